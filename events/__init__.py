@@ -1,0 +1,49 @@
+"""The wire contract: what happened, in which topic, in which version.
+
+To add an event
+  1. In the module of the service that produces it write a frozen struct in the past tense, with a docstring, and decorate it
+     ``@event(key="auction_id")``; ``key`` names the field that is the CloudEvents subject and the Kafka key, so all messages of
+     one thing keep their order.
+  2. Put a golden message in ``examples/<type>.json`` (``make schemas`` writes a first one for you to edit) and run ``make schemas``.
+  3. List the consumers in :mod:`events.topics` and add the event to their ``HANDLERS``.
+
+To change an event: an additional field with a default keeps the version. Anything else is a new class with ``version=N+1``; the old
+class stays, with an ``upcast`` method that returns the next version's value, and the old example must still decode.
+
+This package imports nothing but the standard library and msgspec.
+"""
+
+from events import (
+    accounts,
+    auctions,
+    catalogue,
+    contracts,
+    notifications,
+    observatory,
+    pools,
+    recommender,
+    transparency,
+)
+from events.codec import Event, Message, UnknownEvent, decode, encode, event, registry
+from events.envelope import Envelope, MalformedEvent
+
+__all__ = [
+    "Envelope",
+    "Event",
+    "MalformedEvent",
+    "Message",
+    "UnknownEvent",
+    "accounts",
+    "auctions",
+    "catalogue",
+    "contracts",
+    "decode",
+    "encode",
+    "event",
+    "notifications",
+    "observatory",
+    "pools",
+    "recommender",
+    "registry",
+    "transparency",
+]

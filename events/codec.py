@@ -1,0 +1,87 @@
+"""Encode and decode events: a registry of versions, and one-step upcasting to the newest."""
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from events.envelope import Envelope, Headers, MalformedEvent
+
+
+class UnknownEvent(MalformedEvent):
+    """The type or its version is not in this program's registry: it was published by a newer one, or by a stranger."""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all events: what happened, in the past tense. Unknown fields are ignored, so fields may be added."""
+
+    TYPE: ClassVar[str] = ""
+    TOPIC: ClassVar[str] = ""
+    KEY: ClassVar[str] = ""
+    VERSION: ClassVar[int] = 1
+
+    @property
+    def subject(self) -> str:
+        """Id of the thing it happened to: Kafka key and CloudEvents subject."""
+        return str(getattr(self, self.KEY))
+
+    def upcast(self) -> "Event":
+        """The same fact in the next version. The newest version returns itself."""
+        return self
+
+
+class Message(msgspec.Struct, frozen=True):
+    """An event with its envelope, as a handler receives it."""
+
+    envelope: Envelope
+    event: Event
+
+
+E = TypeVar("E", bound=type[Event])
+_registry: dict[str, type[Event]] = {}
+
+
+def event(*, key: str, version: int = 1) -> Callable[[E], E]:
+    """Register an event class. Its topic is named after the module, its type ``lonja.<topic>.<Class>.v<version>``.
+
+    A class of an older version is named ``<Class>V<version>``, so that the plain name is always the newest.
+    """
+
+    def register(cls: E) -> E:
+        if key not in cls.__struct_fields__:
+            raise TypeError(f"{cls.__name__} has no field {key!r} to be its key")
+        topic = cls.__module__.rpartition(".")[2]
+        name = cls.__name__.removesuffix(f"V{version}")
+        cls.TOPIC, cls.KEY, cls.VERSION = f"lonja.{topic}", key, version
+        cls.TYPE = f"lonja.{topic}.{name}.v{version}"
+        if cls.TYPE in _registry:
+            raise TypeError(f"{cls.TYPE} is registered twice")
+        _registry[cls.TYPE] = cls
+        return cls
+
+    return register
+
+
+def registry() -> dict[str, type[Event]]:
+    """All event classes by type, every version."""
+    return dict(_registry)
+
+
+def encode(envelope: Envelope, event: Event) -> tuple[bytes, bytes, Headers]:
+    """Kafka key, value and headers."""
+    return envelope.subject.encode(), msgspec.json.encode(event), envelope.headers()
+
+
+def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message:
+    """Read one Kafka message, upcast to the newest version. Raises :class:`MalformedEvent` or :class:`UnknownEvent`."""
+    envelope = Envelope.from_headers(headers)
+    cls = _registry.get(envelope.type)
+    if cls is None:
+        raise UnknownEvent(f"no event {envelope.type!r} in the registry")
+    try:
+        decoded: Event = msgspec.json.decode(value or b"", type=cls)
+    except msgspec.MsgspecError as error:
+        raise MalformedEvent(f"{envelope.type}: {error}") from error
+    while (newer := decoded.upcast()) is not decoded:
+        decoded = newer
+    return Message(envelope, decoded)

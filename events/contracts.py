@@ -1,0 +1,143 @@
+"""Awards, contracts and direct purchases. Producer: contracts; imports bring awards and contracts of other markets."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from events.codec import Event, event
+from events.values import Category, Line, Place, Source
+
+
+@event(key="process_id")
+class AwardMade(Event, frozen=True, kw_only=True):
+    """A supplier was chosen. ``process_id`` is the auction, pool, purchase or imported tender; ``origin`` says which of
+    ``auction``, ``pool``, ``purchase``, ``import``. The recommender learns from it. An amount that is not known is None."""
+
+    process_id: str
+    award_id: str
+    origin: str
+    buyer_id: str
+    buyer_name: str
+    supplier_ids: tuple[str, ...]
+    supplier_names: tuple[str, ...]
+    title: str
+    category: Category | None
+    method: str
+    place: Place
+    currency: str | None
+    amount: Decimal | None
+    lines: tuple[Line, ...] = ()
+    awarded_at: datetime
+    cancelled: bool = False
+    source: Source | None = None
+
+
+@event(key="process_id")
+class ContractDrafted(Event, frozen=True, kw_only=True):
+    """A contract waits for signatures. ``rank`` is the supplier's place in the ranking: above 1, the cascade brought it.
+
+    ``due_at`` is the end of the running step ``step`` (supplier-offer, buyer-draft, supplier-signature).
+    """
+
+    process_id: str
+    contract_id: str
+    award_id: str
+    origin: str
+    pool_id: str | None = None
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    rank: int
+    title: str
+    category: Category | None
+    place: Place
+    currency: str
+    amount: Decimal
+    lines: tuple[Line, ...]
+    step: str
+    due_at: datetime
+
+
+@event(key="process_id")
+class ContractStepTaken(Event, frozen=True, kw_only=True):
+    """A side did its part in time: the step taken, and the next one with its end (both None when nothing is left)."""
+
+    process_id: str
+    contract_id: str
+    step: str
+    party: str
+    member_id: str
+    next_step: str | None
+    due_at: datetime | None
+
+
+@event(key="process_id")
+class ContractConcluded(Event, frozen=True, kw_only=True):
+    """Signed by both sides, or imported: the fact that prices, records and learning build on."""
+
+    process_id: str
+    contract_id: str
+    award_id: str | None
+    origin: str
+    pool_id: str | None = None
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    title: str
+    category: Category | None
+    method: str
+    place: Place
+    currency: str | None
+    amount: Decimal | None
+    lines: tuple[Line, ...]
+    signed_at: datetime
+    source: Source | None = None
+
+
+@event(key="process_id")
+class ContractEnded(Event, frozen=True, kw_only=True):
+    """It will not be signed, or was cancelled after. ``reason``: lapsed (no signature in time), refused, cancelled.
+
+    ``by`` is buyer or supplier; ``evasion`` marks what counts towards a supplier's suspension.
+    """
+
+    process_id: str
+    contract_id: str
+    supplier_id: str
+    buyer_id: str
+    pool_id: str | None = None
+    reason: str
+    by: str
+    evasion: bool
+    explanation: str = ""
+
+
+@event(key="process_id")
+class PurchaseRequested(Event, frozen=True, kw_only=True):
+    """A buyer wants to buy straight from an offer; the supplier has until ``due_at``. ``process_id`` is the purchase."""
+
+    process_id: str
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    offer_id: str
+    sku_id: str
+    title: str
+    quantity: Decimal
+    unit_price: Decimal
+    amount: Decimal
+    currency: str
+    place: Place
+    due_at: datetime
+
+
+@event(key="process_id")
+class PurchaseAnswered(Event, frozen=True, kw_only=True):
+    """``answer`` is accepted, refused or lapsed."""
+
+    process_id: str
+    buyer_id: str
+    supplier_id: str
+    answer: str
+    reason: str = ""

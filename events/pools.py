@@ -1,0 +1,149 @@
+"""Pools (joint purchases). Producer: pools."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from events.codec import Event, event
+from events.values import Category, Line, Place, Refusal
+
+
+@event(key="pool_id")
+class PoolOpened(Event, frozen=True, kw_only=True):
+    """Enrolment is open and the terms are fixed. ``lines`` have no quantities: members bring them, per line.
+
+    ``below_minimum`` is cancel, smaller or extend-once; ``savings_rule`` equal (equal unit price).
+    """
+
+    pool_id: str
+    lead_id: str
+    lead_name: str
+    title: str
+    kind: str
+    category: Category
+    currency: str
+    regions: tuple[str, ...]
+    lines: tuple[Line, ...]
+    minimum_quantity: Decimal
+    enrolment_ends_at: datetime
+    below_minimum: str
+    savings_rule: str
+    policy: str
+    duration_minutes: int
+
+
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """What one member wants of one line: firm, and the extra it would take."""
+
+    line_id: str
+    firm: Decimal
+    tolerance: Decimal = Decimal(0)
+
+
+@event(key="pool_id")
+class PoolMemberEnrolled(Event, frozen=True, kw_only=True):
+    """A member's demand; enrolled again it replaces the former and keeps its place in the order."""
+
+    pool_id: str
+    member_id: str
+    member_name: str
+    demands: tuple[Demand, ...]
+    place: Place
+    deliver_by: datetime | None = None
+    enrolled_at: datetime
+
+
+@event(key="pool_id")
+class PoolMemberWithdrew(Event, frozen=True, kw_only=True):
+    """``default`` is true after the freeze: it is logged and the others' terms were checked again."""
+
+    pool_id: str
+    member_id: str
+    default: bool
+    reason: str = ""
+
+
+@event(key="pool_id")
+class PoolExtended(Event, frozen=True, kw_only=True):
+    pool_id: str
+    enrolment_ends_at: datetime
+    reason: str
+
+
+@event(key="pool_id")
+class PoolFrozen(Event, frozen=True, kw_only=True):
+    """No more enrolment. ``lines`` carry the firm totals."""
+
+    pool_id: str
+    members: int
+    lines: tuple[Line, ...]
+
+
+@event(key="pool_id")
+class PoolSourcingRequested(Event, frozen=True, kw_only=True):
+    """Asks auctions to open a mini-auction for the frozen demand; answered by AuctionOpened or AuctionOpeningRefused.
+
+    ``lines`` carry total quantities and initial unit prices.
+    """
+
+    pool_id: str
+    lead_id: str
+    lead_name: str
+    title: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    lines: tuple[Line, ...]
+    policy: str
+    duration_minutes: int
+    step_percent: Decimal
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """One member's part: its lines with allocated quantity, unit price and amount; what it saved, in money.
+
+    ``standalone`` is what the same quantity would have cost alone (the observatory's reference, else the initial price).
+    """
+
+    member_id: str
+    member_name: str
+    place: Place
+    lines: tuple[Line, ...]
+    amount: Decimal
+    standalone: Decimal
+    saving: Decimal
+
+
+@event(key="pool_id")
+class PoolAllocated(Event, frozen=True, kw_only=True):
+    """The result, shared out. contracts makes one contract for each allocation. Amounts and savings sum exactly."""
+
+    pool_id: str
+    auction_id: str
+    lead_id: str
+    title: str
+    kind: str
+    category: Category
+    currency: str
+    supplier_id: str
+    amount: Decimal
+    standalone: Decimal
+    saving: Decimal
+    allocations: tuple[Allocation, ...]
+
+
+@event(key="pool_id")
+class PoolClosed(Event, frozen=True, kw_only=True):
+    """Every contract ended in a signature or without one."""
+
+    pool_id: str
+    contracts: int
+    concluded: int
+
+
+@event(key="pool_id")
+class PoolCancelled(Event, frozen=True, kw_only=True):
+    pool_id: str
+    refusal: Refusal

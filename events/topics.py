@@ -1,0 +1,104 @@
+"""The one table of topics: who writes, who reads, how long it is kept, by what it is ordered.
+
+Topics are kept for ever (retention -1): every view, replica and model can be rebuilt by replay.
+"""
+
+import msgspec
+
+SERVICES = (
+    "accounts",
+    "catalogue",
+    "auctions",
+    "pools",
+    "contracts",
+    "observatory",
+    "recommender",
+    "notifications",
+    "transparency",
+)
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """``key`` says in words what orders the messages; ``retention_ms`` -1 is for ever."""
+
+    name: str
+    key: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    partitions: int = 4
+    retention_ms: int = -1
+
+
+TOPICS = (
+    Topic(
+        name="lonja.accounts",
+        key="organisation",
+        producers=("accounts", "transparency"),
+        consumers=(
+            "accounts",
+            "auctions",
+            "pools",
+            "contracts",
+            "recommender",
+            "notifications",
+            "transparency",
+            "catalogue",
+        ),
+    ),
+    Topic(
+        name="lonja.catalogue",
+        key="SKU",
+        producers=("catalogue",),
+        consumers=("auctions", "pools", "contracts", "observatory", "recommender"),
+    ),
+    Topic(
+        name="lonja.auctions",
+        key="auction, or pool for a refused opening",
+        producers=("auctions", "transparency"),
+        consumers=("pools", "contracts", "observatory", "recommender", "transparency", "portal"),
+    ),
+    Topic(
+        name="lonja.pools",
+        key="pool",
+        producers=("pools",),
+        consumers=("auctions", "contracts", "recommender", "portal"),
+    ),
+    Topic(
+        name="lonja.contracts",
+        key="process (auction, pool, purchase or imported tender)",
+        producers=("contracts", "transparency"),
+        consumers=("accounts", "pools", "observatory", "recommender", "transparency", "portal"),
+    ),
+    Topic(
+        name="lonja.observatory",
+        key="priced item",
+        producers=("observatory",),
+        consumers=("catalogue", "auctions", "pools"),
+    ),
+    Topic(
+        name="lonja.recommender",
+        key="supplier or model",
+        producers=("recommender",),
+        consumers=("notifications",),
+    ),
+    Topic(name="lonja.notifications", key="member", producers=("notifications",), consumers=("recommender",)),
+    Topic(name="lonja.transparency", key="process", producers=("transparency",), consumers=("recommender", "portal")),
+    Topic(
+        name="lonja.dead-letters",
+        key="as the message that failed",
+        producers=("every consumer",),
+        consumers=("lonja dead-letters",),
+        partitions=1,
+    ),
+)
+
+DEAD_LETTERS = "lonja.dead-letters"
+
+
+def topic(name: str) -> Topic:
+    """The row of one topic. KeyError if there is none: a topic not in the table does not exist."""
+    return next((row for row in TOPICS if row.name == name), None) or _unknown(name)
+
+
+def _unknown(name: str) -> Topic:
+    raise KeyError(f"no topic {name!r}; add it to events/topics.py")

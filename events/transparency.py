@@ -1,0 +1,38 @@
+"""OCDS in and out. Producer: transparency."""
+
+from datetime import datetime
+
+from events.codec import Event, event
+from events.values import Category, Line, Place, Source
+
+
+@event(key="process_id")
+class TenderImported(Event, frozen=True, kw_only=True):
+    """A tender of another market, read from its publication. Its organisations, bids, awards and contracts follow as the
+    same events that native ones bring."""
+
+    process_id: str
+    ocid: str
+    buyer_id: str | None
+    title: str
+    description: str = ""
+    status: str = ""
+    method: str = ""
+    category: Category | None = None
+    place: Place = Place()
+    language: str = ""
+    lines: tuple[Line, ...] = ()
+    published_at: datetime | None = None
+    closes_at: datetime | None = None
+    source: Source
+
+
+@event(key="process_id")
+class ReleasePublished(Event, frozen=True, kw_only=True):
+    """An OCDS release of a process of this market was added to the feed."""
+
+    process_id: str
+    ocid: str
+    release_id: str
+    tags: tuple[str, ...]
+    released_at: datetime
