@@ -1,0 +1,34 @@
+"""The one shape of a refusal: which rule, in which sentence, with which numbers (DOMAIN section 0)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class RuleBroken(Exception):
+    """Base of every domain error; a subclass is named after the rule it stands for.
+
+    ``code`` is stable and machine-readable, ``message`` a sentence for people, ``field`` the input at fault (if one is)
+    and ``numbers`` what was compared. Subclasses set ``code`` and nothing else.
+    """
+
+    code: ClassVar[str] = "rule_broken"
+
+    def __init__(self, message: str, *, field: str | None = None, **numbers: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.numbers = numbers
+
+    def as_dict(self) -> dict[str, Any]:
+        """The refusal as JSON-ready values; Decimals and dates become strings so that no digit is lost."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "field": self.field,
+            "numbers": {name: _plain(value) for name, value in self.numbers.items()},
+        }
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
