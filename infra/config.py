@@ -1,0 +1,132 @@
+"""Every setting of a running Lonja, read once from the environment and passed on as a value.
+
+A setting that is absent has a default that works on a fresh machine; a setting that is wrong refuses to start and
+says which variable broke which rule.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class BadSetting(Exception):
+    """An environment variable holds a value that breaks its rule."""
+
+    code = "bad_setting"
+
+    def __init__(self, variable: str, value: str, rule: str) -> None:
+        super().__init__(f"{variable}={value!r}: {rule}")
+        self.variable = variable
+        self.value = value
+        self.rule = rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings; None for a server's address means the embedded one of this home."""
+
+    home: Path
+    cache: Path
+    port: int
+    database_url: str | None
+    kafka_bootstrap: str | None
+    smtp_url: str | None
+    public_url: str
+    policy: str
+    rate_limit: int = 600
+    """Requests a minute from one member or address."""
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def mail_dir(self) -> Path:
+        return self.home / "mail"
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ) -> "Config":
+        """Raises BadSetting. An empty variable counts as absent."""
+        given = {name: value for name, value in environ.items() if name.startswith("LONJA_") and value}
+        home = Path(given.get("LONJA_HOME", ".lonja")).expanduser().absolute()
+        if home.exists() and not home.is_dir():
+            raise BadSetting("LONJA_HOME", str(home), "must be a directory, or absent so that it can be made")
+        port = _port(given.get("LONJA_PORT", "8000"))
+        return cls(
+            home=home,
+            cache=Path(given["LONJA_CACHE"]).expanduser().absolute() if "LONJA_CACHE" in given else _shared_cache(home),
+            port=port,
+            database_url=_url(given, "LONJA_DATABASE_URL", ("postgresql",)),
+            kafka_bootstrap=_bootstrap(given.get("LONJA_KAFKA_BOOTSTRAP")),
+            smtp_url=_url(given, "LONJA_SMTP_URL", ("smtp", "smtps")),
+            public_url=(_url(given, "LONJA_PUBLIC_URL", ("http", "https")) or f"http://127.0.0.1:{port}").rstrip("/"),
+            policy=_policy(given.get("LONJA_POLICY", "moscow")),
+            rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make a child process load an equal Config."""
+        settings = {
+            "LONJA_HOME": str(self.home),
+            "LONJA_CACHE": str(self.cache),
+            "LONJA_PORT": str(self.port),
+            "LONJA_DATABASE_URL": self.database_url,
+            "LONJA_KAFKA_BOOTSTRAP": self.kafka_bootstrap,
+            "LONJA_SMTP_URL": self.smtp_url,
+            "LONJA_PUBLIC_URL": self.public_url,
+            "LONJA_POLICY": self.policy,
+            "LONJA_RATE_LIMIT": str(self.rate_limit),
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+
+def _shared_cache(home: Path) -> Path:
+    """In a checkout all homes share one cache, so that a test home does not download the jars again."""
+    in_checkout = (PROJECT / "pyproject.toml").exists()
+    return PROJECT / ".lonja" / "cache" if in_checkout else home / "cache"
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise BadSetting("LONJA_PORT", text, "must be a whole number from 1 to 65535")
+    return int(text)
+
+
+def _positive(variable: str, text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise BadSetting(variable, text, "must be a whole number from 1")
+    return int(text)
+
+
+def _url(given: Mapping[str, str], variable: str, schemes: tuple[str, ...]) -> str | None:
+    text = given.get(variable)
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise BadSetting(variable, text, f"must be an address like {schemes[0]}://host:port/…")
+    return text
+
+
+def _bootstrap(text: str | None) -> str | None:
+    if text is None:
+        return None
+    for address in text.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal():
+            raise BadSetting("LONJA_KAFKA_BOOTSTRAP", text, "must be host:port, several separated by commas")
+    return text
+
+
+def _policy(name: str) -> str:
+    if not name.isidentifier():
+        raise BadSetting("LONJA_POLICY", name, "must be the name of a policy preset, such as moscow or demo")
+    return name

@@ -1,0 +1,123 @@
+"""PostgreSQL and Kafka as child processes of ours: what `make run` and the tests use where no server is configured.
+
+One process owns the servers of a home at a time, and says so by a lock that the system releases when it dies:
+a second owner is refused (HomeInUse); servers that a killed owner left behind are stopped and started anew.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TextIO
+
+from infra.config import Config
+from infra.embedded import jars, kafka, postgres
+from infra.embedded.ports import free_port
+from infra.embedded.process import Child, Part, stop_leftover
+
+__all__ = ["HomeInUse", "HomeLock", "Servers", "prepare_servers"]
+
+Report = Callable[[str], None]
+
+
+class HomeInUse(Exception):
+    """Another living process owns this home."""
+
+    code = "home_in_use"
+
+    def __init__(self, home: Path, owner: str) -> None:
+        super().__init__(f"{home} is in use by process {owner}; stop it, or set LONJA_HOME to another directory")
+
+
+class HomeLock:
+    """Ownership of a home, from construction until `release` or the end of the process."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self._file: TextIO = (home / "owner").open("a+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.seek(0)
+            owner = self._file.read()
+            self._file.close()
+            raise HomeInUse(home, owner) from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def prepare_servers(config: Config, report: Report) -> tuple[Part, ...]:
+    """The embedded servers that `config` asks for, ready to be started. The caller owns the home's lock."""
+    home = config.home
+    parts: list[Part] = []
+    if config.database_url is None:
+        stop_leftover(home / "run" / "postgres.pid", postgres.part(home))
+        free_port(home, "postgres")
+        if not (home / "postgres" / "ready").exists():
+            report("making the PostgreSQL data directory")
+        postgres.prepare(home)
+        parts.append(postgres.part(home))
+    if config.kafka_bootstrap is None:
+        class_path = jars.class_path(jars.fetch(config.cache, report))
+        stop_leftover(home / "run" / "kafka.pid", kafka.part(home, class_path))
+        free_port(home, "kafka")
+        free_port(home, "kafka-controller")
+        if not (home / "kafka" / "logs" / "meta.properties").exists():
+            report("formatting the Kafka storage")
+        kafka.prepare(home, class_path)
+        parts.append(kafka.part(home, class_path))
+    return tuple(parts)
+
+
+class Servers:
+    """Both servers, started and ready: for tests and one-off commands. Not restarted when they die: see `restart`."""
+
+    def __init__(self, config: Config, lock: HomeLock, children: dict[str, Child]) -> None:
+        self._lock = lock
+        self.home = config.home
+        self.children = children
+        self.database_url = config.database_url or postgres.database_url(config.home)
+        self.kafka_bootstrap = config.kafka_bootstrap or kafka.bootstrap(config.home)
+
+    @classmethod
+    def start(cls, home: Path, report: Report = print) -> "Servers":
+        """Starts what the environment does not provide, in about 3 s when the home was used before."""
+        config = Config.load({**os.environ, "LONJA_HOME": str(home)})
+        lock = HomeLock(config.home)
+        servers = cls(config, lock, {})
+        try:
+            parts = prepare_servers(config, report)
+            servers.children = {part.name: Child(part, config.home) for part in parts}
+            for child in servers.children.values():
+                child.start()
+            _wait_ready(servers.children.values())
+        except BaseException:
+            servers.stop()
+            raise
+        return servers
+
+    def restart(self, name: str) -> None:
+        """For fault tests: starts the server `name` again after it was killed, and waits until it is ready."""
+        self.children[name].start()
+        _wait_ready([self.children[name]])
+
+    def stop(self) -> None:
+        for child in reversed(self.children.values()):
+            child.stop()
+        self._lock.release()
+
+
+def _wait_ready(children: Iterable[Child]) -> None:
+    """Waits in a thread with an event loop of its own: the caller may already be inside one."""
+
+    async def all_ready() -> None:
+        await asyncio.gather(*(child.wait_ready() for child in children))
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, all_ready()).result()

@@ -1,0 +1,176 @@
+"""The pinned jars: Apache Kafka, and the browser libraries, which Maven Central carries as WebJars.
+
+`jars.toml` lists every file with its checksum and names no registry: jgo's pure-Python Maven resolver fetches from
+Maven Central. To move to new versions edit TOP and run `python -m infra.embedded.jars`, which writes the list anew.
+"""
+
+import hashlib
+import tomllib
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from jgo.maven import Artifact, Dependency, MavenContext
+
+LIST = Path(__file__).with_name("jars.toml")
+
+# Each is resolved alone: together the logging binding's BOM would pull kafka-clients back to another version.
+TOP = {
+    "kafka": ("org.apache.kafka:kafka_2.13:4.4.0",),
+    "kafka-log": ("org.apache.logging.log4j:log4j-slf4j-impl:2.25.5",),
+    "web": (
+        "org.webjars.npm:htmx.org:2.0.7",
+        "org.webjars.npm:htmx-ext-sse:2.2.2",
+        "org.webjars.npm:leaflet:1.9.4",
+        "org.webjars.npm:uplot:1.6.30",
+    ),
+}
+TRANSITIVE = {"kafka"}
+
+WEB_FILES = {
+    "htmx.org": ("dist/htmx.min.js",),
+    "htmx-ext-sse": ("sse.js",),
+    "leaflet": ("dist/leaflet.js", "dist/leaflet.css", "dist/images/"),
+    "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css"),
+}
+
+Report = Callable[[str], None]
+
+
+class JarUnavailable(Exception):
+    """A jar is not in the cache and could not be fetched."""
+
+    code = "jar_unavailable"
+
+
+class WrongChecksum(Exception):
+    """A fetched file is not the pinned one."""
+
+    code = "wrong_checksum"
+
+    def __init__(self, path: Path, expected: str, found: str) -> None:
+        super().__init__(
+            f"{path.name} has sha256 {found}, but {expected} is pinned. The file was removed; if a second fetch says the same, "
+            "do not use that source."
+        )
+
+
+@dataclass(frozen=True)
+class Jar:
+    use: str
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def pinned(path: Path = LIST) -> tuple[Jar, ...]:
+    return tuple(Jar(**row) for row in tomllib.loads(path.read_text())["jar"])
+
+
+def fetch(cache: Path, report: Report, jars: tuple[Jar, ...] | None = None) -> dict[Jar, Path]:
+    """Every pinned jar in the cache, verified; those that are missing are downloaded, with a line of progress each.
+
+    Raises WrongChecksum, JarUnavailable.
+    """
+    jars = pinned() if jars is None else jars
+    directory = cache / "jars"
+    directory.mkdir(parents=True, exist_ok=True)
+    missing = [jar for jar in jars if not (directory / jar.file_name).exists()]
+    maven = MavenContext(repo_cache=cache / "maven", timeout=60)
+    for number, jar in enumerate(missing, start=1):
+        report(f"fetching jar {number} of {len(missing)}: {jar.file_name}")
+        artifact = maven.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+        fetched = _download(artifact)
+        _verify(fetched, jar)
+        fetched.replace(directory / jar.file_name)
+    found = {jar: directory / jar.file_name for jar in jars}
+    for jar, path in found.items():
+        _verify(path, jar)
+    return found
+
+
+def class_path(jars: dict[Jar, Path]) -> str:
+    return ":".join(str(path) for jar, path in jars.items() if jar.use.startswith("kafka"))
+
+
+def web_assets(home: Path, cache: Path, report: Report) -> Path:
+    """Unpacks the browser libraries flat into `home/static/vendor`; returns that directory."""
+    target = home / "static" / "vendor"
+    jars = fetch(cache, report, tuple(jar for jar in pinned() if jar.use == "web"))
+    stamp = target / ".versions"
+    wanted = "\n".join(jar.sha256 for jar in jars)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return target
+    for jar, path in jars.items():
+        root = f"META-INF/resources/webjars/{jar.artifact}/{jar.version}/"
+        with zipfile.ZipFile(path) as archive:
+            for name in _members(archive, jar, root):
+                file = target / name.removeprefix(root).removeprefix("dist/")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(name))
+    stamp.write_text(wanted)
+    return target
+
+
+def _members(archive: zipfile.ZipFile, jar: Jar, root: str) -> Iterator[str]:
+    for name in archive.namelist():
+        if not name.endswith("/") and any(name.startswith(root + wanted) for wanted in WEB_FILES[jar.artifact]):
+            yield name
+
+
+def _download(artifact: Artifact) -> Path:
+    part_of_earlier_try = artifact.cached_path
+    if part_of_earlier_try is not None:
+        part_of_earlier_try.unlink(missing_ok=True)
+    try:
+        return artifact.resolve()
+    except (RuntimeError, requests.RequestException) as failure:
+        raise JarUnavailable(
+            f"{artifact} could not be fetched from Maven Central ({failure}). Is this machine connected? "
+            "A proxy is taken from the variable HTTPS_PROXY."
+        ) from failure
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verify(path: Path, jar: Jar) -> None:
+    found = _sha256(path)
+    if found != jar.sha256:
+        path.unlink()
+        raise WrongChecksum(path, jar.sha256, found)
+
+
+def lock(cache: Path) -> str:
+    """The text of jars.toml for TOP, its jars fetched and measured. Checksums are trusted at this moment, once."""
+    maven = MavenContext(repo_cache=cache / "maven-lock", timeout=60)
+    lines = ["# Written by `python -m infra.embedded.jars`; do not edit.\n"]
+    for use, coordinates in TOP.items():
+        for coordinate in coordinates:
+            group, name, version = coordinate.split(":")
+            artifact = maven.project(group, name).at_version(version).artifact()
+            found = [artifact]
+            if use in TRANSITIVE:
+                _, below = maven.resolver.resolve([Dependency(artifact)])
+                found += sorted((dependency.artifact for dependency in below), key=str)
+            for one in found:
+                values = {"use": use, "group": one.groupId, "artifact": one.artifactId, "version": one.version}
+                values["sha256"] = _sha256(one.resolve())
+                lines.append("[[jar]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items()))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    from infra.config import Config
+
+    LIST.write_text(lock(Config.load().cache))
+    print(f"{len(pinned())} jars pinned in {LIST}")

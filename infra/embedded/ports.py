@@ -1,0 +1,58 @@
+"""Ports of a home: chosen free once, remembered in `ports.json`, so that two homes run side by side."""
+
+import asyncio
+import fcntl
+import json
+import random
+import socket
+from pathlib import Path
+
+# Below the range from which systems hand out ports to outgoing connections: there a stranger's
+# connection could sit on a remembered port when we come back to it.
+CHOICE = range(20_000, 32_000)
+
+
+def remembered_port(home: Path, name: str) -> int:
+    """The port of the part `name` in this home; chosen among the free ones when asked first."""
+    return _choose(home, name, must_be_free=False)
+
+
+def free_port(home: Path, name: str) -> int:
+    """As remembered_port, but a port that a stranger has taken meanwhile is replaced. For use before a first start."""
+    return _choose(home, name, must_be_free=True)
+
+
+def _choose(home: Path, name: str, *, must_be_free: bool) -> int:
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "ports.json"
+    with path.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        ports: dict[str, int] = json.loads(file.read() or "{}")
+        if name not in ports or (must_be_free and not is_free(ports[name])):
+            ports[name] = next(
+                port for port in random.sample(CHOICE, len(CHOICE)) if port not in ports.values() and is_free(port)
+            )
+            file.truncate(0)
+            file.write(json.dumps(ports, indent=1))
+        return ports[name]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+async def answers(port: int) -> bool:
+    """True when something accepts connections on the port."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

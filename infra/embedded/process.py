@@ -1,0 +1,151 @@
+"""A child process that is owned: it logs to a file, leaves a pid file, and dies with its owner.
+
+`Part` says what to run and how one knows that it is ready; `Child` is one running instance. The supervisor and the
+tests' servers are both built from these two.
+"""
+
+import asyncio
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class PartFailed(Exception):
+    """A part ended, or did not become ready in its time."""
+
+    code = "part_failed"
+
+    def __init__(self, name: str, what: str, log: Path) -> None:
+        super().__init__(f"{name} {what}; its last lines, from {log}:\n{tail(log)}")
+        self.name = name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What to run. `ready` answers quickly and never raises; times are seconds."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: Callable[[], Awaitable[bool]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    user: pwd.struct_passwd | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    ready_within: float = 60.0
+    stop_within: float = 20.0
+
+
+class Child:
+    """One running instance of a part. Start it from a thread that outlives it: on Linux the child is bound to it."""
+
+    def __init__(self, part: Part, home: Path) -> None:
+        self.part = part
+        self.log = home / "logs" / f"{part.name}.log"
+        self._pid_file = home / "run" / f"{part.name}.pid"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        stop_leftover(self._pid_file, self.part)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
+        user = self.part.user
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.part.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.part.environment},
+                user=user.pw_uid if user else None,
+                group=user.pw_gid if user else None,
+                extra_groups=[] if user else None,
+                # a session of its own: Ctrl-C in the terminal reaches the owner alone, who stops the parts in order
+                start_new_session=True,
+                preexec_fn=_die_with(os.getpid(), self.part.stop_signal) if _libc else None,
+            )
+        self._pid_file.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._process.poll() if self._process else None
+
+    async def wait_ready(self) -> None:
+        """Raises PartFailed when it ends or is not ready in its time."""
+        deadline = time.monotonic() + self.part.ready_within
+        while not await self.part.ready():
+            if self.exit_code is not None:
+                raise PartFailed(self.part.name, f"ended with {self.exit_code} while starting", self.log)
+            if time.monotonic() > deadline:
+                raise PartFailed(self.part.name, f"was not ready in {self.part.ready_within:.0f} s", self.log)
+            await asyncio.sleep(0.05)
+
+    def ask_to_stop(self) -> None:
+        if self.exit_code is None and self._process is not None:
+            self._process.send_signal(self.part.stop_signal)
+
+    def stop(self) -> bool:
+        """Stops it and waits; True if it went by itself, False if it had to be killed."""
+        self.ask_to_stop()
+        went = True
+        if self._process is not None:
+            try:
+                self._process.wait(self.part.stop_within)
+            except subprocess.TimeoutExpired:
+                went = False
+                self._process.kill()
+                self._process.wait()
+        self._pid_file.unlink(missing_ok=True)
+        return went
+
+
+def stop_leftover(pid_file: Path, part: Part) -> None:
+    """Stops the instance that a killed owner left behind. A pid that now belongs to another process is left alone."""
+    if not pid_file.exists():
+        return
+    pid, created = pid_file.read_text().split() or ("0", "0")
+    try:
+        process = psutil.Process(int(pid))
+        if abs(process.create_time() - float(created)) < 0.1:
+            process.send_signal(part.stop_signal)
+            try:
+                process.wait(part.stop_within)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+    except psutil.NoSuchProcess:
+        pass  # it is gone: what we wanted
+    pid_file.unlink(missing_ok=True)
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+
+
+def _die_with(owner: int, number: signal.Signals) -> Callable[[], None]:
+    """To be run in the child before exec: the kernel sends it `number` when its owner dies, even by kill -9."""
+
+    def bind() -> None:
+        assert _libc is not None
+        _libc.prctl(PR_SET_PDEATHSIG, int(number))
+        if os.getppid() != owner:
+            os._exit(1)
+
+    return bind

@@ -1,0 +1,20 @@
+"""The embedded PostgreSQL and Kafka for tests, in a home of their own that is kept between runs for speed.
+
+`LONJA_TEST_HOME` moves it (default `.lonja-test`), so that two test runs do not meet.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.embedded import Servers
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """Both servers, running; tests make databases and topics of their own names in them."""
+    running = Servers.start(Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")))
+    yield running
+    running.stop()
