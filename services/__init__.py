@@ -1,0 +1,3 @@
+"""The services of the market, each a folder of one shape. To add one: its folder, its rows in events/topics.py, its name here."""
+
+NAMES: tuple[str, ...] = ()

@@ -1,0 +1,25 @@
+"""Alembic's entry, the same for every service: one history a service, in the service's own schema."""
+
+from alembic import context
+from sqlalchemy import text
+
+attributes = context.config.attributes
+connection, metadata = attributes["connection"], attributes["metadata"]
+connection.execute(text(f"create schema if not exists {metadata.schema}"))
+
+
+def include_name(name: str | None, kind: str, parents: object) -> bool:
+    return name == metadata.schema if kind == "schema" else True
+
+
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    version_table="migrations",
+    version_table_schema=metadata.schema,
+    include_schemas=True,
+    include_name=include_name,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,215 @@
+"""PostgreSQL: one schema a service, one transaction for state, inbox mark and outbox.
+
+A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables (outbox, inbox, requests) with it.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import registry
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from events.codec import Event
+from events.envelope import Envelope
+from infra.causality import Cause, current_cause
+from infra.clock import Clock
+from infra.ids import new_id
+
+CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def schema_rows(service: str) -> type[SQLModel]:
+    """Base class for the rows of one service, in a schema and registry of its own, with the ground tables added."""
+    metadata = MetaData(schema=service, naming_convention=CONVENTION)
+
+    class Row(SQLModel, registry=registry(metadata=metadata)):  # type: ignore[call-arg]
+        pass
+
+    Row.metadata = metadata
+    outbox = Table(
+        "outbox",
+        metadata,
+        Column("position", BigInteger, Identity(always=True), primary_key=True),
+        Column("event_id", Text, nullable=False, unique=True),
+        Column("topic", Text, nullable=False),
+        Column("envelope", Text, nullable=False),
+        Column("data", LargeBinary, nullable=False),
+        Column("published_at", DateTime(timezone=True)),
+    )
+    Index("ix_outbox_unpublished", outbox.c.position, postgresql_where=outbox.c.published_at.is_(None))
+    Table(
+        "inbox",
+        metadata,
+        Column("event_id", Text, primary_key=True),
+        Column("handled_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    )
+    Table(
+        "requests",
+        metadata,
+        Column("request_key", Text, primary_key=True),
+        Column("answer", LargeBinary, nullable=False),
+        Column("answered_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    )
+    return Row
+
+
+class Transaction:
+    """One unit of work of one service. Commits when its block ends well, else nothing of it happened.
+
+    ``session`` for rows, :meth:`raw` for the asyncpg connection of the same transaction, :meth:`emit` for events.
+    ``now`` is the instant the work began; use it for every decision in it.
+    """
+
+    def __init__(self, service: str, session: AsyncSession, now: datetime, cause: Cause) -> None:
+        self.service = service
+        self.session = session
+        self.now = now
+        self.cause = cause
+        self._pending: list[tuple[str, str, str, bytes]] = []
+        self._begun = False
+
+    async def raw(self) -> asyncpg.Connection:
+        """The driver's connection, inside this transaction; the quick way for upserts and array statements."""
+        connection = await self.session.connection()
+        if not self._begun:
+            # SQLAlchemy's driver begins lazily, at the first statement of its own.
+            await connection.execute(text("select 1"))
+            self._begun = True
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        return driver
+
+    def emit(self, event: Event, *, event_id: str | None = None) -> str:
+        """Publish with the commit. Returns the event's id (new unless given)."""
+        row = outbox_row(self.service, event, at=self.now, cause=self.cause, event_id=event_id or new_id())
+        self._pending.append(row)
+        return row[0]
+
+    async def announce(self, channel: str, data: object) -> None:
+        """Tell live pages, straight after the commit (see :mod:`infra.live`). ``data`` is encoded as JSON, 7 kB at most."""
+        connection = await self.raw()
+        await connection.execute(
+            "select pg_notify('lonja_live', $1)", msgspec.json.encode({"channel": channel, "data": data}).decode()
+        )
+
+    async def answered(self, request_key: str) -> bytes | None:
+        """The answer this request got before, if it came before. Holds off a twin that runs now until this one commits."""
+        connection = await self.raw()
+        await connection.execute(
+            "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{self.service}/{request_key}"
+        )
+        found: bytes | None = await connection.fetchval(
+            f"select answer from {self.service}.requests where request_key = $1", request_key
+        )
+        return found
+
+    async def remember(self, request_key: str, answer: bytes) -> None:
+        """Keep the answer for a repeat of the request; commits with the rest."""
+        connection = await self.raw()
+        await connection.execute(
+            f"insert into {self.service}.requests (request_key, answer) values ($1, $2)", request_key, answer
+        )
+
+    async def claim(self, event_ids: Sequence[str]) -> set[str]:
+        """Mark incoming events as handled; return those that were not yet."""
+        connection = await self.raw()
+        rows = await connection.fetch(
+            f"insert into {self.service}.inbox (event_id) select distinct unnest($1::text[]) on conflict do nothing returning event_id",
+            list(event_ids),
+        )
+        return {row["event_id"] for row in rows}
+
+    async def flush(self) -> None:
+        """Write rows and pending events. Called at the end; a handler needs it only to see its own rows in raw SQL."""
+        await self.session.flush()
+        if self._pending:
+            pending, self._pending = self._pending, []
+            await write_outbox(await self.raw(), self.service, pending)
+
+
+def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_id: str) -> tuple[str, str, str, bytes]:
+    """(event id, topic, envelope as JSON, data): what :func:`write_outbox` inserts."""
+    envelope = Envelope(
+        id=event_id,
+        type=event.TYPE,
+        source=f"/{service}",
+        subject=event.subject,
+        time=at,
+        correlationid=cause.correlationid,
+        causationid=cause.causationid,
+    )
+    return event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), msgspec.json.encode(event)
+
+
+async def write_outbox(
+    connection: asyncpg.Connection, service: str, rows: Iterable[tuple[str, str, str, bytes]]
+) -> None:
+    """One array insert for all events of a transaction, and one NOTIFY that wakes the relay at the commit.
+
+    An event id that is there already is the same event written again by a repeat: it is left as it is.
+    """
+    ids, topics, envelopes, data = (list(column) for column in zip(*rows, strict=True))
+    await connection.execute(
+        f"insert into {service}.outbox (event_id, topic, envelope, data)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict (event_id) do nothing",
+        ids,
+        topics,
+        envelopes,
+        data,
+    )
+    await connection.execute(f"notify {service}_outbox")
+
+
+class Database:
+    """Connections of one process: an SQLAlchemy engine for rows and an asyncpg pool for hot paths."""
+
+    def __init__(self, engine: AsyncEngine, pool: asyncpg.Pool, url: str, clock: Clock) -> None:
+        self.engine = engine
+        self.pool = pool
+        self.url = url
+        self.clock = clock
+
+    @classmethod
+    async def connect(cls, url: str, clock: Clock, *, size: int = 10) -> "Database":
+        """``url`` is ``postgresql://user:password@host:port/name``."""
+        engine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=size,
+            max_overflow=size,
+            pool_pre_ping=True,
+        )
+        pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json)
+        return cls(engine, pool, url, clock)
+
+    async def close(self) -> None:
+        await self.pool.close()
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self, service: str) -> AsyncIterator[Transaction]:
+        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            tx = Transaction(service, session, self.clock(), current_cause())
+            yield tx
+            await tx.flush()
+            await session.commit()
+
+
+async def _use_json(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=_json_text, decoder=msgspec.json.decode, schema="pg_catalog")
+
+
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

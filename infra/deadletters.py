@@ -1,0 +1,86 @@
+"""Dead letters: the message as it came, plus which consumer failed, why, and where it stood."""
+
+import traceback
+from collections.abc import AsyncIterator
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
+
+from events.topics import DEAD_LETTERS
+
+PREFIX = "lonja_"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """``position`` is its offset in the dead letter topic, the number ``lonja dead-letters show`` takes."""
+
+    position: int
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+    type: str
+    event_id: str
+    error: str
+    traceback: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+async def bury(kafka: AIOKafkaProducer, consumer: str, record: ConsumerRecord, error: BaseException) -> None:
+    """Put the record into the dead letter topic, durably, before its offset is committed."""
+    facts = {
+        "consumer": consumer,
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "error": f"{type(error).__name__}: {error}",
+        "traceback": "".join(traceback.format_exception(error))[-8000:],
+    }
+    headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in facts.items())]
+    await kafka.send_and_wait(DEAD_LETTERS, key=record.key, value=record.value, headers=headers)
+
+
+async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
+    """All dead letters from the first to the newest there is now."""
+    kafka = AIOKafkaConsumer(
+        DEAD_LETTERS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
+    )
+    await kafka.start()
+    try:
+        ends = await kafka.end_offsets(kafka.assignment())
+        for partition, end in ends.items():
+            while await kafka.position(partition) < end:
+                for record in (await kafka.getmany(partition, timeout_ms=1000)).get(partition, ()):
+                    yield _letter(record)
+    finally:
+        await kafka.stop()
+
+
+async def replay(kafka: AIOKafkaProducer, letter: DeadLetter) -> None:
+    """Send the message to its topic again, as it first came. Handlers that did handle it ignore the repeat."""
+    await kafka.send_and_wait(letter.topic, key=letter.key, value=letter.value, headers=letter.headers)
+
+
+def _letter(record: ConsumerRecord) -> DeadLetter:
+    headers = dict(record.headers)
+
+    def fact(name: str) -> str:
+        return headers.get(PREFIX + name, b"").decode(errors="replace")
+
+    return DeadLetter(
+        position=record.offset,
+        consumer=fact("consumer"),
+        topic=fact("topic"),
+        partition=int(fact("partition") or -1),
+        offset=int(fact("offset") or -1),
+        type=headers.get("ce_type", b"?").decode(errors="replace"),
+        event_id=headers.get("ce_id", b"?").decode(errors="replace"),
+        error=fact("error"),
+        traceback=fact("traceback"),
+        key=record.key,
+        value=record.value,
+        headers=[(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
+    )

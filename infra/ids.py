@@ -1,0 +1,21 @@
+"""Ids come from here: UUIDs as text, ordered by time when new, derived from names when the same thing may come twice."""
+
+import os
+import time
+import uuid
+
+_NAMESPACE = uuid.UUID("8f1a0f8e-6c57-5d0e-9b0c-6c6f6e6a6100")
+
+
+def new_id() -> str:
+    """A UUID version 7 (RFC 9562): 48 bits of milliseconds, then random; so that indexes grow at their end."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def derive_id(*parts: str) -> str:
+    """A UUID version 5 of the parts: the same parts always give the same id. Parts may hold any character."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))

@@ -1,0 +1,82 @@
+"""Live pages: what :meth:`Transaction.announce` said reaches every web process over one PostgreSQL LISTEN, then its SSE watchers."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+import msgspec
+
+log = logging.getLogger(__name__)
+QUEUE = 256
+RETRY_SECONDS = 1.0
+
+
+class Live:
+    """Fan-out by channel, such as ``auction:<id>``. A watcher too slow for its queue is told to catch up (``None``)."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._watchers: dict[str, set[asyncio.Queue[Any]]] = defaultdict(set)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._listen(), name="live")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def watch(self, channel: str) -> AsyncIterator[Any]:
+        """Yield what is announced on the channel; ``None`` means: something may have been missed, read the state again.
+
+        The first item is always ``None``, sent once listening has begun, so that nothing falls between page and stream.
+        """
+        queue: asyncio.Queue[Any] = asyncio.Queue(QUEUE)
+        self._watchers[channel].add(queue)
+        try:
+            yield None
+            while True:
+                yield await queue.get()
+        finally:
+            self._watchers[channel].discard(queue)
+            if not self._watchers[channel]:
+                del self._watchers[channel]
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(self._url)
+                try:
+                    await connection.add_listener("lonja_live", self._heard)
+                    self._tell_all_to_catch_up()
+                    while not connection.is_closed():
+                        await asyncio.sleep(RETRY_SECONDS)
+                        await connection.execute("select 1")
+                finally:
+                    await connection.close(timeout=1)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("live channel lost, trying again: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _heard(self, _connection: Any, _pid: int, _name: str, payload: str) -> None:
+        message = msgspec.json.decode(payload)
+        for queue in self._watchers.get(message["channel"], ()):
+            self._put(queue, message["data"])
+
+    def _tell_all_to_catch_up(self) -> None:
+        for queues in self._watchers.values():
+            for queue in queues:
+                self._put(queue, None)
+
+    def _put(self, queue: "asyncio.Queue[Any]", item: Any) -> None:
+        if queue.full():
+            while not queue.empty():
+                queue.get_nowait()
+            item = None
+        queue.put_nowait(item)

@@ -1,0 +1,133 @@
+"""Puts services to work in a process: the web process serves routes, the worker relays, consumes and keeps the timers."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib import import_module
+
+import uvicorn
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from events.topics import TOPICS
+from infra import migrations
+from infra.clock import Clock, system_clock
+from infra.config import Config
+from infra.consumer import Consumer
+from infra.database import Database
+from infra.embedded import kafka as embedded_kafka
+from infra.embedded import postgres as embedded_postgres
+from infra.live import Live
+from infra.outbox import Relay, producer
+from infra.service import Ground, Service, Timer
+from infra.tokens import Tokens
+from infra.web import create_app
+
+log = logging.getLogger(__name__)
+
+
+def addresses(config: Config) -> tuple[str, str]:
+    """(database URL, Kafka bootstrap): the configured servers, else the embedded ones of this home."""
+    return (
+        config.database_url or embedded_postgres.database_url(config.home),
+        config.kafka_bootstrap or embedded_kafka.bootstrap(config.home),
+    )
+
+
+def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
+    """Create the named services, all of them by default. Raises KeyError for a name that is none."""
+    known = import_module("services").NAMES
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise KeyError(f"no service {', '.join(unknown)}; there are {', '.join(known)}")
+    return [import_module(f"services.{name}.service").create(ground) for name in known if not names or name in names]
+
+
+@asynccontextmanager
+async def standing(config: Config, clock: Clock = system_clock) -> AsyncIterator[Ground]:
+    """The ground for the time of a block."""
+    url, _ = addresses(config)
+    database = await Database.connect(url, clock)
+    try:
+        yield Ground(config, database, clock, Live(url), Tokens.load(config.secrets_dir))
+    finally:
+        await database.close()
+
+
+async def prepare(config: Config) -> None:
+    """Migrations of every service, and every topic of the table. Done again, it changes nothing."""
+    async with standing(config) as ground:
+        for service in load(ground):
+            if service.metadata is not None:
+                await migrations.upgrade(ground.database.engine, service.name, service.metadata)
+    await create_topics(addresses(config)[1])
+
+
+async def create_topics(bootstrap: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        wanted = [
+            NewTopic(row.name, row.partitions, 1, topic_configs={"retention.ms": str(row.retention_ms)})
+            for row in TOPICS
+            if row.name not in there
+        ]
+        if wanted:
+            await admin.create_topics(wanted)
+    finally:
+        await admin.close()
+
+
+async def run_web(config: Config, names: Sequence[str] = (), port: int | None = None) -> None:
+    """Serve the routes until cancelled or signalled."""
+    async with standing(config) as ground:
+        app = create_app(ground, load(ground, names), config.home / "static")
+        settings = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port or config.port,
+            loop="uvloop",
+            http="httptools",
+            log_level="warning",
+            access_log=False,
+        )
+        await uvicorn.Server(settings).serve()
+
+
+async def run_worker(config: Config, names: Sequence[str] = ()) -> None:
+    """Relay, consume and keep the timers until cancelled; the first of them that fails ends all, loudly."""
+    url, bootstrap = addresses(config)
+    async with standing(config) as ground, _producing(bootstrap) as kafka, asyncio.TaskGroup() as tasks:
+        for service in load(ground, names):
+            if service.metadata is not None:
+                tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
+            if service.handlers:
+                consumer = Consumer(service.name, service.handlers, ground.database, bootstrap, kafka)
+                tasks.create_task(consumer.run(), name=f"{service.name} consumer")
+            for timer in service.timers:
+                tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
+
+
+async def keep(timer: Timer, service: str, database: Database) -> None:
+    """Run a timer's action for ever. A failure is logged and tried again: what is due stays due in the database."""
+    while True:
+        try:
+            async with database.transaction(service) as tx:
+                done = await timer.action(tx)
+        except Exception:
+            log.exception("%s timer %s failed; it will be tried again", service, timer.name)
+            done = 0
+        if not done:
+            await asyncio.sleep(timer.every)
+
+
+@asynccontextmanager
+async def _producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+    kafka = producer(bootstrap)
+    await kafka.start()
+    try:
+        yield kafka
+    finally:
+        await kafka.stop()

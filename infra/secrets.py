@@ -1,0 +1,24 @@
+"""Secrets of one installation: made once, kept in files that only their owner can read, never in the repository."""
+
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def secret(folder: Path, name: str) -> str:
+    """The secret of that name, made at first use."""
+    path = folder / name
+    if not path.exists():
+        keep(path, secrets.token_urlsafe(32).encode())
+    return path.read_text()
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, unless it is there: two processes that start at once agree on one."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(content)
+    with suppress(FileExistsError):
+        path.hardlink_to(fresh)
+    fresh.unlink()

@@ -1,0 +1,51 @@
+"""The one shape of a service, and the ground they all stand on."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import MetaData
+
+from events.codec import Event, Message
+from infra.clock import Clock
+from infra.config import Config
+from infra.database import Database, Transaction
+from infra.live import Live
+from infra.tokens import Tokens
+
+Handler = Callable[[Transaction, Message], Awaitable[None]]
+"""Reacts to one event. The transaction has claimed the event already: what the handler does commits with the claim."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What every service is given: settings, database, clock, live channel, and the keys that check tokens."""
+
+    config: Config
+    database: Database
+    clock: Clock
+    live: Live
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
+class Timer:
+    """Work that falls due. ``action`` claims what is due in its transaction (``for update skip locked``) and returns how
+    many it did; it is called again at once while that is more than 0, else after ``every`` seconds."""
+
+    name: str
+    every: float
+    action: Callable[[Transaction], Awaitable[int]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One deployable. ``routes`` are Litestar controllers; ``lifespans`` run in the web process (a bidding lane, an index)."""
+
+    name: str
+    metadata: MetaData | None = None
+    routes: Sequence[Any] = ()
+    handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
+    timers: Sequence[Timer] = ()
+    lifespans: Sequence[Callable[[], AbstractAsyncContextManager[None]]] = ()

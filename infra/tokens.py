@@ -1,0 +1,82 @@
+"""Who is asking: signed tokens (Ed25519) that accounts issues and every service checks with the public key alone."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from infra.secrets import keep
+
+ISSUER = "lonja"
+SESSION_HOURS = 12
+
+SUPPLIER_AGENT = "supplier_agent"
+BUYER_OFFICER = "buyer_officer"
+BUYER_APPROVER = "buyer_approver"
+MODERATOR = "moderator"
+OBSERVER = "observer"
+ADMINISTRATOR = "administrator"
+ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER, MODERATOR, OBSERVER, ADMINISTRATOR)
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of an organisation, as the token says. ``region`` is ISO 3166-2, "" where unknown."""
+
+    member_id: str
+    name: str
+    organisation_id: str
+    organisation_name: str
+    roles: tuple[str, ...]
+    country: str = ""
+    region: str = ""
+    language: str = "en"
+    token_id: str = ""
+
+    def may(self, *roles: str) -> bool:
+        return any(role in self.roles for role in roles)
+
+
+class InvalidToken(Exception):
+    """Expired, tampered with, or not ours."""
+
+
+class Tokens:
+    """Signs and checks tokens. The key is made once, readable by its owner only."""
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self.public: Ed25519PublicKey = private.public_key()
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tokens":
+        path = folder / "token-key.pem"
+        if not path.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            keep(path, pem)
+        private = load_pem_private_key(path.read_bytes(), password=None)
+        assert isinstance(private, Ed25519PrivateKey)
+        return cls(private)
+
+    def issue(self, principal: Principal, now: datetime, *, hours: float = SESSION_HOURS) -> str:
+        claims = msgspec.to_builtins(principal)
+        claims |= {"iss": ISSUER, "sub": principal.member_id, "iat": now, "exp": now + timedelta(hours=hours)}
+        return jwt.encode(claims, self._private, algorithm="EdDSA")
+
+    def check(self, token: str, now: datetime) -> Principal:
+        """Raises :class:`InvalidToken`."""
+        try:
+            claims = jwt.decode(
+                token,
+                self.public,
+                algorithms=["EdDSA"],
+                issuer=ISSUER,
+                options={"verify_exp": False, "verify_iat": False},
+            )
+            if claims["exp"] <= now.timestamp():
+                raise InvalidToken("the session has ended; log in again")
+            return msgspec.convert(claims, Principal)
+        except (jwt.PyJWTError, KeyError, msgspec.ValidationError) as error:
+            raise InvalidToken(str(error)) from error

@@ -1,0 +1,71 @@
+"""Who may call a route: written at the route as ``opt=PUBLIC``, ``opt=MEMBERS`` or ``opt=allow(role, …)``, checked here alone.
+
+The session cookie counts for pages and for reading the API. What changes something through ``/api/`` needs a bearer token: no
+browser sends one by itself, so the API needs no CSRF token.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+
+from infra.clock import Clock
+from infra.tokens import ROLES, InvalidToken, Principal, Tokens
+
+COOKIE = "lonja_session"
+PUBLIC: Mapping[str, Any] = {"access": "public"}
+MEMBERS: Mapping[str, Any] = {"access": frozenset(ROLES)}
+
+
+def allow(*roles: str) -> Mapping[str, Any]:
+    """Members with one of these roles."""
+    unknown = set(roles) - set(ROLES)
+    if unknown or not roles:
+        raise ValueError(f"unknown roles {sorted(unknown)}" if unknown else "name at least one role")
+    return {"access": frozenset(roles)}
+
+
+class UnguardedRoute(TypeError):
+    """A route does not say who may call it."""
+
+
+def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """App-level guard."""
+    access = handler.opt.get("access")
+    if access == "public" or connection.scope["method"] == "OPTIONS" or connection.url.path.startswith("/api/schema"):
+        return
+    if access is None:
+        raise UnguardedRoute(f"{handler}: say opt=PUBLIC, MEMBERS or allow(role)")
+    principal: Principal | None = connection.scope.get("user")
+    if principal is None:
+        raise NotAuthorizedException("log in first")
+    if not principal.may(*access):
+        raise PermissionDeniedException(f"this needs the role {' or '.join(sorted(access))}")
+
+
+class Authentication(AbstractAuthenticationMiddleware):
+    """Puts the principal of a valid cookie or bearer token into the scope; whether one is needed is the route's word."""
+
+    tokens: Tokens
+    clock: Clock
+
+    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
+        header = connection.headers.get("authorization", "")
+        token: str | None = None
+        if header.lower().startswith("bearer "):
+            token = header[7:]
+        elif connection.scope.get("method") in ("GET", "HEAD") or not connection.url.path.startswith("/api/"):
+            token = connection.cookies.get(COOKIE)
+        if not token:
+            return AuthenticationResult(user=None, auth=None)
+        try:
+            return AuthenticationResult(user=self.tokens.check(token, self.clock()), auth=token)
+        except InvalidToken:
+            return AuthenticationResult(user=None, auth=None)
+
+
+def authentication(tokens: Tokens, clock: Clock) -> type[Authentication]:
+    return type("BoundAuthentication", (Authentication,), {"tokens": tokens, "clock": staticmethod(clock)})

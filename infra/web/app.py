@@ -1,0 +1,134 @@
+"""Builds the app out of services."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, get
+from litestar.config.compression import CompressionConfig
+from litestar.config.csrf import CSRFConfig
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+from litestar.middleware.rate_limit import RateLimitConfig
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.static_files import create_static_files_router
+from litestar.template import TemplateConfig
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from catalogue.rules import RuleBroken
+from infra.causality import caused_by
+from infra.ids import new_id
+from infra.secrets import secret
+from infra.service import Ground, Service
+from infra.web import errors
+from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access
+from infra.web.pages import engine
+
+SECURITY_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+]
+PACKAGE = Path(__file__).parent
+
+
+@get("/health", opt=PUBLIC, media_type=MediaType.TEXT, include_in_schema=False, sync_to_thread=False)
+def health() -> str:
+    return "ok"
+
+
+def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Litestar:
+    """``assets`` holds the front-end libraries. Raises :class:`UnguardedRoute` if a route does not say who may call it."""
+    services = list(services)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(ground.live.running())
+            for service in services:
+                for start in service.lifespans:
+                    await stack.enter_async_context(start())
+            yield
+
+    config = ground.config
+    limit = RateLimitConfig(
+        rate_limit=("minute", config.rate_limit),
+        identifier_for_request=_caller,
+        exclude=["^/static", "^/health", "/live$"],
+    )
+    app = Litestar(
+        route_handlers=[
+            health,
+            create_static_files_router(
+                "/static", directories=[PACKAGE / "static", assets], opt=PUBLIC, include_in_schema=False
+            ),
+            *(route for service in services for route in service.routes),
+        ],
+        guards=[check_access],
+        middleware=[_correlated, authentication(ground.tokens, ground.clock), limit.middleware],
+        csrf_config=CSRFConfig(
+            secret=secret(config.secrets_dir, "csrf"),
+            cookie_name="lonja_csrf",
+            header_name="x-csrf-token",
+            exclude=["^/api/"],
+        ),
+        compression_config=CompressionConfig(backend="gzip", exclude=["/live$"]),
+        template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),
+        openapi_config=OpenAPIConfig(
+            title="Lonja",
+            version="1",
+            path="/api/schema",
+            components=Components(
+                security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            ),
+        ),
+        exception_handlers={
+            RuleBroken: errors.on_rule_broken,
+            HTTPException: errors.on_http_error,
+            Exception: errors.on_crash,
+        },
+        lifespan=[lifespan],
+    )
+    for path, handler in guarded(app):
+        if "access" not in handler.opt:
+            raise UnguardedRoute(f"{path}: say opt=PUBLIC, MEMBERS or allow(role)")
+    return app
+
+
+def guarded(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """(path, handler) of every HTTP route that somebody wrote; Litestar's own OPTIONS answers and API documents are left out."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            written = isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}
+            if written and not route.path.startswith("/api/schema"):
+                yield route.path, handler
+
+
+def _caller(request: Request[Any, Any, Any]) -> str:
+    user = request.scope.get("user")
+    return user.member_id if user else (request.client.host if request.client else "?")
+
+
+def _correlated(app: ASGIApp) -> ASGIApp:
+    """Each request is the beginning of a chain of events, and answers with its id and the security headers."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        number = new_id()
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", number.encode())]
+            await send(message)
+
+        with caused_by(number, number):
+            await app(scope, receive, with_headers)
+
+    return middleware

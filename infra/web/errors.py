@@ -1,0 +1,100 @@
+"""Errors as people and programs need them: RFC 9457 problem details in the API, a plain page that tells the remedy elsewhere."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.ids import new_id
+
+log = logging.getLogger(__name__)
+PROBLEM = "application/problem+json"
+REMEDIES = {
+    400: "Check what you entered and send it again.",
+    401: "Log in and try again.",
+    403: "Ask a member of your organisation with that role, or log in as another.",
+    404: "It may have been moved, or the address has a typing error. Search, or start from the home page.",
+    409: "Somebody changed it meanwhile. Load the page again and look before you repeat.",
+    429: "Too many requests. Wait a minute and try again.",
+    500: "This is our fault. It was logged under the number above; try again, and tell us the number if it stays.",
+}
+
+
+class NotFound(HTTPException):
+    """``NotFound("auction", id)``"""
+
+    status_code = 404
+
+    def __init__(self, what: str, which: str) -> None:
+        super().__init__(detail=f"no {what} {which!r}")
+
+
+class Conflict(HTTPException):
+    """The thing is no longer in the state that the request was made for."""
+
+    status_code = 409
+
+
+def wants_page(request: Request[Any, Any, Any]) -> bool:
+    return not request.url.path.startswith(("/api/", "/ocds")) and "text/html" in request.headers.get("accept", "")
+
+
+def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Response[Any]:
+    """A refusal names its rule: 422 with code, sentence, field and the numbers compared."""
+    facts = error.as_dict()
+    return _answer(request, 422, "refused by a rule", str(error), {"rule": facts.pop("code", error.code)} | facts)
+
+
+def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    if error.status_code == 401 and wants_page(request) and request.method == "GET":
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return Redirect(f"/login?next={quote(target, safe='')}")
+    more: dict[str, Any] = {}
+    if isinstance(error, ValidationException):
+        more["errors"] = [
+            {"field": item.get("key", ""), "message": item.get("message", "")}
+            if isinstance(item, dict)
+            else {"message": str(item)}
+            for item in (error.extra or ())
+        ]
+    answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, more)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Never shows internals; the number finds the traceback in the log."""
+    number = new_id()
+    log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
+    return _answer(
+        request,
+        500,
+        "Internal Server Error",
+        f"Something went wrong. Number: {number}",
+        {"instance": f"urn:uuid:{number}"},
+    )
+
+
+def _answer(
+    request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any]
+) -> Response[Any]:
+    if wants_page(request):
+        return Template(
+            "error.html",
+            context={
+                "status": status,
+                "title": title,
+                "detail": detail,
+                "remedy": REMEDIES.get(status, REMEDIES[400]),
+                "more": more,
+            },
+            status_code=status,
+        )
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
+    return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM)

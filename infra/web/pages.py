@@ -1,0 +1,94 @@
+"""HTML pages: Jinja templates of infra and of every service, with the filters that show money, quantities and times alike."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from litestar import Request
+from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.datastructures import Cookie
+from litestar.response import Redirect, Template
+from markupsafe import Markup
+
+from catalogue.money import minor_units
+from infra.clock import Clock
+from infra.config import Config
+
+NOTICE = "lonja_notice"
+NARROW_SPACE = "\u202f"
+
+
+def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 200, **context: Any) -> Template:
+    """Render ``<service>/<name>.html``. ``principal`` and a ``notice`` left by :func:`redirect` are always there."""
+    notice = unquote(request.cookies.get(NOTICE, ""))
+    cookies = [Cookie(key=NOTICE, value="", max_age=0, path="/")] if notice else []
+    return Template(
+        template,
+        context={"principal": request.scope.get("user"), "notice": notice, "path": request.url.path, **context},
+        status_code=status_code,
+        cookies=cookies,
+    )
+
+
+def redirect(path: str, notice: str = "") -> Redirect:
+    """See other, after a form was taken; ``notice`` is shown once on the next page."""
+    cookies = (
+        [Cookie(key=NOTICE, value=quote(notice), max_age=60, path="/", httponly=True, samesite="lax")] if notice else []
+    )
+    return Redirect(path, status_code=303, cookies=cookies)
+
+
+def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
+    """Templates are named ``<service>/<page>.html``; those of the layout have no folder."""
+    folders = [str(files("infra.web") / "templates"), *(str(path) for path in sorted(services.glob("*/templates")))]
+    environment = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"money": money, "number": number, "when": when, "percent": percent, "duration": duration}
+    environment.globals |= {"now": clock, "public_url": config.public_url, "principal": None, "notice": "", "path": ""}
+    return JinjaTemplateEngine.from_environment(environment)
+
+
+def number(value: Decimal | int | None, places: int | None = None) -> str:
+    """1234.5 → ``1 234.5`` with narrow no-break spaces; None → a dash."""
+    if value is None:
+        return "–"
+    text = f"{value:,.{places}f}" if places is not None else f"{Decimal(value).normalize():,f}"
+    return text.replace(",", NARROW_SPACE)
+
+
+def money(value: Decimal | None, currency: str | None = "") -> str:
+    """Amount to the minor unit and currency: ``1 234.50 RUB``."""
+    if value is None:
+        return "–"
+    return f"{number(value, minor_units(currency or 'XXX'))}\u00a0{currency}".strip()
+
+
+def percent(value: Decimal | float | None, places: int = 1) -> str:
+    return "–" if value is None else f"{value:.{places}f}\u202f%"
+
+
+def when(value: datetime | None) -> Markup:
+    """A ``<time>`` element: UTC for machines and without script, the reader's own zone with it."""
+    if value is None:
+        return Markup("–")
+    utc = value.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.isoformat().replace("+00:00", "Z"), utc.strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+
+def duration(minutes: float) -> str:
+    """90 → ``1 h 30 min``."""
+    hours, rest = divmod(round(minutes), 60)
+    return " ".join(
+        part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
+    )
