@@ -5,6 +5,7 @@ Maven Central. To move to new versions edit TOP and run `python -m infra.embedde
 """
 
 import hashlib
+import json
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ TOP = {
         "org.webjars.npm:htmx-ext-sse:2.2.2",
         "org.webjars.npm:leaflet:1.9.4",
         "org.webjars.npm:uplot:1.6.30",
+        "org.webjars.npm:echarts:4.1.0",
     ),
 }
 TRANSITIVE = {"kafka"}
@@ -34,6 +36,8 @@ WEB_FILES = {
     "htmx-ext-sse": ("sse.js",),
     "leaflet": ("dist/leaflet.js", "dist/leaflet.css", "dist/images/"),
     "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css"),
+    # only for its outlines of the countries (Natural Earth 1:50m, public domain, as GeoJSON): the map works offline
+    "echarts": ("map/json/world.json",),
 }
 
 Report = Callable[[str], None]
@@ -52,8 +56,8 @@ class WrongChecksum(Exception):
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
         super().__init__(
-            f"{path.name} has sha256 {found}, but {expected} is pinned. The file was removed; if a second fetch says the same, "
-            "do not use that source."
+            f"{path.name} has sha256 {found}, but {expected} is pinned. "
+            "The file was removed; if a second fetch says the same, do not use that source."
         )
 
 
@@ -101,7 +105,11 @@ def class_path(jars: dict[Jar, Path]) -> str:
 
 
 def web_assets(home: Path, cache: Path, report: Report) -> Path:
-    """Unpacks the browser libraries flat into `home/static/vendor`; returns that directory."""
+    """Unpacks the browser libraries into `home/static/vendor` and returns that directory.
+
+    It then holds htmx.min.js, sse.js, leaflet.js, leaflet.css, images/, uPlot.iife.min.js, uPlot.min.css and
+    countries.json (GeoJSON, a feature a country with the property `name`).
+    """
     target = home / "static" / "vendor"
     jars = fetch(cache, report, tuple(jar for jar in pinned() if jar.use == "web"))
     stamp = target / ".versions"
@@ -115,6 +123,7 @@ def web_assets(home: Path, cache: Path, report: Report) -> Path:
                 file = target / name.removeprefix(root).removeprefix("dist/")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(archive.read(name))
+    _thin_out(target / "map" / "json" / "world.json", target / "countries.json")
     stamp.write_text(wanted)
     return target
 
@@ -123,6 +132,13 @@ def _members(archive: zipfile.ZipFile, jar: Jar, root: str) -> Iterator[str]:
     for name in archive.namelist():
         if not name.endswith("/") and any(name.startswith(root + wanted) for wanted in WEB_FILES[jar.artifact]):
             yield name
+
+
+def _thin_out(world: Path, countries: Path) -> None:
+    """GeoJSON with coordinates to 0.01 degree, about 1 km: a third of the size, and the same picture."""
+    outlines = json.loads(world.read_text(), parse_float=lambda text: round(float(text), 2))
+    outlines["features"] = [feature for feature in outlines["features"] if feature["properties"]["name"]]
+    countries.write_text(json.dumps(outlines, separators=(",", ":"), ensure_ascii=False))
 
 
 def _download(artifact: Artifact) -> Path:
