@@ -96,10 +96,10 @@ async def run_web(config: Config, names: Sequence[str] = (), port: int | None = 
         await uvicorn.Server(settings).serve()
 
 
-async def run_worker(config: Config, names: Sequence[str] = ()) -> None:
+async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = system_clock) -> None:
     """Relay, consume and keep the timers until cancelled; the first of them that fails ends all, loudly."""
     url, bootstrap = addresses(config)
-    async with standing(config) as ground, _producing(bootstrap) as kafka, asyncio.TaskGroup() as tasks:
+    async with standing(config, clock) as ground, _producing(bootstrap) as kafka, asyncio.TaskGroup() as tasks:
         for service in load(ground, names):
             if service.metadata is not None:
                 tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")

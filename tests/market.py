@@ -1,0 +1,176 @@
+"""A whole market in the test's own process: real PostgreSQL, Kafka and HTTP, and a clock that tests can move ahead."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx
+import msgspec
+import uvicorn
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from events import Envelope, Event, encode
+from infra.clock import ShiftedClock
+from infra.config import Config
+from infra.embedded import Servers
+from infra.ids import new_id
+from infra.outbox import producer
+from infra.runtime import load, prepare, run_worker, standing
+from infra.service import Ground
+from infra.tokens import Principal
+from infra.web import create_app
+
+T = TypeVar("T")
+DATABASE = "lonja_test"
+
+
+class Market:
+    """``client(principal)`` talks to it, ``publish(event)`` says what another service would, ``eventually`` waits."""
+
+    def __init__(self, ground: Ground, clock: ShiftedClock, url: str, kafka: AIOKafkaProducer) -> None:
+        self.ground = ground
+        self.clock = clock
+        self.url = url
+        self._kafka = kafka
+
+    def token(self, principal: Principal) -> str:
+        return self.ground.tokens.issue(principal, self.clock(), hours=24 * 365)
+
+    def client(self, principal: Principal | None = None) -> httpx.AsyncClient:
+        """For the JSON API; use as ``async with``."""
+        headers = {"authorization": f"Bearer {self.token(principal)}"} if principal else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+
+    @asynccontextmanager
+    async def browser(self, principal: Principal | None = None) -> AsyncIterator["Browser"]:
+        """Pages and forms as a browser without script sees them: cookies, CSRF field, redirects followed."""
+        cookies = {"lonja_session": self.token(principal)} if principal else {}
+        async with httpx.AsyncClient(
+            base_url=self.url, headers={"accept": "text/html"}, cookies=cookies, timeout=30, follow_redirects=True
+        ) as client:
+            yield Browser(client)
+
+    async def publish(self, *events: Event, source: str = "/test", event_id: str | None = None) -> None:
+        """Put events on the road as if their service had."""
+        for event in events:
+            number = event_id or new_id()
+            envelope = Envelope(
+                id=number,
+                type=event.TYPE,
+                source=source,
+                subject=event.subject,
+                time=self.clock(),
+                correlationid=number,
+                causationid=number,
+            )
+            key, value, headers = encode(envelope, event)
+            await self._kafka.send_and_wait(event.TOPIC, key=key, value=value, headers=headers)
+
+    async def fetch(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Look into the database."""
+        return await self.ground.database.pool.fetch(query, *arguments)
+
+    async def published(self, service: str, kind: type[Event]) -> list[Any]:
+        """Events of a kind that a service wrote so far, in order."""
+        rows = await self.fetch(f"select envelope, data from {service}.outbox order by position")
+        return [
+            msgspec.json.decode(row["data"], type=kind)
+            for row in rows
+            if msgspec.json.decode(row["envelope"])["type"] == kind.TYPE
+        ]
+
+    async def eventually(self, check: Callable[[], Awaitable[T]], within: float = 15) -> T:
+        """Wait until ``check`` returns something true, and return that; its last exception or value if it never does."""
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            outcome: T | None = None
+            failure: Exception | None = None
+            try:
+                outcome = await check()
+                if outcome:
+                    return outcome
+            except (AssertionError, LookupError, httpx.HTTPError) as error:
+                failure = error
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"not within {within} s: {outcome!r}") from failure
+            await asyncio.sleep(0.05)
+
+
+class Browser:
+    """An HTTP client that sends forms as a browser would."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def get(self, path: str, **parameters: str) -> httpx.Response:
+        return await self.client.get(path, params=parameters)
+
+    async def post(self, path: str, fields: Mapping[str, object] | None = None) -> httpx.Response:
+        if "lonja_csrf" not in self.client.cookies:
+            await self.client.get("/health")
+        token = self.client.cookies["lonja_csrf"]
+        return await self.client.post(path, data={**(fields or {}), "_csrf_token": token})
+
+
+@asynccontextmanager
+async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncIterator[Market]:
+    """An empty database, then web and worker of the named services (all by default) in this process."""
+    config = Config.load({**os.environ, "LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
+    config = replace(
+        config,
+        database_url=await empty_database(servers),
+        kafka_bootstrap=servers.kafka_bootstrap,
+        rate_limit=1_000_000,
+    )
+    await prepare(config)
+    clock = ShiftedClock()
+    kafka = producer(servers.kafka_bootstrap)
+    await kafka.start()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        async with standing(config, clock) as ground:
+            app = create_app(ground, load(ground, names), config.home / "static")
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+            web = asyncio.create_task(server.serve(sockets=[listening]))
+            worker = asyncio.create_task(run_worker(config, names, clock))
+            while not server.started:
+                await asyncio.sleep(0.02)
+                for task in (web, worker):
+                    if task.done():
+                        task.result()
+            yield Market(ground, clock, f"http://127.0.0.1:{listening.getsockname()[1]}", kafka)
+            server.should_exit = True
+            worker.cancel()
+            await web
+            with suppress(asyncio.CancelledError):
+                await worker
+    await kafka.stop()
+
+
+async def empty_database(servers: Servers, name: str = DATABASE) -> str:
+    connection = await asyncpg.connect(servers.database_url)
+    try:
+        await connection.execute(f"drop database if exists {name} with (force)")
+        await connection.execute(f"create database {name}")
+    finally:
+        await connection.close()
+    return servers.database_url.rpartition("/")[0] + f"/{name}"
+
+
+async def forget_topics(bootstrap: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        ours = [topic for topic in await admin.list_topics() if topic.startswith("lonja")]
+        if ours:
+            await admin.delete_topics(ours)
+            while set(ours) & set(await admin.list_topics()):
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
