@@ -55,7 +55,7 @@ class Relay:
 
     async def _relay(self, connection: asyncpg.Connection) -> None:
         woken = asyncio.Event()
-        while not await connection.fetchval(  # noqa: ASYNC110 - polled on purpose, the lock has no wake-up
+        while not await connection.fetchval(
             "select pg_try_advisory_lock(hashtextextended($1, 0))", f"relay/{self.service}"
         ):
             await asyncio.sleep(IDLE_SECONDS)
