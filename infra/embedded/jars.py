@@ -1,7 +1,7 @@
 """The pinned jars: Apache Kafka, and the browser libraries, which Maven Central carries as WebJars.
 
 `jars.toml` lists every file with its checksum and names no registry: jgo's pure-Python Maven resolver fetches from
-Maven Central. To move to new versions edit TOP and run `python -m infra.embedded.jars`, which writes the list anew.
+Maven Central. `python -m infra.embedded.pin` writes the list.
 """
 
 import hashlib
@@ -13,23 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from jgo.maven import Artifact, Dependency, MavenContext
+from jgo.maven import Artifact, MavenContext
 
 LIST = Path(__file__).with_name("jars.toml")
-
-# Each is resolved alone: together the logging binding's BOM would pull kafka-clients back to another version.
-TOP = {
-    "kafka": ("org.apache.kafka:kafka_2.13:4.4.0",),
-    "kafka-log": ("org.apache.logging.log4j:log4j-slf4j-impl:2.25.5",),
-    "web": (
-        "org.webjars.npm:htmx.org:2.0.7",
-        "org.webjars.npm:htmx-ext-sse:2.2.2",
-        "org.webjars.npm:leaflet:1.9.4",
-        "org.webjars.npm:uplot:1.6.30",
-        "org.webjars.npm:echarts:4.1.0",
-    ),
-}
-TRANSITIVE = {"kafka"}
 
 WEB_FILES = {
     "htmx.org": ("dist/htmx.min.js",),
@@ -105,12 +91,12 @@ def class_path(jars: dict[Jar, Path]) -> str:
 
 
 def web_assets(home: Path, cache: Path, report: Report) -> Path:
-    """Unpacks the browser libraries into `home/static/vendor` and returns that directory.
+    """Unpacks the browser libraries into `home/static` and returns that directory.
 
     It then holds htmx.min.js, sse.js, leaflet.js, leaflet.css, images/, uPlot.iife.min.js, uPlot.min.css and
     countries.json (GeoJSON, a feature a country with the property `name`).
     """
-    target = home / "static" / "vendor"
+    target = home / "static"
     jars = fetch(cache, report, tuple(jar for jar in pinned() if jar.use == "web"))
     stamp = target / ".versions"
     wanted = "\n".join(jar.sha256 for jar in jars)
@@ -130,8 +116,10 @@ def web_assets(home: Path, cache: Path, report: Report) -> Path:
 
 def _members(archive: zipfile.ZipFile, jar: Jar, root: str) -> Iterator[str]:
     for name in archive.namelist():
-        if not name.endswith("/") and any(name.startswith(root + wanted) for wanted in WEB_FILES[jar.artifact]):
-            yield name
+        for wanted in WEB_FILES[jar.artifact]:
+            inside = wanted.endswith("/") and name.startswith(root + wanted) and not name.endswith("/")
+            if inside or name == root + wanted:
+                yield name
 
 
 def _thin_out(world: Path, countries: Path) -> None:
@@ -154,39 +142,13 @@ def _download(artifact: Artifact) -> Path:
         ) from failure
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _verify(path: Path, jar: Jar) -> None:
-    found = _sha256(path)
+    found = sha256(path)
     if found != jar.sha256:
         path.unlink()
         raise WrongChecksum(path, jar.sha256, found)
-
-
-def lock(cache: Path) -> str:
-    """The text of jars.toml for TOP, its jars fetched and measured. Checksums are trusted at this moment, once."""
-    maven = MavenContext(repo_cache=cache / "maven-lock", timeout=60)
-    lines = ["# Written by `python -m infra.embedded.jars`; do not edit.\n"]
-    for use, coordinates in TOP.items():
-        for coordinate in coordinates:
-            group, name, version = coordinate.split(":")
-            artifact = maven.project(group, name).at_version(version).artifact()
-            found = [artifact]
-            if use in TRANSITIVE:
-                _, below = maven.resolver.resolve([Dependency(artifact)])
-                found += sorted((dependency.artifact for dependency in below), key=str)
-            for one in found:
-                values = {"use": use, "group": one.groupId, "artifact": one.artifactId, "version": one.version}
-                values["sha256"] = _sha256(one.resolve())
-                lines.append("[[jar]]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items()))
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    from infra.config import Config
-
-    LIST.write_text(lock(Config.load().cache))
-    print(f"{len(pinned())} jars pinned in {LIST}")

@@ -5,7 +5,6 @@ The wheel's Python code starts a daemon of its own; we use only its files, so th
 
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import stat
@@ -19,6 +18,7 @@ import psutil
 
 from infra.embedded.ports import remembered_port
 from infra.embedded.process import Part
+from infra.secrets import secret
 
 ROLE = DATABASE = "lonja"
 # PostgreSQL refuses to run as root, so root lends it an unprivileged account that every system has.
@@ -55,18 +55,8 @@ def binary(name: str) -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
 
 
-def password(home: Path) -> str:
-    """Generated once; only the owner of the home may read it."""
-    path = home / "secrets" / "postgres"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(16))
-    return path.read_text()
-
-
 def database_url(home: Path) -> str:
-    return f"postgresql://{ROLE}:{password(home)}@127.0.0.1:{remembered_port(home, 'postgres')}/{DATABASE}"
+    return f"postgresql://{ROLE}:{secret(home / 'secrets', 'postgres')}@127.0.0.1:{remembered_port(home, 'postgres')}/{DATABASE}"
 
 
 def prepare(home: Path) -> None:
@@ -95,7 +85,7 @@ def prepare(home: Path) -> None:
     _run(
         user,
         (str(binary("postgres")), "--single", "-D", str(data), "postgres"),
-        f"alter role {ROLE} password '{password(home)}';\ncreate database {DATABASE};\n",
+        f"alter role {ROLE} password '{secret(home / 'secrets', 'postgres')}';\ncreate database {DATABASE};\n",
     )
     (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
     (data / "ready").touch()

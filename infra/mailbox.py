@@ -1,0 +1,151 @@
+"""The local mailbox: a real SMTP server that keeps every message as a file, and a page to read them.
+
+Lonja's outgoing mail goes here unless LONJA_SMTP_URL names a server, so that a tour needs no mail account.
+Run by the supervisor as `python -m infra.mailbox`.
+"""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default as modern
+from pathlib import Path
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from jinja2 import Environment
+from litestar import Litestar, get
+from litestar.datastructures import ResponseHeader
+from litestar.exceptions import NotFoundException
+
+from infra.config import Config
+from infra.embedded.ports import remembered_port
+
+# A message is a stranger's HTML: no scripts, nothing fetched, in a frame that cannot reach this page.
+CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'"
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Mailbox</title>
+<meta name="viewport" content="width=device-width">
+<style>body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td,th{padding:.3rem .8rem .3rem 0;
+text-align:left}iframe{width:100%;height:34rem;border:1px solid #bbb}pre{white-space:pre-wrap}</style>
+{% if mail is defined %}<p><a href="/">All messages</a></p><h1>{{ mail.subject }}</h1>
+<p>From {{ mail.sender }}<br>To {{ mail.recipients }}<br>{{ mail.date }}</p>
+{% if mail.html %}<iframe title="HTML part" sandbox="allow-popups allow-popups-to-escape-sandbox"
+srcdoc="<base target=_blank>{{ mail.html }}"></iframe>{% endif %}<h2>Text</h2><pre>{{ mail.text }}</pre>
+{% else %}<h1>Mailbox</h1>{% if not mails %}<p>No message has arrived yet.</p>{% endif %}
+<table>{% for mail in mails %}<tr><td>{{ mail.number }}<td>{{ mail.date }}<td>{{ mail.recipients }}
+<td><a href="/{{ mail.number }}">{{ mail.subject }}</a>{% endfor %}</table>{% endif %}</html>"""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """One message as a reader sees it; `number` counts from 1 in order of arrival."""
+
+    number: int
+    subject: str
+    sender: str
+    recipients: str
+    date: str
+    text: str
+    html: str
+
+
+class NoSuchMail(LookupError):
+    """There is no message of that number."""
+
+    code = "no_such_mail"
+
+
+def smtp_url(home: Path) -> str:
+    return f"smtp://127.0.0.1:{remembered_port(home, 'mailbox-smtp')}"
+
+
+def page_url(home: Path) -> str:
+    return f"http://127.0.0.1:{remembered_port(home, 'mailbox')}"
+
+
+def keep(directory: Path, content: bytes) -> Path:
+    """Stores a message; a reader sees it whole or not at all. The names sort in order of arrival."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{time.time_ns()}-{secrets.token_hex(4)}.eml"
+    fresh = path.with_suffix(".part")
+    fresh.write_bytes(content)
+    return fresh.rename(path)
+
+
+def messages(directory: Path) -> list[Mail]:
+    """All messages, oldest first."""
+    return [_read(number, path) for number, path in enumerate(sorted(directory.glob("*.eml")), start=1)]
+
+
+def message(directory: Path, number: int) -> Mail:
+    """Raises NoSuchMail."""
+    paths = sorted(directory.glob("*.eml"))
+    if not 1 <= number <= len(paths):
+        raise NoSuchMail(f"there is no message {number}; there are {len(paths)}")
+    return _read(number, paths[number - 1])
+
+
+def _read(number: int, path: Path) -> Mail:
+    parsed = message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=modern)
+
+    def header(name: str) -> str:
+        return str(parsed.get(name, ""))
+
+    def body(kind: str) -> str:
+        part = parsed.get_body((kind,))
+        return str(part.get_content()) if part is not None else ""
+
+    return Mail(number, header("Subject"), header("From"), header("To"), header("Date"), body("plain"), body("html"))
+
+
+class Keeper:
+    """aiosmtpd's handler: accepts everything and keeps it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        keep(self._directory, envelope.original_content or b"")
+        return "250 kept"
+
+
+def create_page(directory: Path) -> Litestar:
+    template = Environment(autoescape=True).from_string(PAGE)
+
+    @get("/", media_type="text/html")
+    async def index() -> str:
+        return template.render(mails=messages(directory)[::-1])
+
+    @get("/{number:int}", media_type="text/html")
+    async def one(number: int) -> str:
+        try:
+            return template.render(mail=message(directory, number))
+        except NoSuchMail as missing:
+            raise NotFoundException(str(missing)) from missing
+
+    policy = ResponseHeader(name="Content-Security-Policy", value=CONTENT_POLICY)
+    return Litestar([index, one], response_headers=[policy], openapi_config=None)
+
+
+async def run(config: Config) -> None:
+    """Serve SMTP and the page until signalled."""
+    handler = Keeper(config.mail_dir)
+    smtp_port = remembered_port(config.home, "mailbox-smtp")
+    smtp = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(handler, data_size_limit=32 * 2**20, enable_SMTPUTF8=True), "127.0.0.1", smtp_port
+    )
+    page = uvicorn.Config(
+        create_page(config.mail_dir),
+        host="127.0.0.1",
+        port=remembered_port(config.home, "mailbox"),
+        log_level="warning",
+    )
+    async with smtp:
+        await uvicorn.Server(page).serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(Config.load()))
