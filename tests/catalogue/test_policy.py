@@ -1,0 +1,120 @@
+"""Policies: the shipped presets, own files, and files that are refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import Policy, PolicyNotValid, UnknownPolicy, Window, load
+
+MOSCOW = RegionCalendar("Europe/Moscow", "RU")
+FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+def own(folder: Path, text: str, name: str = "own") -> Path:
+    (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_moscow_has_the_numbers_of_the_regulation() -> None:
+    policy = load("moscow")
+    assert policy.name == "moscow"
+    assert policy.auction.ceilings == {"goods": 5_000_000, "works": 3_000_000, "services": 3_000_000}
+    assert [each.minutes for each in policy.auction.offered("goods")] == [180, 360, 1440]
+    assert [each.minutes for each in policy.auction.offered("works")] == [360, 1440]
+    shortest, middle, longest = policy.auction.durations
+    assert shortest.runs_within == Window(first=time(9), last=time(15))
+    assert shortest.max_initial_price == 100_000
+    assert middle.starts_within == Window(first=time(9), last=time(12))
+    assert longest.runs_within is longest.starts_within is longest.max_initial_price is None
+    assert policy.auction.step_percents == (Decimal("0.5"), Decimal(1))
+    assert policy.contract.total_days == 10
+    assert policy.purchase.contract_days == 20
+
+
+def test_percents_are_exact_decimals_not_binary_fractions() -> None:
+    assert load("moscow").auction.floor_percent.as_tuple() == Decimal("0.5").as_tuple()
+
+
+def test_demo_is_moscow_with_minutes_for_hours() -> None:
+    demo, moscow = load("demo"), load("moscow")
+    assert [each.minutes * 60 for each in demo.auction.durations] == [each.minutes for each in moscow.auction.durations]
+    assert all(each.runs_within is each.starts_within is None for each in demo.auction.durations)
+    assert demo.auction.extension_window_seconds == demo.auction.extension_seconds == 30
+    assert (demo.contract, demo.purchase, demo.pool) == (moscow.contract, moscow.purchase, moscow.pool)
+    assert (demo.auction.ceilings, demo.currency) == (moscow.auction.ceilings, moscow.currency)
+
+
+def test_a_step_is_due_after_working_days_or_after_the_demos_minutes() -> None:
+    assert load("moscow").due(FRIDAY, 1, MOSCOW) == FRIDAY + timedelta(days=3)
+    assert load("demo").due(FRIDAY, 2, MOSCOW) == FRIDAY + timedelta(minutes=60)
+
+
+@pytest.mark.parametrize("name", ["moscow", "demo"])
+def test_a_policy_stored_as_json_comes_back_the_same(name: str) -> None:
+    policy = load(name)
+    assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy
+
+
+def test_an_own_file_changes_only_what_it_says(tmp_path: Path) -> None:
+    folder = own(tmp_path, 'based_on = "moscow"\ntitle = "Ours"\ncurrency = "EUR"\n[purchase]\nceiling = 9_999.5\n')
+    policy = load("own", folder)
+    assert (policy.name, policy.title, policy.currency) == ("own", "Ours", "EUR")
+    assert policy.purchase.ceiling == Decimal("9999.5")
+    assert policy.purchase.answer_days == 1
+    assert policy.auction == load("moscow").auction
+
+
+def test_an_own_file_may_override_the_preset_it_is_based_on(tmp_path: Path) -> None:
+    folder = own(tmp_path, 'based_on = "moscow"\n[auction]\nsettle_seconds = 2\n', name="moscow")
+    assert load("moscow", folder).auction.settle_seconds == 2
+    assert load("moscow").auction.settle_seconds == 1
+
+
+def test_shipped_presets_are_found_beside_own_ones(tmp_path: Path) -> None:
+    assert load("demo", tmp_path) == load("demo")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "../policies/moscow", "", "Moscow", "moscow.toml"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
+    with pytest.raises(UnknownPolicy, match="demo, moscow"):
+        load(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("[auction]\nsettle_second = 1", "auction"),
+        ('[auction]\nsettle_seconds = "1"', "auction.settle_seconds"),
+        ("[auction]\nsettle_seconds = 1.5", "auction.settle_seconds"),
+        ("[auction]\nsettle_seconds = -1", "auction.settle_seconds"),
+        ("[auction]\nstep_percents = []", "auction"),
+        ("[auction]\nfloor_percent = 100", "auction"),
+        ("[auction]\nextension_seconds = 60", "auction"),
+        ("[auction.ceilings]\ngoods = 0", "auction"),
+        ('[[auction.durations]]\nminutes = 5\nkinds = ["wishes"]', "auction"),
+        (
+            '[[auction.durations]]\nminutes = 5\nkinds = ["goods"]\nruns_within = { first = 15:00:00, last = 09:00:00 }',
+            "auction.durations[0].runs_within",
+        ),
+        ("[purchase]\nceiling = 0", "purchase"),
+        ("working_day_minutes = 0", "working_day_minutes"),
+        ('currency = "RUR"', None),
+        ("surprise = 1", None),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: str, field: str | None) -> None:
+    with pytest.raises(PolicyNotValid, match="own.toml") as caught:
+        load("own", own(tmp_path, f'based_on = "moscow"\n{text}\n'))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("text", ['title = "Ours"', "[auction", 'based_on = "nowhere"', 'based_on = "own"'])
+def test_a_file_that_is_incomplete_broken_or_baseless_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(PolicyNotValid):
+        load("own", own(tmp_path, text))
