@@ -1,0 +1,142 @@
+"""The wire contract: golden examples, generated documents, and other people's CloudEvents."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+import events
+from events import Envelope, MalformedEvent, UnknownEvent, decode, documents, encode, registry
+from events.auctions import BidAccepted
+from events.topics import SERVICES, TOPICS, topic
+
+EXAMPLES = sorted((documents.FOLDER / "examples").glob("*.json"))
+BID = BidAccepted(
+    auction_id="a1",
+    sequence=3,
+    participant=2,
+    amount=Decimal("99.50"),
+    arrived_at=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+    closes_at=datetime(2026, 11, 22, 9, 35, tzinfo=UTC),
+    extended=True,
+)
+ENVELOPE = Envelope(
+    id="e1",
+    type=BID.TYPE,
+    source="/auctions",
+    subject="a1",
+    time=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+    correlationid="c1",
+    causationid="e0",
+)
+
+
+def golden(path: Path) -> tuple[bytes, list[tuple[str, bytes]], dict[str, Any]]:
+    message = json.loads(path.read_text(encoding="utf-8"))
+    return (
+        json.dumps(message["data"]).encode(),
+        [(k, v.encode()) for k, v in message["headers"].items()],
+        message["data"],
+    )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_message_ever_published_decodes_and_fits_its_schema(path: Path) -> None:
+    value, headers, data = golden(path)
+    message = decode(value, headers)
+    assert message.event.subject == message.envelope.subject
+    validator = jsonschema.Draft202012Validator(documents.schema(registry()[message.envelope.type]))
+    validator.validate(data)
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate({})
+
+
+def test_every_event_has_a_golden_example() -> None:
+    assert documents.missing_examples() == {}, "run make schemas and look at the new examples"
+
+
+def test_generated_documents_are_checked_in() -> None:
+    stale = [
+        path.name
+        for path, text in documents.documents().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    assert stale == [], "run make schemas"
+
+
+def test_unknown_fields_are_ignored() -> None:
+    data = json.loads(msgspec.json.encode(BID)) | {"added_later": 1}
+    assert decode(json.dumps(data).encode(), ENVELOPE.headers()).event == BID
+
+
+def test_unknown_version_is_refused() -> None:
+    headers = [(name, value.replace(b".v1", b".v99")) for name, value in ENVELOPE.headers()]
+    with pytest.raises(UnknownEvent, match="v99"):
+        decode(b"{}", headers)
+
+
+@pytest.mark.parametrize("missing", ["ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_specversion"])
+def test_missing_attribute_is_named(missing: str) -> None:
+    headers = [(name, value) for name, value in ENVELOPE.headers() if name != missing]
+    with pytest.raises(MalformedEvent, match=missing):
+        decode(b"{}", headers)
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b'{"auction_id": 1}', None])
+def test_bytes_that_are_no_event_are_refused(value: bytes | None) -> None:
+    with pytest.raises(MalformedEvent):
+        decode(value, ENVELOPE.headers())
+
+
+def test_the_cloudevents_sdk_reads_our_messages() -> None:
+    key, value, headers = encode(ENVELOPE, BID)
+    theirs = from_binary(KafkaMessage(headers=dict(headers), key=key, value=value), JSONFormat(), CloudEvent)
+    assert (theirs.get_id(), theirs.get_type(), theirs.get_subject()) == ("e1", BID.TYPE, "a1")
+    assert theirs.get_extension("correlationid") == "c1"
+    assert theirs.get_data()["amount"] == "99.50"
+
+
+def test_we_read_the_cloudevents_sdk() -> None:
+    attributes = {
+        "id": "e1",
+        "source": "/auctions",
+        "type": BID.TYPE,
+        "subject": "a1",
+        "time": datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+        "datacontenttype": "application/json",
+        "correlationid": "c1",
+        "causationid": "e0",
+    }
+    theirs = to_binary(CloudEvent(attributes, json.loads(msgspec.json.encode(BID))), JSONFormat())
+    message = decode(theirs.value, list(theirs.headers.items()))
+    assert message.event == BID
+    assert message.envelope == ENVELOPE
+
+
+def test_every_event_lives_in_a_topic_that_its_service_produces() -> None:
+    for event in registry().values():
+        assert event.TOPIC.removeprefix("lonja.") in topic(event.TOPIC).producers
+
+
+def test_no_topic_is_an_orphan() -> None:
+    used = {event.TOPIC for event in registry().values()} | {events.topics.DEAD_LETTERS}
+    assert {row.name for row in TOPICS} == used
+    services = {*SERVICES, "portal"}
+    for row in TOPICS:
+        if row.name != events.topics.DEAD_LETTERS:
+            assert set(row.producers) <= services
+            assert set(row.consumers) <= services
+            assert row.consumers
+
+
+def test_a_topic_that_is_not_in_the_table_does_not_exist() -> None:
+    with pytest.raises(KeyError, match="events/topics.py"):
+        topic("lonja.nothing")

