@@ -15,7 +15,7 @@ PURE = ("events", "catalogue", "recommender")
 
 ALLOWED = {
     "events": {"msgspec"},
-    "catalogue": {"msgspec", "tantivy", "events"},
+    "catalogue": {"msgspec", "tantivy"},
     "recommender": {"catalogue", "msgspec", "numpy", "scipy", "sklearn"},
 }
 """Third-party and own packages a pure room may import beside the standard library."""

@@ -1,8 +1,8 @@
 """The Litestar factory: one app for any subset of services, with the same guards, errors, pages and limits for all."""
 
 from infra.web.access import MEMBERS, PUBLIC, allow
-from infra.web.app import create_app
+from infra.web.app import create_app, routes
 from infra.web.forms import read_form
 from infra.web.pages import page, redirect
 
-__all__ = ["MEMBERS", "PUBLIC", "allow", "create_app", "page", "read_form", "redirect"]
+__all__ = ["MEMBERS", "PUBLIC", "allow", "create_app", "page", "read_form", "redirect", "routes"]

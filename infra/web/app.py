@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, get
+from litestar import Litestar, MediaType, Request, Router, get
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
+from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware.rate_limit import RateLimitConfig
@@ -98,6 +99,13 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
         if "access" not in handler.opt:
             raise UnguardedRoute(f"{path}: say opt=PUBLIC, MEMBERS or allow(role)")
     return app
+
+
+def routes(ground: Ground, *handlers: Any) -> Router:
+    """A service's controllers and functions; each may take the ground as its argument ``ground``."""
+    return Router(
+        path="", route_handlers=handlers, dependencies={"ground": Provide(lambda: ground, sync_to_thread=False)}
+    )
 
 
 def guarded(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
