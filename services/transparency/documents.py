@@ -1,0 +1,187 @@
+"""From a file to JSON documents, one at a time and in bounded memory.
+
+Understood: one JSON value (pretty-printed or not), JSON Lines, values one after the other, a list of documents; plain or
+gzip; UTF-8 with or without byte order mark, UTF-16 with one, and Windows-1252 where the bytes are not UTF-8. The content
+decides, not the name. A file that is one value of more than ``WHOLE`` bytes is streamed through :mod:`~.streaming`.
+"""
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from services.transparency import streaming
+from services.transparency.tolerance import NotUnderstood
+
+WHOLE = 64 * 1024 * 1024
+"""Bytes of a single value, or of one line, that are read in one piece."""
+
+
+class Document(msgspec.Struct, frozen=True):
+    """``body`` is what JSON holds, with fractions as Decimal. ``where`` names the file and the line or the element."""
+
+    where: str
+    body: Any
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A piece of a file that is not JSON, and why. ``kind`` is of few kinds; ``reason`` may quote."""
+
+    where: str
+    kind: str
+    reason: str
+
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    """All documents of a file in their order. A part that cannot be read comes as Unreadable and the rest still follows.
+
+    Raises OSError where the file itself cannot be opened.
+    """
+    with _opened(path) as stream:
+        try:
+            yield from _documents(path.name, stream, ledger)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield Unreadable(path.name, "file: damaged compression", str(error))
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if zipped else path.open("rb")
+
+
+def _documents(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    head = stream.read(WHOLE)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        yield from _in_utf16(name, head + stream.read(WHOLE), ledger)
+        return
+    stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not stripped:
+        yield Unreadable(name, "file: empty", "there is nothing in it")
+        return
+    if _by_lines(name, stripped):
+        stream.seek(0)
+        yield from _lines(name, stream, ledger)
+    elif len(head) < WHOLE:
+        yield from _whole(name, stripped, ledger)
+    else:
+        stream.seek(0)
+        yield from _streamed(name, stream)
+
+
+def _by_lines(name: str, content: bytes) -> bool:
+    """The first line is a JSON value of its own, or the name promises lines and it does not merely begin one."""
+    first = content.split(b"\n", 1)[0].strip()
+    if not isinstance(_parsed(first), Unclear):
+        return True
+    return re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name) is not None and first not in (b"{", b"[")
+
+
+def _lines(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    number = 0
+    while line := stream.readline(WHOLE):
+        number += 1
+        where = f"{name}:{number}"
+        if len(line) >= WHOLE and not line.endswith(b"\n"):
+            while (rest := stream.readline(WHOLE)) and not rest.endswith(b"\n"):
+                pass
+            yield Unreadable(where, "line: longer than 64 MiB", "split it into releases")
+            continue
+        line = line.removeprefix(b"\xef\xbb\xbf").strip().strip(b"\x1e")
+        if line:
+            yield _document(where, line, ledger)
+
+
+def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    """One value; or several, one after the other."""
+    document = _document(name, content, ledger)
+    if isinstance(document, Document) or document.kind != "not JSON":
+        yield document
+        return
+    text, at, number = content.decode("utf-8", errors="replace"), 0, 0
+    values = json.JSONDecoder(parse_float=Decimal)
+    while at < len(text):
+        try:
+            body, at = values.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            yield Unreadable(f"{name}@{at}", document.kind, str(error) if number else document.reason)
+            return
+        number += 1
+        yield Document(f"{name}#{number}", body)
+        at += len(text[at:]) - len(text[at:].lstrip())
+
+
+def _in_utf16(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    text = content.decode("utf-16", errors="replace").encode()
+    if _by_lines(name, text):
+        for number, line in enumerate(text.split(b"\n"), start=1):
+            if line.strip():
+                yield _document(f"{name}:{number}", line.strip(), ledger)
+    else:
+        yield from _whole(name, text, ledger)
+
+
+def _streamed(name: str, stream: IO[bytes]) -> Iterator[Document | Unreadable]:
+    """Twice through the file: a package's publisher and licence may stand behind its releases."""
+    about: dict[str, Any] = {}
+    try:
+        about = {member: value for member, value in streaming.members(stream) if member not in ("", "releases", "records")}
+    except streaming.Broken:
+        pass  # the second pass meets the same place, after all that stands before it
+    stream.seek(0)
+    number = 0
+    try:
+        for member, value in streaming.members(stream):
+            if member in ("", "releases", "records"):
+                number += 1
+                yield Document(f"{name}#{number}", {**about, member: [value]} if member else value)
+    except streaming.Broken as broken:
+        yield Unreadable(f"{name}@{broken.offset}", "not JSON", str(broken))
+    if not number and about:
+        yield Document(name, about)
+
+
+def _document(where: str, content: bytes, ledger: NotUnderstood) -> Document | Unreadable:
+    body = _parsed(content)
+    if isinstance(body, Unclear) and body.kind == "not UTF-8":
+        ledger.add("document: not UTF-8, read as Windows-1252", where)
+        body = _parsed(content.decode("cp1252", errors="replace").encode())
+    if isinstance(body, Unclear):
+        return Unreadable(where, body.kind, body.reason)
+    return Document(where, body)
+
+
+class Unclear(msgspec.Struct, frozen=True):
+    kind: str
+    reason: str
+
+
+def _parsed(content: bytes) -> Any:
+    """The value, or Unclear. NaN, infinities and lone surrogates, which strict JSON does not have, come through."""
+    try:
+        return _decoder.decode(content)
+    except RecursionError:
+        return Unclear("nested too deeply", "more levels than any procurement document has")
+    except ValueError:
+        pass
+    try:
+        return json.loads(content.decode("utf-8"), parse_float=Decimal, parse_int=_integer)
+    except RecursionError:
+        return Unclear("nested too deeply", "more levels than any procurement document has")
+    except UnicodeDecodeError as error:
+        return Unclear("not UTF-8", error.reason)
+    except ValueError as error:
+        return Unclear("not JSON", str(error))
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) < 100 else digits

@@ -1,0 +1,206 @@
+"""Items of tenders, bids, awards and contracts, with units, classifications and prices that mean what they say."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from catalogue.units import parse_pack, parse_unit
+from events.values import Category, Line, Place
+from services.transparency import vocabulary
+from services.transparency.node import Node
+from services.transparency.organisations import RegionCode, read_place
+from services.transparency.tolerance import NotUnderstood
+
+_TEXT_LIMIT = 2_000
+_SAME = Decimal("0.01")
+_CLOSE = Decimal(2)
+
+
+class Priced(msgspec.Struct, frozen=True):
+    """A line as written, with the number that stands in its ``unit.value`` and that number's currency."""
+
+    line: Line
+    written: Decimal | None
+    currency: str | None
+
+
+def read_lines(
+    items: Sequence[Node],
+    total: Decimal | None,
+    currency: str | None,
+    ledger: NotUnderstood,
+    region_code: RegionCode,
+    language: str,
+) -> tuple[Line, ...]:
+    """``total`` is the value of the whole, against which unit prices are checked; None where there is none."""
+    priced = [_read_line(item, number, region_code, language) for number, item in enumerate(items, start=1)]
+    seen: Counter[str] = Counter()
+    unique = []
+    for one in priced:
+        seen[one.line.line_id] += 1
+        if (again := seen[one.line.line_id]) > 1:
+            one = msgspec.structs.replace(one, line=msgspec.structs.replace(one.line, line_id=f"{one.line.line_id}#{again}"))
+        unique.append(one)
+    path = items[0].path if items else "items"
+    return tuple(_with_prices(unique, total, currency, path, ledger))
+
+
+def _read_line(item: Node, number: int, region_code: RegionCode, language: str) -> Priced:
+    unit = item.node("unit")
+    value = unit.node("value", "price")
+    written = value.decimal("amount")
+    currency = value.currency("currency")
+    if written is None:
+        written = item.decimal("unitPrice")
+    else:
+        item.ignore("unitPrice")
+    code, text, pack = _read_unit(unit, language)
+    quantity = item.decimal("quantity")
+    if quantity is not None and quantity < 0:
+        item.ledger.add(f"{item.path}.quantity: negative", quantity)
+        quantity = None
+    item_id = item.text("id")
+    classification = item.node("classification")
+    category = read_category(classification, item_id)
+    if category is None:
+        category = next((one for extra in item.nodes("additionalClassifications") if (one := read_category(extra, ""))), None)
+    description = item.text("description", "name", "title", language=language) or (category.title if category else "")
+    delivery = read_place(item.node("deliveryAddress"), item.ledger, region_code)
+    delivery = read_location(item.node("deliveryLocation"), delivery)
+    line = Line(
+        line_id=item_id[:200] or str(number),
+        description=" ".join(description.split())[:_TEXT_LIMIT],
+        category=category,
+        quantity=quantity,
+        unit=code,
+        unit_text=text,
+        pack_size=pack,
+        place=delivery if delivery != Place() else None,
+    )
+    return Priced(line, written, currency)
+
+
+def _read_unit(unit: Node, language: str) -> tuple[str, str, Decimal]:
+    """(Rec 20 code or "", the text as written, pack size)."""
+    text = unit.text("name", language=language)
+    code = unit.text("id") if "uncefact" in vocabulary.folded(unit.text("scheme")) or not text else ""
+    unit.ignore("id", "scheme", "uri")
+    for word in (code, text):
+        if word and (found := parse_unit(word)):
+            return found.code, text or code, Decimal(1)
+    if not text or vocabulary.folded(text) in _NO_UNIT:
+        return "", text, Decimal(1)
+    try:
+        pack = parse_pack(text)
+    except RuleBroken as refused:
+        unit.ledger.add(f"{unit.path}.name: {refused.code.replace('_', ' ')}", text)
+        return "", text, Decimal(1)
+    return pack.unit, text, pack.size
+
+
+_NO_UNIT = frozenset(vocabulary.folded(word) for word in ("_NO_APLICA_", "N/A", "none", "-"))
+
+
+def read_category(classification: Node, item_id: str) -> Category | None:
+    """A code with its scheme. Some publishers put the code into the item's id and leave the classification's empty."""
+    if not classification:
+        return None
+    scheme = vocabulary.classification_scheme(classification.text("scheme", "schema"))
+    code, title = classification.text("id", "code"), classification.text("description", "title")
+    classification.ignore("uri")
+    if not code and scheme == "UNSPSC" and item_id.isdigit() and len(item_id) in (2, 4, 6, 8):
+        code = item_id
+    if not code:
+        classification.ledger.add(f"{classification.path}.id: missing", title)
+        return None
+    if not scheme:
+        classification.ledger.add(f"{classification.path}.scheme: missing", code)
+    return Category(code=code[:100], scheme=scheme, title=" ".join(title.split())[:_TEXT_LIMIT])
+
+
+def read_location(location: Node, place: Place) -> Place:
+    """The location extension: GeoJSON, longitude first."""
+    if not location:
+        return place
+    geometry = location.node("geometry")
+    point = geometry.raw("coordinates")
+    geometry.ignore("type")
+    location.ignore("uri", "description", "gazetteer")
+    numbers = point if isinstance(point, list) and len(point) >= 2 else [None, None]
+    try:
+        longitude, latitude = float(numbers[0]), float(numbers[1])
+    except (TypeError, ValueError):
+        location.ledger.add(f"{location.path}.geometry: not a point", point)
+        return place
+    if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
+        location.ledger.add(f"{location.path}.geometry: not on the earth", point)
+        return place
+    return msgspec.structs.replace(place, latitude=latitude, longitude=longitude)
+
+
+def _with_prices(
+    priced: Sequence[Priced], total: Decimal | None, currency: str | None, path: str, ledger: NotUnderstood
+) -> Iterable[Line]:
+    """Decide what ``unit.value`` means. It should be the price of one unit; Armenia, for one, publishes the line's amount there.
+
+    The value of the whole decides: it is near the sum of quantity x price, or it is the sum of the prices themselves.
+    Where it is neither, by more than a factor of two, the prices are left out, because one of the two numbers is wrong.
+    """
+    kept = []
+    for one in priced:
+        written = one.written
+        if written is not None and one.currency and currency and one.currency != currency:
+            ledger.add(f"{path}.unit.value.currency: not that of the whole", f"{one.currency} in {currency}")
+            written = None
+        if written is not None and written < 0:
+            ledger.add(f"{path}.unit.value.amount: negative", written)
+            written = None
+        kept.append((one.line, written))
+    if len(kept) == 1 and total and total > 0:
+        return [_single(*kept[0], total, path, ledger)]
+    by_unit = [line.quantity * written for line, written in kept if line.quantity is not None and written is not None]
+    by_line = [written for _, written in kept if written is not None]
+    complete = len(by_unit) == len(kept) and bool(kept)
+    if total and total > 0 and by_line:
+        units, lines = sum(by_unit, Decimal(0)), sum(by_line, Decimal(0))
+        if complete and not _near(units, total) and _near(lines, total):
+            return [_priced_by_line(line, written) for line, written in kept]
+        if units > total * _CLOSE or (complete and units * _CLOSE < total):
+            ledger.add(f"{path}.unit.value.amount: contradicts the value of the whole", f"{units} in {total}", len(by_line))
+            kept = [(line, None) for line, _ in kept]
+    return [_priced_by_unit(line, written) for line, written in kept]
+
+
+def _single(line: Line, written: Decimal | None, total: Decimal, path: str, ledger: NotUnderstood) -> Line:
+    """The only line costs what the whole costs, whatever its ``unit.value`` says (often an estimate, or the line's amount)."""
+    if written is None or line.quantity is None:
+        return _priced_by_line(line, total)
+    if _near(written * line.quantity, total):
+        return _priced_by_unit(line, written)
+    if not _near(written, total):
+        ledger.add(f"{path}.unit.value.amount: not the value of the whole, which was taken", f"{written} in {total}")
+    return _priced_by_line(line, total)
+
+
+def _near(one: Decimal, other: Decimal) -> bool:
+    return abs(one - other) <= other * _SAME
+
+
+def _priced_by_unit(line: Line, price: Decimal | None) -> Line:
+    amount = price * line.quantity if price is not None and line.quantity is not None else None
+    return msgspec.structs.replace(line, unit_price=price, amount=amount)
+
+
+def _priced_by_line(line: Line, amount: Decimal | None) -> Line:
+    price = round(amount / line.quantity, 6).normalize() if amount is not None and line.quantity else None
+    return msgspec.structs.replace(line, unit_price=price, amount=amount)
+
+
+def main_category(lines: Iterable[Line]) -> Category | None:
+    """The commonest of the lines; of several equally common, the first."""
+    categories = [line.category for line in lines if line.category]
+    counts = Counter((one.scheme, one.code) for one in categories)
+    return max(categories, key=lambda one: counts[one.scheme, one.code], default=None)

@@ -1,0 +1,150 @@
+"""Who is who in a release: parties (OCDS 1.1), organisations embedded where they act (1.0), and both at once."""
+
+import re
+from collections.abc import Callable
+
+import msgspec
+
+from events.values import Place
+from services.transparency import vocabulary
+from services.transparency.node import Node
+from services.transparency.process import Organisation, derived_id
+from services.transparency.tolerance import NotUnderstood
+
+RegionCode = Callable[[str, str], str | None]
+"""(country, region as written) → ISO 3166-2, or None."""
+
+_BUYER = frozenset({"buyer", "procuringentity", "procuringagency", "procurer", "payer", "centralpurchasingbody"})
+_SUPPLIER = frozenset({"supplier", "tenderer", "payee", "bidder", "proveedor", "notifiedsupplier"})
+_OPAQUE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ORG_ID = re.compile(r"([A-Z]{2}-[A-Za-z0-9_]+)-(.+)")
+
+
+def no_regions(country: str, region: str) -> str | None:
+    return None
+
+
+class Organisations:
+    """Collects the organisations of one process, each once, whatever the places it appears in.
+
+    Its id comes from the first of these that is there: the identifier with its scheme; an id that has the shape of one
+    ("AM-TIN-02589128"); another id, within the publisher; the name, within the publisher. Hashes are no ids: publishers make new
+    ones with each version of their data.
+    """
+
+    def __init__(self, publisher: str, ledger: NotUnderstood, region_code: RegionCode = no_regions) -> None:
+        self.publisher, self.ledger, self.region_code = publisher, ledger, region_code
+        self.parties: dict[str, Organisation] = {}
+        self.by_name: dict[str, Organisation] = {}
+        self.found: dict[str, Organisation] = {}
+
+    def add_parties(self, parties: list[Node]) -> None:
+        for party in parties:
+            roles = {vocabulary.folded(role) for role in party.texts("roles", "role")}
+            for other in sorted(roles - _BUYER - _SUPPLIER):
+                self.ledger.add(f"parties.roles: {other[:40]} not carried")
+            mapped = tuple(role for role, words in (("buyer", _BUYER), ("supplier", _SUPPLIER)) if roles & words)
+            local_id = party.text("id")
+            organisation = self._read(party, local_id, mapped)
+            if organisation and local_id:
+                self.parties[local_id] = self.found[organisation.organisation_id]
+
+    def refer(self, node: Node, role: str) -> Organisation | None:
+        """The organisation of a reference ({id, name}) or of an embedded organisation, in a role. None: not recognisable."""
+        if not node:
+            return None
+        local_id = node.text("id")
+        party = self.parties.get(local_id) if local_id else None
+        if party is None:
+            return self._read(node, local_id, (role,))
+        node.ignore("name", "identifier", "address")
+        return self._keep(msgspec.structs.replace(party, roles=(role,)))
+
+    def refer_all(self, nodes: list[Node], role: str) -> tuple[Organisation, ...]:
+        """Each once, in order."""
+        found = (self.refer(node, role) for node in nodes)
+        return tuple({one.organisation_id: one for one in found if one}.values())
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self.found.values())
+
+    def with_role(self, role: str) -> list[Organisation]:
+        return [one for one in self.found.values() if role in one.roles]
+
+    def current(self, organisation: Organisation) -> Organisation:
+        """With all that other places of the release say about it."""
+        return self.found[organisation.organisation_id]
+
+    def _read(self, node: Node, local_id: str, roles: tuple[str, ...]) -> Organisation | None:
+        identifier = node.node("identifier", "identifiers")
+        node.ignore("subOrganisationOf")
+        name = " ".join((node.text("name") or identifier.text("legalName") or node.text("legalName")).split())
+        identifier.ignore("legalName", "uri", "key")
+        node.ignore("legalName")
+        scheme = vocabulary.identifier_scheme(identifier.text("scheme"))
+        number = _number(identifier.text("id"))
+        shaped = _ORG_ID.fullmatch(local_id)
+        if not number and shaped and shaped[1][:2] in vocabulary.COUNTRIES:
+            scheme, number = shaped[1], _number(shaped[2])
+        if not name and not number:
+            self.ledger.add(f"{node.path}: an organisation without name and identifier", local_id)
+            return None
+        if number and scheme:
+            organisation_id = derived_id("organisation", scheme, number)
+        elif number:
+            organisation_id = derived_id("organisation", self.publisher, "identifier", number)
+        elif known := self.by_name.get(vocabulary.folded(name)):
+            organisation_id = known.organisation_id
+        elif local_id and not _OPAQUE.fullmatch(local_id):
+            organisation_id = derived_id("organisation", self.publisher, "id", local_id)
+        else:
+            organisation_id = derived_id("organisation", self.publisher, "name", vocabulary.folded(name))
+        place = read_place(node.node("address"), self.ledger, self.region_code)
+        if place.country is None and (country := vocabulary.country_of_scheme(scheme)):
+            place = msgspec.structs.replace(place, country=country)
+        return self._keep(
+            Organisation(
+                organisation_id=organisation_id, name=name or number, roles=roles, scheme=scheme, identifier=number, place=place
+            )
+        )
+
+    def _keep(self, new: Organisation) -> Organisation:
+        """Add what is new to what was known; the first name and the fullest place stay."""
+        old = self.found.get(new.organisation_id)
+        if old is not None:
+            new = msgspec.structs.replace(
+                old,
+                roles=tuple(sorted({*old.roles, *new.roles})),
+                scheme=old.scheme or new.scheme,
+                identifier=old.identifier or new.identifier,
+                place=max(old.place, new.place, key=_detail) if _detail(old.place) != _detail(new.place) else old.place,
+            )
+        self.found[new.organisation_id] = new
+        self.by_name.setdefault(vocabulary.folded(new.name), new)
+        return new
+
+
+def _detail(place: Place) -> int:
+    return sum(value is not None for value in (place.country, place.region, place.locality, place.latitude))
+
+
+def _number(text: str) -> str:
+    """An identifier without the dots and spaces that people put into it. Fillers like "N/A" and "0" are none."""
+    plain = re.sub(r"[\s.]", "", text).upper()
+    return "" if plain.casefold() in vocabulary.NOTHING or not plain.strip("0-") else plain[:200]
+
+
+def read_place(address: Node, ledger: NotUnderstood, region_code: RegionCode) -> Place:
+    """An OCDS address. The region is kept as its ISO 3166-2 code; one without code is reported and helps as locality."""
+    if not address:
+        return Place()
+    written = address.text("country", "countryCode", "countryName")
+    country = vocabulary.country(written) if written else None
+    if written and country is None and written.casefold() not in vocabulary.NOTHING:
+        ledger.add(f"{address.path}.countryName: unknown country", written)
+    region_text = address.text("region", "department", "province", "state")
+    region = region_code(country, region_text) if country and region_text else None
+    if region_text and region is None and region_text.casefold() not in vocabulary.NOTHING:
+        ledger.add(f"{address.path}.region: no ISO 3166-2 code found", region_text)
+    locality = address.text("locality", "city", "municipality").strip(". ")
+    return Place(country=country, region=region, locality=locality or (region_text if not region else "") or None)

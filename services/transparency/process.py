@@ -1,0 +1,93 @@
+"""What one published procurement says, in this market's values: the middle between OCDS and the events."""
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from events.values import Category, Line, Place, Source
+
+_NAMESPACE = uuid.UUID("8f2e6a34-55c1-5d0e-9a53-6c0f7b3d21aa")
+
+
+def derived_id(*parts: str) -> str:
+    """The same parts give the same id, on every machine and in every run: what makes a second import change nothing."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+
+
+class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+    """``roles`` are ``buyer`` and ``supplier``. ``scheme`` and ``identifier`` are "" where the source has none."""
+
+    organisation_id: str
+    name: str
+    roles: tuple[str, ...] = ()
+    scheme: str = ""
+    identifier: str = ""
+    place: Place = Place()
+
+
+class Bid(msgspec.Struct, frozen=True, kw_only=True):
+    bid_id: str
+    suppliers: tuple[Organisation, ...]
+    status: str = ""
+    amount: Decimal | None = None
+    currency: str | None = None
+    bid_at: datetime | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class Award(msgspec.Struct, frozen=True, kw_only=True):
+    """``local_id`` is the source's, ``award_id`` ours."""
+
+    award_id: str
+    local_id: str
+    title: str
+    suppliers: tuple[Organisation, ...]
+    status: str = ""
+    amount: Decimal | None = None
+    currency: str | None = None
+    awarded_at: datetime | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """``award_id`` is ours, and None where the source names no award that it also publishes."""
+
+    contract_id: str
+    local_id: str
+    award_id: str | None
+    title: str
+    suppliers: tuple[Organisation, ...]
+    status: str = ""
+    amount: Decimal | None = None
+    currency: str | None = None
+    signed_at: datetime | None = None
+    lines: tuple[Line, ...] = ()
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One ocid with all that its merged releases say. Codes are OCDS's, "" or None where the source is silent."""
+
+    process_id: str
+    ocid: str
+    title: str
+    description: str
+    status: str
+    method: str
+    kind: str
+    category: Category | None
+    buyer: Organisation | None
+    place: Place
+    language: str
+    currency: str | None
+    amount: Decimal | None
+    published_at: datetime | None
+    closes_at: datetime | None
+    released_at: datetime | None
+    lines: tuple[Line, ...]
+    bids: tuple[Bid, ...]
+    awards: tuple[Award, ...]
+    contracts: tuple[Contract, ...]
+    organisations: tuple[Organisation, ...]
+    source: Source

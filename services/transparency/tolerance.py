@@ -1,0 +1,246 @@
+"""Reading values as people write them, and a ledger of what could not be read. Nothing here guesses.
+
+Every reader returns None for what is absent, and None plus an entry in the ledger for what is there but not understood.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from catalogue.money import UnknownCurrency, minor_units
+from services.transparency import vocabulary
+
+MAX_KINDS = 2_000
+MAX_EXAMPLES = 3
+_LARGEST = 18
+"""Decimal exponent: no published amount or quantity has more digits before or behind the point."""
+_EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class NotUnderstood:
+    """Counts by kind ("award.value.currency: unknown code"), with a few examples each.
+
+    The number of kinds is bounded, whatever a file contains: those beyond ``MAX_KINDS`` are counted together.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
+
+    def add(self, kind: str, example: object = None, count: int = 1) -> None:
+        if kind not in self.kinds and len(self.kinds) >= MAX_KINDS:
+            kind = "further kinds"
+        self.kinds[kind] += count
+        if example is not None:
+            seen = self.examples.setdefault(kind, [])
+            if len(seen) < MAX_EXAMPLES and (shown := str(example)[:80]) not in seen:
+                seen.append(shown)
+
+    def update(self, other: "NotUnderstood") -> None:
+        for kind, count in other.kinds.items():
+            self.add(kind, count=count)
+            for example in other.examples.get(kind, ()):
+                self.add(kind, example, count=0)
+
+    def total(self) -> int:
+        return self.kinds.total()
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
+    """Text without control characters and lone surrogates; numbers become text, "" is absence."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal | float):
+        ledger.add(f"{field}: not a text", value)
+        return ""
+    text = _CONTROL.sub("", str(value)).strip()
+    if "\ufffd" in text:
+        ledger.add(f"{field}: letters lost by the publisher (U+FFFD)", text)
+    return text
+
+
+_GROUPED = re.compile(r"[0-9]{1,3}(?:([ '.,])[0-9]{3})(?:\1[0-9]{3})*")
+_MONEY_SIGNS = re.compile(r"^(?:[A-Za-z]{0,3}[$€£¥₲₽₴₸₦₱₹₡₫]|[A-Z]{3}\b|Gs\.?|kr\.?)\s*|\s*(?:[$€£¥₲₽₴₸₦₱₹₡₫]|\b[A-Z]{3}|,-)$")
+
+
+class UnclearNumber(ValueError):
+    """Text that is not a number, or could be two different ones."""
+
+
+def decimal_from_text(text: str, decimal_mark: str | None = None) -> Decimal:
+    """A number as written anywhere: "1.234,56", "12 000", "R$ 1.000,00", "(5.00)", "5.000.000".
+
+    ``decimal_mark`` says which convention the source keeps. Without it, "1,234" is refused: it is a thousand to some and
+    one to others; "1.234" is read as JSON would. Raises :class:`UnclearNumber`.
+    """
+    plain = _MONEY_SIGNS.sub("", re.sub(r"[\s\u00a0\u2007\u2009\u202f]+", " ", text).strip())
+    plain = plain.replace("\u2212", "-").replace("\u2019", "'").strip()
+    negative = plain.startswith("-") or (plain.startswith("(") and plain.endswith(")"))
+    plain = plain.strip("+-() ")
+    if decimal_mark is None:
+        decimal_mark = _decimal_mark(plain)
+    whole, mark, fraction = plain.partition(decimal_mark)
+    if not whole and fraction:
+        whole = "0"
+    if _GROUPED.fullmatch(whole):
+        whole = re.sub(r"[ '.,]", "", whole)
+    digits = whole + ("." + fraction if mark else "")
+    if not re.fullmatch(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?", digits):
+        raise UnclearNumber("not a number")
+    number = Decimal(digits)
+    return -number if negative else number
+
+
+def _decimal_mark(plain: str) -> str:
+    commas, dots = plain.count(","), plain.count(".")
+    if commas and dots:
+        return "," if plain.rfind(",") > plain.rfind(".") else "."
+    if commas == 1:
+        if re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", plain):
+            raise UnclearNumber("a thousand or one, by the comma's meaning")
+        return ","
+    return "," if dots > 1 else "."
+
+
+def read_decimal(value: Any, field: str, ledger: NotUnderstood, decimal_mark: str | None = None) -> Decimal | None:
+    if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
+        return None
+    try:
+        number = _decimal(value, decimal_mark)
+    except UnclearNumber as unclear:
+        ledger.add(f"{field}: {unclear}", value)
+        return None
+    if not number.is_finite():
+        ledger.add(f"{field}: not a number", value)
+        return None
+    if number and (number.adjusted() > _LARGEST or number.as_tuple().exponent < -2 * _LARGEST):  # type: ignore[operator]
+        ledger.add(f"{field}: too many digits", value)
+        return None
+    return number
+
+
+def _decimal(value: Any, decimal_mark: str | None) -> Decimal:
+    if isinstance(value, bool):
+        raise UnclearNumber("not a number")
+    if isinstance(value, str):
+        return decimal_from_text(value, decimal_mark)
+    try:
+        return value if isinstance(value, Decimal) else Decimal(str(value))
+    except (InvalidOperation, ValueError) as error:
+        raise UnclearNumber("not a number") from error
+
+
+_ISO = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?:[T ]+(.*))?", re.ASCII)
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?(Z?))?", re.ASCII)
+_EUROPEAN = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})(?:[T ,]+(.*))?", re.ASCII)
+_MONTH_YEAR = re.compile(r"(?:(\d{1,2}) +(?:de +)?)?([^\W\d]+)[ /,.-]+(?:de +)?(\d{4})")
+_CLOCK = re.compile(
+    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?(?:\[[\w/]+\])?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+class UnclearDate(ValueError):
+    """Text that is not a date, or could be two different ones."""
+
+
+@lru_cache(maxsize=10_000)
+def date_from_text(text: str, order: str | None = None) -> datetime:
+    """An instant in UTC. A date alone is its midnight in UTC, a time without zone is taken as UTC, a month its first day.
+
+    ``order`` "dmy" or "mdy" says how "03/04/2020" is meant; without it such a date is refused where both readings exist.
+    Dots ("03.04.2020") mean day first everywhere. Raises :class:`UnclearDate`.
+    """
+    text = text.strip()
+    if found := _ISO.fullmatch(text):
+        year, month, day, clock = found.groups()
+        return _instant(int(year), int(month), int(day or 1), clock)
+    if found := _COMPACT.fullmatch(text):
+        year, month, day, hour, minute, second, _ = found.groups()
+        return _instant(int(year), int(month), int(day), f"{hour}:{minute}:{second or '00'}" if hour else None)
+    if found := _EUROPEAN.fullmatch(text):
+        first, mark, second, year, clock = found.groups()
+        one, two = int(first), int(second)
+        if one != two and one <= 12 and two <= 12 and mark != "." and order is None:
+            raise UnclearDate("day and month cannot be told apart")
+        month_first = order == "mdy" if order and one <= 12 and two <= 12 else two > 12
+        return _instant(int(year), one if month_first else two, two if month_first else one, clock)
+    if (found := _MONTH_YEAR.fullmatch(text)) and (number := vocabulary.MONTHS.get(found[2].casefold())):
+        return _instant(int(found[3]), number, int(found[1] or 1), None)
+    raise UnclearDate("not a date")
+
+
+def _instant(year: int, month: int, day: int, clock: str | None) -> datetime:
+    try:
+        midnight = datetime(year, month, day, tzinfo=UTC)
+        if not clock:
+            return midnight
+        found = _CLOCK.fullmatch(clock.strip())
+        if not found:
+            raise UnclearDate("not a time of day")
+        hour, minute, second, fraction, zone = found.groups()
+        offset = timedelta()
+        if zone and zone[0] in "+-":
+            digits = zone[1:].replace(":", "").ljust(4, "0")
+            offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:])) * (-1 if zone[0] == "-" else 1)
+        if int(hour) == 24 and int(minute) == 0:
+            return midnight + timedelta(days=1) - offset
+        micro = int((fraction or "0")[:6].ljust(6, "0"))
+        return midnight.replace(hour=int(hour), minute=int(minute), second=int(second or 0), microsecond=micro) - offset
+    except (ValueError, OverflowError) as error:
+        raise UnclearDate(str(error) if isinstance(error, UnclearDate) else "no such date") from error
+
+
+def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None = None) -> datetime | None:
+    """Between 1970 and 2100, in UTC. Numbers are seconds or milliseconds since 1970."""
+    if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
+        return None
+    try:
+        if isinstance(value, str):
+            instant = date_from_text(value, order)
+        elif isinstance(value, int | Decimal | float) and not isinstance(value, bool) and abs(value) < 10**14:
+            seconds = int(value) // 1000 if abs(value) >= 10**11 else int(value)
+            instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+        else:
+            raise UnclearDate("not a date")
+    except (UnclearDate, OverflowError) as unclear:
+        ledger.add(f"{field}: {unclear if isinstance(unclear, UnclearDate) else 'no such date'}", value)
+        return None
+    if not _EARLIEST <= instant < _LATEST:
+        ledger.add(f"{field}: a date outside 1970-2100", value)
+        return None
+    return instant
+
+
+def read_currency(value: Any, field: str, ledger: NotUnderstood) -> str | None:
+    """ISO 4217, from a code in any case, a sign or a name that means one currency only."""
+    if value is None or value == "":
+        return None
+    text = read_text(value, field, ledger)
+    if not text:
+        return None
+    code = vocabulary.CURRENCY_WORDS.get(text.casefold().rstrip("."), text.upper())
+    try:
+        minor_units(code)
+    except UnknownCurrency:
+        ledger.add(f"{field}: unknown currency", value)
+        return None
+    return code
+
+
+def read_choice(value: Any, field: str, table: Callable[[str], str | None], ledger: NotUnderstood) -> str:
+    """A code of a codelist, by the table of its spellings; "" where absent or unknown."""
+    text = read_text(value, field, ledger)
+    if not text:
+        return ""
+    code = table(text)
+    if code is None:
+        ledger.add(f"{field}: unknown word", value)
+    return code or ""
