@@ -1,0 +1,48 @@
+"""What was seen: one price, as its source states it."""
+
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from events.values import Category, Place, Source
+
+
+class Kind(StrEnum):
+    """Where a price comes from. The kinds are kept apart: one reference is built of one kind."""
+
+    CONTRACT = "contract"
+    OFFER = "offer"
+    BID = "bid"
+    QUOTE = "quote"
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One price, not yet judged. The store keeps one row for each ``observation_id``; a correction replaces it.
+
+    ``item_key`` is a SKU's id or the derived id of an imported item. ``unit`` is a Rec 20 code, or "" where only
+    ``unit_text`` says something; ``unit_price`` buys ``pack_size`` of it. ``vat_rate`` is in percent; ``vat_included``
+    None means that the source does not say. ``document`` is the contract, offer or bid, or the place in a file.
+    """
+
+    observation_id: str
+    kind: Kind
+    item_key: str
+    unit_price: Decimal
+    currency: str
+    date: date
+    place: Place = Place()
+    title: str = ""
+    category: Category | None = None
+    unit: str = ""
+    unit_text: str = ""
+    pack_size: Decimal = Decimal(1)
+    quantity: Decimal | None = None
+    vat_rate: Decimal | None = None
+    vat_included: bool | None = None
+    supplier_id: str | None = None
+    buyer_id: str | None = None
+    document: str = ""
+    source: Source | None = None
+    cancelled: bool = False

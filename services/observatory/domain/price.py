@@ -1,0 +1,134 @@
+"""One observation made comparable: per base unit, without VAT, in one currency, in the money of the valuation month.
+
+What cannot be made comparable without guessing is refused with the reason, and so set aside (DOMAIN section 7).
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from catalogue.units import Pack, parse_pack, per_base_unit
+from services.observatory.domain.observation import Observation
+
+Rates = Mapping[tuple[str, str], Decimal]
+"""(currency, month ``YYYY-MM``) → units of the reference's currency that one unit bought in that month."""
+
+Index = Mapping[str, Decimal]
+"""Month ``YYYY-MM`` → price level."""
+
+ARITHMETIC = Context(prec=34, rounding=ROUND_HALF_EVEN)
+
+
+class PriceNotPositive(RuleBroken):
+    code = "price_not_positive"
+
+
+class VatRateUnknown(RuleBroken):
+    """The price includes VAT of a rate that is not stated."""
+
+    code = "vat_rate_unknown"
+
+
+class OtherCurrency(RuleBroken):
+    code = "other_currency"
+
+
+class RateMissing(RuleBroken):
+    code = "rate_missing"
+
+
+class IndexMissing(RuleBroken):
+    code = "index_missing"
+
+
+class Valuation(msgspec.Struct, frozen=True, kw_only=True):
+    """As of when and in which currency prices are compared.
+
+    Without ``rates`` only observations in ``currency`` compare; with them others convert at the rate of their own month.
+    Without ``index`` prices stay nominal. With it, they move from their month's level to that of the valuation month;
+    an index is published late, so for months after its last one that last level counts. Any other gap is refused.
+    """
+
+    at: date
+    currency: str
+    rates: Rates | None = None
+    index: Index | None = None
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """An observation with its comparable ``price`` in ``currency`` per ``unit`` (base unit, Rec 20 code), not rounded."""
+
+    observation: Observation
+    price: Decimal
+    unit: str
+    currency: str
+
+
+def month_of(day: date) -> str:
+    return f"{day.year:04d}-{day.month:02d}"
+
+
+def priced(observation: Observation, valuation: Valuation) -> Priced:
+    """Unit and pack, then VAT, then currency, then deflation. Raises the RuleBroken that sets the observation aside.
+
+    A price of which the source does not say whether VAT is in it counts as stated: most open data is silent, and the
+    observation shows it.
+    """
+    stated = observation.unit_price
+    if not stated.is_finite() or stated <= 0:
+        raise PriceNotPositive(f"A price must be above zero; this one is {stated}.", unit_price=stated)
+    per_unit, unit = per_base_unit(stated, _pack(observation))
+    net = ARITHMETIC.divide(per_unit, _vat_factor(observation))
+    converted = ARITHMETIC.multiply(net, _rate(observation, valuation))
+    deflated = ARITHMETIC.multiply(converted, _inflation(observation, valuation))
+    return Priced(observation=observation, price=deflated, unit=unit.code, currency=valuation.currency)
+
+
+def _pack(observation: Observation) -> Pack:
+    if observation.unit:
+        return Pack(observation.pack_size, observation.unit)
+    read = parse_pack(observation.unit_text)
+    return Pack(read.size * observation.pack_size, read.unit)
+
+
+def _vat_factor(observation: Observation) -> Decimal:
+    if not observation.vat_included:
+        return Decimal(1)
+    if observation.vat_rate is None:
+        raise VatRateUnknown("The price includes VAT, but the source does not state the rate.")
+    return 1 + observation.vat_rate / 100
+
+
+def _rate(observation: Observation, valuation: Valuation) -> Decimal:
+    if observation.currency == valuation.currency:
+        return Decimal(1)
+    if valuation.rates is None:
+        raise OtherCurrency(
+            f"The price is in {observation.currency}, the reference in {valuation.currency}, and no rates were given.",
+            currency=observation.currency,
+            reference_currency=valuation.currency,
+        )
+    month = month_of(observation.date)
+    try:
+        return valuation.rates[observation.currency, month]
+    except KeyError:
+        raise RateMissing(
+            f"There is no rate from {observation.currency} to {valuation.currency} for {month}.",
+            currency=observation.currency,
+            month=month,
+        ) from None
+
+
+def _inflation(observation: Observation, valuation: Valuation) -> Decimal:
+    index = valuation.index
+    if not index:
+        return Decimal(1)
+    last = max(index)
+    then, now = min(month_of(observation.date), last), min(month_of(valuation.at), last)
+    for month in (then, now):
+        if month not in index:
+            raise IndexMissing(f"The price index has no level for {month}.", month=month, last=last)
+    return ARITHMETIC.divide(index[now], index[then])

@@ -1,0 +1,322 @@
+"""The reference price of an item at a place and a day, with a verdict on every observation (DOMAIN section 7)."""
+
+from calendar import monthrange
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.values import Number, Place, Refusal
+from services.observatory.domain.observation import Kind, Observation
+from services.observatory.domain.price import ARITHMETIC, Index, Priced, Rates, Valuation, priced
+from services.observatory.domain.spread import OutlierRule, band, quantile, variation, weights
+
+
+class ContractCancelled(RuleBroken):
+    code = "cancelled"
+
+
+class OutsideWindow(RuleBroken):
+    code = "outside_window"
+
+
+class OtherUnit(RuleBroken):
+    """A price per litre does not compare with one per piece."""
+
+    code = "other_unit"
+
+
+class OtherKind(RuleBroken):
+    code = "other_kind"
+
+
+class OtherPlace(RuleBroken):
+    code = "other_place"
+
+
+class Outlier(RuleBroken):
+    code = "outlier"
+
+
+class TooFewObservations(RuleBroken):
+    code = "too_few_observations"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers of section 7. ``kinds`` are tried in this order, what was paid before what was asked; the first with
+    enough observations makes the reference."""
+
+    kinds: tuple[Kind, ...] = (Kind.CONTRACT, Kind.QUOTE, Kind.OFFER, Kind.BID)
+    contract_months: int = 12
+    other_months: int = 6
+    minimum: int = 3
+    outliers: OutlierRule = OutlierRule()
+    grade_a_percent: Decimal = Decimal(15)
+    grade_b_percent: Decimal = Decimal(33)
+    step: Decimal = Decimal("0.000001")
+    """Published prices are rounded to it, half-even, once: finer than the minor unit, because a tablet costs 0.0237."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One observation, kept (``dropped`` None, ``weight`` its share in percent) or dropped and why. ``price`` per base unit is
+    None where none could be made."""
+
+    observation: Observation
+    price: Decimal | None = None
+    weight: Decimal | None = None
+    dropped: Refusal | None = None
+
+
+class Position(StrEnum):
+    BELOW = "below"
+    WITHIN = "within"
+    ABOVE = "above"
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices per ``unit``, VAT excluded, in the money of ``valued_on``'s month. ``level`` is locality, region or country and
+    ``place_code`` says which one. ``variation`` is in percent. Unknown suppliers count as one."""
+
+    item_key: str
+    kind: Kind
+    unit: str
+    currency: str
+    level: str
+    place_code: str
+    median: Decimal
+    p25: Decimal
+    p75: Decimal
+    observations: int
+    suppliers: int
+    variation: Decimal
+    grade: str
+    valued_on: date
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Grade C is advisory: no ceiling follows from it."""
+        return self.grade in ("A", "B")
+
+    @property
+    def kept(self) -> tuple[Priced, ...]:
+        """The prices the figure is made of, for the pictures beside it."""
+        return tuple(
+            Priced(observation=verdict.observation, price=verdict.price, unit=self.unit, currency=self.currency)
+            for verdict in self.verdicts
+            if verdict.dropped is None and verdict.price is not None
+        )
+
+    def position(self, price: Decimal) -> Position:
+        """Where a price made comparable in the same way lies against P25 to P75: outside, the observatory alerts."""
+        if price < self.p25:
+            return Position.BELOW
+        return Position.ABOVE if price > self.p75 else Position.WITHIN
+
+
+class NoReference(msgspec.Struct, frozen=True, kw_only=True):
+    """No level of any kind had enough observations; every one of them still has its reason."""
+
+    reason: Refusal
+    verdicts: tuple[Verdict, ...]
+
+
+class _Level(msgspec.Struct, frozen=True):
+    name: str
+    code: str
+    match: tuple[str | None, ...]
+
+    def holds(self, place: Place) -> bool:
+        return _parts(place)[: len(self.match)] == self.match
+
+
+def reference(
+    observations: Iterable[Observation],
+    *,
+    at: date,
+    place: Place,
+    policy: Policy,
+    currency: str | None = None,
+    unit: str | None = None,
+    rates: Rates | None = None,
+    index: Index | None = None,
+) -> Reference | NoReference:
+    """The reference of one item (all ``observations`` share its key; their ids are distinct) for a buyer at ``place``.
+
+    ``currency`` and ``unit`` (a base unit) default to those most observations have. Of the kinds in the policy's order, and
+    of locality, region and country, the first with enough kept observations is used. The result does not depend on
+    the order of ``observations``.
+    """
+    seen = sorted(observations, key=lambda observation: observation.observation_id)
+    valuation = Valuation(at=at, currency=currency or _commonest(o.currency for o in seen), rates=rates, index=index)
+    candidates: list[Priced] = []
+    verdicts: dict[str, Verdict] = {}
+    for observation in seen:
+        try:
+            _check_counts(observation, at, policy)
+            candidates.append(priced(observation, valuation))
+        except RuleBroken as reason:
+            verdicts[observation.observation_id] = _dropped(observation, reason)
+    unit = unit or _commonest(candidate.unit for candidate in candidates)
+    comparable = [candidate for candidate in candidates if candidate.unit == unit]
+    verdicts |= _drop_all(
+        [candidate for candidate in candidates if candidate.unit != unit],
+        OtherUnit(f"The price is not per {unit}, the unit of the reference.", unit=unit),
+    )
+    best = 0
+    for kind in policy.kinds:
+        of_kind = [candidate for candidate in comparable if candidate.observation.kind == kind]
+        for level in _levels(place):
+            here = [candidate for candidate in of_kind if level.holds(candidate.observation.place)]
+            kept, outliers = _judge(here, policy)
+            best = max(best, len(kept))
+            if len(kept) < policy.minimum:
+                continue
+            others = [candidate for candidate in comparable if candidate.observation.kind != kind]
+            elsewhere = [candidate for candidate in of_kind if not level.holds(candidate.observation.place)]
+            verdicts |= outliers
+            verdicts |= _drop_all(
+                others, OtherKind(f"There are enough {kind} prices; the kinds are kept apart.", kind=kind)
+            )
+            verdicts |= _drop_all(elsewhere, OtherPlace(f"Outside the {level.name} {level.code}.", level=level.code))
+            return _published(kept, verdicts, level, valuation, policy)
+    too_few = TooFewObservations(
+        f"A reference needs {policy.minimum} comparable prices of one kind; there are {best}.",
+        needed=policy.minimum,
+        found=best,
+    )
+    verdicts |= _drop_all(comparable, too_few)
+    return NoReference(reason=_refusal(too_few), verdicts=_in_order(verdicts))
+
+
+def _check_counts(observation: Observation, at: date, policy: Policy) -> None:
+    if observation.cancelled:
+        raise ContractCancelled("What was cancelled does not count.")
+    months = policy.contract_months if observation.kind is Kind.CONTRACT else policy.other_months
+    first = _months_before(at, months)
+    if not first <= observation.date <= at:
+        raise OutsideWindow(
+            f"Dated {observation.date}; {observation.kind} prices count from {first} to {at}.",
+            date=observation.date,
+            first=first,
+            last=at,
+        )
+
+
+def _judge(here: Sequence[Priced], policy: Policy) -> tuple[list[Priced], dict[str, Verdict]]:
+    """Those kept, and the verdicts on the outliers."""
+    shares = weights([candidate.observation.supplier_id or "" for candidate in here])
+    limits = band([candidate.price for candidate in here], shares, policy.outliers)
+    if limits is None:
+        return list(here), {}
+    kept = [candidate for candidate in here if limits.low <= candidate.price <= limits.high]
+    outliers: dict[str, Verdict] = {}
+    for candidate in here:
+        if limits.low <= candidate.price <= limits.high:
+            continue
+        price, low, high = (_shown(x, policy) for x in (candidate.price, limits.low, limits.high))
+        reason = Outlier(
+            f"{price} lies outside {low} to {high}, the usual range of {len(here)} prices ({limits.rule}).",
+            price=price,
+            low=low,
+            high=high,
+            among=len(here),
+        )
+        outliers |= _drop_all([candidate], reason)
+    return kept, outliers
+
+
+def _published(
+    kept: Sequence[Priced], dropped: dict[str, Verdict], level: _Level, valuation: Valuation, policy: Policy
+) -> Reference:
+    suppliers = [candidate.observation.supplier_id or "" for candidate in kept]
+    shares = weights(suppliers)
+    weighted = [(candidate.price, share) for candidate, share in zip(kept, shares, strict=True)]
+    p25, middle, p75 = (_shown(quantile(weighted, Fraction(quarter, 4)), policy) for quarter in (1, 2, 3))
+    spread = variation(weighted).quantize(Decimal("0.01"), context=ARITHMETIC)
+    verdicts = dropped | {
+        candidate.observation.observation_id: Verdict(
+            observation=candidate.observation,
+            price=_shown(candidate.price, policy),
+            weight=ARITHMETIC.divide(Decimal(100 * share.numerator), Decimal(share.denominator)).quantize(
+                Decimal("0.01")
+            ),
+        )
+        for candidate, share in zip(kept, shares, strict=True)
+    }
+    first = kept[0]
+    return Reference(
+        item_key=first.observation.item_key,
+        kind=first.observation.kind,
+        unit=first.unit,
+        currency=first.currency,
+        level=level.name,
+        place_code=level.code,
+        median=middle,
+        p25=p25,
+        p75=p75,
+        observations=len(kept),
+        suppliers=len(set(suppliers)),
+        variation=spread,
+        grade="A" if spread <= policy.grade_a_percent else "B" if spread <= policy.grade_b_percent else "C",
+        valued_on=valuation.at,
+        verdicts=_in_order(verdicts),
+    )
+
+
+def _levels(place: Place) -> list[_Level]:
+    """Locality, region, country, as far as they are known; without a country the whole market is the only level."""
+    country, region, locality = _parts(place)
+    levels = [_Level("country", place.country or "*", (country,) if country else ())]
+    if country and region:
+        levels.insert(0, _Level("region", place.region or "", (country, region)))
+    if country and locality:
+        code = f"{place.region or place.country}/{place.locality}"
+        levels.insert(0, _Level("locality", code, (country, region, locality)))
+    return levels
+
+
+def _parts(place: Place) -> tuple[str | None, str | None, str | None]:
+    country, region, locality = (
+        part.casefold() if part else None for part in (place.country, place.region, place.locality)
+    )
+    return country, region, locality
+
+
+def _months_before(day: date, months: int) -> date:
+    """The same day that many months earlier, or the last of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def _commonest(values: Iterable[str]) -> str:
+    """Of equally common ones the first by name; "" when there are none."""
+    counts = Counter(values)
+    return min(counts, key=lambda value: (-counts[value], value), default="")
+
+
+def _shown(price: Decimal, policy: Policy) -> Decimal:
+    return price.quantize(policy.step, context=ARITHMETIC)
+
+
+def _dropped(observation: Observation, reason: RuleBroken, price: Decimal | None = None) -> Verdict:
+    return Verdict(observation=observation, price=price, dropped=_refusal(reason))
+
+
+def _drop_all(candidates: Iterable[Priced], reason: RuleBroken) -> dict[str, Verdict]:
+    return {c.observation.observation_id: _dropped(c.observation, reason, c.price) for c in candidates}
+
+
+def _refusal(reason: RuleBroken) -> Refusal:
+    numbers = tuple(Number(name=name, value=str(value)) for name, value in reason.numbers.items())
+    return Refusal(rule=reason.code, message=reason.message, field=reason.field or "", numbers=numbers)
+
+
+def _in_order(verdicts: dict[str, Verdict]) -> tuple[Verdict, ...]:
+    """By date, then id."""
+    return tuple(sorted(verdicts.values(), key=lambda v: (v.observation.date, v.observation.observation_id)))

@@ -1,0 +1,114 @@
+"""Statistics of positive prices: outlier bands, supplier weights, weighted quantiles, variation (DOMAIN section 7).
+
+All of it in Decimal and Fraction at fixed precision, so a published figure recomputes to the digit anywhere.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from statistics import quantiles
+
+import msgspec
+
+from services.observatory.domain.price import ARITHMETIC
+
+_NORMAL = Decimal("0.6745")
+"""MAD over standard deviation of a normal distribution: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993."""
+
+_HALF = Fraction(1, 2)
+
+
+class OutlierRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of the outlier rules; fewer than ``fences_from`` prices are all kept."""
+
+    z_from: int = 8
+    z_limit: Decimal = Decimal("3.5")
+    fences_from: int = 4
+    fences: Decimal = Decimal("1.5")
+    flat_percent: Decimal = Decimal(15)
+    """Where at least half of the prices are equal nothing measures a usual distance; then this far from the median is kept."""
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices from ``low`` to ``high`` are kept; ``rule`` is modified-z, tukey or flat."""
+
+    rule: str
+    low: Decimal
+    high: Decimal
+
+
+def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRule) -> Band | None:
+    """The range beyond which a price is an outlier; None when there are too few prices to tell.
+
+    Distances are measured on the logarithm, because errors of unit and pack multiply: ten times too dear and ten times
+    too cheap are equally far. From 8 prices: modified z above 3.5, by the median absolute deviation; with fewer, or
+    where that deviation is 0: Tukey's fences, quartiles interpolated between closest ranks; IQR 0 as well: flat band.
+    Both medians use the suppliers' ``shares``, else a supplier could flood the list until the others look odd.
+    """
+    if len(prices) < rule.fences_from:
+        return None
+    with localcontext(ARITHMETIC):
+        logs = [price.ln() for price in prices]
+        middle = quantile(zip(logs, shares, strict=True), _HALF)
+        deviation = quantile(((abs(log - middle), share) for log, share in zip(logs, shares, strict=True)), _HALF)
+        if len(logs) >= rule.z_from and deviation:
+            reach = rule.z_limit * deviation / _NORMAL
+            return Band(rule="modified-z", low=(middle - reach).exp(), high=(middle + reach).exp())
+        first, _, third = quantiles(logs, n=4, method="inclusive")
+        if third > first:
+            reach = rule.fences * (third - first)
+            return Band(rule="tukey", low=(first - reach).exp(), high=(third + reach).exp())
+        reach = (1 + rule.flat_percent / 100).ln()
+        return Band(rule="flat", low=(middle - reach).exp(), high=(middle + reach).exp())
+
+
+def weights(suppliers: Sequence[str], most: Fraction = Fraction(1, 3)) -> list[Fraction]:
+    """Weight of each observation, given its supplier; they sum to 1 and no supplier's together exceed ``most``.
+
+    All observations weigh the same until a supplier would exceed the cap; it then has exactly the cap, shared evenly by its
+    observations. Fewer suppliers than the cap needs (two, for a third) cannot meet it: then each has the same weight,
+    which is as near as they come.
+    """
+    counts = Counter(suppliers)
+    if not counts:
+        return []
+    if len(counts) * most <= 1:
+        return [Fraction(1, len(counts) * counts[supplier]) for supplier in suppliers]
+    capped: set[str] = set()
+    while True:
+        free = 1 - len(capped) * most
+        rest = sum(count for supplier, count in counts.items() if supplier not in capped)
+        over = {s for s, count in counts.items() if s not in capped and Fraction(count, rest) * free > most}
+        if not over:
+            break
+        capped |= over
+    return [most / counts[s] if s in capped else free / rest for s in suppliers]
+
+
+def quantile(weighted: Iterable[tuple[Decimal, Fraction]], share: Fraction) -> Decimal:
+    """The price below which ``share`` of the weight lies: the first where the weight added up passes it, or the mean with the
+    next one where it is met exactly (so equal weights give the usual median). ``weighted`` is not empty."""
+    ordered = sorted(weighted)
+    target = share * sum(weight for _, weight in ordered)
+    reached = Fraction(0)
+    for position, (price, weight) in enumerate(ordered):
+        reached += weight
+        if reached == target and position + 1 < len(ordered):
+            return ARITHMETIC.divide(ARITHMETIC.add(price, ordered[position + 1][0]), Decimal(2))
+        if reached > target:
+            return price
+    return ordered[-1][0]
+
+
+def variation(weighted: Sequence[tuple[Decimal, Fraction]]) -> Decimal:
+    """Coefficient of variation in percent, as Russia's Order 567 has it: the sample's standard deviation (n - 1) over the mean;
+    here both are weighted. 0 for a single price."""
+    if len(weighted) < 2:
+        return Decimal(0)
+    none = Fraction(0)
+    total = sum((weight for _, weight in weighted), none)
+    mean = sum((Fraction(price) * weight for price, weight in weighted), none) / total
+    squares = sum(((Fraction(price) - mean) ** 2 * weight for price, weight in weighted), none) / total
+    ratio = squares * Fraction(len(weighted), len(weighted) - 1) / (mean * mean)
+    return 100 * ARITHMETIC.sqrt(ARITHMETIC.divide(Decimal(ratio.numerator), Decimal(ratio.denominator)))

@@ -1,0 +1,196 @@
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events.values import Place
+from services.observatory.domain import (
+    Index,
+    Kind,
+    NoReference,
+    Observation,
+    Policy,
+    Position,
+    Rates,
+    Reference,
+    Valuation,
+    priced,
+    reference,
+)
+from services.observatory.domain.price import IndexMissing, OtherCurrency, PriceNotPositive, RateMissing, VatRateUnknown
+
+TODAY = date(2026, 6, 15)
+ARACAJU = Place(country="BR", region="BR-SE", locality="Aracaju")
+ITABAIANA = Place(country="BR", region="BR-SE", locality="Itabaiana")
+CURITIBA = Place(country="BR", region="BR-PR", locality="Curitiba")
+
+
+def seen(price: str, *, by: str | None = None, **changes: Any) -> Observation:
+    """A contract of this month in Aracaju: one kilogram, VAT out, each from a supplier of its own."""
+    usual: dict[str, Any] = {
+        "observation_id": f"{price} {by} {changes}",
+        "kind": Kind.CONTRACT,
+        "item_key": "rice",
+        "unit_price": Decimal(price),
+        "currency": "BRL",
+        "date": date(2026, 6, 1),
+        "place": ARACAJU,
+        "unit": "KGM",
+        "supplier_id": by or f"supplier of {price}",
+        "vat_included": False,
+    }
+    return Observation(**(usual | changes))
+
+
+@dataclass
+class Asked:
+    """What the observatory answers in Aracaju today."""
+
+    observations: list[Observation]
+    rates: Rates | None = None
+    index: Index | None = None
+
+    @property
+    def answer(self) -> Reference | NoReference:
+        return reference(
+            self.observations, at=TODAY, place=ARACAJU, policy=Policy(), rates=self.rates, index=self.index
+        )
+
+    @property
+    def published(self) -> Reference:
+        assert isinstance(self.answer, Reference)
+        return self.answer
+
+    def reason_for(self, observation: Observation) -> str | None:
+        verdict = next(v for v in self.answer.verdicts if v.observation == observation)
+        return verdict.dropped.rule if verdict.dropped else None
+
+
+def nominal(observation: Observation, **changes: Any) -> Decimal:
+    return priced(observation, Valuation(at=TODAY, currency="BRL", **changes)).price
+
+
+class TestComparablePrice:
+    def test_packs_and_units_become_one_base_unit(self) -> None:
+        assert nominal(seen("2.50", unit="GRM", pack_size=Decimal(500))) == 5
+        assert nominal(seen("1.4659", unit="", unit_text="FRASCO 10.00 ML")) == Decimal("146.59")
+
+    def test_vat_is_taken_out_where_it_is_in(self) -> None:
+        assert nominal(seen("12", vat_included=True, vat_rate=Decimal(20))) == 10
+        assert nominal(seen("12", vat_included=None, vat_rate=Decimal(20))) == 12
+        with pytest.raises(VatRateUnknown):
+            nominal(seen("12", vat_included=True))
+
+    def test_currencies_convert_at_the_month_of_the_price_and_only_with_a_rate(self) -> None:
+        euro = seen("10", currency="EUR", date=date(2026, 3, 3))
+        assert nominal(euro, rates={("EUR", "2026-03"): Decimal("6.2")}) == 62
+        with pytest.raises(RateMissing):
+            nominal(euro, rates={("EUR", "2026-04"): Decimal("6.2")})
+        with pytest.raises(OtherCurrency):
+            nominal(euro)
+
+    def test_prices_move_to_the_money_of_the_valuation_month(self) -> None:
+        index = {"2026-01": Decimal(100), "2026-02": Decimal(102), "2026-06": Decimal(110)}
+        assert nominal(seen("10", date=date(2026, 1, 9)), index=index) == 11
+        with pytest.raises(IndexMissing):
+            nominal(seen("10", date=date(2026, 4, 9)), index=index)
+
+    def test_an_index_that_is_not_yet_published_holds_its_last_level(self) -> None:
+        index = {"2026-03": Decimal(100), "2026-04": Decimal(105)}
+        assert nominal(seen("100", date=date(2026, 3, 9)), index=index) == 105
+        assert nominal(seen("100", date=date(2026, 6, 1)), index=index) == 100
+
+    @pytest.mark.parametrize("price", ["0", "-1", "NaN"])
+    def test_a_price_that_is_not_positive_is_refused(self, price: str) -> None:
+        with pytest.raises(PriceNotPositive):
+            nominal(seen(price))
+
+
+class TestReference:
+    def test_publishes_median_quartiles_spread_and_grade(self) -> None:
+        found = Asked([seen("8"), seen("10"), seen("12")]).published
+        assert (found.p25, found.median, found.p75) == (8, 10, 12)
+        assert (found.observations, found.suppliers, found.variation, found.grade) == (3, 3, 20, "B")
+        assert (found.unit, found.currency, found.level, found.kind) == ("KGM", "BRL", "locality", Kind.CONTRACT)
+        assert found.is_ceiling
+        assert found.position(Decimal("12.01")) is Position.ABOVE
+
+    @pytest.mark.parametrize(("high", "grade"), [("11", "A"), ("12", "B"), ("20", "C")])
+    def test_grades_follow_the_variation(self, high: str, grade: str) -> None:
+        found = Asked([seen("8.5"), seen("10"), seen(high)]).published
+        assert found.grade == grade and found.is_ceiling is (grade != "C")
+
+    def test_two_observations_make_none_and_both_say_why(self) -> None:
+        asked = Asked([seen("8"), seen("10")])
+        assert isinstance(asked.answer, NoReference)
+        assert asked.answer.reason.rule == "too_few_observations"
+        assert [asked.reason_for(o) for o in asked.observations] == ["too_few_observations"] * 2
+
+    def test_nothing_seen_is_no_reference(self) -> None:
+        assert isinstance(Asked([]).answer, NoReference)
+
+    def test_widens_to_the_region_then_to_the_country(self) -> None:
+        here, near, far = seen("8"), seen("9", place=ITABAIANA), seen("30", place=CURITIBA)
+        also_near = seen("9.5", place=ITABAIANA)
+        asked = Asked([here, near, also_near, far])
+        assert (asked.published.level, asked.published.place_code) == ("region", "BR-SE")
+        assert asked.reason_for(far) == "other_place"
+        assert Asked([here, near, far]).published.level == "country"
+
+    def test_every_observation_is_listed_as_kept_or_dropped_and_why(self) -> None:
+        usual = [seen(price) for price in ("10", "10.5", "11", "11.5")]
+        odd = {
+            "outlier": seen("3500"),
+            "unparseable_unit": seen("10.1", unit="", unit_text="wagon-ish"),
+            "other_unit": seen("10.2", unit="LTR"),
+            "other_currency": seen("10.3", currency="USD"),
+            "other_kind": seen("10.4", kind=Kind.OFFER),
+            "outside_window": seen("10.6", date=date(2025, 6, 14)),
+            "cancelled": seen("10.7", cancelled=True),
+        }
+        asked = Asked([*usual, *odd.values()])
+        assert {rule: asked.reason_for(o) for rule, o in odd.items()} == {rule: rule for rule in odd}
+        assert [asked.reason_for(o) for o in usual] == [None] * 4
+        assert len(asked.published.verdicts) == 11
+        assert sum(v.weight for v in asked.published.verdicts if v.weight) == 100
+
+    def test_contracts_count_a_year_and_offers_six_months_both_to_the_day(self) -> None:
+        a_year, half_a_year = date(2025, 6, 15), date(2025, 12, 15)
+        contracts = [seen(price, date=a_year) for price in ("8", "9", "10")]
+        assert Asked(contracts).published.observations == 3
+        offers = [seen(price, kind=Kind.OFFER, date=half_a_year) for price in ("8", "9", "10")]
+        assert Asked(offers).published.kind is Kind.OFFER
+        old = seen("11", kind=Kind.OFFER, date=date(2025, 12, 14))
+        assert Asked([*offers, old]).reason_for(old) == "outside_window"
+        future = seen("11", date=date(2026, 6, 16))
+        assert Asked([*contracts, future]).reason_for(future) == "outside_window"
+
+    def test_the_dearest_supplier_cannot_push_the_median_by_repeating_itself(self) -> None:
+        flood = [seen("12", by="flood", observation_id=f"flood {n}") for n in range(9)]
+        found = Asked([*flood, seen("10"), seen("10.4"), seen("10.8")]).published
+        assert found.median == Decimal("10.8")
+
+    @given(st.data())
+    @settings(max_examples=40)
+    def test_the_order_of_observations_changes_nothing(self, data: st.DataObject) -> None:
+        observations = data.draw(
+            st.lists(
+                st.builds(
+                    seen,
+                    st.decimals("0.02", "90", places=2).map(str),
+                    by=st.sampled_from("abc"),
+                    kind=st.sampled_from([Kind.CONTRACT, Kind.OFFER]),
+                    place=st.sampled_from([ARACAJU, ITABAIANA, CURITIBA]),
+                    unit=st.sampled_from(["KGM", "GRM", "LTR"]),
+                ),
+                max_size=12,
+                unique_by=lambda o: o.observation_id,
+            )
+        )
+        shuffled = data.draw(st.permutations(observations))
+        assert Asked(observations).answer == Asked(shuffled).answer
+        assert len(Asked(observations).answer.verdicts) == len(observations)
