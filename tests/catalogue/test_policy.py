@@ -109,7 +109,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: str, field: str | None) -> None:
-    with pytest.raises(PolicyNotValid, match="own.toml") as caught:
+    with pytest.raises(PolicyNotValid, match=r"own\.toml") as caught:
         load("own", own(tmp_path, f'based_on = "moscow"\n{text}\n'))
     assert caught.value.field == field
 

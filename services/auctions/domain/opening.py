@@ -1,0 +1,301 @@
+"""May this mini-auction be opened, and as what: lines, ceilings, the reference price, durations and windows, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import minor_step, round_money
+from catalogue.policy import Duration, Policy, Window
+from catalogue.rules import RuleBroken
+from events.auctions import AuctionOpened
+from events.values import Category, Line, Place
+
+_ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
+
+
+class BuyerNotActive(RuleBroken):
+    code = "buyer-not-active"
+
+
+class TitleMissing(RuleBroken):
+    code = "title-missing"
+
+
+class NotTheMarketsCurrency(RuleBroken):
+    code = "not-the-markets-currency"
+
+
+class NoLines(RuleBroken):
+    code = "no-lines"
+
+
+class LineNotComplete(RuleBroken):
+    """A line without an id of its own, a category, a positive quantity or a positive unit price."""
+
+    code = "line-not-complete"
+
+
+class NotOneFunctionalGroup(RuleBroken):
+    code = "not-one-functional-group"
+
+
+class UnknownKind(RuleBroken):
+    code = "unknown-kind"
+
+
+class CeilingExceeded(RuleBroken):
+    code = "ceiling-exceeded"
+
+
+class AboveReferencePrice(RuleBroken):
+    code = "above-reference-price"
+
+
+class InitialPriceTooLow(RuleBroken):
+    """So low that no bid could follow."""
+
+    code = "initial-price-too-low"
+
+
+class OpensInThePast(RuleBroken):
+    code = "opens-in-the-past"
+
+
+class DurationNotOffered(RuleBroken):
+    code = "duration-not-offered"
+
+
+class InitialPriceTooHighForDuration(RuleBroken):
+    code = "initial-price-too-high-for-duration"
+
+
+class OutsideWindow(RuleBroken):
+    code = "outside-window"
+
+
+class StepNotOffered(RuleBroken):
+    code = "step-not-offered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAuction:
+    """A buyer, or a pool in its lead's name, asks for a mini-auction.
+
+    ``lines`` carry quantity and unit price (what one unit of the quantity costs); their amounts are computed here.
+    ``standing`` is the buyer's organisation state. ``opens_at`` None: at once.
+    """
+
+    auction_id: str
+    buyer_id: str
+    buyer_name: str
+    title: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    lines: tuple[Line, ...]
+    duration_minutes: int
+    step_percent: Decimal
+    standing: str = "active"
+    opens_at: datetime | None = None
+    pool_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A published reference price, in the unit, VAT basis and currency of the line it is given for."""
+
+    reference_id: str
+    grade: str
+    unit_price: Decimal
+
+
+def open_auction(
+    command: OpenAuction,
+    *,
+    policy: Policy,
+    calendar: RegionCalendar,
+    references: Mapping[str, Reference],
+    now: datetime,
+) -> AuctionOpened:
+    """The auction as opened. ``calendar`` is the buyer's; ``references`` are by line id, none where none is published.
+
+    Raises the first rule broken (a class of this module).
+    """
+    if command.standing != "active":
+        raise BuyerNotActive(f"Only an active buyer opens a session; this one is {command.standing}.")
+    if not command.title.strip():
+        raise TitleMissing("A session needs a title.", field="title")
+    if command.currency != policy.currency:
+        raise NotTheMarketsCurrency(
+            f"Sessions here are in {policy.currency}, not in {command.currency}.",
+            field="currency",
+            currency=command.currency,
+            market=policy.currency,
+        )
+    lines = tuple(_complete(line, command.currency) for line in command.lines)
+    _one_group(command.category, lines)
+    initial_price = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
+    _under_ceiling(command.kind, initial_price, policy)
+    reference_ids = _under_references(lines, references, policy)
+    opens_at = command.opens_at or now
+    if opens_at < now:
+        raise OpensInThePast(
+            f"A session cannot open at {opens_at:%Y-%m-%d %H:%M} UTC, which has passed.", field="opens_at", now=now
+        )
+    closes_at = _fits(command, opens_at, initial_price, policy, calendar)
+    return AuctionOpened(
+        auction_id=command.auction_id,
+        buyer_id=command.buyer_id,
+        buyer_name=command.buyer_name,
+        title=command.title.strip(),
+        kind=command.kind,
+        category=command.category,
+        place=command.place,
+        currency=command.currency,
+        initial_price=initial_price,
+        step=step_amount(initial_price, command.step_percent, policy),
+        lines=lines,
+        policy=policy.name,
+        opens_at=opens_at,
+        closes_at=closes_at,
+        reference_id=" ".join(reference_ids) or None,
+        pool_id=command.pool_id,
+    )
+
+
+def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Decimal:
+    """The step in money: rounded half-even once, at least one minor unit. Raises StepNotOffered, InitialPriceTooLow."""
+    if percent not in policy.auction.step_percents:
+        offered = " or ".join(f"{choice}" for choice in policy.auction.step_percents)
+        raise StepNotOffered(f"The step is {offered} %, not {percent} %.", field="step_percent", step_percent=percent)
+    step = max(round_money(initial_price * percent / 100, policy.currency), minor_step(policy.currency))
+    if step >= initial_price:
+        raise InitialPriceTooLow(
+            f"Below an initial price of {initial_price} {policy.currency} no bid could follow.",
+            field="lines",
+            initial_price=initial_price,
+            step=step,
+        )
+    return step
+
+
+def _complete(line: Line, currency: str) -> Line:
+    """The line with its amount, rounded to the minor unit."""
+    quantity, price = line.quantity, line.unit_price
+    if not line.line_id or not line.description.strip() or line.category is None or quantity is None or price is None:
+        raise LineNotComplete(
+            f"Line {line.line_id!r} needs a description, a category, a quantity and a unit price.", field="lines"
+        )
+    if not (quantity.is_finite() and price.is_finite() and 0 < quantity < _ABSURD and 0 < price < _ABSURD):
+        raise LineNotComplete(
+            f"Line {line.line_id!r} needs a quantity and a unit price above zero (and below {_ABSURD:,f}).",
+            field="lines",
+            quantity=quantity,
+            unit_price=price,
+        )
+    return msgspec.structs.replace(line, amount=round_money(quantity * price, currency))
+
+
+def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
+    """A functional group is a CPV division: the first two digits (the same holds for UNSPSC and OKPD2)."""
+    if not lines:
+        raise NoLines("A session needs at least one line.", field="lines")
+    if len({line.line_id for line in lines}) < len(lines):
+        raise LineNotComplete("Every line needs an id of its own.", field="lines")
+    categories = [category, *(line.category for line in lines if line.category is not None)]
+    groups = sorted({f"{each.scheme} {each.code[:2]}" for each in categories})
+    if len(groups) > 1:
+        raise NotOneFunctionalGroup(
+            f"All lines belong to one functional group; these belong to {', '.join(groups)}.",
+            field="lines",
+            groups=", ".join(groups),
+        )
+
+
+def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
+    ceiling = policy.auction.ceilings.get(kind)
+    if ceiling is None:
+        raise UnknownKind(f"A session is for {', '.join(policy.auction.ceilings)}, not {kind!r}.", field="kind")
+    if initial_price > ceiling:
+        raise CeilingExceeded(
+            f"A session for {kind} goes up to {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
+            field="lines",
+            initial_price=initial_price,
+            ceiling=ceiling,
+        )
+
+
+def _under_references(lines: tuple[Line, ...], references: Mapping[str, Reference], policy: Policy) -> list[str]:
+    """The ids of the snapshots that bind, once each. Line by line, so that no dear line hides behind a cheap one."""
+    binding: list[str] = []
+    for line in lines:
+        reference = references.get(line.line_id)
+        if reference is None or reference.grade not in policy.auction.reference_grades:
+            continue
+        if line.unit_price is not None and line.unit_price > reference.unit_price:
+            raise AboveReferencePrice(
+                f"{line.description!r} begins at {line.unit_price:,f} a unit, above the reference price "
+                f"{reference.unit_price:,f} (grade {reference.grade}).",
+                field="lines",
+                line=line.line_id,
+                unit_price=line.unit_price,
+                reference_price=reference.unit_price,
+                reference=reference.reference_id,
+            )
+        if reference.reference_id not in binding:
+            binding.append(reference.reference_id)
+    return binding
+
+
+def _fits(
+    command: OpenAuction, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
+) -> datetime:
+    """The end of the session, if its length is offered for the kind, at this price and at this hour."""
+    offered = policy.auction.offered(command.kind)
+    duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
+    if duration is None:
+        lengths = ", ".join(str(each.minutes) for each in offered)
+        raise DurationNotOffered(
+            f"A session for {command.kind} lasts {lengths} minutes, not {command.duration_minutes}.",
+            field="duration_minutes",
+            duration_minutes=command.duration_minutes,
+        )
+    highest = duration.max_initial_price
+    if highest is not None and initial_price > highest:
+        raise InitialPriceTooHighForDuration(
+            f"A session of {duration.minutes} minutes begins at no more than {highest:,f} {policy.currency}, "
+            f"not at {initial_price:,f}.",
+            field="duration_minutes",
+            initial_price=initial_price,
+            max_initial_price=highest,
+        )
+    closes_at = opens_at + timedelta(minutes=duration.minutes)
+    _inside_windows(duration, calendar.local(opens_at), calendar.local(closes_at))
+    return closes_at
+
+
+def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None:
+    """``first`` and ``last`` are on the buyer's clock."""
+    start, run = duration.starts_within, duration.runs_within
+    if start and not start.first <= first.time() <= start.last:
+        raise _outside(duration, "starts within", start, first, last)
+    if run and not (run.first <= first.time() and last.time() <= run.last and first.date() == last.date()):
+        raise _outside(duration, "runs within", run, first, last)
+
+
+def _outside(duration: Duration, rule: str, window: Window, first: datetime, last: datetime) -> OutsideWindow:
+    return OutsideWindow(
+        f"A session of {duration.minutes} minutes {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
+        f"this one would run from {first:%H:%M} to {last:%H:%M}.",
+        field="opens_at",
+        window=f"{window.first:%H:%M}-{window.last:%H:%M}",
+        opens_at=first,
+        closes_at=last,
+    )
