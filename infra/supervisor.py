@@ -86,7 +86,7 @@ class Supervisor:
         child = self._children[name]
         crashes: deque[float] = deque()
         while True:
-            while child.exit_code is None:  # noqa: ASYNC110 - a process offers no event to wait for
+            while child.exit_code is None:
                 await asyncio.sleep(0.2)
             while crashes and crashes[0] < time.monotonic() - CRASH_WINDOW:
                 crashes.popleft()

@@ -127,6 +127,7 @@ def _thin_out(world: Path, countries: Path) -> None:
     outlines = json.loads(world.read_text(), parse_float=lambda text: round(float(text), 2))
     outlines["features"] = [feature for feature in outlines["features"] if feature["properties"]["name"]]
     countries.write_text(json.dumps(outlines, separators=(",", ":"), ensure_ascii=False))
+    world.unlink()
 
 
 def _download(artifact: Artifact) -> Path:

@@ -1,0 +1,109 @@
+"""`lonja dead-letters`: messages that a consumer could not handle, and their second chance."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.cli.output import AsJson, NotRunning, print_json, print_table, say
+from infra.config import Config
+
+if TYPE_CHECKING:
+    from infra.deadletters import DeadLetter
+
+app = typer.Typer(no_args_is_help=True, help="Messages that a consumer could not handle: list, show, replay.")
+Position = Annotated[int, typer.Argument(help="The number that `lonja dead-letters list` shows.")]
+
+
+class NoSuchDeadLetter(LookupError):
+    """There is no dead letter of that number."""
+
+    code = "no_such_dead_letter"
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """All dead letters, oldest first."""
+    letters = asyncio.run(_read())
+    if as_json:
+        print_json([_summary(letter) for letter in letters])
+    elif letters:
+        print_table(
+            ("number", "consumer", "type", "topic", "error"),
+            ((letter.position, letter.consumer, letter.type, letter.topic, letter.error) for letter in letters),
+        )
+    else:
+        say("no dead letters")
+
+
+@app.command()
+def show(number: Position, as_json: AsJson = False) -> None:
+    """One dead letter: the message as it came, and what went wrong."""
+    letter = _one(number)
+    facts = {
+        **_summary(letter),
+        "headers": {name: value.decode(errors="replace") for name, value in letter.headers},
+        "value": (letter.value or b"").decode(errors="replace"),
+        "traceback": letter.traceback,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        for name, fact in facts.items():
+            say(f"{name}: {fact}")
+
+
+@app.command()
+def replay(
+    number: Annotated[int | None, typer.Argument(help="The number that `list` shows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Replay every dead letter.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
+    if (number is None) != everything:
+        raise typer.BadParameter("give either a number or --all")
+    letters = asyncio.run(_read()) if number is None else [_one(number)]
+    asyncio.run(_replay(letters))
+    if as_json:
+        print_json({"replayed": [letter.position for letter in letters]})
+    else:
+        say(f"replayed {len(letters)}")
+
+
+def _summary(letter: "DeadLetter") -> dict[str, object]:
+    names = ("position", "consumer", "type", "event_id", "topic", "partition", "offset", "error")
+    return {name: getattr(letter, name) for name in names}
+
+
+def _one(number: int) -> "DeadLetter":
+    for letter in asyncio.run(_read()):
+        if letter.position == number:
+            return letter
+    raise NoSuchDeadLetter(f"there is no dead letter {number}; see `lonja dead-letters list`")
+
+
+async def _read() -> "list[DeadLetter]":
+    from aiokafka.errors import KafkaConnectionError
+
+    from infra import deadletters
+    from infra.runtime import addresses
+
+    bootstrap = addresses(Config.load())[1]
+    try:
+        return [letter async for letter in deadletters.read(bootstrap)]
+    except KafkaConnectionError as failure:
+        raise NotRunning(f"Kafka at {bootstrap}") from failure
+
+
+async def _replay(letters: "list[DeadLetter]") -> None:
+    from infra import deadletters
+    from infra.outbox import producer
+    from infra.runtime import addresses
+
+    kafka = producer(addresses(Config.load())[1])
+    await kafka.start()
+    try:
+        for letter in letters:
+            await deadletters.replay(kafka, letter)
+    finally:
+        await kafka.stop()

@@ -1,0 +1,118 @@
+"""`lonja doctor`: is all that Lonja needs there, and what to do where it is not."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import typer
+
+from infra.cli.output import AsJson, print_json, print_table
+from infra.config import Config
+
+NEEDED_DISK = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `remedy` says what to do when it is not ok."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check Python, Java, wheels, jars, ports, PostgreSQL, Kafka, topics and disk; exit code 1 when one has failed."""
+    findings = list(examine(Config.load()))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table(
+            ("check", "result", "found", "remedy"),
+            ((f.what, "ok" if f.ok else "FAILED", f.found, "" if f.ok else f.remedy) for f in findings),
+        )
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer, then `make setup`")
+    if config.database_url is None:
+        yield _postgres_wheel()
+    if config.kafka_bootstrap is None:
+        yield _java()
+        yield _jars(config)
+    config.home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(config.home).free
+    yield Finding(
+        "disk", free > NEEDED_DISK, f"{free >> 20} MiB free in {config.home}", "free 1 GiB, or set LONJA_HOME"
+    )
+    yield from asyncio.run(_servers(config))
+
+
+def _postgres_wheel() -> Finding:
+    from infra.embedded import postgres
+
+    path = postgres.binary("postgres")
+    return Finding("postgres wheel", path.exists(), str(path), "`make setup`, or set LONJA_DATABASE_URL to a server")
+
+
+def _java() -> Finding:
+    from infra.embedded import kafka
+
+    done = subprocess.run([kafka.java(), "-version"], capture_output=True, text=True)
+    found = done.stderr.partition("\n")[0]
+    return Finding("java", done.returncode == 0, found, "`make setup`, or set JAVA_HOME to a Java 17 or newer")
+
+
+def _jars(config: Config) -> Finding:
+    from infra.embedded import jars
+
+    missing = [jar.file_name for jar in jars.pinned() if not (config.cache / "jars" / jar.file_name).exists()]
+    found = f"{len(missing)} missing, the first {missing[0]}" if missing else f"{len(jars.pinned())} in {config.cache}"
+    return Finding("jars", not missing, found, "`make setup`")
+
+
+async def _servers(config: Config) -> list[Finding]:
+    import asyncpg
+
+    from events.topics import TOPICS
+    from infra.cli.output import NotRunning
+    from infra.cli.topics import message_counts
+    from infra.embedded.ports import answers
+    from infra.runtime import addresses
+    from infra.supervisor import read_state
+
+    start = "`make run`, and look into " + str(config.logs_dir)
+    url, bootstrap = addresses(config)
+    running = read_state(config.home)
+    taken = await answers(config.port)
+    ours = "web" in running
+    if taken and not ours:
+        web = Finding("web port", False, f"{config.port} is taken by another program", "set LONJA_PORT to a free port")
+    else:
+        web = Finding("web port", True, f"{config.port} {'answers' if taken else 'is free'}")
+    findings = [web]
+    where = url.rpartition("@")[2]
+    try:
+        connection = await asyncpg.connect(url, timeout=5)
+        found = f"{await connection.fetchval('show server_version')} at {where}"
+        await connection.close()
+        findings.append(Finding("postgres", True, found))
+    except (OSError, asyncpg.PostgresError, TimeoutError) as failure:
+        findings.append(Finding("postgres", False, f"{where}: {failure}", start))
+    try:
+        held = await message_counts(bootstrap)
+    except NotRunning as failure:
+        findings.append(Finding("kafka", False, str(failure), start))
+        return findings
+    findings.append(Finding("kafka", True, f"at {bootstrap}"))
+    lacking = [row.name for row in TOPICS if row.name not in held]
+    found = f"missing: {', '.join(lacking)}" if lacking else f"all {len(TOPICS)}"
+    findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))
+    return findings

@@ -1,0 +1,34 @@
+"""`lonja mailbox`: the outgoing mail that the local mailbox kept."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from infra.cli.output import AsJson, print_json, print_table, say
+from infra.config import Config
+
+
+def mailbox(
+    number: Annotated[int | None, typer.Argument(help="Show this message; without it, list all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the mail kept by the local mailbox, or show one message."""
+    from infra.mailbox import message, messages, page_url
+
+    config = Config.load()
+    if number is not None:
+        mail = message(config.mail_dir, number)
+        if as_json:
+            print_json(asdict(mail))
+        else:
+            say(
+                f"From: {mail.sender}\nTo: {mail.recipients}\nDate: {mail.date}\nSubject: {mail.subject}\n\n{mail.text}"
+            )
+        return
+    mails = messages(config.mail_dir)
+    if as_json:
+        print_json([{k: v for k, v in asdict(mail).items() if k not in ("text", "html")} for mail in mails])
+    else:
+        print_table(("number", "date", "to", "subject"), ((m.number, m.date, m.recipients, m.subject) for m in mails))
+        say(f"{len(mails)} messages; while Lonja runs also at {page_url(config.home)}")

@@ -1,0 +1,55 @@
+"""`lonja serve`: any subset of the services in this process, so that each scales alone."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from infra.config import Config
+
+
+class Half(StrEnum):
+    web = "web"
+    worker = "worker"
+
+
+def serve(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Services; all when none is named.")
+    ] = None,
+    only: Annotated[
+        Half | None, typer.Option(help="web: HTTP routes; worker: relay, consumers and timers. Default: both.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port (default: LONJA_PORT, 8000).")] = None,
+) -> None:
+    """Run services until Ctrl-C or SIGTERM, on servers that already run."""
+    from infra import runtime
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    config = Config.load()
+    works: list[Awaitable[None]] = []
+    if only is not Half.worker:
+        works.append(runtime.run_web(config, names or (), port))
+    if only is not Half.web:
+        works.append(runtime.run_worker(config, names or ()))
+    asyncio.run(_until_signalled(works, signals=only is Half.worker))
+
+
+async def _until_signalled(works: list[Awaitable[None]], *, signals: bool) -> None:
+    """Ends all when one ends. The web server minds the signals itself, so that open requests end in order."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    if signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, tasks[0].cancel)
+    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    for task in done:
+        if not task.cancelled():
+            task.result()

@@ -1,0 +1,65 @@
+"""`lonja topics`: the table of topics beside what the broker has."""
+
+import asyncio
+
+from infra.cli.output import AsJson, NotRunning, print_json, print_table
+from infra.config import Config
+
+
+def topics(as_json: AsJson = False) -> None:
+    """List the topics: who writes, who reads, partitions, and how many messages the broker holds."""
+    from events.topics import TOPICS
+    from infra.runtime import addresses
+
+    held = asyncio.run(message_counts(addresses(Config.load())[1]))
+    rows = [
+        {
+            "topic": row.name,
+            "key": row.key,
+            "partitions": row.partitions,
+            "producers": list(row.producers),
+            "consumers": list(row.consumers),
+            "messages": held.get(row.name),
+        }
+        for row in TOPICS
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("topic", "messages", "partitions", "key", "producers", "consumers"),
+        (
+            (
+                row["topic"],
+                "missing" if row["messages"] is None else row["messages"],
+                row["partitions"],
+                row["key"],
+                ", ".join(row["producers"]),
+                ", ".join(row["consumers"]),
+            )
+            for row in rows
+        ),
+    )
+
+
+async def message_counts(bootstrap: str) -> dict[str, int]:
+    """Topic name → messages held, for every topic of the broker. Raises NotRunning."""
+    from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka.errors import KafkaConnectionError
+
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    try:
+        await consumer.start()
+    except KafkaConnectionError as failure:
+        raise NotRunning(f"Kafka at {bootstrap}") from failure
+    try:
+        names = await consumer.topics()
+        partitions = [TopicPartition(name, n) for name in names for n in consumer.partitions_for_topic(name) or ()]
+        first = await consumer.beginning_offsets(partitions)
+        end = await consumer.end_offsets(partitions)
+        counts = dict.fromkeys(names, 0)
+        for partition in partitions:
+            counts[partition.topic] += end[partition] - first[partition]
+        return counts
+    finally:
+        await consumer.stop()

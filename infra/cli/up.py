@@ -1,0 +1,121 @@
+"""`lonja up`: everything on this machine, supervised, until Ctrl-C."""
+
+import asyncio
+import signal
+import sys
+import time
+from dataclasses import replace
+
+from infra.cli.output import say
+from infra.config import Config
+from infra.embedded import HomeLock, prepare_servers
+from infra.embedded.jars import web_assets
+from infra.embedded.ports import answers, free_port, is_free, remembered_port
+from infra.embedded.process import Part
+from infra.supervisor import Supervisor
+
+
+class PortTaken(Exception):
+    """The web port is not free."""
+
+    code = "port_taken"
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} is in use by another program: stop it, or set LONJA_PORT to a free port")
+
+
+def up() -> None:
+    """Start the servers and every service, and keep them running until Ctrl-C.
+
+    The first start on a machine fetches jars and makes the data directories; later starts are quick.
+    """
+    began = time.monotonic()
+    config = Config.load()
+    if not is_free(config.port):
+        raise PortTaken(config.port)
+    lock = HomeLock(config.home)
+    try:
+        say(f"Lonja in {config.home}")
+        web_assets(config.home, config.cache, say)
+        servers = prepare_servers(config, say)
+        asyncio.run(_run(config, servers, began))
+    finally:
+        lock.release()
+    say("stopped")
+
+
+async def _run(config: Config, servers: tuple[Part, ...], began: float) -> None:
+    supervisor = Supervisor(config.home, say)
+    work = asyncio.create_task(_start_and_watch(config, servers, supervisor, began))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        say("stopping")
+    finally:
+        await supervisor.stop()
+
+
+async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor: Supervisor, began: float) -> None:
+    from infra import mailbox, runtime
+
+    if config.smtp_url is None:
+        free_port(config.home, "mailbox")
+        free_port(config.home, "mailbox-smtp")
+        config = replace(config, smtp_url=mailbox.smtp_url(config.home))
+        servers = (*servers, mailbox_part(config))
+    await supervisor.start(servers)
+    url, bootstrap = runtime.addresses(config)
+    config = replace(config, database_url=url, kafka_bootstrap=bootstrap)
+    say("bringing tables and topics up to date")
+    await runtime.prepare(config)
+    await supervisor.start(application_parts(config))
+    say(f"\nLonja is ready after {time.monotonic() - began:.1f} s: {config.public_url}")
+    if config.smtp_url == mailbox.smtp_url(config.home):
+        say(f"Outgoing mail: {mailbox.page_url(config.home)}")
+    say("Ctrl-C stops all.\n")
+    await supervisor.watch()
+
+
+def application_parts(config: Config) -> tuple[Part, ...]:
+    """The processes of Lonja itself. `config` names its servers, so that the children need not find them."""
+
+    async def web_answers() -> bool:
+        return await answers(config.port)
+
+    async def at_once() -> bool:
+        return True
+
+    lonja = (sys.executable, "-m", "infra.cli")
+    return (
+        Part(
+            name="web",
+            command=(*lonja, "serve", "--only", "web"),
+            environment=config.environment(),
+            ready=web_answers,
+            port=config.port,
+        ),
+        Part(
+            name="worker",
+            command=(*lonja, "serve", "--only", "worker"),
+            environment=config.environment(),
+            ready=at_once,
+        ),
+    )
+
+
+def mailbox_part(config: Config) -> Part:
+
+    port = remembered_port(config.home, "mailbox-smtp")
+
+    async def ready() -> bool:
+        return await answers(port)
+
+    return Part(
+        name="mailbox",
+        command=(sys.executable, "-m", "infra.mailbox"),
+        environment=config.environment(),
+        ready=ready,
+        port=port,
+    )
