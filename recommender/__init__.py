@@ -1,0 +1,70 @@
+"""Which supplier fits which purchase: a library, usable in a notebook, without services or servers.
+
+    from recommender import Award, Opportunity, SupplierProfile, evaluate, retrain, split_by_time, train
+
+    model = train(awards, now)                              # Award(supplier, Opportunity(buyer, region, category, …), date)
+    model.rank_suppliers(opportunity, k=10)                 # suppliers to invite
+    model.recommend(profile_or_id, opportunities, k=10)     # purchases to look at, each with reasons
+    evaluate(model, later_awards, k=10)                     # figures beside the baselines'
+    retrain(awards, now, incumbent).model.to_bytes()        # measured, promoted only if not worse
+
+The road through the code: `features` says what is seen of a purchase; `history` counts past awards and turns them into
+evidence (smoothing down the category path in several contexts, similar purchases, popularity, recency); `ranking`
+learns from the history's own later parts how to weigh it; `model` joins both; `reasons` says why; `evaluation` measures.
+Time is always an argument, and training is seeded: equal inputs give equal models.
+"""
+
+from recommender.evaluation import (
+    DifferentSplit,
+    Retraining,
+    evaluate,
+    evaluate_new_suppliers,
+    promote,
+    retrain,
+    split_by_time,
+)
+from recommender.model import Model, UnreadableModel, train
+from recommender.names import supplier_key
+from recommender.reasons import sentence
+from recommender.tables import UnreadableTable, read_awards
+from recommender.values import (
+    Award,
+    Decision,
+    Figures,
+    NewSupplierFigures,
+    Opportunity,
+    Rate,
+    Reason,
+    Recommendation,
+    Scored,
+    Split,
+    SupplierProfile,
+)
+
+__all__ = [
+    "Award",
+    "Decision",
+    "DifferentSplit",
+    "Figures",
+    "Model",
+    "NewSupplierFigures",
+    "Opportunity",
+    "Rate",
+    "Reason",
+    "Recommendation",
+    "Retraining",
+    "Scored",
+    "Split",
+    "SupplierProfile",
+    "UnreadableModel",
+    "UnreadableTable",
+    "evaluate",
+    "evaluate_new_suppliers",
+    "promote",
+    "read_awards",
+    "retrain",
+    "sentence",
+    "split_by_time",
+    "supplier_key",
+    "train",
+]

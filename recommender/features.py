@@ -1,0 +1,90 @@
+"""From an opportunity to what is counted: the path of its category, the contexts it lies in, its search tokens."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NamedTuple
+
+from recommender.values import Opportunity
+
+_WORD = re.compile(r"\w+")
+_EIGHT_DIGITS = re.compile(r"\d{8}$")
+
+
+def fold(text: str) -> str:
+    """Words of `text` without case, accents or punctuation, separated by one space."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    return " ".join(_WORD.findall(plain))
+
+
+def category_path(category: str) -> tuple[str, ...]:
+    """The code's prefixes, shortest first: `N7030` gives N, N7, N70, N703, N7030.
+
+    Punctuation is left out (OKPD2's dots), CPV's check digit after the hyphen is dropped, and the zeros that fill an
+    eight-digit code (CPV, UNSPSC) are no level. A `scheme:` stays in front of each prefix, so that schemes never mix.
+    """
+    scheme, _, code = category.strip().upper().rpartition(":")
+    code = re.sub(r"[^0-9A-Z]", "", re.sub(r"^(\d{8})-\d$", r"\1", code))
+    if _EIGHT_DIGITS.match(code):
+        code = code.rstrip("0").ljust(2, "0")
+    start = f"{scheme}:" if scheme else ""
+    return tuple(start + code[:length] for length in range(1, len(code) + 1))
+
+
+def shared_depth(path: tuple[str, ...], other: tuple[str, ...]) -> float:
+    """0..1: how far two category paths run together, measured on the shorter (a branch fully fits its own leaves)."""
+    shortest = min(len(path), len(other))
+    common = sum(1 for mine, theirs in zip(path, other, strict=False) if mine == theirs)
+    return common / shortest if shortest else 0.0
+
+
+class Description(NamedTuple):
+    """All the model knows of an opportunity: folded, hashable; equal descriptions get equal rankings."""
+
+    path: tuple[str, ...]
+    buyer: str
+    region: str
+    city: str
+    method: str
+    words: tuple[str, ...]
+
+    @property
+    def category(self) -> str:
+        return self.path[-1] if self.path else ""
+
+    @property
+    def parent(self) -> str:
+        return self.path[-2] if len(self.path) > 1 else self.category
+
+    def contexts(self) -> tuple[tuple[str, ...], ...]:
+        """The circles in which winners are counted, each down the category path; the first is the whole market."""
+        return (
+            ("market",),
+            ("region", self.region),
+            ("buyer", self.buyer),
+            ("city", self.city),
+            ("method", self.method),
+            ("office", self.buyer, self.city),
+            ("desk", self.buyer, self.city, self.method),
+        )
+
+    def tokens(self) -> list[str]:
+        """What a similar purchase shares: the plain facts, and each category level crossed with each of them."""
+        facts = [f"b {self.buyer}", f"r {self.region}", f"c {self.city}", f"m {self.method}"]
+        crossed = [f"{level} {fact}" for level in self.path for fact in ("", *facts)]
+        leaf = [f"= {self.category}", f"= {self.category} {self.buyer} {self.region}"]
+        return [*facts, *crossed, *leaf, *(f"w {word}" for word in self.words)]
+
+
+def describe(opportunity: Opportunity) -> Description:
+    """Only buyer, place, category, method and title enter; the id does not."""
+    words = {word for word in fold(opportunity.title).split() if len(word) > 2}
+    return Description(
+        category_path(opportunity.category),
+        fold(opportunity.buyer),
+        fold(opportunity.region),
+        fold(opportunity.city),
+        fold(opportunity.method),
+        tuple(sorted(words)),
+    )

@@ -1,0 +1,46 @@
+"""Counts that grow event by event: pure steps for a stream's tables, and for a notebook alike.
+
+Keys and counts are plain text and numbers, so that they can live in a changelog topic; order of events does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+from recommender.features import category_path
+
+WEIGHTS: Mapping[str, int] = {"viewed": 1, "watched": 3, "bid": 5, "offered": 5, "won": 10}
+"""How much an act says about a supplier's interest in a category. Integers: sums are the same in any order."""
+
+
+class UnknownAct(ValueError):
+    """An act that has no weight."""
+
+    code = "unknown_act"
+
+
+def interest(act: str, category: str, weights: Mapping[str, int] = WEIGHTS) -> dict[str, int]:
+    """What one act adds to a supplier's interest: the weight, for the category and each branch it hangs on."""
+    if act not in weights:
+        raise UnknownAct(f"no weight for the act {act!r}; known are {', '.join(sorted(weights))}")
+    return {level: weights[act] for level in category_path(category)}
+
+
+def add(counts: Mapping[str, int], increments: Mapping[str, int]) -> dict[str, int]:
+    """Both summed, as a new value (a stream's table sees a change only when it is assigned)."""
+    return {key: counts.get(key, 0) + increments.get(key, 0) for key in (*counts, *(set(increments) - set(counts)))}
+
+
+def strongest(counts: Mapping[str, int], k: int) -> list[str]:
+    """The k categories of most interest, the more precise first among equals."""
+    return sorted(counts, key=lambda category: (-counts[category], -len(category), category))[:k]
+
+
+def co_purchase(items: Iterable[str]) -> dict[str, dict[str, int]]:
+    """What one purchase adds to "bought together": for each item, one for each other item in it."""
+    pairs: dict[str, dict[str, int]] = {}
+    for one, other in combinations(sorted(set(items)), 2):
+        pairs.setdefault(one, {})[other] = 1
+        pairs.setdefault(other, {})[one] = 1
+    return pairs

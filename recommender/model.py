@@ -1,0 +1,151 @@
+"""A trained model: history and ranker together. It ranks suppliers for an opportunity and opportunities for a supplier."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import islice
+
+import msgspec
+
+from recommender import reasons
+from recommender.features import Description, describe
+from recommender.history import History
+from recommender.ranking import Ranker, Scorer, candidates, learn
+from recommender.values import (
+    Award,
+    Figures,
+    NewSupplierFigures,
+    Opportunity,
+    Reason,
+    Recommendation,
+    Scored,
+    SupplierProfile,
+)
+
+FORMAT = 1
+_RANKED = 60
+"""Suppliers scored by the ranker for each opportunity; more are scored when more are asked for."""
+_REMEMBERED = 4096
+
+
+class UnreadableModel(ValueError):
+    """These bytes are not a model of a format this library reads."""
+
+    code = "unreadable_model"
+
+
+class _Stored(msgspec.Struct, frozen=True, kw_only=True):
+    format: int
+    now: dt.date
+    awards: tuple[Award, ...]
+    ranker: Ranker
+    figures: Figures | None = None
+    new_suppliers: NewSupplierFigures | None = None
+
+
+class Model:
+    """Immutable; equal inputs give equal answers. `figures` say how its ranker did on awards it had not seen."""
+
+    def __init__(
+        self,
+        history: History,
+        ranker: Ranker,
+        figures: Figures | None = None,
+        new_suppliers: NewSupplierFigures | None = None,
+    ) -> None:
+        self.history = history
+        self.ranker = ranker
+        self.figures = figures
+        self.new_suppliers = new_suppliers
+        self._scorer = Scorer(ranker)
+        # a digest run asks for the same open opportunities once per supplier
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._rank)
+
+    def rank_suppliers(self, opportunity: Opportunity, k: int = 10) -> list[Scored]:
+        """The k likeliest suppliers of the history, best first; fewer only when the history has fewer."""
+        ranked = self._remembered(describe(opportunity), max(k, _RANKED))
+        return [Scored(supplier, score) for supplier, score in islice(ranked.items(), k)]
+
+    def recommend(
+        self, supplier: SupplierProfile | str, opportunities: Iterable[Opportunity], k: int = 10
+    ) -> list[Recommendation]:
+        """The k best-fitting of `opportunities`, best first; none without a reason that can be said.
+
+        A supplier with a record is judged by it and by its profile; a new one by its profile alone. Independent
+        reasons add up as chances do: 1 - (1 - a)(1 - b).
+        """
+        profile = SupplierProfile(supplier_id=supplier) if isinstance(supplier, str) else supplier
+        found = (self._recommendation(profile, opportunity) for opportunity in opportunities)
+        ordered = sorted((one for one in found if one), key=lambda one: (-one.score, one.opportunity.id))
+        return ordered[:k]
+
+    def over(self, awards: Sequence[Award], now: dt.date) -> Model:
+        """The same ranker over another history: to compare two rankers fairly, or to follow new awards at once."""
+        return Model(History(awards, now), self.ranker, self.figures, self.new_suppliers)
+
+    def with_figures(self, figures: Figures, new_suppliers: NewSupplierFigures) -> Model:
+        return Model(self.history, self.ranker, figures, new_suppliers)
+
+    def to_bytes(self) -> bytes:
+        """Compressed MessagePack: awards and numbers only, no code. Indexes are rebuilt on reading."""
+        stored = _Stored(
+            format=FORMAT,
+            now=self.history.now,
+            awards=self.history.awards,
+            ranker=self.ranker,
+            figures=self.figures,
+            new_suppliers=self.new_suppliers,
+        )
+        return zlib.compress(msgspec.msgpack.encode(stored))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Model:
+        """Reads what `to_bytes` wrote, from anywhere: nothing in it is executed. Raises UnreadableModel."""
+        try:
+            stored = msgspec.msgpack.decode(zlib.decompress(data), type=_Stored)
+        except (zlib.error, msgspec.DecodeError) as error:
+            raise UnreadableModel(f"not a recommender model: {error}") from error
+        if stored.format != FORMAT:
+            raise UnreadableModel(f"model format {stored.format}; this library reads format {FORMAT}: train again")
+        try:
+            return cls(History(stored.awards, stored.now), stored.ranker, stored.figures, stored.new_suppliers)
+        except (ValueError, IndexError) as error:
+            raise UnreadableModel(f"the model contradicts itself: {error}") from error
+
+    def _rank(self, description: Description, count: int) -> dict[str, float]:
+        if not self.history.suppliers:
+            return {}
+        evidence = self.history.evidence(description)
+        chosen = candidates(evidence, count)
+        scores = self._scorer.scores(evidence[chosen])
+        order = (-scores).argsort(kind="stable")
+        return {self.history.suppliers[chosen[at]]: float(scores[at]) for at in order}
+
+    def _recommendation(self, profile: SupplierProfile, opportunity: Opportunity) -> Recommendation | None:
+        description = describe(opportunity)
+        own = reasons.from_history(self.history, profile.supplier_id, opportunity, description)
+        said = reasons.from_profile(profile, opportunity, description)
+        why: list[tuple[float, Reason]] = [*own, *said]
+        if not why:
+            return None
+        missed = 1.0
+        if own:
+            missed -= self._remembered(description, _RANKED).get(profile.supplier_id, 0.0)
+        for chance, _ in why:
+            missed *= 1.0 - chance
+        # own contracts first, as they were found; then what the profile says
+        return Recommendation(opportunity, 1.0 - missed, tuple(reason for _, reason in why))
+
+
+def train(awards: Sequence[Award], now: dt.date) -> Model:
+    """Learn from `awards` (any order), seen from `now`; figures come with `evaluation.retrain`."""
+    history = in_time_order(awards)
+    return Model(History(history, now), learn(history))
+
+
+def in_time_order(awards: Sequence[Award]) -> list[Award]:
+    """Undated awards first; awards of one day keep the order they came in."""
+    return sorted(awards, key=lambda award: award.date or dt.date.min)

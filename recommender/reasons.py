@@ -1,0 +1,86 @@
+"""Why, in words: structured reasons from what is known, and the sentences that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from recommender.features import Description, category_path, fold, shared_depth
+from recommender.history import History
+from recommender.values import Opportunity, Reason, SupplierProfile
+
+SENTENCES = {
+    "won_category": "You won {awards} contract(s) in category {category}",
+    "won_for_buyer": "{buyer} bought from you {awards} time(s)",
+    "won_in_region": "You won {awards} contract(s) in {region}",
+    "declared_category": "You declared category {category}",
+    "offers_category": "You offer goods in category {category}",
+    "similar_suppliers": "{suppliers} supplier(s) who win the same categories as you also won in category {category}",
+    "in_your_region": "It is in your region, {region}",
+}
+"""Reason code → English sentence; other languages translate the same codes with the same values."""
+
+DECLARED, OFFERED, SIMILAR, REGION = 0.30, 0.25, 0.10, 0.01
+"""What a profile's facts are worth as chances of a fit, at best. For newcomers a declared category is worth far more
+than the place: see `evaluation.evaluate_new_suppliers` for what each finds by itself."""
+CLOSE = 0.5
+"""A category counts as shared when at least this part of the shorter code agrees."""
+
+
+def sentence(reason: Reason) -> str:
+    return SENTENCES[reason.code].format(**reason.values)
+
+
+def from_history(
+    history: History, supplier: str, opportunity: Opportunity, at: Description
+) -> list[tuple[float, Reason]]:
+    """Reasons in the supplier's own record, each with the chance it adds beyond the ranker's score.
+
+    Own contracts add nothing (the ranker has counted them); the company of similar suppliers does.
+    """
+    index = history.index.get(supplier)
+    if index is None:
+        return []
+    found: list[tuple[float, Reason]] = []
+    branch = next((level for level in reversed(at.path) if index in history.category_wins.get(level, ())), "")
+    if branch and len(branch) >= CLOSE * len(at.category):
+        awards = history.category_wins[branch][index]
+        found.append((0.0, Reason("won_category", {"category": branch, "awards": awards})))
+    past = history.record[index]
+    for_buyer = sum(1 for award in past if at.buyer and history.descriptions[award].buyer == at.buyer)
+    if for_buyer:
+        found.append((0.0, Reason("won_for_buyer", {"buyer": opportunity.buyer, "awards": for_buyer})))
+    if branch != at.category and at.category:
+        company = _similar_suppliers(history, index)
+        also = sum(1 for other in history.category_wins.get(at.category, ()) if other in company)
+        if also:
+            chance = SIMILAR * also / len(company)
+            found.append((chance, Reason("similar_suppliers", {"category": at.category, "suppliers": also})))
+    in_region = sum(1 for award in past if at.region and history.descriptions[award].region == at.region)
+    if found and in_region:
+        found.append((0.0, Reason("won_in_region", {"region": opportunity.region, "awards": in_region})))
+    return found
+
+
+def from_profile(profile: SupplierProfile, opportunity: Opportunity, at: Description) -> list[tuple[float, Reason]]:
+    """Reasons in what the supplier said of itself, each with the chance it adds."""
+    found: list[tuple[float, Reason]] = []
+    for code, worth, categories in (
+        ("declared_category", DECLARED, profile.declared),
+        ("offers_category", OFFERED, profile.offered),
+    ):
+        depth, category = _closest(categories, at.path)
+        if depth >= CLOSE:
+            found.append((worth * depth**2, Reason(code, {"category": category})))
+    if at.region and fold(profile.region) == at.region:
+        found.append((REGION, Reason("in_your_region", {"region": opportunity.region})))
+    return found
+
+
+def _closest(categories: Iterable[str], path: tuple[str, ...]) -> tuple[float, str]:
+    return max(((shared_depth(category_path(category), path), category) for category in categories), default=(0.0, ""))
+
+
+def _similar_suppliers(history: History, supplier: int) -> set[int]:
+    """Indices of all others that won in a category this supplier won in."""
+    categories = {history.descriptions[award].category for award in history.record[supplier]} - {""}
+    return {other for category in categories for other in history.category_wins[category]} - {supplier}
