@@ -1,63 +1,31 @@
-"""The inbox side of the road: read, claim, handle, commit the offset last. Nothing is swallowed.
-
-A batch is handled in one transaction; if any of it fails the batch is undone and done again one by one, so that one bad
-event costs only itself. Bad bytes go to the dead letter topic at once, a failing handler after bounded retries, and too
-many failures in a row stop the consumer loudly: then it is the ground that is broken, not an event.
-"""
+"""The consumer: read, let the inbox handle, commit the offset last."""
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import ConsumerRecord
 
-from events.codec import Event, Message, UnknownEvent, decode
-from events.envelope import MalformedEvent
-from infra.causality import caused_by
-from infra.database import Database, Transaction
-from infra.deadletters import bury
-from infra.service import Handler
+from infra.inbox import Inbox
 
 log = logging.getLogger(__name__)
-RETRIES = (0.05, 0.5, 2.0)
-"""Seconds to wait before each further try of one event."""
-STOP_AFTER = 20
-"""Dead letters in a row after which the consumer stops."""
 BATCH = 500
-TRANSIENT = (OSError, TimeoutError)
-
-
-class ConsumerStopped(RuntimeError):
-    """Too many events in a row failed; somebody must look before more are set aside."""
 
 
 class Consumer:
-    """Feeds one service's handlers from the topics their events live in. Consumer group ``lonja.<service>``."""
+    """Feeds an inbox from topics. Consumer group ``lonja.<service>``: partitions are shared with other processes."""
 
-    def __init__(
-        self,
-        service: str,
-        handlers: Mapping[type[Event], Handler],
-        database: Database,
-        bootstrap: str,
-        dead_letters: AIOKafkaProducer,
-    ) -> None:
-        self.service = service
-        self._handlers = handlers
-        self._database = database
+    def __init__(self, inbox: Inbox, topics: list[str], bootstrap: str) -> None:
+        self._inbox = inbox
+        self._topics = topics
         self._bootstrap = bootstrap
-        self._dead_letters = dead_letters
-        self._failed_in_a_row = 0
 
     async def run(self) -> None:
-        """Consume until cancelled. Raises :class:`ConsumerStopped`."""
-        topics = sorted({event.TOPIC for event in self._handlers})
+        """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
         kafka = AIOKafkaConsumer(
-            *topics,
+            *self._topics,
             bootstrap_servers=self._bootstrap,
-            group_id=f"lonja.{self.service}",
+            group_id=f"lonja.{self._inbox.service}",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             max_poll_interval_ms=600_000,
@@ -69,7 +37,7 @@ class Consumer:
                 batches = await kafka.getmany(timeout_ms=500, max_records=BATCH)
                 records = [record for batch in batches.values() for record in batch]
                 if records:
-                    await self.handle(records)
+                    await self._inbox.handle(records)
                     await self._commit(kafka)
         finally:
             await kafka.stop()
@@ -80,7 +48,7 @@ class Consumer:
                 await kafka.start()
                 return
             except KafkaError as error:
-                log.warning("%s consumer waits for Kafka: %s", self.service, error)
+                log.warning("%s consumer waits for Kafka: %s", self._inbox.service, error)
                 await asyncio.sleep(1)
 
     async def _commit(self, kafka: AIOKafkaConsumer) -> None:
@@ -88,68 +56,4 @@ class Consumer:
             await kafka.commit()
         except KafkaError as error:
             # After a rebalance the new owner reads these again; the inbox makes that harmless.
-            log.warning("%s consumer: offsets not committed: %s", self.service, error)
-
-    async def handle(self, records: list[ConsumerRecord]) -> None:
-        """Handle records in order; on return each is in effect once, or a dead letter."""
-        good: list[tuple[ConsumerRecord, Message]] = []
-        for record in records:
-            try:
-                good.append((record, decode(record.value, record.headers)))
-            except UnknownEvent as error:
-                await self._bury(record, error)
-            except MalformedEvent as error:
-                await self._bury(record, error)
-        wanted = [(record, message) for record, message in good if type(message.event) in self._handlers]
-        if not wanted:
-            return
-        try:
-            await self._in_one_transaction([message for _, message in wanted])
-            self._failed_in_a_row = 0
-        except Exception as error:  # noqa: BLE001 - whatever it is, each event is tried alone, then buried with it
-            log.info("%s: a batch of %d failed (%s); one by one", self.service, len(wanted), error)
-            for record, message in wanted:
-                await self._alone(record, message)
-
-    async def _in_one_transaction(self, messages: list[Message]) -> None:
-        async with self._database.transaction(self.service) as tx:
-            fresh = await tx.claim([message.envelope.id for message in messages])
-            for message in messages:
-                if message.envelope.id in fresh:
-                    fresh.discard(message.envelope.id)
-                    await dispatch(self._handlers, tx, message)
-
-    async def _alone(self, record: ConsumerRecord, message: Message) -> None:
-        tries = 0
-        while True:
-            try:
-                await self._in_one_transaction([message])
-                self._failed_in_a_row = 0
-                return
-            except TRANSIENT as error:
-                # The ground is away (database restarting): wait for it, however long; the event is not at fault.
-                log.warning("%s waits: %s", self.service, error)
-                await asyncio.sleep(1)
-            except Exception as error:
-                if tries == len(RETRIES):
-                    log.exception("%s could not handle %s %s", self.service, message.envelope.type, message.envelope.id)
-                    await self._bury(record, error)
-                    return
-                await asyncio.sleep(RETRIES[tries])
-                tries += 1
-
-    async def _bury(self, record: ConsumerRecord, error: Exception) -> None:
-        await bury(self._dead_letters, self.service, record, error)
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= STOP_AFTER:
-            raise ConsumerStopped(f"{self.service}: {STOP_AFTER} events in a row failed, the last with: {error}")
-
-
-async def dispatch(handlers: Mapping[type[Event], Handler], tx: Transaction, message: Message) -> None:
-    """Call the handler of the event's class; its own events then name this one as their cause."""
-    with caused_by(message.envelope.correlationid, message.envelope.id):
-        previous, tx.cause = tx.cause, type(tx.cause)(message.envelope.correlationid, message.envelope.id)
-        try:
-            await handlers[type(message.event)](tx, message)
-        finally:
-            tx.cause = previous
+            log.warning("%s consumer: offsets not committed: %s", self._inbox.service, error)

@@ -18,6 +18,7 @@ from infra.consumer import Consumer
 from infra.database import Database
 from infra.embedded import kafka as embedded_kafka
 from infra.embedded import postgres as embedded_postgres
+from infra.inbox import Inbox
 from infra.live import Live
 from infra.outbox import Relay, producer
 from infra.service import Ground, Service, Timer
@@ -104,8 +105,9 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = s
             if service.metadata is not None:
                 tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
             if service.handlers:
-                consumer = Consumer(service.name, service.handlers, ground.database, bootstrap, kafka)
-                tasks.create_task(consumer.run(), name=f"{service.name} consumer")
+                inbox = Inbox(service.name, service.handlers, ground.database, kafka)
+                topics = sorted({event.TOPIC for event in service.handlers})
+                tasks.create_task(Consumer(inbox, topics, bootstrap).run(), name=f"{service.name} consumer")
             for timer in service.timers:
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
 

@@ -18,6 +18,7 @@ from infra.consumer import Consumer
 from infra.database import Database, Transaction, schema_rows
 from infra.embedded import Servers
 from infra.ids import new_id
+from infra.inbox import Inbox
 from infra.outbox import Relay, producer
 from tests.market import empty_database
 
@@ -76,7 +77,8 @@ async def probe(servers: Servers, topics: None) -> AsyncIterator[Probe]:
     await kafka.start()
     probe = Probe(database, kafka, servers.kafka_bootstrap)
     handlers = {OrganisationRegistered: probe.on_registered}
-    consumer = Consumer("probe", handlers, database, servers.kafka_bootstrap, kafka)
+    inbox = Inbox("probe", handlers, database, kafka)
+    consumer = Consumer(inbox, ["lonja.accounts"], servers.kafka_bootstrap)
     tasks = [asyncio.create_task(work) for work in (Relay("probe", url, kafka).run(), consumer.run())]
     yield probe
     for task in tasks:

@@ -1,0 +1,132 @@
+"""The inbox: incoming events take effect once, or become dead letters. Nothing is swallowed.
+
+A batch is handled in one transaction; if any of it fails the batch is undone and done again one by one, so that one bad
+event costs only itself. Bad bytes go to the dead letter topic at once, a failing handler after bounded retries, and too
+many failures in a row stop the consumer loudly: then it is the ground that is broken, not an event.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from events.codec import Event, Message, decode
+from events.envelope import MalformedEvent
+from infra.causality import caused_by
+from infra.database import Database, Transaction
+from infra.deadletters import bury
+from infra.service import Handler
+
+log = logging.getLogger(__name__)
+RETRIES = (0.05, 0.5, 2.0)
+"""Seconds to wait before each further try of one event."""
+STOP_AFTER = 20
+"""Dead letters in a row after which the consumer stops."""
+
+
+class ConsumerStopped(RuntimeError):
+    """Too many events in a row failed; somebody must look before more are set aside."""
+
+
+def database_is_away(error: BaseException) -> bool:
+    """The database cannot be reached or is starting: no fault of the event, and worth waiting for however long."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    away = (
+        OSError,
+        TimeoutError,
+        OperationalError,
+        InterfaceError,
+        asyncpg.InterfaceError,
+        asyncpg.PostgresConnectionError,
+    )
+    return isinstance(
+        error, (*away, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
+    )
+
+
+class Inbox:
+    """Handlers of one service behind its inbox. ``view`` keeps the claims of a rebuildable view apart from the service's own."""
+
+    def __init__(
+        self,
+        service: str,
+        handlers: Mapping[type[Event], Handler],
+        database: Database,
+        dead_letters: AIOKafkaProducer,
+        *,
+        view: str = "",
+    ) -> None:
+        self.service = service
+        self._handlers = handlers
+        self._database = database
+        self._dead_letters = dead_letters
+        self._prefix = f"{view}/" if view else ""
+        self._failed_in_a_row = 0
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Handle records in order; on return each is in effect once, or a dead letter."""
+        good: list[tuple[ConsumerRecord, Message]] = []
+        for record in records:
+            try:
+                good.append((record, decode(record.value, record.headers)))
+            except MalformedEvent as error:
+                await self._bury(record, error)
+        wanted = [(record, message) for record, message in good if type(message.event) in self._handlers]
+        if not wanted:
+            return
+        try:
+            await self._in_one_transaction([message for _, message in wanted])
+            self._failed_in_a_row = 0
+        except Exception as error:  # noqa: BLE001 - whatever it is, each event is tried alone, then buried with it
+            log.info("%s: a batch of %d failed (%s); one by one", self.service, len(wanted), error)
+            for record, message in wanted:
+                await self._alone(record, message)
+
+    async def _in_one_transaction(self, messages: list[Message]) -> None:
+        async with self._database.transaction(self.service) as tx:
+            fresh = await tx.claim([self._prefix + message.envelope.id for message in messages])
+            for message in messages:
+                claim = self._prefix + message.envelope.id
+                if claim in fresh:
+                    fresh.discard(claim)
+                    await dispatch(self._handlers, tx, message)
+
+    async def _alone(self, record: ConsumerRecord, message: Message) -> None:
+        tries = 0
+        while True:
+            try:
+                await self._in_one_transaction([message])
+                self._failed_in_a_row = 0
+                return
+            except TRANSIENT as error:
+                # The ground is away (database restarting): wait for it, however long; the event is not at fault.
+                log.warning("%s waits: %s", self.service, error)
+                await asyncio.sleep(1)
+            except Exception as error:
+                if tries == len(RETRIES):
+                    log.exception("%s could not handle %s %s", self.service, message.envelope.type, message.envelope.id)
+                    await self._bury(record, error)
+                    return
+                await asyncio.sleep(RETRIES[tries])
+                tries += 1
+
+    async def _bury(self, record: ConsumerRecord, error: Exception) -> None:
+        await bury(self._dead_letters, self.service, record, error)
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= STOP_AFTER:
+            raise ConsumerStopped(f"{self.service}: {STOP_AFTER} events in a row failed, the last with: {error}")
+
+
+async def dispatch(handlers: Mapping[type[Event], Handler], tx: Transaction, message: Message) -> None:
+    """Call the handler of the event's class; its own events then name this one as their cause."""
+    with caused_by(message.envelope.correlationid, message.envelope.id):
+        previous, tx.cause = tx.cause, type(tx.cause)(message.envelope.correlationid, message.envelope.id)
+        try:
+            await handlers[type(message.event)](tx, message)
+        finally:
+            tx.cause = previous
