@@ -1,0 +1,175 @@
+"""Units of measure by UNECE Recommendation 20 code, and packs of them, so that prices compare per base unit.
+
+DOMAIN section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set aside with
+the reason, never guessed. The table is in ``unit_table``, the words people write in ``unit_words``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from decimal import Context, Decimal, InvalidOperation
+from fractions import Fraction
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from catalogue.unit_table import BASES, TABLE
+from catalogue.unit_words import WORDS
+
+_PRICE = Context(prec=16)
+_NOT_COMPARABLE = {"lump sum", "package"}
+
+
+class UnknownUnit(RuleBroken):
+    code = "unknown_unit"
+
+
+class UnparseableUnit(RuleBroken):
+    """A unit or pack text that cannot be read without guessing; the message says which part."""
+
+    code = "unparseable_unit"
+
+
+class NotComparable(RuleBroken):
+    """A lump sum, or a package of unknown content: it has a price, but no price per base unit."""
+
+    code = "not_comparable"
+
+
+class BadQuantity(RuleBroken):
+    code = "bad_quantity"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One row of Rec 20. ``factor`` is how many base units of its dimension it holds, exactly (GRM: 1/1000 KGM)."""
+
+    code: str
+    name: str
+    dimension: str
+    factor: Fraction
+
+
+class Pack(msgspec.Struct, frozen=True):
+    """What one priced thing holds: ``size`` of ``unit`` (Rec 20 code). A bottle of 10 ml is ``Pack(10, "MLT")``."""
+
+    size: Decimal
+    unit: str
+
+
+UNITS: dict[str, Unit] = {
+    code: Unit(code, name, dimension, factor) for dimension, rows in TABLE.items() for code, name, factor in rows
+}
+
+
+def unit(code: str) -> Unit:
+    """The unit of a Rec 20 code; raises UnknownUnit."""
+    try:
+        return UNITS[code]
+    except KeyError:
+        raise UnknownUnit(f"{code!r} is not a unit code we know (UNECE Rec 20).", unit=code) from None
+
+
+def base_unit(code: str) -> Unit:
+    """The unit prices of ``code`` compare in: its dimension's base, or itself where nothing converts (packages)."""
+    found = unit(code)
+    return UNITS[BASES.get(found.dimension, code)]
+
+
+def parse_unit(text: str | None) -> Unit | None:
+    """The unit a person meant: a Rec 20 code or a word, symbol or plural in the languages of ``unit_words``.
+
+    None when the text is empty or not known; no nearest match is tried.
+    """
+    if not text:
+        return None
+    plain = _plain(text)
+    code = _BY_WORD.get(plain) or _BY_WORD.get(plain.rstrip("."))
+    return UNITS[code] if code else UNITS.get(text.strip().upper())
+
+
+def parse_quantity(text: str) -> Decimal:
+    """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raises UnparseableUnit.
+
+    One separator before exactly three digits ("1.000") is a thousand to some and one to others: refused, unless the
+    number begins with a zero ("0,125").
+    """
+    digits = re.sub(r"[\s\u00a0']", "", text)
+    last = max(digits.rfind("."), digits.rfind(","))
+    marks = re.findall(r"[.,]", digits)
+    if len(marks) == 1 and len(digits) - last == 4 and not digits.startswith("0"):
+        raise UnparseableUnit(f"{text!r} may mean a thousand times as much: the separator is ambiguous.", text=text)
+    if len(marks) == 1 or (len(set(marks)) == 2 and marks.count(digits[last]) == 1):
+        whole, fraction = digits[:last], digits[last:]
+    else:
+        whole, fraction = digits, ""
+    if marks and not re.fullmatch(r"\d{1,3}([.,]\d{3})*|\d*", whole):
+        raise UnparseableUnit(f"{text!r} is not a number.", text=text)
+    try:
+        number = Decimal(re.sub(r"[.,]", "", whole) + fraction.replace(",", "."))
+    except InvalidOperation:
+        raise UnparseableUnit(f"{text!r} is not a number.", text=text) from None
+    if not number.is_finite() or number <= 0:
+        raise UnparseableUnit(f"{text!r} is not a positive number.", text=text)
+    return number
+
+
+def parse_pack(text: str) -> Pack:
+    """Read "COMPRIMIDO", "FRASCO 10.00 ML", "CAIXA 100,00 UN", "SACHÊ 5G", "500 g" or "шт". Raises UnparseableUnit.
+
+    A package word alone ("FRASCO") is a pack of one such package: priced, but not comparable across packages.
+    """
+    plain = _plain(text)
+    if not plain:
+        raise UnparseableUnit("No unit is given.", text=text)
+    whole = parse_unit(text)
+    if whole:
+        return Pack(Decimal(1), whole.code)
+    match = _PACK.fullmatch(plain)
+    if not match:
+        raise UnparseableUnit(f"{text!r} is no unit we know.", text=text)
+    container, number, content = match["container"].strip(), match["number"], match["content"].strip()
+    if container and _dimension(container) not in {"package", "count"}:
+        raise UnparseableUnit(f"{container!r} in {text!r} is no package we know.", text=text, part=container)
+    held = parse_unit(content)
+    if held is None or held.dimension == "lump sum":
+        raise UnparseableUnit(f"{content!r} in {text!r} is no unit we know.", text=text, part=content)
+    return Pack(parse_quantity(number), held.code)
+
+
+def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
+    """The price of one base unit when ``price`` buys one ``pack``: (price, base unit), to 16 significant digits.
+
+    1.4659 for ``Pack(10, "MLT")`` is 146.59 a litre. Raises NotComparable for lump sums and packages of unknown
+    content, BadQuantity for a pack that is not positive.
+    """
+    found = unit(pack.unit)
+    if found.dimension in _NOT_COMPARABLE:
+        raise NotComparable(f"A price per {found.name} says nothing about its content.", unit=found.code)
+    if not pack.size.is_finite() or pack.size <= 0:
+        raise BadQuantity(f"A pack holds more than nothing, not {pack.size}.", size=pack.size)
+    exact = Fraction(price) / (Fraction(pack.size) * found.factor)
+    return _PRICE.divide(Decimal(exact.numerator), Decimal(exact.denominator)), base_unit(pack.unit)
+
+
+def _dimension(word: str) -> str | None:
+    found = parse_unit(word)
+    return found.dimension if found else None
+
+
+def _plain(text: str) -> str:
+    """Lower case, accents off, spaces single, and the trailing trade remarks of the Brazilian catalogue dropped."""
+    folded = unicodedata.normalize("NFKD", text.strip().lower())
+    bare = "".join(char for char in folded if not unicodedata.combining(char))
+    return re.sub(r"\s+", " ", _REMARK.sub("", bare)).strip()
+
+
+_REMARK = re.compile(r"\s+-(\s+gener?i?c?o?)?$|\s+-\s+g(e|en|ene|ener|eneri|eneric)?$")
+_PACK = re.compile(
+    r"(?P<container>\D*?)(?:\s+(?:of|de|c/|com|con|por|по))?\s*(?P<number>\d[\d.,]*)\s*(?P<content>\D.*)"
+)
+_BY_WORD: dict[str, str] = {_plain(word): code for code, words in WORDS.items() for word in words.split("|")} | {
+    _plain(row.name): row.code for row in UNITS.values()
+}
