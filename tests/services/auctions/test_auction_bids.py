@@ -12,7 +12,7 @@ from events.auctions import AuctionClosed, BidDisclosed, BidRefused
 from services.auctions.domain import closing
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply
 from services.auctions.domain.bids import decide, ladder, next_bid, place_bid
-from tests.services.auctions.stories import NOON_UTC, a_bid, a_line, after, an_auction, rule
+from tests.services.auctions.stories import MOSCOW, NOON_UTC, a_bid, a_line, after, an_auction, rule
 
 END = NOON_UTC + timedelta(hours=24)
 SECOND = timedelta(seconds=1)
@@ -125,6 +125,15 @@ def test_an_accepted_bid_with_less_than_five_minutes_left_moves_the_end(left: ti
     assert accepted.closes_at == (arrived_at + timedelta(minutes=5) if extended else END)
 
 
+@pytest.mark.parametrize(("left", "minutes_after"), [(5 * 60, 5), (5 * 60 - 1, 10)])
+def test_a_policy_may_extend_by_more_than_its_window(left: int, minutes_after: int) -> None:
+    """At exactly the window nothing moves, which shows only where the two numbers differ."""
+    rules = msgspec.structs.replace(MOSCOW.auction, extension_seconds=600)
+    state = an_auction(policy=msgspec.structs.replace(MOSCOW, auction=rules))
+    arrived_at = END - left * SECOND
+    assert after(state, a_bid("a", "990", at=arrived_at)).closes_at == arrived_at + timedelta(minutes=minutes_after)
+
+
 def test_extensions_go_on_from_the_effective_end() -> None:
     late = END - SECOND
     state = after(an_auction(), a_bid("a", "990", at=late))
@@ -187,7 +196,7 @@ def test_the_same_request_gets_its_first_verdict_in_one_batch_and_across_batches
 
 def test_two_suppliers_may_use_the_same_request_key() -> None:
     batch = decide(an_auction(), [a_bid("a", "990", key="k"), a_bid("b", "980", key="k")], {})
-    assert [rule(verdict) for verdict in batch.answers] == [None, None]
+    assert [verdict.event.amount for verdict in batch.answers] == [990, 980]
 
 
 # The close.
