@@ -103,11 +103,11 @@ class Inbox:
                 await self._in_one_transaction([message])
                 self._failed_in_a_row = 0
                 return
-            except TRANSIENT as error:
-                # The ground is away (database restarting): wait for it, however long; the event is not at fault.
-                log.warning("%s waits: %s", self.service, error)
-                await asyncio.sleep(1)
             except Exception as error:
+                if database_is_away(error):
+                    log.warning("%s waits for the database: %s", self.service, error)
+                    await asyncio.sleep(1)
+                    continue
                 if tries == len(RETRIES):
                     log.exception("%s could not handle %s %s", self.service, message.envelope.type, message.envelope.id)
                     await self._bury(record, error)
