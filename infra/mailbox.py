@@ -19,6 +19,7 @@ from jinja2 import Environment
 from litestar import Litestar, get
 from litestar.datastructures import ResponseHeader
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from infra.config import Config
 from infra.embedded.ports import remembered_port
@@ -96,7 +97,7 @@ def _read(number: int, path: Path) -> Mail:
 
     def body(kind: str) -> str:
         part = parsed.get_body((kind,))
-        return str(part.get_content()) if part is not None else ""
+        return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""
 
     return Mail(number, header("Subject"), header("From"), header("To"), header("Date"), body("plain"), body("html"))
 
@@ -120,7 +121,7 @@ def create_page(directory: Path) -> Litestar:
         return template.render(mails=messages(directory)[::-1])
 
     @get("/{number:int}", media_type="text/html")
-    async def one(number: int) -> str:
+    async def one(number: FromPath[int]) -> str:
         try:
             return template.render(mail=message(directory, number))
         except NoSuchMail as missing:

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from infra.config import BadSetting, Config
+from infra.embedded.ports import is_free, remembered_port
+
+
+def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
+    config = Config.load({})
+    assert config.home == Path(".lonja").absolute()
+    assert (config.port, config.public_url, config.policy) == (8000, "http://127.0.0.1:8000", "moscow")
+    assert (config.database_url, config.kafka_bootstrap, config.smtp_url) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LONJA_PORT", "http"),
+        ("LONJA_PORT", "65536"),
+        ("LONJA_DATABASE_URL", "mysql://host/db"),
+        ("LONJA_DATABASE_URL", "postgresql:///db"),
+        ("LONJA_KAFKA_BOOTSTRAP", "host"),
+        ("LONJA_KAFKA_BOOTSTRAP", "one:9092,two"),
+        ("LONJA_SMTP_URL", "mail.example.org:25"),
+        ("LONJA_PUBLIC_URL", "example.org"),
+        ("LONJA_POLICY", "../moscow"),
+        ("LONJA_HOME", __file__),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=variable):
+        Config.load({variable: value})
+
+
+def test_a_child_process_loads_an_equal_config(tmp_path: Path) -> None:
+    config = Config.load({"LONJA_HOME": str(tmp_path), "LONJA_PORT": "8123", "LONJA_KAFKA_BOOTSTRAP": "one:1,two:2"})
+    assert Config.load(config.environment()) == config
+
+
+def test_ports_are_remembered_and_differ_between_parts(tmp_path: Path) -> None:
+    first, other = remembered_port(tmp_path, "postgres"), remembered_port(tmp_path, "kafka")
+    assert first != other
+    assert is_free(first)
+    assert remembered_port(tmp_path, "postgres") == first

@@ -1,0 +1,73 @@
+"""The embedded servers on real processes: side by side, killed, and started again."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from infra.embedded import HomeInUse, Servers
+
+
+@pytest.fixture(scope="module")
+def second(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """A second home beside the one of the whole run: here servers are killed, and nobody else minds."""
+    running = Servers.start(tmp_path_factory.mktemp("second"))
+    yield running
+    running.stop()
+
+
+async def test_two_homes_run_side_by_side(servers: Servers, second: Servers) -> None:
+    first_db = await asyncpg.connect(servers.database_url)
+    second_db = await asyncpg.connect(second.database_url)
+    await second_db.execute("create table only_here (n int)")
+    assert await first_db.fetchval("select to_regclass('only_here')") is None
+    assert servers.kafka_bootstrap != second.kafka_bootstrap
+    await first_db.close()
+    await second_db.close()
+
+
+async def test_postgres_is_durable_and_asks_for_the_password(second: Servers) -> None:
+    db = await asyncpg.connect(second.database_url)
+    assert await db.fetchval("show fsync") == "on"
+    await db.close()
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(second.database_url.replace("lonja:", "lonja:not", 1))
+
+
+async def test_committed_rows_survive_kill_9_of_postgres(second: Servers) -> None:
+    db = await asyncpg.connect(second.database_url)
+    await db.execute("create table kept (n int); insert into kept values (42)")
+    os.kill(second.children["postgres"].pid, signal.SIGKILL)
+    second.restart("postgres")
+    again = await asyncpg.connect(second.database_url)
+    assert await again.fetchval("select n from kept") == 42
+    await again.close()
+    db.terminate()
+
+
+async def test_acknowledged_messages_survive_kill_9_of_kafka(second: Servers) -> None:
+    address = second.kafka_bootstrap
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    await admin.create_topics([NewTopic("kept", 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
+        await producer.send_and_wait("kept", b"acknowledged")
+    os.kill(second.children["kafka"].pid, signal.SIGKILL)
+    second.restart("kafka")
+    async with AIOKafkaConsumer("kept", bootstrap_servers=address, auto_offset_reset="earliest") as consumer:
+        assert (await consumer.getone()).value == b"acknowledged"
+
+
+def test_a_home_that_is_owned_is_refused_to_a_second_owner(second: Servers) -> None:
+    with pytest.raises(HomeInUse, match=str(os.getpid())):
+        Servers.start(second.home)
+
+
+def test_the_password_is_for_its_owner_alone(second: Servers) -> None:
+    assert Path(second.home, "secrets", "postgres").stat().st_mode & 0o077 == 0

@@ -1,0 +1,62 @@
+import asyncio
+import json
+from email.message import EmailMessage
+from pathlib import Path
+
+import aiosmtplib
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from infra.cli import app
+from infra.config import Config
+from infra.mailbox import NoSuchMail, message, messages, page_url, run, smtp_url
+
+
+def a_mail() -> EmailMessage:
+    mail = EmailMessage()
+    mail["Subject"] = "Новая закупка: 500 × paper"
+    mail["From"] = "lonja@example.org"
+    mail["To"] = "supplier@example.org"
+    mail.set_content("in plain words")
+    mail.add_alternative('<p title="a">in <b>HTML</b></p><script>alert(1)</script>', subtype="html")
+    return mail
+
+
+async def test_a_message_sent_by_smtp_can_be_read_as_file_page_and_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config.load({"LONJA_HOME": str(tmp_path)})
+    serving = asyncio.create_task(run(config))
+    async with httpx.AsyncClient(base_url=page_url(tmp_path)) as browser, asyncio.timeout(10):
+        while not await _up(browser):
+            await asyncio.sleep(0.02)
+        port = int(smtp_url(tmp_path).rpartition(":")[2])
+        await aiosmtplib.send(a_mail(), hostname="127.0.0.1", port=port)
+        (kept,) = messages(config.mail_dir)
+        assert (kept.subject, kept.text) == ("Новая закупка: 500 × paper", "in plain words\n")
+        assert "Новая закупка" in (await browser.get("/")).text
+        page = await browser.get("/1")
+        assert (await browser.get("/2")).status_code == 404
+    assert "&lt;script&gt;" in page.text, "the stranger's HTML is inside the frame's attribute, never in the page"
+    assert "<script" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    listed = CliRunner().invoke(app, ["mailbox", "--json"])
+    assert [mail["recipients"] for mail in json.loads(listed.stdout)] == ["supplier@example.org"]
+    assert "in plain words" in CliRunner().invoke(app, ["mailbox", "1"]).stdout
+
+
+def test_a_number_without_message_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoSuchMail, match="no message 1"):
+        message(tmp_path, 1)
+
+
+async def _up(browser: httpx.AsyncClient) -> bool:
+    try:
+        return (await browser.get("/")).status_code == 200
+    except httpx.ConnectError:
+        return False
