@@ -1,7 +1,9 @@
 """Values that several events carry. Money is Decimal with an ISO 4217 currency, quantities Decimal with a unit."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
@@ -74,6 +76,19 @@ class Number(msgspec.Struct, frozen=True, kw_only=True):
     value: str
 
 
+class BrokenRule(Protocol):
+    """What every domain error offers (:class:`catalogue.rules.RuleBroken`)."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def field(self) -> str | None: ...
+    @property
+    def numbers(self) -> Mapping[str, object]: ...
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Why somebody was refused: a stable code, a sentence, the numbers compared."""
 
@@ -81,3 +96,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     field: str = ""
     numbers: tuple[Number, ...] = ()
+
+    @classmethod
+    def of(cls, broken: "BrokenRule") -> "Refusal":
+        """The refusal that a broken rule leads to."""
+        numbers = tuple(Number(name=name, value=str(value)) for name, value in broken.numbers.items())
+        return cls(rule=broken.code, message=broken.message, field=broken.field or "", numbers=numbers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -11,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.topics import TOPICS
-from infra import migrations
+from infra import migrations, streams
 from infra.clock import Clock, system_clock
 from infra.config import Config
 from infra.consumer import Consumer
@@ -110,6 +111,39 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = s
                 tasks.create_task(Consumer(inbox, topics, bootstrap).run(), name=f"{service.name} consumer")
             for timer in service.timers:
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
+
+
+async def run_streams(config: Config, names: Sequence[str] = ()) -> None:
+    """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
+    bootstrap = addresses(config)[1]
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with standing(config) as ground, _producing(bootstrap) as kafka:
+        app = streams.create_app(ground, bootstrap, kafka, load(ground, names))
+        await app.start()
+        ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped())}
+        try:
+            await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ended:
+                task.cancel()
+            await app.stop()
+        if app.crash_reason is not None:
+            raise app.crash_reason
+
+
+async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
+    """Make the named views (all by default) again by replay; yields (view, messages replayed). KeyError for no such view."""
+    bootstrap = addresses(config)[1]
+    async with standing(config) as ground, _producing(bootstrap) as kafka:
+        views = {view.name: (service, view) for service in load(ground) for view in service.views}
+        unknown = sorted(set(names) - set(views))
+        if unknown:
+            raise KeyError(f"no view {', '.join(unknown)}; there are {', '.join(views)}")
+        for name, (service, view) in views.items():
+            if not names or name in names:
+                yield name, await streams.rebuild(ground, bootstrap, kafka, service, view)
 
 
 async def keep(timer: Timer, service: str, database: Database) -> None:

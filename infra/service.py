@@ -40,6 +40,22 @@ class Timer:
 
 
 @dataclass(frozen=True)
+class View:
+    """Rolling figures that Faust keeps in rows and that a replay makes anew: never the only copy of a fact.
+
+    ``forget`` deletes the view's rows, for a rebuild. Repeats are harmless: claims are kept apart under the view's name.
+    """
+
+    name: str
+    handlers: Mapping[type[Event], Handler]
+    forget: Callable[[Transaction], Awaitable[None]]
+
+    @property
+    def topics(self) -> list[str]:
+        return sorted({event.TOPIC for event in self.handlers})
+
+
+@dataclass(frozen=True)
 class Service:
     """One deployable. ``routes`` are Litestar controllers; ``lifespans`` run in the web process (a bidding lane, an index)."""
 
@@ -48,4 +64,5 @@ class Service:
     routes: Sequence[Any] = ()
     handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
     timers: Sequence[Timer] = ()
+    views: Sequence[View] = ()
     lifespans: Sequence[Callable[[], AbstractAsyncContextManager[None]]] = ()
