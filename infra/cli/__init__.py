@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from infra.cli import dead_letters, doctor, mailbox, serve, topics, up
+from infra.cli import dead_letters, doctor, mailbox, serve, streams, topics, up
 from infra.cli.output import say_error
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("serve")(serve.serve)
+app.command("streams")(streams.streams)
+app.command("rebuild")(streams.rebuild)
 app.command("topics")(topics.topics)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("mailbox")(mailbox.mailbox)

@@ -8,36 +8,27 @@ from infra.config import Config
 
 def topics(as_json: AsJson = False) -> None:
     """List the topics: who writes, who reads, partitions, and how many messages the broker holds."""
+    from msgspec.structs import asdict
+
     from events.topics import TOPICS
     from infra.runtime import addresses
 
     held = asyncio.run(message_counts(addresses(Config.load())[1]))
-    rows = [
-        {
-            "topic": row.name,
-            "key": row.key,
-            "partitions": row.partitions,
-            "producers": list(row.producers),
-            "consumers": list(row.consumers),
-            "messages": held.get(row.name),
-        }
-        for row in TOPICS
-    ]
     if as_json:
-        print_json(rows)
+        print_json([{**asdict(row), "messages": held.get(row.name)} for row in TOPICS])
         return
     print_table(
         ("topic", "messages", "partitions", "key", "producers", "consumers"),
         (
             (
-                row["topic"],
-                "missing" if row["messages"] is None else row["messages"],
-                row["partitions"],
-                row["key"],
-                ", ".join(row["producers"]),
-                ", ".join(row["consumers"]),
+                row.name,
+                held.get(row.name, "missing"),
+                row.partitions,
+                row.key,
+                ", ".join(row.producers),
+                ", ".join(row.consumers),
             )
-            for row in rows
+            for row in TOPICS
         ),
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from infra.cli.output import say
@@ -87,21 +88,14 @@ def application_parts(config: Config) -> tuple[Part, ...]:
     async def at_once() -> bool:
         return True
 
-    lonja = (sys.executable, "-m", "infra.cli")
+    def part(name: str, *arguments: str, ready: Callable[[], Awaitable[bool]], port: int | None = None) -> Part:
+        command = (sys.executable, "-m", "infra.cli", *arguments)
+        return Part(name=name, command=command, environment=config.environment(), ready=ready, port=port)
+
     return (
-        Part(
-            name="web",
-            command=(*lonja, "serve", "--only", "web"),
-            environment=config.environment(),
-            ready=web_answers,
-            port=config.port,
-        ),
-        Part(
-            name="worker",
-            command=(*lonja, "serve", "--only", "worker"),
-            environment=config.environment(),
-            ready=at_once,
-        ),
+        part("web", "serve", "--only", "web", ready=web_answers, port=config.port),
+        part("worker", "serve", "--only", "worker", ready=at_once),
+        part("streams", "streams", ready=at_once),
     )
 
 

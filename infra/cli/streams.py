@@ -1,0 +1,44 @@
+"""`lonja streams` and `lonja rebuild`: the Faust views."""
+
+import asyncio
+import logging
+from typing import Annotated
+
+import typer
+
+from infra.cli.output import AsJson, print_json, say
+from infra.config import Config
+
+
+def streams(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Services; all when none is named.")
+    ] = None,
+) -> None:
+    """Keep the streaming views of the services up to date until Ctrl-C or SIGTERM."""
+    from infra import runtime
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(runtime.run_streams(Config.load(), names or ()))
+
+
+def rebuild(
+    views: Annotated[list[str] | None, typer.Argument(metavar="[VIEW]…", help="Views; all when none is named.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make streaming views again, by replay of the whole log."""
+    replayed = asyncio.run(_rebuild(Config.load(), views or [], quiet=as_json))
+    if as_json:
+        print_json(replayed)
+
+
+async def _rebuild(config: Config, views: list[str], *, quiet: bool) -> dict[str, int]:
+    """View → messages replayed."""
+    from infra import runtime
+
+    replayed = {}
+    async for view, count in runtime.rebuild(config, views):
+        replayed[view] = count
+        if not quiet:
+            say(f"{view}: {count} messages replayed")
+    return replayed
