@@ -156,18 +156,20 @@ def _baselines(history: History, k: int) -> dict[str, Ranking]:
         by_category[description.category][award.supplier] += 1
         by_place[description.category, description.region][award.supplier] += 1
 
+    popular = [supplier for supplier, _ in overall.most_common(k)]
+
     def filled(*circles: Counter[str]) -> list[str]:
-        # the narrow circle first; where it has fewer than k, the wider one fills up
+        # the narrow circle first; where it has fewer than k, the wider one fills up, at last the whole market
         chosen = dict.fromkeys(supplier for circle in circles for supplier, _ in circle.most_common(k))
-        return list(chosen)[:k]
+        return list(chosen | dict.fromkeys(popular))[:k]
 
     def in_region(opportunity: Opportunity) -> list[str]:
         at = describe(opportunity)
-        return filled(by_place[at.category, at.region], by_category[at.category], overall)
+        return filled(by_place[at.category, at.region], by_category[at.category])
 
     return {
-        "popularity": lambda _: filled(overall),
-        "category": _ranked_once(lambda one: filled(by_category[describe(one).category], overall)),
+        "popularity": lambda _: popular,
+        "category": _ranked_once(lambda one: filled(by_category[describe(one).category])),
         "category_in_region": _ranked_once(in_region),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from recommender.values import Opportunity
@@ -12,12 +13,14 @@ _WORD = re.compile(r"\w+")
 _EIGHT_DIGITS = re.compile(r"\d{8}$")
 
 
+@lru_cache(maxsize=2**16)  # the same few buyers, places and titles come again and again
 def fold(text: str) -> str:
     """Words of `text` without case, accents or punctuation, separated by one space."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
     return " ".join(_WORD.findall(plain))
 
 
+@lru_cache(maxsize=2**16)
 def category_path(category: str) -> tuple[str, ...]:
     """The code's prefixes, shortest first: `N7030` gives N, N7, N70, N703, N7030.
 

@@ -56,7 +56,7 @@ class History:
 
         size = len(self.suppliers)
         self.wins: Ints = np.bincount(self._winner, minlength=size)
-        self._popularity: Floats = np.bincount(self._winner, self._weight, minlength=size)
+        self._popularity: Floats = np.bincount(self._winner, self._weight, minlength=size).astype(np.float64)
         self._years_since: Floats = np.full(size, _LONG_AGO_YEARS)
         np.minimum.at(self._years_since, self._winner, self._years_ago)
 
