@@ -1,12 +1,12 @@
 from datetime import date
 from decimal import Decimal
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.values import Place
 from services.observatory.domain import Kind, Observation, Priced, Rolling, apply, histogram, points, series
-
 
 NOWHERE = Place()
 
@@ -68,7 +68,7 @@ class TestRolling:
 
     @given(st.lists(st.sampled_from([a_price(p, on=date(2026, m, 1)) for p in "1234" for m in (4, 5)])), st.randoms())
     @settings(max_examples=40)
-    def test_repeats_and_order_change_nothing(self, prices: list[Priced], random: st.randoms) -> None:  # type: ignore
+    def test_repeats_and_order_change_nothing(self, prices: list[Priced], random: Random) -> None:
         once, again = Rolling(), Rolling()
         for price in dict.fromkeys(p.observation.observation_id for p in prices):
             once = apply(once, next(p for p in prices if p.observation.observation_id == price))

@@ -1,0 +1,97 @@
+"""The rules of joint purchases (DOMAIN section 5), pure.
+
+``pool`` the state and how events change it · ``terms`` opening · ``enrolment`` members, freeze, minimum, cancelling ·
+``allocation`` who gets how many packs · ``sourcing`` the mini-auction, its result shared out, the close.
+
+``open_pool`` begins a pool; ``decide(state, command, now)`` answers everything after it. Both raise the RuleBroken named
+after the rule. A command repeated after it took effect gives no events.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from events.codec import Event
+from services.pools.domain.allocation import Want, allocate, wanted
+from services.pools.domain.enrolment import (
+    CancelPool,
+    EndEnrolment,
+    Enrol,
+    Freeze,
+    Withdraw,
+    cancel,
+    end,
+    enrol,
+    freeze,
+)
+from services.pools.domain.enrolment import withdraw as _withdraw
+from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply
+from services.pools.domain.sourcing import (
+    CloseContracting,
+    RecordResult,
+    RecordSourcingRefused,
+    RequestSourcing,
+    close,
+    record_refused,
+    record_result,
+    request,
+)
+from services.pools.domain.terms import OpenPool, open_pool
+
+Command = (
+    Enrol
+    | Withdraw
+    | Freeze
+    | EndEnrolment
+    | CancelPool
+    | RequestSourcing
+    | RecordSourcingRefused
+    | RecordResult
+    | CloseContracting
+)
+
+
+def decide(pool: Pool, command: Command, now: datetime) -> Sequence[Event]:
+    """What happens because of the command, ``now`` (aware, UTC); nothing when it has happened already."""
+    match command:
+        case Enrol():
+            return enrol(pool, command, now)
+        case Withdraw():
+            return _withdraw(pool, command)
+        case Freeze():
+            return freeze(pool, command)
+        case EndEnrolment():
+            return end(pool, command, now)
+        case CancelPool():
+            return cancel(pool, command)
+        case RequestSourcing():
+            return request(pool, command)
+        case RecordSourcingRefused():
+            return record_refused(pool, command)
+        case RecordResult():
+            return record_result(pool, command)
+        case CloseContracting():
+            return close(pool, command)
+
+
+__all__ = [
+    "BelowMinimum",
+    "CancelPool",
+    "CloseContracting",
+    "Command",
+    "EndEnrolment",
+    "Enrol",
+    "Freeze",
+    "OpenPool",
+    "Pool",
+    "RecordResult",
+    "RecordSourcingRefused",
+    "RequestSourcing",
+    "Stage",
+    "Want",
+    "Withdraw",
+    "allocate",
+    "apply",
+    "decide",
+    "open_pool",
+    "wanted",
+]

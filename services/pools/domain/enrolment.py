@@ -1,0 +1,213 @@
+"""Members come and go, the demand is frozen, the minimum is checked."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.codec import Event
+from events.pools import Demand, PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew
+from events.values import Place
+from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply, cancelled, frozen
+
+_ABSURD = Decimal(10**12)  # keeps the arithmetic exact
+
+
+class EnrolmentOver(RuleBroken):
+    code = "enrolment-over"
+
+
+class FirmQuantityNotPositive(RuleBroken):
+    code = "firm-quantity-not-positive"
+
+
+class ToleranceNegative(RuleBroken):
+    code = "tolerance-negative"
+
+
+class UnknownLine(RuleBroken):
+    """A demand for a line the pool has not, or two for the same."""
+
+    code = "unknown-line"
+
+
+class PlaceOutsideRegions(RuleBroken):
+    code = "place-outside-regions"
+
+
+class DeliveryInThePast(RuleBroken):
+    code = "delivery-in-the-past"
+
+
+class NotEnrolled(RuleBroken):
+    code = "not-enrolled"
+
+
+class MinimumNotReached(RuleBroken):
+    code = "minimum-not-reached"
+
+
+class NobodyLeft(RuleBroken):
+    """Nobody enrolled, everybody withdrew, or what the members want fills no pack."""
+
+    code = "nobody-left"
+
+
+class CancelledByLead(RuleBroken):
+    code = "cancelled-by-lead"
+
+
+class Enrol(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's demand, in units of each line; sent again before the freeze it is an edit."""
+
+    member_id: str
+    member_name: str
+    demands: tuple[Demand, ...]
+    place: Place
+    deliver_by: datetime | None = None
+
+
+class Withdraw(msgspec.Struct, frozen=True, kw_only=True):
+    member_id: str
+    reason: str = ""
+
+
+class Freeze(msgspec.Struct, frozen=True, kw_only=True):
+    """The lead freezes early, once the minimum is reached."""
+
+    by: str
+
+
+class EndEnrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """The deadline's timer. ``extend_to`` is the new deadline, should the terms call for one (as long again as the first)."""
+
+    extend_to: datetime
+
+
+class CancelPool(msgspec.Struct, frozen=True, kw_only=True):
+    by: str
+    reason: str
+
+
+def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
+    """An edit keeps the member's place in the order."""
+    before = pool.members.get(command.member_id)
+    event = PoolMemberEnrolled(
+        pool_id=pool.opened.pool_id,
+        enrolled_at=before.enrolled_at if before else now,
+        **msgspec.structs.asdict(command),
+    )
+    if event == before:
+        return []
+    pool.require(Stage.ENROLLING)
+    if now >= pool.enrolment_ends_at:
+        raise EnrolmentOver(
+            f"Enrolment ended at {pool.enrolment_ends_at:%Y-%m-%d %H:%M} UTC.", ended_at=pool.enrolment_ends_at, now=now
+        )
+    _check_demands(pool, command.demands)
+    regions = pool.opened.regions
+    if regions and command.place.region not in regions:
+        raise PlaceOutsideRegions(
+            f"This pool delivers in {', '.join(regions)}, not in {command.place.region or 'a place without region'}.",
+            field="place",
+            region=command.place.region,
+        )
+    if command.deliver_by and command.deliver_by <= pool.enrolment_ends_at:
+        raise DeliveryInThePast(
+            "Delivery lies after the end of enrolment.",
+            field="deliver_by",
+            deliver_by=command.deliver_by,
+            enrolment_ends_at=pool.enrolment_ends_at,
+        )
+    return [event]
+
+
+def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
+    """Free before the freeze; after it a default, and the others' demand is announced anew while it can still be sourced."""
+    if command.member_id in pool.withdrawn:
+        return []
+    pool.require(Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING)
+    if command.member_id not in pool.members:
+        raise NotEnrolled("Who is not enrolled cannot withdraw.", member=command.member_id)
+    default = pool.stage is not Stage.ENROLLING
+    left = PoolMemberWithdrew(
+        pool_id=pool.opened.pool_id, member_id=command.member_id, default=default, reason=command.reason
+    )
+    if not default:
+        return [left]
+    rest = apply(pool, left)
+    if not rest.demand:
+        return [left, cancelled(rest, NobodyLeft("After the last default nobody is left to buy."))]
+    return [left, frozen(rest)] if pool.stage is Stage.FROZEN else [left]
+
+
+def freeze(pool: Pool, command: Freeze) -> Sequence[Event]:
+    pool.require_lead(command.by)
+    if _past_freeze(pool):
+        return []
+    pool.require(Stage.ENROLLING)
+    if (broken := _below_minimum(pool)) is not None:
+        raise broken
+    return [frozen(pool)]
+
+
+def end(pool: Pool, command: EndEnrolment, now: datetime) -> Sequence[Event]:
+    """At the deadline: freeze, or below the minimum what the terms say. A timer that fires early changes nothing."""
+    if pool.stage is not Stage.ENROLLING or now < pool.enrolment_ends_at:
+        return []
+    short = _below_minimum(pool)
+    if short is None:
+        return [frozen(pool)]
+    choice = BelowMinimum(pool.opened.below_minimum)
+    if choice is BelowMinimum.EXTEND_ONCE and not pool.extended:
+        return [PoolExtended(pool_id=pool.opened.pool_id, enrolment_ends_at=command.extend_to, reason=short.message)]
+    if choice is BelowMinimum.SMALLER and pool.demand:
+        return [frozen(pool)]
+    return [cancelled(pool, short)]
+
+
+def cancel(pool: Pool, command: CancelPool) -> Sequence[Event]:
+    """By the lead, until a mini-auction runs."""
+    pool.require_lead(command.by)
+    if pool.stage is Stage.CANCELLED:
+        return []
+    pool.require(Stage.ENROLLING, Stage.FROZEN)
+    return [cancelled(pool, CancelledByLead(command.reason))]
+
+
+def _past_freeze(pool: Pool) -> bool:
+    return pool.stage in (Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
+
+
+def _below_minimum(pool: Pool) -> RuleBroken | None:
+    firm, minimum = pool.firm_quantity, pool.opened.minimum_quantity
+    if firm < minimum:
+        return MinimumNotReached(
+            f"The members' firm quantities are {firm}; the minimum is {minimum}.", firm=firm, minimum=minimum
+        )
+    return None if pool.demand else NobodyLeft("What the members want fills no pack.", firm=firm)
+
+
+def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
+    lines = {line.line_id for line in pool.opened.lines}
+    if not demands:
+        raise FirmQuantityNotPositive("A member wants at least one line.", field="demands")
+    for position, demand in enumerate(demands):
+        if demand.line_id not in lines or demand.line_id in {other.line_id for other in demands[:position]}:
+            raise UnknownLine(f"No line, or named twice: {demand.line_id!r}.", field="demands", line=demand.line_id)
+        if not (demand.firm.is_finite() and 0 < demand.firm < _ABSURD):
+            raise FirmQuantityNotPositive(
+                f"A firm quantity is above zero (and below {_ABSURD:,f}), not {demand.firm}.",
+                field="demands",
+                line=demand.line_id,
+                firm=demand.firm,
+            )
+        if not (demand.tolerance.is_finite() and 0 <= demand.tolerance < _ABSURD):
+            raise ToleranceNegative(
+                f"A tolerance is not below zero: {demand.tolerance}.",
+                field="demands",
+                line=demand.line_id,
+                tolerance=demand.tolerance,
+            )

@@ -1,0 +1,144 @@
+"""The state of a pool and how events change it."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.codec import Event
+from events.pools import (
+    PoolAllocated,
+    PoolCancelled,
+    PoolClosed,
+    PoolExtended,
+    PoolFrozen,
+    PoolMemberEnrolled,
+    PoolMemberWithdrew,
+    PoolOpened,
+    PoolSourcingRequested,
+)
+from events.values import Line, Number, Refusal
+from services.pools.domain.allocation import Want, wanted
+
+
+class Stage(StrEnum):
+    """A draft is a form not yet sent, and allocating takes no time (the result is shared out in the decision that records it),
+    so neither is ever stored."""
+
+    ENROLLING = "enrolling"
+    FROZEN = "frozen"
+    SOURCING = "sourcing"
+    CONTRACTING = "contracting"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class BelowMinimum(StrEnum):
+    """What the lead chose for an enrolment that ends below the minimum viable quantity."""
+
+    CANCEL = "cancel"
+    SMALLER = "smaller"
+    EXTEND_ONCE = "extend-once"
+
+
+class NotTheLead(RuleBroken):
+    code = "not-the-lead"
+
+
+class WrongStage(RuleBroken):
+    """The pool is past this act, or not there yet."""
+
+    code = "wrong-stage"
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again."""
+
+    opened: PoolOpened
+    stage: Stage
+    enrolment_ends_at: datetime
+    extended: bool = False
+    members: dict[str, PoolMemberEnrolled] = {}
+    withdrawn: frozenset[str] = frozenset()
+    sourcing: PoolSourcingRequested | None = None
+    allocated: PoolAllocated | None = None
+
+    def wants(self, line_id: str) -> list[Want]:
+        return [
+            Want(
+                member_id=member.member_id,
+                firm=demand.firm,
+                tolerance=demand.tolerance,
+                enrolled_at=member.enrolled_at,
+            )
+            for member in self.members.values()
+            for demand in member.demands
+            if demand.line_id == line_id
+        ]
+
+    @property
+    def firm_quantity(self) -> Decimal:
+        """What the minimum is measured on: the firm units of all lines together."""
+        return sum((want.firm for line in self.opened.lines for want in self.wants(line.line_id)), Decimal(0))
+
+    @property
+    def demand(self) -> tuple[Line, ...]:
+        """The lines to buy, those nobody wants left out. ``quantity`` counts what the unit price buys: packs where there are
+        packs, as everywhere a line has an amount; the demands behind it are in units."""
+        lines = []
+        for line in self.opened.lines:
+            units = sum((wanted(want, line.pack_size) for want in self.wants(line.line_id)), Decimal(0))
+            if units:
+                lines.append(msgspec.structs.replace(line, quantity=units / line.pack_size))
+        return tuple(lines)
+
+    def require_lead(self, by: str) -> None:
+        if by != self.opened.lead_id:
+            raise NotTheLead(f"Only the lead, {self.opened.lead_name}, may do this.", lead=self.opened.lead_id, by=by)
+
+    def require(self, *stages: Stage) -> None:
+        if self.stage not in stages:
+            raise WrongStage(
+                f"The pool is {self.stage}; this is possible while it is {' or '.join(stages)}.", stage=self.stage
+            )
+
+
+def apply(pool: Pool | None, event: Event) -> Pool:
+    """The pool after the event; the same event again changes nothing more. Raises ValueError for an event of no pool."""
+    if isinstance(event, PoolOpened):
+        return Pool(opened=event, stage=Stage.ENROLLING, enrolment_ends_at=event.enrolment_ends_at)
+    if pool is None:
+        raise ValueError(f"a pool begins with PoolOpened, not {type(event).__name__}")
+    change = msgspec.structs.replace
+    match event:
+        case PoolMemberEnrolled(member_id=member_id):
+            return change(pool, members=pool.members | {member_id: event}, withdrawn=pool.withdrawn - {member_id})
+        case PoolMemberWithdrew(member_id=member_id):
+            rest = {key: member for key, member in pool.members.items() if key != member_id}
+            return change(pool, members=rest, withdrawn=pool.withdrawn | {member_id})
+        case PoolExtended(enrolment_ends_at=ends_at):
+            return change(pool, enrolment_ends_at=ends_at, extended=True)
+        case PoolFrozen():
+            return change(pool, stage=Stage.FROZEN, sourcing=None)
+        case PoolSourcingRequested():
+            return change(pool, stage=Stage.SOURCING, sourcing=event)
+        case PoolAllocated():
+            return change(pool, stage=Stage.CONTRACTING, allocated=event)
+        case PoolClosed():
+            return change(pool, stage=Stage.CLOSED)
+        case PoolCancelled():
+            return change(pool, stage=Stage.CANCELLED)
+    raise ValueError(f"{type(event).__name__} does not happen to pools")
+
+
+def frozen(pool: Pool) -> PoolFrozen:
+    """The demand as it stands, announced; again after a default, or when a sourcing came to nothing."""
+    return PoolFrozen(pool_id=pool.opened.pool_id, members=len(pool.members), lines=pool.demand)
+
+
+def cancelled(pool: Pool, reason: RuleBroken) -> PoolCancelled:
+    numbers = tuple(Number(name=name, value=str(value)) for name, value in reason.numbers.items())
+    refusal = Refusal(rule=reason.code, message=reason.message, field=reason.field or "", numbers=numbers)
+    return PoolCancelled(pool_id=pool.opened.pool_id, refusal=refusal)

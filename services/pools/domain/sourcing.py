@@ -1,0 +1,166 @@
+"""The frozen demand goes to a mini-auction; its result is shared out, each member's saving named; contracts end the pool."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Context, Decimal
+
+import msgspec
+
+from catalogue.money import Money, round_money, split
+from catalogue.rules import RuleBroken
+from events.auctions import AuctionClosed
+from events.codec import Event
+from events.pools import Allocation, PoolAllocated, PoolClosed, PoolMemberEnrolled, PoolSourcingRequested
+from events.values import Line, Place
+from services.pools.domain.allocation import allocate
+from services.pools.domain.pool import Pool, Stage, cancelled, frozen
+
+_EXACT = Context(prec=60)
+
+
+class NothingToAllocate(RuleBroken):
+    """The result is too small for a single pack."""
+
+    code = "nothing-to-allocate"
+
+
+class RequestSourcing(msgspec.Struct, frozen=True, kw_only=True):
+    """``place`` is that of the whole; ``duration_minutes`` None: as the terms say."""
+
+    by: str
+    place: Place
+    step_percent: Decimal
+    duration_minutes: int | None = None
+
+
+class RecordSourcingRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """Auctions refused to open the session; the lead may ask again otherwise."""
+
+
+class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``alone`` is the price of one pack a member would pay alone, by (member id, line id): the observatory's reference for its
+    quantity and place. Where it is missing, the line's initial price counts."""
+
+    closed: AuctionClosed
+    alone: Mapping[tuple[str, str], Decimal] = {}
+
+
+class CloseContracting(msgspec.Struct, frozen=True, kw_only=True):
+    """``concluded`` says, by member id, whether its contract was signed, for those whose contract has ended for good."""
+
+    concluded: Mapping[str, bool]
+
+
+def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
+    pool.require_lead(command.by)
+    if pool.stage is Stage.SOURCING:
+        return []
+    pool.require(Stage.FROZEN)
+    opened = pool.opened
+    return [
+        PoolSourcingRequested(
+            pool_id=opened.pool_id,
+            lead_id=opened.lead_id,
+            lead_name=opened.lead_name,
+            title=opened.title,
+            kind=opened.kind,
+            category=opened.category,
+            place=command.place,
+            currency=opened.currency,
+            lines=pool.demand,
+            policy=opened.policy,
+            duration_minutes=command.duration_minutes or opened.duration_minutes,
+            step_percent=command.step_percent,
+        )
+    ]
+
+
+def record_refused(pool: Pool, command: RecordSourcingRefused) -> Sequence[Event]:
+    """The demand is frozen again."""
+    return [frozen(pool)] if pool.stage is Stage.SOURCING else []
+
+
+def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
+    """Successful: shared out. Unsuccessful: the demand is frozen again, and the lead may ask once more or cancel."""
+    if pool.stage is not Stage.SOURCING:
+        return []
+    closed = command.closed
+    if closed.winner_id is None:
+        return [frozen(pool)]
+    by_member: dict[str, list[Line]] = {}
+    for line in closed.lines:
+        for member_id, part in _share(pool, line).items():
+            by_member.setdefault(member_id, []).append(part)
+    allocations = tuple(
+        _allocation(pool, pool.members[member_id], parts, command.alone)
+        for member_id, parts in sorted(by_member.items())
+    )
+    if not allocations:
+        return [cancelled(pool, NothingToAllocate("The result fills no pack of any member."))]
+    return [
+        PoolAllocated(
+            pool_id=pool.opened.pool_id,
+            auction_id=closed.auction_id,
+            lead_id=pool.opened.lead_id,
+            title=pool.opened.title,
+            kind=pool.opened.kind,
+            category=pool.opened.category,
+            currency=pool.opened.currency,
+            supplier_id=closed.winner_id,
+            amount=sum((each.amount for each in allocations), Decimal(0)),
+            standalone=sum((each.standalone for each in allocations), Decimal(0)),
+            saving=sum((each.saving for each in allocations), Decimal(0)),
+            allocations=allocations,
+        )
+    ]
+
+
+def close(pool: Pool, command: CloseContracting) -> Sequence[Event]:
+    """Once every member's contract has ended; who did not sign does not hold up the rest."""
+    if pool.stage is not Stage.CONTRACTING or pool.allocated is None:
+        return []
+    outcomes = [command.concluded.get(each.member_id) for each in pool.allocated.allocations]
+    if None in outcomes:
+        return []
+    return [PoolClosed(pool_id=pool.opened.pool_id, contracts=len(outcomes), concluded=outcomes.count(True))]
+
+
+def _share(pool: Pool, line: Line) -> dict[str, Line]:
+    """One line of the result, by member, at the same unit price; the amounts sum to the line's amount exactly.
+
+    After a default less is bought than was bid for: the line's amount falls in proportion, rounded once.
+    """
+    if not line.quantity or line.amount is None:
+        return {}
+    units = allocate(pool.wants(line.line_id), pack=line.pack_size, supply=line.quantity * line.pack_size)
+    packs = {member_id: share / line.pack_size for member_id, share in units.items() if share}
+    bought = sum(packs.values(), Decimal(0))
+    if not bought:
+        return {}
+    due = round_money(_EXACT.divide(_EXACT.multiply(line.amount, bought), line.quantity), pool.opened.currency)
+    amounts = split(Money(due, pool.opened.currency), packs)
+    return {
+        member_id: msgspec.structs.replace(line, quantity=packs[member_id], amount=amounts[member_id].amount)
+        for member_id in packs
+    }
+
+
+def _allocation(
+    pool: Pool, member: PoolMemberEnrolled, parts: Sequence[Line], alone: Mapping[tuple[str, str], Decimal]
+) -> Allocation:
+    """Equal unit price: a member's saving is what its own quantity would have cost alone, less what it pays. It can be
+    negative, for whom buys below the common price already."""
+    initial = {line.line_id: line.unit_price or Decimal(0) for line in pool.opened.lines}
+    amount = standalone = Decimal(0)
+    for part in parts:
+        price = alone.get((member.member_id, part.line_id), initial[part.line_id])
+        standalone += round_money((part.quantity or Decimal(0)) * price, pool.opened.currency)
+        amount += part.amount or Decimal(0)
+    return Allocation(
+        member_id=member.member_id,
+        member_name=member.member_name,
+        place=member.place,
+        lines=tuple(parts),
+        amount=amount,
+        standalone=standalone,
+        saving=standalone - amount,
+    )

@@ -1,0 +1,104 @@
+"""The terms of a pool: all fixed before enrolment opens."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import minor_units
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events.pools import PoolOpened
+from events.values import Category, Line
+from services.pools.domain.pool import BelowMinimum
+
+
+class NoLines(RuleBroken):
+    code = "no-lines"
+
+
+class LineNotPriced(RuleBroken):
+    """A line without an id of its own, a pack size or an initial unit price above zero."""
+
+    code = "line-not-priced"
+
+
+class MinimumNotPositive(RuleBroken):
+    code = "minimum-not-positive"
+
+
+class EnrolmentTooShort(RuleBroken):
+    code = "enrolment-too-short"
+
+
+class UnknownSavingsRule(RuleBroken):
+    code = "unknown-savings-rule"
+
+
+class UnknownChoiceBelowMinimum(RuleBroken):
+    code = "unknown-choice-below-minimum"
+
+
+class OpenPool(msgspec.Struct, frozen=True, kw_only=True):
+    """``lines`` have no quantities; ``unit_price`` is the initial price of one pack. ``regions`` empty: delivery anywhere."""
+
+    pool_id: str
+    lead_id: str
+    lead_name: str
+    title: str
+    kind: str
+    category: Category
+    currency: str
+    regions: tuple[str, ...]
+    lines: tuple[Line, ...]
+    minimum_quantity: Decimal
+    enrolment_ends_at: datetime
+    below_minimum: str
+    savings_rule: str = "equal"
+    duration_minutes: int
+
+
+def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> list[PoolOpened]:
+    """Raises the first rule broken; the caller has checked that the lead is an active buyer."""
+    minor_units(command.currency)
+    if not command.lines:
+        raise NoLines("A pool needs at least one line.", field="lines")
+    if len({line.line_id for line in command.lines}) < len(command.lines):
+        raise LineNotPriced("Every line needs an id of its own.", field="lines")
+    for line in command.lines:
+        if line.pack_size <= 0 or line.unit_price is None or line.unit_price <= 0:
+            raise LineNotPriced(
+                f"{line.description!r} needs a pack size and an initial price above zero.",
+                field="lines",
+                line=line.line_id,
+                pack_size=line.pack_size,
+                unit_price=line.unit_price,
+            )
+    if command.minimum_quantity <= 0:
+        raise MinimumNotPositive(
+            f"The minimum viable quantity is above zero, not {command.minimum_quantity}.",
+            field="minimum_quantity",
+            minimum_quantity=command.minimum_quantity,
+        )
+    if command.below_minimum not in list(BelowMinimum):
+        raise UnknownChoiceBelowMinimum(
+            f"Below the minimum a pool can {', '.join(BelowMinimum)}, not {command.below_minimum!r}.",
+            field="below_minimum",
+        )
+    if command.savings_rule != "equal":
+        raise UnknownSavingsRule(
+            f"Savings are shared by equal unit price, not by {command.savings_rule!r}.", field="savings_rule"
+        )
+    days = policy.pool.min_enrolment_days
+    earliest = policy.due(now, days, calendar) if days else now
+    if command.enrolment_ends_at <= now or command.enrolment_ends_at < earliest:
+        raise EnrolmentTooShort(
+            f"Enrolment ends no earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
+            field="enrolment_ends_at",
+            enrolment_ends_at=command.enrolment_ends_at,
+            earliest=earliest,
+        )
+    lines = tuple(msgspec.structs.replace(line, quantity=None, amount=None) for line in command.lines)
+    terms = msgspec.structs.asdict(command) | {"lines": lines, "policy": policy.name}
+    return [PoolOpened(**terms)]

@@ -1,0 +1,379 @@
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import Money, lower_in_proportion
+from catalogue.policy import load
+from events.auctions import AuctionClosed
+from events.codec import Event
+from events.pools import Demand, PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolMemberWithdrew
+from events.values import Category, Line, Place
+from services.pools.domain import (
+    CancelPool,
+    CloseContracting,
+    Command,
+    EndEnrolment,
+    Enrol,
+    Freeze,
+    OpenPool,
+    Pool,
+    RecordResult,
+    RecordSourcingRefused,
+    RequestSourcing,
+    Stage,
+    Withdraw,
+    apply,
+    decide,
+    open_pool,
+)
+from services.pools.domain.enrolment import (
+    DeliveryInThePast,
+    EnrolmentOver,
+    FirmQuantityNotPositive,
+    MinimumNotReached,
+    NotEnrolled,
+    PlaceOutsideRegions,
+    ToleranceNegative,
+    UnknownLine,
+)
+from services.pools.domain.pool import NotTheLead, WrongStage
+from services.pools.domain.terms import (
+    EnrolmentTooShort,
+    LineNotPriced,
+    MinimumNotPositive,
+    NoLines,
+    UnknownChoiceBelowMinimum,
+    UnknownSavingsRule,
+)
+
+NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
+DEADLINE = NOW + timedelta(days=3)
+LATER = DEADLINE + timedelta(days=3)
+MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
+PAPER = Line(line_id="paper", description="Paper A4", unit="RM", pack_size=Decimal(5), unit_price=Decimal("25.00"))
+PENS = Line(line_id="pens", description="Pens", unit="C62", unit_price=Decimal("0.70"))
+
+
+def terms(**changes: Any) -> OpenPool:
+    usual: dict[str, Any] = {
+        "pool_id": "pool",
+        "lead_id": "lead",
+        "lead_name": "City Hall",
+        "title": "Paper and pens",
+        "kind": "goods",
+        "category": Category(code="30197630"),
+        "currency": "RUB",
+        "regions": ("RU-MOW",),
+        "lines": (PAPER, PENS),
+        "minimum_quantity": Decimal(40),
+        "enrolment_ends_at": DEADLINE,
+        "below_minimum": "cancel",
+        "duration_minutes": 180,
+    }
+    return OpenPool(**(usual | changes))
+
+
+def opening(command: OpenPool, min_days: int = 0) -> list[Event]:
+    policy = load("moscow")
+    policy = msgspec.structs.replace(policy, pool=msgspec.structs.replace(policy.pool, min_enrolment_days=min_days))
+    return list(open_pool(command, policy=policy, calendar=RegionCalendar("Europe/Moscow", "RU"), now=NOW))
+
+
+class Story:
+    """A pool and all that happened to it."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.happened = opening(terms(**changes))
+        self.pool: Pool = apply(None, self.happened[0])
+
+    def does(self, command: Command, at: datetime = NOW) -> list[Event]:
+        events = list(decide(self.pool, command, at))
+        for event in events:
+            self.pool = apply(self.pool, event)
+        self.happened += events
+        return events
+
+    def enrols(self, who: str, *, paper: str = "", pens: str = "", tolerance: str = "0", minute: int = 0) -> "Story":
+        wants = {"paper": paper, "pens": pens}
+        demands = (Demand(line_id=k, firm=Decimal(v), tolerance=Decimal(tolerance)) for k, v in wants.items() if v)
+        self.does(an_enrolment(who, tuple(demands)), NOW + timedelta(minutes=minute))
+        return self
+
+    def sourced(self) -> "Story":
+        self.does(Freeze(by="lead"))
+        self.does(RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal("0.5")))
+        assert self.pool.stage is Stage.SOURCING
+        return self
+
+    def allocated(self, total: str, **changes: Any) -> PoolAllocated:
+        (event,) = self.does(self.result(total, **changes))
+        assert isinstance(event, PoolAllocated)
+        return event
+
+    def result(self, total: str, **changes: Any) -> RecordResult:
+        """What auctions would announce for the demand that was sourced, at this total."""
+        sourcing = self.pool.sourcing
+        assert sourcing is not None
+        priced = {line.line_id: line for line in sourcing.lines}
+        before = {
+            key: Money((line.quantity or Decimal(0)) * (line.unit_price or Decimal(0)), "RUB").rounded()
+            for key, line in priced.items()
+        }
+        after = lower_in_proportion(before, Money(Decimal(total), "RUB"))
+        lines = tuple(msgspec.structs.replace(line, amount=after[key].amount) for key, line in priced.items())
+        initial_price = sum((money.amount for money in before.values()), Decimal(0))
+        return RecordResult(closed=an_auction(lines, initial_price, Decimal(total)), **changes)
+
+
+def an_enrolment(who: str, demands: Iterable[Demand], **changes: Any) -> Enrol:
+    usual: dict[str, Any] = {"member_name": who.title(), "place": MOSCOW}
+    return Enrol(member_id=who, demands=tuple(demands), **(usual | changes))
+
+
+def an_auction(lines: tuple[Line, ...], initial_price: Decimal, amount: Decimal | None) -> AuctionClosed:
+    return AuctionClosed(
+        auction_id="auction",
+        buyer_id="lead",
+        title="Paper and pens",
+        kind="goods",
+        category=Category(code="30197630"),
+        place=MOSCOW,
+        currency="RUB",
+        initial_price=initial_price,
+        outcome="successful" if amount is not None else "unsuccessful",
+        amount=amount,
+        winner_id="winner" if amount is not None else None,
+        participants=2,
+        bids=3,
+        lines=lines,
+        policy="moscow",
+        opened_at=NOW,
+        closed_at=LATER,
+        pool_id="pool",
+    )
+
+
+def demand(firm: str = "5", tolerance: str = "0", line_id: str = "pens") -> Demand:
+    return Demand(line_id=line_id, firm=Decimal(firm), tolerance=Decimal(tolerance))
+
+
+class TestOpening:
+    @pytest.mark.parametrize(
+        ("changes", "rule"),
+        [
+            ({"lines": ()}, NoLines),
+            ({"lines": (PAPER, PAPER)}, LineNotPriced),
+            ({"lines": (msgspec.structs.replace(PENS, unit_price=None),)}, LineNotPriced),
+            ({"lines": (msgspec.structs.replace(PENS, pack_size=Decimal(0)),)}, LineNotPriced),
+            ({"minimum_quantity": Decimal(0)}, MinimumNotPositive),
+            ({"below_minimum": "shrug"}, UnknownChoiceBelowMinimum),
+            ({"savings_rule": "lottery"}, UnknownSavingsRule),
+            ({"enrolment_ends_at": NOW}, EnrolmentTooShort),
+        ],
+    )
+    def test_terms_that_break_a_rule_are_refused_by_its_name(
+        self, changes: dict[str, Any], rule: type[Exception]
+    ) -> None:
+        with pytest.raises(rule):
+            opening(terms(**changes))
+
+    def test_a_policy_may_demand_working_days_of_enrolment(self) -> None:
+        with pytest.raises(EnrolmentTooShort):
+            opening(terms(), min_days=8)
+        assert opening(terms(enrolment_ends_at=NOW + timedelta(days=20)), min_days=8)
+
+
+class TestEnrolment:
+    def test_an_edit_replaces_the_demand_and_keeps_the_place_in_the_order(self) -> None:
+        story = Story().enrols("a", pens="5").enrols("b", pens="5", minute=1).enrols("a", pens="7", minute=2)
+        assert [(w.member_id, w.firm, w.enrolled_at) for w in story.pool.wants("pens")] == [
+            ("a", 7, NOW),
+            ("b", 5, NOW + timedelta(minutes=1)),
+        ]
+
+    @pytest.mark.parametrize(
+        ("command", "rule"),
+        [
+            (an_enrolment("a", [demand("0")]), FirmQuantityNotPositive),
+            (an_enrolment("a", [demand("NaN")]), FirmQuantityNotPositive),
+            (an_enrolment("a", []), FirmQuantityNotPositive),
+            (an_enrolment("a", [demand("1", "-1")]), ToleranceNegative),
+            (an_enrolment("a", [demand(line_id="ink")]), UnknownLine),
+            (an_enrolment("a", [demand(), demand()]), UnknownLine),
+            (an_enrolment("a", [demand()], place=Place(country="RU", region="RU-SPE")), PlaceOutsideRegions),
+            (an_enrolment("a", [demand()], deliver_by=DEADLINE), DeliveryInThePast),
+        ],
+    )
+    def test_an_enrolment_that_breaks_a_rule_is_refused_by_its_name(
+        self, command: Enrol, rule: type[Exception]
+    ) -> None:
+        with pytest.raises(rule):
+            Story().does(command)
+
+    def test_nobody_enrols_from_the_deadline_on_even_before_the_timer(self) -> None:
+        with pytest.raises(EnrolmentOver):
+            Story().does(an_enrolment("a", [demand()]), DEADLINE)
+
+    def test_nobody_edits_after_the_freeze(self) -> None:
+        story = Story().enrols("a", pens="40")
+        story.does(Freeze(by="lead"))
+        with pytest.raises(WrongStage):
+            story.enrols("a", pens="41")
+
+    def test_withdrawing_before_the_freeze_is_free_and_once(self) -> None:
+        story = Story().enrols("a", pens="40")
+        (event,) = story.does(Withdraw(member_id="a"))
+        assert isinstance(event, PoolMemberWithdrew) and not event.default
+        assert story.pool.members == {} and story.does(Withdraw(member_id="a")) == []
+        with pytest.raises(NotEnrolled):
+            story.does(Withdraw(member_id="stranger"))
+
+
+class TestFreeze:
+    def test_the_lead_freezes_early_and_the_lines_carry_the_packs_to_buy(self) -> None:
+        story = Story().enrols("a", paper="23", pens="30", tolerance="2").enrols("b", paper="11")
+        (event,) = story.does(Freeze(by="lead"))
+        assert isinstance(event, PoolFrozen) and event.members == 2
+        assert {line.line_id: line.quantity for line in event.lines} == {"paper": 5 + 2, "pens": 30}
+        assert story.does(Freeze(by="lead")) == []
+
+    def test_only_the_lead_and_only_from_the_minimum_on(self) -> None:
+        story = Story().enrols("a", pens="39")
+        with pytest.raises(NotTheLead):
+            story.does(Freeze(by="a"))
+        with pytest.raises(MinimumNotReached) as broken:
+            story.does(Freeze(by="lead"))
+        assert broken.value.numbers == {"firm": 39, "minimum": 40}
+
+    def test_a_timer_that_fires_early_changes_nothing(self) -> None:
+        assert Story().enrols("a", pens="40").does(EndEnrolment(extend_to=LATER), NOW) == []
+
+    def test_at_the_deadline_a_viable_pool_is_frozen(self) -> None:
+        story = Story().enrols("a", pens="40")
+        story.does(EndEnrolment(extend_to=LATER), DEADLINE)
+        assert story.pool.stage is Stage.FROZEN
+
+    def test_below_the_minimum_it_is_cancelled_with_the_numbers(self) -> None:
+        (event,) = Story().enrols("a", pens="39").does(EndEnrolment(extend_to=LATER), DEADLINE)
+        assert isinstance(event, PoolCancelled) and event.refusal.rule == "minimum-not-reached"
+
+    def test_or_runs_smaller_unless_nobody_came(self) -> None:
+        story = Story(below_minimum="smaller").enrols("a", pens="39")
+        story.does(EndEnrolment(extend_to=LATER), DEADLINE)
+        assert story.pool.stage is Stage.FROZEN
+        (event,) = Story(below_minimum="smaller").does(EndEnrolment(extend_to=LATER), DEADLINE)
+        assert isinstance(event, PoolCancelled)
+
+    def test_or_is_extended_once_and_then_cancelled(self) -> None:
+        story = Story(below_minimum="extend-once").enrols("a", pens="39")
+        (event,) = story.does(EndEnrolment(extend_to=LATER), DEADLINE)
+        assert isinstance(event, PoolExtended) and event.enrolment_ends_at == LATER
+        assert story.does(EndEnrolment(extend_to=LATER), DEADLINE) == []
+        story.does(EndEnrolment(extend_to=LATER), LATER)
+        assert story.pool.stage is Stage.CANCELLED
+
+    def test_the_lead_alone_cancels_with_a_reason_until_the_auction_runs(self) -> None:
+        story = Story().enrols("a", pens="40")
+        with pytest.raises(NotTheLead):
+            story.does(CancelPool(by="a", reason="spite"))
+        running = Story().enrols("a", pens="40").sourced()
+        with pytest.raises(WrongStage):
+            running.does(CancelPool(by="lead", reason="too late"))
+        (event,) = story.does(CancelPool(by="lead", reason="no budget"))
+        assert isinstance(event, PoolCancelled) and event.refusal.message == "no budget"
+
+
+class TestDefault:
+    def test_after_the_freeze_a_withdrawal_is_a_default_and_the_rest_is_announced_anew(self) -> None:
+        story = Story().enrols("a", pens="40").enrols("b", pens="10")
+        story.does(Freeze(by="lead"))
+        left, again = story.does(Withdraw(member_id="b", reason="no funds"))
+        assert isinstance(left, PoolMemberWithdrew) and left.default
+        assert isinstance(again, PoolFrozen) and again.lines[0].quantity == 40
+
+    def test_the_others_keep_their_unit_price_when_one_defaults_during_the_auction(self) -> None:
+        story = Story().enrols("a", pens="40").enrols("b", pens="60").sourced()
+        result = story.result("50.00")
+        story.does(Withdraw(member_id="b"))
+        (event,) = story.does(result)
+        assert isinstance(event, PoolAllocated)
+        assert [(each.member_id, each.amount) for each in event.allocations] == [("a", Decimal("20.00"))]
+
+    def test_the_last_default_cancels(self) -> None:
+        story = Story().enrols("a", pens="40").sourced()
+        story.does(Withdraw(member_id="a"))
+        assert story.pool.stage is Stage.CANCELLED
+
+
+class TestResult:
+    def test_one_winner_serves_everybody_at_one_unit_price_and_savings_are_named(self) -> None:
+        story = Story().enrols("a", paper="23", tolerance="2").enrols("b", paper="11", pens="30").sourced()
+        event = story.allocated("150.00", alone={("b", "pens"): Decimal("1.00")})
+        a, b = event.allocations
+        assert [(line.line_id, line.quantity) for line in (*a.lines, *b.lines)] == [
+            ("paper", 5),
+            ("paper", 2),
+            ("pens", 30),
+        ]
+        assert (a.standalone, b.standalone) == (Decimal("125.00"), Decimal("80.00"))
+        assert event.amount == 150 and event.saving == 55
+
+    def test_an_unsuccessful_auction_leaves_the_demand_frozen_to_try_again(self) -> None:
+        story = Story().enrols("a", pens="40").sourced()
+        story.does(RecordResult(closed=an_auction((), Decimal(28), None)))
+        assert story.pool.stage is Stage.FROZEN
+        story.sourced()
+        story.does(RecordSourcingRefused())
+        assert story.pool.stage is Stage.FROZEN
+
+    def test_closes_when_every_contract_has_ended_signed_or_not(self) -> None:
+        story = Story().enrols("a", pens="40").enrols("b", pens="5").sourced()
+        story.allocated("20.00")
+        assert story.does(CloseContracting(concluded={"a": True})) == []
+        (event,) = story.does(CloseContracting(concluded={"a": True, "b": False}))
+        assert event == PoolClosed(pool_id="pool", contracts=2, concluded=1)
+        with pytest.raises(WrongStage):
+            story.does(Withdraw(member_id="a"))
+
+    @given(
+        st.lists(
+            st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 6), st.booleans()), min_size=1, max_size=7
+        ),
+        st.integers(1, 100),
+    )
+    @settings(max_examples=60, deadline=None)
+    def test_amounts_and_savings_sum_exactly_every_repeat_is_silent_and_a_replay_ends_the_same(
+        self, members: list[tuple[int, int, int, bool]], percent: int
+    ) -> None:
+        story = Story(minimum_quantity=Decimal(1))
+        for number, (paper, pens, tolerance, _) in enumerate(members):
+            story.enrols(f"m{number}", paper=str(paper), pens=str(pens), tolerance=str(tolerance), minute=number)
+        story.sourced()
+        assert story.pool.sourcing is not None
+        initial = sum(
+            ((line.quantity or 0) * (line.unit_price or 0) for line in story.pool.sourcing.lines), start=Decimal(0)
+        )
+        total = (initial * percent / 100).quantize(Decimal("0.01"))
+        result = story.result(str(total))
+        for number, (*_, defaults) in enumerate(members):
+            if defaults and number:
+                story.does(Withdraw(member_id=f"m{number}"))
+        (event,) = story.does(result)
+        assert isinstance(event, PoolAllocated)
+        if not any(defaults for *_, defaults in members[1:]):
+            assert event.amount == total
+        assert event.amount == sum(line.amount or 0 for each in event.allocations for line in each.lines)
+        assert event.amount == sum(each.amount for each in event.allocations) <= total
+        assert event.saving == sum(each.saving for each in event.allocations) == event.standalone - event.amount
+        assert story.does(result) == []
+        replayed: Pool | None = None
+        for each in story.happened:
+            replayed = apply(apply(replayed, each), each)
+        assert replayed == story.pool
