@@ -16,7 +16,11 @@ _EIGHT_DIGITS = re.compile(r"\d{8}$")
 @lru_cache(maxsize=2**16)  # the same few buyers, places and titles come again and again
 def fold(text: str) -> str:
     """Words of `text` without case, accents or punctuation, separated by one space."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    plain = "".join(
+        c
+        for c in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+        if not unicodedata.combining(c)
+    )
     return " ".join(_WORD.findall(plain))
 
 

@@ -163,6 +163,6 @@ def _code(lists: Iterable[Iterable[Hashable]]) -> tuple[dict[Hashable, int], lis
 
 def _table(rows: list[Ints], columns: Ints, values: Floats, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Sparse sums: each entry of `rows[i]` gets `values[i]` in column `columns[i]`."""
-    lengths = np.array([len(row) for row in rows])
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
     flat = np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
     return sparse.csr_matrix((np.repeat(values, lengths), (flat, np.repeat(columns, lengths))), shape=shape)
