@@ -10,6 +10,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -133,10 +134,10 @@ def _in_utf16(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Docu
 def _streamed(name: str, stream: IO[bytes]) -> Iterator[Document | Unreadable]:
     """Twice through the file: a package's publisher and licence may stand behind its releases."""
     about: dict[str, Any] = {}
-    try:
-        about = {member: value for member, value in streaming.members(stream) if member not in ("", "releases", "records")}
-    except streaming.Broken:
-        pass  # the second pass meets the same place, after all that stands before it
+    with suppress(streaming.Broken):  # the second pass meets the same place, after all that stands before it
+        about = {
+            member: value for member, value in streaming.members(stream) if member not in ("", "releases", "records")
+        }
     stream.seek(0)
     number = 0
     try:

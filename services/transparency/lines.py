@@ -42,7 +42,9 @@ def read_lines(
     for one in priced:
         seen[one.line.line_id] += 1
         if (again := seen[one.line.line_id]) > 1:
-            one = msgspec.structs.replace(one, line=msgspec.structs.replace(one.line, line_id=f"{one.line.line_id}#{again}"))
+            one = msgspec.structs.replace(
+                one, line=msgspec.structs.replace(one.line, line_id=f"{one.line.line_id}#{again}")
+            )
         unique.append(one)
     path = items[0].path if items else "items"
     return tuple(_with_prices(unique, total, currency, path, ledger))
@@ -66,7 +68,9 @@ def _read_line(item: Node, number: int, region_code: RegionCode, language: str) 
     classification = item.node("classification")
     category = read_category(classification, item_id)
     if category is None:
-        category = next((one for extra in item.nodes("additionalClassifications") if (one := read_category(extra, ""))), None)
+        category = next(
+            (one for extra in item.nodes("additionalClassifications") if (one := read_category(extra, ""))), None
+        )
     description = item.text("description", "name", "title", language=language) or (category.title if category else "")
     delivery = read_place(item.node("deliveryAddress"), item.ledger, region_code)
     delivery = read_location(item.node("deliveryLocation"), delivery)
@@ -169,7 +173,9 @@ def _with_prices(
         if complete and not _near(units, total) and _near(lines, total):
             return [_priced_by_line(line, written) for line, written in kept]
         if units > total * _CLOSE or (complete and units * _CLOSE < total):
-            ledger.add(f"{path}.unit.value.amount: contradicts the value of the whole", f"{units} in {total}", len(by_line))
+            ledger.add(
+                f"{path}.unit.value.amount: contradicts the value of the whole", f"{units} in {total}", len(by_line)
+            )
             kept = [(line, None) for line, _ in kept]
     return [_priced_by_unit(line, written) for line, written in kept]
 

@@ -62,13 +62,15 @@ def _by_id(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
     return list(merged.values())
 
 
+_VERSION = frozenset({"releaseDate", "releaseID", "releaseTag", "value"})
+
+
 def latest(value: Any) -> Any:
     """Rebuild a compiled release from a versioned one: of each field's versions the last by release date."""
     if isinstance(value, Mapping):
         return {key: found for key, one in value.items() if (found := latest(one)) is not None}
     if isinstance(value, list):
-        if value and all(isinstance(one, Mapping) and "releaseDate" in one for one in value):
-            if all("value" in one or len(set(one) - {"releaseDate", "releaseID", "releaseTag"}) == 0 for one in value):
-                return max(value, key=lambda one: str(one.get("releaseDate") or "")).get("value")
+        if value and all(isinstance(one, Mapping) and "releaseDate" in one and set(one) <= _VERSION for one in value):
+            return max(value, key=lambda one: str(one.get("releaseDate") or "")).get("value")
         return [found for one in value if (found := latest(one)) is not None]
     return value

@@ -9,20 +9,19 @@ from typing import Any
 from services.transparency import tolerance, vocabulary
 from services.transparency.tolerance import NotUnderstood
 
-_STANDARD = frozenset(
-    vocabulary.folded(name)
-    for name in (
-        "documents milestones amendment amendments changes budget rationale procurementMethodRationale awardCriteria "
-        "awardCriteriaDetails submissionMethod submissionMethodDetails enquiryPeriod hasEnquiries eligibilityCriteria awardPeriod "
-        "numberOfTenderers numberOfTenders tenderers minValue contractPeriod additionalProcurementCategories implementation "
-        "relatedProcesses initiationType planning tag id contactPoint additionalIdentifiers details uri roles language lots relatedLot "
-        "relatedLots relatedBid statistics techniques lotGroups participationFees project projectID source additionalClassifications "
-        "period durationInDays maxExtentDate date dateModified datePublished legalName streetAddress postalCode surveys dateSigned "
-        "extendsContractID buyers guarantees memberOf beneficialOwners enquiries criteria auctions location coveredBy "
-        "contractTerms electronicAuction startDate endDate value amount currency tenderPeriod procuringEntity procurementMethod "
-        "procurementMethodDetails items title description status suppliers buyer url"
-    ).split()
-)
+_STANDARD_NAMES = """
+    documents milestones amendment amendments changes budget rationale procurementMethodRationale awardCriteria
+    awardCriteriaDetails submissionMethod submissionMethodDetails enquiryPeriod hasEnquiries eligibilityCriteria awardPeriod
+    numberOfTenderers numberOfTenders tenderers minValue contractPeriod additionalProcurementCategories implementation
+    relatedProcesses initiationType planning tag id contactPoint additionalIdentifiers details uri roles language lots relatedLot
+    relatedLots relatedBid statistics techniques lotGroups participationFees project projectID source additionalClassifications
+    period durationInDays maxExtentDate date dateModified datePublished legalName streetAddress postalCode surveys dateSigned
+    extendsContractID buyers guarantees memberOf beneficialOwners enquiries criteria auctions location coveredBy
+    contractTerms electronicAuction startDate endDate value amount currency tenderPeriod procuringEntity procurementMethod
+    procurementMethodDetails items title description status suppliers buyer url
+"""
+_STANDARD = frozenset(vocabulary.folded(name) for name in _STANDARD_NAMES.split())
+"""Fields of OCDS 1.0, 1.1 and their usual extensions that this market has no use for yet."""
 
 
 @lru_cache(maxsize=20_000)
@@ -150,6 +149,10 @@ class Node:
     def ignore(self, *names: str) -> None:
         """These carry nothing that another field does not."""
         self.raw(*names)
+
+    def discard(self) -> None:
+        """Nothing in it is of interest any more."""
+        self.seen.update(self.data)
 
     def leftovers(self) -> None:
         for key, value in self.data.items():

@@ -16,7 +16,9 @@ RegionCode = Callable[[str, str], str | None]
 
 _BUYER = frozenset({"buyer", "procuringentity", "procuringagency", "procurer", "payer", "centralpurchasingbody"})
 _SUPPLIER = frozenset({"supplier", "tenderer", "payee", "bidder", "proveedor", "notifiedsupplier"})
-_OPAQUE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_OPAQUE = re.compile(
+    r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
+)
 _ORG_ID = re.compile(r"([A-Z]{2}-[A-Za-z0-9_]+)-(.+)")
 
 
@@ -104,7 +106,12 @@ class Organisations:
             place = msgspec.structs.replace(place, country=country)
         return self._keep(
             Organisation(
-                organisation_id=organisation_id, name=name or number, roles=roles, scheme=scheme, identifier=number, place=place
+                organisation_id=organisation_id,
+                name=name or number,
+                roles=roles,
+                scheme=scheme,
+                identifier=number,
+                place=place,
             )
         )
 

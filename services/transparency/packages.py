@@ -113,7 +113,11 @@ def _of_record(
 def _is_versioned(body: Mapping[str, Any]) -> bool:
     """Versioned releases give a list of {releaseDate, releaseID, value} for each plain field (OCDS, record reference)."""
     return any(
-        isinstance(value, list) and value and isinstance(value[0], dict) and "releaseDate" in value[0] and "value" in value[0]
+        isinstance(value, list)
+        and value
+        and isinstance(value[0], dict)
+        and "releaseDate" in value[0]
+        and "value" in value[0]
         for value in (body.get(key) for key in ("language", "initiationType", "title", "date", "tag"))
     ) or any(
         isinstance(value, list) and value and isinstance(value[0], dict) and "releaseDate" in value[0]

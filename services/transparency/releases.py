@@ -71,7 +71,9 @@ class _Reading:
         self.ocid, self.source, self.ledger, self.region_code = ocid, source, ledger, region_code
         self.country = country
         self.root = Node(body, "", ledger)
-        self.root.ignore("ocid", "id", "packageInfo", "validationErrors", "version", "url", "publishedDate", "_id", "@context")
+        self.root.ignore(
+            "ocid", "id", "packageInfo", "validationErrors", "version", "url", "publishedDate", "_id", "@context"
+        )
         self.root.texts("tag")
         self.tender = self.root.node("tender")
         self.tender.ignore("id", "ocid", "url")
@@ -104,7 +106,8 @@ class _Reading:
         process = Process(
             process_id=derived_id("process", self.ocid),
             ocid=self.ocid,
-            title=self._title(planning) or next((line.description for line in everything if line.description), "")[:300],
+            title=self._title(planning)
+            or next((line.description for line in everything if line.description), "")[:300],
             description=self._text(tender, "description") or self._text(self.root, "description"),
             status=status,
             method=self._method(planning),
@@ -139,7 +142,9 @@ class _Reading:
         """The buyer; else the procuring entity; else the one party with such a role."""
         buyer = self.organisations.refer(self.root.node("buyer"), "buyer")
         entity = self.organisations.refer(self.tender.node("procuringEntity"), "buyer")
-        others = [self.organisations.refer(one, "buyer") for one in (*self.root.nodes("buyers"), *self.tender.nodes("buyers"))]
+        others = [
+            self.organisations.refer(one, "buyer") for one in (*self.root.nodes("buyers"), *self.tender.nodes("buyers"))
+        ]
         found = buyer or entity or next((one for one in others if one), None)
         found = found or next(iter(self.organisations.with_role("buyer")), None)
         if found is None and self.tender:
@@ -267,18 +272,27 @@ class _Reading:
         return signed or (award.awarded_at if award else None) or begins
 
     def _numbered(self, nodes: Sequence[Node]) -> Iterable[tuple[str, Node]]:
-        """Each with an id of its own. The same object twice is once; different ones with the same id get a number."""
+        """Each with an id of its own. One id with the same suppliers and value is one thing, whose last version counts;
+        with others it is several, and they get a number."""
+        kept: dict[object, tuple[str, Node]] = {}
         seen: Counter[str] = Counter()
-        known: list[Mapping[str, Any]] = []
         for number, node in enumerate(nodes, start=1):
-            if any(node.data == other for other in known):
-                self.ledger.add(f"{node.path}: repeated word for word, read once")
-                node.seen.update(node.data)
-                continue
-            known.append(node.data)
             local_id = read_text(node.raw("id"), f"{node.path}.id", self.ledger)[:200] or f"no-id-{number}"
+            same = (local_id, *(repr(node.data.get(name)) for name in ("suppliers", "tenderers", "value")))
+            if same in kept:
+                self.ledger.add(f"{node.path}: repeated with the same suppliers and value, read once", local_id)
+                earlier_id, earlier = kept[same]
+                earlier.discard()
+                kept[same] = earlier_id, node
+                continue
             seen[local_id] += 1
             if seen[local_id] > 1:
                 self.ledger.add(f"{node.path}.id: given to several", local_id)
                 local_id = f"{local_id}#{seen[local_id]}"
-            yield local_id, node
+            kept[same] = local_id, node
+        return list(kept.values())
+
+
+def review(release: Release, ledger: NotUnderstood) -> None:
+    """Count what is not understood in one release alone, also what a later release of its process puts right."""
+    read_release(release.ocid, release.body, Source(publisher="", document=release.where), ledger, release.country)

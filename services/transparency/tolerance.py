@@ -67,23 +67,28 @@ def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
 
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:([ '.,])[0-9]{3})(?:\1[0-9]{3})*")
-_MONEY_SIGNS = re.compile(r"^(?:[A-Za-z]{0,3}[$€£¥₲₽₴₸₦₱₹₡₫]|[A-Z]{3}\b|Gs\.?|kr\.?)\s*|\s*(?:[$€£¥₲₽₴₸₦₱₹₡₫]|\b[A-Z]{3}|,-)$")
+_MONEY_SIGNS = re.compile(
+    r"^(?:[A-Za-z]{0,3}[$€£¥₲₽₴₸₦₱₹₡₫]|[A-Z]{3}\b|Gs\.?|kr\.?)\s*|\s*(?:[$€£¥₲₽₴₸₦₱₹₡₫]|\b[A-Z]{3}|,-)$"
+)
 
 
 class UnclearNumber(ValueError):
     """Text that is not a number, or could be two different ones."""
 
 
-def decimal_from_text(text: str, decimal_mark: str | None = None) -> Decimal:
+def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str | None = None) -> Decimal:
     """A number as written anywhere: "1.234,56", "12 000", "R$ 1.000,00", "(5.00)", "5.000.000".
 
     ``decimal_mark`` says which convention the source keeps. Without it, "1,234" is refused: it is a thousand to some and
-    one to others; "1.234" is read as JSON would. Raises :class:`UnclearNumber`.
+    one to others; "1.234" is read as JSON would. ``thousands`` is for sources that write "1.600" and "60000.0" in one
+    column: groups of three behind that sign are thousands. Raises :class:`UnclearNumber`.
     """
     plain = _MONEY_SIGNS.sub("", re.sub(r"[\s\u00a0\u2007\u2009\u202f]+", " ", text).strip())
     plain = plain.replace("\u2212", "-").replace("\u2019", "'").strip()
     negative = plain.startswith("-") or (plain.startswith("(") and plain.endswith(")"))
     plain = plain.strip("+-() ")
+    if thousands and re.fullmatch(rf"[1-9][0-9]{{0,2}}(?:{re.escape(thousands)}[0-9]{{3}})+", plain):
+        plain = plain.replace(thousands, "")
     if decimal_mark is None:
         decimal_mark = _decimal_mark(plain)
     whole, mark, fraction = plain.partition(decimal_mark)
@@ -109,11 +114,13 @@ def _decimal_mark(plain: str) -> str:
     return "," if dots > 1 else "."
 
 
-def read_decimal(value: Any, field: str, ledger: NotUnderstood, decimal_mark: str | None = None) -> Decimal | None:
+def read_decimal(
+    value: Any, field: str, ledger: NotUnderstood, decimal_mark: str | None = None, thousands: str | None = None
+) -> Decimal | None:
     if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
         return None
     try:
-        number = _decimal(value, decimal_mark)
+        number = _decimal(value, decimal_mark, thousands)
     except UnclearNumber as unclear:
         ledger.add(f"{field}: {unclear}", value)
         return None
@@ -126,11 +133,11 @@ def read_decimal(value: Any, field: str, ledger: NotUnderstood, decimal_mark: st
     return number
 
 
-def _decimal(value: Any, decimal_mark: str | None) -> Decimal:
+def _decimal(value: Any, decimal_mark: str | None, thousands: str | None) -> Decimal:
     if isinstance(value, bool):
         raise UnclearNumber("not a number")
     if isinstance(value, str):
-        return decimal_from_text(value, decimal_mark)
+        return decimal_from_text(value, decimal_mark, thousands)
     try:
         return value if isinstance(value, Decimal) else Decimal(str(value))
     except (InvalidOperation, ValueError) as error:
@@ -205,12 +212,12 @@ def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None =
     try:
         if isinstance(value, str):
             instant = date_from_text(value, order)
-        elif isinstance(value, int | Decimal | float) and not isinstance(value, bool) and abs(value) < 10**14:
+        elif isinstance(value, int | Decimal) and not isinstance(value, bool) and abs(value) < 10**14:
             seconds = int(value) // 1000 if abs(value) >= 10**11 else int(value)
             instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
         else:
             raise UnclearDate("not a date")
-    except (UnclearDate, OverflowError) as unclear:
+    except (UnclearDate, ArithmeticError) as unclear:
         ledger.add(f"{field}: {unclear if isinstance(unclear, UnclearDate) else 'no such date'}", value)
         return None
     if not _EARLIEST <= instant < _LATEST:

@@ -10,7 +10,24 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 NOTHING = frozenset(
-    {"-", "--", "—", ".", "...", "n/a", "na", "n.a", "n.a.", "null", "none", "nil", "s/d", "s/n", "sin dato", "no aplica"}
+    {
+        "-",
+        "--",
+        "—",
+        ".",
+        "...",
+        "n/a",
+        "na",
+        "n.a",
+        "n.a.",
+        "null",
+        "none",
+        "nil",
+        "s/d",
+        "s/n",
+        "sin dato",
+        "no aplica",
+    }
 )
 """Casefolded texts that stand for an absent value."""
 
@@ -25,7 +42,10 @@ def folded(text: str) -> str:
 def _table(words: Mapping[str, str]) -> dict[str, str]:
     """From code → spellings (split by "|") to folded spelling → code; a code is its own spelling."""
     return {
-        folded(word): code for code, spellings in words.items() for word in (code, *spellings.split("|")) if word.strip()
+        folded(word): code
+        for code, spellings in words.items()
+        for word in (code, *spellings.split("|"))
+        if word.strip()
     }
 
 
@@ -79,7 +99,8 @@ _METHOD = _table(
         "licitación abierta|concurso público|concurso|pregão|pregão eletrônico|pregao|concorrência|procédure ouverte|appel d'offres ouvert|"
         "subasta|subasta inversa|electronic reverse auction|licitação|competitive|international competitive bidding|"
         "national competitive bidding|belowThreshold|aboveThresholdUA|aboveThresholdEU|traditional competitive|competitive open",
-        "selective": "cerere a ofertelor de preţuri|cererea ofertelor de prețuri|request for quotation|request for quotations|rfq|restricted|"
+        "selective": "cerere a ofertelor de preţuri|cererea ofertelor de prețuri|"
+        "request for quotation|request for quotations|rfq|restricted|"
         "restricted procedure|shortlist|selective tendering|invitación|invitación a cuando menos tres personas|convite|"
         "licitación privada|procédure restreinte|framework agreement|registro de preços|cotación|shopping|advance contract award notice|"
         "traditional competitive selective|competitive selective",
@@ -87,7 +108,7 @@ _METHOD = _table(
         "contratación mínima cuantía|menor cuantía|competitive limited",
         "direct": "direct procurement|single source|sole source|contratación directa|contratación directa (ley 1150 de 2007)|"
         "adjudicación directa|compra directa|dispensa|dispensa de licitação|inexigibilidade|inexigibilidade de licitação|gré à gré|"
-        "marché de gré à gré|achiziţie directă|reporting|non-competitive|direct award|trato directo|emergencia",
+        "marché de gré à gré|achiziţie directă|reporting|non-competitive|direct award|trato directo|emergencia|traditional non-competitive",
     }
 )
 _KIND = _table(
@@ -251,16 +272,13 @@ _COUNTRY = _table(
 )
 COUNTRIES = frozenset(_COUNTRY.values())
 
-_CURRENCY_COUNTRY = {
-    currency: country
-    for pair in (
-        "AMD:AM ARS:AR AUD:AU AZN:AZ BGN:BG BOB:BO BRL:BR BYN:BY CAD:CA CLP:CL CLF:CL COP:CO CRC:CR CZK:CZ DKK:DK DOP:DO "
-        "GBP:GB GEL:GE GHS:GH GTQ:GT HNL:HN HUF:HU IDR:ID INR:IN KES:KE KGS:KG KZT:KZ MDL:MD MKD:MK MWK:MW MXN:MX NGN:NG NIO:NI "
-        "NOK:NO NPR:NP NZD:NZ PEN:PE PHP:PH PKR:PK PLN:PL PYG:PY RON:RO RSD:RS RUB:RU RWF:RW SEK:SE TZS:TZ UAH:UA UGX:UG UYU:UY "
-        "UZS:UZ VND:VN ZAR:ZA ZMW:ZM"
-    ).split()
-    for currency, country in [pair.split(":")]
-}
+_CURRENCIES = """
+    AMD:AM ARS:AR AUD:AU AZN:AZ BGN:BG BOB:BO BRL:BR BYN:BY CAD:CA CLP:CL CLF:CL COP:CO CRC:CR CZK:CZ DKK:DK DOP:DO
+    GBP:GB GEL:GE GHS:GH GTQ:GT HNL:HN HUF:HU IDR:ID INR:IN KES:KE KGS:KG KZT:KZ MDL:MD MKD:MK MWK:MW MXN:MX NGN:NG NIO:NI
+    NOK:NO NPR:NP NZD:NZ PEN:PE PHP:PH PKR:PK PLN:PL PYG:PY RON:RO RSD:RS RUB:RU RWF:RW SEK:SE TZS:TZ UAH:UA UGX:UG UYU:UY
+    UZS:UZ VND:VN ZAR:ZA ZMW:ZM
+"""
+_CURRENCY_COUNTRY = dict(pair.split(":") for pair in _CURRENCIES.split())
 
 
 def country(text: str) -> str | None:
@@ -325,13 +343,12 @@ CURRENCY_WORDS = {
 }
 """Casefolded signs and names that mean one currency. "$" and "peso" mean several and are not here."""
 
-_LANGUAGES = frozenset(
-    (
-        "aa ab af am ar as ay az ba be bg bn bo br bs ca cs cy da de dv dz el en eo es et eu fa fi fo fr fy ga gd gl gn gu ha he hi hr "
-        "ht hu hy id is it ja ka kk kl km kn ko ku ky la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny oc or pa pl ps pt "
-        "qu rm ro ru rw sa sd si sk sl sm so sq sr st su sv sw ta te tg th ti tk tl tn tr ts tt uk ur uz vi wo xh yi yo zh zu"
-    ).split()
-)
+_LANGUAGE_CODES = """
+    aa ab af am ar as ay az ba be bg bn bo br bs ca cs cy da de dv dz el en eo es et eu fa fi fo fr fy ga gd gl gn gu ha he hi hr
+    ht hu hy id is it ja ka kk kl km kn ko ku ky la lb ln lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny oc or pa pl ps pt
+    qu rm ro ru rw sa sd si sk sl sm so sq sr st su sv sw ta te tg th ti tk tl tn tr ts tt uk ur uz vi wo xh yi yo zh zu
+"""
+_LANGUAGES = frozenset(_LANGUAGE_CODES.split())
 _LANGUAGE_WORDS = {"md": "ro", "mo": "ro", "ua": "uk", "gr": "el", "jp": "ja", "cz": "cs", "spa": "es", "eng": "en"} | {
     "fra": "fr", "fre": "fr", "por": "pt", "rus": "ru", "ukr": "uk", "ron": "ro", "rum": "ro", "hye": "hy", "arm": "hy"
 } | {"spanish": "es", "español": "es", "english": "en", "français": "fr", "português": "pt", "castellano": "es"}  # fmt: skip

@@ -1,0 +1,197 @@
+"""A row of a mapped CSV file → a :class:`~services.transparency.process.Process`, like one that came as OCDS."""
+
+import re
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from catalogue.units import parse_pack, parse_unit
+from events.values import Category, Line, Place, Source
+from services.transparency import vocabulary
+from services.transparency.organisations import RegionCode, no_regions
+from services.transparency.process import Award, Contract, Organisation, Process, derived_id
+from services.transparency.tables import ColumnMapping, Row, RowRefused
+from services.transparency.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
+
+_SIX = Decimal("0.000001")
+
+
+def read_row(
+    row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions
+) -> Process | RowRefused:
+    """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
+    return _Reading(row, mapping, ledger, region_code).process()
+
+
+class _Reading:
+    def __init__(self, row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode) -> None:
+        self.row, self.mapping, self.ledger, self.region_code = row, mapping, ledger, region_code
+        self.unclear: list[str] = []
+
+    def process(self) -> Process | RowRefused:
+        row, mapping = self.row, self.mapping
+        before = self.ledger.total()
+        at = read_date(self.text("date"), self.column("date"), self.ledger, mapping.read.date_order)
+        values = {"date": at, **{field: self.number(field) for field in ("amount", "quantity", "unit_price")}}
+        unread = next((field for field in mapping.required if field in values and values[field] is None), None)
+        if unread:
+            reason = "not understood" if self.ledger.total() > before else "empty"
+            return RowRefused(row.where, row.number, self.column(unread), f"{reason}: {self.text(unread)[:80]}")
+        ocid = f"{mapping.namespace}-{self.text('id') or row.digest[:24]}"
+        local_id = f"{row.digest[:24]}-{row.occurrence}"
+        currency = read_currency(self.text("currency"), self.column("currency"), self.ledger)
+        buyer, supplier = self.organisation("buyer"), self.organisation("supplier")
+        line = self.line(values["quantity"], values["unit_price"], values["amount"])
+        lines = (line,) if line.description or line.unit_price is not None else ()
+        amount = values["amount"] if values["amount"] is not None else line.amount
+        title = self.text("title") or line.description[:300] or self.text("category_title")
+        suppliers = (supplier,) if supplier else ()
+        award = Award(
+            award_id=derived_id("award", ocid, local_id),
+            local_id=local_id,
+            title=title,
+            suppliers=suppliers,
+            status="active",
+            amount=amount,
+            currency=currency,
+            awarded_at=at,
+            lines=lines,
+        )
+        contract = Contract(
+            contract_id=derived_id("contract", ocid, local_id),
+            local_id=local_id,
+            award_id=award.award_id,
+            title=title,
+            suppliers=suppliers,
+            status="active",
+            amount=amount,
+            currency=currency,
+            signed_at=at,
+            lines=lines,
+        )
+        return Process(
+            process_id=derived_id("process", ocid),
+            ocid=ocid,
+            title=title,
+            description=self.text("description"),
+            status=read_choice(self.text("status"), self.column("status"), vocabulary.tender_status, self.ledger),
+            method=read_choice(self.text("method"), self.column("method"), vocabulary.method, self.ledger),
+            kind=read_choice(self.text("kind"), self.column("kind"), vocabulary.kind, self.ledger),
+            category=line.category,
+            buyer=buyer,
+            place=self.place("buyer"),
+            language=vocabulary.language(self.text("language")) or "",
+            currency=currency,
+            amount=amount,
+            published_at=at,
+            closes_at=None,
+            released_at=at,
+            lines=lines,
+            bids=(),
+            awards=(award,),
+            contracts=(contract,) if mapping.kind == "prices" else (),
+            organisations=tuple(one for one in (buyer, supplier) if one),
+            source=Source(publisher=mapping.publisher, document=row.where, licence=mapping.licence, published_at=at),
+        )
+
+    def text(self, field: str) -> str:
+        return self.row.fields.get(field) or str(getattr(self.mapping.constants, field, ""))
+
+    def column(self, field: str) -> str:
+        return " or ".join(self.mapping.sources(field)) or field
+
+    def number(self, field: str) -> Decimal | None:
+        read = self.mapping.read
+        thousands = read.thousands if field == "quantity" else None
+        found = read_decimal(self.text(field), self.column(field), self.ledger, read.decimal_mark, thousands)
+        if found is not None and found < 0:
+            self.ledger.add(f"{self.column(field)}: negative", found)
+            return None
+        return found
+
+    def organisation(self, role: str) -> Organisation | None:
+        name, number = self.text(role), re.sub(r"[\s.]", "", self.text(f"{role}_id"))
+        if not name and not number:
+            return None
+        scheme = self.mapping.constants.identifier_scheme if number else ""
+        key = (
+            ("organisation", scheme, number)
+            if scheme
+            else ("organisation", self.mapping.namespace, "identifier", number)
+        )
+        if not number:
+            key = ("organisation", self.mapping.namespace, "name", vocabulary.folded(name))
+        return Organisation(
+            organisation_id=derived_id(*key),
+            name=name or number,
+            roles=(role,),
+            scheme=scheme,
+            identifier=number,
+            place=self.place(role),
+        )
+
+    def place(self, role: str) -> Place:
+        country = vocabulary.country(self.text("country")) if role == "buyer" else None
+        known = country or vocabulary.country(self.text("country")) or ""
+        written = self.text(f"{role}_region")
+        region = f"{self.mapping.read.region_prefix}{written}" if written and self.mapping.read.region_prefix else None
+        if written and region is None and known:
+            region = self.region_code(known, written)
+            if region is None:
+                self.ledger.add(f"{self.column(f'{role}_region')}: no ISO 3166-2 code found", written)
+        if region and country is None:
+            country = region[:2]
+        place = Place(
+            country=country,
+            region=region,
+            locality=self.text(f"{role}_locality") or (None if region else written or None),
+        )
+        return self._point(place) if role == "buyer" else place
+
+    def _point(self, place: Place) -> Place:
+        latitude, longitude = self.text("latitude"), self.text("longitude")
+        if coordinates := self.text("coordinates"):
+            latitude, _, longitude = coordinates.partition(",")
+        north = read_decimal(latitude, self.column("coordinates"), self.ledger, ".")
+        east = read_decimal(longitude, self.column("coordinates"), self.ledger, ".")
+        if north is None or east is None:
+            return place
+        if abs(north) > 90 or abs(east) > 180:
+            self.ledger.add(f"{self.column('coordinates')}: not on the earth", f"{north},{east}")
+            return place
+        return msgspec.structs.replace(place, latitude=float(north), longitude=float(east))
+
+    def line(self, quantity: Decimal | None, unit_price: Decimal | None, amount: Decimal | None) -> Line:
+        text = self.text("unit_text")
+        unit, size = self._unit(text)
+        code = self.text("category") or self.text("item_code")
+        scheme = self.mapping.constants.category_scheme
+        title = self.text("category_title") or self.text("item")
+        if unit_price is None and amount is not None and quantity:
+            unit_price = (amount / quantity).quantize(_SIX)
+        elif amount is None and unit_price is not None and quantity is not None:
+            amount = unit_price * quantity
+        return Line(
+            line_id="1",
+            description=self.text("item") or self.text("category_title"),
+            category=Category(code=code, scheme=scheme or self.mapping.namespace, title=title) if code else None,
+            quantity=quantity,
+            unit=unit,
+            unit_text=text,
+            pack_size=size,
+            unit_price=unit_price,
+            amount=amount,
+        )
+
+    def _unit(self, text: str) -> tuple[str, Decimal]:
+        if not text:
+            return "", Decimal(1)
+        if known := parse_unit(text):
+            return known.code, Decimal(1)
+        try:
+            pack = parse_pack(text)
+        except RuleBroken as refused:
+            self.ledger.add(f"{self.column('unit_text')}: {refused.code.replace('_', ' ')}", text)
+            return "", Decimal(1)
+        return pack.unit, pack.size

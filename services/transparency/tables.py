@@ -1,0 +1,235 @@
+"""CSV files by a column mapping: one row is one process with its award, and with its contract where the row has a price.
+
+A mapping is a small TOML file; those shipped are in ``mappings/``, and each says by example how to write another::
+
+    kind = "prices"                      # or "awards"
+    publisher = "OpenDataSUS BPS"
+    licence = "CC-BY 4.0"
+    namespace = "br-bps"                 # prefix of the ids, unique to the publisher
+    required = ["date", "unit_price"]    # a row without one of these is refused
+
+    [columns]                            # our field = its column, or several: the first that is filled
+    date = "compra"
+    unit_text = ["unidade_fornecimento_capacidade", "unidade_fornecimento"]
+
+    [constants]                          # our field = the value for all rows
+    country = "BR"
+    currency = "BRL"
+
+    [read]                               # all optional
+    delimiter = ";"                      # found by itself otherwise, like the encoding
+    decimal_mark = ","
+    thousands = "."                      # for columns that mix "1.600" and "60000.0"
+    date_order = "dmy"                   # for 03/04/2020
+    region_prefix = "BR-"                # the region column holds the rest of an ISO 3166-2 code
+
+Our fields are those of :data:`FIELDS`.
+"""
+
+import codecs
+import csv
+import gzip
+import hashlib
+import io
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from services.transparency import vocabulary
+
+SHIPPED = Path(__file__).parent / "mappings"
+_CHUNK = 1024 * 1024
+
+_FIELDS = """
+    id date amount currency title description method kind buyer buyer_id buyer_locality buyer_region supplier supplier_id
+    supplier_locality supplier_region category category_title item item_code quantity unit_text unit_price latitude longitude
+    coordinates country language status
+"""
+FIELDS = frozenset(_FIELDS.split())
+"""``id`` is the source's id of the process. ``coordinates`` is "latitude,longitude". ``unit_text`` may name a pack: "BOX 100 UN"."""
+
+
+class MappingError(Exception):
+    """A mapping file that says something we do not know, or a CSV file that lacks what it names."""
+
+
+class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    delimiter: str | None = None
+    encoding: str | None = None
+    decimal_mark: str | None = None
+    thousands: str | None = None
+    date_order: str | None = None
+    region_prefix: str | None = None
+
+
+class Constants(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    country: str = ""
+    currency: str = ""
+    language: str = ""
+    buyer: str = ""
+    title: str = ""
+    method: str = ""
+    kind: str = ""
+    status: str = ""
+    category_scheme: str = ""
+    identifier_scheme: str = ""
+
+
+class ColumnMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mapping file, as its TOML reads."""
+
+    kind: str
+    publisher: str
+    namespace: str
+    columns: Mapping[str, str | list[str]]
+    required: list[str]
+    licence: str = ""
+    constants: Constants = Constants()
+    read: Read = Read()
+
+    def sources(self, field: str) -> list[str]:
+        named = self.columns.get(field, [])
+        return [named] if isinstance(named, str) else named
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The filled fields of a row, by our names. ``occurrence`` counts rows of equal content from 1: a repeated purchase is one
+    more, the same file read again is not."""
+
+    where: str
+    number: int
+    fields: Mapping[str, str]
+    digest: str
+    occurrence: int
+
+
+class RowRefused(msgspec.Struct, frozen=True):
+    where: str
+    number: int
+    column: str
+    reason: str
+
+
+def load_mapping(path: Path) -> ColumnMapping:
+    """Raises MappingError with a sentence for the person who wrote the file."""
+    try:
+        mapping = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ColumnMapping)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise MappingError(f"{path.name}: {error}") from error
+    if mapping.kind not in ("awards", "prices"):
+        raise MappingError(f"{path.name}: kind is awards or prices, not {mapping.kind!r}")
+    if unknown := sorted({*mapping.columns, *mapping.required} - FIELDS):
+        raise MappingError(f"{path.name}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(FIELDS))}")
+    return mapping
+
+
+def shipped_mappings(kind: str) -> list[ColumnMapping]:
+    found = [load_mapping(path) for path in sorted(SHIPPED.glob("*.toml"))]
+    return [mapping for mapping in found if mapping.kind == kind]
+
+
+def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:
+    """The one whose columns the file has; of several the one that names most. Raises MappingError if there is none."""
+    fitting = []
+    missing: list[str] = []
+    for mapping in candidates:
+        with _opened(path, mapping) as lines:
+            header, _ = _header(lines, mapping)
+        absent = [column for field in mapping.columns for column in mapping.sources(field) if column not in header]
+        if absent:
+            missing.append(f"{mapping.publisher} lacks {', '.join(absent[:4])}")
+        else:
+            fitting.append(mapping)
+    if not fitting:
+        raise MappingError(
+            f"{path.name} fits no known mapping: {'; '.join(missing)}. Write one and name it by --mapping."
+        )
+    return max(fitting, key=lambda mapping: len(mapping.columns))
+
+
+def read_rows(path: Path, mapping: ColumnMapping) -> Iterator[Row | RowRefused]:
+    """All rows in order; the header must have every column that the mapping names. Raises MappingError, OSError."""
+    with _opened(path, mapping) as lines:
+        header, delimiter = _header(lines, mapping)
+        wanted = {field: mapping.sources(field) for field in mapping.columns}
+        absent = [column for columns in wanted.values() for column in columns if column not in header]
+        if absent:
+            raise MappingError(f"{path.name} has no column {', '.join(absent)}; it has {', '.join(header)}")
+        place = {column: position for position, column in enumerate(header)}
+        seen: Counter[str] = Counter()
+        reader = csv.reader(lines, delimiter=delimiter)
+        while True:
+            number = reader.line_num + 2
+            where = f"{path.name}:{number}"
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                yield RowRefused(where, number, "", str(error))
+                continue
+            if cells is None:
+                return
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(header):
+                yield RowRefused(where, number, "", f"{len(cells)} cells under {len(header)} columns")
+                continue
+            fields = {
+                field: filled
+                for field, columns in wanted.items()
+                if (filled := next((cell for one in columns if (cell := _clean(cells[place[one]]))), ""))
+            }
+            empty = [field for field in mapping.required if field not in fields]
+            if empty:
+                column = " or ".join(wanted.get(empty[0], [empty[0]]))
+                yield RowRefused(where, number, column, "empty")
+                continue
+            digest = hashlib.sha256("\x1f".join(cells).encode("utf-8", "replace")).hexdigest()
+            seen[digest] += 1
+            yield Row(where, number, fields, digest, seen[digest])
+
+
+def _clean(cell: str) -> str:
+    text = " ".join(cell.replace("\x00", "").split())
+    return "" if text.casefold() in vocabulary.NOTHING else text
+
+
+def _header(lines: IO[str], mapping: ColumnMapping) -> tuple[list[str], str]:
+    """Column names, and the sign that parts them."""
+    first = lines.readline()
+    delimiter = mapping.read.delimiter or max(",;\t|", key=first.count)
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    return [name.strip().strip("\ufeff") for name in names], delimiter
+
+
+def _opened(path: Path, mapping: ColumnMapping) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        _binary(path), encoding=mapping.read.encoding or _encoding(path), errors="replace", newline=""
+    )
+
+
+def _binary(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+
+
+def _encoding(path: Path) -> str:
+    """By the byte order mark; else UTF-8 if all of the file is; else Windows-1252, which reads anything."""
+    with _binary(path) as stream:
+        start = stream.read(4)
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return "utf-16"
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            chunk = start
+            while chunk:
+                decoder.decode(chunk)
+                chunk = stream.read(_CHUNK)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"

@@ -1,0 +1,40 @@
+"""Files to read: written on the spot, and the folder of real ones."""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.transparency.tolerance import NotUnderstood
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    folder = Path(os.environ.get("LONJA_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.fail(f"This test reads real procurement data: put it in {folder}, or name its folder by LONJA_DATA.")
+    return folder
+
+
+@pytest.fixture
+def ledger() -> NotUnderstood:
+    return NotUnderstood()
+
+
+@pytest.fixture
+def publish(tmp_path: Path) -> Callable[..., Path]:
+    """Write bytes, text, or documents (one a line) to a file."""
+
+    def write(content: bytes | str | Iterable[Any], name: str = "file.jsonl") -> Path:
+        path = tmp_path / name
+        if isinstance(content, str):
+            content = content.encode()
+        elif not isinstance(content, bytes):
+            content = "\n".join(json.dumps(one) for one in content).encode()
+        path.write_bytes(content)
+        return path
+
+    return write

@@ -1,0 +1,325 @@
+"""From releases to processes: OCDS 1.0 and 1.1, versions, merges, and what publishers make of them."""
+
+import itertools
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publications import a_release, processes, read
+
+from catalogue.units import parse_unit
+from services.transparency.mapping import events_of
+from services.transparency.merging import latest, merge
+from services.transparency.process import Process
+from services.transparency.tolerance import NotUnderstood
+
+
+@pytest.fixture
+def understand(publish: Callable[..., Path], ledger: NotUnderstood) -> Callable[..., Process]:
+    """The one process of some documents."""
+
+    def one(*bodies: Any) -> Process:
+        releases, unreadable = read(publish(bodies), ledger)
+        assert not unreadable
+        (process,) = processes(releases, ledger)
+        return process
+
+    return one
+
+
+def versioned(value: Any) -> Any:
+    """As a versioned release writes it."""
+    if isinstance(value, dict):
+        return {key: one if key in ("ocid", "id") else versioned(one) for key, one in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [versioned(one) for one in value]
+    old = {"releaseDate": "2023-01-01T00:00:00Z", "releaseID": "0", "releaseTag": ["tender"], "value": "old"}
+    return [old, {"releaseDate": "2024-05-01T00:00:00Z", "releaseID": "1", "releaseTag": ["contract"], "value": value}]
+
+
+def one_point_zero() -> dict[str, Any]:
+    """The same contract without ``parties``: organisations are embedded where they act."""
+    release = a_release()
+    buyer, shop = release.pop("parties")
+    release["buyer"] = {"name": buyer["name"], "identifier": buyer["identifier"]}
+    release["awards"][0]["suppliers"] = [{"name": shop["name"], "identifier": shop["identifier"]}]
+    return release
+
+
+def test_everything_of_a_plain_release_is_understood(understand: Callable[..., Process], ledger: NotUnderstood) -> None:
+    process = understand(a_release())
+    (award,), (contract,) = process.awards, process.contracts
+    assert process.buyer is not None
+    assert (process.buyer.name, award.suppliers[0].name, contract.suppliers) == ("City", "Shop Ltd", award.suppliers)
+    assert contract.award_id == award.award_id
+    assert (contract.signed_at, contract.lines) == (award.awarded_at, award.lines)
+    assert award.lines[0].unit_price == 10
+    assert process.category is not None and process.category.code == "30197644-2"
+    assert not ledger.kinds
+
+
+def test_1_0_and_1_1_and_a_versioned_record_say_the_same(understand: Callable[..., Process]) -> None:
+    new = understand(a_release())
+    old = understand(one_point_zero())
+    record = understand(
+        {"ocid": "ocds-abc123-1", "versionedRelease": {"ocid": "ocds-abc123-1", **versioned(a_release())}}
+    )
+    for other in (old, record):
+        assert other.awards == new.awards
+        assert other.contracts == new.contracts
+        assert {one.organisation_id for one in other.organisations} == {
+            one.organisation_id for one in new.organisations
+        }
+
+
+def test_releases_in_any_order_merge_to_the_same_process(understand: Callable[..., Process]) -> None:
+    whole = a_release()
+    tender = {key: whole[key] for key in ("ocid", "id", "parties", "buyer", "tender")} | {
+        "date": "2024-01-01T00:00:00Z"
+    }
+    award = {key: whole[key] for key in ("ocid", "id", "awards")} | {"date": "2024-02-01T00:00:00Z"}
+    contract = {key: whole[key] for key in ("ocid", "id", "contracts")} | {"date": "2024-03-01T00:00:00Z"}
+    found = [understand(*order) for order in itertools.permutations([tender, award, contract])]
+    events = [
+        [type(event).__name__ for event in events_of(process, NotUnderstood())]
+        + [process.title, process.awards, process.contracts]
+        for process in found
+    ]
+    assert all(other == events[0] for other in events)
+    assert events[0][:2] == ["OrganisationRegistered", "OrganisationRegistered"]
+
+
+def test_the_later_date_wins_and_lists_merge_by_id() -> None:
+    early = {
+        "date": "2020-01-01",
+        "tender": {"title": "a", "value": {"amount": 1}, "items": [{"id": 1, "q": 1}, {"id": 2}]},
+    }
+    late = {
+        "date": "2020-02-01",
+        "tender": {"title": "b", "value": None, "description": "", "items": [{"id": "2", "q": 2}]},
+    }
+    for order in ([early, late], [late, early]):
+        assert merge(order)["tender"] == {
+            "title": "b",
+            "description": "",
+            "items": [{"id": 1, "q": 1}, {"id": "2", "q": 2}],
+        }
+
+
+def test_versions_without_a_value_are_absent() -> None:
+    bare = {"releaseDate": "2020", "releaseID": "1", "releaseTag": ["tender"]}
+    assert latest({"a": [bare], "b": [[{**bare, "value": "x"}]], "c": [{**bare, "value": ["y"]}]}) == {
+        "b": ["x"],
+        "c": ["y"],
+    }
+
+
+class TestPrices:
+    def line(
+        self, understand: Callable[..., Process], total: object, *items: tuple[object, object]
+    ) -> list[Decimal | None]:
+        unit = {"name": "kg"}
+        release = a_release()
+        release["awards"][0]["value"] = {"amount": total, "currency": "EUR"}
+        release["awards"][0]["items"] = [
+            {"id": str(number), "quantity": quantity, "unit": unit | {"value": {"amount": price, "currency": "EUR"}}}
+            for number, (quantity, price) in enumerate(items)
+        ]
+        return [line.unit_price for line in understand(release).awards[0].lines]
+
+    def test_unit_prices_that_add_up_stand(self, understand: Callable[..., Process]) -> None:
+        assert self.line(understand, 70, (10, 5), (4, 5)) == [5, 5]
+
+    def test_line_amounts_in_place_of_unit_prices_are_divided(self, understand: Callable[..., Process]) -> None:
+        assert self.line(understand, 124400, (50, 100000), (20, 24400)) == [2000, 1220]
+
+    def test_the_only_line_costs_what_the_whole_costs(
+        self, understand: Callable[..., Process], ledger: NotUnderstood
+    ) -> None:
+        assert self.line(understand, 77000, (1, 0.01)) == [77000]
+        assert "awards.items.unit.value.amount: not the value of the whole, which was taken" in ledger.kinds
+
+    def test_a_contradiction_leaves_the_price_out(
+        self, understand: Callable[..., Process], ledger: NotUnderstood
+    ) -> None:
+        assert self.line(understand, 4218250, (5630, 2420900), (6075, 2733750)) == [None, None]
+        assert ledger.kinds == {"awards.items.unit.value.amount: contradicts the value of the whole": 2}
+
+    @pytest.mark.parametrize("quantity", [0, None, -1, "x"])
+    def test_no_quantity_no_price_by_division(self, quantity: object, understand: Callable[..., Process]) -> None:
+        assert self.line(understand, 100, (quantity, None)) == [None]
+
+
+class TestOrganisations:
+    def test_hashes_are_no_identity_names_are(self, understand: Callable[..., Process]) -> None:
+        def supplier(local_id: str) -> str:
+            release = a_release(parties=[])
+            release["awards"][0]["suppliers"] = [{"id": local_id, "name": "Peña  S.A."}]
+            return understand(release).awards[0].suppliers[0].organisation_id
+
+        assert (
+            supplier("8d97cc040a6218bd4f90bf8d938b46ca") == supplier("be39381063616a27fb8ba69ca2633e02") == supplier("")
+        )
+        assert supplier("AM-TIN-1") != supplier("AM-TIN-2")
+
+    def test_one_organisation_in_several_roles_is_one(self, understand: Callable[..., Process]) -> None:
+        release = a_release(buyer={"id": "S", "name": "Shop Ltd"})
+        (both,) = (one for one in understand(release).organisations if one.name == "Shop Ltd")
+        assert both.roles == ("buyer", "supplier")
+
+    def test_nobody_is_counted(self, understand: Callable[..., Process], ledger: NotUnderstood) -> None:
+        process = understand(
+            a_release(parties=[{"id": "x", "name": "", "roles": ["tenderer"]}], buyer={"id": "", "name": None})
+        )
+        assert process.buyer is None
+        assert ledger.kinds["parties: an organisation without name and identifier"] == 1
+        assert ledger.kinds["buyer: missing"] == 1
+
+    def test_the_country_comes_from_the_address_the_register_or_the_currency(
+        self, understand: Callable[..., Process]
+    ) -> None:
+        release = a_release()
+        release["parties"][0]["address"] = {"countryName": "República del Paraguay"}
+        assert understand(release).place.country == "PY"
+        release["parties"][0] |= {"address": {}, "identifier": {"scheme": "MD-IDNO", "id": "1"}}
+        assert understand(release).place.country == "MD"
+        release["parties"][0]["identifier"] = {}
+        release["awards"][0]["value"]["currency"] = "amd"
+        assert understand(release).place.country == "AM"
+
+
+def test_bids_of_the_extension_are_disclosed_and_a_joint_bid_counts_its_amount_once(
+    understand: Callable[..., Process],
+) -> None:
+    bid = {
+        "id": "b1",
+        "status": "not-qualified",
+        "date": "2024-04-01",
+        "tenderers": [{"id": "S"}, {"name": "Partner"}],
+        "value": {"amount": "1.234,50", "currency": "EUR"},
+    }
+    process = understand(a_release(bids={"details": [bid]}))
+    events = [event for event in events_of(process, NotUnderstood()) if type(event).__name__ == "BidDisclosed"]
+    assert [(event.status, event.amount) for event in events] == [
+        ("disqualified", Decimal("1234.50")),
+        ("disqualified", None),
+    ]  # type: ignore[attr-defined]
+
+
+def test_words_of_other_languages_are_codes_and_unknown_ones_are_counted(
+    understand: Callable[..., Process], ledger: NotUnderstood
+) -> None:
+    process = understand(
+        a_release(language="md", tender={"status": "Evaluarea ofertelor", "procurementMethod": "Licitaţie publică"})
+    )
+    assert (process.status, process.method, process.language) == ("active", "open", "ro")
+    assert not ledger.kinds
+    process = understand(
+        a_release(tender={"status": "quux", "procurementMethod": "quux", "mainProcurementCategory": 3})
+    )
+    assert (process.status, process.method, process.kind) == ("", "", "")
+    assert ledger.kinds == {
+        "tender.status: unknown word": 1,
+        "tender.procurementMethod: unknown word": 1,
+        "tender.mainProcurementCategory: unknown word": 1,
+    }
+
+
+def test_what_nobody_asked_for_is_counted_by_path(understand: Callable[..., Process], ledger: NotUnderstood) -> None:
+    understand(
+        a_release(
+            surprise={"a": 1}, empty={"a": None}, tender={"title": "t", "title_fr": "t", "milestones": [{"id": 1}]}
+        )
+    )
+    assert ledger.kinds == {
+        "unknown field: surprise": 1,
+        "not carried: tender.title_* (translations)": 1,
+        "not carried: tender.milestones": 1,
+    }
+
+
+@pytest.mark.parametrize("wrong", [5, "x", [], [[]], [5], {}, {"x": "y"}, None, True])
+@pytest.mark.parametrize(
+    "field", ["parties", "buyer", "tender", "bids", "awards", "contracts", "planning", "date", "language", "tag"]
+)
+def test_a_section_of_a_wrong_shape_spoils_nothing_else(
+    field: str, wrong: object, understand: Callable[..., Process]
+) -> None:
+    process = understand(a_release(**{field: wrong}))
+    assert process.ocid == "ocds-abc123-1"
+    events_of(process, NotUnderstood())
+    if field not in ("awards", "parties"):
+        assert process.awards[0].suppliers[0].name == "Shop Ltd"
+
+
+def test_rows_joined_into_repeats_are_read_once_and_others_keep_apart(
+    understand: Callable[..., Process], ledger: NotUnderstood
+) -> None:
+    award = a_release()["awards"][0]
+    other = award | {"value": {"amount": 7, "currency": "EUR"}}
+    process = understand(a_release(awards=[award | {"status": "MARTHA"}, award, other]))
+    assert [(one.status, one.amount) for one in process.awards] == [("active", 100), ("active", 7)]
+    assert len({one.award_id for one in process.awards}) == 2
+
+
+def test_a_misspelt_publication_is_read(understand: Callable[..., Process]) -> None:
+    """Paraguay: an object for a list, ``schema`` for ``scheme``, ``identifiers`` for ``identifier``."""
+    contract = {
+        "id": "c",
+        "award_id": "a",
+        "dateSigned": "2024-04-21",
+        "value": {"amount": 100, "currency": "eur"},
+        "suppliers": {"name": "Other Ltd", "identifiers": {"key": "k"}},
+        "items": [{"id": 1, "quantity": 2, "classification": {"schema": "CPV", "id": "1"}, "unit": {"name": "kg"}}],
+    }
+    (found,) = understand(a_release(contracts=[contract])).contracts
+    assert found.suppliers[0].name == "Other Ltd"
+    assert found.lines[0].category is not None and found.lines[0].category.scheme == "CPV"
+    assert found.lines[0].unit_price == 50
+    assert found.award_id is not None
+
+
+def test_units_keep_their_text_and_unknown_ones_are_counted(
+    understand: Callable[..., Process], ledger: NotUnderstood
+) -> None:
+    release = a_release()
+    release["awards"][0]["items"][0]["unit"] = {"name": "wibble"}
+    line = understand(release).awards[0].lines[0]
+    assert parse_unit("wibble") is None
+    assert (line.unit, line.unit_text) == ("", "wibble")
+    assert any(kind.startswith("awards.items.unit.name: ") for kind in ledger.kinds)
+
+
+class TestEvents:
+    def test_the_same_release_gives_the_same_events(self, understand: Callable[..., Process]) -> None:
+        first, second = understand(a_release()), understand(a_release())
+        assert events_of(first, NotUnderstood()) == events_of(second, NotUnderstood())
+
+    def test_what_lacks_a_supplier_is_counted_not_told(
+        self, understand: Callable[..., Process], ledger: NotUnderstood
+    ) -> None:
+        process = understand(a_release(parties=[], awards=[]))
+        kinds = [type(event).__name__ for event in events_of(process, ledger)]
+        assert "ContractConcluded" not in kinds
+        assert ledger.kinds["contracts: no supplier"] == 1
+
+    @pytest.mark.parametrize(
+        ("status", "told"), [("pending", False), ("unsuccessful", False), ("active", True), ("cancelled", True)]
+    )
+    def test_only_awards_that_were_made_are_told(
+        self, status: str, told: bool, understand: Callable[..., Process]
+    ) -> None:
+        release = a_release()
+        release["awards"][0]["status"] = status
+        events = events_of(understand(release), NotUnderstood())
+        assert any(type(event).__name__ == "AwardMade" for event in events) is told
+
+    def test_a_cancelled_contract_ends_after_it_was_concluded(self, understand: Callable[..., Process]) -> None:
+        release = a_release()
+        release["contracts"][0]["status"] = "cancelled"
+        assert [type(event).__name__ for event in events_of(understand(release), NotUnderstood())][-2:] == [
+            "ContractConcluded",
+            "ContractEnded",
+        ]

@@ -1,0 +1,164 @@
+"""CSV files by column mappings."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from services.transparency.mapping import events_of
+from services.transparency.process import Process
+from services.transparency.rows import read_row
+from services.transparency.tables import (
+    ColumnMapping,
+    MappingError,
+    RowRefused,
+    choose_mapping,
+    load_mapping,
+    read_rows,
+    shipped_mappings,
+)
+from services.transparency.tolerance import NotUnderstood
+
+MAPPING = """
+kind = "prices"
+publisher = "P"
+namespace = "p"
+required = ["date", "item", "unit_price"]
+[columns]
+date = "Fecha"
+item = ["Detalle", "Producto"]
+unit_price = "Precio"
+quantity = "Cantidad"
+unit_text = "Unidad"
+supplier = "Proveedor"
+[constants]
+country = "AR"
+currency = "ARS"
+[read]
+decimal_mark = ","
+date_order = "dmy"
+"""
+HEADER = "Fecha;Detalle;Producto;Precio;Cantidad;Unidad;Proveedor"
+ROW = "03/04/2020;;Guantes;1.234,50;2;kg;Peña S.A."
+
+
+@pytest.fixture
+def mapping(publish: Callable[..., Path]) -> ColumnMapping:
+    return load_mapping(publish(MAPPING, "m.toml"))
+
+
+def results(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> list[Process | RowRefused]:
+    return [row if isinstance(row, RowRefused) else read_row(row, mapping, ledger) for row in read_rows(path, mapping)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_delimiter_and_encoding_are_found(
+    encoding: str, delimiter: str, publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    content = f"{HEADER}\r\n{ROW}\r\n".replace(";", delimiter).encode(encoding)
+    (process,) = results(publish(content, "f.csv"), mapping, ledger)
+    assert isinstance(process, Process)
+    (line,) = process.contracts[0].lines
+    assert (line.description, line.unit_price, line.amount) == ("Guantes", Decimal("1234.50"), 2469)
+    assert process.contracts[0].suppliers[0].name == "Peña S.A."
+    assert process.published_at is not None and process.published_at.month == 4
+    assert not ledger.kinds
+
+
+def test_each_row_is_imported_or_refused_with_row_column_and_reason(
+    publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    rows = [
+        ROW,
+        ROW.replace("1.234,50", "viel"),
+        ROW.replace("03/04/2020", ""),
+        "a;b",
+        "",
+        ROW.replace("03/", "33/"),
+        ROW,
+    ]
+    found = results(publish("\n".join([HEADER, *rows]), "f.csv"), mapping, ledger)
+    assert [(one.number, one.column, one.reason) for one in found if isinstance(one, RowRefused)] == [
+        (3, "Precio", "not understood: viel"),
+        (4, "Fecha", "empty"),
+        (5, "", "2 cells under 7 columns"),
+        (7, "Fecha", "not understood: 33/04/2020"),
+    ]
+    first, again = (one for one in found if isinstance(one, Process))
+    assert first.contracts[0].contract_id != again.contracts[0].contract_id, "a purchase repeated is one more"
+
+
+def test_reading_a_file_again_gives_the_same_events(
+    publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    path = publish(f"{HEADER}\n{ROW}\n{ROW}", "f.csv")
+    once, twice = (
+        [events_of(one, ledger) for one in results(path, mapping, ledger) if isinstance(one, Process)] for _ in "12"
+    )
+    assert once == twice
+
+
+def test_a_quoted_cell_may_hold_lines_and_delimiters(
+    publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    row = ROW.replace("Guantes", '"Guantes;\n""talla"" M"')
+    (process,) = results(publish(f"{HEADER}\n{row}", "f.csv"), mapping, ledger)
+    assert isinstance(process, Process)
+    assert process.title == 'Guantes; "talla" M'
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('kind = "prices"', 'kind = "fish"'),
+        ("[columns]", "[columns]\nfish = 'x'"),
+        ("[read]", "[read]\nfish = 1"),
+        ('required = ["date"', 'required = ["fish"'),
+        ('kind = "prices"', "kind ="),
+        ('namespace = "p"', ""),
+    ],
+)
+def test_a_mapping_that_says_what_we_do_not_know_is_refused(old: str, new: str, publish: Callable[..., Path]) -> None:
+    with pytest.raises(MappingError, match=r"m\.toml"):
+        load_mapping(publish(MAPPING.replace(old, new), "m.toml"))
+
+
+def test_a_file_without_the_columns_is_refused_by_name(publish: Callable[..., Path], mapping: ColumnMapping) -> None:
+    path = publish("Fecha,Algo\n1,2", "f.csv")
+    with pytest.raises(MappingError, match="no column Detalle"):
+        list(read_rows(path, mapping))
+    with pytest.raises(MappingError, match="--mapping"):
+        choose_mapping(path, shipped_mappings("prices"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rows", "refused"),
+    [
+        ("canada_awards_2009_2013.csv.gz", "awards", 20856, 0),
+        ("brazil_medicine_prices_2025_a.csv", "prices", 1233, 0),
+        ("argentina_gcba_emergency_items_2020.csv", "prices", 220, 29),
+        ("chile_paper_orders_2024.csv", "prices", 757, 0),
+    ],
+)
+def test_real_tables_are_read_by_the_mappings_shipped(
+    name: str, kind: str, rows: int, refused: int, data: Path, ledger: NotUnderstood
+) -> None:
+    chosen = choose_mapping(data / name, shipped_mappings(kind))
+    count = failed = 0
+    for number, row in enumerate(read_rows(data / name, chosen)):
+        count += 1
+        if number % 10 == 0 or rows < 1000:
+            failed += isinstance(row if isinstance(row, RowRefused) else read_row(row, chosen, ledger), RowRefused)
+    assert (count, failed) == (rows, refused)
+
+
+def test_quantities_with_dots_for_thousands_are_read_as_the_source_means_them(
+    data: Path, ledger: NotUnderstood
+) -> None:
+    path = data / "argentina_gcba_emergency_items_2020.csv"
+    chosen = choose_mapping(path, shipped_mappings("prices"))
+    found = [one for one in results(path, chosen, ledger) if isinstance(one, Process)]
+    quantities = {line.quantity for process in found for line in process.lines}
+    assert {Decimal(5_000_000), Decimal(206_280), Decimal(60_000), Decimal(6)} <= quantities
