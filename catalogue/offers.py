@@ -1,0 +1,300 @@
+"""A supplier's standing price on a SKU: when it is valid, what it costs whom, and which offer is cheapest where.
+
+Rules: DOMAIN section 2. Prices and quantities are per pack of the SKU; an offer is immutable (an edit is a new offer).
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.money import Money, UnknownCurrency, minor_units, unit_price
+from catalogue.places import Place
+from catalogue.rules import RuleBroken
+
+LONGEST_VALIDITY_MONTHS = 3
+_REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
+
+
+class PriceNotPositive(RuleBroken):
+    code = "price_not_positive"
+
+
+class VatRateOutOfRange(RuleBroken):
+    code = "vat_rate_out_of_range"
+
+
+class NoRegionServed(RuleBroken):
+    code = "no_region_served"
+
+
+class UnknownRegion(RuleBroken):
+    code = "unknown_region"
+
+
+class DeliveryTimeNegative(RuleBroken):
+    code = "delivery_time_negative"
+
+
+class QuantityRangeEmpty(RuleBroken):
+    code = "quantity_range_empty"
+
+
+class TierOutOfRange(RuleBroken):
+    code = "tier_out_of_range"
+
+
+class TierNotCheaper(RuleBroken):
+    code = "tier_not_cheaper"
+
+
+class ValidityEmpty(RuleBroken):
+    code = "validity_empty"
+
+
+class ValidityTooLong(RuleBroken):
+    code = "validity_too_long"
+
+
+class EcoLabelWithoutCertificate(RuleBroken):
+    code = "eco_label_without_certificate"
+
+
+class EcoLabelExpired(RuleBroken):
+    code = "eco_label_expired"
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """From this many packs on, this price a pack."""
+
+    from_quantity: Decimal
+    price: Decimal
+
+
+class EcoLabel(msgspec.Struct, frozen=True):
+    label: str
+    certificate: str
+    expires: date
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """``price`` is per pack and includes delivery; ``vat_rate`` is a percentage; ``regions`` are ISO 3166-2 or country
+    codes; ``delivery_days`` are working days; tiers ascend; both validity dates are inside."""
+
+    offer_id: str
+    sku_id: str
+    supplier_id: str
+    price: Decimal
+    currency: str
+    vat_rate: Decimal
+    vat_included: bool
+    regions: tuple[str, ...]
+    delivery_days: int
+    stock: Place
+    min_quantity: Decimal
+    max_quantity: Decimal
+    tiers: tuple[Tier, ...] = ()
+    eco_labels: tuple[EcoLabel, ...] = ()
+    valid_from: date
+    valid_until: date
+
+
+class Priced(msgspec.Struct, frozen=True, tag="priced"):
+    """``net`` and ``gross`` are per pack, not rounded below four extra digits; ``total`` is the rounded gross amount due."""
+
+    net: Money
+    gross: Money
+    total: Money
+    delivery_days: int
+
+
+class NotAvailable(msgspec.Struct, frozen=True, tag="not_available"):
+    """``because`` is a stable code, ``message`` the sentence, ``numbers`` what was compared."""
+
+    because: str
+    message: str
+    numbers: dict[str, str] = {}
+
+
+PriceAnswer = Priced | NotAvailable
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """An offer in its place: ``landed`` is the gross price per base unit of the SKU, None when not available."""
+
+    offer: Offer
+    answer: PriceAnswer
+    landed: Money | None
+
+
+def broken_rules(offer: Offer) -> tuple[RuleBroken, ...]:
+    """Every rule the offer breaks, in the order of its fields; empty when it may be published."""
+    return tuple(_broken(offer))
+
+
+def _broken(offer: Offer) -> Iterator[RuleBroken]:
+    if not offer.price > 0:
+        yield PriceNotPositive(f"The price must be above zero, not {offer.price}.", field="price", price=offer.price)
+    try:
+        minor_units(offer.currency)
+    except UnknownCurrency as unknown:
+        yield UnknownCurrency(unknown.message, field="currency", **unknown.numbers)
+    if not 0 <= offer.vat_rate < 100:
+        yield VatRateOutOfRange(
+            f"VAT is a percentage from 0 to below 100, not {offer.vat_rate}.", field="vat_rate", vat_rate=offer.vat_rate
+        )
+    if not offer.regions:
+        yield NoRegionServed("An offer serves at least one region.", field="regions")
+    for region in offer.regions:
+        if not _REGION.fullmatch(region):
+            yield UnknownRegion(f"{region!r} is no ISO 3166-2 region or country.", field="regions", region=region)
+    if offer.delivery_days < 0:
+        yield DeliveryTimeNegative(
+            f"Delivery takes {offer.delivery_days} working days.", field="delivery_days", days=offer.delivery_days
+        )
+    if not 0 < offer.min_quantity <= offer.max_quantity:
+        yield QuantityRangeEmpty(
+            f"The quantity range {offer.min_quantity} to {offer.max_quantity} holds nothing.",
+            field="min_quantity",
+            min_quantity=offer.min_quantity,
+            max_quantity=offer.max_quantity,
+        )
+    yield from _broken_tiers(offer)
+    yield from _broken_dates(offer)
+
+
+def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
+    previous = Tier(offer.min_quantity, offer.price)
+    for tier in offer.tiers:
+        if not previous.from_quantity < tier.from_quantity <= offer.max_quantity:
+            yield TierOutOfRange(
+                f"The tier from {tier.from_quantity} must begin above {previous.from_quantity} "
+                f"and not above the maximum {offer.max_quantity}.",
+                field="tiers",
+                from_quantity=tier.from_quantity,
+                above=previous.from_quantity,
+                max_quantity=offer.max_quantity,
+            )
+        if not 0 < tier.price < previous.price:
+            yield TierNotCheaper(
+                f"The tier from {tier.from_quantity} costs {tier.price}, which is not below {previous.price}.",
+                field="tiers",
+                price=tier.price,
+                previous_price=previous.price,
+            )
+        previous = tier
+
+
+def _broken_dates(offer: Offer) -> Iterator[RuleBroken]:
+    latest = months_later(offer.valid_from, LONGEST_VALIDITY_MONTHS)
+    if offer.valid_until < offer.valid_from:
+        yield ValidityEmpty(
+            f"The offer ends on {offer.valid_until}, before it begins on {offer.valid_from}.",
+            field="valid_until",
+            valid_from=offer.valid_from,
+            valid_until=offer.valid_until,
+        )
+    if offer.valid_until > latest:
+        yield ValidityTooLong(
+            f"An offer beginning on {offer.valid_from} is valid until {latest} at the latest, not {offer.valid_until}.",
+            field="valid_until",
+            latest=latest,
+            valid_until=offer.valid_until,
+        )
+    for label in offer.eco_labels:
+        if not label.certificate.strip():
+            yield EcoLabelWithoutCertificate(
+                f"The eco-label {label.label} names no certificate.", field="eco_labels", label=label.label
+            )
+        if label.expires < offer.valid_from:
+            yield EcoLabelExpired(
+                f"The certificate of {label.label} expired on {label.expires}, before {offer.valid_from}.",
+                field="eco_labels",
+                expires=label.expires,
+                valid_from=offer.valid_from,
+            )
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day so many months on, or the month's last day where it has no such day (30 Nov + 3 = 28 Feb)."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def serves(offer: Offer, region: str) -> bool:
+    """Whether the region (ISO 3166-2, or a country) is served, by itself or through its country."""
+    return region in offer.regions or region.split("-")[0] in offer.regions
+
+
+def tier_price(offer: Offer, quantity: Decimal) -> Decimal:
+    """The price a pack at this quantity: of the highest tier reached, else the offer's own."""
+    reached = [tier for tier in offer.tiers if tier.from_quantity <= quantity]
+    return max(reached, key=lambda tier: tier.from_quantity).price if reached else offer.price
+
+
+def vat_exclusive(price: Money, vat_rate: Decimal, vat_included: bool) -> Money:
+    """The price without VAT, half-even to four digits beyond the minor unit."""
+    return unit_price(price, 1 + vat_rate / 100 if vat_included else Decimal(1))
+
+
+def price_for(offer: Offer, quantity: Decimal, region: str, on: date) -> PriceAnswer:
+    """What ``quantity`` packs delivered to ``region`` cost on that day, or why the offer is not available for them."""
+    if not offer.valid_from <= on <= offer.valid_until:
+        return NotAvailable(
+            "offer_not_valid",
+            f"The offer is valid from {offer.valid_from} to {offer.valid_until}.",
+            {"on": str(on), "valid_from": str(offer.valid_from), "valid_until": str(offer.valid_until)},
+        )
+    if not serves(offer, region):
+        return NotAvailable(
+            "region_not_served",
+            f"The supplier does not deliver to {region}.",
+            {"region": region, "regions": ", ".join(offer.regions)},
+        )
+    if quantity < offer.min_quantity:
+        return NotAvailable(
+            "below_minimum",
+            f"The supplier sells no fewer than {offer.min_quantity}.",
+            {"quantity": str(quantity), "min_quantity": str(offer.min_quantity)},
+        )
+    if quantity > offer.max_quantity:
+        return NotAvailable(
+            "above_maximum",
+            f"The supplier sells no more than {offer.max_quantity}.",
+            {"quantity": str(quantity), "max_quantity": str(offer.max_quantity)},
+        )
+    price = Money(tier_price(offer, quantity), offer.currency)
+    net = vat_exclusive(price, offer.vat_rate, offer.vat_included)
+    gross = price if offer.vat_included else price * (1 + offer.vat_rate / 100)
+    return Priced(net, gross, (gross * quantity).rounded(), offer.delivery_days)
+
+
+def landed_price(answer: Priced, pack_size: Decimal) -> Money:
+    """What the buyer pays, VAT and delivery included, for one base unit of a SKU whose pack holds ``pack_size``."""
+    return unit_price(answer.gross, pack_size)
+
+
+def rank(
+    offers: Iterable[Offer], *, pack_size: Decimal, quantity: Decimal, region: str, on: date, currency: str
+) -> tuple[Ranked, ...]:
+    """The offers of one SKU by landed price in the market's currency, ties by id; those not available last, with why."""
+    ranked = [_ranked(offer, pack_size, quantity, region, on, currency) for offer in offers]
+    return tuple(
+        sorted(ranked, key=lambda row: (row.landed is None, row.landed and row.landed.amount, row.offer.offer_id))
+    )
+
+
+def _ranked(offer: Offer, pack_size: Decimal, quantity: Decimal, region: str, on: date, currency: str) -> Ranked:
+    answer = price_for(offer, quantity, region, on)
+    if isinstance(answer, Priced) and offer.currency != currency:
+        answer = NotAvailable(
+            "other_currency",
+            f"The offer is in {offer.currency}, this market buys in {currency}.",
+            {"currency": offer.currency, "market": currency},
+        )
+    return Ranked(offer, answer, landed_price(answer, pack_size) if isinstance(answer, Priced) else None)

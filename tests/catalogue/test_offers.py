@@ -1,0 +1,160 @@
+from datetime import date, timedelta
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogue.money import Money
+from catalogue.offers import (
+    EcoLabel,
+    NotAvailable,
+    Offer,
+    Priced,
+    Tier,
+    broken_rules,
+    landed_price,
+    months_later,
+    price_for,
+    rank,
+    tier_price,
+    vat_exclusive,
+)
+from catalogue.places import Place
+
+MONDAY = date(2026, 3, 2)
+
+
+def an_offer(**changes) -> Offer:
+    offer = Offer(
+        offer_id="o-1",
+        sku_id="paper-a4",
+        supplier_id="s-1",
+        price=D("100"),
+        currency="EUR",
+        vat_rate=D("20"),
+        vat_included=False,
+        regions=("RU-MOW",),
+        delivery_days=3,
+        stock=Place(country="RU"),
+        min_quantity=D(1),
+        max_quantity=D(1000),
+        tiers=(Tier(D(10), D("95")), Tier(D(100), D("90"))),
+        valid_from=MONDAY,
+        valid_until=MONDAY + timedelta(days=60),
+    )
+    return msgspec.structs.replace(offer, **changes)
+
+
+def test_a_sound_offer_breaks_no_rule():
+    assert broken_rules(an_offer(eco_labels=(EcoLabel("EU Ecolabel", "FR/011/002", date(2027, 1, 1)),))) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"price": D(0), "tiers": ()}, ["price_not_positive"]),
+        ({"currency": "XYZ"}, ["unknown_currency"]),
+        ({"vat_rate": D(-1)}, ["vat_rate_out_of_range"]),
+        ({"regions": ()}, ["no_region_served"]),
+        ({"regions": ("Moscow",)}, ["unknown_region"]),
+        ({"delivery_days": -1}, ["delivery_time_negative"]),
+        ({"min_quantity": D(0)}, ["quantity_range_empty"]),
+        ({"max_quantity": D(0), "tiers": ()}, ["quantity_range_empty"]),
+        ({"tiers": (Tier(D(1), D(90)),)}, ["tier_out_of_range"]),
+        ({"tiers": (Tier(D(1001), D(90)),)}, ["tier_out_of_range"]),
+        ({"tiers": (Tier(D(10), D(90)), Tier(D(20), D(91)))}, ["tier_not_cheaper"]),
+        ({"valid_until": MONDAY - timedelta(days=1)}, ["validity_empty"]),
+        ({"valid_until": date(2026, 6, 3)}, ["validity_too_long"]),
+        (
+            {"eco_labels": (EcoLabel("Blue Angel", " ", date(2026, 3, 1)),)},
+            ["eco_label_without_certificate", "eco_label_expired"],
+        ),
+    ],
+)
+def test_each_broken_rule_is_named(changes, codes):
+    broken = broken_rules(an_offer(**changes))
+    assert [rule.code for rule in broken] == codes
+    assert all(rule.field and rule.message for rule in broken)
+
+
+def test_three_months_end_on_the_last_day_a_month_has():
+    assert months_later(date(2026, 11, 30), 3) == date(2027, 2, 28)
+    assert broken_rules(an_offer(valid_until=date(2026, 6, 2))) == ()
+
+
+@pytest.mark.parametrize(
+    ("quantity", "region", "on", "because"),
+    [
+        (5, "RU-SPE", MONDAY, "region_not_served"),
+        (D("0.5"), "RU-MOW", MONDAY, "below_minimum"),
+        (1001, "RU-MOW", MONDAY, "above_maximum"),
+        (5, "RU-MOW", MONDAY - timedelta(days=1), "offer_not_valid"),
+    ],
+)
+def test_an_offer_not_available_says_why(quantity, region, on, because):
+    answer = price_for(an_offer(), D(quantity), region, on)
+    assert isinstance(answer, NotAvailable)
+    assert answer.because == because and answer.message and answer.numbers
+
+
+def test_a_country_served_includes_its_regions():
+    assert isinstance(price_for(an_offer(regions=("RU",)), D(1), "RU-SPE", MONDAY), Priced)
+
+
+def test_the_total_is_gross_of_the_tier_reached_and_rounded_once():
+    answer = price_for(an_offer(), D(10), "RU-MOW", MONDAY)
+    assert isinstance(answer, Priced)
+    assert (answer.net.amount, answer.gross.amount, answer.total.amount) == (D(95), D(114), D(1140))
+    assert landed_price(answer, D(500)) == Money(D("0.228"), "EUR")
+
+
+def test_vat_is_taken_out_only_where_it_is_in():
+    assert vat_exclusive(Money(D(120), "EUR"), D(20), True).amount == 100
+    assert vat_exclusive(Money(D(120), "EUR"), D(20), False).amount == 120
+    assert vat_exclusive(Money(D(100), "EUR"), D("21"), True).amount == D("82.644628")
+
+
+def test_offers_rank_by_landed_price_with_those_not_available_last():
+    with_vat = an_offer(offer_id="o-2", price=D("110"), vat_included=True, tiers=())
+    elsewhere = an_offer(offer_id="o-3", price=D(1), tiers=(), regions=("RU-SPE",))
+    foreign = an_offer(offer_id="o-4", price=D(1), tiers=(), currency="USD")
+    same = an_offer(offer_id="o-0")
+    ranked = rank(
+        [elsewhere, foreign, an_offer(), with_vat, same],
+        pack_size=D(500),
+        quantity=D(1),
+        region="RU-MOW",
+        on=MONDAY,
+        currency="EUR",
+    )
+    assert [row.offer.offer_id for row in ranked] == ["o-2", "o-0", "o-1", "o-3", "o-4"]
+    assert [row.answer.because for row in ranked if isinstance(row.answer, NotAvailable)] == [
+        "region_not_served",
+        "other_currency",
+    ]
+    assert [row.landed is None for row in ranked] == [False, False, False, True, True]
+
+
+TIERED = st.lists(
+    st.tuples(st.integers(2, 1000), st.integers(1, 99)), max_size=5, unique_by=(lambda t: t[0], lambda t: t[1])
+).map(
+    lambda pairs: tuple(
+        Tier(D(quantity), D(price))
+        for quantity, price in zip(
+            sorted(q for q, _ in pairs), sorted((p for _, p in pairs), reverse=True), strict=True
+        )
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TIERED, st.integers(1, 1000), st.integers(1, 1000))
+def test_more_never_costs_more_a_pack_and_every_tier_starts_where_it_says(tiers, one, other):
+    offer = an_offer(tiers=tiers)
+    assert broken_rules(offer) == ()
+    assert tier_price(offer, D(max(one, other))) <= tier_price(offer, D(min(one, other)))
+    for tier in tiers:
+        assert tier_price(offer, tier.from_quantity) == tier.price
+        assert tier_price(offer, tier.from_quantity - D("0.001")) > tier.price
