@@ -13,7 +13,7 @@ import msgspec
 from recommender import reasons
 from recommender.features import Description, describe
 from recommender.history import History
-from recommender.ranking import Ranker, Scorer, candidates, learn
+from recommender.ranking import CANDIDATES, Ranker, Scorer, candidates, learn
 from recommender.values import (
     Award,
     Figures,
@@ -26,8 +26,6 @@ from recommender.values import (
 )
 
 FORMAT = 1
-_RANKED = 60
-"""Suppliers scored by the ranker for each opportunity; more are scored when more are asked for."""
 _REMEMBERED = 4096
 
 
@@ -66,7 +64,7 @@ class Model:
 
     def rank_suppliers(self, opportunity: Opportunity, k: int = 10) -> list[Scored]:
         """The k likeliest suppliers of the history, best first; fewer only when the history has fewer."""
-        ranked = self._remembered(describe(opportunity), max(k, _RANKED))
+        ranked = self._remembered(describe(opportunity), max(k, CANDIDATES))
         return [Scored(supplier, score) for supplier, score in islice(ranked.items(), k)]
 
     def recommend(
@@ -133,7 +131,7 @@ class Model:
             return None
         missed = 1.0
         if own:
-            missed -= self._remembered(description, _RANKED).get(profile.supplier_id, 0.0)
+            missed -= self._remembered(description, CANDIDATES).get(profile.supplier_id, 0.0)
         for chance, _ in why:
             missed *= 1.0 - chance
         # own contracts first, as they were found; then what the profile says

@@ -18,7 +18,7 @@ from recommender.features import Description, describe
 from recommender.history import COLUMNS, PROBABILITIES, Floats, History, Ints, last_date
 from recommender.values import Award
 
-CANDIDATES = 60
+CANDIDATES = 100
 """How many suppliers the plain evidence hands to the ranker."""
 FOLDS = (0.7, 0.85, 1.0)
 """The ranker learns on two later parts of the history, each described by what came before it alone."""
