@@ -3,6 +3,7 @@
 Modules import what is heavy (Kafka, services, models) inside their functions, so that `lonja --help` is instant.
 """
 
+import logging
 import sys
 
 import typer
@@ -29,6 +30,7 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """The entry point. Errors named after a rule (they carry a `code`) are said in one line; others are bugs and trace."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said by the command, once
     try:
         app()
     except Exception as failure:

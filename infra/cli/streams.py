@@ -19,6 +19,7 @@ def streams(
     from infra import runtime
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     asyncio.run(runtime.run_streams(Config.load(), names or ()))
 
 

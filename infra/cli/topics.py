@@ -36,21 +36,24 @@ def topics(as_json: AsJson = False) -> None:
 async def message_counts(bootstrap: str) -> dict[str, int]:
     """Topic name → messages held, for every topic of the broker. Raises NotRunning."""
     from aiokafka import AIOKafkaConsumer, TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaConnectionError
 
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        await consumer.start()
+        await admin.start()
+        described = await admin.describe_topics()
     except KafkaConnectionError as failure:
         raise NotRunning(f"Kafka at {bootstrap}") from failure
-    try:
-        names = await consumer.topics()
-        partitions = [TopicPartition(name, n) for name in names for n in consumer.partitions_for_topic(name) or ()]
+    finally:
+        await admin.close()
+    partitions = [TopicPartition(row["topic"], p["partition"]) for row in described for p in row["partitions"]]
+    if not partitions:
+        return {}
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
         first = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
-        counts = dict.fromkeys(names, 0)
-        for partition in partitions:
-            counts[partition.topic] += end[partition] - first[partition]
-        return counts
-    finally:
-        await consumer.stop()
+    counts = {row["topic"]: 0 for row in described}
+    for partition in partitions:
+        counts[partition.topic] += end[partition] - first[partition]
+    return counts

@@ -1,0 +1,63 @@
+"""The reporting commands, as a program calls them, on the real servers."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from events.topics import DEAD_LETTERS, TOPICS
+from infra.cli import app
+from infra.embedded import Servers
+from infra.outbox import producer
+
+
+@pytest.fixture
+def home(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) -> Servers:
+    monkeypatch.setenv("LONJA_HOME", str(servers.home))
+    return servers
+
+
+async def lonja(*arguments: str) -> Any:
+    """What the command prints as JSON. In a thread: commands bring an event loop of their own."""
+    result = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return json.loads(result.stdout)
+
+
+async def test_topics_shows_the_whole_table_with_what_the_broker_holds(home: Servers) -> None:
+    async with asyncio.timeout(10):  # the broker tells of topics a moment after the controller made them
+        while any(row["messages"] is None for row in await lonja("topics")):
+            await asyncio.sleep(0.1)
+    rows = await lonja("topics")
+    assert [row["name"] for row in rows] == [row.name for row in TOPICS]
+    assert all(isinstance(row["messages"], int) for row in rows)
+
+
+async def test_doctor_finds_running_servers_well(home: Servers) -> None:
+    findings = {finding["what"]: finding for finding in await lonja("doctor")}
+    for what in ("python", "java", "jars", "postgres", "kafka", "topics"):
+        assert findings[what]["ok"], findings[what]
+
+
+async def test_a_dead_letter_is_listed_shown_and_replayed_as_it_came(home: Servers) -> None:
+    kafka = producer(home.kafka_bootstrap)
+    await kafka.start()
+    facts = {"consumer": "auctions", "topic": "lonja.pools", "partition": "0", "offset": "7", "error": "Bad: why"}
+    headers = [("ce_type", b"lonja.pools.tried"), *((f"lonja_{name}", text.encode()) for name, text in facts.items())]
+    buried = await kafka.send_and_wait(DEAD_LETTERS, b"the message", key=b"pool-1", headers=headers)
+    await kafka.stop()
+
+    listed = {letter["position"]: letter for letter in await lonja("dead-letters", "list")}
+    assert listed[buried.offset]["error"] == "Bad: why"
+    assert (await lonja("dead-letters", "show", str(buried.offset)))["value"] == "the message"
+    before = {row["name"]: row["messages"] for row in await lonja("topics")}
+    assert await lonja("dead-letters", "replay", str(buried.offset)) == {"replayed": [buried.offset]}
+    after = {row["name"]: row["messages"] for row in await lonja("topics")}
+    assert after["lonja.pools"] == before["lonja.pools"] + 1
+
+
+async def test_a_number_that_is_no_dead_letter_is_refused(home: Servers) -> None:
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", "show", "999999"])
+    assert "no dead letter 999999" in str(result.exception)
