@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -57,7 +57,7 @@ def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unr
 def _opened(path: Path) -> IO[bytes]:
     with path.open("rb") as stream:
         zipped = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if zipped else path.open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")
 
 
 def _documents(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:

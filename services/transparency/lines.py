@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -17,6 +18,8 @@ from services.transparency.tolerance import NotUnderstood
 _TEXT_LIMIT = 2_000
 _SAME = Decimal("0.01")
 _CLOSE = Decimal(2)
+_PRICE_PLACES = 6
+_LARGEST_PRICE = 18
 
 
 class Priced(msgspec.Struct, frozen=True):
@@ -133,9 +136,9 @@ def read_location(location: Node, place: Place) -> Place:
     point = geometry.raw("coordinates")
     geometry.ignore("type")
     location.ignore("uri", "description", "gazetteer")
-    numbers = point if isinstance(point, list) and len(point) >= 2 else [None, None]
+    numbers: list[Any] = point if isinstance(point, list) and len(point) >= 2 else []
     try:
-        longitude, latitude = float(numbers[0]), float(numbers[1])
+        longitude, latitude = (float(number) for number in numbers[:2])
     except (TypeError, ValueError):
         location.ledger.add(f"{location.path}.geometry: not a point", point)
         return place
@@ -201,8 +204,14 @@ def _priced_by_unit(line: Line, price: Decimal | None) -> Line:
 
 
 def _priced_by_line(line: Line, amount: Decimal | None) -> Line:
-    price = round(amount / line.quantity, 6).normalize() if amount is not None and line.quantity else None
+    price = per_unit(amount, line.quantity) if amount is not None and line.quantity else None
     return msgspec.structs.replace(line, unit_price=price, amount=amount)
+
+
+def per_unit(amount: Decimal, quantity: Decimal) -> Decimal | None:
+    """To six places; None where the quantity is so small that the price would be absurd."""
+    price = amount / quantity
+    return round(price, _PRICE_PLACES).normalize() if price.adjusted() < _LARGEST_PRICE else None
 
 
 def main_category(lines: Iterable[Line]) -> Category | None:

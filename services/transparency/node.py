@@ -62,7 +62,7 @@ class Node:
         if name in self.data:
             return name
         if self.folds is None:
-            self.folds = {_folded(str(key)): key for key in reversed(self.data)}
+            self.folds = {_folded(str(key)): key for key in reversed(list(self.data))}
         return self.folds.get(_folded(name))
 
     def _path(self, name: str) -> str:

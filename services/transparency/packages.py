@@ -74,7 +74,7 @@ def _unpack_object(
             yield Unreadable(where, "package: empty", "no release in it")
     elif inner := next((key for key in _WRAPPERS if isinstance(body.get(key), dict | list)), None):
         label = body.get("file") or body.get("name") or body.get("url")
-        where = f"{where} ({label[:200]})" if isinstance(label, str) else where
+        where = f"{where} ({read_text(label, 'file', ledger)[:200]})" if isinstance(label, str) else where
         yield from _unpack(body[inner], where, about, ledger, depth + 1)
     elif "ocid" in body:
         yield _of_release(body, body, where, about, ledger)

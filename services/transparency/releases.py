@@ -94,12 +94,13 @@ class _Reading:
         awards = tuple(self._awards())
         contracts = tuple(self._contracts(awards))
         planned = [line for plan in planning for line in self._lines(plan.node("tender"), None, self.currency)]
-        everything = (*lines, *(line for one in (*awards, *contracts) for line in one.lines), *planned)
+        awarded = [line for award in awards for line in award.lines]
+        everything = (*lines, *awarded, *(line for contract in contracts for line in contract.lines), *planned)
         classified = read_category(tender.node("classification"), "")
         period, status = tender.node("tenderPeriod"), self._status(planning)
         place = self._place(lines, buyer)
-        currencies = (self.currency, *(one.currency for one in (*awards, *contracts, *bids)))
-        currency = next((code for code in currencies if code), None)
+        sums: tuple[Award | Contract | Bid, ...] = (*awards, *contracts, *bids)
+        currency = self.currency or next((one.currency for one in sums if one.currency), None)
         country = place.country or self.country or (vocabulary.country_of_currency(currency) if currency else None)
         place = msgspec.structs.replace(place, country=country)
         published_at, opens_at = tender.date("datePublished"), period.date("startDate")

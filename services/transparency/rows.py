@@ -9,12 +9,11 @@ from catalogue.rules import RuleBroken
 from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place, Source
 from services.transparency import vocabulary
+from services.transparency.lines import per_unit
 from services.transparency.organisations import RegionCode, no_regions
 from services.transparency.process import Award, Contract, Organisation, Process, derived_id
 from services.transparency.tables import ColumnMapping, Row, RowRefused
 from services.transparency.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
-
-_SIX = Decimal("0.000001")
 
 
 def read_row(
@@ -27,14 +26,14 @@ def read_row(
 class _Reading:
     def __init__(self, row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode) -> None:
         self.row, self.mapping, self.ledger, self.region_code = row, mapping, ledger, region_code
-        self.unclear: list[str] = []
 
     def process(self) -> Process | RowRefused:
         row, mapping = self.row, self.mapping
         before = self.ledger.total()
         at = read_date(self.text("date"), self.column("date"), self.ledger, mapping.read.date_order)
-        values = {"date": at, **{field: self.number(field) for field in ("amount", "quantity", "unit_price")}}
-        unread = next((field for field in mapping.required if field in values and values[field] is None), None)
+        values = {field: self.number(field) for field in ("amount", "quantity", "unit_price")}
+        missing = {field for field, number in values.items() if number is None} | ({"date"} if at is None else set())
+        unread = next((field for field in mapping.required if field in missing), None)
         if unread:
             reason = "not understood" if self.ledger.total() > before else "empty"
             return RowRefused(row.where, row.number, self.column(unread), f"{reason}: {self.text(unread)[:80]}")
@@ -169,7 +168,7 @@ class _Reading:
         scheme = self.mapping.constants.category_scheme
         title = self.text("category_title") or self.text("item")
         if unit_price is None and amount is not None and quantity:
-            unit_price = (amount / quantity).quantize(_SIX)
+            unit_price = per_unit(amount, quantity)
         elif amount is None and unit_price is not None and quantity is not None:
             amount = unit_price * quantity
         return Line(

@@ -18,6 +18,7 @@ MAX_KINDS = 2_000
 MAX_EXAMPLES = 3
 _LARGEST = 18
 """Decimal exponent: no published amount or quantity has more digits before or behind the point."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -127,7 +128,7 @@ def read_decimal(
     if not number.is_finite():
         ledger.add(f"{field}: not a number", value)
         return None
-    if number and (number.adjusted() > _LARGEST or number.as_tuple().exponent < -2 * _LARGEST):  # type: ignore[operator]
+    if number and (abs(number.adjusted()) > _LARGEST or len(number.as_tuple().digits) > 3 * _LARGEST):
         ledger.add(f"{field}: too many digits", value)
         return None
     return number
@@ -210,13 +211,7 @@ def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None =
     if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
         return None
     try:
-        if isinstance(value, str):
-            instant = date_from_text(value, order)
-        elif isinstance(value, int | Decimal) and not isinstance(value, bool) and abs(value) < 10**14:
-            seconds = int(value) // 1000 if abs(value) >= 10**11 else int(value)
-            instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-        else:
-            raise UnclearDate("not a date")
+        instant = date_from_text(value, order) if isinstance(value, str) else _EPOCH + timedelta(seconds=_seconds(value))
     except (UnclearDate, ArithmeticError) as unclear:
         ledger.add(f"{field}: {unclear if isinstance(unclear, UnclearDate) else 'no such date'}", value)
         return None
@@ -224,6 +219,13 @@ def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None =
         ledger.add(f"{field}: a date outside 1970-2100", value)
         return None
     return instant
+
+
+def _seconds(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not abs(Decimal(value)) < 10**14:
+        raise UnclearDate("not a date")
+    whole = int(value)
+    return whole // 1000 if abs(whole) >= 10**11 else whole
 
 
 def read_currency(value: Any, field: str, ledger: NotUnderstood) -> str | None:

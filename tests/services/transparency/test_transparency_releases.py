@@ -147,7 +147,7 @@ class TestPrices:
         assert self.line(understand, 4218250, (5630, 2420900), (6075, 2733750)) == [None, None]
         assert ledger.kinds == {"awards.items.unit.value.amount: contradicts the value of the whole": 2}
 
-    @pytest.mark.parametrize("quantity", [0, None, -1, "x"])
+    @pytest.mark.parametrize("quantity", [0, None, -1, "x", "1E-17"])
     def test_no_quantity_no_price_by_division(self, quantity: object, understand: Callable[..., Process]) -> None:
         assert self.line(understand, 100, (quantity, None)) == [None]
 
