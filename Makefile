@@ -37,7 +37,7 @@ bench: setup ## measure; prints a table and writes bench.json into LONJA_HOME
 	@$(BIN)/python -m tests.benchmarks
 
 schemas: setup ## write the JSON Schemas and the AsyncAPI document of all events
-	@$(BIN)/python -m events.schemas
+	@$(BIN)/python -m events
 
 simulate: setup ## play a seeded market day against the running Lonja
 	@$(BIN)/lonja simulate

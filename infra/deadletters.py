@@ -48,8 +48,8 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
     kafka = AIOKafkaConsumer(
         DEAD_LETTERS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
     )
-    await kafka.start()
     try:
+        await kafka.start()
         ends = await kafka.end_offsets(kafka.assignment())
         for partition, end in ends.items():
             while await kafka.position(partition) < end:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 
@@ -29,6 +29,18 @@ from infra.web import create_app
 log = logging.getLogger(__name__)
 
 
+class UnknownName(Exception):
+    """A service or view was named that does not exist."""
+
+    code = "unknown-name"
+
+
+def _check_names(what: str, names: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise UnknownName(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
+
+
 def addresses(config: Config) -> tuple[str, str]:
     """(database URL, Kafka bootstrap): the configured servers, else the embedded ones of this home."""
     return (
@@ -38,11 +50,9 @@ def addresses(config: Config) -> tuple[str, str]:
 
 
 def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
-    """Create the named services, all of them by default. Raises KeyError for a name that is none."""
+    """Create the named services, all of them by default. Raises :class:`UnknownName`."""
     known = import_module("services").NAMES
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        raise KeyError(f"no service {', '.join(unknown)}; there are {', '.join(known)}")
+    _check_names("service", names, known)
     return [import_module(f"services.{name}.service").create(ground) for name in known if not names or name in names]
 
 
@@ -134,13 +144,11 @@ async def run_streams(config: Config, names: Sequence[str] = ()) -> None:
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
-    """Make the named views (all by default) again by replay; yields (view, messages replayed). KeyError for no such view."""
+    """Make the named views (all by default) again by replay; yields (view, messages replayed). Raises :class:`UnknownName`."""
     bootstrap = addresses(config)[1]
     async with standing(config) as ground, _producing(bootstrap) as kafka:
         views = {view.name: (service, view) for service in load(ground) for view in service.views}
-        unknown = sorted(set(names) - set(views))
-        if unknown:
-            raise KeyError(f"no view {', '.join(unknown)}; there are {', '.join(views)}")
+        _check_names("view", names, views)
         for name, (service, view) in views.items():
             if not names or name in names:
                 yield name, await streams.rebuild(ground, bootstrap, kafka, service, view)
