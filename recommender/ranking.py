@@ -53,6 +53,17 @@ class Scorer:
     def __init__(self, ranker: Ranker) -> None:
         if ranker.columns != COLUMNS:
             raise ValueError(f"the ranker was trained on columns {ranker.columns}, this library computes {COLUMNS}")
+        nodes = len(ranker.value)
+        own = range(nodes)
+        parallel = {len(ranker.column), len(ranker.threshold), len(ranker.left), len(ranker.right)} <= {nodes}
+        if not parallel or not all(0 <= column < len(COLUMNS) for column in ranker.column):
+            raise ValueError("the ranker's arrays do not fit together")
+        # children come after their parent, so that every walk ends
+        onward = (
+            at <= child < nodes for side in (ranker.left, ranker.right) for at, child in zip(own, side, strict=True)
+        )
+        if not all(onward) or not all(0 <= root < nodes for root in ranker.roots):
+            raise ValueError("the ranker's nodes point nowhere")
         self._ranker = ranker
         self._roots = np.array(ranker.roots, dtype=np.int64)
         self._column = np.array(ranker.column, dtype=np.int64)
@@ -66,9 +77,12 @@ class Scorer:
         seen = evidence.astype(np.float32)  # the precision in which scikit-learn chose the thresholds
         node = np.broadcast_to(self._roots, (len(seen), len(self._roots)))
         rows = np.arange(len(seen))[:, None]
-        for _ in range(DEPTH):
+        while True:
             goes_left = seen[rows, self._column[node]] <= self._threshold[node]
-            node = self._children[goes_left.astype(np.int64), node]
+            below = self._children[goes_left.astype(np.int64), node]
+            if np.array_equal(below, node):
+                break
+            node = below
         odds = self._ranker.offset + self._value[node].sum(axis=1)
         return np.asarray(1.0 / (1.0 + np.exp(-odds)), dtype=np.float64)
 

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from builders import a_market
 
 from recommender.__main__ import main
 from recommender.tables import UnreadableTable, read_awards
+from tests.recommender.builders import a_market
 
 HEADER = "ocid,award_date,amount,buyer,buyer_region,supplier,supplier_city,category,category_title,method"
 ROW = "t1,2025-01-02,10.0,Town,North,Alpha Inc.,York,N7030,Software,Open"

@@ -2,7 +2,6 @@ import datetime as dt
 
 import msgspec
 import pytest
-from builders import NOW, a_market, a_purchase, an_award
 
 from recommender import (
     Award,
@@ -17,6 +16,7 @@ from recommender import (
     split_by_time,
     train,
 )
+from tests.recommender.builders import NOW, a_market, a_purchase, an_award
 
 
 def figures(hr: float, mrr: float = 0.1, *, baseline: float = 0.0, fingerprint: str = "same") -> Figures:

@@ -5,12 +5,12 @@ import zlib
 import msgspec
 import numpy as np
 import pytest
-from builders import NOW, TRADES, a_market, a_purchase, an_award
 from sklearn.ensemble import GradientBoostingClassifier
 
 from recommender import Award, Model, Opportunity, SupplierProfile, UnreadableModel, sentence, train
 from recommender.history import COLUMNS, History
 from recommender.ranking import RATE, Ranker, Scorer, _as_arrays
+from tests.recommender.builders import NOW, TRADES, a_market, a_purchase, an_award
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,13 @@ class TestKeeping:
         stored = msgspec.msgpack.decode(zlib.decompress(model.to_bytes()))
         stored["ranker"]["columns"] = ["other"]
         with pytest.raises(UnreadableModel, match="columns"):
+            Model.from_bytes(zlib.compress(msgspec.msgpack.encode(stored)))
+
+    @pytest.mark.parametrize(("field", "value"), [("left", 0), ("right", 10**6), ("column", 99), ("roots", -1)])
+    def test_trees_that_lead_nowhere_or_in_circles_are_refused(self, model: Model, field: str, value: int) -> None:
+        stored = msgspec.msgpack.decode(zlib.decompress(model.to_bytes()))
+        stored["ranker"][field][-1] = value
+        with pytest.raises(UnreadableModel, match="contradicts itself"):
             Model.from_bytes(zlib.compress(msgspec.msgpack.encode(stored)))
 
 
