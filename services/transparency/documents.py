@@ -5,6 +5,7 @@ gzip; UTF-8 with or without byte order mark, UTF-16 with one, and Windows-1252 w
 decides, not the name. A file that is one value of more than ``WHOLE`` bytes is streamed through :mod:`~.streaming`.
 """
 
+import codecs
 import gzip
 import json
 import re
@@ -20,8 +21,10 @@ import msgspec
 from services.transparency import streaming
 from services.transparency.tolerance import NotUnderstood
 
-WHOLE = 64 * 1024 * 1024
-"""Bytes of a single value, or of one line, that are read in one piece."""
+WHOLE = 16 * 1024 * 1024
+"""Bytes of a file that are looked at, and read in one piece if there are no more."""
+LONGEST_LINE = 64 * 1024 * 1024
+_LINES_TRIED = 20
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -61,39 +64,43 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _documents(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    start = stream.read(2)
+    stream.seek(0)
+    if start in (b"\xff\xfe", b"\xfe\xff"):
+        stream = cast(IO[bytes], codecs.EncodedFile(stream, "utf-8", "utf-16", errors="replace"))
     head = stream.read(WHOLE)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        yield from _in_utf16(name, head + stream.read(WHOLE), ledger)
-        return
+    there_is_more = bool(stream.read(1))
     stripped = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not stripped:
         yield Unreadable(name, "file: empty", "there is nothing in it")
-        return
-    if _by_lines(name, stripped):
+    elif _by_lines(name, stripped):
         stream.seek(0)
         yield from _lines(name, stream, ledger)
-    elif len(head) < WHOLE:
+    elif not there_is_more:
         yield from _whole(name, stripped, ledger)
     else:
+        del head, stripped
         stream.seek(0)
         yield from _streamed(name, stream)
 
 
 def _by_lines(name: str, content: bytes) -> bool:
-    """The first line is a JSON value of its own, or the name promises lines and it does not merely begin one."""
-    first = content.split(b"\n", 1)[0].strip()
-    if not isinstance(_parsed(first), Unclear):
+    """One of the first lines is a JSON object of its own, or the name promises lines; not where the first only begins one."""
+    first, *others = content.split(b"\n", _LINES_TRIED)[:_LINES_TRIED]
+    if first.strip() in (b"{", b"["):
+        return False
+    if not isinstance(_parsed(first), Unclear) or re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name):
         return True
-    return re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name) is not None and first not in (b"{", b"[")
+    return any(isinstance(_parsed(line), dict) for line in others)
 
 
 def _lines(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
     number = 0
-    while line := stream.readline(WHOLE):
+    while line := stream.readline(LONGEST_LINE):
         number += 1
         where = f"{name}:{number}"
-        if len(line) >= WHOLE and not line.endswith(b"\n"):
-            while (rest := stream.readline(WHOLE)) and not rest.endswith(b"\n"):
+        if len(line) >= LONGEST_LINE and not line.endswith(b"\n"):
+            while (rest := stream.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
                 pass
             yield Unreadable(where, "line: longer than 64 MiB", "split it into releases")
             continue
@@ -119,16 +126,6 @@ def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Documen
         number += 1
         yield Document(f"{name}#{number}", body)
         at += len(text[at:]) - len(text[at:].lstrip())
-
-
-def _in_utf16(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
-    text = content.decode("utf-16", errors="replace").encode()
-    if _by_lines(name, text):
-        for number, line in enumerate(text.split(b"\n"), start=1):
-            if line.strip():
-                yield _document(f"{name}:{number}", line.strip(), ledger)
-    else:
-        yield from _whole(name, text, ledger)
 
 
 def _streamed(name: str, stream: IO[bytes]) -> Iterator[Document | Unreadable]:

@@ -1,4 +1,4 @@
-"""Walk one JSON value that is too large to hold: the members of a package and, one by one, the elements of its lists.
+"""Walk JSON that is too large to hold: the members of a package and, one by one, the elements of its lists.
 
 Memory is bounded by the largest single release, not by the file.
 """
@@ -77,13 +77,15 @@ class _Window:
 def members(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
     """Of an object: (name, value), but ("releases", one element) for each element of the long lists. Of a list: ("", element).
 
-    A wrapper's ``package`` is walked as if it were the document. Raises :class:`Broken`; what came before it holds.
+    A wrapper's ``package`` is walked as if it were the document, and further values behind the first likewise.
+    Raises :class:`Broken`; what came before it holds.
     """
     window = _Window(stream)
-    if window.peek() == "[":
-        yield from (("", element) for element in _elements(window))
-    else:
-        yield from _object(window)
+    while first := window.peek():
+        if first == "[":
+            yield from (("", element) for element in _elements(window))
+        else:
+            yield from _object(window)
 
 
 def _object(window: _Window) -> Iterator[tuple[str, Any]]:

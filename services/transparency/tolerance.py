@@ -211,7 +211,9 @@ def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None =
     if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
         return None
     try:
-        instant = date_from_text(value, order) if isinstance(value, str) else _EPOCH + timedelta(seconds=_seconds(value))
+        instant = (
+            date_from_text(value, order) if isinstance(value, str) else _EPOCH + timedelta(seconds=_seconds(value))
+        )
     except (UnclearDate, ArithmeticError) as unclear:
         ledger.add(f"{field}: {unclear if isinstance(unclear, UnclearDate) else 'no such date'}", value)
         return None

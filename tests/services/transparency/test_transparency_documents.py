@@ -53,6 +53,11 @@ def test_gzip_is_known_by_its_content(publish: Callable[..., Path], ledger: NotU
     assert (releases[0].publisher, releases[0].licence) == ("P", "CC0")
 
 
+def test_a_broken_first_line_does_not_hide_the_others(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
+    releases, unreadable = read(publish(f'{{"ocid": "x", \n{json.dumps(ONE)}\n{json.dumps(TWO)}', "file.json"), ledger)
+    assert (len(releases), [one.where for one in unreadable]) == (2, ["file.json:1"])
+
+
 def test_a_broken_line_is_refused_with_its_number_and_the_rest_is_read(
     publish: Callable[..., Path], ledger: NotUnderstood
 ) -> None:
@@ -118,15 +123,17 @@ def test_a_release_without_ocid_takes_its_own_id(publish: Callable[..., Path], l
 class TestStreaming:
     @pytest.mark.parametrize("indent", [None, 2])
     @pytest.mark.parametrize("whole", [PACKAGE, RECORDS, [ONE, TWO], {"file": "f", "package": PACKAGE}])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
     def test_a_value_too_large_to_hold_gives_the_same_releases(
         self,
         whole: object,
+        encoding: str,
         indent: int | None,
         publish: Callable[..., Path],
         ledger: NotUnderstood,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        path = publish(json.dumps(whole, indent=indent), "large.json")
+        path = publish(json.dumps(whole, indent=indent).encode(encoding), "large.json")
         expected, _ = read(path, ledger)
         monkeypatch.setattr(streaming, "CHUNK", 100)
         monkeypatch.setattr(documents, "WHOLE", 300)
