@@ -1,0 +1,240 @@
+"""The category tree by CPV (Common Procurement Vocabulary, Regulation (EC) No 213/2008) and the attributes a category asks for.
+
+A short table of divisions and common groups ships in ``cpv.txt``; ``load_cpv`` reads the whole vocabulary from a file.
+A CPV code has eight digits; the digits after the last non-zero one widen it: 30197642 lies in 30197600, 30197000 … 30000000.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from catalogue.units import parse_quantity, parse_unit
+
+_WORKS = {"45"}
+_FIRST_SERVICE_DIVISION = 50
+
+
+class MalformedCategory(RuleBroken):
+    code = "malformed_category"
+
+
+class AttributeMissing(RuleBroken):
+    code = "attribute_missing"
+
+
+class AttributeNotANumber(RuleBroken):
+    code = "attribute_not_a_number"
+
+
+class AttributeUnitUnknown(RuleBroken):
+    code = "attribute_unit_unknown"
+
+
+class AttributeNotAChoice(RuleBroken):
+    code = "attribute_not_a_choice"
+
+
+class AttributeDefinition(msgspec.Struct, frozen=True):
+    """What a category asks about its SKUs. ``unit`` (Rec 20) goes with a number: its value may use any unit of that
+    dimension; ``choices`` with a choice."""
+
+    name: str
+    kind: Literal["text", "number", "choice", "boolean"]
+    required: bool = False
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+
+
+class Categories:
+    """A tree of CPV codes and names; every code may be given with or without its check digit."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = dict(sorted(names.items()))
+        self._children: dict[str | None, list[str]] = {}
+        for code in self._names:
+            self._children.setdefault(self.parent(code), []).append(code)
+        self._words = {code: _words(name) for code, name in self._names.items()}
+
+    def __contains__(self, code: str) -> bool:
+        return normalise(code) in self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, code: str) -> str:
+        """The name of the code, or of its nearest known ancestor, or the code itself."""
+        plain = normalise(code)
+        return next((self._names[step] for step in reversed(prefixes(plain)) if step in self._names), plain)
+
+    def parent(self, code: str) -> str | None:
+        """The nearest ancestor in this tree; None for a division."""
+        return next((step for step in reversed(prefixes(code)[:-1]) if step in self._names), None)
+
+    def children(self, code: str | None = None) -> tuple[str, ...]:
+        """The codes directly below, in order; of nothing, the divisions."""
+        return tuple(self._children.get(normalise(code) if code else None, ()))
+
+    def search(self, text: str, limit: int = 20) -> tuple[str, ...]:
+        """Codes that begin with the digits given, or whose name has a word beginning with each word given; short names first."""
+        digits = text.strip().split("-")[0]
+        if digits.isdigit():
+            return tuple(code for code in self._names if code.startswith(digits))[:limit]
+        wanted = _words(text)
+        if not wanted:
+            return ()
+        found = [
+            code
+            for code, words in self._words.items()
+            if all(any(word.startswith(start) for word in words) for start in wanted)
+        ]
+        return tuple(sorted(found, key=lambda code: (len(self._names[code]), code))[:limit])
+
+
+def normalise(code: str) -> str:
+    """Eight digits: the check digit dropped, missing zeros filled in ("30", "30197642-5", "09"). Raises MalformedCategory."""
+    digits = re.fullmatch(r"\s*(\d{2,8})(-\d)?\s*", code)
+    if not digits:
+        raise MalformedCategory(f"{code!r} is not a CPV code of two to eight digits.", field="category", given=code)
+    return digits[1].ljust(8, "0")
+
+
+def prefixes(code: str) -> tuple[str, ...]:
+    """The code and the codes it lies in, widest first: 30197642 → 30000000, 30100000, 30190000, 30197000, …, 30197642."""
+    plain = normalise(code)
+    return tuple(dict.fromkeys(plain[:length].ljust(8, "0") for length in range(2, 9)))
+
+
+def division(code: str) -> str:
+    """The two digits that make a functional group (DOMAIN section 3: the lines of a mini-auction share one)."""
+    return normalise(code)[:2]
+
+
+def is_works(code: str) -> bool:
+    return division(code) in _WORKS
+
+
+def is_services(code: str) -> bool:
+    return int(division(code)) >= _FIRST_SERVICE_DIVISION
+
+
+def is_goods(code: str) -> bool:
+    """Everything that is neither works nor a service; software packages (48) are goods."""
+    return not is_works(code) and not is_services(code)
+
+
+@cache
+def short_cpv() -> Categories:
+    """The tree that ships: 45 divisions and some 300 common groups."""
+    lines = files("catalogue").joinpath("cpv.txt").read_text("utf-8").splitlines()
+    rows = (line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+    return Categories({code.ljust(8, "0"): name for code, name in rows})
+
+
+class _Row(msgspec.Struct):
+    code: str
+    name: str
+    version: int = 2
+
+
+def load_cpv(path: Path) -> Categories:
+    """The whole vocabulary from JSON (or .json.gz): a list of objects with ``code`` and ``name``, and ``version`` where
+    both the 2003 (1) and the 2008 (2) vocabulary are in it: the later name wins. Raises msgspec.DecodeError."""
+    raw = path.read_bytes()
+    rows = msgspec.json.decode(gzip.decompress(raw) if path.suffix == ".gz" else raw, type=list[_Row])
+    return Categories({normalise(row.code): row.name for row in sorted(rows, key=lambda row: row.version)})
+
+
+# The definitions of the demo market; a category takes those of the widest code down to its own.
+_DEFINITIONS: dict[str, tuple[AttributeDefinition, ...]] = {
+    "30197600": (
+        AttributeDefinition("format", "choice", True, choices=("A3", "A4", "A5", "Letter")),
+        AttributeDefinition("grammage", "number", True, unit="GM"),
+        AttributeDefinition("whiteness", "number", unit="P1"),
+        AttributeDefinition("recycled", "boolean", True),
+    ),
+    "30125100": (
+        AttributeDefinition("colour", "choice", True, choices=("black", "cyan", "magenta", "yellow")),
+        AttributeDefinition("yield in pages", "number", True, unit="C62"),
+        AttributeDefinition("compatible with", "text", True),
+        AttributeDefinition("remanufactured", "boolean"),
+    ),
+    "30210000": (
+        AttributeDefinition("processor", "text", True),
+        AttributeDefinition("memory", "number", True, unit="E34"),
+        AttributeDefinition("storage", "number", True, unit="E34"),
+        AttributeDefinition("operating system", "text"),
+    ),
+    "33600000": (
+        AttributeDefinition("active ingredient", "text", True),
+        AttributeDefinition("dosage", "text", True),
+        AttributeDefinition("form", "text", True),
+        AttributeDefinition("generic", "boolean"),
+    ),
+    "33140000": (
+        AttributeDefinition("material", "text", True),
+        AttributeDefinition("sterile", "boolean", True),
+        AttributeDefinition("size", "text"),
+    ),
+    "39800000": (
+        AttributeDefinition("form", "choice", True, choices=("liquid", "powder", "gel", "tablets", "wipes")),
+        AttributeDefinition("content", "number", True, unit="LTR"),
+        AttributeDefinition("biodegradable", "boolean"),
+    ),
+    "39100000": (
+        AttributeDefinition("material", "text", True),
+        AttributeDefinition("width", "number", True, unit="MTR"),
+        AttributeDefinition("height", "number", True, unit="MTR"),
+        AttributeDefinition("colour", "text"),
+    ),
+    "09100000": (
+        AttributeDefinition("grade", "text", True),
+        AttributeDefinition("density", "text"),
+    ),
+}
+
+
+def attribute_definitions(code: str) -> tuple[AttributeDefinition, ...]:
+    """What a SKU of this category must and may say about itself, from the widest code down."""
+    return tuple(definition for step in prefixes(code) for definition in _DEFINITIONS.get(step, ()))
+
+
+def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> RuleBroken | None:
+    """The rule this value of a defined attribute breaks, or None; an empty value breaks only "required"."""
+    field = f"attributes.{definition.name}"
+    if not value.strip():
+        missing = AttributeMissing(f"The category asks for {definition.name!r}.", field=field)
+        return missing if definition.required else None
+    choices = ("yes", "no") if definition.kind == "boolean" else definition.choices
+    if choices and value not in choices:
+        allowed = ", ".join(choices)
+        return AttributeNotAChoice(f"{value!r} is none of: {allowed}.", field=field, value=value, choices=allowed)
+    if definition.kind != "number":
+        return None
+    try:
+        parse_quantity(value)
+    except RuleBroken:
+        return AttributeNotANumber(f"{value!r} is not a number.", field=field, value=value)
+    given, asked = parse_unit(unit), parse_unit(definition.unit)
+    if given is None or asked is None or given.dimension != asked.dimension:
+        return AttributeUnitUnknown(
+            f"{definition.name!r} is measured in {definition.unit} or what converts to it, not in {unit!r}.",
+            field=field,
+            unit=unit,
+            asked=definition.unit,
+        )
+    return None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return tuple(re.findall(r"\w+", "".join(char for char in folded if not unicodedata.combining(char))))

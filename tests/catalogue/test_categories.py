@@ -1,0 +1,110 @@
+import gzip
+
+import msgspec
+import pytest
+
+from catalogue.categories import (
+    Categories,
+    MalformedCategory,
+    attribute_definitions,
+    broken_attribute,
+    division,
+    is_goods,
+    is_services,
+    is_works,
+    load_cpv,
+    normalise,
+    prefixes,
+    short_cpv,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [("30197642-8", "30197642"), ("30", "30000000"), ("09", "09000000"), (" 45233140 ", "45233140")]
+)
+def test_codes_are_read_with_or_without_check_digit(given, code):
+    assert normalise(given) == code
+
+
+@pytest.mark.parametrize("given", ["", "3", "N1095", "301976421", "43211508-001", "30197642-"])
+def test_what_is_no_cpv_code_is_refused(given):
+    with pytest.raises(MalformedCategory):
+        normalise(given)
+
+
+def test_prefixes_widen_from_the_division_down():
+    assert prefixes("30197642-8") == (
+        "30000000",
+        "30100000",
+        "30190000",
+        "30197000",
+        "30197600",
+        "30197640",
+        "30197642",
+    )
+    assert prefixes("30") == ("30000000",)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("30197642", "goods"), ("48000000", "goods"), ("45233140", "works"), ("90911200", "services")]
+)
+def test_every_division_is_goods_works_or_services(code, kind):
+    assert [is_goods(code), is_works(code), is_services(code)] == [
+        kind == name for name in ("goods", "works", "services")
+    ]
+
+
+def test_the_tree_that_ships_has_the_45_divisions_and_no_orphans():
+    tree = short_cpv()
+    assert len(tree.children()) == 45
+    assert {division(code) for code in tree.children()} == {code[:2] for code in tree.children()}
+    seen, waiting = 0, list(tree.children())
+    while waiting:
+        code = waiting.pop()
+        seen += 1
+        waiting += tree.children(code)
+    assert seen == len(tree)
+
+
+def test_a_code_below_the_table_takes_the_name_of_what_it_lies_in():
+    assert short_cpv().name("30197643-5") == "Photocopier paper"
+    assert short_cpv().name("45233141-9") == short_cpv().name("45233140")
+    assert short_cpv().name("00") == "00000000"
+    assert "30197643-5" in short_cpv() and "45233141" not in short_cpv()
+
+
+def test_search_finds_beginnings_of_words_and_of_codes():
+    tree = short_cpv()
+    assert "30197643" in tree.search("photocop pap")
+    assert all(code.startswith("3019764") for code in tree.search("3019764")) and tree.search("3019764")
+    assert tree.search("  ") == () and tree.search("*?(") == ()
+
+
+def test_the_whole_vocabulary_is_loaded_and_the_later_name_wins(tmp_path):
+    rows = [
+        {"code": "15000000-8", "name": "Food, beverages, tobacco and related products", "version": 2},
+        {"code": "15000000-8", "name": "Food products and beverages", "version": 1},
+        {"code": "15500000-3", "name": "Dairy products", "parent": "15000000-8"},
+    ]
+    path = tmp_path / "cpv.json.gz"
+    path.write_bytes(gzip.compress(msgspec.json.encode(rows)))
+    tree = load_cpv(path)
+    assert isinstance(tree, Categories) and tree.children("15") == ("15500000",)
+    assert tree.name("15") == "Food, beverages, tobacco and related products"
+
+
+def test_paper_asks_for_its_attributes():
+    asked = {definition.name: definition for definition in attribute_definitions("30197643")}
+    assert broken_attribute(asked["format"], "A4", "") is None
+    assert broken_attribute(asked["grammage"], "80", "g/m2") is None
+    assert broken_attribute(asked["whiteness"], "", "") is None
+    assert [
+        broken_attribute(asked[name], value, unit).code
+        for name, value, unit in [
+            ("format", "", ""),
+            ("format", "A7", ""),
+            ("grammage", "much", "GM"),
+            ("grammage", "80", "kg"),
+        ]
+    ] == ["attribute_missing", "attribute_not_a_choice", "attribute_not_a_number", "attribute_unit_unknown"]
+    assert broken_attribute(asked["recycled"], "maybe", "").code == "attribute_not_a_choice"
