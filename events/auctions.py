@@ -12,7 +12,7 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     """Bidding runs from ``opens_at`` to ``closes_at``. ``step`` is an amount: the fixed percentage of the initial price.
 
     ``kind`` is goods, works or services. ``lines`` carry initial unit prices. ``policy`` names the preset whose numbers were
-    frozen with the auction. ``reference_id`` is the price snapshot that bounded the initial price, if one was published.
+    frozen with the auction. ``reference_ids`` are the price snapshots that bounded the initial price, none where none were published.
     """
 
     auction_id: str
@@ -29,7 +29,7 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     policy: str
     opens_at: datetime
     closes_at: datetime
-    reference_id: str | None = None
+    reference_ids: tuple[str, ...] = ()
     pool_id: str | None = None
 
 

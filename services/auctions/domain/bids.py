@@ -16,8 +16,8 @@ from decimal import Decimal
 from catalogue.money import minor_units, round_money
 from catalogue.rules import RuleBroken
 from events.auctions import BidAccepted, BidRefused
+from events.values import Refusal
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply
-from services.auctions.domain.refusals import refusal
 
 
 class AuctionNotOpenYet(RuleBroken):
@@ -101,7 +101,7 @@ def place_bid(state: AuctionState, bid: Bid) -> Verdict:
             participant=participant,
             amount=bid.amount,
             arrived_at=bid.arrived_at,
-            refusal=refusal(broken),
+            refusal=Refusal.of(broken),
         )
         return Verdict(bid, refused)
     closes_at = _end_after(state, amount, bid.arrived_at)

@@ -165,7 +165,7 @@ def open_auction(
         policy=policy.name,
         opens_at=opens_at,
         closes_at=closes_at,
-        reference_id=" ".join(reference_ids) or None,
+        reference_ids=reference_ids,
         pool_id=command.pool_id,
     )
 
@@ -232,7 +232,7 @@ def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
         )
 
 
-def _under_references(lines: tuple[Line, ...], references: Mapping[str, Reference], policy: Policy) -> list[str]:
+def _under_references(lines: tuple[Line, ...], references: Mapping[str, Reference], policy: Policy) -> tuple[str, ...]:
     """The ids of the snapshots that bind, once each. Line by line, so that no dear line hides behind a cheap one."""
     binding: list[str] = []
     for line in lines:
@@ -251,7 +251,7 @@ def _under_references(lines: tuple[Line, ...], references: Mapping[str, Referenc
             )
         if reference.reference_id not in binding:
             binding.append(reference.reference_id)
-    return binding
+    return tuple(binding)
 
 
 def _fits(
@@ -267,6 +267,31 @@ def _fits(
             field="duration_minutes",
             duration_minutes=command.duration_minutes,
         )
+    return _end_of(duration, opens_at, initial_price, policy, calendar)
+
+
+def durations(
+    kind: str, initial_price: Decimal, *, policy: Policy, calendar: RegionCalendar, opens_at: datetime
+) -> list[tuple[Duration, RuleBroken | None]]:
+    """Every length there is, each with the rule that forbids it for this kind, price and hour, or None."""
+    answers: list[tuple[Duration, RuleBroken | None]] = []
+    for duration in policy.auction.durations:
+        broken: RuleBroken | None = None
+        if kind not in duration.kinds:
+            kinds = " and ".join(duration.kinds)
+            broken = DurationNotOffered(f"{duration.minutes} minutes are for {kinds}.", field="duration_minutes")
+        else:
+            try:
+                _end_of(duration, opens_at, initial_price, policy, calendar)
+            except RuleBroken as refused:
+                broken = refused
+        answers.append((duration, broken))
+    return answers
+
+
+def _end_of(
+    duration: Duration, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
+) -> datetime:
     highest = duration.max_initial_price
     if highest is not None and initial_price > highest:
         raise InitialPriceTooHighForDuration(

@@ -31,7 +31,7 @@ def test_an_opened_auction_has_amounts_a_step_and_an_end() -> None:
     assert [line.amount for line in event.lines] == [Decimal("100.00"), Decimal("900.00")]
     assert (event.initial_price, event.step) == (Decimal("1000.00"), Decimal("10.00"))
     assert (event.opens_at, event.closes_at) == (NOON_UTC, NOON_UTC + timedelta(hours=24))
-    assert (event.title, event.policy, event.reference_id) == ("Paper", "moscow", None)
+    assert (event.title, event.policy, event.reference_ids) == ("Paper", "moscow", ())
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_the_demo_runs_at_any_hour() -> None:
 def test_a_published_reference_price_bounds_each_line_and_is_frozen_with_the_auction(grade: str) -> None:
     two = asking(lines=(a_line("1", unit_price="10"), a_line("2", unit_price="20")))
     exact = {"1": Reference("r1", grade, Decimal(10)), "2": Reference("r2", grade, Decimal(20))}
-    assert opened(two, references=exact).reference_id == "r1 r2"
+    assert opened(two, references=exact).reference_ids == ("r1", "r2")
     with pytest.raises(opening.AboveReferencePrice) as caught:
         opened(two, references={**exact, "2": Reference("r2", grade, Decimal("19.99"))})
     assert caught.value.numbers["reference_price"] == Decimal("19.99")
 
 
 def test_an_advisory_reference_price_bounds_nothing() -> None:
-    assert opened(references={"1": Reference("r1", "C", Decimal(1))}).reference_id is None
+    assert opened(references={"1": Reference("r1", "C", Decimal(1))}).reference_ids == ()
 
 
 def test_the_policys_numbers_decide_not_the_codes() -> None:

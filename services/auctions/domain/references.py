@@ -1,0 +1,67 @@
+"""Which published reference price speaks for a line, and what it says in the line's own unit and VAT basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+
+from catalogue.money import minor_units
+from catalogue.rules import RuleBroken
+from catalogue.units import Pack, per_base_unit
+from catalogue.units import unit as unit_of
+from events.observatory import ReferencePricePublished
+from events.values import Line, Place
+from services.auctions.domain.opening import Reference
+
+_PLACES = ("locality", "region", "country")
+
+
+class ReferenceNotComparable(RuleBroken):
+    """A reference price is published, but not in a unit, currency or VAT basis that the line can be held against."""
+
+    code = "reference-not-comparable"
+
+
+def nearest(published: Iterable[ReferencePricePublished], place: Place) -> ReferencePricePublished | None:
+    """The snapshot for the narrowest level that holds the place (its locality, region, country), the latest of these."""
+    town = f"{place.region or place.country}/{place.locality}"
+    codes = {"locality": town, "region": place.region or "", "country": place.country or ""}
+
+    def fits(snapshot: ReferencePricePublished) -> bool:
+        return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes[snapshot.level].casefold()
+
+    holding = [snapshot for snapshot in published if fits(snapshot)]
+    return min(holding, key=lambda each: (_PLACES.index(each.level), -each.valued_at.timestamp()), default=None)
+
+
+def reference_for(line: Line, published: ReferencePricePublished, currency: str) -> Reference:
+    """The reference per unit (pack) of the line, with VAT where the line has it. Raises ReferenceNotComparable.
+
+    References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
+    """
+    if published.currency != currency:
+        raise ReferenceNotComparable(f"The reference price is in {published.currency}, this session in {currency}.")
+    if line.vat_included is None or (line.vat_included and line.vat_rate is None):
+        raise ReferenceNotComparable("The reference price is without VAT, and the line does not say its VAT.")
+    try:
+        _, base = per_base_unit(Decimal(1), Pack(line.pack_size, line.unit))
+    except RuleBroken as broken:
+        raise ReferenceNotComparable(f"The reference price cannot be compared: {broken.message}") from broken
+    if base.code != published.unit:
+        raise ReferenceNotComparable(
+            f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}."
+        )
+    factor = Fraction(line.pack_size) * unit_of(line.unit).factor
+    if line.vat_included:
+        factor *= 1 + Fraction(line.vat_rate or 0) / 100
+    exact = Fraction(published.median) * factor
+    price = Decimal(exact.numerator) / Decimal(exact.denominator)
+    return Reference(published.reference_id, published.grade, round(price, minor_units(currency) + 4))
+
+
+def _name(code: str) -> str:
+    try:
+        return unit_of(code).name
+    except RuleBroken:
+        return code or "an unknown unit"
