@@ -1,0 +1,238 @@
+"""A SKU, one catalogue card: what it must say, how it comes to be published, and which published cards it resembles.
+
+Rules: DOMAIN section 2. Time is an argument; deciding the five working days of moderation is the caller's calendar.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+
+import msgspec
+
+from catalogue.categories import attribute_definitions, broken_attribute, normalise
+from catalogue.rules import RuleBroken
+from catalogue.units import UNITS
+
+FEWEST_ATTRIBUTES = 4
+MODERATION_WORKING_DAYS = 5
+LIKELY_DUPLICATE = 0.8
+
+
+class NameMissing(RuleBroken):
+    code = "name_missing"
+
+
+class TooFewAttributes(RuleBroken):
+    code = "too_few_attributes"
+
+
+class AttributeRepeated(RuleBroken):
+    code = "attribute_repeated"
+
+
+class AttributeEmpty(RuleBroken):
+    code = "attribute_empty"
+
+
+class BaseUnitUnknown(RuleBroken):
+    code = "base_unit_unknown"
+
+
+class PackNotPositive(RuleBroken):
+    code = "pack_not_positive"
+
+
+class GtinWrong(RuleBroken):
+    """Not 8, 12, 13 or 14 digits, or the check digit does not fit (GS1 General Specifications, section 7.9)."""
+
+    code = "gtin_wrong"
+
+
+class WrongState(RuleBroken):
+    """The card is not in a state that allows the step, such as publishing a draft nobody moderated."""
+
+    code = "wrong_state"
+
+
+class ReasonMissing(RuleBroken):
+    code = "reason_missing"
+
+
+class PublishedSkuImmutable(RuleBroken):
+    """A published SKU changes only by a new version, one above the last."""
+
+    code = "published_sku_immutable"
+
+
+class Attribute(msgspec.Struct, frozen=True):
+    name: str
+    value: str
+    unit: str = ""
+
+
+class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One version of a card. ``pack_size`` base units (Rec 20 code) make the pack that offers price; ``group`` joins
+    variants (sizes, colours); ``category`` is a CPV code."""
+
+    sku_id: str
+    version: int = 1
+    name: str
+    category: str
+    attributes: tuple[Attribute, ...]
+    base_unit: str
+    pack_size: Decimal = Decimal(1)
+    description: str = ""
+    gtin: str = ""
+    group: str = ""
+    images: tuple[str, ...] = ()
+    language: str = "en"
+
+    @cached_property
+    def tokens(self) -> Counter[str]:
+        """Words of the name (weight 2) and of the attribute values (weight 1), for likeness."""
+        words = Counter({word: 2 for word in words_of(self.name)})
+        for attribute in self.attributes:
+            words |= Counter(words_of(f"{attribute.value} {attribute.unit}"))
+        return words
+
+
+class State(StrEnum):
+    DRAFT = "draft"
+    MODERATION = "moderation"
+    PUBLISHED = "published"
+    RETURNED = "returned"
+    ARCHIVED = "archived"
+
+
+class Step(StrEnum):
+    SUBMIT = "submit"
+    PUBLISH = "publish"
+    RETURN = "return"
+    ARCHIVE = "archive"
+
+
+_NEXT: dict[tuple[State, Step], State] = {
+    (State.DRAFT, Step.SUBMIT): State.MODERATION,
+    (State.RETURNED, Step.SUBMIT): State.MODERATION,
+    (State.MODERATION, Step.PUBLISH): State.PUBLISHED,
+    (State.MODERATION, Step.RETURN): State.RETURNED,
+    (State.PUBLISHED, Step.ARCHIVE): State.ARCHIVED,
+}
+
+
+class Similar(msgspec.Struct, frozen=True):
+    """A card like the one proposed; ``score`` 0 to 1, at 1 for the same GTIN or the same words."""
+
+    sku_id: str
+    score: float
+
+
+def broken_rules(sku: Sku) -> tuple[RuleBroken, ...]:
+    """Every rule the card breaks, in the order of its fields; empty when it may go to moderation."""
+    return tuple(_broken(sku))
+
+
+def _broken(sku: Sku) -> Iterator[RuleBroken]:
+    if not sku.name.strip():
+        yield NameMissing("A SKU has a name.", field="name")
+    try:
+        normalise(sku.category)
+    except RuleBroken as malformed:
+        yield malformed
+    else:
+        given = {attribute.name: attribute for attribute in sku.attributes}
+        for definition in attribute_definitions(sku.category):
+            attribute = given.get(definition.name, Attribute(definition.name, ""))
+            if broken := broken_attribute(definition, attribute.value, attribute.unit):
+                yield broken
+    if len(sku.attributes) < FEWEST_ATTRIBUTES:
+        yield TooFewAttributes(
+            f"A SKU has at least {FEWEST_ATTRIBUTES} attributes, this one {len(sku.attributes)}.",
+            field="attributes",
+            given=len(sku.attributes),
+            fewest=FEWEST_ATTRIBUTES,
+        )
+    counted = Counter(attribute.name.strip().casefold() for attribute in sku.attributes)
+    for name, times in counted.items():
+        if times > 1:
+            yield AttributeRepeated(f"The attribute {name!r} is given {times} times.", field="attributes", times=times)
+    for attribute in sku.attributes:
+        if not attribute.name.strip() or not attribute.value.strip():
+            yield AttributeEmpty("An attribute has a name and a value.", field="attributes", attribute=attribute.name)
+    if sku.base_unit not in UNITS:
+        yield BaseUnitUnknown(
+            f"{sku.base_unit!r} is no unit code (UNECE Rec 20).", field="base_unit", unit=sku.base_unit
+        )
+    if not (sku.pack_size.is_finite() and sku.pack_size > 0):
+        yield PackNotPositive(
+            f"A pack holds more than nothing, not {sku.pack_size}.", field="pack_size", pack_size=sku.pack_size
+        )
+    if sku.gtin and not gtin_is_valid(sku.gtin):
+        yield GtinWrong(f"{sku.gtin!r} is no GTIN: its length or check digit is wrong.", field="gtin", gtin=sku.gtin)
+
+
+def gtin_is_valid(gtin: str) -> bool:
+    """GTIN-8, -12, -13 or -14 with a fitting check digit: from the right, weights 1, 3, 1, 3 … sum to a multiple of ten."""
+    if not re.fullmatch(r"[0-9]{8}|[0-9]{12,14}", gtin):
+        return False
+    return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(gtin))) % 10 == 0
+
+
+def next_state(state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = ()) -> State:
+    """Where the step leads. Raises WrongState, the first broken rule of a card submitted, or ReasonMissing when a card is
+    returned or archived without saying why."""
+    after = _NEXT.get((state, step))
+    if after is None:
+        raise WrongState(f"A SKU in state {state} cannot {step}.", state=str(state), step=str(step))
+    if step is Step.SUBMIT and (broken := broken_rules(sku)):
+        raise broken[0]
+    if step in (Step.RETURN, Step.ARCHIVE) and not any(reason.strip() for reason in reasons):
+        raise ReasonMissing(f"To {step} a SKU, say why.", field="reasons")
+    return after
+
+
+def check_new_version(published: Sku, proposed: Sku) -> None:
+    """A change to a published card is a new version of the same SKU; raises PublishedSkuImmutable."""
+    if proposed.sku_id != published.sku_id or proposed.version != published.version + 1:
+        raise PublishedSkuImmutable(
+            f"SKU {published.sku_id} is published as version {published.version}; it changes only by version "
+            f"{published.version + 1}, not {proposed.version}.",
+            field="version",
+            published=published.version,
+            proposed=proposed.version,
+        )
+
+
+def likeness(one: Sku, other: Sku) -> float:
+    """How alike two cards are, 0 to 1: the weight of the words they share over the weight of all (weighted Jaccard).
+
+    The same GTIN is 1. Numbers are words: 80 g and 90 g paper differ. Another pack size caps it below LIKELY_DUPLICATE.
+    """
+    if one.gtin and one.gtin == other.gtin:
+        return 1.0
+    every = (one.tokens | other.tokens).total()
+    alike = (one.tokens & other.tokens).total() / every if every else 0.0
+    same_pack = (one.base_unit, one.pack_size) == (other.base_unit, other.pack_size)
+    return alike if same_pack else min(alike, LIKELY_DUPLICATE - 0.01)
+
+
+def near_duplicates(proposed: Sku, candidates: Iterable[Sku], *, at_least: float = 0.6) -> tuple[Similar, ...]:
+    """Other cards to show before this one may be proposed, most alike first. ``candidates`` are pre-filtered (a search for
+    the name, or the category); versions of the same SKU do not count."""
+    scored = (
+        Similar(other.sku_id, likeness(proposed, other)) for other in candidates if other.sku_id != proposed.sku_id
+    )
+    return tuple(sorted((one for one in scored if one.score >= at_least), key=lambda one: (-one.score, one.sku_id)))
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words without accents, numbers split from letters ("80g/m²" → 80, g, m2), decimal commas as points."""
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(char for char in folded if not unicodedata.combining(char))
+    return [word.replace(",", ".") for word in re.findall(r"\d+(?:[.,]\d+)?|[^\W\d_]+\d?", bare)]

@@ -1,0 +1,134 @@
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+
+from catalogue.skus import (
+    LIKELY_DUPLICATE,
+    Attribute,
+    PublishedSkuImmutable,
+    ReasonMissing,
+    Sku,
+    State,
+    Step,
+    TooFewAttributes,
+    WrongState,
+    broken_rules,
+    check_new_version,
+    gtin_is_valid,
+    likeness,
+    near_duplicates,
+    next_state,
+)
+
+PAPER = (
+    Attribute("format", "A4"),
+    Attribute("grammage", "80", "GM"),
+    Attribute("recycled", "yes"),
+    Attribute("brand", "Alba"),
+)
+
+
+def a_sku(**changes) -> Sku:
+    sku = Sku(
+        sku_id="paper-1",
+        name="Copy paper A4 80 g/m²",
+        category="30197643-5",
+        attributes=PAPER,
+        base_unit="XST",
+        pack_size=D(500),
+        gtin="4006381333931",
+    )
+    return msgspec.structs.replace(sku, **changes)
+
+
+def test_a_complete_card_breaks_no_rule():
+    assert broken_rules(a_sku()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"name": " "}, {"name_missing"}),
+        ({"category": "paper"}, {"malformed_category"}),
+        ({"attributes": PAPER[:3]}, {"too_few_attributes"}),
+        ({"attributes": (*PAPER[1:], Attribute("colour", "white"))}, {"attribute_missing"}),
+        ({"attributes": (*PAPER, Attribute("Brand", "Nix"))}, {"attribute_repeated"}),
+        ({"attributes": (*PAPER, Attribute("ream", ""))}, {"attribute_empty"}),
+        ({"base_unit": "sheets"}, {"base_unit_unknown"}),
+        ({"pack_size": D(0)}, {"pack_not_positive"}),
+        ({"gtin": "4006381333932"}, {"gtin_wrong"}),
+    ],
+)
+def test_each_broken_rule_is_named(changes, codes):
+    broken = broken_rules(a_sku(**changes))
+    assert {rule.code for rule in broken} == codes
+    assert all(rule.field for rule in broken)
+
+
+@pytest.mark.parametrize(
+    ("gtin", "valid"),
+    [("96385074", True), ("036000291452", True), ("00012345600012", True), ("123", False), ("٤٠٠٦٣٨١٣", False)],
+)
+def test_gtins_are_checked_by_length_and_check_digit(gtin, valid):
+    assert gtin_is_valid(gtin) is valid
+
+
+def test_a_card_goes_from_draft_through_moderation_to_the_archive():
+    state = State.DRAFT
+    for step, reasons in [
+        (Step.SUBMIT, ()),
+        (Step.RETURN, ("no photo",)),
+        (Step.SUBMIT, ()),
+        (Step.PUBLISH, ()),
+        (Step.ARCHIVE, ("gone",)),
+    ]:
+        state = next_state(state, step, a_sku(), reasons=reasons)
+    assert state is State.ARCHIVED
+
+
+def test_steps_out_of_turn_are_refused():
+    allowed = 0
+    for state in State:
+        for step in Step:
+            try:
+                next_state(state, step, a_sku(), reasons=("because",))
+                allowed += 1
+            except WrongState as refused:
+                assert refused.numbers == {"state": str(state), "step": str(step)}
+    assert allowed == 5
+
+
+def test_a_broken_card_is_not_submitted_and_a_return_needs_a_reason():
+    with pytest.raises(TooFewAttributes):
+        next_state(State.DRAFT, Step.SUBMIT, a_sku(category="90910000", attributes=PAPER[:1]))
+    with pytest.raises(ReasonMissing):
+        next_state(State.MODERATION, Step.RETURN, a_sku())
+
+
+def test_a_published_card_changes_only_by_the_next_version():
+    check_new_version(a_sku(), a_sku(version=2))
+    for other in (a_sku(), a_sku(version=3), a_sku(sku_id="paper-2", version=2)):
+        with pytest.raises(PublishedSkuImmutable):
+            check_new_version(a_sku(), other)
+
+
+def test_near_duplicates_come_most_alike_first():
+    reworded = a_sku(sku_id="paper-2", gtin="", name="A4 copy PAPER, 80 g/m2")
+    heavier = a_sku(
+        sku_id="paper-3",
+        gtin="",
+        name="Copy paper A4 120 g/m²",
+        attributes=(PAPER[0], Attribute("grammage", "120", "GM"), *PAPER[2:]),
+    )
+    same_code = a_sku(sku_id="paper-4", name="Büropapier")
+    stapler = a_sku(sku_id="stapler", gtin="", name="Stapler, metal", attributes=(Attribute("colour", "red"),))
+    found = near_duplicates(a_sku(), [stapler, heavier, reworded, same_code, a_sku(version=2)])
+    assert [one.sku_id for one in found] == ["paper-2", "paper-4", "paper-3"]
+    assert [one.score >= LIKELY_DUPLICATE for one in found] == [True, True, False]
+
+
+def test_another_pack_is_alike_but_no_duplicate():
+    box = a_sku(sku_id="paper-5", gtin="", pack_size=D(2500))
+    assert 0.6 <= likeness(a_sku(gtin=""), box) < LIKELY_DUPLICATE
+    assert likeness(a_sku(), box) == likeness(box, a_sku())
