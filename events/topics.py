@@ -43,6 +43,7 @@ TOPICS = (
             "notifications",
             "transparency",
             "catalogue",
+            "portal",
         ),
     ),
     Topic(

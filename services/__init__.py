@@ -1,3 +1,6 @@
 """The services of the market, each a folder of one shape. To add one: its folder, its rows in events/topics.py, its name here."""
 
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = (
+    "accounts",
+    "portal",
+)

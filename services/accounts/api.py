@@ -1,0 +1,177 @@
+"""JSON of accounts: registration, tokens for programs, the public card, members and states."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
+from litestar.params import Parameter
+
+from events.values import Category, Place
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, Principal
+from infra.web import MEMBERS, PUBLIC, allow
+from infra.web.errors import NotFound
+from services.accounts import handlers, login, passwords, store
+from services.accounts.domain import MANAGERS, Member, Organisation
+from services.accounts.login import LoginRefused, Session, TooManyTries
+
+Key = Annotated[str, Parameter(header="Idempotency-Key", max_length=200)]
+REFUSED = NotAuthorizedException("E-mail address and password do not match.")
+SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    email: str
+    password: str
+
+
+class Secret(msgspec.Struct, frozen=True):
+    secret: str
+
+
+class KeyName(msgspec.Struct, frozen=True):
+    name: str
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """``secret`` is shown this once."""
+
+    secret: str
+
+
+class Passwords(msgspec.Struct, frozen=True):
+    current: str
+    password: str
+
+
+class Invite(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    language: str = "en"
+
+
+class Invited(msgspec.Struct, frozen=True):
+    """``path`` is the page where the invited sets a password, once, within 7 days."""
+
+    path: str
+
+
+class NewState(msgspec.Struct, frozen=True, kw_only=True):
+    """``state`` is active, suspended or closed; ``until`` ends a suspension by itself."""
+
+    state: str
+    reason: str
+    until: datetime | None = None
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """What everybody may know of an organisation."""
+
+    organisation_id: str
+    name: str
+    roles: tuple[str, ...]
+    state: str
+    identifier_scheme: str
+    identifier: str
+    place: Place
+    categories: tuple[Category, ...]
+    contracts_as_buyer: int
+    contracts_as_supplier: int
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    return request.client.host if request.client else "?"
+
+
+class AccountsApi(Controller):
+    path = "/api"
+    tags = ["accounts"]
+
+    @post("/login", opt=PUBLIC, status_code=200)
+    async def log_in(self, ground: Ground, request: Request[Any, Any, Any], data: Credentials) -> Session:
+        """A token of 12 hours for a member."""
+        try:
+            return await login.log_in(ground, data.email, data.password, address_of(request))
+        except LoginRefused:
+            raise REFUSED from None
+        except TooManyTries:
+            raise SLOW_DOWN from None
+
+    @post("/token", opt=PUBLIC, status_code=200)
+    async def token(self, ground: Ground, data: Secret) -> Session:
+        """A token of one hour for a program that holds an API secret."""
+        try:
+            return await login.token_for_secret(ground, data.secret)
+        except LoginRefused:
+            raise NotAuthorizedException("This API secret is unknown or was revoked.") from None
+
+    @post("/register", opt=PUBLIC)
+    async def register(self, ground: Ground, data: handlers.Registration, idempotency_key: Key = "") -> Member:
+        """An organisation with its first member."""
+        password_hash = await passwords.hashed(handlers.checked_new_password(data))
+        async with ground.database.transaction("accounts") as tx:
+            return await handlers.register(tx, data, password_hash, idempotency_key)
+
+    @get("/me", opt=MEMBERS)
+    async def me(self, request: Request[Principal, Any, Any]) -> Principal:
+        return request.user
+
+    @post("/me/password", opt=MEMBERS, status_code=204)
+    async def change_password(self, ground: Ground, request: Request[Principal, Any, Any], data: Passwords) -> None:
+        try:
+            await login.change_password(ground, request.user, data.current, data.password, address_of(request))
+        except TooManyTries:
+            raise SLOW_DOWN from None
+
+    @get("/me/keys", opt=MEMBERS)
+    async def keys(self, ground: Ground, request: Request[Principal, Any, Any]) -> list[store.ApiKey]:
+        async with ground.database.transaction("accounts") as tx:
+            return await store.keys_of(tx, request.user.member_id)
+
+    @post("/me/keys", opt=MEMBERS)
+    async def make_key(self, ground: Ground, request: Request[Principal, Any, Any], data: KeyName) -> NewKey:
+        async with ground.database.transaction("accounts") as tx:
+            return NewKey(await handlers.make_key(tx, request.user, data.name))
+
+    @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
+    async def revoke_key(self, ground: Ground, request: Request[Principal, Any, Any], key_id: str) -> None:
+        async with ground.database.transaction("accounts") as tx:
+            await handlers.revoke_key(tx, request.user, key_id)
+
+    @get("/members", opt=MEMBERS)
+    async def members(self, ground: Ground, request: Request[Principal, Any, Any]) -> list[Member]:
+        """Of one's own organisation."""
+        async with ground.database.transaction("accounts") as tx:
+            return await store.members_of(tx, request.user.organisation_id)
+
+    @post("/members", opt=allow(*MANAGERS))
+    async def invite(self, ground: Ground, request: Request[Principal, Any, Any], data: Invite) -> Invited:
+        """Into one's own organisation."""
+        async with ground.database.transaction("accounts") as tx:
+            fields = msgspec.structs.asdict(data)
+            return Invited(f"/join/{await handlers.invite(tx, request.user.organisation_id, **fields)}")
+
+    @get("/organisations/{organisation_id:str}", opt=PUBLIC)
+    async def organisation(self, ground: Ground, organisation_id: str) -> Card:
+        async with ground.database.transaction("accounts") as tx:
+            found = await store.organisation(tx, organisation_id)
+            if found is None:
+                raise NotFound("organisation", organisation_id)
+            buyer, _ = await store.deals(tx, organisation_id, side="buyer", limit=0)
+            supplier, _ = await store.deals(tx, organisation_id, side="supplier", limit=0)
+        fields = {name: getattr(found, name) for name in Card.__struct_fields__ if hasattr(found, name)}
+        return Card(**fields, contracts_as_buyer=buyer, contracts_as_supplier=supplier)
+
+    @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
+    async def set_state(self, ground: Ground, organisation_id: str, data: NewState) -> Organisation:
+        async with ground.database.transaction("accounts") as tx:
+            return await handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
+
+    @post("/organisations/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
+    async def invite_into(self, ground: Ground, organisation_id: str, data: Invite) -> Invited:
+        """Into any organisation."""
+        async with ground.database.transaction("accounts") as tx:
+            return Invited(f"/join/{await handlers.invite(tx, organisation_id, **msgspec.structs.asdict(data))}")

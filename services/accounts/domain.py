@@ -1,0 +1,195 @@
+"""Organisations and members: which roles go together, which states follow one another, what a password must be (DOMAIN section 1)."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.accounts import OrganisationStateChanged
+from events.values import Category, Place
+
+MEMBER_ROLES = {
+    "supplier": ("supplier_agent",),
+    "buyer": ("buyer_officer", "buyer_approver"),
+    "observer": ("observer",),
+    "operator": ("administrator", "moderator", "observer"),
+}
+"""Roles of an organisation → what its members may be. An operator runs the market; only it and the CLI add staff."""
+SELF_REGISTERED = ("supplier", "buyer")
+MANAGERS = ("supplier_agent", "buyer_officer", "administrator")
+"""Members who may invite others into their own organisation."""
+LANGUAGES = ("en", "es", "ru")
+NEXT_STATES = {
+    "pending": ("active", "closed"),
+    "active": ("suspended", "closed"),
+    "suspended": ("active", "closed"),
+    "closed": (),
+}
+PASSWORD_MINIMUM = 10
+PASSWORD_MAXIMUM = 200
+INVITATION_HOLDS = timedelta(days=7)
+_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+")
+
+
+class EmailTaken(RuleBroken):
+    code = "email_taken"
+
+
+class EmailNotValid(RuleBroken):
+    code = "email_not_valid"
+
+
+class IdentifierTaken(RuleBroken):
+    """Another organisation of this market registered with the same identifier."""
+
+    code = "identifier_taken"
+
+
+class PasswordTooShort(RuleBroken):
+    code = "password_too_short"
+
+
+class PasswordTooLong(RuleBroken):
+    code = "password_too_long"
+
+
+class PasswordGuessable(RuleBroken):
+    code = "password_guessable"
+
+
+class PasswordWrong(RuleBroken):
+    code = "password_wrong"
+
+
+class LanguageNotSpoken(RuleBroken):
+    code = "language_not_spoken"
+
+
+class NotSelfRegistered(RuleBroken):
+    code = "not_self_registered"
+
+
+class NameMissing(RuleBroken):
+    code = "name_missing"
+
+
+class RoleNotOfOrganisation(RuleBroken):
+    code = "role_not_of_organisation"
+
+
+class StateChangeNotAllowed(RuleBroken):
+    code = "state_change_not_allowed"
+
+
+class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+    """``suspended_until`` None on a suspended organisation: until an administrator ends it."""
+
+    organisation_id: str
+    name: str
+    roles: tuple[str, ...]
+    state: str = "active"
+    identifier_scheme: str = ""
+    identifier: str = ""
+    place: Place = Place()
+    time_zone: str = "UTC"
+    language: str = "en"
+    categories: tuple[Category, ...] = ()
+    suspended_until: datetime | None = None
+    imported: bool = False
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    member_id: str
+    organisation_id: str
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    language: str = "en"
+
+
+def checked_name(text: str, field: str) -> str:
+    """One line without blanks around it."""
+    name = " ".join(text.split())
+    if not name:
+        raise NameMissing("A name is needed.", field=field)
+    return name
+
+
+def checked_email(text: str) -> str:
+    """In lower case: the same address always finds the same member."""
+    email = text.strip().lower()
+    if len(email) > 254 or not _EMAIL.fullmatch(email):
+        raise EmailNotValid("This is no e-mail address, such as ana@agency.example.", field="email")
+    return email
+
+
+def checked_password(password: str, *known: str) -> str:
+    """Long enough, and none of what everybody knows of its owner (NIST SP 800-63B asks for length, not for kinds of letters)."""
+    if len(password) < PASSWORD_MINIMUM:
+        raise PasswordTooShort(
+            f"A password has at least {PASSWORD_MINIMUM} characters; this one has {len(password)}.",
+            field="password",
+            minimum=PASSWORD_MINIMUM,
+            length=len(password),
+        )
+    if len(password) > PASSWORD_MAXIMUM:
+        raise PasswordTooLong(
+            f"A password has at most {PASSWORD_MAXIMUM} characters.", field="password", maximum=PASSWORD_MAXIMUM
+        )
+    if len(set(password)) < 4 or password.casefold() in {fact.casefold() for fact in known}:
+        raise PasswordGuessable("This password is too easy to guess.", field="password")
+    return password
+
+
+def checked_language(language: str) -> str:
+    if language not in LANGUAGES:
+        raise LanguageNotSpoken(f"Lonja speaks {', '.join(LANGUAGES)}, not {language!r}.", field="language")
+    return language
+
+
+def checked_member_roles(roles: Iterable[str], organisation_roles: Iterable[str]) -> tuple[str, ...]:
+    """The member's roles in the one order, each of which the organisation must have."""
+    wanted, owned = set(roles), tuple(organisation_roles)
+    possible = tuple(dict.fromkeys(role for kind in owned for role in MEMBER_ROLES[kind]))
+    if not wanted or not wanted <= set(possible):
+        raise RoleNotOfOrganisation(
+            f"Members of this organisation are {' or '.join(possible) or 'nobody'}.",
+            field="roles",
+            wanted=", ".join(sorted(wanted)),
+        )
+    return tuple(role for role in possible if role in wanted)
+
+
+def organisation_roles(member_roles: Iterable[str]) -> tuple[str, ...]:
+    """What an organisation must be so that somebody may have these roles in it. Staff roles together make an operator."""
+    wanted = set(member_roles)
+    kinds = [kind for kind in ("supplier", "buyer", "operator") if wanted & (set(MEMBER_ROLES[kind]) - {"observer"})]
+    return tuple(kinds) or (("observer",) if "observer" in wanted else ())
+
+
+def change_state(
+    organisation: Organisation, state: str, reason: str, until: datetime | None = None
+) -> OrganisationStateChanged:
+    """``until`` counts for a suspension only. Raises StateChangeNotAllowed."""
+    if state not in NEXT_STATES[organisation.state]:
+        raise StateChangeNotAllowed(
+            f"An organisation that is {organisation.state} cannot become {state}.",
+            field="state",
+            state=organisation.state,
+            wanted=state,
+        )
+    return OrganisationStateChanged(
+        organisation_id=organisation.organisation_id,
+        state=state,
+        reason=checked_name(reason, "reason"),
+        until=until if state == "suspended" else None,
+    )
+
+
+def local_path(target: str) -> str:
+    """Where to go after the login: a path of this site, else the home page. Browsers read ``//x`` and ``/\\x`` as other sites."""
+    if not re.fullmatch(r"/(?![/\\])[!-~]*", target) or "\\" in target:
+        return "/"
+    return target

@@ -1,0 +1,278 @@
+"""Use cases and reactions of accounts."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events import Event, Message
+from events.accounts import MemberJoined, OrganisationRegistered
+from events.contracts import ContractConcluded, ContractEnded
+from events.values import Category
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.service import Handler
+from infra.tokens import Principal
+from infra.web.errors import NotFound
+from services.accounts import passwords, places, store
+from services.accounts.domain import (
+    INVITATION_HOLDS,
+    MEMBER_ROLES,
+    SELF_REGISTERED,
+    EmailTaken,
+    IdentifierTaken,
+    Member,
+    NotSelfRegistered,
+    Organisation,
+    change_state,
+    checked_email,
+    checked_language,
+    checked_member_roles,
+    checked_name,
+    checked_password,
+    organisation_roles,
+)
+
+
+class InvitationOver(RuleBroken):
+    code = "invitation_over"
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation with its first member. ``kind`` is supplier or buyer; ``region`` an ISO 3166-2 code or a name.
+
+    ``time_zone`` follows from the place unless given. ``categories`` are CPV codes, or their beginnings, that a supplier works in.
+    """
+
+    kind: str
+    organisation: str
+    country: str
+    name: str
+    email: str
+    password: str
+    region: str = ""
+    locality: str = ""
+    identifier_scheme: str = ""
+    identifier: str = ""
+    time_zone: str = ""
+    language: str = "en"
+    categories: tuple[Category, ...] = ()
+
+
+class NewMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A member that must exist, in an organisation that must exist: for staff, demonstrations and the command line."""
+
+    email: str
+    name: str
+    roles: tuple[str, ...]
+    organisation: str
+    country: str
+    region: str = ""
+    locality: str = ""
+    language: str = "en"
+    time_zone: str = ""
+    identifier_scheme: str = ""
+    identifier: str = ""
+    categories: tuple[Category, ...] = ()
+
+
+async def register(tx: Transaction, wanted: Registration, password_hash: str, request_key: str) -> Member:
+    """Active at once. The same request again returns the same member. Raises what :mod:`domain` and :mod:`places` name."""
+    if request_key and (answer := await tx.answered(f"register/{request_key}")) is not None:
+        return msgspec.json.decode(answer, type=Member)
+    if wanted.kind not in SELF_REGISTERED:
+        raise NotSelfRegistered(
+            "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
+        )
+    organisation = await _found(tx, wanted, wanted.organisation, (wanted.kind,))
+    member = await _join(
+        tx, organisation, wanted.name, wanted.email, MEMBER_ROLES[wanted.kind], wanted.language, password_hash
+    )
+    if request_key:
+        await tx.remember(f"register/{request_key}", msgspec.json.encode(member))
+    return member
+
+
+async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) -> Member:
+    """The member with that address: found as it is, or made, with its organisation (found by identifier or name) if need be."""
+    email = checked_email(wanted.email)
+    await store.hold_email(tx, email)
+    if found := await store.member_by_email(tx, email):
+        return found[0]
+    roles = organisation_roles(wanted.roles)
+    organisation = await store.own_organisation(
+        tx,
+        name=checked_name(wanted.organisation, "organisation"),
+        identifier=(wanted.identifier_scheme, wanted.identifier),
+    ) or await _found(tx, wanted, wanted.organisation, roles)
+    return await _join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
+
+
+async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]) -> Organisation:
+    """Make and announce a new organisation."""
+    place, zone = await asyncio.to_thread(
+        places.resolve, wanted.country, wanted.region, wanted.locality, wanted.time_zone
+    )
+    identifier = (wanted.identifier_scheme.strip(), wanted.identifier.strip())
+    if identifier[1]:
+        await store.hold_email(tx, "/".join(identifier))
+        if await store.own_organisation(tx, identifier=identifier):
+            raise IdentifierTaken(
+                "An organisation with this identifier is registered already; ask one of its members to invite you.",
+                field="identifier",
+            )
+    organisation = Organisation(
+        organisation_id=new_id(),
+        name=checked_name(name, "organisation"),
+        roles=roles,
+        identifier_scheme=identifier[0],
+        identifier=identifier[1],
+        place=place,
+        time_zone=zone,
+        language=checked_language(wanted.language),
+        categories=wanted.categories,
+    )
+    store.add_organisation(tx, organisation)
+    await tx.session.flush()
+    fields = {field: getattr(organisation, field) for field in Organisation.__struct_fields__}
+    tx.emit(OrganisationRegistered(**{k: v for k, v in fields.items() if k not in ("suspended_until", "imported")}))
+    return organisation
+
+
+async def _join(
+    tx: Transaction,
+    organisation: Organisation,
+    name: str,
+    email: str,
+    roles: tuple[str, ...],
+    language: str,
+    password_hash: str,
+) -> Member:
+    email = checked_email(email)
+    await _must_be_free(tx, email)
+    member = Member(
+        member_id=new_id(),
+        organisation_id=organisation.organisation_id,
+        name=checked_name(name, "name"),
+        email=email,
+        roles=checked_member_roles(roles, organisation.roles),
+        language=checked_language(language),
+    )
+    store.add_member(tx, member, password_hash)
+    await tx.session.flush()
+    tx.emit(MemberJoined(**msgspec.structs.asdict(member)))
+    return member
+
+
+async def _must_be_free(tx: Transaction, email: str) -> None:
+    await store.hold_email(tx, email)
+    if await store.member_by_email(tx, email):
+        raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
+
+
+async def invite(
+    tx: Transaction, organisation_id: str, *, name: str, email: str, roles: tuple[str, ...], language: str
+) -> str:
+    """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once."""
+    organisation = await store.organisation(tx, organisation_id)
+    if organisation is None:
+        raise NotFound("organisation", organisation_id)
+    email = checked_email(email)
+    await _must_be_free(tx, email)
+    secret = passwords.new_secret("join")
+    store.add_invitation(
+        tx,
+        passwords.digest(secret),
+        store.Invitation(
+            organisation_id=organisation_id,
+            name=checked_name(name, "name"),
+            email=email,
+            roles=checked_member_roles(roles, organisation.roles),
+            language=checked_language(language),
+            expires_at=tx.now + INVITATION_HOLDS,
+        ),
+    )
+    return secret
+
+
+async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
+    """Raises InvitationOver: unknown, used or lapsed."""
+    invitation = await store.invitation(tx, passwords.digest(secret), take=take)
+    organisation = await store.organisation(tx, invitation.organisation_id) if invitation else None
+    if invitation is None or organisation is None:
+        raise InvitationOver("This invitation was used, or is older than 7 days. Ask for a new one.")
+    return invitation, organisation
+
+
+async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
+    invitation, organisation = await invited(tx, secret, take=True)
+    return await _join(
+        tx, organisation, invitation.name, invitation.email, invitation.roles, invitation.language, password_hash
+    )
+
+
+async def make_key(tx: Transaction, principal: Principal, name: str) -> str:
+    """A program's secret, told this once."""
+    secret = passwords.new_secret("lonja")
+    key = store.ApiKey(
+        key_id=new_id(),
+        member_id=principal.member_id,
+        name=checked_name(name, "key_name"),
+        made_at=tx.now,
+        used_at=None,
+    )
+    store.add_key(tx, key, passwords.digest(secret))
+    return secret
+
+
+async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None:
+    """Own keys only; a second time changes nothing. Raises NotFound."""
+    if not await store.revoke_key(tx, principal.member_id, key_id):
+        raise NotFound("API key", key_id)
+
+
+async def set_state(
+    tx: Transaction, organisation_id: str, state: str, reason: str, until: datetime | None = None
+) -> Organisation:
+    """Suspend, activate or close. In the state already: nothing happens. Raises StateChangeNotAllowed, NotFound."""
+    organisation = await store.organisation(tx, organisation_id, lock=True)
+    if organisation is None:
+        raise NotFound("organisation", organisation_id)
+    if organisation.state == state:
+        return organisation
+    changed = change_state(organisation, state, reason, until)
+    await store.save_state(tx, organisation_id, changed.state, changed.until)
+    tx.emit(changed)
+    return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
+
+
+def checked_new_password(wanted: Registration) -> str:
+    return checked_password(wanted.password, wanted.email, wanted.name, wanted.organisation)
+
+
+async def on_registered(tx: Transaction, message: Message) -> None:
+    """Organisations of other markets; our own come back on the same topic and are here already."""
+    event = message.event
+    assert isinstance(event, OrganisationRegistered)
+    if event.source is not None:
+        await store.upsert_imported(tx, event)
+
+
+async def on_concluded(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, ContractConcluded)
+    await store.add_contract(tx, message.event)
+
+
+async def on_ended(tx: Transaction, message: Message) -> None:
+    """A contract cancelled after its conclusion no longer counts; one that never was concluded is not here."""
+    assert isinstance(message.event, ContractEnded)
+    await store.drop_contract(tx, message.event.contract_id)
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    OrganisationRegistered: on_registered,
+    ContractConcluded: on_concluded,
+    ContractEnded: on_ended,
+}

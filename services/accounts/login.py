@@ -1,0 +1,103 @@
+"""Login and API tokens: who proves to be whom, how often one may try, and the token that says it to every service."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import SESSION_HOURS, Principal
+from services.accounts import passwords, store
+from services.accounts.domain import Member, PasswordWrong, checked_password
+
+WINDOW = timedelta(minutes=1)
+TRIES_PER_EMAIL = 10
+TRIES_PER_ADDRESS = 30
+"""Failed logins a minute. A network address stands for many people behind one office's router, so it may fail more often."""
+KEY_TOKEN_HOURS = 1
+
+
+class LoginRefused(Exception):
+    """One answer for an unknown address, a wrong password, a revoked secret and a closed organisation."""
+
+
+class TooManyTries(Exception):
+    """Wait a minute."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """``token`` goes into the cookie, or behind ``Authorization: Bearer``."""
+
+    token: str
+    expires_at: datetime
+    principal: Principal
+
+
+async def log_in(ground: Ground, email: str, password: str, address: str) -> Session:
+    """Raises LoginRefused, TooManyTries.
+
+    The try is written down before the password is looked at and taken back when it was right: a thousand guesses sent at
+    once meet the same limit, and whoever knows the password is never counted.
+    """
+    email = email.strip().lower()[:254]
+    async with ground.database.transaction("accounts") as tx:
+        by_email, by_address = await store.tries(tx, email, address, tx.now - WINDOW)
+        if by_email >= TRIES_PER_EMAIL or by_address >= TRIES_PER_ADDRESS:
+            raise TooManyTries
+        this_try = await store.add_try(tx, email, address)
+        found = await store.member_by_email(tx, email)
+    if not await passwords.matches(password, found[1] if found else None) or found is None:
+        raise LoginRefused
+    async with ground.database.transaction("accounts") as tx:
+        await store.forgive_try(tx, this_try)
+        return await _session(ground, tx, found[0], new_id(), SESSION_HOURS)
+
+
+async def token_for_secret(ground: Ground, secret: str) -> Session:
+    """Raises LoginRefused."""
+    async with ground.database.transaction("accounts") as tx:
+        key = await store.use_key(tx, passwords.digest(secret))
+        member = await store.member(tx, key.member_id) if key else None
+        if key is None or member is None:
+            raise LoginRefused
+        return await _session(ground, tx, member, key.key_id, KEY_TOKEN_HOURS)
+
+
+async def change_password(ground: Ground, principal: Principal, current: str, password: str, address: str) -> None:
+    """Raises PasswordWrong, TooManyTries and what a password must be. Sessions that are open stay open until they end."""
+    async with ground.database.transaction("accounts") as tx:
+        member = await store.member(tx, principal.member_id)
+    if member is None:
+        raise PasswordWrong("This is not your current password.", field="current")
+    checked_password(password, member.email, member.name)
+    try:
+        await log_in(ground, member.email, current, address)
+    except LoginRefused:
+        raise PasswordWrong("This is not your current password.", field="current") from None
+    password_hash = await passwords.hashed(password)
+    async with ground.database.transaction("accounts") as tx:
+        await store.save_password(tx, member.member_id, password_hash)
+
+
+async def _session(ground: Ground, tx: Transaction, member: Member, token_id: str, hours: int) -> Session:
+    organisation = await store.organisation(tx, member.organisation_id)
+    assert organisation is not None, "a member's organisation is there by foreign key"
+    if organisation.state == "closed":
+        raise LoginRefused
+    principal = Principal(
+        member_id=member.member_id,
+        name=member.name,
+        organisation_id=organisation.organisation_id,
+        organisation_name=organisation.name,
+        roles=member.roles,
+        country=organisation.place.country or "",
+        region=organisation.place.region or "",
+        language=member.language,
+        token_id=token_id,
+    )
+    return Session(
+        token=ground.tokens.issue(principal, tx.now, hours=hours),
+        expires_at=tx.now + timedelta(hours=hours),
+        principal=principal,
+    )

@@ -1,0 +1,355 @@
+"""Pages of accounts: the way in, one's own account, and the public card of an organisation."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.datastructures import Cookie
+from litestar.params import Parameter
+from litestar.response import Redirect, Response, Template
+
+from catalogue import places as atlas
+from catalogue.rules import RuleBroken
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, SESSION_HOURS, Principal
+from infra.web import MEMBERS, PUBLIC, allow, page, read_form, redirect
+from infra.web.access import COOKIE
+from infra.web.errors import NotFound
+from services.accounts import handlers, login, passwords, store
+from services.accounts.api import SLOW_DOWN, address_of
+from services.accounts.categories import divisions, read_categories
+from services.accounts.domain import LANGUAGES, MANAGERS, MEMBER_ROLES, NEXT_STATES, checked_password, local_path
+from services.accounts.handlers import InvitationOver, Registration
+from services.accounts.login import LoginRefused, Session, TooManyTries
+from services.accounts.places import countries, zones
+
+Visit = Request[Any, Any, Any]
+MemberVisit = Request[Principal, Any, Any]
+LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
+FOUND = 50
+
+
+class RegistrationForm(msgspec.Struct, kw_only=True):
+    kind: str
+    organisation: str
+    country: str
+    name: str
+    email: str
+    password: str
+    region: str = ""
+    locality: str = ""
+    identifier_scheme: str = ""
+    identifier: str = ""
+    time_zone: str = ""
+    language: str = "en"
+
+
+class InviteForm(msgspec.Struct, kw_only=True):
+    name: str
+    email: str
+    language: str = "en"
+
+
+class StateForm(msgspec.Struct, kw_only=True):
+    state: str
+    reason: str
+
+
+async def fields_of(request: Visit) -> dict[str, str]:
+    """The text fields of a form; of a name that comes several times, the last."""
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+async def ticked(request: Visit, name: str) -> list[str]:
+    return [str(value) for value in (await request.form()).getall(name, [])]
+
+
+def beside(error: RuleBroken) -> dict[str, str]:
+    """The refusal as an error of its field."""
+    return {error.field or "": error.message}
+
+
+def enter(ground: Ground, session: Session, target: str, notice: str = "") -> Redirect:
+    """Sets the cookie that every service checks."""
+    answer = redirect(target, notice)
+    answer.set_cookie(
+        Cookie(
+            key=COOKIE,
+            value=session.token,
+            max_age=SESSION_HOURS * 3600,
+            path="/",
+            httponly=True,
+            secure=ground.config.public_url.startswith("https://"),
+            samesite="lax",
+        )
+    )
+    return answer
+
+
+class EntryPages(Controller):
+    """Login, registration, invitation."""
+
+    include_in_schema = False
+    opt = PUBLIC
+
+    @get("/login")
+    async def login_page(self, request: Visit, goal: Annotated[str, Parameter(query="next")] = "/") -> Template:
+        return page(request, "accounts/login.html", values={"next": local_path(goal)}, errors={})
+
+    @post("/login")
+    async def log_in(self, ground: Ground, request: Visit) -> Response[Any]:
+        fields = await fields_of(request)
+        goal = local_path(fields.get("next", "/"))
+        values = {"email": fields.get("email", ""), "next": goal}
+        try:
+            session = await login.log_in(
+                ground, fields.get("email", ""), fields.get("password", ""), address_of(request)
+            )
+        except LoginRefused:
+            errors, status = {"": "E-mail address and password do not match."}, 401
+        except TooManyTries:
+            errors, status = {"": SLOW_DOWN.detail}, SLOW_DOWN.status_code
+        else:
+            return enter(ground, session, goal)
+        return page(request, "accounts/login.html", status_code=status, values=values, errors=errors)
+
+    @post("/logout")
+    async def log_out(self) -> Redirect:
+        answer = redirect("/", "You are logged out.")
+        answer.set_cookie(Cookie(key=COOKIE, value="", max_age=0, path="/", httponly=True, samesite="lax"))
+        return answer
+
+    @get("/register")
+    async def register_page(self, request: Visit, kind: Annotated[str, Parameter(query="as")] = "supplier") -> Template:
+        return self._form(request, {"kind": kind, "request_key": new_id(), "language": "en"}, {}, [])
+
+    @get("/register/regions")
+    async def regions(self, request: Visit, country: str = "") -> Template:
+        """Options of the region field for a country, loaded when the country changes."""
+        return page(request, "accounts/regions.html", regions=atlas.regions(country).items())
+
+    @post("/register")
+    async def register(self, ground: Ground, request: Visit) -> Response[Any]:
+        fields, chosen = await fields_of(request), await ticked(request, "divisions")
+        form, errors = read_form(fields, RegistrationForm)
+        if form is not None:
+            try:
+                wanted = Registration(
+                    **msgspec.structs.asdict(form), categories=read_categories(chosen, fields.get("codes", ""))
+                )
+                # A password may begin or end with a blank, which read_form takes off.
+                wanted = msgspec.structs.replace(wanted, password=fields["password"])
+                password_hash = await passwords.hashed(handlers.checked_new_password(wanted))
+                async with ground.database.transaction("accounts") as tx:
+                    await handlers.register(tx, wanted, password_hash, fields.get("request_key", ""))
+                session = await login.log_in(ground, wanted.email, wanted.password, address_of(request))
+            except RuleBroken as error:
+                errors = beside(error)
+            except LoginRefused:
+                errors = {"": "This form was sent before, with another password."}
+            except TooManyTries:
+                errors = {"": SLOW_DOWN.detail}
+            else:
+                target = "/recommendations" if form.kind == "supplier" else "/catalogue"
+                return enter(ground, session, target, f"Welcome to Lonja, {session.principal.name}.")
+        fields.pop("password", None)
+        return self._form(request, fields, errors, chosen, 422)
+
+    def _form(
+        self,
+        request: Visit,
+        values: Mapping[str, str],
+        errors: Mapping[str, str],
+        chosen: list[str],
+        status: int = 200,
+    ) -> Template:
+        return page(
+            request,
+            "accounts/register.html",
+            status_code=status,
+            values=values,
+            errors=errors,
+            ticked=chosen,
+            divisions=divisions(),
+            countries=countries(),
+            regions=atlas.regions(values.get("country", "")).items(),
+            zones=zones(),
+            languages=LANGUAGE_CHOICES,
+        )
+
+    @get("/join/{secret:str}")
+    async def join_page(self, ground: Ground, request: Visit, secret: str) -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            try:
+                invitation, organisation = await handlers.invited(tx, secret)
+            except InvitationOver as error:
+                raise NotFound("invitation", "of this link: it was used, or is older than 7 days") from error
+        return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
+
+    @post("/join/{secret:str}")
+    async def join(self, ground: Ground, request: Visit, secret: str) -> Response[Any]:
+        password = (await fields_of(request)).get("password", "")
+        async with ground.database.transaction("accounts") as tx:
+            try:
+                invitation, organisation = await handlers.invited(tx, secret)
+            except InvitationOver as error:
+                raise NotFound("invitation", "of this link: it was used, or is older than 7 days") from error
+        try:
+            checked_password(password, invitation.email, invitation.name)
+            password_hash = await passwords.hashed(password)
+            async with ground.database.transaction("accounts") as tx:
+                await handlers.accept_invitation(tx, secret, password_hash)
+        except RuleBroken as error:
+            return page(
+                request,
+                "accounts/join.html",
+                status_code=422,
+                invitation=invitation,
+                organisation=organisation,
+                errors=beside(error),
+            )
+        session = await login.log_in(ground, invitation.email, password, address_of(request))
+        return enter(ground, session, "/", f"Welcome to Lonja, {invitation.name}.")
+
+
+class AccountPages(Controller):
+    """One's own account."""
+
+    include_in_schema = False
+    path = "/account"
+    opt = MEMBERS
+
+    @get()
+    async def account(self, ground: Ground, request: MemberVisit) -> Template:
+        return await self._page(ground, request)
+
+    @post("/password")
+    async def change_password(self, ground: Ground, request: MemberVisit) -> Response[Any]:
+        fields = await fields_of(request)
+        try:
+            await login.change_password(
+                ground, request.user, fields.get("current", ""), fields.get("password", ""), address_of(request)
+            )
+        except RuleBroken as error:
+            return await self._page(ground, request, errors=beside(error))
+        except TooManyTries:
+            return await self._page(ground, request, errors={"": SLOW_DOWN.detail})
+        return redirect("/account", "Your password is changed.")
+
+    @post("/keys")
+    async def make_key(self, ground: Ground, request: MemberVisit) -> Response[Any]:
+        """Answers with the page itself, not a redirect: the secret is shown this once and stored nowhere."""
+        fields = await fields_of(request)
+        try:
+            async with ground.database.transaction("accounts") as tx:
+                secret = await handlers.make_key(tx, request.user, fields.get("key_name", ""))
+        except RuleBroken as error:
+            return await self._page(ground, request, errors=beside(error))
+        return await self._page(ground, request, secret=secret)
+
+    @post("/keys/{key_id:str}/revoke")
+    async def revoke_key(self, ground: Ground, request: MemberVisit, key_id: str) -> Redirect:
+        async with ground.database.transaction("accounts") as tx:
+            await handlers.revoke_key(tx, request.user, key_id)
+        return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
+
+    @post("/members", opt=allow(*MANAGERS))
+    async def invite(self, ground: Ground, request: MemberVisit) -> Response[Any]:
+        link, errors, values = await invite_by_form(ground, request, request.user.organisation_id)
+        return await self._page(ground, request, errors=errors, values=values, link=link)
+
+    async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            organisation = await store.organisation(tx, request.user.organisation_id)
+            members = await store.members_of(tx, request.user.organisation_id)
+            keys = await store.keys_of(tx, request.user.member_id)
+        kinds = organisation.roles if organisation else ()
+        shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": ""} | more
+        return page(
+            request,
+            "accounts/account.html",
+            status_code=422 if shown["errors"] else 200,
+            organisation=organisation,
+            members=members,
+            keys=keys,
+            roles=tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind])),
+            languages=LANGUAGE_CHOICES,
+            manages=request.user.may(*MANAGERS),
+            **shown,
+        )
+
+
+class OrganisationPages(Controller):
+    """The public register."""
+
+    include_in_schema = False
+    path = "/organisations"
+
+    @get(opt=PUBLIC)
+    async def organisations(self, ground: Ground, request: Visit, q: str = "") -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            found = await store.find_organisations(tx, q.strip(), FOUND)
+        return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
+
+    @get("/{organisation_id:str}", opt=PUBLIC)
+    async def organisation(self, ground: Ground, request: Visit, organisation_id: str) -> Template:
+        return await self._page(ground, request, organisation_id)
+
+    @post("/{organisation_id:str}/state", opt=allow(ADMINISTRATOR))
+    async def set_state(self, ground: Ground, request: Visit, organisation_id: str) -> Response[Any]:
+        fields = await fields_of(request)
+        form, errors = read_form(fields, StateForm)
+        if form is not None:
+            try:
+                async with ground.database.transaction("accounts") as tx:
+                    changed = await handlers.set_state(tx, organisation_id, form.state, form.reason)
+                return redirect(f"/organisations/{organisation_id}", f"The organisation is {changed.state}.")
+            except RuleBroken as error:
+                errors = beside(error)
+        return await self._page(ground, request, organisation_id, errors=errors, values=fields)
+
+    @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
+    async def invite(self, ground: Ground, request: Visit, organisation_id: str) -> Response[Any]:
+        link, errors, values = await invite_by_form(ground, request, organisation_id)
+        return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
+
+    async def _page(self, ground: Ground, request: Visit, organisation_id: str, **more: Any) -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            organisation = await store.organisation(tx, organisation_id)
+            if organisation is None:
+                raise NotFound("organisation", organisation_id)
+            bought, purchases = await store.deals(tx, organisation_id, side="buyer", limit=10)
+            sold, sales = await store.deals(tx, organisation_id, side="supplier", limit=10)
+        shown: dict[str, Any] = {"errors": {}, "values": {}, "link": ""} | more
+        return page(
+            request,
+            "accounts/organisation.html",
+            status_code=422 if shown["errors"] else 200,
+            organisation=organisation,
+            country=dict(countries()).get(organisation.place.country or "", ""),
+            sides=[("As supplier", sold, sales), ("As buyer", bought, purchases)],
+            states=NEXT_STATES[organisation.state],
+            roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
+            languages=LANGUAGE_CHOICES,
+            **shown,
+        )
+
+
+async def invite_by_form(
+    ground: Ground, request: Visit, organisation_id: str
+) -> tuple[str, dict[str, str], dict[str, str]]:
+    """(link of the invitation or "", errors, the values to show again)"""
+    fields = await fields_of(request)
+    form, errors = read_form(fields, InviteForm)
+    if form is None:
+        return "", errors, fields
+    try:
+        async with ground.database.transaction("accounts") as tx:
+            secret = await handlers.invite(
+                tx, organisation_id, roles=tuple(await ticked(request, "roles")), **msgspec.structs.asdict(form)
+            )
+    except RuleBroken as error:
+        return "", beside(error), fields
+    return f"{ground.config.public_url}/join/{secret}", {}, {}

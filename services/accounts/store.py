@@ -1,0 +1,428 @@
+"""Rows of accounts. Passwords and secrets are here as hashes, and nowhere else."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, delete, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field
+
+from events.accounts import OrganisationRegistered
+from events.contracts import ContractConcluded
+from events.values import Category, Place
+from infra.database import Transaction, schema_rows
+from services.accounts.domain import Member, Organisation
+
+Row = schema_rows("accounts")
+
+
+class OrganisationRow(Row, table=True):
+    __tablename__ = "organisations"
+    __table_args__ = (
+        Index(
+            "uq_organisations_own_identifier",
+            "identifier_scheme",
+            "identifier",
+            unique=True,
+            postgresql_where=text("not imported and identifier <> ''"),
+        ),
+        Index(None, "imported", "name"),
+    )
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    state: str = Field(sa_type=Text)
+    identifier_scheme: str = Field(sa_type=Text)
+    identifier: str = Field(sa_type=Text)
+    place: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    time_zone: str = Field(sa_type=Text)
+    language: str = Field(sa_type=Text)
+    categories: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    suspended_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), index=True)
+    imported: bool
+    registered_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class MemberRow(Row, table=True):
+    __tablename__ = "members"
+
+    member_id: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text, foreign_key="accounts.organisations.organisation_id", index=True)
+    name: str = Field(sa_type=Text)
+    email: str = Field(sa_type=Text, unique=True)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    language: str = Field(sa_type=Text)
+    password: str = Field(sa_type=Text)
+    joined_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class InvitationRow(Row, table=True):
+    __tablename__ = "invitations"
+
+    digest: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    email: str = Field(sa_type=Text)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    language: str = Field(sa_type=Text)
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class ApiKeyRow(Row, table=True):
+    __tablename__ = "api_keys"
+
+    key_id: str = Field(primary_key=True, sa_type=Text)
+    member_id: str = Field(sa_type=Text, foreign_key="accounts.members.member_id", index=True)
+    name: str = Field(sa_type=Text)
+    digest: str = Field(sa_type=Text, unique=True)
+    made_at: datetime = Field(sa_type=DateTime(timezone=True))
+    used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class TryRow(Row, table=True):
+    __tablename__ = "tries"
+
+    try_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    email: str = Field(sa_type=Text, index=True)
+    address: str = Field(sa_type=Text, index=True)
+    tried_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+
+
+class ContractRow(Row, table=True):
+    __tablename__ = "contracts"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    process_id: str = Field(sa_type=Text)
+    buyer_id: str = Field(sa_type=Text, index=True)
+    buyer_name: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text, index=True)
+    supplier_name: str = Field(sa_type=Text)
+    title: str = Field(sa_type=Text)
+    currency: str | None = Field(default=None, sa_type=Text)
+    amount: Decimal | None = Field(default=None, sa_type=Numeric)
+    signed_at: datetime = Field(sa_type=DateTime(timezone=True))
+    imported: bool
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    key_id: str
+    member_id: str
+    name: str
+    made_at: datetime
+    used_at: datetime | None
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    organisation_id: str
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    language: str
+    expires_at: datetime
+
+
+class Deal(msgspec.Struct, frozen=True, kw_only=True):
+    """A concluded contract as the public card of an organisation shows it."""
+
+    contract_id: str
+    title: str
+    partner_id: str
+    partner_name: str
+    currency: str | None
+    amount: Decimal | None
+    signed_at: datetime
+    imported: bool
+
+
+def _organisation(row: OrganisationRow) -> Organisation:
+    return Organisation(
+        organisation_id=row.organisation_id,
+        name=row.name,
+        roles=tuple(row.roles),
+        state=row.state,
+        identifier_scheme=row.identifier_scheme,
+        identifier=row.identifier,
+        place=msgspec.convert(row.place, Place),
+        time_zone=row.time_zone,
+        language=row.language,
+        categories=msgspec.convert(row.categories, tuple[Category, ...]),
+        suspended_until=row.suspended_until,
+        imported=row.imported,
+    )
+
+
+def _member(row: MemberRow) -> Member:
+    return Member(
+        member_id=row.member_id,
+        organisation_id=row.organisation_id,
+        name=row.name,
+        email=row.email,
+        roles=tuple(row.roles),
+        language=row.language,
+    )
+
+
+# Organisations
+
+
+async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = False) -> Organisation | None:
+    row = await tx.session.get(OrganisationRow, organisation_id, with_for_update=lock or None)
+    return _organisation(row) if row else None
+
+
+async def own_organisation(
+    tx: Transaction, *, name: str = "", identifier: tuple[str, str] = ("", "")
+) -> Organisation | None:
+    """A registered (not imported) organisation by its identifier, or by its exact name."""
+    scheme, number = identifier
+    same = (
+        (OrganisationRow.identifier_scheme == scheme) & (OrganisationRow.identifier == number)
+        if number
+        else OrganisationRow.name == name
+    )
+    query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)
+    row = (await tx.session.execute(query)).scalar()
+    return _organisation(row) if row else None
+
+
+async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
+    """Own ones first, then by name. ``words`` is the beginning of the name, or of a word in it."""
+    query = select(OrganisationRow).order_by(OrganisationRow.imported, OrganisationRow.name).limit(limit)
+    if words:
+        name = func.lower(OrganisationRow.name)
+        query = query.where(
+            or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
+        )
+    return [_organisation(row) for row in (await tx.session.execute(query)).scalars()]
+
+
+def add_organisation(tx: Transaction, new: Organisation) -> None:
+    tx.session.add(
+        OrganisationRow(
+            **{
+                name: getattr(new, name)
+                for name in ("organisation_id", "name", "state", "identifier_scheme", "identifier")
+            },
+            roles=list(new.roles),
+            place=msgspec.to_builtins(new.place),
+            time_zone=new.time_zone,
+            language=new.language,
+            categories=msgspec.to_builtins(new.categories),
+            imported=False,
+            registered_at=tx.now,
+        )
+    )
+
+
+async def save_state(tx: Transaction, organisation_id: str, state: str, until: datetime | None) -> None:
+    row = await tx.session.get_one(OrganisationRow, organisation_id)
+    row.state, row.suspended_until = state, until
+
+
+async def suspensions_over(tx: Transaction, limit: int) -> list[Organisation]:
+    query = (
+        select(OrganisationRow)
+        .where(OrganisationRow.state == "suspended", OrganisationRow.suspended_until <= tx.now)
+        .with_for_update(skip_locked=True)
+        .limit(limit)
+    )
+    return [_organisation(row) for row in (await tx.session.execute(query)).scalars()]
+
+
+async def upsert_imported(tx: Transaction, event: OrganisationRegistered) -> None:
+    """Imports come by the ten thousand: one statement. An organisation that registered here is never overwritten."""
+    await (await tx.raw()).execute(
+        """insert into accounts.organisations as old (organisation_id, name, roles, state, identifier_scheme, identifier,
+               place, time_zone, language, categories, imported, registered_at)
+           values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10::text::jsonb, true, $11)
+           on conflict (organisation_id) do update set name = excluded.name, identifier_scheme = excluded.identifier_scheme,
+               identifier = excluded.identifier, place = excluded.place, time_zone = excluded.time_zone,
+               language = excluded.language, categories = excluded.categories,
+               roles = array(select distinct unnest(old.roles || excluded.roles) order by 1)
+           where old.imported""",
+        event.organisation_id,
+        event.name,
+        list(event.roles),
+        event.state,
+        event.identifier_scheme,
+        event.identifier,
+        msgspec.json.encode(event.place).decode(),
+        event.time_zone,
+        event.language,
+        msgspec.json.encode(event.categories).decode(),
+        tx.now,
+    )
+
+
+# Members, invitations, API keys
+
+
+async def member(tx: Transaction, member_id: str) -> Member | None:
+    row = await tx.session.get(MemberRow, member_id)
+    return _member(row) if row else None
+
+
+async def member_by_email(tx: Transaction, email: str) -> tuple[Member, str] | None:
+    """The member and the hash of its password."""
+    row = (await tx.session.execute(select(MemberRow).where(MemberRow.email == email))).scalar()
+    return (_member(row), row.password) if row else None
+
+
+async def password_of(tx: Transaction, member_id: str) -> str | None:
+    row = await tx.session.get(MemberRow, member_id)
+    return row.password if row else None
+
+
+async def save_password(tx: Transaction, member_id: str, password_hash: str) -> None:
+    (await tx.session.get_one(MemberRow, member_id)).password = password_hash
+
+
+async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
+    query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
+    return [_member(row) for row in (await tx.session.execute(query)).scalars()]
+
+
+def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
+    tx.session.add(
+        MemberRow(**msgspec.to_builtins(new) | {"roles": list(new.roles)}, password=password_hash, joined_at=tx.now)
+    )
+
+
+async def hold_email(tx: Transaction, email: str) -> None:
+    """Whoever else registers the same address waits until this transaction ends, and then sees it taken."""
+    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"accounts/email/{email}")
+
+
+def add_invitation(tx: Transaction, digest: str, invitation: Invitation) -> None:
+    tx.session.add(
+        InvitationRow(digest=digest, **msgspec.structs.asdict(invitation) | {"roles": list(invitation.roles)})
+    )
+
+
+async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Invitation | None:
+    """``take`` removes it: it serves once."""
+    row = await tx.session.get(InvitationRow, digest, with_for_update=take or None)
+    if row is None or row.expires_at <= tx.now:
+        return None
+    if take:
+        await tx.session.delete(row)
+    fields = {name: getattr(row, name) for name in Invitation.__struct_fields__}
+    return Invitation(**fields | {"roles": tuple(row.roles)})
+
+
+def add_key(tx: Transaction, key: ApiKey, digest: str) -> None:
+    tx.session.add(ApiKeyRow(**msgspec.structs.asdict(key), digest=digest))
+
+
+async def keys_of(tx: Transaction, member_id: str) -> list[ApiKey]:
+    query = (
+        select(ApiKeyRow)
+        .where(ApiKeyRow.member_id == member_id, ApiKeyRow.revoked_at.is_(None))
+        .order_by(ApiKeyRow.made_at)
+    )
+    return [_key(row) for row in (await tx.session.execute(query)).scalars()]
+
+
+async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
+    row = (
+        await tx.session.execute(select(ApiKeyRow).where(ApiKeyRow.digest == digest, ApiKeyRow.revoked_at.is_(None)))
+    ).scalar()
+    if row is None:
+        return None
+    row.used_at = tx.now
+    return _key(row)
+
+
+async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
+    row = await tx.session.get(ApiKeyRow, key_id)
+    if row is None or row.member_id != member_id:
+        return False
+    row.revoked_at = row.revoked_at or tx.now
+    return True
+
+
+def _key(row: ApiKeyRow) -> ApiKey:
+    return ApiKey(**{name: getattr(row, name) for name in ApiKey.__struct_fields__})
+
+
+# Failed logins
+
+
+async def tries(tx: Transaction, email: str, address: str, since: datetime) -> tuple[int, int]:
+    """(for the e-mail address, from the network address) since then."""
+    query = select(
+        func.count().filter(TryRow.email == email),
+        func.count().filter(TryRow.address == address),
+    ).where(or_(TryRow.email == email, TryRow.address == address), TryRow.tried_at > since)
+    counts: Sequence[int] = (await tx.session.execute(query)).one()
+    return counts[0], counts[1]
+
+
+async def add_try(tx: Transaction, email: str, address: str) -> int:
+    row = TryRow(email=email, address=address, tried_at=tx.now)
+    tx.session.add(row)
+    await tx.session.flush()
+    assert row.try_id is not None
+    return row.try_id
+
+
+async def forgive_try(tx: Transaction, try_id: int) -> None:
+    await tx.session.execute(delete(TryRow).where(TryRow.try_id == try_id))
+
+
+async def forget_tries(tx: Transaction, age: timedelta) -> None:
+    await tx.session.execute(delete(TryRow).where(TryRow.tried_at < tx.now - age))
+
+
+# Concluded contracts
+
+
+async def add_contract(tx: Transaction, event: ContractConcluded) -> None:
+    await (await tx.raw()).execute(
+        """insert into accounts.contracts (contract_id, process_id, buyer_id, buyer_name, supplier_id, supplier_name, title,
+               currency, amount, signed_at, imported)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (contract_id) do nothing""",
+        event.contract_id,
+        event.process_id,
+        event.buyer_id,
+        event.buyer_name,
+        event.supplier_id,
+        event.supplier_name,
+        event.title,
+        event.currency,
+        event.amount,
+        event.signed_at,
+        event.source is not None,
+    )
+
+
+async def drop_contract(tx: Transaction, contract_id: str) -> None:
+    await (await tx.raw()).execute("delete from accounts.contracts where contract_id = $1", contract_id)
+
+
+async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> tuple[int, list[Deal]]:
+    """(how many, the latest) contracts as ``buyer`` or ``supplier``."""
+    own, partner = ("buyer", "supplier") if side == "buyer" else ("supplier", "buyer")
+    mine = getattr(ContractRow, f"{own}_id") == organisation_id
+    count = (await tx.session.execute(select(func.count()).select_from(ContractRow).where(mine))).scalar_one()
+    latest = await tx.session.execute(
+        select(ContractRow).where(mine).order_by(ContractRow.signed_at.desc()).limit(limit)
+    )
+    return count, [
+        Deal(
+            contract_id=row.contract_id,
+            title=row.title,
+            partner_id=getattr(row, f"{partner}_id"),
+            partner_name=getattr(row, f"{partner}_name"),
+            currency=row.currency,
+            amount=row.amount,
+            signed_at=row.signed_at,
+            imported=row.imported,
+        )
+        for row in latest.scalars()
+    ]

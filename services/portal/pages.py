@@ -1,0 +1,24 @@
+"""The home page. It asks itself again every ten seconds and swaps what is live."""
+
+from typing import Any
+
+from litestar import Controller, Request, get
+from litestar.response import Template
+
+from infra.service import Ground
+from infra.web import PUBLIC, page
+from services.portal import store
+
+SHOWN = 6
+CURRENCIES = 4
+
+
+class PortalPages(Controller):
+    include_in_schema = False
+    opt = PUBLIC
+
+    @get("/")
+    async def home(self, ground: Ground, request: Request[Any, Any, Any]) -> Template:
+        async with ground.database.transaction("portal") as tx:
+            front = await store.front(tx, SHOWN)
+        return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES])

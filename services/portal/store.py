@@ -1,0 +1,238 @@
+"""The portal's copies. Imported contracts come by the ten thousand, so each fact is one statement and totals are counted as they come."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, func, select
+from sqlmodel import Field
+
+from events.auctions import AuctionOpened, BidAccepted
+from events.contracts import ContractConcluded
+from events.pools import PoolOpened
+from infra.database import Transaction, schema_rows
+
+Row = schema_rows("portal")
+
+
+class OpeningRow(Row, table=True):
+    """An auction that takes bids or a pool that enrols; ``taking_part`` counts bids, ``members`` names a pool's."""
+
+    __tablename__ = "openings"
+    __table_args__ = (Index(None, "kind", "closes_at"),)
+
+    opening_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    title: str = Field(sa_type=Text)
+    buyer_name: str = Field(sa_type=Text)
+    place: str = Field(sa_type=Text)
+    currency: str = Field(sa_type=Text)
+    initial_price: Decimal | None = Field(default=None, sa_type=Numeric)
+    price: Decimal | None = Field(default=None, sa_type=Numeric)
+    bids: int = Field(default=0)
+    members: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    closes_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class ContractRow(Row, table=True):
+    __tablename__ = "contracts"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    title: str = Field(sa_type=Text)
+    buyer_id: str = Field(sa_type=Text)
+    buyer_name: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text)
+    supplier_name: str = Field(sa_type=Text)
+    currency: str = Field(sa_type=Text)
+    amount: Decimal | None = Field(default=None, sa_type=Numeric)
+    signed_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+
+
+class TotalRow(Row, table=True):
+    """Concluded contracts of one currency, "" where none was given."""
+
+    __tablename__ = "totals"
+
+    currency: str = Field(primary_key=True, sa_type=Text)
+    contracts: int = Field(sa_type=BigInteger)
+    amount: Decimal = Field(sa_type=Numeric)
+
+
+class SupplierRow(Row, table=True):
+    __tablename__ = "suppliers"
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    opening_id: str
+    title: str
+    buyer_name: str
+    place: str
+    currency: str
+    initial_price: Decimal | None
+    price: Decimal | None
+    bids: int
+    members: list[str]
+    closes_at: datetime
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    contract_id: str
+    title: str
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    currency: str
+    amount: Decimal | None
+    signed_at: datetime
+
+
+class Total(msgspec.Struct, frozen=True):
+    currency: str
+    contracts: int
+    amount: Decimal
+
+
+class Front(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the home page shows."""
+
+    auctions: int
+    pools: int
+    suppliers: int
+    contracts: int
+    totals: list[Total]
+    """Largest number of contracts first."""
+    closing: list[Opening]
+    enrolling: list[Opening]
+    latest: list[Contract]
+
+
+async def front(tx: Transaction, shown: int) -> Front:
+    kinds = select(OpeningRow.kind, func.count()).where(OpeningRow.closes_at > tx.now).group_by(OpeningRow.kind)
+    counts = {kind: count for kind, count in await tx.session.execute(kinds)}
+    totals = await tx.session.execute(select(TotalRow).order_by(TotalRow.contracts.desc(), TotalRow.currency))
+    latest = await tx.session.execute(
+        select(ContractRow).order_by(ContractRow.signed_at.desc(), ContractRow.contract_id).limit(shown)
+    )
+    known = [Total(row.currency, row.contracts, row.amount) for row in totals.scalars() if row.contracts]
+    return Front(
+        auctions=counts.get("auction", 0),
+        pools=counts.get("pool", 0),
+        suppliers=(await tx.session.execute(select(func.count()).select_from(SupplierRow))).scalar_one(),
+        contracts=sum(total.contracts for total in known),
+        totals=[total for total in known if total.currency and total.amount],
+        closing=await _openings(tx, "auction", shown),
+        enrolling=await _openings(tx, "pool", shown),
+        latest=[
+            Contract(**{name: getattr(row, name) for name in Contract.__struct_fields__}) for row in latest.scalars()
+        ],
+    )
+
+
+async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
+    query = (
+        select(OpeningRow)
+        .where(OpeningRow.kind == kind, OpeningRow.closes_at > tx.now)
+        .order_by(OpeningRow.closes_at)
+        .limit(shown)
+    )
+    rows = (await tx.session.execute(query)).scalars()
+    return [Opening(**{name: getattr(row, name) for name in Opening.__struct_fields__}) for row in rows]
+
+
+async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
+    await (await tx.raw()).execute(
+        """insert into portal.openings (opening_id, kind, title, buyer_name, place, currency, initial_price, price, bids,
+               members, closes_at)
+           values ($1, 'auction', $2, $3, $4, $5, $6, $6, 0, '{}', $7) on conflict do nothing""",
+        event.auction_id,
+        event.title,
+        event.buyer_name,
+        event.place.locality or event.place.region or event.place.country or "",
+        event.currency,
+        event.initial_price,
+        event.closes_at,
+    )
+
+
+async def take_bid(tx: Transaction, event: BidAccepted) -> None:
+    """A bid that comes late, after a later one, changes nothing."""
+    await (await tx.raw()).execute(
+        "update portal.openings set price = $2, bids = $3, closes_at = $4 where opening_id = $1 and bids < $3",
+        event.auction_id,
+        event.amount,
+        event.sequence,
+        event.closes_at,
+    )
+
+
+async def open_pool(tx: Transaction, event: PoolOpened) -> None:
+    await (await tx.raw()).execute(
+        """insert into portal.openings (opening_id, kind, title, buyer_name, place, currency, bids, members, closes_at)
+           values ($1, 'pool', $2, $3, $4, $5, 0, '{}', $6) on conflict do nothing""",
+        event.pool_id,
+        event.title,
+        event.lead_name,
+        ", ".join(event.regions),
+        event.currency,
+        event.enrolment_ends_at,
+    )
+
+
+async def enrol(tx: Transaction, pool_id: str, member_id: str, *, leaves: bool = False) -> None:
+    again = "" if leaves else " || array[$2]"
+    await (await tx.raw()).execute(
+        f"update portal.openings set members = array_remove(members, $2::text){again} where opening_id = $1",
+        pool_id,
+        member_id,
+    )
+
+
+async def extend(tx: Transaction, pool_id: str, closes_at: datetime) -> None:
+    await (await tx.raw()).execute(
+        "update portal.openings set closes_at = $2 where opening_id = $1", pool_id, closes_at
+    )
+
+
+async def close(tx: Transaction, opening_id: str) -> None:
+    await (await tx.raw()).execute("delete from portal.openings where opening_id = $1", opening_id)
+
+
+async def add_contract(tx: Transaction, event: ContractConcluded) -> None:
+    """The contract and, if it is new, its part of the total."""
+    await (await tx.raw()).execute(
+        """with fresh as (
+             insert into portal.contracts (contract_id, title, buyer_id, buyer_name, supplier_id, supplier_name, currency,
+                 amount, signed_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning currency, amount)
+           insert into portal.totals as old (currency, contracts, amount) select currency, 1, coalesce(amount, 0) from fresh
+           on conflict (currency) do update
+             set contracts = old.contracts + 1, amount = old.amount + excluded.amount""",
+        event.contract_id,
+        event.title,
+        event.buyer_id,
+        event.buyer_name,
+        event.supplier_id,
+        event.supplier_name,
+        event.currency or "",
+        event.amount,
+        event.signed_at,
+    )
+
+
+async def drop_contract(tx: Transaction, contract_id: str) -> None:
+    """Cancelled after its conclusion; one that is not here never counted."""
+    await (await tx.raw()).execute(
+        """with gone as (delete from portal.contracts where contract_id = $1 returning currency, amount)
+           update portal.totals set contracts = contracts - 1, amount = totals.amount - coalesce(gone.amount, 0)
+           from gone where totals.currency = gone.currency""",
+        contract_id,
+    )
+
+
+async def add_supplier(tx: Transaction, organisation_id: str) -> None:
+    await (await tx.raw()).execute(
+        "insert into portal.suppliers (organisation_id) values ($1) on conflict do nothing", organisation_id
+    )
