@@ -42,7 +42,16 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     vat_rate: Decimal | None = None
     vat_included: bool | None = None
     supplier_id: str | None = None
+    supplier_name: str = ""
     buyer_id: str | None = None
+    buyer_name: str = ""
     document: str = ""
     source: Source | None = None
     cancelled: bool = False
+
+    @property
+    def public(self) -> "Observation":
+        """As everybody may see it: of this market's own bids nobody learns who made them (DOMAIN section 0)."""
+        if self.kind is Kind.BID and self.source is None:
+            return msgspec.structs.replace(self, supplier_id=None, supplier_name="")
+        return self

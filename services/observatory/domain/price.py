@@ -23,25 +23,25 @@ ARITHMETIC = Context(prec=34, rounding=ROUND_HALF_EVEN)
 
 
 class PriceNotPositive(RuleBroken):
-    code = "price_not_positive"
+    code = "price-not-positive"
 
 
 class VatRateUnknown(RuleBroken):
     """The price includes VAT of a rate that is not stated."""
 
-    code = "vat_rate_unknown"
+    code = "vat-rate-unknown"
 
 
 class OtherCurrency(RuleBroken):
-    code = "other_currency"
+    code = "other-currency"
 
 
 class RateMissing(RuleBroken):
-    code = "rate_missing"
+    code = "rate-missing"
 
 
 class IndexMissing(RuleBroken):
-    code = "index_missing"
+    code = "index-missing"
 
 
 class Valuation(msgspec.Struct, frozen=True, kw_only=True):

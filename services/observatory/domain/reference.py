@@ -11,7 +11,7 @@ from fractions import Fraction
 import msgspec
 
 from catalogue.rules import RuleBroken
-from events.values import Number, Place, Refusal
+from events.values import Place, Refusal
 from services.observatory.domain.observation import Kind, Observation
 from services.observatory.domain.price import ARITHMETIC, Index, Priced, Rates, Valuation, priced
 from services.observatory.domain.spread import OutlierRule, band, quantile, variation, weights
@@ -22,21 +22,21 @@ class ContractCancelled(RuleBroken):
 
 
 class OutsideWindow(RuleBroken):
-    code = "outside_window"
+    code = "outside-window"
 
 
 class OtherUnit(RuleBroken):
     """A price per litre does not compare with one per piece."""
 
-    code = "other_unit"
+    code = "other-unit"
 
 
 class OtherKind(RuleBroken):
-    code = "other_kind"
+    code = "other-kind"
 
 
 class OtherPlace(RuleBroken):
-    code = "other_place"
+    code = "other-place"
 
 
 class Outlier(RuleBroken):
@@ -44,7 +44,7 @@ class Outlier(RuleBroken):
 
 
 class TooFewObservations(RuleBroken):
-    code = "too_few_observations"
+    code = "too-few-observations"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +55,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     contract_months: int = 12
     other_months: int = 6
     minimum: int = 3
+    """Kept observations a reference needs."""
+    minimum_suppliers: int = 3
+    """With fewer, somebody weighs more than a third whatever the weights, so the figure is advisory: grade C."""
     outliers: OutlierRule = OutlierRule()
     grade_a_percent: Decimal = Decimal(15)
     grade_b_percent: Decimal = Decimal(33)
@@ -80,7 +83,8 @@ class Position(StrEnum):
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Prices per ``unit``, VAT excluded, in the money of ``valued_on``'s month. ``level`` is locality, region or country and
-    ``place_code`` says which one. ``variation`` is in percent. Unknown suppliers count as one."""
+    ``place_code`` says which one. ``variation`` is in percent. Unknown suppliers count as one; fewer than three suppliers
+    make grade C, because no weighting can keep each of them below a third."""
 
     item_key: str
     kind: Kind
@@ -191,14 +195,19 @@ def reference(
         found=best,
     )
     verdicts |= _drop_all(comparable, too_few)
-    return NoReference(reason=_refusal(too_few), verdicts=_in_order(verdicts))
+    return NoReference(reason=Refusal.of(too_few), verdicts=_in_order(verdicts))
+
+
+def counts_from(kind: Kind, at: date, policy: Policy) -> date:
+    """The first day whose prices count at ``at``."""
+    months = policy.contract_months if kind is Kind.CONTRACT else policy.other_months
+    return _months_before(at, months)
 
 
 def _check_counts(observation: Observation, at: date, policy: Policy) -> None:
     if observation.cancelled:
         raise ContractCancelled("What was cancelled does not count.")
-    months = policy.contract_months if observation.kind is Kind.CONTRACT else policy.other_months
-    first = _months_before(at, months)
+    first = counts_from(observation.kind, at, policy)
     if not first <= observation.date <= at:
         raise OutsideWindow(
             f"Dated {observation.date}; {observation.kind} prices count from {first} to {at}.",
@@ -263,10 +272,16 @@ def _published(
         observations=len(kept),
         suppliers=len(set(suppliers)),
         variation=spread,
-        grade="A" if spread <= policy.grade_a_percent else "B" if spread <= policy.grade_b_percent else "C",
+        grade=_grade(spread, len(set(suppliers)), policy),
         valued_on=valuation.at,
         verdicts=_in_order(verdicts),
     )
+
+
+def _grade(spread: Decimal, suppliers: int, policy: Policy) -> str:
+    if suppliers < policy.minimum_suppliers or spread > policy.grade_b_percent:
+        return "C"
+    return "A" if spread <= policy.grade_a_percent else "B"
 
 
 def _levels(place: Place) -> list[_Level]:
@@ -305,16 +320,11 @@ def _shown(price: Decimal, policy: Policy) -> Decimal:
 
 
 def _dropped(observation: Observation, reason: RuleBroken, price: Decimal | None = None) -> Verdict:
-    return Verdict(observation=observation, price=price, dropped=_refusal(reason))
+    return Verdict(observation=observation, price=price, dropped=Refusal.of(reason))
 
 
 def _drop_all(candidates: Iterable[Priced], reason: RuleBroken) -> dict[str, Verdict]:
     return {c.observation.observation_id: _dropped(c.observation, reason, c.price) for c in candidates}
-
-
-def _refusal(reason: RuleBroken) -> Refusal:
-    numbers = tuple(Number(name=name, value=str(value)) for name, value in reason.numbers.items())
-    return Refusal(rule=reason.code, message=reason.message, field=reason.field or "", numbers=numbers)
 
 
 def _in_order(verdicts: dict[str, Verdict]) -> tuple[Verdict, ...]:

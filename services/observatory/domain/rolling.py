@@ -5,64 +5,59 @@ from decimal import Decimal
 
 import msgspec
 
-from services.observatory.domain.price import ARITHMETIC, Priced, month_of
+from catalogue.rules import RuleBroken
+from services.observatory.domain.observation import Observation
+from services.observatory.domain.price import ARITHMETIC, Valuation, month_of, priced
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What one price adds to its month: unlike series, currencies and base units never mix."""
+
+    item_key: str
+    month: str
+    currency: str
+    unit: str
+    price: Decimal
+    date: date
+    observation_id: str
 
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices of one month in one currency and base unit. ``seen`` holds their observation ids, so that a repeat changes nothing."""
+    """Prices of one ``month`` per ``unit``. ``series`` is contract, award or bid: an award and its contract are two facts,
+    so they are counted apart. ``last`` is the price of the latest day, of several that day the one with the greatest id."""
 
-    seen: frozenset[str]
+    series: str
+    month: str
+    currency: str
+    unit: str
+    count: int
     low: Decimal
     high: Decimal
     total: Decimal
     last: Decimal
-    last_on: date
-    last_id: str
-
-    @property
-    def count(self) -> int:
-        return len(self.seen)
 
     @property
     def mean(self) -> Decimal:
         return ARITHMETIC.divide(self.total, Decimal(self.count))
 
 
-class Rolling(msgspec.Struct, frozen=True, kw_only=True):
-    """``months`` by ``YYYY-MM currency/unit``, so that unlike prices never mix."""
+def entry(seen: Observation) -> Entry | None:
+    """None where the price cannot be made comparable; the reference says why.
 
-    months: dict[str, Month] = {}
-
-
-def apply(state: Rolling, new: Priced) -> Rolling:
-    """Add one price (valued without rates and index, so nominal); the same id again changes nothing, in any order.
-
-    Low and high cannot be taken back: after a cancellation the view is rebuilt by replay.
+    What is cancelled later stays in its month: it was the price then, and low and high cannot be taken back.
     """
-    seen, price = new.observation, new.price
-    key = f"{month_of(seen.date)} {new.currency}/{new.unit}"
-    old = state.months.get(key)
-    if seen.cancelled or (old and seen.observation_id in old.seen):
-        return state
-    if old is None:
-        month = Month(
-            seen=frozenset({seen.observation_id}),
-            low=price,
-            high=price,
-            total=price,
-            last=price,
-            last_on=seen.date,
-            last_id=seen.observation_id,
-        )
-    else:
-        later = (seen.date, seen.observation_id) > (old.last_on, old.last_id)
-        month = Month(
-            seen=old.seen | {seen.observation_id},
-            low=min(old.low, price),
-            high=max(old.high, price),
-            total=ARITHMETIC.add(old.total, price),
-            last=price if later else old.last,
-            last_on=seen.date if later else old.last_on,
-            last_id=seen.observation_id if later else old.last_id,
-        )
-    return Rolling(months=state.months | {key: month})
+    if seen.cancelled:
+        return None
+    try:
+        found = priced(seen, Valuation(at=seen.date, currency=seen.currency))
+    except RuleBroken:
+        return None
+    return Entry(
+        item_key=seen.item_key,
+        month=month_of(seen.date),
+        currency=seen.currency,
+        unit=found.unit,
+        price=found.price,
+        date=seen.date,
+        observation_id=seen.observation_id,
+    )

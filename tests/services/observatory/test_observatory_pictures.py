@@ -1,12 +1,25 @@
 from datetime import date
 from decimal import Decimal
-from random import Random
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from events.values import Place
-from services.observatory.domain import Kind, Observation, Priced, Rolling, apply, histogram, points, series
+from events.values import Place, Source
+from services.observatory.domain import (
+    Kind,
+    Observation,
+    Policy,
+    Priced,
+    entry,
+    histogram,
+    home,
+    points,
+    series,
+    valued_on,
+)
 
 NOWHERE = Place()
 
@@ -20,6 +33,7 @@ def a_price(price: str, *, on: date = date(2026, 5, 5), place: Place = NOWHERE, 
         currency="BRL",
         date=on,
         place=place,
+        unit="KGM",
         supplier_id=price,
         cancelled=cancelled,
     )
@@ -54,24 +68,37 @@ class TestPictures:
         assert [(point.place, point.median, point.count) for point in found] == [(aracaju, 5, 2)]
 
 
-class TestRolling:
-    def test_keeps_count_range_mean_and_the_latest_price_of_each_month(self) -> None:
-        state = Rolling()
-        for price in (a_price("8"), a_price("4", on=date(2026, 5, 9)), a_price("6"), a_price("7", on=date(2026, 6, 1))):
-            state = apply(state, price)
-        may = state.months["2026-05 BRL/KGM"]
-        assert (may.count, may.low, may.high, may.mean, may.last) == (3, 4, 8, 6, 4)
-        assert state.months["2026-06 BRL/KGM"].count == 1
+class TestRollingEntry:
+    def test_is_the_nominal_net_price_of_a_base_unit_in_its_month(self) -> None:
+        seen = replace(a_price("12").observation, unit="GRM", vat_included=True, vat_rate=Decimal(20))
+        found = entry(seen)
+        assert found is not None
+        assert (found.month, found.price, found.unit, found.currency) == ("2026-05", 10_000, "KGM", "BRL")
 
-    def test_a_cancelled_contract_is_not_counted(self) -> None:
-        assert apply(Rolling(), a_price("8", cancelled=True)) == Rolling()
+    @pytest.mark.parametrize("changes", [{"cancelled": True}, {"unit": "", "unit_text": "wagon-ish"}, {"unit_price": Decimal(0)}])
+    def test_there_is_none_for_what_does_not_compare(self, changes: dict[str, Any]) -> None:
+        assert entry(replace(a_price("8").observation, **changes)) is None
 
-    @given(st.lists(st.sampled_from([a_price(p, on=date(2026, m, 1)) for p in "1234" for m in (4, 5)])), st.randoms())
-    @settings(max_examples=40)
-    def test_repeats_and_order_change_nothing(self, prices: list[Priced], random: Random) -> None:
-        once, again = Rolling(), Rolling()
-        for price in dict.fromkeys(p.observation.observation_id for p in prices):
-            once = apply(once, next(p for p in prices if p.observation.observation_id == price))
-        for price in random.sample([*prices, *prices], 2 * len(prices)):
-            again = apply(again, price)
-        assert once == again
+
+class TestSnapshot:
+    def test_is_valued_today_while_a_price_counts_today(self) -> None:
+        seen = [a_price("8", on=date(2025, 7, 1)).observation, a_price("8", on=date(2019, 1, 1)).observation]
+        assert valued_on(seen, date(2026, 6, 30), Policy()) == date(2026, 6, 30)
+
+    def test_is_history_valued_on_the_day_of_the_latest_price_that_stands(self) -> None:
+        seen = [a_price("8", on=date(2016, 3, day)).observation for day in (1, 9)]
+        seen += [a_price("8", on=date(2016, 4, 1), cancelled=True).observation]
+        seen += [a_price("8", on=date(2099, 1, 1)).observation]
+        assert valued_on(seen, date(2026, 6, 30), Policy()) == date(2016, 3, 9)
+        assert valued_on([], date(2026, 6, 30), Policy()) == date(2026, 6, 30)
+
+    def test_its_home_is_the_country_of_most_prices(self) -> None:
+        places = [Place(country="PY"), Place(country="BR", region="BR-SE"), Place(country="BR"), NOWHERE]
+        assert home([a_price("8", place=place).observation for place in places]) == Place(country="BR")
+        assert home([]) == NOWHERE
+
+    def test_a_native_bid_is_shown_without_its_bidder(self) -> None:
+        bid = replace(a_price("8").observation, kind=Kind.BID, supplier_name="Loser Ltd")
+        assert (bid.public.supplier_id, bid.public.supplier_name) == (None, "")
+        imported = replace(bid, source=Source(publisher="p", document="d"))
+        assert imported.public == imported

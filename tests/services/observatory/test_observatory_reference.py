@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalogue.units import UnparseableUnit
 from events.values import Place
 from services.observatory.domain import (
     Index,
@@ -124,11 +125,17 @@ class TestReference:
         found = Asked([seen("8.5"), seen("10"), seen(high)]).published
         assert found.grade == grade and found.is_ceiling is (grade != "C")
 
+    def test_fewer_than_three_suppliers_are_advisory_however_close_their_prices(self) -> None:
+        two = [seen("10", by="a"), seen("10.1", by="b"), seen("10.2", by="b", observation_id="again")]
+        found = Asked(two).published
+        assert (found.suppliers, found.grade, found.is_ceiling) == (2, "C", False)
+        assert Asked([*two, seen("10.3", by="c")]).published.grade == "A"
+
     def test_two_observations_make_none_and_both_say_why(self) -> None:
         asked = Asked([seen("8"), seen("10")])
         assert isinstance(asked.answer, NoReference)
-        assert asked.answer.reason.rule == "too_few_observations"
-        assert [asked.reason_for(o) for o in asked.observations] == ["too_few_observations"] * 2
+        assert asked.answer.reason.rule == "too-few-observations"
+        assert [asked.reason_for(o) for o in asked.observations] == ["too-few-observations"] * 2
 
     def test_nothing_seen_is_no_reference(self) -> None:
         assert isinstance(Asked([]).answer, NoReference)
@@ -138,18 +145,18 @@ class TestReference:
         also_near = seen("9.5", place=ITABAIANA)
         asked = Asked([here, near, also_near, far])
         assert (asked.published.level, asked.published.place_code) == ("region", "BR-SE")
-        assert asked.reason_for(far) == "other_place"
+        assert asked.reason_for(far) == "other-place"
         assert Asked([here, near, far]).published.level == "country"
 
     def test_every_observation_is_listed_as_kept_or_dropped_and_why(self) -> None:
         usual = [seen(price) for price in ("10", "10.5", "11", "11.5")]
         odd = {
             "outlier": seen("3500"),
-            "unparseable_unit": seen("10.1", unit="", unit_text="wagon-ish"),
-            "other_unit": seen("10.2", unit="LTR"),
-            "other_currency": seen("10.3", currency="USD"),
-            "other_kind": seen("10.4", kind=Kind.OFFER),
-            "outside_window": seen("10.6", date=date(2025, 6, 14)),
+            UnparseableUnit.code: seen("10.1", unit="", unit_text="wagon-ish"),
+            "other-unit": seen("10.2", unit="LTR"),
+            "other-currency": seen("10.3", currency="USD"),
+            "other-kind": seen("10.4", kind=Kind.OFFER),
+            "outside-window": seen("10.6", date=date(2025, 6, 14)),
             "cancelled": seen("10.7", cancelled=True),
         }
         asked = Asked([*usual, *odd.values()])
@@ -165,9 +172,9 @@ class TestReference:
         offers = [seen(price, kind=Kind.OFFER, date=half_a_year) for price in ("8", "9", "10")]
         assert Asked(offers).published.kind is Kind.OFFER
         old = seen("11", kind=Kind.OFFER, date=date(2025, 12, 14))
-        assert Asked([*offers, old]).reason_for(old) == "outside_window"
+        assert Asked([*offers, old]).reason_for(old) == "outside-window"
         future = seen("11", date=date(2026, 6, 16))
-        assert Asked([*contracts, future]).reason_for(future) == "outside_window"
+        assert Asked([*contracts, future]).reason_for(future) == "outside-window"
 
     def test_the_dearest_supplier_cannot_push_the_median_by_repeating_itself(self) -> None:
         flood = [seen("12", by="flood", observation_id=f"flood {n}") for n in range(9)]
