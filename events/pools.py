@@ -101,6 +101,14 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     step_percent: Decimal
 
 
+@event(key="pool_id")
+class PoolSourcingFailed(Event, frozen=True, kw_only=True):
+    """Auctions refused to open, or nobody bid: the demand is frozen again, and the lead may ask once more or cancel."""
+
+    pool_id: str
+    refusal: Refusal
+
+
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     """One member's part: its lines with allocated quantity, unit price and amount; what it saved, in money.
 

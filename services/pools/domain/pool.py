@@ -17,9 +17,10 @@ from events.pools import (
     PoolMemberEnrolled,
     PoolMemberWithdrew,
     PoolOpened,
+    PoolSourcingFailed,
     PoolSourcingRequested,
 )
-from events.values import Line, Number, Refusal
+from events.values import Line, Refusal
 from services.pools.domain.allocation import Want, wanted
 
 
@@ -54,7 +55,8 @@ class WrongStage(RuleBroken):
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again."""
+    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again.
+    ``refusal`` says why the last sourcing failed, or why the pool was cancelled."""
 
     opened: PoolOpened
     stage: Stage
@@ -64,6 +66,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     withdrawn: frozenset[str] = frozenset()
     sourcing: PoolSourcingRequested | None = None
     allocated: PoolAllocated | None = None
+    refusal: Refusal | None = None
 
     def wants(self, line_id: str) -> list[Want]:
         return [
@@ -123,22 +126,22 @@ def apply(pool: Pool | None, event: Event) -> Pool:
         case PoolFrozen():
             return change(pool, stage=Stage.FROZEN, sourcing=None)
         case PoolSourcingRequested():
-            return change(pool, stage=Stage.SOURCING, sourcing=event)
+            return change(pool, stage=Stage.SOURCING, sourcing=event, refusal=None)
+        case PoolSourcingFailed(refusal=refusal):
+            return change(pool, stage=Stage.FROZEN, sourcing=None, refusal=refusal)
         case PoolAllocated():
             return change(pool, stage=Stage.CONTRACTING, allocated=event)
         case PoolClosed():
             return change(pool, stage=Stage.CLOSED)
-        case PoolCancelled():
-            return change(pool, stage=Stage.CANCELLED)
+        case PoolCancelled(refusal=refusal):
+            return change(pool, stage=Stage.CANCELLED, refusal=refusal)
     raise ValueError(f"{type(event).__name__} does not happen to pools")
 
 
 def frozen(pool: Pool) -> PoolFrozen:
-    """The demand as it stands, announced; again after a default, or when a sourcing came to nothing."""
+    """The demand as it stands, announced; again after a default."""
     return PoolFrozen(pool_id=pool.opened.pool_id, members=len(pool.members), lines=pool.demand)
 
 
 def cancelled(pool: Pool, reason: RuleBroken) -> PoolCancelled:
-    numbers = tuple(Number(name=name, value=str(value)) for name, value in reason.numbers.items())
-    refusal = Refusal(rule=reason.code, message=reason.message, field=reason.field or "", numbers=numbers)
-    return PoolCancelled(pool_id=pool.opened.pool_id, refusal=refusal)
+    return PoolCancelled(pool_id=pool.opened.pool_id, refusal=Refusal.of(reason))

@@ -9,10 +9,17 @@ from catalogue.money import Money, round_money, split
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionClosed
 from events.codec import Event
-from events.pools import Allocation, PoolAllocated, PoolClosed, PoolMemberEnrolled, PoolSourcingRequested
-from events.values import Line, Place
+from events.pools import (
+    Allocation,
+    PoolAllocated,
+    PoolClosed,
+    PoolMemberEnrolled,
+    PoolSourcingFailed,
+    PoolSourcingRequested,
+)
+from events.values import Line, Place, Refusal
 from services.pools.domain.allocation import allocate
-from services.pools.domain.pool import Pool, Stage, cancelled, frozen
+from services.pools.domain.pool import Pool, Stage, cancelled
 
 _EXACT = Context(prec=60)
 
@@ -23,17 +30,31 @@ class NothingToAllocate(RuleBroken):
     code = "nothing-to-allocate"
 
 
+class NobodyBid(RuleBroken):
+    code = "nobody-bid"
+
+
+class InitialPriceRaised(RuleBroken):
+    """Members enrolled on the terms' prices: these may only be lowered, to a reference price published since."""
+
+    code = "initial-price-raised"
+
+
 class RequestSourcing(msgspec.Struct, frozen=True, kw_only=True):
-    """``place`` is that of the whole; ``duration_minutes`` None: as the terms say."""
+    """``place`` is that of the whole; ``duration_minutes`` None: as the terms say. ``unit_prices`` lowers the initial price of
+    a pack, by line id."""
 
     by: str
     place: Place
     step_percent: Decimal
     duration_minutes: int | None = None
+    unit_prices: Mapping[str, Decimal] = {}
 
 
 class RecordSourcingRefused(msgspec.Struct, frozen=True, kw_only=True):
     """Auctions refused to open the session; the lead may ask again otherwise."""
+
+    refusal: Refusal
 
 
 class RecordResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +87,7 @@ def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
             category=opened.category,
             place=command.place,
             currency=opened.currency,
-            lines=pool.demand,
+            lines=_lowered(pool.demand, command.unit_prices),
             policy=opened.policy,
             duration_minutes=command.duration_minutes or opened.duration_minutes,
             step_percent=command.step_percent,
@@ -76,7 +97,9 @@ def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
 
 def record_refused(pool: Pool, command: RecordSourcingRefused) -> Sequence[Event]:
     """The demand is frozen again."""
-    return [frozen(pool)] if pool.stage is Stage.SOURCING else []
+    if pool.stage is not Stage.SOURCING:
+        return []
+    return [PoolSourcingFailed(pool_id=pool.opened.pool_id, refusal=command.refusal)]
 
 
 def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
@@ -85,7 +108,8 @@ def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
         return []
     closed = command.closed
     if closed.winner_id is None:
-        return [frozen(pool)]
+        nobody = NobodyBid("The mini-auction ended without a bid.", bids=closed.bids)
+        return [PoolSourcingFailed(pool_id=pool.opened.pool_id, refusal=Refusal.of(nobody))]
     by_member: dict[str, list[Line]] = {}
     for line in closed.lines:
         for member_id, part in _share(pool, line).items():
@@ -122,6 +146,20 @@ def close(pool: Pool, command: CloseContracting) -> Sequence[Event]:
     if None in outcomes:
         return []
     return [PoolClosed(pool_id=pool.opened.pool_id, contracts=len(outcomes), concluded=outcomes.count(True))]
+
+
+def _lowered(lines: Sequence[Line], prices: Mapping[str, Decimal]) -> tuple[Line, ...]:
+    for line in lines:
+        price, fixed = prices.get(line.line_id), line.unit_price
+        if price is not None and fixed is not None and not (price.is_finite() and 0 < price <= fixed):
+            raise InitialPriceRaised(
+                f"{line.description!r} begins above zero and at {fixed} at most, as the terms say; not at {price}.",
+                field="unit_prices",
+                line=line.line_id,
+                price=price,
+                fixed=fixed,
+            )
+    return tuple(msgspec.structs.replace(line, unit_price=prices.get(line.line_id, line.unit_price)) for line in lines)
 
 
 def _share(pool: Pool, line: Line) -> dict[str, Line]:

@@ -13,8 +13,18 @@ from catalogue.money import Money, lower_in_proportion
 from catalogue.policy import load
 from events.auctions import AuctionClosed
 from events.codec import Event
-from events.pools import Demand, PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolMemberWithdrew
-from events.values import Category, Line, Place
+from events.pools import (
+    Demand,
+    PoolAllocated,
+    PoolCancelled,
+    PoolClosed,
+    PoolExtended,
+    PoolFrozen,
+    PoolMemberWithdrew,
+    PoolSourcingFailed,
+    PoolSourcingRequested,
+)
+from events.values import Category, Line, Place, Refusal
 from services.pools.domain import (
     CancelPool,
     CloseContracting,
@@ -44,6 +54,7 @@ from services.pools.domain.enrolment import (
     UnknownLine,
 )
 from services.pools.domain.pool import NotTheLead, WrongStage
+from services.pools.domain.sourcing import InitialPriceRaised
 from services.pools.domain.terms import (
     EnrolmentTooShort,
     LineNotPriced,
@@ -327,11 +338,24 @@ class TestResult:
 
     def test_an_unsuccessful_auction_leaves_the_demand_frozen_to_try_again(self) -> None:
         story = Story().enrols("a", pens="40").sourced()
-        story.does(RecordResult(closed=an_auction((), Decimal(28), None)))
+        (nobody,) = story.does(RecordResult(closed=an_auction((), Decimal(28), None)))
+        assert isinstance(nobody, PoolSourcingFailed) and nobody.refusal.rule == "nobody-bid"
         assert story.pool.stage is Stage.FROZEN
-        story.sourced()
-        story.does(RecordSourcingRefused())
-        assert story.pool.stage is Stage.FROZEN
+        story.does(RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal(1)))
+        refused = Refusal(rule="above-ceiling", message="Too much.")
+        (event,) = story.does(RecordSourcingRefused(refusal=refused))
+        assert event == PoolSourcingFailed(pool_id="pool", refusal=refused)
+        assert story.pool.stage is Stage.FROZEN and story.pool.refusal == refused
+        assert story.does(RecordSourcingRefused(refusal=refused)) == []
+
+    def test_initial_prices_can_be_lowered_for_the_auction_but_never_raised(self) -> None:
+        story = Story().enrols("a", pens="40")
+        story.does(Freeze(by="lead"))
+        ask = RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal(1), unit_prices={"pens": Decimal("0.71")})
+        with pytest.raises(InitialPriceRaised):
+            story.does(ask)
+        (event,) = story.does(msgspec.structs.replace(ask, unit_prices={"pens": Decimal("0.65")}))
+        assert isinstance(event, PoolSourcingRequested) and event.lines[0].unit_price == Decimal("0.65")
 
     def test_closes_when_every_contract_has_ended_signed_or_not(self) -> None:
         story = Story().enrols("a", pens="40").enrols("b", pens="5").sourced()
