@@ -1,0 +1,83 @@
+"""Where deals come from: a mini-auction that was won, a pool that was shared out, a purchase that was accepted."""
+
+from collections.abc import Mapping
+
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import Policy
+from events.auctions import AuctionClosed, AuctionOpened
+from events.pools import PoolAllocated
+from services.contracts.domain.deals import Deal
+from services.contracts.domain.purchases import Purchase
+from services.contracts.domain.signing import Award
+
+
+def of_auction(
+    opened: AuctionOpened, closed: AuctionClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
+) -> tuple[Deal, Award] | None:
+    """None where nobody won, and for a pool's auction: the pool shares the result out first."""
+    if closed.winner_id is None or closed.amount is None or closed.pool_id is not None:
+        return None
+    deal = Deal(
+        process_id=closed.auction_id,
+        origin="auction",
+        buyer_id=closed.buyer_id,
+        buyer_name=opened.buyer_name,
+        title=closed.title,
+        category=closed.category,
+        place=closed.place,
+        currency=closed.currency,
+        amount=closed.amount,
+        lines=opened.lines,
+        policy=policy,
+        calendar=calendar,
+    )
+    return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
+
+
+def of_pool(
+    allocated: PoolAllocated, *, winner_name: str, policy: Policy, calendars: Mapping[str, RegionCalendar]
+) -> tuple[tuple[Deal, Award], ...]:
+    """One deal for each member, who is its buyer. ``calendars`` are by member; each signs by its own."""
+    return tuple(
+        (
+            Deal(
+                process_id=allocated.pool_id,
+                origin="pool",
+                pool_id=allocated.pool_id,
+                buyer_id=part.member_id,
+                buyer_name=part.member_name,
+                title=allocated.title,
+                category=allocated.category,
+                place=part.place,
+                currency=allocated.currency,
+                amount=part.amount,
+                lines=part.lines,
+                policy=policy,
+                calendar=calendars[part.member_id],
+            ),
+            Award(supplier_id=allocated.supplier_id, supplier_name=winner_name, lines=part.lines),
+        )
+        for part in allocated.allocations
+    )
+
+
+def of_purchase(purchase: Purchase) -> tuple[Deal, Award] | None:
+    """None unless the supplier accepted."""
+    if purchase.answer != "accepted":
+        return None
+    requested = purchase.requested
+    deal = Deal(
+        process_id=requested.process_id,
+        origin="purchase",
+        buyer_id=requested.buyer_id,
+        buyer_name=requested.buyer_name,
+        title=requested.title,
+        category=purchase.line.category,
+        place=requested.place,
+        currency=requested.currency,
+        amount=requested.amount,
+        lines=(purchase.line,),
+        policy=purchase.policy,
+        calendar=purchase.calendar,
+    )
+    return deal, Award(supplier_id=requested.supplier_id, supplier_name=purchase.supplier_name, lines=deal.lines)

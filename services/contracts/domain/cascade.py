@@ -1,0 +1,79 @@
+"""The cascade: who is asked when a supplier refuses or lapses, and at what price (DOMAIN sections 4 and 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import structs
+
+from catalogue.money import Money, split, unit_price
+from catalogue.rules import RuleBroken
+from events import Event
+from events.values import Line
+from services.contracts.domain.deals import Deal, DeriveId, latest, offer
+
+
+class RankingIncomplete(RuleBroken):
+    """The disclosed bids have not all arrived: the pool's and the auction's topics keep no order between them."""
+
+    code = "ranking_incomplete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedBid:
+    """The last bid of one bidder on the whole process; rank 1 is the lowest."""
+
+    rank: int
+    supplier_id: str
+    supplier_name: str
+    amount: Decimal
+
+
+def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
+    """Whom the cascade asks next, or would if the running contract ended now; None when nobody is left."""
+    contract = latest(deal)
+    if deal.origin == "purchase":
+        return None
+    if not any(bid.rank == contract.rank and bid.supplier_id == contract.supplier_id for bid in ranking):
+        raise RankingIncomplete(
+            f"The ranking of {len(ranking)} bids does not have the supplier of rank {contract.rank}.",
+            bids=len(ranking),
+            rank=contract.rank,
+        )
+    later = [bid for bid in ranking if bid.rank > contract.rank]
+    return min(later, key=lambda bid: bid.rank, default=None)
+
+
+def awaits_activation(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
+    """The bidder whom the buyer may bring in now: the supplier before left, and the cascade does not go on by itself."""
+    if deal.contract is None or deal.contract.ended_by != "supplier":
+        return None
+    return next_bid(deal, ranking)
+
+
+def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
+    """The lines at that total: amounts in proportion to those they have, exact in sum, unit prices derived from them."""
+    if total.amount == 0:
+        shares = {line.line_id: total for line in lines}
+    else:
+        shares = split(total, {line.line_id: line.amount or Decimal(0) for line in lines})
+    return tuple(
+        structs.replace(
+            line,
+            amount=shares[line.line_id].amount,
+            unit_price=unit_price(shares[line.line_id], line.quantity).amount if line.quantity else line.unit_price,
+        )
+        for line in lines
+    )
+
+
+def offer_to(
+    deal: Deal, bid: RankedBid, ranking: Sequence[RankedBid], now: datetime, derive_id: DeriveId
+) -> tuple[Event, ...]:
+    """The deal's amount grows as the bid is above the lowest one; an auction's bid is met exactly."""
+    lowest = min(ranking, key=lambda each: each.rank)
+    total = Money(deal.amount * bid.amount / lowest.amount, deal.currency).rounded()
+    return offer(
+        deal, bid.supplier_id, bid.supplier_name, bid.rank, total.amount, priced(deal.lines, total), now, derive_id
+    )

@@ -1,0 +1,193 @@
+"""Direct purchase: a buyer takes an offer as it stands, below a ceiling, and the supplier says yes or no in time.
+
+DOMAIN section 4. An accepted purchase becomes a deal whose contract needs no offer to be signed first.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import Money, QuantityNotPositive
+from catalogue.offers import NotAvailable, Offer, price_for
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events import Event
+from events.accounts import OrganisationRegistered
+from events.catalogue import SkuPublished
+from events.contracts import PurchaseAnswered, PurchaseRequested
+from events.values import Line, Place
+
+
+class OrganisationNotActive(RuleBroken):
+    code = "organisation_not_active"
+
+
+class OwnOffer(RuleBroken):
+    code = "own_offer"
+
+
+class OfferNotAvailable(RuleBroken):
+    """The offer's own terms forbid it; ``because`` names which: validity, region or quantity."""
+
+    code = "offer_not_available"
+
+
+class AboveCeiling(RuleBroken):
+    code = "above_ceiling"
+
+
+class NotTheSupplier(RuleBroken):
+    code = "not_the_supplier"
+
+
+class AnswerOverdue(RuleBroken):
+    code = "answer_overdue"
+
+
+class AnsweredOtherwise(RuleBroken):
+    code = "answered_otherwise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """``line`` is what is bought, priced with VAT; ``answer`` is "" until there is one: accepted, refused or lapsed."""
+
+    requested: PurchaseRequested
+    supplier_name: str
+    line: Line
+    policy: Policy
+    calendar: RegionCalendar
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPurchase:
+    """``quantity`` counts packs of the SKU; ``place`` is where they go, with a region or at least a country."""
+
+    process_id: str
+    quantity: Decimal
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    organisation_id: str
+    accepts: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LapseAnswer:
+    """The timer's word that the time to answer may be over."""
+
+
+def request(
+    command: RequestPurchase,
+    offer: Offer,
+    sku: SkuPublished,
+    *,
+    buyer: OrganisationRegistered,
+    supplier: OrganisationRegistered,
+    policy: Policy,
+    calendar: RegionCalendar,
+    now: datetime,
+) -> Purchase:
+    """The purchase, whose ``requested`` is the event to publish. ``calendar`` is the buyer's.
+
+    Raises a RuleBroken of this module, QuantityNotPositive, or CurrencyMismatch for an offer in another currency.
+    """
+    for organisation in (buyer, supplier):
+        if organisation.state != "active":
+            raise OrganisationNotActive(
+                f"{organisation.name} is {organisation.state}: only active organisations buy and sell.",
+                organisation=organisation.organisation_id,
+                state=organisation.state,
+            )
+    if buyer.organisation_id == supplier.organisation_id:
+        raise OwnOffer("Nobody buys from itself.", field="offer_id")
+    if not command.quantity.is_finite() or command.quantity <= 0:
+        raise QuantityNotPositive(
+            f"A purchase is of more than nothing, not {command.quantity}.", field="quantity", quantity=command.quantity
+        )
+    region = command.place.region or command.place.country or ""
+    priced = price_for(offer, command.quantity, region, calendar.local(now).date())
+    if isinstance(priced, NotAvailable):
+        raise OfferNotAvailable(priced.message, because=priced.because, **priced.numbers)
+    ceiling = Money(policy.purchase.ceiling, policy.currency)
+    if priced.total > ceiling:
+        raise AboveCeiling(
+            f"A direct purchase costs {ceiling} at most, this one {priced.total}.",
+            field="quantity",
+            amount=priced.total.amount,
+            ceiling=ceiling.amount,
+        )
+    requested = PurchaseRequested(
+        process_id=command.process_id,
+        buyer_id=buyer.organisation_id,
+        buyer_name=buyer.name,
+        supplier_id=supplier.organisation_id,
+        offer_id=offer.offer_id,
+        sku_id=sku.sku_id,
+        title=sku.name,
+        quantity=command.quantity,
+        unit_price=priced.gross.amount,
+        amount=priced.total.amount,
+        currency=offer.currency,
+        place=command.place,
+        due_at=policy.due(now, policy.purchase.answer_days, calendar),
+    )
+    line = Line(
+        line_id="1",
+        description=sku.name,
+        category=sku.category,
+        sku_id=sku.sku_id,
+        quantity=command.quantity,
+        unit=sku.base_unit,
+        pack_size=sku.pack_size,
+        unit_price=priced.gross.amount,
+        amount=priced.total.amount,
+        vat_rate=offer.vat_rate,
+        vat_included=True,
+        attributes=sku.attributes,
+    )
+    return Purchase(requested=requested, supplier_name=supplier.name, line=line, policy=policy, calendar=calendar)
+
+
+def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> tuple[PurchaseAnswered, ...]:
+    """Nothing where it repeats the answer given, or the time to answer still runs. Who is suspended may still answer:
+    it finishes what it owes."""
+    overdue = now >= purchase.requested.due_at
+    if isinstance(command, LapseAnswer):
+        return (_answered(purchase, "lapsed", ""),) if overdue and not purchase.answer else ()
+    if command.organisation_id != purchase.requested.supplier_id:
+        raise NotTheSupplier("Only the supplier answers a request.", field="organisation_id")
+    answer = "accepted" if command.accepts else "refused"
+    if purchase.answer == answer:
+        return ()
+    if purchase.answer and purchase.answer != "lapsed":
+        raise AnsweredOtherwise(f"The request was {purchase.answer} already.", answer=purchase.answer)
+    if purchase.answer or overdue:
+        raise AnswerOverdue(
+            f"The answer was due by {purchase.requested.due_at}; it is {now}.",
+            due_at=purchase.requested.due_at,
+            now=now,
+        )
+    return (_answered(purchase, answer, command.reason),)
+
+
+def apply(purchase: Purchase, event: Event) -> Purchase:
+    """The purchase after the event; TypeError for an event that no purchase has."""
+    if isinstance(event, PurchaseAnswered):
+        return replace(purchase, answer=event.answer)
+    raise TypeError(f"{type(event).__name__} does not happen to a purchase")
+
+
+def _answered(purchase: Purchase, answer: str, reason: str) -> PurchaseAnswered:
+    return PurchaseAnswered(
+        process_id=purchase.requested.process_id,
+        buyer_id=purchase.requested.buyer_id,
+        supplier_id=purchase.requested.supplier_id,
+        answer=answer,
+        reason=reason,
+    )

@@ -1,0 +1,100 @@
+from decimal import Decimal as D
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import Money
+from events.contracts import ContractDrafted, ContractEnded
+from events.pools import Allocation, PoolAllocated
+from services.contracts.domain.awards import of_auction, of_pool
+from services.contracts.domain.cascade import priced
+from services.contracts.domain.deals import Deal
+from services.contracts.domain.signing import Refuse
+from tests.services.contracts.deals_told import CALENDAR, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
+
+MEMBERS = {"school": "480.00", "clinic": "319.99", "museum": "0.01"}
+
+
+def a_pool() -> PoolAllocated:
+    return PoolAllocated(
+        pool_id="pool",
+        auction_id="auction",
+        lead_id="school",
+        title="Paper together",
+        kind="goods",
+        category=PAPER,
+        currency="RUB",
+        supplier_id="supplier-1",
+        amount=D("800.00"),
+        standalone=D("1000.00"),
+        saving=D("200.00"),
+        allocations=tuple(
+            Allocation(
+                member_id=member,
+                member_name=member.title(),
+                place=PLACE,
+                lines=(a_line("1", amount),),
+                amount=D(amount),
+                standalone=D(amount),
+                saving=D(0),
+            )
+            for member, amount in MEMBERS.items()
+        ),
+    )
+
+
+def members_deals() -> dict[str, Story]:
+    calendars = {member: CALENDAR for member in MEMBERS} | {"museum": RegionCalendar("Asia/Vladivostok", "RU")}
+    deals = of_pool(a_pool(), winner_name="Supplier 1", policy=MOSCOW, calendars=calendars)
+    return {deal.buyer_id: Story(deal, award) for deal, award in deals}
+
+
+@pytest.mark.parametrize("result", [closed(amount=None, winner=None), closed(pool_id="pool")])
+def test_an_auction_without_a_winner_or_of_a_pool_makes_no_deal(result):
+    assert of_auction(opened(), result, winner_name="", policy=MOSCOW, calendar=CALENDAR) is None
+
+
+def test_every_member_of_a_pool_has_a_contract_of_its_own_with_its_allocation():
+    stories = members_deals()
+    drafts = [draft for story in stories.values() for draft in story.events if isinstance(draft, ContractDrafted)]
+    assert {draft.buyer_id: str(draft.amount) for draft in drafts} == MEMBERS
+    assert sum(draft.amount for draft in drafts) == a_pool().amount
+    assert {draft.process_id for draft in drafts} == {draft.pool_id for draft in drafts} == {"pool"}
+    assert len({draft.contract_id for draft in drafts}) == len({draft.award_id for draft in drafts}) == len(MEMBERS)
+    assert {draft.lines for draft in drafts} == {part.lines for part in a_pool().allocations}
+
+
+def test_where_the_supplier_refuses_one_member_that_member_goes_to_the_next_and_the_rest_stands():
+    stories = members_deals()
+    story = stories["school"]
+    ended, _, draft = story.tell(
+        Refuse(contract_id=story.contract.contract_id, organisation_id="supplier-1", explanation="No lorries")
+    )
+    assert isinstance(ended, ContractEnded) and ended.pool_id == "pool"
+    assert draft.pool_id == "pool" and draft.supplier_id == "supplier-2"
+    assert draft.amount == draft.lines[0].amount == D("486.01")  # 480 x 810.01 / 800, half-even
+    assert stories["clinic"].contract.supplier_id == "supplier-1"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 10**8), min_size=1, max_size=6).filter(any), st.integers(0, 10**9))
+def test_lines_priced_anew_sum_exactly_and_keep_their_order(cents, total):
+    lines = tuple(a_line(str(number), str(D(amount).scaleb(-2))) for number, amount in enumerate(cents))
+    money = Money(D(total).scaleb(-2), "RUB")
+    again = priced(lines, money)
+    assert sum(line.amount for line in again) == money.amount
+    assert [line.line_id for line in again] == [line.line_id for line in lines]
+    assert all((line.unit_price * line.quantity).quantize(D("0.01")) == line.amount for line in again)
+
+
+def test_an_allocation_that_costs_nothing_stays_free():
+    free = (a_line("1", "0.00"), a_line("2", "0.00"))
+    assert [line.amount for line in priced(free, Money(D("0.00"), "RUB"))] == [D("0.00"), D("0.00")]
+
+
+def test_a_deal_can_be_stored_as_json_and_read_back():
+    deal = next(iter(members_deals().values())).deal
+    assert msgspec.json.decode(msgspec.json.encode(deal), type=Deal) == deal
