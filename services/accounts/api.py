@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from events.values import Category, Place
 from infra.service import Ground
@@ -17,7 +17,7 @@ from services.accounts import handlers, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
-Key = Annotated[str, Parameter(header="Idempotency-Key", max_length=200)]
+Key = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
 SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
 

@@ -18,8 +18,8 @@ def divisions() -> list[tuple[str, str]]:
 
 def read_categories(ticked: list[str], written: str) -> tuple[Category, ...]:
     """Ticked divisions, and codes written freely (``33600000-6, 3319``): the beginning of a code means all below it."""
-    codes = dict.fromkeys(filter(None, [*ticked, *re.split(r"[\s,;]+", written.strip())]))
-    return tuple(category(code) for code in codes)
+    codes = filter(None, [*ticked, *re.split(r"[\s,;]+", written.strip())])
+    return tuple(dict.fromkeys(category(code) for code in codes))
 
 
 def category(code: str) -> Category:

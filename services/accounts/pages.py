@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Request, get, post
 from litestar.datastructures import Cookie
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
@@ -95,7 +95,7 @@ class EntryPages(Controller):
     opt = PUBLIC
 
     @get("/login")
-    async def login_page(self, request: Visit, goal: Annotated[str, Parameter(query="next")] = "/") -> Template:
+    async def login_page(self, request: Visit, goal: Annotated[str, QueryParameter(name="next")] = "/") -> Template:
         return page(request, "accounts/login.html", values={"next": local_path(goal)}, errors={})
 
     @post("/login")
@@ -122,8 +122,10 @@ class EntryPages(Controller):
         return answer
 
     @get("/register")
-    async def register_page(self, request: Visit, kind: Annotated[str, Parameter(query="as")] = "supplier") -> Template:
-        return self._form(request, {"kind": kind, "request_key": new_id(), "language": "en"}, {}, [])
+    async def register_page(
+        self, request: Visit, kind: Annotated[str, QueryParameter(name="as")] = "supplier"
+    ) -> Template:
+        return self._form(request, {"kind": kind, "language": "en"}, {}, [])
 
     @get("/register/regions")
     async def regions(self, request: Visit, country: str = "") -> Template:
@@ -169,7 +171,7 @@ class EntryPages(Controller):
             request,
             "accounts/register.html",
             status_code=status,
-            values=values,
+            values={"request_key": new_id(), **values},
             errors=errors,
             ticked=chosen,
             divisions=divisions(),

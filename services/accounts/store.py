@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, delete, func, or_, select, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, delete, func, or_, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field
+from sqlmodel import Field, select
 
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded
@@ -186,7 +186,7 @@ async def own_organisation(
         else OrganisationRow.name == name
     )
     query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)
-    row = (await tx.session.execute(query)).scalar()
+    row = (await tx.session.exec(query)).first()
     return _organisation(row) if row else None
 
 
@@ -198,7 +198,7 @@ async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Or
         query = query.where(
             or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
         )
-    return [_organisation(row) for row in (await tx.session.execute(query)).scalars()]
+    return [_organisation(row) for row in await tx.session.exec(query)]
 
 
 def add_organisation(tx: Transaction, new: Organisation) -> None:
@@ -231,7 +231,7 @@ async def suspensions_over(tx: Transaction, limit: int) -> list[Organisation]:
         .with_for_update(skip_locked=True)
         .limit(limit)
     )
-    return [_organisation(row) for row in (await tx.session.execute(query)).scalars()]
+    return [_organisation(row) for row in await tx.session.exec(query)]
 
 
 async def upsert_imported(tx: Transaction, event: OrganisationRegistered) -> None:
@@ -269,7 +269,7 @@ async def member(tx: Transaction, member_id: str) -> Member | None:
 
 async def member_by_email(tx: Transaction, email: str) -> tuple[Member, str] | None:
     """The member and the hash of its password."""
-    row = (await tx.session.execute(select(MemberRow).where(MemberRow.email == email))).scalar()
+    row = (await tx.session.exec(select(MemberRow).where(MemberRow.email == email))).first()
     return (_member(row), row.password) if row else None
 
 
@@ -284,7 +284,7 @@ async def save_password(tx: Transaction, member_id: str, password_hash: str) -> 
 
 async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
-    return [_member(row) for row in (await tx.session.execute(query)).scalars()]
+    return [_member(row) for row in await tx.session.exec(query)]
 
 
 def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
@@ -325,13 +325,13 @@ async def keys_of(tx: Transaction, member_id: str) -> list[ApiKey]:
         .where(ApiKeyRow.member_id == member_id, ApiKeyRow.revoked_at.is_(None))
         .order_by(ApiKeyRow.made_at)
     )
-    return [_key(row) for row in (await tx.session.execute(query)).scalars()]
+    return [_key(row) for row in await tx.session.exec(query)]
 
 
 async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
     row = (
-        await tx.session.execute(select(ApiKeyRow).where(ApiKeyRow.digest == digest, ApiKeyRow.revoked_at.is_(None)))
-    ).scalar()
+        await tx.session.exec(select(ApiKeyRow).where(ApiKeyRow.digest == digest, ApiKeyRow.revoked_at.is_(None)))
+    ).first()
     if row is None:
         return None
     row.used_at = tx.now
@@ -359,7 +359,7 @@ async def tries(tx: Transaction, email: str, address: str, since: datetime) -> t
         func.count().filter(TryRow.email == email),
         func.count().filter(TryRow.address == address),
     ).where(or_(TryRow.email == email, TryRow.address == address), TryRow.tried_at > since)
-    counts: Sequence[int] = (await tx.session.execute(query)).one()
+    counts: Sequence[int] = (await tx.session.exec(query)).one()
     return counts[0], counts[1]
 
 
@@ -372,11 +372,11 @@ async def add_try(tx: Transaction, email: str, address: str) -> int:
 
 
 async def forgive_try(tx: Transaction, try_id: int) -> None:
-    await tx.session.execute(delete(TryRow).where(TryRow.try_id == try_id))
+    await tx.session.exec(delete(TryRow).where(TryRow.try_id == try_id))
 
 
 async def forget_tries(tx: Transaction, age: timedelta) -> None:
-    await tx.session.execute(delete(TryRow).where(TryRow.tried_at < tx.now - age))
+    await tx.session.exec(delete(TryRow).where(TryRow.tried_at < tx.now - age))
 
 
 # Concluded contracts
@@ -409,10 +409,8 @@ async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int)
     """(how many, the latest) contracts as ``buyer`` or ``supplier``."""
     own, partner = ("buyer", "supplier") if side == "buyer" else ("supplier", "buyer")
     mine = getattr(ContractRow, f"{own}_id") == organisation_id
-    count = (await tx.session.execute(select(func.count()).select_from(ContractRow).where(mine))).scalar_one()
-    latest = await tx.session.execute(
-        select(ContractRow).where(mine).order_by(ContractRow.signed_at.desc()).limit(limit)
-    )
+    count = (await tx.session.exec(select(func.count()).select_from(ContractRow).where(mine))).one()
+    latest = await tx.session.exec(select(ContractRow).where(mine).order_by(ContractRow.signed_at.desc()).limit(limit))
     return count, [
         Deal(
             contract_id=row.contract_id,
@@ -424,5 +422,5 @@ async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int)
             signed_at=row.signed_at,
             imported=row.imported,
         )
-        for row in latest.scalars()
+        for row in latest
     ]

@@ -4,8 +4,8 @@ from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, func, select
-from sqlmodel import Field
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, func
+from sqlmodel import Field, select
 
 from events.auctions import AuctionOpened, BidAccepted
 from events.contracts import ContractConcluded
@@ -111,23 +111,21 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 async def front(tx: Transaction, shown: int) -> Front:
     kinds = select(OpeningRow.kind, func.count()).where(OpeningRow.closes_at > tx.now).group_by(OpeningRow.kind)
-    counts = {kind: count for kind, count in await tx.session.execute(kinds)}
-    totals = await tx.session.execute(select(TotalRow).order_by(TotalRow.contracts.desc(), TotalRow.currency))
-    latest = await tx.session.execute(
+    counts = {kind: count for kind, count in await tx.session.exec(kinds)}
+    totals = await tx.session.exec(select(TotalRow).order_by(TotalRow.contracts.desc(), TotalRow.currency))
+    latest = await tx.session.exec(
         select(ContractRow).order_by(ContractRow.signed_at.desc(), ContractRow.contract_id).limit(shown)
     )
-    known = [Total(row.currency, row.contracts, row.amount) for row in totals.scalars() if row.contracts]
+    known = [Total(row.currency, row.contracts, row.amount) for row in totals if row.contracts]
     return Front(
         auctions=counts.get("auction", 0),
         pools=counts.get("pool", 0),
-        suppliers=(await tx.session.execute(select(func.count()).select_from(SupplierRow))).scalar_one(),
+        suppliers=(await tx.session.exec(select(func.count()).select_from(SupplierRow))).one(),
         contracts=sum(total.contracts for total in known),
         totals=[total for total in known if total.currency and total.amount],
         closing=await _openings(tx, "auction", shown),
         enrolling=await _openings(tx, "pool", shown),
-        latest=[
-            Contract(**{name: getattr(row, name) for name in Contract.__struct_fields__}) for row in latest.scalars()
-        ],
+        latest=[Contract(**{name: getattr(row, name) for name in Contract.__struct_fields__}) for row in latest],
     )
 
 
@@ -138,7 +136,7 @@ async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
         .order_by(OpeningRow.closes_at)
         .limit(shown)
     )
-    rows = (await tx.session.execute(query)).scalars()
+    rows = await tx.session.exec(query)
     return [Opening(**{name: getattr(row, name) for name in Opening.__struct_fields__}) for row in rows]
 
 

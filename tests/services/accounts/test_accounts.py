@@ -1,0 +1,430 @@
+"""Accounts on the real servers: registration, login, invitations, API secrets, states, what imports bring."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
+from events.contracts import ContractConcluded, ContractEnded
+from events.values import Place, Source
+from infra.ids import new_id
+from infra.tokens import Principal
+from services.accounts import passwords
+from services.accounts.handlers import NewMember, ensure_member
+from services.accounts.login import TRIES_PER_EMAIL
+from tests.market import Market
+
+PASSWORD = "a quiet harbour"
+ADMIN = Principal(
+    member_id="admin", name="Admin", organisation_id="op", organisation_name="Operator", roles=("administrator",)
+)
+
+
+def a_registration(**changes: Any) -> dict[str, Any]:
+    number = new_id()
+    return {
+        "kind": "supplier",
+        "organisation": f"Supplies {number}",
+        "country": "ES",
+        "region": "Madrid",
+        "locality": "Madrid",
+        "name": "Ana Ruiz",
+        "email": f"{number}@supplies.example",
+        "password": PASSWORD,
+        "categories": [{"code": "33000000"}],
+    } | changes
+
+
+def a_form(**changes: Any) -> dict[str, Any]:
+    fields = a_registration() | {"request_key": new_id(), "divisions": ["33000000", "45000000"], "codes": "3019"}
+    del fields["categories"]
+    return fields | changes
+
+
+async def registered(client: httpx.AsyncClient, **changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(what was sent, the member)"""
+    sent = a_registration(**changes)
+    answer = await client.post("/api/register", json=sent)
+    assert answer.status_code == 201, answer.text
+    return sent, answer.json()
+
+
+async def session(client: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await client.post("/api/login", json={"email": email, "password": password})
+
+
+async def test_registration_makes_an_active_organisation_with_its_first_member(market: Market) -> None:
+    async with market.client() as client:
+        sent, member = await registered(client)
+        answer = (await session(client, sent["email"])).json()
+    principal = answer["principal"]
+    assert (principal["country"], principal["region"], principal["roles"]) == ("ES", "ES-MD", ["supplier_agent"])
+    assert principal["organisation_id"] == member["organisation_id"]
+    told = [
+        event
+        for event in await market.published("accounts", OrganisationRegistered)
+        if event.organisation_id == member["organisation_id"]
+    ]
+    assert [(event.state, event.time_zone, event.categories[0].code) for event in told] == [
+        ("active", "Europe/Madrid", "33000000")
+    ]
+    joined = await market.published("accounts", MemberJoined)
+    assert [event.email for event in joined if event.member_id == member["member_id"]] == [sent["email"]]
+
+
+async def test_registration_sent_twice_makes_one_member(market: Market) -> None:
+    sent, key = a_registration(), {"idempotency-key": new_id()}
+    async with market.client() as client:
+        first = await client.post("/api/register", json=sent, headers=key)
+        second = await client.post("/api/register", json=sent, headers=key)
+    assert first.json() == second.json()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"country": "Atlantis"}, "unknown_country"),
+        ({"region": "Nowhere"}, "unknown_region"),
+        ({"time_zone": "Mars/Olympus"}, "unknown_time_zone"),
+        ({"email": "ana"}, "email_not_valid"),
+        ({"password": "short"}, "password_too_short"),
+        ({"language": "tlh"}, "language_not_spoken"),
+        ({"kind": "operator"}, "not_self_registered"),
+        ({"organisation": "  "}, "name_missing"),
+    ],
+)
+async def test_registration_that_breaks_a_rule_is_refused_by_its_name(
+    market: Market, wrong: dict[str, Any], rule: str
+) -> None:
+    async with market.client() as client:
+        answer = await client.post("/api/register", json=a_registration(**wrong))
+    assert (answer.status_code, answer.json()["rule"]) == (422, rule)
+
+
+async def test_second_registration_with_an_identifier_or_address_is_refused(market: Market) -> None:
+    identifier = {"identifier_scheme": "ES-NIF", "identifier": new_id()}
+    async with market.client() as client:
+        sent, _ = await registered(client, **identifier)
+        same_address = await client.post("/api/register", json=a_registration(email=sent["email"].upper()))
+        same_identifier = await client.post("/api/register", json=a_registration(**identifier))
+    assert (same_address.json()["rule"], same_address.json()["field"]) == ("email_taken", "email")
+    assert (same_identifier.json()["rule"], same_identifier.json()["field"]) == ("identifier_taken", "identifier")
+
+
+async def test_form_registers_and_logs_in_and_says_what_is_wrong_beside_the_field(market: Market) -> None:
+    form = a_form()
+    async with market.browser() as browser:
+        answer = await browser.post("/register", form)
+        account = await browser.get("/account")
+        assert form["organisation"] in account.text and form["email"] in account.text
+        again = await browser.post("/register", a_form(email=form["email"]))
+        wrong = await browser.post("/register", a_form(country="XX", organisation="Kept as typed"))
+    assert answer.history[0].status_code == 303
+    cookie = next(line for line in answer.history[0].headers.get_list("set-cookie") if line.startswith("lonja_session"))
+    assert "HttpOnly" in cookie and "samesite=lax" in cookie.lower() and "Path=/" in cookie
+    assert again.status_code == 422 and 'id="email-note"' in again.text and "log in instead" in again.text
+    assert wrong.status_code == 422 and 'id="country-note"' in wrong.text and "Kept as typed" in wrong.text
+    assert PASSWORD not in again.text + wrong.text
+    told = [e for e in await market.published("accounts", OrganisationRegistered) if e.name == form["organisation"]]
+    assert [c.code for c in told[0].categories] == ["33000000", "45000000", "30190000"]
+
+
+async def test_unknown_address_and_wrong_password_get_the_same_answer(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        wrong = await session(client, sent["email"], "not the password")
+        unknown = await session(client, f"{new_id()}@nobody.example", "not the password")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.json() == unknown.json()
+
+
+async def test_login_is_limited_even_for_guesses_at_once_and_opens_again_after_a_minute(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        guesses = [await session(client, sent["email"], f"guess number {n}") for n in range(TRIES_PER_EMAIL)]
+        assert {guess.status_code for guess in guesses} == {401}
+        refused = await session(client, sent["email"])
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+        market.clock.advance(timedelta(minutes=1, seconds=1))
+        assert (await session(client, sent["email"])).status_code == 200
+
+
+async def test_right_passwords_are_never_counted(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        answers = [(await session(client, sent["email"])).status_code for _ in range(TRIES_PER_EMAIL + 2)]
+    assert set(answers) == {200}
+
+
+async def test_token_tampered_with_or_expired_is_no_login(market: Market) -> None:
+    token = market.token(ADMIN)
+    head, claims, signature = token.split(".")
+    expired = market.ground.tokens.issue(ADMIN, market.clock() - timedelta(hours=13))
+    forged = f"{head}.{claims[:-2]}{'AA' if claims[-2:] != 'AA' else 'BB'}.{signature}"
+    async with market.client() as client:
+        for bad in (forged, expired, f"{head}.{claims}.", "nonsense"):
+            answer = await client.get("/api/me", headers={"authorization": f"Bearer {bad}"})
+            assert answer.status_code == 401
+            assert (await client.get("/account", headers={"cookie": f"lonja_session={bad}"})).status_code == 401
+        assert (await client.get("/api/me", headers={"authorization": f"Bearer {token}"})).status_code == 200
+
+
+async def test_login_page_goes_back_to_where_one_was_but_never_to_another_site(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+    async with market.browser() as browser:
+        asked = await browser.get("/account")
+        assert asked.url.path == "/login" and 'value="/account"' in asked.text
+        evil = await browser.get("/login", next="//evil.example/")
+        assert 'name="next" value="/"' in evil.text
+        for goal, reached in (("https://evil.example/", "/"), ("/\\evil.example", "/"), ("/account", "/account")):
+            browser.client.follow_redirects = False
+            answer = await browser.post("/login", {"email": sent["email"], "password": PASSWORD, "next": goal})
+            assert (answer.status_code, answer.headers["location"]) == (303, reached)
+        browser.client.follow_redirects = True
+        await browser.post("/logout")
+        assert (await browser.get("/account")).url.path == "/login"
+
+
+async def test_invited_colleague_sets_a_password_once_and_acts_for_the_organisation(market: Market) -> None:
+    async with market.client() as client:
+        sent, member = await registered(client, kind="buyer")
+        bearer = {"authorization": f"Bearer {(await session(client, sent['email'])).json()['token']}"}
+        colleague = {"name": "Luz", "email": f"{new_id()}@supplies.example", "roles": ["buyer_approver"]}
+        invited = await client.post("/api/members", json=colleague, headers=bearer)
+        assert invited.status_code == 201, invited.text
+        above = await client.post("/api/members", json=colleague | {"roles": ["administrator"]}, headers=bearer)
+        assert above.json()["rule"] == "role_not_of_organisation"
+    path = invited.json()["path"]
+    async with market.browser() as browser:
+        assert sent["organisation"] in (await browser.get(path)).text
+        assert "at least 10" in (await browser.post(path, {"password": "short"})).text
+        await browser.post(path, {"password": PASSWORD})
+        assert colleague["email"] in (await browser.get("/account")).text
+        assert (await browser.get(path)).status_code == 404
+    events = [e for e in await market.published("accounts", MemberJoined) if e.email == colleague["email"]]
+    assert [(e.organisation_id, e.roles) for e in events] == [(member["organisation_id"], ("buyer_approver",))]
+
+
+async def test_invitation_lapses_after_seven_days(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        bearer = {"authorization": f"Bearer {(await session(client, sent['email'])).json()['token']}"}
+        colleague = {"name": "Late", "email": f"{new_id()}@supplies.example", "roles": ["supplier_agent"]}
+        path = (await client.post("/api/members", json=colleague, headers=bearer)).json()["path"]
+        market.clock.advance(timedelta(days=7, seconds=1))
+        assert (await client.get(path)).status_code == 404
+
+
+async def test_api_secret_is_shown_once_gives_an_hour_and_can_be_revoked(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        bearer = {"authorization": f"Bearer {(await session(client, sent['email'])).json()['token']}"}
+        secret = (await client.post("/api/me/keys", json={"name": "price robot"}, headers=bearer)).json()["secret"]
+        issued = (await client.post("/api/token", json={"secret": secret})).json()
+        assert issued["principal"]["roles"] == ["supplier_agent"]
+        keys = await client.get("/api/me/keys", headers=bearer)
+        assert secret not in keys.text
+        key_id = keys.json()[0]["key_id"]
+        assert issued["principal"]["token_id"] == key_id
+        stranger = {"authorization": f"Bearer {market.token(ADMIN)}"}
+        assert (await client.post(f"/api/me/keys/{key_id}/revoke", headers=stranger)).status_code == 404
+        assert (await client.post(f"/api/me/keys/{key_id}/revoke", headers=bearer)).status_code == 204
+        assert (await client.post("/api/token", json={"secret": secret})).status_code == 401
+        market.clock.advance(timedelta(hours=1, seconds=1))
+        late = await client.get("/api/me", headers={"authorization": f"Bearer {issued['token']}"})
+        assert late.status_code == 401
+
+
+async def test_password_is_changed_only_by_who_knows_the_current_one(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        bearer = {"authorization": f"Bearer {(await session(client, sent['email'])).json()['token']}"}
+        wrong = await client.post(
+            "/api/me/password", json={"current": "not this one", "password": "another harbour"}, headers=bearer
+        )
+        assert wrong.json()["rule"] == "password_wrong"
+        right = await client.post(
+            "/api/me/password", json={"current": PASSWORD, "password": "another harbour"}, headers=bearer
+        )
+        assert right.status_code == 204
+        assert (await session(client, sent["email"])).status_code == 401
+        assert (await session(client, sent["email"], "another harbour")).status_code == 200
+
+
+async def test_passwords_and_secrets_are_in_no_event_and_no_log(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    password = f"unique harbour {new_id()}"
+    async with market.client() as client:
+        sent, _ = await registered(client, password=password)
+        await session(client, sent["email"], password)
+        await session(client, sent["email"], password + " wrong")
+        bearer = {"authorization": f"Bearer {(await session(client, sent['email'], password)).json()['token']}"}
+        secret = (await client.post("/api/me/keys", json={"name": "robot"}, headers=bearer)).json()["secret"]
+    written = await market.fetch("select convert_from(data, 'UTF8') as text from accounts.outbox")
+    stored = await market.fetch(
+        "select m::text as text from accounts.members m union all select k::text from accounts.api_keys k"
+        " union all select convert_from(answer, 'UTF8') from accounts.requests union all select t::text from accounts.tries t"
+    )
+    assert any(sent["email"] in row["text"] for row in written)
+    everything = "\n".join(row["text"] for row in [*written, *stored]) + caplog.text
+    assert password not in everything and secret not in everything
+    hashes = await market.fetch("select password from accounts.members where email = $1", sent["email"])
+    assert hashes[0]["password"].startswith("$argon2id$")
+
+
+async def test_suspension_ends_by_itself_and_each_change_is_told_once(market: Market) -> None:
+    async with market.client() as client:
+        _, member = await registered(client)
+    path = f"/api/organisations/{member['organisation_id']}/state"
+    async with market.client(ADMIN) as admin:
+        until = (market.clock() + timedelta(days=1)).isoformat()
+        body = {"state": "suspended", "reason": "three evasions", "until": until}
+        assert (await admin.post(path, json=body)).json()["state"] == "suspended"
+        assert (await admin.post(path, json=body)).json()["state"] == "suspended"
+        refused = await admin.post(path, json={"state": "pending", "reason": "no way back"})
+        assert refused.json()["rule"] == "state_change_not_allowed"
+        market.clock.advance(timedelta(days=1, seconds=1))
+
+        async def active() -> bool:
+            return (await admin.get(path.removesuffix("/state"))).json()["state"] == "active"
+
+        await market.eventually(active)
+    told = await market.published("accounts", OrganisationStateChanged)
+    assert [e.state for e in told if e.organisation_id == member["organisation_id"]] == ["suspended", "active"]
+
+
+async def test_closed_organisation_cannot_log_in(market: Market) -> None:
+    async with market.client() as client:
+        sent, member = await registered(client)
+        async with market.client(ADMIN) as admin:
+            await admin.post(
+                f"/api/organisations/{member['organisation_id']}/state", json={"state": "closed", "reason": "dissolved"}
+            )
+        assert (await session(client, sent["email"])).status_code == 401
+
+
+async def test_ensured_member_is_made_once(market: Market) -> None:
+    wanted = NewMember(
+        email=f"{new_id()}@operator.example",
+        name="Mo",
+        roles=("moderator",),
+        organisation=f"Operator {new_id()}",
+        country="ES",
+    )
+    password_hash = await passwords.hashed(PASSWORD)
+    found = []
+    for roles in (("moderator",), ("moderator",)):
+        async with market.ground.database.transaction("accounts") as tx:
+            found.append(await ensure_member(tx, wanted, password_hash))
+        assert found[-1].roles == roles
+    assert found[0] == found[1]
+    async with market.client() as client:
+        assert (await session(client, wanted.email)).json()["principal"]["roles"] == ["moderator"]
+
+
+async def test_imported_organisation_and_its_contracts_are_on_its_public_card(market: Market) -> None:
+    buyer, supplier, contract = new_id(), new_id(), new_id()
+    source = Source(publisher="A city", document="file 1")
+    for name, role in ((f"Old name {buyer}", "buyer"), (f"City {buyer}", "supplier")):
+        await market.publish(
+            OrganisationRegistered(
+                organisation_id=buyer, roles=(role,), name=name, place=Place(country="MD"), source=source
+            )
+        )
+    concluded = ContractConcluded(
+        process_id=new_id(),
+        contract_id=contract,
+        award_id=None,
+        origin="import",
+        buyer_id=buyer,
+        buyer_name="City",
+        supplier_id=supplier,
+        supplier_name="Paper Ltd",
+        title="Paper",
+        category=None,
+        method="open",
+        place=Place(),
+        currency="MDL",
+        amount=Decimal("10.50"),
+        lines=(),
+        signed_at=market.clock(),
+        source=source,
+    )
+    await market.publish(concluded, concluded)
+    async with market.browser() as browser:
+
+        async def shown() -> bool:
+            text = (await browser.get(f"/organisations/{buyer}")).text
+            return f"City {buyer}" in text and "As buyer: 1 contract" in text and "Paper Ltd" in text
+
+        await market.eventually(shown)
+        card = (await browser.client.get(f"/api/organisations/{buyer}")).json()
+        assert (card["roles"], card["contracts_as_buyer"]) == (["buyer", "supplier"], 1)
+        await market.publish(
+            ContractEnded(
+                process_id=concluded.process_id,
+                contract_id=contract,
+                supplier_id=supplier,
+                buyer_id=buyer,
+                reason="cancelled",
+                by="buyer",
+                evasion=False,
+            )
+        )
+
+        async def gone() -> bool:
+            return (await browser.client.get(f"/api/organisations/{buyer}")).json()["contracts_as_buyer"] == 0
+
+        await market.eventually(gone)
+
+
+async def test_import_never_overwrites_an_organisation_that_registered_here(market: Market) -> None:
+    async with market.client() as client:
+        sent, member = await registered(client)
+        marker = new_id()
+        source = Source(publisher="A city", document="file 1")
+        for number in (member["organisation_id"], marker):
+            await market.publish(
+                OrganisationRegistered(organisation_id=number, roles=("buyer",), name="Overwritten", source=source)
+            )
+
+        async def handled() -> bool:
+            rows = await market.fetch(
+                "select 1 from accounts.inbox i where (select count(*) from accounts.organisations"
+                " where organisation_id = $1) = 1 limit 1",
+                marker,
+            )
+            return bool(rows)
+
+        await market.eventually(handled)
+        card = (await client.get(f"/api/organisations/{member['organisation_id']}")).json()
+    assert (card["name"], card["roles"]) == (sent["organisation"], ["supplier"])
+
+
+async def test_pages_answer_every_visitor(market: Market) -> None:
+    async with market.client() as client:
+        sent, member = await registered(client)
+        token = (await session(client, sent["email"])).json()["token"]
+    async with market.browser() as visitor:
+        for path in ("/login", "/register", "/register?as=buyer", "/organisations", "/organisations?q=supp"):
+            assert (await visitor.client.get(path)).status_code == 200
+        assert "ES-MD" in (await visitor.get("/register/regions", country="ES")).text
+        assert "Change the state" not in (await visitor.get(f"/organisations/{member['organisation_id']}")).text
+        assert (await visitor.get(f"/organisations/{new_id()}")).status_code == 404
+    async with market.browser(ADMIN) as admin:
+        assert "Change the state" in (await admin.get(f"/organisations/{member['organisation_id']}")).text
+        answer = await admin.post(
+            f"/organisations/{member['organisation_id']}/members",
+            {"name": "Sol", "email": f"{new_id()}@supplies.example", "roles": "supplier_agent"},
+        )
+        assert "/join/join_" in answer.text
+    async with market.browser() as own:
+        own.client.cookies.set("lonja_session", token, domain="127.0.0.1")
+        made = await own.post("/account/keys", {"key_name": "robot"})
+        assert "lonja_" in made.text and "not shown again" in made.text
+        assert "lonja_" not in (await own.get("/account")).text.replace("lonja_csrf", "")

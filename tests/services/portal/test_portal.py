@@ -1,0 +1,239 @@
+"""The home page: empty it says what to do; events of other services fill it, once each."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from events.accounts import OrganisationRegistered
+from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
+from events.contracts import ContractConcluded, ContractEnded
+from events.pools import PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
+from events.values import Category, Place, Source
+from infra.clock import ManualClock, system_clock
+from infra.ids import new_id
+from infra.tokens import Principal
+from infra.web.pages import engine
+from services.portal.store import Front
+from tests.market import Market
+
+PAPER = Category(code="30197642", title="Paper")
+EMPTY = Front(auctions=0, pools=0, suppliers=0, contracts=0, totals=[], closing=[], enrolling=[], latest=[])
+
+
+@dataclass
+class Shown:
+    """Looks at the home page."""
+
+    market: Market
+
+    async def text(self) -> str:
+        async with self.market.browser() as browser:
+            answer = await browser.get("/")
+        assert answer.status_code == 200
+        return answer.text
+
+    async def has(self, *words: str) -> None:
+        async def check() -> bool:
+            text = await self.text()
+            return all(word in text for word in words)
+
+        await self.market.eventually(check)
+
+    async def lacks(self, word: str) -> None:
+        async def check() -> bool:
+            return word not in await self.text()
+
+        await self.market.eventually(check)
+
+
+def an_auction(market: Market, title: str, minutes: int = 30) -> AuctionOpened:
+    return AuctionOpened(
+        auction_id=new_id(),
+        buyer_id="city",
+        buyer_name="City of Light",
+        title=title,
+        kind="goods",
+        category=PAPER,
+        place=Place(country="ES", locality="Madrid"),
+        currency="EUR",
+        initial_price=Decimal("1000.00"),
+        step=Decimal("5.00"),
+        lines=(),
+        policy="demo",
+        opens_at=market.clock(),
+        closes_at=market.clock() + timedelta(minutes=minutes),
+    )
+
+
+def a_bid(market: Market, auction: AuctionOpened, sequence: int, amount: str) -> BidAccepted:
+    return BidAccepted(
+        auction_id=auction.auction_id,
+        sequence=sequence,
+        participant=1,
+        amount=Decimal(amount),
+        arrived_at=market.clock(),
+        closes_at=auction.closes_at,
+        extended=False,
+    )
+
+
+def a_contract(market: Market, currency: str, amount: str | None) -> ContractConcluded:
+    return ContractConcluded(
+        process_id=new_id(),
+        contract_id=new_id(),
+        award_id=None,
+        origin="import",
+        buyer_id="b",
+        buyer_name="Buyer",
+        supplier_id="s",
+        supplier_name="Supplier",
+        title=f"Contract in {currency}",
+        category=None,
+        method="open",
+        place=Place(),
+        currency=currency,
+        amount=Decimal(amount) if amount else None,
+        lines=(),
+        signed_at=market.clock() + timedelta(days=1),
+        source=Source(publisher="p", document="d"),
+    )
+
+
+def test_empty_market_says_what_to_do(tmp_path: object) -> None:
+    from pathlib import Path
+
+    from infra.config import Config
+
+    assert isinstance(tmp_path, Path)
+    config = Config.load({"LONJA_HOME": str(tmp_path)})
+    services = Path(__file__).parents[3] / "services"
+    template = engine(config, ManualClock(system_clock()), services).get_template("portal/home.html")
+    text = template.render(front=EMPTY, currencies=[], csrf_token=lambda: "t", csrf_input="")
+    for words in (
+        "No mini-auction is open",
+        "No pool is enrolling",
+        "No contract was concluded yet",
+        "lonja import ocds",
+    ):
+        assert words in text
+
+
+async def test_auction_is_shown_with_its_current_price_until_it_closes(market: Market) -> None:
+    shown, auction = Shown(market), an_auction(market, f"Paper {new_id()}", minutes=1)
+    await market.publish(auction, a_bid(market, auction, 1, "990.00"), a_bid(market, auction, 2, "985.00"))
+    await shown.has(auction.title, "985.00", "City of Light, Madrid")
+    await market.publish(a_bid(market, auction, 1, "990.00"))
+    await market.publish(
+        AuctionClosed(
+            auction_id=auction.auction_id,
+            buyer_id="city",
+            title=auction.title,
+            kind="goods",
+            category=PAPER,
+            place=auction.place,
+            currency="EUR",
+            initial_price=auction.initial_price,
+            outcome="unsuccessful",
+            amount=None,
+            winner_id=None,
+            participants=1,
+            bids=2,
+            lines=(),
+            policy="demo",
+            opened_at=auction.opens_at,
+            closed_at=auction.closes_at,
+        )
+    )
+    await shown.lacks(auction.title)
+
+
+async def test_auction_whose_end_has_passed_is_not_called_open(market: Market) -> None:
+    shown, auction = Shown(market), an_auction(market, f"Pens {new_id()}", minutes=1)
+    await market.publish(auction)
+    await shown.has(auction.title)
+    market.clock.advance(timedelta(minutes=2))
+    assert auction.title not in await shown.text()
+
+
+async def test_pool_counts_each_member_once_until_it_freezes(market: Market) -> None:
+    shown = Shown(market)
+    pool = PoolOpened(
+        pool_id=new_id(),
+        lead_id="city",
+        lead_name="City of Light",
+        title=f"Gloves {new_id()}",
+        kind="goods",
+        category=PAPER,
+        currency="EUR",
+        regions=("ES-MD",),
+        lines=(),
+        minimum_quantity=Decimal(10),
+        enrolment_ends_at=market.clock() + timedelta(seconds=90),
+        below_minimum="cancel",
+        savings_rule="equal",
+        policy="demo",
+        duration_minutes=5,
+    )
+    members = [
+        PoolMemberEnrolled(
+            pool_id=pool.pool_id,
+            member_id=member,
+            member_name=member,
+            demands=(),
+            place=Place(),
+            enrolled_at=market.clock(),
+        )
+        for member in ("a", "b", "a", "c")
+    ]
+    await market.publish(pool, *members)
+    await market.publish(PoolMemberWithdrew(pool_id=pool.pool_id, member_id="c", default=False))
+    await shown.has(pool.title, "2 members")
+    await market.publish(PoolFrozen(pool_id=pool.pool_id, members=2, lines=()))
+    await shown.lacks(pool.title)
+
+
+async def test_contracts_count_once_and_sum_by_currency(market: Market) -> None:
+    shown = Shown(market)
+    first, second, unknown = (a_contract(market, "ISK", amount) for amount in ("1000", "234", None))
+    await market.publish(first, second, unknown, first)
+    await shown.has("Contract in ISK", "1\u202f234\u00a0ISK")
+    rows = await market.fetch("select contracts from portal.totals where currency = 'ISK'")
+    assert [row["contracts"] for row in rows] == [3]
+    ended = ContractEnded(
+        process_id=first.process_id,
+        contract_id=first.contract_id,
+        supplier_id="s",
+        buyer_id="b",
+        reason="cancelled",
+        by="buyer",
+        evasion=False,
+    )
+    await market.publish(ended, ended)
+    await shown.has("234\u00a0ISK")
+    await shown.lacks("1\u202f234\u00a0ISK")
+    rows = await market.fetch("select contracts from portal.totals where currency = 'ISK'")
+    assert [row["contracts"] for row in rows] == [2]
+
+
+async def test_supplier_is_counted_once_and_a_buyer_is_not(market: Market) -> None:
+    number = new_id()
+    for organisation, roles in ((number, ("supplier",)), (number, ("supplier",)), (new_id(), ("buyer",))):
+        await market.publish(OrganisationRegistered(organisation_id=organisation, roles=roles, name="x"))
+
+    async def counted() -> bool:
+        rows = await market.fetch("select 1 from portal.suppliers where organisation_id = $1", number)
+        return len(rows) == 1
+
+    await market.eventually(counted)
+
+
+async def test_each_visitor_is_offered_the_own_next_step(market: Market) -> None:
+    for roles, offered in (
+        ((), "Sell to agencies"),
+        (("supplier_agent",), "Opportunities for you"),
+        (("buyer_officer",), "Start a pool"),
+        (("moderator",), "Organisations"),
+    ):
+        principal = Principal(member_id="m", name="M", organisation_id="o", organisation_name="O", roles=roles)
+        async with market.browser(principal if roles else None) as browser:
+            assert offered in (await browser.get("/")).text

@@ -1,0 +1,146 @@
+"""Every route × every role: who is let in, who is not, and a checked-in table that a widened access would change.
+
+The table is ``tests/access.txt``, a line a route: method, path, who may call it. After a change that is meant:
+``python -m tests.test_access`` writes it again; read the difference before you commit it.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from infra.clock import system_clock
+from infra.config import Config
+from infra.database import Database
+from infra.ids import new_id
+from infra.live import Live
+from infra.runtime import load
+from infra.service import Ground
+from infra.tokens import ROLES, Principal, Tokens
+from infra.web import create_app
+from infra.web.access import COOKIE
+from infra.web.app import guarded
+from tests.market import Market
+
+TABLE = Path(__file__).with_name("access.txt")
+UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+Route = tuple[str, str, str | frozenset[str]]
+"""Method, path with its parameters, and who: "public" or the roles."""
+
+
+def composed(home: Path) -> Litestar:
+    """The app of all services, wired and not started: its routes need no server."""
+    config = Config.load({"LONJA_HOME": str(home)})
+    url = "postgresql://nobody@127.0.0.1:1/nothing"
+    database = Database(create_async_engine(url.replace("://", "+asyncpg://")), None, url, system_clock)  # type: ignore[arg-type]
+    ground = Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir))
+    return create_app(ground, load(ground), home)
+
+
+def routes(app: Litestar) -> Iterator[Route]:
+    for path, handler in guarded(app):
+        for method in sorted(set(handler.http_methods) - {"HEAD", "OPTIONS"}):
+            yield method, path, handler.opt["access"]
+
+
+def table(app: Litestar) -> str:
+    lines = [
+        f"{method} {path} {who if isinstance(who, str) else 'members' if who == set(ROLES) else ','.join(sorted(who))}"
+        for method, path, who in routes(app)
+    ]
+    return "\n".join(sorted(lines, key=lambda line: line.split()[1::-1])) + "\n"
+
+
+def a_member(role: str) -> Principal:
+    """Of an organisation that nobody knows: it owns nothing that a request could touch."""
+    return Principal(member_id=new_id(), name=role, organisation_id=new_id(), organisation_name="Nobody", roles=(role,))
+
+
+def address(path: str) -> str:
+    """The path with ids that nothing has."""
+    return re.sub(r"\{[^:}]+:?([^}]*)\}", lambda kind: {"int": "0", "path": "nothing"}.get(kind[1], new_id()), path)
+
+
+def by_guard(status: int, text: str) -> bool:
+    """Refused by the app's guard; a service may itself refuse what is not one's own, in other words."""
+    return (status == 401 and "log in first" in text) or (status == 403 and "this needs the role" in text)
+
+
+async def call(client: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
+    """Status and text; the text of a live stream, which never ends, stays unread."""
+    async with client.stream(method, address(path), headers=headers) as answer:
+        endless = answer.headers.get("content-type", "").startswith("text/event-stream")
+        return answer.status_code, "" if endless else (await answer.aread()).decode(errors="replace")
+
+
+def test_table_of_access_is_the_checked_in_one(tmp_path: Path) -> None:
+    assert table(composed(tmp_path)) == TABLE.read_text(), "if this is meant: python -m tests.test_access"
+
+
+def test_table_notices_a_widened_access(tmp_path: Path) -> None:
+    app = composed(tmp_path)
+    handler = next(
+        handler for path, handler in guarded(app) if path == "/api/organisations/{organisation_id:str}/state"
+    )
+    before = table(app)
+    handler.opt["access"] = "public"
+    assert table(app) != before
+
+
+@pytest.fixture(scope="module")
+def every_route(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
+    return list(routes(composed(tmp_path_factory.mktemp("access"))))
+
+
+@pytest.mark.parametrize("role", ["", *ROLES])
+async def test_role_is_let_in_exactly_where_the_route_says_so(
+    market: Market, every_route: list[Route], role: str
+) -> None:
+    """Empty requests about things that do not exist: who is let in gets any answer but a guard's or a crash."""
+    wrong = []
+    async with market.client() as client:
+        await client.get("/health")
+        csrf = client.cookies["lonja_csrf"]
+        token = market.token(a_member(role)) if role else ""
+        for method, path, who in every_route:
+            if path.startswith("/api/"):
+                headers = {"authorization": f"Bearer {token}"} if token else {}
+            else:
+                cookies = f"lonja_csrf={csrf}" + (f"; {COOKIE}={token}" if token else "")
+                headers = {"cookie": cookies, "x-csrf-token": csrf}
+            status, text = await call(client, method, path, headers)
+            expected = who != "public" and role not in who
+            if by_guard(status, text) != expected or status >= 500 or "CSRF" in text:
+                wrong.append(f"{method} {path} as {role or 'visitor'}: {status} {text[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_form_without_its_token_is_refused_everywhere(market: Market, every_route: list[Route]) -> None:
+    async with market.client() as client:
+        for method, path, _ in every_route:
+            if method in UNSAFE and not path.startswith("/api/"):
+                for role in ROLES:
+                    status, text = await call(
+                        client, method, path, {"cookie": f"{COOKIE}={market.token(a_member(role))}"}
+                    )
+                    assert (status, "CSRF" in text) == (403, True), f"{method} {path} as {role}: {status}"
+
+
+async def test_cookie_alone_changes_nothing_through_the_api(market: Market, every_route: list[Route]) -> None:
+    """Browsers send cookies by themselves, so the API, which has no CSRF token, does not take them for a login."""
+    async with market.client() as client:
+        for method, path, who in every_route:
+            if method in UNSAFE and path.startswith("/api/") and who != "public":
+                token = market.token(a_member(sorted(who)[0]))
+                status, _ = await call(client, method, path, {"cookie": f"{COOKIE}={token}"})
+                assert status == 401, f"{method} {path}: {status}"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home:
+        TABLE.write_text(table(composed(Path(home))))
