@@ -1,0 +1,291 @@
+"""JSON API of mini-auctions. Until the close a bidder is a participant number here as everywhere."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, Response, Router, get, post
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.params import Parameter
+from msgspec import Meta
+
+from catalogue.policy import load
+from events.auctions import BidAccepted, BidRefused
+from events.values import Category, Line, Place
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, allow
+from infra.web.errors import PROBLEM, NotFound
+from services.auctions import handlers
+from services.auctions.domain.auction import Verdict
+from services.auctions.domain.bids import next_bid
+from services.auctions.handlers import NewAuction
+from services.auctions.lane import Asked, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.store import auctions, bids, replicas
+from services.auctions.store.auctions import Filter, Stored
+
+MOST_DIGITS = 20
+"""Digits before the decimal point, and after it, beyond which a number is no amount."""
+Key = Annotated[str | None, Parameter(header="Idempotency-Key", max_length=200)]
+Page = Annotated[int, Parameter(ge=1, le=100_000)]
+PER_PAGE = 50
+
+
+class BidIn(msgspec.Struct, kw_only=True):
+    """``amount`` in the auction's currency, best written as a string. ``request_key`` does what the header does."""
+
+    amount: Decimal
+    request_key: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Accepted(msgspec.Struct, kw_only=True):
+    """The bid leads. ``closes_at`` is the effective end after it."""
+
+    auction_id: str
+    verdict: str
+    sequence: int
+    participant: int
+    amount: Decimal
+    currency: str
+    arrived_at: datetime
+    closes_at: datetime
+    extended: bool
+
+
+class AuctionSummary(msgspec.Struct, kw_only=True):
+    auction_id: str
+    title: str
+    status: str
+    buyer_id: str
+    buyer_name: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    initial_price: Decimal
+    price: Decimal
+    bids: int
+    participants: int
+    opens_at: datetime
+    closes_at: datetime
+
+
+class AuctionPage(msgspec.Struct, kw_only=True):
+    total: int
+    page: int
+    auctions: list[AuctionSummary]
+
+
+class AuctionView(AuctionSummary, kw_only=True):
+    """``next_bid`` is the highest amount that a rival of the leader could bid now. ``winner`` is named after the close."""
+
+    step: Decimal
+    next_bid: Decimal | None
+    lines: tuple[Line, ...]
+    policy: str
+    reference_ids: tuple[str, ...]
+    pool_id: str | None
+    outcome: str | None = None
+    winner: str | None = None
+
+
+class PublicVerdict(msgspec.Struct, kw_only=True):
+    position: int
+    verdict: str
+    event: BidAccepted | BidRefused
+
+
+class AuctionOpenedOut(msgspec.Struct, kw_only=True):
+    auction_id: str
+
+
+def status_of(stored: Stored, now: datetime) -> str:
+    """scheduled, open, settling (ended, not closed yet) or closed."""
+    if stored.result is not None:
+        return "closed"
+    if now < stored.opened.opens_at:
+        return "scheduled"
+    return "settling" if stored.state.over(now) else "open"
+
+
+def summary(stored: Stored, now: datetime) -> dict[str, Any]:
+    opened, state = stored.opened, stored.state
+    return {
+        "auction_id": opened.auction_id,
+        "title": opened.title,
+        "status": status_of(stored, now),
+        "buyer_id": opened.buyer_id,
+        "buyer_name": opened.buyer_name,
+        "kind": opened.kind,
+        "category": opened.category,
+        "place": opened.place,
+        "currency": opened.currency,
+        "initial_price": opened.initial_price,
+        "price": state.price,
+        "bids": state.sequence,
+        "participants": len(state.participants),
+        "opens_at": opened.opens_at,
+        "closes_at": state.closes_at,
+    }
+
+
+async def winner_name(ground: Ground, stored: Stored) -> str | None:
+    """After the close only."""
+    if stored.result is None or stored.result.winner_id is None:
+        return None
+    found = await replicas.organisation(ground.database.pool, stored.result.winner_id)
+    return found.name if found else stored.result.winner_id
+
+
+class AuctionsApi(Controller):
+    path = "/api/auctions"
+    tags = ["auctions"]
+
+    @get(opt=PUBLIC)
+    async def list_auctions(
+        self,
+        ground: Ground,
+        status: str = "",
+        category: str = "",
+        region: str = "",
+        q: str = "",
+        page: Page = 1,
+    ) -> AuctionPage:
+        now = ground.clock()
+        wanted = Filter(status=clean(status), category=clean(category), region=clean(region), q=clean(q))
+        found, total = await auctions.listing(
+            ground.database.pool, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (page - 1)
+        )
+        return AuctionPage(
+            total=total, page=page, auctions=[AuctionSummary(**summary(stored, now)) for stored in found]
+        )
+
+    @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
+    async def read_auction(self, ground: Ground, auction_id: str) -> AuctionView:
+        now = ground.clock()
+        stored = await existing(ground, auction_id)
+        opened, result = stored.opened, stored.result
+        return AuctionView(
+            **summary(stored, now),
+            step=opened.step,
+            next_bid=None if stored.state.over(now) else next_bid(stored.state),
+            lines=result.lines if result and result.lines else opened.lines,
+            policy=opened.policy,
+            reference_ids=opened.reference_ids,
+            pool_id=opened.pool_id,
+            outcome=result.outcome if result else None,
+            winner=await winner_name(ground, stored),
+        )
+
+    @get("/{auction_id:str}/bids", opt=PUBLIC, raises=[NotFound])
+    async def read_verdicts(
+        self,
+        ground: Ground,
+        auction_id: str,
+        before: Annotated[int | None, Parameter(ge=1, le=2**62)] = None,
+    ) -> list[PublicVerdict]:
+        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it."""
+        await existing(ground, auction_id)
+        log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
+        return [
+            PublicVerdict(
+                position=position, verdict="accepted" if isinstance(event, BidAccepted) else "refused", event=event
+            )
+            for position, event in log
+        ]
+
+    @post(opt=allow(BUYER_OFFICER))
+    async def open(
+        self, request: Request[Principal, Any, Any], ground: Ground, data: NewAuction, key: Key = None
+    ) -> AuctionOpenedOut:
+        policy = load(ground.config.policy)
+        async with ground.database.transaction("auctions") as tx:
+            auction_id = await handlers.open_for_buyer(tx, data, request.user, policy, key or new_id())
+        return AuctionOpenedOut(auction_id=auction_id)
+
+
+class BidsApi(Controller):
+    path = "/api/auctions/{auction_id:str}/bids"
+    tags = ["auctions"]
+
+    @post(opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def place_bid(
+        self,
+        request: Request[Principal, Any, Any],
+        ground: Ground,
+        lane: Lane,
+        auction_id: str,
+        data: BidIn,
+        key: Key = None,
+    ) -> Response[Accepted]:
+        """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
+        ``Idempotency-Key`` gets the same answer."""
+        arrived_at = ground.clock()
+        verdict = await ask(lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at)
+        return Response(_body(verdict), status_code=201 if verdict.accepted else 422, media_type=_media(verdict))
+
+
+async def ask(
+    lane: Lane, principal: Principal, auction_id: str, amount: Decimal, key: str, arrived_at: datetime
+) -> Verdict:
+    """The lane's verdict, its errors as HTTP's: 400 for what is no amount, 404, 503 with the remedy."""
+    if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS or -int(amount.as_tuple().exponent) > MOST_DIGITS:
+        raise HTTPException(status_code=400, detail="the amount is not a number of reasonable length")
+    try:
+        return await lane.place(
+            Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at)
+        )
+    except NoSuchAuction:
+        raise NotFound("auction", auction_id) from None
+    except LaneBlocked:
+        raise HTTPException(
+            status_code=503,
+            detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"
+            " after all, you get that verdict.",
+            headers={"retry-after": "1"},
+        ) from None
+
+
+def _body(verdict: Verdict) -> Any:
+    event = verdict.event
+    if isinstance(event, BidAccepted):
+        return {"verdict": "accepted", **msgspec.structs.asdict(event)}
+    refusal = event.refusal
+    return {
+        "type": "about:blank",
+        "title": "refused by a rule",
+        "status": 422,
+        "detail": refusal.message,
+        "rule": refusal.rule,
+        "field": refusal.field or None,
+        "numbers": {number.name: number.value for number in refusal.numbers},
+        "verdict": "refused",
+        "auction_id": event.auction_id,
+        "participant": event.participant,
+        "amount": event.amount,
+        "arrived_at": event.arrived_at,
+    }
+
+
+def _media(verdict: Verdict) -> str:
+    return "application/json" if verdict.accepted else PROBLEM
+
+
+async def existing(ground: Ground, auction_id: str) -> Stored:
+    stored = await auctions.get(ground.database.pool, clean(auction_id))
+    if stored is None:
+        raise NotFound("auction", auction_id)
+    return stored
+
+
+def clean(text: str) -> str:
+    """PostgreSQL's text holds no NUL."""
+    return text.replace("\x00", "").strip()
+
+
+def with_lane(lane: Lane, *routes: Any) -> Router:
+    """Routes that place bids: each may take the process's lane as its argument ``lane``."""
+    return Router(path="", route_handlers=routes, dependencies={"lane": Provide(lambda: lane, sync_to_thread=False)})

@@ -1,0 +1,263 @@
+"""Use cases and reactions: openings by buyers and pools, and the replicas. (Bids: ``lane.py``. The close: ``timers.py``.)"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_DOWN, Decimal
+
+import asyncpg
+import msgspec
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import minor_step, round_money
+from catalogue.policy import Policy, load
+from catalogue.rules import RuleBroken
+from catalogue.units import parse_unit
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.auctions import AuctionOpened, AuctionOpeningRefused
+from events.catalogue import SkuArchived, SkuPublished
+from events.codec import Event, Message
+from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
+from events.pools import PoolSourcingRequested
+from events.values import Category, Line, Place, Refusal
+from infra.database import Transaction
+from infra.ids import derive_id, new_id
+from infra.service import Handler
+from infra.tokens import Principal
+from services.auctions.domain.auction import begin
+from services.auctions.domain.opening import OpenAuction, Reference, open_auction
+from services.auctions.domain.references import ReferenceNotComparable, nearest, reference_for
+from services.auctions.store import auctions, replicas
+from services.auctions.store.replicas import Organisation
+
+UNKNOWN_BUYER = "unknown"
+
+
+class SkuNotPublished(RuleBroken):
+    code = "sku-not-published"
+
+
+class UnitNotKnown(RuleBroken):
+    code = "unit-not-known"
+
+
+class NewLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A SKU by its id, or a free text line with a category code and unit. ``quantity`` counts units, or packs of a SKU sold in
+    packs; ``unit_price`` is for one of these."""
+
+    quantity: Decimal
+    unit_price: Decimal
+    sku_id: str = ""
+    description: str = ""
+    category: str = ""
+    unit: str = ""
+
+
+class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a buyer asks for. Prices include VAT at ``vat_rate`` percent, or with ``vat_included`` false are without it."""
+
+    title: str
+    lines: tuple[NewLine, ...]
+    duration_minutes: int
+    step_percent: Decimal
+    kind: str = "goods"
+    place: Place = Place()
+    vat_rate: Decimal = Decimal(20)
+    vat_included: bool = True
+    opens_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A line with what is published about its price: ``reference`` is in its own unit; ``remark`` says why there is none."""
+
+    line: Line
+    reference: Reference | None
+    remark: str
+
+
+async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ...]:
+    """Lines as the domain knows them, SKUs filled in. Raises SkuNotPublished, UnitNotKnown."""
+    known = await replicas.skus(db, [line.sku_id for line in wanted.lines if line.sku_id])
+    return tuple(_line(str(number), line, known, wanted) for number, line in enumerate(wanted.lines, start=1))
+
+
+def _line(line_id: str, line: NewLine, known: Mapping[str, SkuPublished], wanted: NewAuction) -> Line:
+    rest = {"quantity": line.quantity, "unit_price": line.unit_price, "vat_rate": wanted.vat_rate}
+    rest["vat_included"] = wanted.vat_included
+    if line.sku_id:
+        sku = known.get(line.sku_id)
+        if sku is None:
+            raise SkuNotPublished(f"Line {line_id}: there is no published SKU {line.sku_id!r}.", field="lines")
+        return Line(
+            line_id=line_id,
+            description=sku.name,
+            category=sku.category,
+            sku_id=sku.sku_id,
+            unit=sku.base_unit,
+            pack_size=sku.pack_size,
+            attributes=sku.attributes,
+            **rest,
+        )
+    unit = parse_unit(line.unit)
+    if unit is None:
+        raise UnitNotKnown(f"Line {line_id}: {line.unit!r} is no unit we know, such as piece, kg or l.", field="lines")
+    category = Category(code=line.category.strip()) if line.category.strip() else None
+    return Line(line_id=line_id, description=line.description, category=category, unit=unit.code, **rest)
+
+
+async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, currency: str) -> list[Priced]:
+    """Each line beside the reference price that speaks for it at the place of delivery."""
+    published = await replicas.references(db, [line.sku_id for line in lines if line.sku_id])
+    answers = []
+    for line in lines:
+        snapshot = nearest(published.get(line.sku_id or "", ()), place)
+        if snapshot is None:
+            answers.append(Priced(line, None, "No reference price is published: choose freely."))
+            continue
+        try:
+            answers.append(Priced(line, reference_for(line, snapshot, currency), ""))
+        except ReferenceNotComparable as broken:
+            answers.append(Priced(line, None, broken.message))
+    return answers
+
+
+def suggested(reference: Reference, currency: str) -> Decimal:
+    """A unit price to begin at: the reference, cut to the minor unit so as not to exceed it (finer where that would be 0)."""
+    cut = reference.unit_price.quantize(minor_step(currency), rounding=ROUND_DOWN)
+    return cut or reference.unit_price
+
+
+async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
+    """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
+    request = f"open/{principal.organisation_id}/{key}"
+    if answer := await tx.answered(request):
+        return answer.decode()
+    db = await tx.raw()
+    buyer = await buyer_of(db, principal)
+    lines = await lines_of(db, wanted)
+    place = wanted.place if wanted.place.country else buyer.place
+    command = OpenAuction(
+        auction_id=new_id(),
+        buyer_id=buyer.organisation_id,
+        buyer_name=buyer.name,
+        title=wanted.title,
+        kind=wanted.kind,
+        category=next((line.category for line in lines if line.category), Category(code="")),
+        place=place,
+        currency=policy.currency,
+        lines=lines,
+        duration_minutes=wanted.duration_minutes,
+        step_percent=wanted.step_percent,
+        standing=buyer.state,
+        opens_at=wanted.opens_at,
+    )
+    opened = await _open(tx, command, policy, buyer)
+    await tx.remember(request, opened.auction_id.encode())
+    return opened.auction_id
+
+
+async def buyer_of(db: asyncpg.Connection, principal: Principal) -> Organisation:
+    """The principal's organisation; where accounts has not told of it yet, a standing that opens nothing."""
+    found = await replicas.organisation(db, principal.organisation_id)
+    return found or Organisation(
+        organisation_id=principal.organisation_id,
+        name=principal.organisation_name,
+        state=UNKNOWN_BUYER,
+        place=Place(country=principal.country or None, region=principal.region or None),
+        time_zone="UTC",
+    )
+
+
+def calendar_of(buyer: Organisation) -> RegionCalendar:
+    return RegionCalendar.of_place(buyer.time_zone, buyer.place.region or buyer.place.country)
+
+
+async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Organisation) -> AuctionOpened:
+    db = await tx.raw()
+    beside = await priced(db, command.lines, command.place, command.currency)
+    references = {each.line.line_id: each.reference for each in beside if each.reference}
+    opened = open_auction(command, policy=policy, calendar=calendar_of(buyer), references=references, now=tx.now)
+    if await auctions.insert(db, begin(opened, policy.auction), policy):
+        tx.emit(opened)
+    return opened
+
+
+async def on_sourcing_requested(tx: Transaction, message: Message) -> None:
+    """A pool's auction has an id that follows from the pool's, so that asking twice opens one."""
+    event = message.event
+    assert isinstance(event, PoolSourcingRequested)
+    db = await tx.raw()
+    auction_id = derive_id("auction", event.pool_id)
+    if await auctions.get(db, auction_id):
+        return
+    lead = await replicas.organisation(db, event.lead_id)
+    buyer = lead or Organisation(
+        organisation_id=event.lead_id, name=event.lead_name, state=UNKNOWN_BUYER, place=event.place, time_zone="UTC"
+    )
+    command = OpenAuction(
+        auction_id=auction_id,
+        buyer_id=event.lead_id,
+        buyer_name=event.lead_name,
+        title=event.title,
+        kind=event.kind,
+        category=event.category,
+        place=event.place,
+        currency=event.currency,
+        lines=event.lines,
+        duration_minutes=event.duration_minutes,
+        step_percent=event.step_percent,
+        standing=buyer.state,
+        pool_id=event.pool_id,
+    )
+    try:
+        await _open(tx, command, load(event.policy), buyer)
+    except RuleBroken as broken:
+        tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))
+
+
+async def on_organisation_registered(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationRegistered)
+    await replicas.put_organisation(await tx.raw(), message.event)
+
+
+async def on_organisation_state_changed(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationStateChanged)
+    await replicas.set_state(await tx.raw(), message.event.organisation_id, message.event.state)
+
+
+async def on_sku_published(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, SkuPublished)
+    await replicas.put_sku(await tx.raw(), message.event)
+
+
+async def on_sku_archived(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, SkuArchived)
+    await replicas.archive_sku(await tx.raw(), message.event.sku_id)
+
+
+async def on_reference_published(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, ReferencePricePublished)
+    await replicas.put_reference(await tx.raw(), message.event)
+
+
+async def on_reference_withdrawn(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, ReferencePriceWithdrawn)
+    await replicas.drop_reference(await tx.raw(), message.event.reference_id)
+
+
+def total(lines: tuple[Line, ...], currency: str) -> Decimal:
+    """What the initial price would be: line amounts, each rounded once."""
+    amounts = ((line.quantity or 0) * (line.unit_price or Decimal(0)) for line in lines)
+    return sum((round_money(Decimal(amount), currency) for amount in amounts), start=Decimal(0))
+
+
+HANDLERS: dict[type[Event], Handler] = {
+    OrganisationRegistered: on_organisation_registered,
+    OrganisationStateChanged: on_organisation_state_changed,
+    SkuPublished: on_sku_published,
+    SkuArchived: on_sku_archived,
+    ReferencePricePublished: on_reference_published,
+    ReferencePriceWithdrawn: on_reference_withdrawn,
+    PoolSourcingRequested: on_sourcing_requested,
+}

@@ -1,0 +1,23 @@
+"""Wiring of auctions."""
+
+from infra.service import Ground, Service
+from infra.web import routes
+from services.auctions.api import AuctionsApi, BidsApi, with_lane
+from services.auctions.handlers import HANDLERS
+from services.auctions.lane import Lane
+from services.auctions.store import Row
+from services.auctions.timers import TIMERS
+
+NAME = "auctions"
+
+
+def create(ground: Ground) -> Service:
+    lane = Lane(ground.database.url, ground.clock)
+    return Service(
+        name=NAME,
+        metadata=Row.metadata,
+        routes=[routes(ground, AuctionsApi, with_lane(lane, BidsApi))],
+        handlers=HANDLERS,
+        timers=TIMERS,
+        lifespans=[lane.running],
+    )

@@ -1,0 +1,126 @@
+"""Organisations and auctions on the running market, made through the same events and routes as everywhere."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from events.accounts import OrganisationRegistered
+from events.values import Place
+from infra.ids import new_id
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from tests.market import Market
+
+MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
+SETTLED = timedelta(seconds=2)
+
+
+async def an_organisation(market: Market, role: str, *, state: str = "active", name: str = "") -> Principal:
+    """Known to auctions, with a member who has the role."""
+    organisation_id = new_id()
+    name = name or f"{role.title()} {organisation_id[-6:]}"
+    await market.publish(
+        OrganisationRegistered(
+            organisation_id=organisation_id,
+            roles=(role,),
+            name=name,
+            state=state,
+            place=MOSCOW,
+            time_zone="Europe/Moscow",
+        )
+    )
+
+    async def known() -> Any:
+        return await market.fetch("select 1 from auctions.organisations where organisation_id = $1", organisation_id)
+
+    await market.eventually(known)
+    return Principal(
+        member_id=new_id(),
+        name=f"Agent of {name}",
+        organisation_id=organisation_id,
+        organisation_name=name,
+        roles=(BUYER_OFFICER if role == "buyer" else SUPPLIER_AGENT,),
+        country="RU",
+        region="RU-MOW",
+    )
+
+
+def paper(**changes: Any) -> dict[str, Any]:
+    """1000.00 RUB of paper, 24 minutes, step 10.00."""
+    line = {
+        "description": "Paper A4",
+        "category": "30197630",
+        "quantity": "100",
+        "unit": "piece",
+        "unit_price": "10.00",
+    }
+    return {
+        "title": "Office paper",
+        "kind": "goods",
+        "lines": [line],
+        "duration_minutes": 24,
+        "step_percent": "1",
+    } | changes
+
+
+@dataclass
+class Scene:
+    """A running auction with its buyer and suppliers a, b, c."""
+
+    market: Market
+    auction_id: str
+    buyer: Principal
+    suppliers: dict[str, Principal]
+
+    async def bid(self, who: str, amount: str, key: str | None = None) -> httpx.Response:
+        headers = {"idempotency-key": key} if key else {}
+        async with self.market.client(self.suppliers[who]) as client:
+            return await client.post(f"/api/auctions/{self.auction_id}/bids", json={"amount": amount}, headers=headers)
+
+    async def view(self) -> dict[str, Any]:
+        async with self.market.client() as client:
+            answer = await client.get(f"/api/auctions/{self.auction_id}")
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def log(self) -> list[dict[str, Any]]:
+        async with self.market.client() as client:
+            answer = await client.get(f"/api/auctions/{self.auction_id}/bids")
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+    async def events(self, kind: type) -> list[Any]:
+        return [event for event in await self.market.published("auctions", kind) if event.auction_id == self.auction_id]
+
+    async def close(self) -> dict[str, Any]:
+        """Let time pass to the end and the settle window, and wait for the timer."""
+        ends = (
+            await self.market.fetch("select closes_at from auctions.auctions where auction_id = $1", self.auction_id)
+        )[0]["closes_at"]
+        ahead = ends - self.market.clock() + SETTLED
+        if ahead > timedelta():
+            self.market.clock.advance(ahead)
+
+        async def closed() -> Any:
+            view = await self.view()
+            return view if view["status"] == "closed" else None
+
+        found: dict[str, Any] = await self.market.eventually(closed)
+        return found
+
+
+async def a_scene(market: Market, **changes: Any) -> Scene:
+    buyer = await an_organisation(market, "buyer")
+    suppliers = {who: await an_organisation(market, "supplier") for who in "abc"}
+    async with market.client(buyer) as client:
+        answer = await client.post("/api/auctions", json=paper(**changes))
+    assert answer.status_code == 201, answer.text
+    return Scene(market, answer.json()["auction_id"], buyer, suppliers)
+
+
+def money(text: str) -> Decimal:
+    return Decimal(text)

@@ -1,0 +1,240 @@
+"""Bids over HTTP on the real servers: happened, rejected, repeated, in conflict; the close; and that nobody is named before it."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from decimal import Decimal
+
+import asyncpg
+import pytest
+
+from events.accounts import OrganisationStateChanged
+from events.auctions import AuctionClosed, BidAccepted, BidDisclosed, BidRefused
+from infra.clock import ShiftedClock
+from services.auctions.lane import Asked, Lane, LaneBlocked
+from services.auctions.timers import close_due
+from tests.market import Market
+from tests.services.auctions.scenes import a_scene, an_organisation, paper
+
+
+async def test_a_bid_lower_by_whole_steps_leads_and_is_told_to_all_without_a_name(market: Market) -> None:
+    scene = await a_scene(market)
+    answer = await scene.bid("a", "990")
+    assert answer.status_code == 201
+    assert {name: answer.json()[name] for name in ("verdict", "sequence", "participant", "amount", "extended")} == {
+        "verdict": "accepted",
+        "sequence": 1,
+        "participant": 1,
+        "amount": "990.00",
+        "extended": False,
+    }
+    view = await scene.view()
+    assert (view["price"], view["bids"], view["participants"], view["next_bid"]) == ("990.00", 1, 1, "980.00")
+    assert [event.amount for event in await scene.events(BidAccepted)] == [Decimal("990.00")]
+
+
+async def test_a_bid_that_breaks_a_rule_is_refused_with_the_rule_and_stays_in_the_log(market: Market) -> None:
+    scene = await a_scene(market)
+    answer = await scene.bid("a", "995")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    problem = answer.json()
+    assert (problem["rule"], problem["field"]) == ("cut-below-step", "amount")
+    assert problem["numbers"] == {"amount": "995", "price": "1000.00", "step": "10.00", "cut": "5.00"}
+    assert [entry["verdict"] for entry in await scene.log()] == ["refused"]
+    assert len(await scene.events(BidRefused)) == 1
+
+
+async def test_the_same_request_sent_again_gets_the_first_answer_and_counts_once(market: Market) -> None:
+    scene = await a_scene(market)
+    first = await scene.bid("a", "990", key="k1")
+    again = await scene.bid("a", "950", key="k1")
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    refused = await scene.bid("b", "995", key="k1")  # another supplier's k1 is another request
+    assert refused.status_code == 422
+    assert (await scene.bid("b", "980", key="k1")).json() == refused.json()
+    assert len(await scene.log()) == 2
+
+
+async def test_of_two_that_want_the_same_price_at_once_one_leads(market: Market) -> None:
+    scene = await a_scene(market)
+    answers = await asyncio.gather(*(scene.bid(who, "990") for who in "abc"))
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
+    assert {answer.json().get("rule") for answer in answers} == {None, "not-lower"}
+
+
+async def test_the_leader_the_suspended_and_the_unknown_are_refused(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.bid("a", "990")
+    assert (await scene.bid("a", "980")).json()["rule"] == "leader-cannot-underbid-itself"
+    scene.suppliers["s"] = await an_organisation(market, "supplier", state="suspended")
+    assert (await scene.bid("s", "980")).json()["rule"] == "supplier-not-active"
+    b = scene.suppliers["b"].organisation_id
+    await market.publish(OrganisationStateChanged(organisation_id=b, state="suspended", reason="evasion"))
+
+    async def suspended() -> bool:
+        found = await market.fetch("select state from auctions.organisations where organisation_id = $1", b)
+        return bool(found[0]["state"] == "suspended")
+
+    await market.eventually(suspended)
+    assert (await scene.bid("b", "980")).json()["rule"] == "supplier-not-active"
+
+
+async def test_only_suppliers_bid_on_auctions_that_exist_with_amounts_that_are_numbers(market: Market) -> None:
+    scene = await a_scene(market)
+    path = f"/api/auctions/{scene.auction_id}/bids"
+    async with market.client() as visitor, market.client(scene.buyer) as buyer:
+        assert (await visitor.post(path, json={"amount": "990"})).status_code == 401
+        assert (await buyer.post(path, json={"amount": "990"})).status_code == 403
+        assert (await visitor.post("/api/auctions", json=paper())).status_code == 401
+    for amount in ("1E+999999", "NaN", "1E-99"):
+        assert (await scene.bid("a", amount)).status_code == 400
+    scene.auction_id = "no-such"
+    assert (await scene.bid("a", "990")).status_code == 404
+
+
+async def test_an_accepted_bid_near_the_end_moves_the_end_and_a_refused_one_does_not(market: Market) -> None:
+    scene = await a_scene(market, duration_minutes=3)
+    before = await scene.view()
+    market.clock.advance(timedelta(seconds=160))  # the demo's window: the last 30 seconds
+    await scene.bid("a", "1000")
+    assert (await scene.view())["closes_at"] == before["closes_at"]
+    answer = (await scene.bid("a", "990")).json()
+    assert answer["extended"] and answer["closes_at"] > before["closes_at"]
+    assert (await scene.view())["closes_at"] == answer["closes_at"]
+
+
+async def test_the_lowest_wins_and_only_then_is_it_named(market: Market) -> None:
+    scene = await a_scene(market)
+    for who, amount in (("a", "990"), ("b", "980"), ("a", "900"), ("c", "999")):
+        await scene.bid(who, amount)
+    view = await scene.close()
+    assert (view["outcome"], view["price"], view["winner"]) == (
+        "successful",
+        "900.00",
+        scene.suppliers["a"].organisation_name,
+    )
+    assert view["lines"][0]["amount"] == "900.00" and view["lines"][0]["unit_price"] == "9.000000"
+    (closed,) = await scene.events(AuctionClosed)
+    assert (closed.winner_id, closed.amount) == (scene.suppliers["a"].organisation_id, Decimal("900.00"))
+    ranking = [(event.supplier_id, event.rank) for event in await scene.events(BidDisclosed)]
+    assert ranking == [(scene.suppliers["a"].organisation_id, 1), (scene.suppliers["b"].organisation_id, 2)]
+    assert (await scene.bid("b", "890")).json()["rule"] == "auction-over"
+
+
+async def test_an_auction_nobody_bid_on_is_unsuccessful(market: Market) -> None:
+    scene = await a_scene(market)
+    view = await scene.close()
+    assert (view["outcome"], view["winner"], view["price"]) == ("unsuccessful", None, "1000.00")
+
+
+async def test_the_timer_run_twice_closes_once(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.bid("a", "990")
+    await scene.close()
+    async with market.ground.database.transaction("auctions") as tx:
+        await close_due(tx)
+    assert len(await scene.events(AuctionClosed)) == 1
+
+
+async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Market) -> None:
+    """The row is held, as by a slow commit, while a bid arrives before the end and is decided after it."""
+    scene = await a_scene(market, duration_minutes=3)
+    ends = (await market.fetch("select closes_at from auctions.auctions where auction_id = $1", scene.auction_id))[0][0]
+    holder = await asyncpg.connect(market.ground.database.url)
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute("select 1 from auctions.auctions where auction_id = $1 for update", scene.auction_id)
+    market.clock.advance(ends - market.clock() - timedelta(seconds=20))
+    in_time = asyncio.create_task(scene.bid("a", "990"))
+    await asyncio.sleep(0.3)
+    market.clock.advance(timedelta(seconds=20))
+    late = asyncio.create_task(scene.bid("b", "980"))
+    await asyncio.sleep(0.3)
+    assert not in_time.done()
+    market.clock.advance(timedelta(seconds=25))  # past the settle window too: the timer finds the row held, and waits
+    await asyncio.sleep(0.7)
+    await transaction.rollback()
+    await holder.close()
+    assert (await in_time).status_code == 201
+    # b arrived after the first end, but a's bid moved it: late for nobody.
+    assert (await late).status_code == 201
+
+
+async def test_two_lanes_on_one_auction_give_one_winner(market: Market) -> None:
+    scene = await a_scene(market)
+    url = market.ground.database.url
+    one, two = Lane(url, market.clock), Lane(url, market.clock)
+    suppliers = [principal.organisation_id for principal in scene.suppliers.values()]
+
+    def asked(number: int, supplier: int, amount: int) -> Asked:
+        return Asked(scene.auction_id, suppliers[supplier], f"k{number}", Decimal(amount), market.clock())
+
+    async with one.running(), two.running():
+        verdicts = await asyncio.gather(
+            *(
+                lane.place(asked(number, number % 3, 990 - 10 * (number // 2)))
+                for number in range(60)
+                for lane in ((one, two) if number % 5 == 0 else (one,) if number % 2 else (two,))
+            )
+        )
+    keys = {verdict.bid.key for verdict in verdicts}
+    assert len(keys) == 60
+    rows = await market.fetch(
+        "select sequence, amount, supplier_id from auctions.bids where auction_id = $1 order by position",
+        scene.auction_id,
+    )
+    assert len(rows) == 60
+    accepted = [row for row in rows if row["sequence"]]
+    assert [row["sequence"] for row in accepted] == list(range(1, len(accepted) + 1))
+    assert [row["amount"] for row in accepted] == sorted((row["amount"] for row in accepted), reverse=True)
+    await scene.close()
+    (closed,) = await scene.events(AuctionClosed)
+    assert (closed.amount, closed.winner_id) == (accepted[-1]["amount"], accepted[-1]["supplier_id"])
+
+
+async def test_a_lane_whose_connection_is_cut_answers_and_goes_on(market: Market) -> None:
+    scene = await a_scene(market)
+    supplier = scene.suppliers["a"].organisation_id
+    lane = Lane(market.ground.database.url, market.clock)
+
+    def asked(key: str, amount: str) -> Asked:
+        return Asked(scene.auction_id, supplier, key, Decimal(amount), market.clock())
+
+    async with lane.running():
+        await lane.place(asked("k1", "995"))
+        assert lane._connection is not None
+        await market.fetch("select pg_terminate_backend($1)", lane._connection.get_server_pid())
+        with pytest.raises(LaneBlocked):
+            await lane.place(asked("k2", "990"))
+        assert (await lane.place(asked("k2", "990"))).accepted
+
+
+async def test_a_database_that_is_away_blocks_the_bid_and_leaves_nobody_waiting() -> None:
+    lane = Lane("postgresql://nobody@127.0.0.1:1/none", ShiftedClock())
+    async with lane.running():
+        with pytest.raises(LaneBlocked):
+            await lane.place(Asked("x", "s", "k", Decimal(1), ShiftedClock()()))
+
+
+async def test_nobody_is_named_before_the_close(market: Market, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    scene = await a_scene(market)
+    for who, amount in (("a", "990"), ("b", "985"), ("b", "980"), ("a", "970"), ("c", "970")):
+        await scene.bid(who, amount)
+    said = [caplog.text]
+    async with market.client() as visitor, market.client(scene.buyer) as buyer, market.browser(scene.buyer) as pages:
+        for path in (f"/api/auctions/{scene.auction_id}", f"/api/auctions/{scene.auction_id}/bids", "/api/auctions"):
+            said += [(await visitor.get(path)).text, (await buyer.get(path)).text]
+        for path in (f"/auctions/{scene.auction_id}", "/auctions"):
+            page = await pages.get(path)
+            assert page.status_code == 200
+            said.append(page.text)
+    rows = await market.fetch(
+        "select envelope, data from auctions.outbox where envelope like $1", f"%{scene.auction_id}%"
+    )
+    assert len(rows) == 6
+    said += [row["envelope"] + row["data"].decode() for row in rows]
+    for supplier in scene.suppliers.values():
+        for secret in (supplier.organisation_id, supplier.organisation_name, supplier.member_id, supplier.name):
+            assert not [text for text in said if secret in text]
