@@ -2,5 +2,6 @@
 
 NAMES: tuple[str, ...] = (
     "accounts",
+    "auctions",
     "portal",
 )
