@@ -23,7 +23,7 @@ _SATURDAY = 5
 
 
 class UnknownTimeZone(RuleBroken):
-    code = "unknown_time_zone"
+    code = "unknown-time-zone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,23 +25,23 @@ _FIRST_SERVICE_DIVISION = 50
 
 
 class MalformedCategory(RuleBroken):
-    code = "malformed_category"
+    code = "malformed-category"
 
 
 class AttributeMissing(RuleBroken):
-    code = "attribute_missing"
+    code = "attribute-missing"
 
 
 class AttributeNotANumber(RuleBroken):
-    code = "attribute_not_a_number"
+    code = "attribute-not-a-number"
 
 
 class AttributeUnitUnknown(RuleBroken):
-    code = "attribute_unit_unknown"
+    code = "attribute-unit-unknown"
 
 
 class AttributeNotAChoice(RuleBroken):
-    code = "attribute_not_a_choice"
+    code = "attribute-not-a-choice"
 
 
 class AttributeDefinition(msgspec.Struct, frozen=True):

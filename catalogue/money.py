@@ -38,39 +38,39 @@ K = TypeVar("K")
 
 
 class UnknownCurrency(RuleBroken):
-    code = "unknown_currency"
+    code = "unknown-currency"
 
 
 class CurrencyMismatch(RuleBroken):
-    code = "currency_mismatch"
+    code = "currency-mismatch"
 
 
 class AmountNotFinite(RuleBroken):
-    code = "amount_not_finite"
+    code = "amount-not-finite"
 
 
 class AmountNotRounded(RuleBroken):
     """An amount with a fraction of the step it must be paid in: its parts could never sum exactly."""
 
-    code = "amount_not_rounded"
+    code = "amount-not-rounded"
 
 
 class NothingToSplitBy(RuleBroken):
     """No parts, or all weights zero."""
 
-    code = "nothing_to_split_by"
+    code = "nothing-to-split-by"
 
 
 class NegativeWeight(RuleBroken):
-    code = "negative_weight"
+    code = "negative-weight"
 
 
 class TotalNotLower(RuleBroken):
-    code = "total_not_lower"
+    code = "total-not-lower"
 
 
 class QuantityNotPositive(RuleBroken):
-    code = "quantity_not_positive"
+    code = "quantity-not-positive"
 
 
 class Money(msgspec.Struct, frozen=True):

@@ -22,51 +22,51 @@ _REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 
 class PriceNotPositive(RuleBroken):
-    code = "price_not_positive"
+    code = "price-not-positive"
 
 
 class VatRateOutOfRange(RuleBroken):
-    code = "vat_rate_out_of_range"
+    code = "vat-rate-out-of-range"
 
 
 class NoRegionServed(RuleBroken):
-    code = "no_region_served"
+    code = "no-region-served"
 
 
 class UnknownRegion(RuleBroken):
-    code = "unknown_region"
+    code = "unknown-region"
 
 
 class DeliveryTimeNegative(RuleBroken):
-    code = "delivery_time_negative"
+    code = "delivery-time-negative"
 
 
 class QuantityRangeEmpty(RuleBroken):
-    code = "quantity_range_empty"
+    code = "quantity-range-empty"
 
 
 class TierOutOfRange(RuleBroken):
-    code = "tier_out_of_range"
+    code = "tier-out-of-range"
 
 
 class TierNotCheaper(RuleBroken):
-    code = "tier_not_cheaper"
+    code = "tier-not-cheaper"
 
 
 class ValidityEmpty(RuleBroken):
-    code = "validity_empty"
+    code = "validity-empty"
 
 
 class ValidityTooLong(RuleBroken):
-    code = "validity_too_long"
+    code = "validity-too-long"
 
 
 class EcoLabelWithoutCertificate(RuleBroken):
-    code = "eco_label_without_certificate"
+    code = "eco-label-without-certificate"
 
 
 class EcoLabelExpired(RuleBroken):
-    code = "eco_label_expired"
+    code = "eco-label-expired"
 
 
 class Tier(msgspec.Struct, frozen=True):
@@ -246,25 +246,25 @@ def price_for(offer: Offer, quantity: Decimal, region: str, on: date) -> PriceAn
     """What ``quantity`` packs delivered to ``region`` cost on that day, or why the offer is not available for them."""
     if not offer.valid_from <= on <= offer.valid_until:
         return NotAvailable(
-            "offer_not_valid",
+            "offer-not-valid",
             f"The offer is valid from {offer.valid_from} to {offer.valid_until}.",
             {"on": str(on), "valid_from": str(offer.valid_from), "valid_until": str(offer.valid_until)},
         )
     if not serves(offer, region):
         return NotAvailable(
-            "region_not_served",
+            "region-not-served",
             f"The supplier does not deliver to {region}.",
             {"region": region, "regions": ", ".join(offer.regions)},
         )
     if quantity < offer.min_quantity:
         return NotAvailable(
-            "below_minimum",
+            "below-minimum",
             f"The supplier sells no fewer than {offer.min_quantity}.",
             {"quantity": str(quantity), "min_quantity": str(offer.min_quantity)},
         )
     if quantity > offer.max_quantity:
         return NotAvailable(
-            "above_maximum",
+            "above-maximum",
             f"The supplier sells no more than {offer.max_quantity}.",
             {"quantity": str(quantity), "max_quantity": str(offer.max_quantity)},
         )
@@ -293,7 +293,7 @@ def _ranked(offer: Offer, pack_size: Decimal, quantity: Decimal, region: str, on
     answer = price_for(offer, quantity, region, on)
     if isinstance(answer, Priced) and offer.currency != currency:
         answer = NotAvailable(
-            "other_currency",
+            "other-currency",
             f"The offer is in {offer.currency}, this market buys in {currency}.",
             {"currency": offer.currency, "market": currency},
         )

@@ -12,7 +12,7 @@ class RuleBroken(Exception):
     and ``numbers`` what was compared. Subclasses set ``code`` and nothing else.
     """
 
-    code: ClassVar[str] = "rule_broken"
+    code: ClassVar[str] = "rule-broken"
 
     def __init__(self, message: str, *, field: str | None = None, **numbers: object) -> None:
         super().__init__(message)

@@ -25,49 +25,49 @@ LIKELY_DUPLICATE = 0.8
 
 
 class NameMissing(RuleBroken):
-    code = "name_missing"
+    code = "name-missing"
 
 
 class TooFewAttributes(RuleBroken):
-    code = "too_few_attributes"
+    code = "too-few-attributes"
 
 
 class AttributeRepeated(RuleBroken):
-    code = "attribute_repeated"
+    code = "attribute-repeated"
 
 
 class AttributeEmpty(RuleBroken):
-    code = "attribute_empty"
+    code = "attribute-empty"
 
 
 class BaseUnitUnknown(RuleBroken):
-    code = "base_unit_unknown"
+    code = "base-unit-unknown"
 
 
 class PackNotPositive(RuleBroken):
-    code = "pack_not_positive"
+    code = "pack-not-positive"
 
 
 class GtinWrong(RuleBroken):
     """Not 8, 12, 13 or 14 digits, or the check digit does not fit (GS1 General Specifications, section 7.9)."""
 
-    code = "gtin_wrong"
+    code = "gtin-wrong"
 
 
 class WrongState(RuleBroken):
     """The card is not in a state that allows the step, such as publishing a draft nobody moderated."""
 
-    code = "wrong_state"
+    code = "wrong-state"
 
 
 class ReasonMissing(RuleBroken):
-    code = "reason_missing"
+    code = "reason-missing"
 
 
 class PublishedSkuImmutable(RuleBroken):
     """A published SKU changes only by a new version, one above the last."""
 
-    code = "published_sku_immutable"
+    code = "published-sku-immutable"
 
 
 class Attribute(msgspec.Struct, frozen=True):

@@ -23,23 +23,23 @@ _NOT_COMPARABLE = {"lump sum", "package"}
 
 
 class UnknownUnit(RuleBroken):
-    code = "unknown_unit"
+    code = "unknown-unit"
 
 
 class UnparseableUnit(RuleBroken):
     """A unit or pack text that cannot be read without guessing; the message says which part."""
 
-    code = "unparseable_unit"
+    code = "unparseable-unit"
 
 
 class NotComparable(RuleBroken):
     """A lump sum, or a package of unknown content: it has a price, but no price per base unit."""
 
-    code = "not_comparable"
+    code = "not-comparable"
 
 
 class BadQuantity(RuleBroken):
-    code = "bad_quantity"
+    code = "bad-quantity"
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _read_unit(unit: Node, language: str) -> tuple[str, str, Decimal]:
     try:
         pack = parse_pack(text)
     except RuleBroken as refused:
-        unit.ledger.add(f"{unit.path}.name: {refused.code.replace('_', ' ')}", text)
+        unit.ledger.add(f"{unit.path}.name: {refused.code.replace('-', ' ')}", text)
         return "", text, Decimal(1)
     return pack.unit, text, pack.size
 

@@ -191,6 +191,6 @@ class _Reading:
         try:
             pack = parse_pack(text)
         except RuleBroken as refused:
-            self.ledger.add(f"{self.column('unit_text')}: {refused.code.replace('_', ' ')}", text)
+            self.ledger.add(f"{self.column('unit_text')}: {refused.code.replace('-', ' ')}", text)
             return "", Decimal(1)
         return pack.unit, pack.size

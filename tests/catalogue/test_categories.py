@@ -106,5 +106,5 @@ def test_paper_asks_for_its_attributes():
             ("grammage", "much", "GM"),
             ("grammage", "80", "kg"),
         ]
-    ] == ["attribute_missing", "attribute_not_a_choice", "attribute_not_a_number", "attribute_unit_unknown"]
-    assert broken_attribute(asked["recycled"], "maybe", "").code == "attribute_not_a_choice"
+    ] == ["attribute-missing", "attribute-not-a-choice", "attribute-not-a-number", "attribute-unit-unknown"]
+    assert broken_attribute(asked["recycled"], "maybe", "").code == "attribute-not-a-choice"

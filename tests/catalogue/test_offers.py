@@ -54,22 +54,22 @@ def test_a_sound_offer_breaks_no_rule():
 @pytest.mark.parametrize(
     ("changes", "codes"),
     [
-        ({"price": D(0), "tiers": ()}, ["price_not_positive"]),
-        ({"currency": "XYZ"}, ["unknown_currency"]),
-        ({"vat_rate": D(-1)}, ["vat_rate_out_of_range"]),
-        ({"regions": ()}, ["no_region_served"]),
-        ({"regions": ("Moscow",)}, ["unknown_region"]),
-        ({"delivery_days": -1}, ["delivery_time_negative"]),
-        ({"min_quantity": D(0)}, ["quantity_range_empty"]),
-        ({"max_quantity": D(0), "tiers": ()}, ["quantity_range_empty"]),
-        ({"tiers": (Tier(D(1), D(90)),)}, ["tier_out_of_range"]),
-        ({"tiers": (Tier(D(1001), D(90)),)}, ["tier_out_of_range"]),
-        ({"tiers": (Tier(D(10), D(90)), Tier(D(20), D(91)))}, ["tier_not_cheaper"]),
-        ({"valid_until": MONDAY - timedelta(days=1)}, ["validity_empty"]),
-        ({"valid_until": date(2026, 6, 3)}, ["validity_too_long"]),
+        ({"price": D(0), "tiers": ()}, ["price-not-positive"]),
+        ({"currency": "XYZ"}, ["unknown-currency"]),
+        ({"vat_rate": D(-1)}, ["vat-rate-out-of-range"]),
+        ({"regions": ()}, ["no-region-served"]),
+        ({"regions": ("Moscow",)}, ["unknown-region"]),
+        ({"delivery_days": -1}, ["delivery-time-negative"]),
+        ({"min_quantity": D(0)}, ["quantity-range-empty"]),
+        ({"max_quantity": D(0), "tiers": ()}, ["quantity-range-empty"]),
+        ({"tiers": (Tier(D(1), D(90)),)}, ["tier-out-of-range"]),
+        ({"tiers": (Tier(D(1001), D(90)),)}, ["tier-out-of-range"]),
+        ({"tiers": (Tier(D(10), D(90)), Tier(D(20), D(91)))}, ["tier-not-cheaper"]),
+        ({"valid_until": MONDAY - timedelta(days=1)}, ["validity-empty"]),
+        ({"valid_until": date(2026, 6, 3)}, ["validity-too-long"]),
         (
             {"eco_labels": (EcoLabel("Blue Angel", " ", date(2026, 3, 1)),)},
-            ["eco_label_without_certificate", "eco_label_expired"],
+            ["eco-label-without-certificate", "eco-label-expired"],
         ),
     ],
 )
@@ -87,10 +87,10 @@ def test_three_months_end_on_the_last_day_a_month_has():
 @pytest.mark.parametrize(
     ("quantity", "region", "on", "because"),
     [
-        (5, "RU-SPE", MONDAY, "region_not_served"),
-        (D("0.5"), "RU-MOW", MONDAY, "below_minimum"),
-        (1001, "RU-MOW", MONDAY, "above_maximum"),
-        (5, "RU-MOW", MONDAY - timedelta(days=1), "offer_not_valid"),
+        (5, "RU-SPE", MONDAY, "region-not-served"),
+        (D("0.5"), "RU-MOW", MONDAY, "below-minimum"),
+        (1001, "RU-MOW", MONDAY, "above-maximum"),
+        (5, "RU-MOW", MONDAY - timedelta(days=1), "offer-not-valid"),
     ],
 )
 def test_an_offer_not_available_says_why(quantity, region, on, because):
@@ -131,8 +131,8 @@ def test_offers_rank_by_landed_price_with_those_not_available_last():
     )
     assert [row.offer.offer_id for row in ranked] == ["o-2", "o-0", "o-1", "o-3", "o-4"]
     assert [row.answer.because for row in ranked if isinstance(row.answer, NotAvailable)] == [
-        "region_not_served",
-        "other_currency",
+        "region-not-served",
+        "other-currency",
     ]
     assert [row.landed is None for row in ranked] == [False, False, False, True, True]
 

@@ -49,15 +49,15 @@ def test_a_complete_card_breaks_no_rule():
 @pytest.mark.parametrize(
     ("changes", "codes"),
     [
-        ({"name": " "}, {"name_missing"}),
-        ({"category": "paper"}, {"malformed_category"}),
-        ({"attributes": PAPER[:3]}, {"too_few_attributes"}),
-        ({"attributes": (*PAPER[1:], Attribute("colour", "white"))}, {"attribute_missing"}),
-        ({"attributes": (*PAPER, Attribute("Brand", "Nix"))}, {"attribute_repeated"}),
-        ({"attributes": (*PAPER, Attribute("ream", ""))}, {"attribute_empty"}),
-        ({"base_unit": "sheets"}, {"base_unit_unknown"}),
-        ({"pack_size": D(0)}, {"pack_not_positive"}),
-        ({"gtin": "4006381333932"}, {"gtin_wrong"}),
+        ({"name": " "}, {"name-missing"}),
+        ({"category": "paper"}, {"malformed-category"}),
+        ({"attributes": PAPER[:3]}, {"too-few-attributes"}),
+        ({"attributes": (*PAPER[1:], Attribute("colour", "white"))}, {"attribute-missing"}),
+        ({"attributes": (*PAPER, Attribute("Brand", "Nix"))}, {"attribute-repeated"}),
+        ({"attributes": (*PAPER, Attribute("ream", ""))}, {"attribute-empty"}),
+        ({"base_unit": "sheets"}, {"base-unit-unknown"}),
+        ({"pack_size": D(0)}, {"pack-not-positive"}),
+        ({"gtin": "4006381333932"}, {"gtin-wrong"}),
     ],
 )
 def test_each_broken_rule_is_named(changes, codes):

@@ -93,10 +93,10 @@ class TestRequest:
     @pytest.mark.parametrize(
         ("change", "because"),
         [
-            ({"quantity": "4"}, "below_minimum"),
-            ({"quantity": "5001"}, "above_maximum"),
-            ({"region": "RU-SPE"}, "region_not_served"),
-            ({"now": MONDAY + timedelta(days=60)}, "offer_not_valid"),
+            ({"quantity": "4"}, "below-minimum"),
+            ({"quantity": "5001"}, "above-maximum"),
+            ({"region": "RU-SPE"}, "region-not-served"),
+            ({"now": MONDAY + timedelta(days=60)}, "offer-not-valid"),
         ],
     )
     def test_outside_the_offers_terms_it_is_refused(self, change, because):
