@@ -64,7 +64,7 @@ class NewState(msgspec.Struct, frozen=True, kw_only=True):
 
     state: str
     reason: str
-    until: datetime | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,7 +98,7 @@ async def register(tx: Transaction, wanted: Registration, password_hash: str, re
 async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) -> Member:
     """The member with that address: found as it is, or made, with its organisation (found by identifier or name) if need be."""
     email = checked_email(wanted.email)
-    await store.hold_email(tx, email)
+    await store.hold(tx, "email", email)
     if found := await store.member_by_email(tx, email):
         return found[0]
     roles = organisation_roles(wanted.roles)
@@ -117,7 +117,7 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
     )
     identifier = (wanted.identifier_scheme.strip(), wanted.identifier.strip())
     if identifier[1]:
-        await store.hold_email(tx, "/".join(identifier))
+        await store.hold(tx, "identifier", "/".join(identifier))
         if await store.own_organisation(tx, identifier=identifier):
             raise IdentifierTaken(
                 "An organisation with this identifier is registered already; ask one of its members to invite you.",
@@ -167,7 +167,7 @@ async def _join(
 
 
 async def _must_be_free(tx: Transaction, email: str) -> None:
-    await store.hold_email(tx, email)
+    await store.hold(tx, "email", email)
     if await store.member_by_email(tx, email):
         raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
 

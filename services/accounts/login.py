@@ -42,6 +42,8 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
     """
     email = email.strip().lower()[:254]
     async with ground.database.transaction("accounts") as tx:
+        await store.hold(tx, "try", email)
+        await store.hold(tx, "try", address)
         by_email, by_address = await store.tries(tx, email, address, tx.now - WINDOW)
         if by_email >= TRIES_PER_EMAIL or by_address >= TRIES_PER_ADDRESS:
             raise TooManyTries

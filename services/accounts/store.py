@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, delete, func, or_, text
@@ -12,11 +12,11 @@ from sqlmodel import Field, select
 
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded
-from events.values import Category, Place
 from infra.database import Transaction, schema_rows
 from services.accounts.domain import Member, Organisation
 
 Row = schema_rows("accounts")
+Value = TypeVar("Value", bound=msgspec.Struct)
 
 
 class OrganisationRow(Row, table=True):
@@ -139,32 +139,9 @@ class Deal(msgspec.Struct, frozen=True, kw_only=True):
     imported: bool
 
 
-def _organisation(row: OrganisationRow) -> Organisation:
-    return Organisation(
-        organisation_id=row.organisation_id,
-        name=row.name,
-        roles=tuple(row.roles),
-        state=row.state,
-        identifier_scheme=row.identifier_scheme,
-        identifier=row.identifier,
-        place=msgspec.convert(row.place, Place),
-        time_zone=row.time_zone,
-        language=row.language,
-        categories=msgspec.convert(row.categories, tuple[Category, ...]),
-        suspended_until=row.suspended_until,
-        imported=row.imported,
-    )
-
-
-def _member(row: MemberRow) -> Member:
-    return Member(
-        member_id=row.member_id,
-        organisation_id=row.organisation_id,
-        name=row.name,
-        email=row.email,
-        roles=tuple(row.roles),
-        language=row.language,
-    )
+def _read(row: object, shape: type[Value]) -> Value:
+    """A row as a value: lists become tuples, JSON becomes structs."""
+    return msgspec.convert(row, shape, from_attributes=True)
 
 
 # Organisations
@@ -172,7 +149,7 @@ def _member(row: MemberRow) -> Member:
 
 async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = False) -> Organisation | None:
     row = await tx.session.get(OrganisationRow, organisation_id, with_for_update=lock or None)
-    return _organisation(row) if row else None
+    return _read(row, Organisation) if row else None
 
 
 async def own_organisation(
@@ -187,7 +164,7 @@ async def own_organisation(
     )
     query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)
     row = (await tx.session.exec(query)).first()
-    return _organisation(row) if row else None
+    return _read(row, Organisation) if row else None
 
 
 async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
@@ -198,7 +175,7 @@ async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Or
         query = query.where(
             or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
         )
-    return [_organisation(row) for row in await tx.session.exec(query)]
+    return [_read(row, Organisation) for row in await tx.session.exec(query)]
 
 
 def add_organisation(tx: Transaction, new: Organisation) -> None:
@@ -231,7 +208,7 @@ async def suspensions_over(tx: Transaction, limit: int) -> list[Organisation]:
         .with_for_update(skip_locked=True)
         .limit(limit)
     )
-    return [_organisation(row) for row in await tx.session.exec(query)]
+    return [_read(row, Organisation) for row in await tx.session.exec(query)]
 
 
 async def upsert_imported(tx: Transaction, event: OrganisationRegistered) -> None:
@@ -264,13 +241,13 @@ async def upsert_imported(tx: Transaction, event: OrganisationRegistered) -> Non
 
 async def member(tx: Transaction, member_id: str) -> Member | None:
     row = await tx.session.get(MemberRow, member_id)
-    return _member(row) if row else None
+    return _read(row, Member) if row else None
 
 
 async def member_by_email(tx: Transaction, email: str) -> tuple[Member, str] | None:
     """The member and the hash of its password."""
     row = (await tx.session.exec(select(MemberRow).where(MemberRow.email == email))).first()
-    return (_member(row), row.password) if row else None
+    return (_read(row, Member), row.password) if row else None
 
 
 async def password_of(tx: Transaction, member_id: str) -> str | None:
@@ -284,7 +261,7 @@ async def save_password(tx: Transaction, member_id: str, password_hash: str) -> 
 
 async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
-    return [_member(row) for row in await tx.session.exec(query)]
+    return [_read(row, Member) for row in await tx.session.exec(query)]
 
 
 def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
@@ -293,9 +270,9 @@ def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
     )
 
 
-async def hold_email(tx: Transaction, email: str) -> None:
-    """Whoever else registers the same address waits until this transaction ends, and then sees it taken."""
-    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"accounts/email/{email}")
+async def hold(tx: Transaction, kind: str, name: str) -> None:
+    """Whoever else holds the same name (an e-mail address, an identifier) waits until this transaction ends."""
+    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"accounts/{kind}/{name}")
 
 
 def add_invitation(tx: Transaction, digest: str, invitation: Invitation) -> None:
@@ -311,8 +288,7 @@ async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Inv
         return None
     if take:
         await tx.session.delete(row)
-    fields = {name: getattr(row, name) for name in Invitation.__struct_fields__}
-    return Invitation(**fields | {"roles": tuple(row.roles)})
+    return _read(row, Invitation)
 
 
 def add_key(tx: Transaction, key: ApiKey, digest: str) -> None:
@@ -325,7 +301,7 @@ async def keys_of(tx: Transaction, member_id: str) -> list[ApiKey]:
         .where(ApiKeyRow.member_id == member_id, ApiKeyRow.revoked_at.is_(None))
         .order_by(ApiKeyRow.made_at)
     )
-    return [_key(row) for row in await tx.session.exec(query)]
+    return [_read(row, ApiKey) for row in await tx.session.exec(query)]
 
 
 async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
@@ -335,7 +311,7 @@ async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
     if row is None:
         return None
     row.used_at = tx.now
-    return _key(row)
+    return _read(row, ApiKey)
 
 
 async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
@@ -344,10 +320,6 @@ async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
         return False
     row.revoked_at = row.revoked_at or tx.now
     return True
-
-
-def _key(row: ApiKeyRow) -> ApiKey:
-    return ApiKey(**{name: getattr(row, name) for name in ApiKey.__struct_fields__})
 
 
 # Failed logins

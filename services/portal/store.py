@@ -125,7 +125,7 @@ async def front(tx: Transaction, shown: int) -> Front:
         totals=[total for total in known if total.currency and total.amount],
         closing=await _openings(tx, "auction", shown),
         enrolling=await _openings(tx, "pool", shown),
-        latest=[Contract(**{name: getattr(row, name) for name in Contract.__struct_fields__}) for row in latest],
+        latest=[msgspec.convert(row, Contract, from_attributes=True) for row in latest],
     )
 
 
@@ -137,7 +137,7 @@ async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
         .limit(shown)
     )
     rows = await tx.session.exec(query)
-    return [Opening(**{name: getattr(row, name) for name in Opening.__struct_fields__}) for row in rows]
+    return [msgspec.convert(row, Opening, from_attributes=True) for row in rows]
 
 
 async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
