@@ -114,6 +114,17 @@ class ContractEnded(Event, frozen=True, kw_only=True):
 
 
 @event(key="process_id")
+class CascadeAwaitsBuyer(Event, frozen=True, kw_only=True):
+    """The supplier left, and the bidder of ``next_rank`` is asked only when the buyer wants it. ``contract_id`` is the one that ended."""
+
+    process_id: str
+    contract_id: str
+    pool_id: str | None = None
+    buyer_id: str
+    next_rank: int
+
+
+@event(key="process_id")
 class PurchaseRequested(Event, frozen=True, kw_only=True):
     """A buyer wants to buy straight from an offer; the supplier has until ``due_at``. ``process_id`` is the purchase."""
 

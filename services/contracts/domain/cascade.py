@@ -11,23 +11,25 @@ from catalogue.money import Money, split, unit_price
 from catalogue.rules import RuleBroken
 from events import Event
 from events.values import Line
-from services.contracts.domain.deals import Deal, DeriveId, latest, offer
+from services.contracts.domain.deals import Deal, DeriveId, latest, lost, offer
 
 
 class RankingIncomplete(RuleBroken):
     """The disclosed bids have not all arrived: the pool's and the auction's topics keep no order between them."""
 
-    code = "ranking_incomplete"
+    code = "ranking-incomplete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedBid:
-    """The last bid of one bidder on the whole process; rank 1 is the lowest."""
+    """The last bid of one bidder on the whole process; rank 1 is the lowest. Who is not ``active`` (suspended, closed) is not
+    asked."""
 
     rank: int
     supplier_id: str
     supplier_name: str
     amount: Decimal
+    active: bool = True
 
 
 def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
@@ -41,7 +43,7 @@ def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
             bids=len(ranking),
             rank=contract.rank,
         )
-    later = [bid for bid in ranking if bid.rank > contract.rank]
+    later = [bid for bid in ranking if bid.rank > contract.rank and bid.active]
     return min(later, key=lambda bid: bid.rank, default=None)
 
 
@@ -71,9 +73,8 @@ def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
 def offer_to(
     deal: Deal, bid: RankedBid, ranking: Sequence[RankedBid], now: datetime, derive_id: DeriveId
 ) -> tuple[Event, ...]:
-    """The deal's amount grows as the bid is above the lowest one; an auction's bid is met exactly."""
+    """The former award is lost, and the deal's amount grows as the bid is above the lowest one; an auction's bid is met exactly."""
     lowest = min(ranking, key=lambda each: each.rank)
     total = Money(deal.amount * bid.amount / lowest.amount, deal.currency).rounded()
-    return offer(
-        deal, bid.supplier_id, bid.supplier_name, bid.rank, total.amount, priced(deal.lines, total), now, derive_id
-    )
+    lines = priced(deal.lines, total)
+    return (lost(deal), *offer(deal, bid.supplier_id, bid.supplier_name, bid.rank, total.amount, lines, now, derive_id))

@@ -13,10 +13,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from msgspec import structs
+
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from events import Event
-from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded, ContractStepTaken
+from events.contracts import (
+    AwardMade,
+    CascadeAwaitsBuyer,
+    ContractConcluded,
+    ContractDrafted,
+    ContractEnded,
+    ContractStepTaken,
+)
 from events.values import Category, Line, Place
 
 Party = Literal["buyer", "supplier"]
@@ -55,7 +64,8 @@ class Contract:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
     """Identified by process and buyer. ``lines`` carry the amounts that give each its share of a total (initial prices of
-    an auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at`` and ``contract`` are the latest."""
+    an auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at`` and ``contract`` are the latest;
+    ``next_rank`` is set while the cascade waits for the buyer."""
 
     process_id: str
     origin: str
@@ -72,16 +82,20 @@ class Deal:
     calendar: RegionCalendar
     awarded_at: datetime | None = None
     contract: Contract | None = None
+    next_rank: int | None = None
 
 
 def apply(deal: Deal, event: Event) -> Deal:
     """The deal after the event; TypeError for an event that no deal has."""
     match event:
         case AwardMade():
-            return replace(deal, awarded_at=event.awarded_at)
+            return deal if event.cancelled else replace(deal, awarded_at=event.awarded_at)
+        case CascadeAwaitsBuyer():
+            return replace(deal, next_rank=event.next_rank)
         case ContractDrafted():
             return replace(
                 deal,
+                next_rank=None,
                 contract=Contract(
                     contract_id=event.contract_id,
                     award_id=event.award_id,
@@ -117,29 +131,20 @@ def offer(
     derive_id: DeriveId,
 ) -> tuple[AwardMade, ContractDrafted]:
     """The deal goes to this supplier, on a fresh clock."""
-    award_id = derive_id("award", deal.process_id, deal.buyer_id, str(rank))
     step = FLOWS[deal.origin][0]
-    award = AwardMade(
-        process_id=deal.process_id,
-        award_id=award_id,
-        origin=deal.origin,
-        buyer_id=deal.buyer_id,
-        buyer_name=deal.buyer_name,
-        supplier_ids=(supplier_id,),
-        supplier_names=(supplier_name,),
-        title=deal.title,
-        category=deal.category,
-        method=METHODS[deal.origin],
-        place=deal.place,
-        currency=deal.currency,
-        amount=amount,
-        lines=lines,
-        awarded_at=now,
+    award = _award(
+        deal,
+        derive_id("award", deal.process_id, deal.buyer_id, str(rank)),
+        supplier_id,
+        supplier_name,
+        amount,
+        lines,
+        now,
     )
     draft = ContractDrafted(
         process_id=deal.process_id,
         contract_id=derive_id("contract", deal.process_id, deal.buyer_id, str(rank)),
-        award_id=award_id,
+        award_id=award.award_id,
         origin=deal.origin,
         pool_id=deal.pool_id,
         buyer_id=deal.buyer_id,
@@ -157,6 +162,50 @@ def offer(
         due_at=due(deal, step, now, now),
     )
     return (award, draft)
+
+
+def lost(deal: Deal) -> AwardMade:
+    """The latest award, cancelled: its supplier left, and another is asked."""
+    contract = latest(deal)
+    assert deal.awarded_at is not None, "there is no contract without an award"
+    award = _award(
+        deal,
+        contract.award_id,
+        contract.supplier_id,
+        contract.supplier_name,
+        contract.amount,
+        contract.lines,
+        deal.awarded_at,
+    )
+    return structs.replace(award, cancelled=True)
+
+
+def _award(
+    deal: Deal,
+    award_id: str,
+    supplier_id: str,
+    supplier_name: str,
+    amount: Decimal,
+    lines: tuple[Line, ...],
+    awarded_at: datetime,
+) -> AwardMade:
+    return AwardMade(
+        process_id=deal.process_id,
+        award_id=award_id,
+        origin=deal.origin,
+        buyer_id=deal.buyer_id,
+        buyer_name=deal.buyer_name,
+        supplier_ids=(supplier_id,),
+        supplier_names=(supplier_name,),
+        title=deal.title,
+        category=deal.category,
+        method=METHODS[deal.origin],
+        place=deal.place,
+        currency=deal.currency,
+        amount=amount,
+        lines=lines,
+        awarded_at=awarded_at,
+    )
 
 
 def concluded(deal: Deal, contract: Contract, now: datetime) -> ContractConcluded:

@@ -18,35 +18,43 @@ from events.catalogue import SkuPublished
 from events.contracts import PurchaseAnswered, PurchaseRequested
 from events.values import Line, Place
 
+AT_FAULT = {
+    "offer-not-valid": "offer_id",
+    "region-not-served": "region",
+    "below-minimum": "quantity",
+    "above-maximum": "quantity",
+}
+"""The input at fault, by why an offer is not available."""
+
 
 class OrganisationNotActive(RuleBroken):
-    code = "organisation_not_active"
+    code = "organisation-not-active"
 
 
 class OwnOffer(RuleBroken):
-    code = "own_offer"
+    code = "own-offer"
 
 
 class OfferNotAvailable(RuleBroken):
     """The offer's own terms forbid it; ``because`` names which: validity, region or quantity."""
 
-    code = "offer_not_available"
+    code = "offer-not-available"
 
 
 class AboveCeiling(RuleBroken):
-    code = "above_ceiling"
+    code = "above-ceiling"
 
 
 class NotTheSupplier(RuleBroken):
-    code = "not_the_supplier"
+    code = "not-the-supplier"
 
 
 class AnswerOverdue(RuleBroken):
-    code = "answer_overdue"
+    code = "answer-overdue"
 
 
 class AnsweredOtherwise(RuleBroken):
-    code = "answered_otherwise"
+    code = "answered-otherwise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +121,8 @@ def request(
     region = command.place.region or command.place.country or ""
     priced = price_for(offer, command.quantity, region, calendar.local(now).date())
     if isinstance(priced, NotAvailable):
-        raise OfferNotAvailable(priced.message, because=priced.because, **priced.numbers)
+        field = AT_FAULT[priced.because]
+        raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
         raise AboveCeiling(

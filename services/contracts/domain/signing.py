@@ -6,7 +6,7 @@ from datetime import datetime
 
 from catalogue.rules import RuleBroken
 from events import Event
-from events.contracts import ContractEnded, ContractStepTaken
+from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken
 from events.values import Line
 from services.contracts.domain.cascade import RankedBid, awaits_activation, next_bid, offer_to
 from services.contracts.domain.deals import (
@@ -24,35 +24,35 @@ from services.contracts.domain.deals import (
 
 
 class NotAParty(RuleBroken):
-    code = "not_a_party"
+    code = "not-a-party"
 
 
 class StepOfOtherParty(RuleBroken):
-    code = "step_of_other_party"
+    code = "step-of-other-party"
 
 
 class StepOutOfOrder(RuleBroken):
-    code = "step_out_of_order"
+    code = "step-out-of-order"
 
 
 class StepOverdue(RuleBroken):
-    code = "step_overdue"
+    code = "step-overdue"
 
 
 class ContractOver(RuleBroken):
     """It is concluded, has ended, or another supplier was asked since."""
 
-    code = "contract_over"
+    code = "contract-over"
 
 
 class RefusalUnexplained(RuleBroken):
-    code = "refusal_unexplained"
+    code = "refusal-unexplained"
 
 
 class NobodyToActivate(RuleBroken):
     """The buyer may bring in the next bidder only where the supplier left and the cascade waits for the buyer."""
 
-    code = "nobody_to_activate"
+    code = "nobody-to-activate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +217,17 @@ def _end(
         explanation=explanation,
     )
     bid = next_bid(deal, ranking) if party == "supplier" else None
-    if bid is None or bid.rank >= rules.buyer_activates_from_rank:
+    if bid is None:
         return (ended,)
+    if bid.rank >= rules.buyer_activates_from_rank:
+        awaits = CascadeAwaitsBuyer(
+            process_id=deal.process_id,
+            contract_id=contract.contract_id,
+            pool_id=deal.pool_id,
+            buyer_id=deal.buyer_id,
+            next_rank=bid.rank,
+        )
+        return (ended, awaits)
     return (ended, *offer_to(deal, bid, ranking, now, derive_id))
 
 

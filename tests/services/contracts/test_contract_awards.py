@@ -70,7 +70,7 @@ def test_every_member_of_a_pool_has_a_contract_of_its_own_with_its_allocation():
 def test_where_the_supplier_refuses_one_member_that_member_goes_to_the_next_and_the_rest_stands():
     stories = members_deals()
     story = stories["school"]
-    ended, _, draft = story.tell(
+    ended, _, _, draft = story.tell(
         Refuse(contract_id=story.contract.contract_id, organisation_id="supplier-1", explanation="No lorries")
     )
     assert isinstance(ended, ContractEnded) and ended.pool_id == "pool"

@@ -134,7 +134,9 @@ class TestRefusal:
         story = an_award()
         story.take("supplier-offer")
         wednesday = MONDAY + timedelta(hours=20)
-        ended, award, draft = story.tell(refusal(story), wednesday)
+        ended, lost, award, draft = story.tell(refusal(story), wednesday)
+        assert (lost.cancelled, lost.supplier_ids, lost.awarded_at) == (True, ("supplier-1",), MONDAY)
+        assert lost.award_id == story.events[0].award_id != award.award_id
         assert (ended.reason, ended.by, ended.evasion) == ("refused", "supplier", True)
         assert award.supplier_ids == ("supplier-2",)
         assert (draft.rank, draft.amount, draft.step) == (2, D("810.01"), "supplier-offer")
@@ -184,7 +186,7 @@ class TestLapse:
     def test_a_silent_winner_makes_way_for_the_next(self):
         story = an_award()
         happened = story.tell(Lapse(contract_id=story.contract.contract_id), story.contract.due_at)
-        assert kinds(happened) == [ContractEnded, AwardMade, ContractDrafted]
+        assert kinds(happened) == [ContractEnded, AwardMade, AwardMade, ContractDrafted]
         assert happened[0].evasion
 
     def test_before_the_end_after_it_and_for_others_nothing_happens(self):
@@ -208,7 +210,9 @@ class TestActivation:
     def story_of_two_refusals(self):
         story = an_award()
         story.tell(refusal(story))
-        assert kinds(story.tell(refusal(story))) == [ContractEnded]
+        ended, awaits = story.tell(refusal(story))
+        assert isinstance(ended, ContractEnded)
+        assert (awaits.contract_id, awaits.next_rank, story.deal.next_rank) == (ended.contract_id, 3, 3)
         return story
 
     def activation(self, story, by="school"):
@@ -217,10 +221,18 @@ class TestActivation:
     def test_the_third_is_asked_by_the_buyer_and_refuses_freely(self):
         story = self.story_of_two_refusals()
         assert awaits_activation(story.deal, story.ranking).rank == 3
-        _, draft = story.tell(self.activation(story))
-        assert (draft.rank, draft.amount) == (3, D("850.00"))
-        (ended,) = story.tell(refusal(story))
-        assert not ended.evasion
+        lost, _, draft = story.tell(self.activation(story))
+        assert (lost.supplier_ids, lost.cancelled) == (("supplier-2",), True)
+        assert (draft.rank, draft.amount, story.deal.next_rank) == (3, D("850.00"), None)
+        ended, awaits = story.tell(refusal(story))
+        assert (ended.evasion, awaits.next_rank) == (False, 4)
+
+    def test_who_is_suspended_is_passed_over(self):
+        story = an_award(ranking=(FOUR_BIDS[0], replace(FOUR_BIDS[1], active=False), *FOUR_BIDS[2:]))
+        _, awaits = story.tell(refusal(story))
+        assert awaits.next_rank == 3
+        story.tell(self.activation(story))
+        assert story.contract.supplier_id == "supplier-3"
 
     def test_asked_twice_the_next_but_one_is_not_asked(self):
         story = self.story_of_two_refusals()
