@@ -127,6 +127,7 @@ class Model:
         own = reasons.from_history(self.history, profile.supplier_id, opportunity, description)
         said = reasons.from_profile(profile, opportunity, description)
         why: list[tuple[float, Reason]] = [*own, *said]
+        why += reasons.from_activity(profile, why, description)
         if not why:
             return None
         missed = 1.0

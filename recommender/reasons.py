@@ -14,12 +14,13 @@ SENTENCES = {
     "won_in_region": "You won {awards} contract(s) in {region}",
     "declared_category": "You declared category {category}",
     "offers_category": "You offer goods in category {category}",
+    "active_category": "You have been active in category {category} before",
     "similar_suppliers": "{suppliers} supplier(s) who win the same categories as you also won in category {category}",
     "in_your_region": "It is in your region, {region}",
 }
 """Reason code → English sentence; other languages translate the same codes with the same values."""
 
-DECLARED, OFFERED, SIMILAR, REGION = 0.30, 0.25, 0.10, 0.01
+DECLARED, OFFERED, ACTIVE, SIMILAR, REGION = 0.30, 0.25, 0.15, 0.10, 0.01
 """What a profile's facts are worth as chances of a fit, at best. For newcomers a declared category is worth far more
 than the place: see `evaluation.evaluate_new_suppliers` for what each finds by itself."""
 CLOSE = 0.5
@@ -74,6 +75,16 @@ def from_profile(profile: SupplierProfile, opportunity: Opportunity, at: Descrip
     if at.region and fold(profile.region) == at.region:
         found.append((REGION, Reason("in_your_region", {"region": opportunity.region})))
     return found
+
+
+def from_activity(
+    profile: SupplierProfile, found: Iterable[tuple[float, Reason]], at: Description
+) -> list[tuple[float, Reason]]:
+    """What the supplier did, such as bids that did not win; only where no other reason speaks of the category."""
+    if any("category" in reason.values for _, reason in found):
+        return []
+    depth, category = _closest(profile.active, at.path)
+    return [(ACTIVE * depth**2, Reason("active_category", {"category": category}))] if depth >= CLOSE else []
 
 
 def _closest(categories: Iterable[str], path: tuple[str, ...]) -> tuple[float, str]:

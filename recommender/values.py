@@ -36,12 +36,16 @@ class Award(Struct, frozen=True, kw_only=True):
 
 
 class SupplierProfile(Struct, frozen=True, kw_only=True):
-    """What a supplier told about itself: categories declared at registration, categories of its standing offers."""
+    """What a supplier told about itself: categories declared at registration, categories of its standing offers.
+
+    `active` are categories it showed most interest in by what it did (see `interest.strongest`).
+    """
 
     supplier_id: str
     region: str = ""
     declared: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
+    active: tuple[str, ...] = ()
 
 
 class Reason(Struct, frozen=True):

@@ -71,6 +71,16 @@ class TestRecommending:
         found = model.recommend(profile, [a_purchase("30200000"), a_purchase("55100000")])
         assert [reason.code for one in found for reason in one.reasons] == ["offers_category"]
 
+    def test_what_a_supplier_did_counts_where_nothing_else_speaks_of_the_category(self, model: Model) -> None:
+        bidder = SupplierProfile(supplier_id="new", active=("30200000",))
+        seller = SupplierProfile(supplier_id="new", active=("30200000",), offered=("30200000",))
+        (fit,), (better,) = (
+            model.recommend(one, [a_purchase("30200000"), a_purchase("55100000")]) for one in (bidder, seller)
+        )
+        assert [reason.code for reason in fit.reasons] == ["active_category"]
+        assert [reason.code for reason in better.reasons] == ["offers_category"]
+        assert better.score > fit.score
+
     def test_nothing_without_a_reason(self, model: Model) -> None:
         assert model.recommend("nobody", [a_purchase()]) == []
 
