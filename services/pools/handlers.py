@@ -1,0 +1,378 @@
+"""Use cases and reactions of pools."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from catalogue import places
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import Policy
+from catalogue.policy import load as load_policy
+from catalogue.rules import RuleBroken
+from events import Event, Message
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
+from events.catalogue import SkuArchived, SkuPublished
+from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
+from events.pools import Demand
+from events.values import Category, Line, Place
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.service import Handler
+from infra.tokens import Principal
+from infra.web.errors import NotFound
+from services.pools import store
+from services.pools.domain import (
+    CancelPool,
+    Command,
+    Enrol,
+    Freeze,
+    OpenPool,
+    RecordResult,
+    RecordSourcingRefused,
+    RequestSourcing,
+    Stage,
+    Withdraw,
+    apply,
+    decide,
+)
+from services.pools.domain import open_pool as decide_terms
+from services.pools.domain.references import pack_price
+from services.pools.store import Contract, Kept, Organisation
+
+
+class NotAnActiveBuyer(RuleBroken):
+    code = "not-an-active-buyer"
+
+
+class UnknownSku(RuleBroken):
+    """No SKU of that id is published."""
+
+    code = "unknown-sku"
+
+
+class PlaceNotFound(RuleBroken):
+    code = "place-not-found"
+
+
+class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
+    """``unit_price`` is the initial price of one pack; None: the reference price for the lead's place."""
+
+    sku_id: str
+    unit_price: Decimal | None = None
+    vat_rate: Decimal | None = None
+    vat_included: bool = True
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """``regions`` are ISO 3166-2 codes, empty: anywhere. ``below_minimum`` is cancel, smaller or extend-once."""
+
+    title: str
+    lines: tuple[OpeningLine, ...]
+    minimum_quantity: Decimal
+    enrolment_ends_at: datetime
+    kind: str = "goods"
+    regions: tuple[str, ...] = ()
+    below_minimum: str = "cancel"
+    duration_minutes: int = 1440
+    currency: str = ""
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """Quantities in units of each line. Without a place: the member's seat."""
+
+    demands: tuple[Demand, ...]
+    region: str = ""
+    locality: str = ""
+    deliver_by: datetime | None = None
+
+
+class Sourcing(msgspec.Struct, frozen=True, kw_only=True):
+    """``unit_prices`` lowers the initial price of a pack, by line id."""
+
+    step_percent: Decimal
+    duration_minutes: int | None = None
+    unit_prices: dict[str, Decimal] = {}
+
+
+async def open_pool(
+    tx: Transaction, opening: Opening, principal: Principal, policy: Policy, request_key: str = ""
+) -> str:
+    """The pool's id; the same request again gives the same. Raises what :mod:`domain.terms` names, UnknownSku, NotAnActiveBuyer."""
+    key = f"open/{principal.member_id}/{request_key}"
+    if request_key and (answer := await tx.answered(key)) is not None:
+        return answer.decode()
+    lead = await active_buyer(tx, principal)
+    currency = opening.currency or policy.currency
+    lines, first = await _lines(tx, opening.lines, lead.place, currency)
+    (opened,) = decide_terms(
+        OpenPool(
+            pool_id=new_id(),
+            lead_id=lead.organisation_id,
+            lead_name=lead.name,
+            title=opening.title.strip() or (first.name if first else ""),
+            kind=opening.kind,
+            category=first.category if first else Category(code=""),
+            currency=currency,
+            regions=opening.regions,
+            lines=lines,
+            minimum_quantity=opening.minimum_quantity,
+            enrolment_ends_at=opening.enrolment_ends_at,
+            below_minimum=opening.below_minimum,
+            duration_minutes=opening.duration_minutes,
+        ),
+        policy=policy,
+        calendar=_calendar(lead),
+        now=tx.now,
+    )
+    kept = Kept(pool=apply(None, opened), opened_at=tx.now)
+    await store.save(tx, kept, opened.enrolment_ends_at, [opened])
+    if request_key:
+        await tx.remember(key, opened.pool_id.encode())
+    return opened.pool_id
+
+
+async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: Principal) -> None:
+    """Sent again before the freeze it is an edit. Raises what :mod:`domain.enrolment` names."""
+    member = await active_buyer(tx, principal)
+    await act(
+        tx,
+        pool_id,
+        Enrol(
+            member_id=member.organisation_id,
+            member_name=member.name,
+            demands=enrolment.demands,
+            place=_place(enrolment, member.place),
+            deliver_by=enrolment.deliver_by,
+        ),
+    )
+
+
+async def withdraw(tx: Transaction, pool_id: str, principal: Principal, reason: str = "") -> None:
+    await act(tx, pool_id, Withdraw(member_id=principal.organisation_id, reason=reason))
+
+
+async def freeze(tx: Transaction, pool_id: str, principal: Principal) -> None:
+    await act(tx, pool_id, Freeze(by=principal.organisation_id))
+
+
+async def cancel(tx: Transaction, pool_id: str, principal: Principal, reason: str) -> None:
+    await act(tx, pool_id, CancelPool(by=principal.organisation_id, reason=reason))
+
+
+async def request_sourcing(tx: Transaction, pool_id: str, sourcing: Sourcing, principal: Principal) -> None:
+    """The place of the whole is the lead's seat."""
+    lead = await active_buyer(tx, principal)
+    fields = msgspec.structs.asdict(sourcing)
+    await act(tx, pool_id, RequestSourcing(by=lead.organisation_id, place=lead.place, **fields))
+
+
+async def act(tx: Transaction, pool_id: str, command: Command) -> Kept:
+    """Load with lock, decide, save. Raises NotFound and the rule broken."""
+    kept = await store.load(tx, pool_id, lock=True)
+    if kept is None:
+        raise NotFound("pool", pool_id)
+    return await decided(tx, kept, command)
+
+
+async def decided(tx: Transaction, kept: Kept, command: Command) -> Kept:
+    """For a pool that is locked already."""
+    happened = decide(kept.pool, command, tx.now)
+    pool = kept.pool
+    for event in happened:
+        pool = apply(pool, event)
+    after = msgspec.structs.replace(kept, pool=pool)
+    if happened:
+        due_at = pool.enrolment_ends_at if pool.stage is Stage.ENROLLING else None
+        await store.save(tx, after, due_at, happened)
+    return after
+
+
+async def active_buyer(tx: Transaction, principal: Principal) -> Organisation:
+    """Raises NotAnActiveBuyer."""
+    found = await store.organisation(tx, principal.organisation_id)
+    if found is None or not found.buyer or found.state != "active":
+        state = "not known as a buyer here (yet)" if found is None or not found.buyer else found.state
+        raise NotAnActiveBuyer(
+            f"Only active buyers take part in pools; {principal.organisation_name} is {state}.", state=state
+        )
+    return found
+
+
+async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str) -> dict[str, Decimal]:
+    """The reference price of a pack at the place, by line id, for the lines that have one."""
+    published = await store.references(tx, [line.sku_id for line in lines if line.sku_id], currency)
+    prices = {line.line_id: pack_price(line, published.get(line.sku_id or "", ()), place, currency) for line in lines}
+    return {line_id: price for line_id, price in prices.items() if price}
+
+
+async def _lines(
+    tx: Transaction, wanted: tuple[OpeningLine, ...], place: Place, currency: str
+) -> tuple[tuple[Line, ...], SkuPublished | None]:
+    """The lines as the SKUs describe them, priced; and the first SKU, which gives the pool its category."""
+    skus = await store.skus(tx, [each.sku_id for each in wanted])
+    lines = []
+    for each in wanted:
+        sku = skus.get(each.sku_id)
+        if sku is None:
+            raise UnknownSku(f"No SKU {each.sku_id!r} is published.", field="lines", sku=each.sku_id)
+        lines.append(line_of(sku, each))
+    references = await suggested_prices(tx, tuple(lines), place, currency)
+    priced = tuple(
+        msgspec.structs.replace(line, unit_price=line.unit_price or references.get(line.line_id)) for line in lines
+    )
+    return priced, skus[wanted[0].sku_id] if wanted else None
+
+
+def line_of(sku: SkuPublished, wanted: OpeningLine) -> Line:
+    """One line a SKU, with the SKU's id as its own."""
+    return Line(
+        line_id=sku.sku_id,
+        description=sku.name,
+        category=sku.category,
+        sku_id=sku.sku_id,
+        unit=sku.base_unit,
+        pack_size=sku.pack_size,
+        unit_price=wanted.unit_price,
+        vat_rate=wanted.vat_rate,
+        vat_included=wanted.vat_included,
+        attributes=sku.attributes,
+    )
+
+
+def _place(enrolment: Enrolment, seat: Place) -> Place:
+    if not enrolment.region and not enrolment.locality:
+        return seat
+    region = enrolment.region or seat.region or ""
+    country = region.partition("-")[0] or seat.country or ""
+    found = places.locate(country, region or None, enrolment.locality or None)
+    if found is None:
+        raise PlaceNotFound(f"No place {enrolment.locality} {region} is known.", field="region", region=region)
+    return Place(**msgspec.structs.asdict(found))
+
+
+def _calendar(organisation: Organisation) -> RegionCalendar:
+    return RegionCalendar.of_place(organisation.time_zone, organisation.place.region or organisation.place.country)
+
+
+# What other services said
+
+
+async def on_registered(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationRegistered)
+    await store.put_organisation(tx, message.event)
+
+
+async def on_state_changed(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationStateChanged)
+    await store.set_state(tx, message.event.organisation_id, message.event.state)
+
+
+async def on_sku_published(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, SkuPublished)
+    await store.put_sku(tx, message.event)
+
+
+async def on_sku_archived(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, SkuArchived)
+    await store.archive_sku(tx, message.event.sku_id)
+
+
+async def on_reference(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, ReferencePricePublished)
+    if message.event.sku_id is not None:
+        await store.put_reference(tx, message.event)
+
+
+async def on_reference_withdrawn(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, ReferencePriceWithdrawn)
+    await store.drop_reference(tx, message.event.reference_id)
+
+
+async def on_auction_opened(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, AuctionOpened)
+    if message.event.pool_id is not None:
+        await store.set_auction(tx, message.event.pool_id, message.event.auction_id)
+
+
+async def on_opening_refused(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, AuctionOpeningRefused)
+    if (kept := await store.load(tx, message.event.pool_id, lock=True)) is not None:
+        await decided(tx, kept, RecordSourcingRefused(refusal=message.event.refusal))
+
+
+async def on_auction_closed(tx: Transaction, message: Message) -> None:
+    """Shares the result out. What a member would have paid alone is the reference for its own place."""
+    closed = message.event
+    assert isinstance(closed, AuctionClosed)
+    if closed.pool_id is None or (kept := await store.load(tx, closed.pool_id, lock=True)) is None:
+        return
+    if kept.auction_id not in (None, closed.auction_id):
+        return  # an earlier attempt's end, heard late
+    pool = kept.pool
+    alone: dict[tuple[str, str], Decimal] = {}
+    for member in pool.members.values():
+        prices = await suggested_prices(tx, pool.opened.lines, member.place, pool.opened.currency)
+        alone |= {(member.member_id, line_id): price for line_id, price in prices.items()}
+    await decided(tx, kept, RecordResult(closed=closed, alone=alone))
+
+
+async def on_contract(tx: Transaction, message: Message) -> None:
+    """A member is done when its contract is signed, or ended and nobody took the supplier's place.
+
+    The cascade drafts the next contract together with the end of the former, but from a certain rank on it waits for the buyer:
+    an end counts only after the time that a buyer has for its draft.
+    """
+    event = message.event
+    assert isinstance(event, ContractDrafted | ContractConcluded | ContractEnded)
+    if event.pool_id is None or (kept := await store.load(tx, event.pool_id, lock=True)) is None:
+        return
+    contracts = await store.contracts_of(tx, event.pool_id)
+    before = contracts.get(event.buyer_id)
+    same = before is not None and before.contract_id == event.contract_id
+    if isinstance(event, ContractDrafted) and same:
+        return
+    if isinstance(event, ContractEnded) and before is not None and not same:
+        return  # the end of one that was replaced already
+    states = {ContractDrafted: "drafted", ContractConcluded: "concluded", ContractEnded: "ended"}
+    contract = Contract(
+        member_id=event.buyer_id, contract_id=event.contract_id, state=states[type(event)], at=message.envelope.time
+    )
+    await store.put_contract(tx, event.pool_id, contract)
+    if kept.pool.stage is Stage.CONTRACTING and kept.pool.allocated is not None:
+        contracts[event.buyer_id] = contract
+        current = [contracts.get(each.member_id) for each in kept.pool.allocated.allocations]
+        await store.set_due(tx, event.pool_id, await _contracting_over(tx, kept, current))
+
+
+async def _contracting_over(tx: Transaction, kept: Kept, contracts: list[Contract | None]) -> datetime | None:
+    """When nobody's contract can come any more; None while one waits for signatures."""
+    known = [each for each in contracts if each is not None and each.state != "drafted"]
+    if len(known) < len(contracts):
+        return None
+    ended = [each.at for each in known if each.state == "ended"]
+    if not ended:
+        return tx.now
+    policy = load_policy(kept.pool.opened.policy)
+    lead = await store.organisation(tx, kept.pool.opened.lead_id)
+    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    return policy.due(max(ended), policy.contract.buyer_draft_days, _calendar(lead))
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    OrganisationRegistered: on_registered,
+    OrganisationStateChanged: on_state_changed,
+    SkuPublished: on_sku_published,
+    SkuArchived: on_sku_archived,
+    ReferencePricePublished: on_reference,
+    ReferencePriceWithdrawn: on_reference_withdrawn,
+    AuctionOpened: on_auction_opened,
+    AuctionOpeningRefused: on_opening_refused,
+    AuctionClosed: on_auction_closed,
+    ContractDrafted: on_contract,
+    ContractConcluded: on_contract,
+    ContractEnded: on_contract,
+}

@@ -1,0 +1,385 @@
+"""Pages of pools: the list, the terms of a new one, and one pool from enrolment to contracts."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.response import Redirect, Template
+
+from catalogue.places import regions as regions_of
+from catalogue.policy import Policy
+from catalogue.policy import load as load_policy
+from catalogue.rules import RuleBroken
+from catalogue.units import UNITS
+from events.pools import Demand, PoolMemberEnrolled
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, Principal
+from infra.web import PUBLIC, page, read_form, redirect
+from services.pools import handlers, store, views
+from services.pools.api import OFFICERS, Id
+from services.pools.domain import Stage
+from services.pools.handlers import Enrolment, Opening, OpeningLine, Sourcing
+from services.pools.store import Organisation
+from services.pools.views import Details
+
+Visit = Request[Any, Any, Any]
+Officer = Request[Principal, Any, Any]
+Answer = Template | Redirect
+STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
+PAGE = 24
+LINES = 50
+
+
+class TermsForm(msgspec.Struct, kw_only=True):
+    title: str
+    minimum_quantity: Decimal
+    enrolment_ends_at: str
+    below_minimum: str
+    duration_minutes: int
+    kind: str = "goods"
+
+
+class PoolPages(Controller):
+    path = "/pools"
+    include_in_schema = False
+
+    @get(opt=PUBLIC)
+    async def pools(
+        self,
+        ground: Ground,
+        request: Visit,
+        group: str = "enrolling",
+        region: str = "",
+        category: str = "",
+        start: int = 0,
+    ) -> Template:
+        async with ground.database.transaction("pools") as tx:
+            found = await store.search(
+                tx, group=group, region=region, category=category, limit=PAGE + 1, offset=max(0, min(start, 10**6))
+            )
+            counts = await store.counts(tx)
+        shown = [views.summary(kept) for kept in found[:PAGE]]
+        further = start + PAGE if len(found) > PAGE else None
+        filters = {"group": group, "region": region, "category": category}
+        return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
+
+    @get("/new", opt=OFFICERS)
+    async def terms(self, ground: Ground, request: Officer, sku: str = "") -> Template:
+        policy = load_policy(ground.config.policy)
+        async with ground.database.transaction("pools") as tx:
+            lead = await handlers.active_buyer(tx, request.user)
+            values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
+            values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
+            return await _terms_page(
+                tx, request, policy, lead, values, [await _line(tx, sku, lead, policy)] if sku else []
+            )
+
+    @post("/new", opt=OFFICERS)
+    async def open_pool(self, ground: Ground, request: Officer) -> Answer:
+        """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
+        policy = load_policy(ground.config.policy)
+        form = await request.form()
+        values = {name: value for name, value in form.items() if isinstance(value, str)}
+        ticked = [str(code) for code in form.getall("regions", [])]
+        lines = _typed_lines(values)
+        do, _, which = values.get("do", "enter").partition(":")
+        searched = values.get("search", "").strip()
+        async with ground.database.transaction("pools") as tx:
+            lead = await handlers.active_buyer(tx, request.user)
+            if do == "add" and which not in {line["sku"] for line in lines} and len(lines) < LINES:
+                lines.append(await _line(tx, which, lead, policy))
+                values["search"] = ""
+            elif do == "remove":
+                lines = [line for line in lines if line["sku"] != which]
+            if do in ("add", "remove", "search") or (do == "enter" and searched):
+                found = await store.find_skus(tx, searched) if do not in ("add", "remove") else None
+                return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
+            opening, errors = _opening(values, lines, ticked, lead)
+            if opening is not None:
+                try:
+                    pool_id = await handlers.open_pool(tx, opening, request.user, policy, values.get("request_key", ""))
+                    return redirect(f"/pools/{pool_id}", "The pool is open for enrolment. Enrol your own demand first.")
+                except RuleBroken as broken:
+                    errors = {broken.field or "": broken.message}
+            return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
+
+    @get("/{pool_id:str}", opt=PUBLIC)
+    async def pool(self, ground: Ground, request: Visit, pool_id: Id) -> Template:
+        async with ground.database.transaction("pools") as tx:
+            return await _pool_page(tx, request, pool_id)
+
+    @post("/{pool_id:str}/enrolment", opt=OFFICERS)
+    async def enrol(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
+        values = await _fields(request)
+        async with ground.database.transaction("pools") as tx:
+            pool = await views.details(tx, pool_id)
+            enrolment, errors = _enrolment(values, pool)
+            if enrolment is not None:
+                try:
+                    await handlers.enrol(tx, pool_id, enrolment, request.user)
+                    return redirect(
+                        f"/pools/{pool_id}", "You are enrolled. You can change this until the demand is frozen."
+                    )
+                except RuleBroken as broken:
+                    errors = _beside(broken, pool)
+            return await _pool_page(tx, request, pool_id, values=values, errors=errors)
+
+    @post("/{pool_id:str}/withdraw", opt=OFFICERS)
+    async def withdraw(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
+        values = await _fields(request)
+        async with ground.database.transaction("pools") as tx:
+            try:
+                await handlers.withdraw(tx, pool_id, request.user, values.get("reason", ""))
+            except RuleBroken as broken:
+                return await _pool_page(tx, request, pool_id, errors={"": broken.message})
+        return redirect(f"/pools/{pool_id}", "You withdrew. Until the freeze you can enrol again below.")
+
+    @post("/{pool_id:str}/freeze", opt=OFFICERS)
+    async def freeze(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
+        async with ground.database.transaction("pools") as tx:
+            try:
+                await handlers.freeze(tx, pool_id, request.user)
+            except RuleBroken as broken:
+                return await _pool_page(tx, request, pool_id, errors={"": broken.message})
+        return redirect(f"/pools/{pool_id}", "The demand is frozen. Run the mini-auction when you are ready.")
+
+    @post("/{pool_id:str}/source", opt=OFFICERS)
+    async def source(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
+        values = await _fields(request)
+        async with ground.database.transaction("pools") as tx:
+            pool = await views.details(tx, pool_id)
+            shape = msgspec.defstruct(
+                "SourcingForm",
+                [("step_percent", Decimal), ("duration_minutes", int)]
+                + [(f"price_{number}", Decimal | None, None) for number, _ in enumerate(pool.lines)],  # type: ignore[operator]
+            )
+            form, errors = read_form(values, shape)
+            if form is not None:
+                prices = {line.line_id: getattr(form, f"price_{number}") for number, line in enumerate(pool.lines)}
+                sourcing = Sourcing(
+                    step_percent=form.step_percent,  # type: ignore[attr-defined]
+                    duration_minutes=form.duration_minutes,  # type: ignore[attr-defined]
+                    unit_prices={line_id: price for line_id, price in prices.items() if price is not None},
+                )
+                try:
+                    await handlers.request_sourcing(tx, pool_id, sourcing, request.user)
+                    return redirect(f"/pools/{pool_id}", "The mini-auction is being opened.")
+                except RuleBroken as broken:
+                    errors = _beside(broken, pool, prefix="price")
+            return await _pool_page(tx, request, pool_id, values=values, errors=errors)
+
+    @post("/{pool_id:str}/cancel", opt=OFFICERS)
+    async def cancel(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
+        values = await _fields(request)
+        reason = values.get("reason", "").strip()
+        async with ground.database.transaction("pools") as tx:
+            if not reason:
+                return await _pool_page(tx, request, pool_id, errors={"reason": "is required: the members read it"})
+            try:
+                await handlers.cancel(tx, pool_id, request.user, reason)
+            except RuleBroken as broken:
+                return await _pool_page(tx, request, pool_id, errors={"": broken.message})
+        return redirect(f"/pools/{pool_id}", "The pool is cancelled.")
+
+
+async def _fields(request: Visit) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def _unit_name(code: str) -> str:
+    return UNITS[code].name if code in UNITS else code
+
+
+# One pool
+
+
+async def _pool_page(
+    tx: Transaction,
+    request: Visit,
+    pool_id: str,
+    *,
+    values: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Template:
+    """``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
+    pool = await views.details(tx, pool_id)
+    log = await store.log_of(tx, pool_id)
+    user: Principal | None = request.scope.get("user")
+    me = await store.organisation(tx, user.organisation_id) if user and user.may(BUYER_OFFICER) else None
+    mine = next((member for member in pool.members if me and member.member_id == me.organisation_id), None)
+    policy = load_policy(pool.policy)
+    lead = await store.organisation(tx, pool.lead_id)
+    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    return page(
+        request,
+        "pools/pool.html",
+        status_code=422 if errors else 200,
+        pool=pool,
+        log=log,
+        names={data["member_id"]: data["member_name"] for _, name, data in log if name == "PoolMemberEnrolled"},
+        unit_name=_unit_name,
+        steps=STEPS,
+        me=me,
+        mine=mine,
+        leads=bool(me and me.organisation_id == pool.lead_id),
+        enrols=bool(me and me.buyer and me.state == "active"),
+        values=values or (_former_demand(pool, mine, log, me) if me else {}),
+        errors=errors or {},
+        references=await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency),
+        step_percents=policy.auction.step_percents,
+        durations=policy.auction.offered(pool.kind),
+    )
+
+
+def _former_demand(
+    pool: Details, mine: PoolMemberEnrolled | None, log: list[tuple[datetime, str, dict[str, Any]]], me: Organisation
+) -> dict[str, str]:
+    """The member's demand as form fields: the current one, or the one it withdrew, so that enrolling again is one click."""
+    former = [data for _, name, data in log if name == "PoolMemberEnrolled" and data["member_id"] == me.organisation_id]
+    last = mine or (msgspec.convert(former[-1], PoolMemberEnrolled) if former else None)
+    place = last.place if last else me.place
+    values = {"region": place.region or "", "locality": place.locality or ""}
+    if last is not None:
+        values["deliver_by"] = f"{last.deliver_by:%Y-%m-%d}" if last.deliver_by else ""
+        by_line = {demand.line_id: demand for demand in last.demands}
+        for number, line in enumerate(pool.lines):
+            if (demand := by_line.get(line.line_id)) is not None:
+                values[f"firm_{number}"] = f"{demand.firm.normalize():f}"
+                values[f"tolerance_{number}"] = f"{demand.tolerance.normalize():f}"
+    return values
+
+
+def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | None, dict[str, str]]:
+    quantities = [
+        (f"{kind}_{number}", Decimal | None, None)
+        for number, _ in enumerate(pool.lines)
+        for kind in ("firm", "tolerance")
+    ]
+    shape = msgspec.defstruct(
+        "DemandForm",
+        [*quantities, ("region", str, ""), ("locality", str, ""), ("deliver_by", date | None, None)],  # type: ignore[list-item]
+    )
+    form, errors = read_form(values, shape)
+    if form is None:
+        return None, errors
+    demands = tuple(
+        Demand(line_id=line.line_id, firm=firm, tolerance=getattr(form, f"tolerance_{number}") or Decimal(0))
+        for number, line in enumerate(pool.lines)
+        if (firm := getattr(form, f"firm_{number}")) is not None
+    )
+    day: date | None = form.deliver_by  # type: ignore[attr-defined]
+    return (
+        Enrolment(
+            demands=demands,
+            region=form.region,  # type: ignore[attr-defined]
+            locality=form.locality,  # type: ignore[attr-defined]
+            deliver_by=datetime.combine(day, time(23, 59), ZoneInfo("UTC")) if day else None,
+        ),
+        {},
+    )
+
+
+def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str, str]:
+    """The refusal at the input that caused it."""
+    numbers = {line.line_id: number for number, line in enumerate(pool.lines)}
+    if (number := numbers.get(str(broken.numbers.get("line")))) is not None:
+        kind = "tolerance" if broken.code == "tolerance-negative" else prefix
+        return {f"{kind}_{number}": broken.message}
+    if broken.field == "demands":
+        return {"firm_0": broken.message}
+    return {("region" if broken.field == "place" else broken.field or ""): broken.message}
+
+
+# The terms of a new pool
+
+
+async def _terms_page(
+    tx: Transaction,
+    request: Visit,
+    policy: Policy,
+    lead: Organisation,
+    values: Mapping[str, str],
+    lines: list[dict[str, str]],
+    *,
+    ticked: list[str] | None = None,
+    found: list[Any] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Template:
+    skus = await store.skus(tx, [line["sku"] for line in lines])
+    own = [lead.place.region] if lead.place.region else []
+    return page(
+        request,
+        "pools/new.html",
+        status_code=422 if errors else 200,
+        values=values,
+        errors=errors or {},
+        lines=[(line, skus[line["sku"]]) for line in lines if line["sku"] in skus],
+        found=found,
+        ticked=own if ticked is None else ticked,
+        regions=sorted(regions_of(lead.place.country or "").items(), key=lambda each: each[1]),
+        policy=policy,
+        durations=policy.auction.offered(values.get("kind", "goods")),
+        zone=lead.time_zone,
+        unit_name=_unit_name,
+    )
+
+
+async def _line(tx: Transaction, sku_id: str, lead: Organisation, policy: Policy) -> dict[str, str]:
+    """A line as form fields, its price the reference price where there is one (VAT of 20 % as a beginning)."""
+    line = {"sku": sku_id, "price": "", "vat": "20", "reference": ""}
+    sku = (await store.skus(tx, [sku_id])).get(sku_id)
+    if sku is not None:
+        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=Decimal(line["vat"])))
+        reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
+        if reference is not None:
+            line["price"] = line["reference"] = f"{reference:.2f}"
+    return line
+
+
+def _typed_lines(values: Mapping[str, str]) -> list[dict[str, str]]:
+    names = ("sku", "price", "vat", "reference")
+    return [
+        {name: values.get(f"{name}_{number}", "") for name in names}
+        for number in range(LINES)
+        if values.get(f"sku_{number}")
+    ]
+
+
+def _opening(
+    values: Mapping[str, str], lines: list[dict[str, str]], ticked: list[str], lead: Organisation
+) -> tuple[Opening | None, dict[str, str]]:
+    form, errors = read_form(values, TermsForm)
+    wanted = []
+    for number, line in enumerate(lines):
+        shape = msgspec.defstruct("LineForm", [("sku", str), ("price", Decimal), ("vat", Decimal)])
+        read, wrong = read_form(line, shape)
+        errors |= {f"{name}_{number}": text for name, text in wrong.items()}
+        if read is not None:
+            fields = msgspec.structs.asdict(read)
+            wanted.append(OpeningLine(sku_id=fields["sku"], unit_price=fields["price"], vat_rate=fields["vat"]))
+    try:
+        ends_at = datetime.fromisoformat(form.enrolment_ends_at) if form else None
+    except ValueError:
+        errors["enrolment_ends_at"] = "must be a date and time, such as 2027-01-31T18:00"
+        ends_at = None
+    if form is None or ends_at is None or errors:
+        return None, errors
+    terms = msgspec.structs.asdict(form) | {
+        # The field holds wall-clock time of the lead's zone.
+        "enrolment_ends_at": ends_at.replace(tzinfo=ZoneInfo(lead.time_zone)).astimezone(ZoneInfo("UTC"))
+    }
+    return Opening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
+
+
+def _first_deadline(policy: Policy, lead: Organisation, now: datetime) -> datetime:
+    """A beginning that can be changed: a week on, or minutes in a rehearsal."""
+    local = now.astimezone(ZoneInfo(lead.time_zone))
+    if policy.working_day_minutes is not None:
+        return local + timedelta(minutes=10)
+    return (local + timedelta(days=7)).replace(hour=18, minute=0)

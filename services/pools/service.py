@@ -1,0 +1,21 @@
+"""Wiring of pools."""
+
+from infra.service import Ground, Service
+from infra.web import routes
+from services.pools import store
+from services.pools.api import PoolsApi
+from services.pools.handlers import HANDLERS
+from services.pools.pages import PoolPages
+from services.pools.timers import TIMERS
+
+NAME = "pools"
+
+
+def create(ground: Ground) -> Service:
+    return Service(
+        name=NAME,
+        metadata=store.Row.metadata,
+        routes=[routes(ground, PoolsApi, PoolPages)],
+        handlers=HANDLERS,
+        timers=TIMERS,
+    )

@@ -1,0 +1,122 @@
+"""What everybody may see of a pool. Members' names are public from the start: whom one buys with is part of the terms."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from events.pools import Allocation, PoolMemberEnrolled
+from events.values import Category, Line, Refusal
+from infra.database import Transaction
+from infra.web.errors import NotFound
+from services.pools import store
+from services.pools.domain import Stage
+from services.pools.store import Contract, Kept
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a list. Quantities are units of all lines together; ``saving`` is known once the result is shared out."""
+
+    pool_id: str
+    title: str
+    stage: Stage
+    lead_id: str
+    lead_name: str
+    kind: str
+    category: Category
+    currency: str
+    regions: tuple[str, ...]
+    opened_at: datetime
+    enrolment_ends_at: datetime
+    minimum_quantity: Decimal
+    firm_quantity: Decimal
+    member_count: int
+    auction_id: str | None
+    saving: Decimal | None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Amounts and savings of the allocations sum exactly to those of the whole."""
+
+    supplier_id: str
+    supplier_name: str
+    amount: Decimal
+    standalone: Decimal
+    saving: Decimal
+    allocations: tuple[Allocation, ...]
+
+
+class Details(Summary, frozen=True, kw_only=True):
+    """``lines`` carry initial prices; ``demand`` the packs that the members want together. ``contracts`` are by member."""
+
+    lines: tuple[Line, ...]
+    demand: tuple[Line, ...]
+    below_minimum: str
+    savings_rule: str
+    policy: str
+    duration_minutes: int
+    extended: bool
+    members: tuple[PoolMemberEnrolled, ...]
+    refusal: Refusal | None
+    result: Result | None
+    contracts: dict[str, Contract]
+
+
+def summary(kept: Kept) -> Summary:
+    return Summary(**_summary(kept))
+
+
+async def details(tx: Transaction, pool_id: str) -> Details:
+    """Raises NotFound."""
+    kept = await store.load(tx, pool_id)
+    if kept is None:
+        raise NotFound("pool", pool_id)
+    pool, opened = kept.pool, kept.pool.opened
+    result = None
+    if (allocated := pool.allocated) is not None:
+        supplier = await store.organisation(tx, allocated.supplier_id)
+        result = Result(
+            supplier_id=allocated.supplier_id,
+            supplier_name=supplier.name if supplier else allocated.supplier_id,
+            amount=allocated.amount,
+            standalone=allocated.standalone,
+            saving=allocated.saving,
+            allocations=allocated.allocations,
+        )
+    return Details(
+        **_summary(kept),
+        lines=opened.lines,
+        demand=pool.demand,
+        below_minimum=opened.below_minimum,
+        savings_rule=opened.savings_rule,
+        policy=opened.policy,
+        duration_minutes=opened.duration_minutes,
+        extended=pool.extended,
+        members=tuple(sorted(pool.members.values(), key=lambda each: (each.enrolled_at, each.member_id))),
+        refusal=pool.refusal,
+        result=result,
+        contracts=await store.contracts_of(tx, pool_id),
+    )
+
+
+def _summary(kept: Kept) -> Mapping[str, object]:
+    pool, opened = kept.pool, kept.pool.opened
+    return {
+        "pool_id": opened.pool_id,
+        "title": opened.title,
+        "stage": pool.stage,
+        "lead_id": opened.lead_id,
+        "lead_name": opened.lead_name,
+        "kind": opened.kind,
+        "category": opened.category,
+        "currency": opened.currency,
+        "regions": opened.regions,
+        "opened_at": kept.opened_at,
+        "enrolment_ends_at": pool.enrolment_ends_at,
+        "minimum_quantity": opened.minimum_quantity,
+        "firm_quantity": pool.firm_quantity,
+        "member_count": len(pool.members),
+        "auction_id": kept.auction_id,
+        "saving": pool.allocated.saving if pool.allocated else None,
+    }

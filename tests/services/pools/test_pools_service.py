@@ -1,0 +1,464 @@
+"""Pools on the real servers: from the terms to the contracts, and what is refused, repeated or heard late."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
+from events.catalogue import SkuPublished
+from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.observatory import ReferencePricePublished
+from events.pools import PoolAllocated, PoolClosed, PoolOpened, PoolSourcingFailed, PoolSourcingRequested
+from events.values import Category, Place, Refusal
+from infra.ids import new_id
+from infra.tokens import Principal
+from services.pools.domain import Pool, apply
+from tests.market import Market
+
+MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
+PAPER = Category(code="30197630", title="Printing paper")
+SUPPLIER = Principal(
+    member_id="s",
+    name="Sam",
+    organisation_id="sup",
+    organisation_name="Sup",
+    roles=("supplier_agent",),
+    region="RU-MOW",
+)
+
+
+def an_officer(organisation_id: str = "") -> Principal:
+    organisation_id = organisation_id or new_id()
+    return Principal(
+        member_id=f"m-{organisation_id}",
+        name="Olga Ivanova",
+        organisation_id=organisation_id,
+        organisation_name=f"School {organisation_id[-4:]}",
+        roles=("buyer_officer",),
+        country="RU",
+        region="RU-MOW",
+    )
+
+
+async def a_buyer(market: Market) -> Principal:
+    officer = an_officer()
+    await market.publish(
+        OrganisationRegistered(
+            organisation_id=officer.organisation_id,
+            roles=("buyer",),
+            name=officer.organisation_name,
+            place=MOSCOW,
+            time_zone="Europe/Moscow",
+        )
+    )
+    await market.eventually(
+        lambda: market.fetch("select 1 from pools.organisations where organisation_id = $1", officer.organisation_id)
+    )
+    return officer
+
+
+async def a_sku(market: Market, reference: str = "") -> str:
+    """Paper in packs of 5 reams; with a reference price a ream, without VAT, for Moscow."""
+    sku_id = new_id()
+    await market.publish(
+        SkuPublished(
+            sku_id=sku_id,
+            version=1,
+            name=f"Paper A4 {sku_id[-6:]}",
+            category=PAPER,
+            attributes=(),
+            base_unit="RM",
+            pack_size=Decimal(5),
+        )
+    )
+    await market.eventually(lambda: market.fetch("select 1 from pools.skus where sku_id = $1", sku_id))
+    if reference:
+        await market.publish(a_reference(sku_id, reference))
+        await market.eventually(lambda: market.fetch("select 1 from pools.reference_prices where sku_id = $1", sku_id))
+    return sku_id
+
+
+def a_reference(sku_id: str, median: str) -> ReferencePricePublished:
+    return ReferencePricePublished(
+        item_key=sku_id,
+        reference_id=new_id(),
+        version=1,
+        sku_id=sku_id,
+        title="Paper",
+        category=PAPER,
+        unit="RM",
+        currency="RUB",
+        level="region",
+        place_code="RU-MOW",
+        median=Decimal(median),
+        p25=Decimal(median),
+        p75=Decimal(median),
+        observations=9,
+        suppliers=4,
+        variation=Decimal(5),
+        grade="A",
+        valued_at=datetime(2026, 11, 1, tzinfo=UTC),
+    )
+
+
+def terms(market: Market, sku_id: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "title": "Paper for schools",
+        "lines": [{"sku_id": sku_id, "unit_price": "100.00", "vat_rate": "20"}],
+        "minimum_quantity": "20",
+        "enrolment_ends_at": (market.clock() + timedelta(hours=2)).isoformat(),
+        "regions": ["RU-MOW"],
+        "duration_minutes": 6,
+    } | changes
+
+
+async def say(market: Market, who: Principal, path: str, data: Any = None, **headers: str) -> httpx.Response:
+    async with market.client(who) as client:
+        return await client.post(f"/api/pools{path}", json=data or {}, headers=headers)
+
+
+async def ask(market: Market, pool_id: str) -> dict[str, Any]:
+    async with market.client() as client:
+        answer = await client.get(f"/api/pools/{pool_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def a_pool(market: Market, lead: Principal, sku_id: str, **changes: Any) -> str:
+    answer = await say(market, lead, "", terms(market, sku_id, **changes))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["pool_id"])
+
+
+async def enrol(
+    market: Market, who: Principal, pool_id: str, sku_id: str, firm: str, tolerance: str = "0"
+) -> httpx.Response:
+    demand = {"line_id": sku_id, "firm": firm, "tolerance": tolerance}
+    return await say(market, who, f"/{pool_id}/enrolment", {"demands": [demand]})
+
+
+async def a_sourced_pool(market: Market, lead: Principal, other: Principal, sku_id: str) -> str:
+    """Six packs of 5 wanted together: 4 by the lead, 2 by the other."""
+    pool_id = await a_pool(market, lead, sku_id)
+    for who, firm, tolerance in ((lead, "18", "2"), (other, "10", "0")):
+        assert (await enrol(market, who, pool_id, sku_id, firm, tolerance)).status_code == 200
+    assert (await say(market, lead, f"/{pool_id}/freeze")).json()["stage"] == "frozen"
+    answer = await say(market, lead, f"/{pool_id}/source", {"step_percent": "1"})
+    assert answer.json()["stage"] == "sourcing", answer.text
+    return pool_id
+
+
+async def the_auction_of(market: Market, pool_id: str) -> AuctionOpened:
+    """Auctions opens what was asked for."""
+    asked: PoolSourcingRequested = next(
+        each for each in reversed(await market.published("pools", PoolSourcingRequested)) if each.pool_id == pool_id
+    )
+    opened = AuctionOpened(
+        auction_id=new_id(),
+        buyer_id=asked.lead_id,
+        buyer_name=asked.lead_name,
+        title=asked.title,
+        kind=asked.kind,
+        category=asked.category,
+        place=asked.place,
+        currency=asked.currency,
+        initial_price=sum(((line.quantity or 0) * (line.unit_price or 0) for line in asked.lines), Decimal(0)),
+        step=Decimal(1),
+        lines=asked.lines,
+        policy=asked.policy,
+        opens_at=market.clock(),
+        closes_at=market.clock() + timedelta(minutes=asked.duration_minutes),
+        pool_id=pool_id,
+    )
+    await market.publish(opened)
+    return opened
+
+
+def closed(opened: AuctionOpened, amount: str | None) -> AuctionClosed:
+    """One line: it carries the whole amount."""
+    total = None if amount is None else Decimal(amount)
+    lines = tuple(msgspec.structs.replace(line, amount=total) for line in opened.lines) if total else ()
+    same = {name: getattr(opened, name) for name in AuctionClosed.__struct_fields__ if hasattr(opened, name)}
+    return AuctionClosed(
+        **(same | {"lines": lines}),
+        outcome="successful" if total else "unsuccessful",
+        amount=total,
+        winner_id="sup" if total else None,
+        participants=2,
+        bids=3,
+        opened_at=opened.opens_at,
+        closed_at=opened.closes_at,
+    )
+
+
+def drafted(pool: dict[str, Any], member: Principal, rank: int = 1) -> ContractDrafted:
+    return ContractDrafted(
+        process_id=pool["pool_id"],
+        contract_id=f"c-{pool['pool_id']}-{member.organisation_id}-{rank}",
+        award_id="a",
+        origin="pool",
+        pool_id=pool["pool_id"],
+        buyer_id=member.organisation_id,
+        buyer_name=member.organisation_name,
+        supplier_id="sup",
+        supplier_name="Sup",
+        rank=rank,
+        title="Paper",
+        category=PAPER,
+        place=MOSCOW,
+        currency="RUB",
+        amount=Decimal(1),
+        lines=(),
+        step="supplier-offer",
+        due_at=pool["opened_at"],
+    )
+
+
+def concluded(draft: ContractDrafted) -> ContractConcluded:
+    same = {name: getattr(draft, name) for name in ContractConcluded.__struct_fields__ if hasattr(draft, name)}
+    return ContractConcluded(**same, method="limited", signed_at=draft.due_at)
+
+
+def ended(draft: ContractDrafted) -> ContractEnded:
+    same = {name: getattr(draft, name) for name in ContractEnded.__struct_fields__ if hasattr(draft, name)}
+    return ContractEnded(**same, reason="lapsed", by="supplier", evasion=True)
+
+
+async def until(market: Market, pool_id: str, **wanted: Any) -> dict[str, Any]:
+    async def there() -> dict[str, Any] | None:
+        pool = await ask(market, pool_id)
+        return pool if all(pool[name] == value for name, value in wanted.items()) else None
+
+    found = await market.eventually(there)
+    assert found is not None
+    return found
+
+
+async def an_allocated_pool(market: Market) -> tuple[dict[str, Any], Principal, Principal, str]:
+    lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market, "15")
+    pool_id = await a_sourced_pool(market, lead, other, sku_id)
+    opened = await the_auction_of(market, pool_id)
+    await until(market, pool_id, auction_id=opened.auction_id)
+    await market.publish(closed(opened, "500.01"))
+    return await until(market, pool_id, stage="contracting"), lead, other, sku_id
+
+
+async def test_agencies_buy_together_and_every_sum_is_exact(market: Market) -> None:
+    pool, lead, other, _ = await an_allocated_pool(market)
+    result = pool["result"]
+    by_member = {each["member_id"]: each for each in result["allocations"]}
+    # 4 and 2 packs of the 6: the cent that does not divide goes to one of them.
+    assert Decimal(by_member[lead.organisation_id]["amount"]) == Decimal("333.34")
+    assert Decimal(by_member[other.organisation_id]["amount"]) == Decimal("166.67")
+    # Alone: 15 a ream without VAT is 90 a pack with 20 %.
+    assert Decimal(by_member[other.organisation_id]["standalone"]) == Decimal("180.00")
+    for name in ("amount", "standalone", "saving"):
+        assert sum(Decimal(each[name]) for each in result["allocations"]) == Decimal(result[name])
+    assert Decimal(result["saving"]) == Decimal("540.00") - Decimal("500.01")
+    events = [each for each in await market.published("pools", PoolAllocated) if each.pool_id == pool["pool_id"]]
+    assert len(events) == 1 and events[0].supplier_id == "sup"
+
+
+async def test_the_log_replayed_gives_the_state_that_is_stored(market: Market) -> None:
+    pool, *_ = await an_allocated_pool(market)
+    rows = await market.fetch("select type, data from pools.log where pool_id = $1 order by position", pool["pool_id"])
+    module = __import__("events.pools", fromlist=["pools"])
+    replayed: Pool | None = None
+    for row in rows:
+        replayed = apply(replayed, msgspec.convert(row["data"], getattr(module, row["type"])))
+    (stored,) = await market.fetch("select state from pools.pools where pool_id = $1", pool["pool_id"])
+    assert replayed == msgspec.convert(stored["state"], Pool)
+
+
+async def test_it_closes_at_once_when_all_have_signed(market: Market) -> None:
+    pool, lead, other, _ = await an_allocated_pool(market)
+    for draft in (drafted(pool, lead), drafted(pool, other)):
+        await market.publish(draft, concluded(draft))
+    await until(market, pool["pool_id"], stage="closed")
+    (event,) = [each for each in await market.published("pools", PoolClosed) if each.pool_id == pool["pool_id"]]
+    assert (event.contracts, event.concluded) == (2, 2)
+
+
+async def test_an_end_waits_for_the_cascade_before_it_counts(market: Market) -> None:
+    pool, lead, other, _ = await an_allocated_pool(market)
+    mine, first, second = drafted(pool, lead), drafted(pool, other), drafted(pool, other, rank=2)
+    await market.publish(mine, concluded(mine), first, ended(first), second, ended(first))
+    pool = await until(market, pool["pool_id"], stage="contracting")
+
+    async def replaced() -> bool:
+        contract = (await ask(market, pool["pool_id"]))["contracts"][other.organisation_id]
+        return (contract["contract_id"], contract["state"]) == (second.contract_id, "drafted")
+
+    await market.eventually(replaced)
+    await market.publish(ended(second))
+    await market.eventually(
+        lambda: market.fetch("select 1 from pools.pools where pool_id = $1 and due_at is not null", pool["pool_id"])
+    )
+    market.clock.advance(timedelta(hours=1))
+    await until(market, pool["pool_id"], stage="closed")
+    (event,) = [each for each in await market.published("pools", PoolClosed) if each.pool_id == pool["pool_id"]]
+    assert (event.contracts, event.concluded) == (2, 1)
+
+
+async def test_a_sourcing_that_fails_leaves_the_demand_frozen_and_says_why(market: Market) -> None:
+    lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market)
+    pool_id = await a_sourced_pool(market, lead, other, sku_id)
+    refusal = Refusal(rule="above-ceiling", message="Above the ceiling.")
+    await market.publish(AuctionOpeningRefused(pool_id=pool_id, buyer_id=lead.organisation_id, refusal=refusal))
+    pool = await until(market, pool_id, stage="frozen")
+    assert pool["refusal"]["rule"] == "above-ceiling"
+    raised = await say(market, lead, f"/{pool_id}/source", {"step_percent": "1", "unit_prices": {sku_id: "101"}})
+    assert raised.status_code == 422 and raised.json()["rule"] == "initial-price-raised"
+    answer = await say(market, lead, f"/{pool_id}/source", {"step_percent": "1", "unit_prices": {sku_id: "90"}})
+    assert answer.json()["stage"] == "sourcing"
+    opened = await the_auction_of(market, pool_id)
+    assert opened.initial_price == 540
+    await until(market, pool_id, auction_id=opened.auction_id)
+    await market.publish(closed(opened, None))
+    assert (await until(market, pool_id, stage="frozen"))["refusal"]["rule"] == "nobody-bid"
+    failed = [each for each in await market.published("pools", PoolSourcingFailed) if each.pool_id == pool_id]
+    assert [each.refusal.rule for each in failed] == ["above-ceiling", "nobody-bid"]
+
+
+async def test_the_same_request_again_opens_one_pool(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    data, key = terms(market, sku_id), {"Idempotency-Key": new_id()}
+    first, again = [await say(market, lead, "", data, **key) for _ in range(2)]
+    assert first.json()["pool_id"] == again.json()["pool_id"]
+    opened = [each for each in await market.published("pools", PoolOpened) if each.lead_id == lead.organisation_id]
+    assert len(opened) == 1
+
+
+async def test_a_line_without_a_price_begins_at_the_reference(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market, "15")
+    pool_id = await a_pool(market, lead, sku_id, lines=[{"sku_id": sku_id, "vat_rate": "20"}])
+    assert Decimal((await ask(market, pool_id))["lines"][0]["unit_price"]) == 90
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"lines": []}, "no-lines"),
+        ({"lines": [{"sku_id": "none"}]}, "unknown-sku"),
+        ({"minimum_quantity": "0"}, "minimum-not-positive"),
+        ({"enrolment_ends_at": "2020-01-01T00:00:00Z"}, "enrolment-too-short"),
+    ],
+)
+async def test_terms_that_break_a_rule_are_refused(market: Market, changes: dict[str, Any], rule: str) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    answer = await say(market, lead, "", terms(market, sku_id, **changes))
+    assert (answer.status_code, answer.json()["rule"]) == (422, rule)
+
+
+async def test_only_active_buyers_take_part(market: Market) -> None:
+    lead, other, sku_id = await a_buyer(market), await a_buyer(market), await a_sku(market)
+    pool_id = await a_pool(market, lead, sku_id)
+    assert (await enrol(market, SUPPLIER, pool_id, sku_id, "5")).status_code == 403
+    assert (await enrol(market, an_officer(), pool_id, sku_id, "5")).json()["rule"] == "not-an-active-buyer"
+    await market.publish(
+        OrganisationStateChanged(organisation_id=other.organisation_id, state="suspended", reason="test")
+    )
+    await market.eventually(
+        lambda: market.fetch(
+            "select 1 from pools.organisations where organisation_id = $1 and state = 'suspended'",
+            other.organisation_id,
+        )
+    )
+    assert (await enrol(market, other, pool_id, sku_id, "5")).json()["rule"] == "not-an-active-buyer"
+    assert (await say(market, lead, "/nowhere/freeze")).status_code == 404
+
+
+async def test_the_deadline_freezes_what_is_viable_and_cancels_what_is_not(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    viable, short = await a_pool(market, lead, sku_id), await a_pool(market, lead, sku_id)
+    extended = await a_pool(market, lead, sku_id, below_minimum="extend-once")
+    await enrol(market, lead, viable, sku_id, "20")
+    await enrol(market, lead, short, sku_id, "19")
+    market.clock.advance(timedelta(hours=2, seconds=1))
+    await until(market, viable, stage="frozen")
+    assert (await until(market, short, stage="cancelled"))["refusal"]["rule"] == "minimum-not-reached"
+    await until(market, extended, extended=True, stage="enrolling")
+
+
+async def test_the_list_filters_by_group_region_and_category(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    pool_id = await a_pool(market, lead, sku_id)
+    async with market.client() as client:
+        for query, there in (
+            ("group=enrolling&region=RU-MOW&category=3019", True),
+            ("group=done", False),
+            ("region=RU-SPE", False),
+            ("category=33", False),
+        ):
+            found = {each["pool_id"] for each in (await client.get(f"/api/pools?{query}")).json()}
+            assert (pool_id in found) is there, query
+
+
+class TestPages:
+    async def test_who_may_see_what(self, market: Market) -> None:
+        officer, sku_id = await a_buyer(market), await a_sku(market)
+        pool_id = await a_pool(market, officer, sku_id)
+        for who, expected in ((None, 200), (SUPPLIER, 200), (officer, 200)):
+            async with market.browser(who) as browser:
+                assert (await browser.get("/pools")).status_code == expected
+                assert (await browser.get(f"/pools/{pool_id}")).status_code == expected
+        async with market.browser(SUPPLIER) as browser:
+            assert (await browser.get("/pools/new")).status_code == 403
+        async with market.browser(officer) as browser:
+            assert (await browser.get("/pools/new", sku=sku_id)).status_code == 200
+            assert (await browser.get("/pools/nowhere")).status_code == 404
+
+    async def test_a_pool_is_opened_enrolled_in_and_left_and_joined_again_without_script(self, market: Market) -> None:
+        officer, sku_id = await a_buyer(market), await a_sku(market, "15")
+        async with market.browser(officer) as browser:
+            form = {"title": "Paper by hand", "below_minimum": "cancel", "duration_minutes": "6", "regions": "RU-MOW"}
+            form |= {"request_key": new_id(), "minimum_quantity": "20", "enrolment_ends_at": "2090-01-01T12:00"}
+            searched = await browser.post("/pools/new", form | {"do": "search", "search": sku_id[-6:]})
+            assert f"add:{sku_id}" in searched.text
+            added = await browser.post("/pools/new", form | {"do": f"add:{sku_id}"})
+            assert 'value="90.00"' in added.text and "Paper by hand" in added.text
+            line = {"sku_0": sku_id, "price_0": "95", "vat_0": "20"}
+            removed = await browser.post("/pools/new", form | line | {"do": f"remove:{sku_id}"})
+            assert "sku_0" not in removed.text
+            wrong = await browser.post("/pools/new", form | line | {"do": "open", "minimum_quantity": "none"})
+            assert wrong.status_code == 422 and "must be a number" in wrong.text
+            opened = await browser.post("/pools/new", form | line | {"do": "open"})
+            assert opened.status_code == 200, opened.text
+            path = opened.url.path
+            assert re.fullmatch("/pools/[0-9a-f-]{36}", path)
+            refused = await browser.post(f"{path}/enrolment", {"firm_0": "-1"})
+            assert refused.status_code == 422 and "above zero" in refused.text
+            outside = await browser.post(f"{path}/enrolment", {"firm_0": "20", "region": "RU-SPE"})
+            assert outside.status_code == 422 and "not in RU-SPE" in outside.text
+            assert "minimum reached" in (await browser.post(f"{path}/enrolment", {"firm_0": "20"})).text
+            left = await browser.post(f"{path}/withdraw")
+            assert "Enrol again" in left.text and 'value="20"' in left.text
+            again = await browser.post(f"{path}/enrolment", {"firm_0": "20", "tolerance_0": "2"})
+            assert "Your demand" in again.text
+            frozen = await browser.post(f"{path}/freeze")
+            assert 'value="90.00"' in frozen.text  # suggested: the reference, below the 95 of the terms
+            sourcing = await browser.post(
+                f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "90"}
+            )
+            assert "is being opened" in sourcing.text
+            late = await browser.post(f"{path}/cancel", {"reason": "too late"})
+            assert late.status_code == 422
+
+    async def test_the_result_is_shown_with_savings_and_contracts(self, market: Market) -> None:
+        pool, lead, other, _ = await an_allocated_pool(market)
+        draft = drafted(pool, lead)
+        await market.publish(draft)
+
+        async def linked() -> bool:
+            async with market.browser(other) as browser:
+                text = (await browser.get(f"/pools/{pool['pool_id']}")).text
+            return f"/contracts/{draft.contract_id}" in text and "39.99" in text and "being drafted" in text
+
+        await market.eventually(linked)
