@@ -3,5 +3,8 @@
 NAMES: tuple[str, ...] = (
     "accounts",
     "auctions",
+    "pools",
+    "transparency",
+    "observatory",
     "portal",
 )

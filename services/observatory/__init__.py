@@ -2,5 +2,8 @@
 reference prices that list every observation as kept or dropped, and why (DOMAIN section 7).
 
 Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``. Out: ``lonja.observatory``.
-Tables: observations, references (immutable snapshots), rolling figures.
+Tables: ``items``, ``observations`` (one a priced line), ``withdrawn`` (ended contracts, offers taken back), ``snapshots`` (immutable
+references), ``rolling`` (months, kept by the Faust view).
+Flow: ``intake`` events → observations · ``handlers`` keep them and mark items · ``timers`` judge what is due · ``answers`` what pages
+and API tell · ``agents`` the rolling view.
 """

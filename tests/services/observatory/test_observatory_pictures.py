@@ -75,7 +75,9 @@ class TestRollingEntry:
         assert found is not None
         assert (found.month, found.price, found.unit, found.currency) == ("2026-05", 10_000, "KGM", "BRL")
 
-    @pytest.mark.parametrize("changes", [{"cancelled": True}, {"unit": "", "unit_text": "wagon-ish"}, {"unit_price": Decimal(0)}])
+    @pytest.mark.parametrize(
+        "changes", [{"cancelled": True}, {"unit": "", "unit_text": "wagon-ish"}, {"unit_price": Decimal(0)}]
+    )
     def test_there_is_none_for_what_does_not_compare(self, changes: dict[str, Any]) -> None:
         assert entry(replace(a_price("8").observation, **changes)) is None
 

@@ -1,0 +1,127 @@
+// Price over time (uPlot) and prices by place (Leaflet, on outlines of the countries: no tiles, no internet).
+// What they show also stands in tables on the page.
+
+const SEA = "#0b5f66";
+const price = (value) => Number(value).toLocaleString(undefined, { maximumSignificantDigits: 4 });
+
+function drawChart(element, pictures) {
+  // Contracts where there are any, else awards, else bids: what was paid before what was asked.
+  const name = ["contract", "award", "bid"].find((kind) => pictures.rolling.some((month) => month.series === kind));
+  const rolling = new Map(pictures.rolling.filter((month) => month.series === name).map((month) => [month.month, month]));
+  const kept = new Map(pictures.months.map((month) => [month.month, month]));
+  const months = [...new Set([...rolling.keys(), ...kept.keys()])].sort();
+  if (months.length < 2) {
+    element.textContent = "One month has prices: there is nothing to draw yet.";
+    element.className = "muted";
+    return;
+  }
+  const column = (from, read) => months.map((month) => (from.has(month) ? Number(read(from.get(month))) : null));
+  const low = column(rolling, (month) => month.low);
+  const high = column(rolling, (month) => month.high);
+  const known = [...low, ...high, ...column(kept, (month) => month.median)].filter((value) => value !== null);
+  const wide = Math.max(...known) > 20 * Math.min(...known);
+  const label = `${element.dataset.currency} per ${element.dataset.unit}`;
+  const shown = { spanGaps: true, value: (_, value) => (value === null ? "–" : price(value)) };
+  const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
+  const size = () => ({ width: element.clientWidth, height: Math.max(220, Math.min(340, element.clientWidth * 0.6)) });
+  const chart = new uPlot(
+    {
+      ...size(),
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
+      scales: wide ? { y: { distr: 3 } } : {},
+      axes: [{ space: 70 }, { size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : price(tick))) }],
+      bands: [{ series: [2, 1], fill: "#0b5f6622" }],
+      series: [
+        { label: "Month", value: (_, seconds) => (seconds === null ? "–" : month.format(seconds * 1e3)) },
+        { ...shown, label: "Lowest", stroke: "#0b5f6666", width: 1 },
+        { ...shown, label: "Highest", stroke: "#0b5f6666", width: 1 },
+        { ...shown, label: "Mean", stroke: "#7a4d00", width: 1.5, dash: [6, 4] },
+        { ...shown, label: "Median of the kept", stroke: SEA, width: 2.5, points: { show: true, size: 7 } },
+      ],
+    },
+    [
+      months.map((month) => Date.parse(`${month}-01T00:00Z`) / 1e3),
+      low,
+      high,
+      months.map((month) => (rolling.has(month) ? Number(rolling.get(month).total) / rolling.get(month).count : null)),
+      column(kept, (month) => month.median),
+    ],
+    element,
+  );
+  const caption = document.createElement("p");
+  caption.className = "hint";
+  caption.textContent = `${label}${wide ? ", log scale" : ""}. The band spans all prices as they came, outliers included.`;
+  element.after(caption);
+  new ResizeObserver(() => chart.setSize(size())).observe(element);
+}
+
+// From cheap to dear by rank, so that one odd price does not make all others look alike.
+const STEPS = ["#1b7f79", "#5aa87f", "#e0c060", "#d9853b", "#b3262f"];
+
+function colours(points) {
+  const sorted = points.map((point) => Number(point.median)).sort((one, other) => one - other);
+  if (sorted[0] === sorted[sorted.length - 1]) return () => SEA;
+  const bounds = STEPS.slice(1).map((_, step) => sorted[Math.floor(((step + 1) * sorted.length) / STEPS.length)]);
+  return (value) => STEPS[bounds.filter((bound) => Number(value) >= bound).length];
+}
+
+function line(...parts) {
+  const element = document.createElement("div");
+  element.append(...parts);
+  return element;
+}
+
+async function drawMap(element, pictures, words) {
+  const map = L.map(element, { minZoom: 1, maxZoom: 9, worldCopyJump: true, zoomSnap: 0.25 });
+  map.attributionControl.setPrefix(false).addAttribution("Outlines: Natural Earth");
+  const spots = pictures.points.map((point) => [point.latitude, point.longitude]);
+  map.fitBounds(L.latLngBounds(spots).pad(0.25), { maxZoom: 6 });
+  const colour = colours(pictures.points);
+  for (const point of [...pictures.points].sort((one, other) => other.count - one.count)) {
+    const name = document.createElement("strong");
+    name.textContent = point.name;
+    const many = point.count === 1 ? "1 price" : `${point.count} prices`;
+    L.circleMarker([point.latitude, point.longitude], {
+      radius: 6 + 2.5 * Math.sqrt(point.count),
+      color: "#fff",
+      weight: 1.5,
+      fillColor: colour(point.median),
+      fillOpacity: 0.88,
+    })
+      .bindPopup(line(name, line(`${price(point.median)} ${words}`), line(many)))
+      .bindTooltip(price(point.median))
+      .addTo(map);
+  }
+  const legend = L.control({ position: "bottomleft" });
+  legend.onAdd = () => {
+    const box = line();
+    box.style.cssText = "background:#fffd;padding:.3rem .6rem;border-radius:.4rem;font-size:.8rem";
+    const bar = line();
+    bar.style.cssText = `height:.5rem;width:9rem;border-radius:.25rem;background:linear-gradient(90deg,${STEPS})`;
+    const values = pictures.points.map((point) => Number(point.median));
+    const ends = line(line(price(Math.min(...values))), line(price(Math.max(...values))));
+    ends.style.cssText = "display:flex;justify-content:space-between";
+    box.append(bar, ends);
+    return box;
+  };
+  if (pictures.points.length > 1) legend.addTo(map);
+  const answer = await fetch(element.dataset.outlines);
+  if (!answer.ok) return;
+  const land = { color: "#8493a0", weight: 1, fillColor: "#eef2ef", fillOpacity: 1, interactive: false };
+  L.geoJSON(await answer.json(), { style: land }).addTo(map).bringToBack();
+  element.dataset.drawn = "yes";
+}
+
+document.addEventListener("DOMContentLoaded", async () => {
+  const chart = document.getElementById("price-chart");
+  if (!chart) return;
+  const answer = await fetch(chart.dataset.pictures);
+  if (!answer.ok) {
+    chart.textContent = "The pictures could not be loaded; the tables below have the same figures.";
+    return;
+  }
+  const pictures = await answer.json();
+  drawChart(chart, pictures);
+  const map = document.getElementById("price-map");
+  if (map) await drawMap(map, pictures, `${chart.dataset.currency} per ${chart.dataset.unit}`);
+});

@@ -1,0 +1,141 @@
+"""JSON of the observatory. All of it is public."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, get
+from litestar.params import Parameter
+
+from catalogue.money import round_money
+from infra.service import Ground
+from infra.web import PUBLIC
+from infra.web.errors import NotFound
+from services.observatory import answers, store
+from services.observatory.answers import Answer, Pictures, place_of
+from services.observatory.store import Figures, Listed
+
+PAGE = 50
+
+PlaceCode = Annotated[
+    str,
+    Parameter(
+        description="country, region or region/locality: BR, BR-SE, BR-SE/Aracaju",
+        pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?(/[^/]+)?)?$",
+        max_length=200,
+    ),
+]
+PageNumber = Annotated[int, Parameter(ge=1, le=100_000)]
+Words = Annotated[str, Parameter(max_length=200)]
+Grade = Annotated[str, Parameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    total: int
+    page: int
+    items: list[Listed]
+
+
+class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    answer: Answer
+    versions: list[Figures]
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``quantity`` base units cost at the reference. ``is_ceiling``: it bounds an initial price."""
+
+    item_key: str
+    level: str
+    place_code: str
+    unit: str
+    currency: str
+    median: Decimal
+    p25: Decimal
+    p75: Decimal
+    grade: str
+    is_ceiling: bool
+    valued_on: date
+    quantity: Decimal
+    amount: Decimal
+
+
+async def item_answer(ground: Ground, item_key: str, place: str) -> ItemAnswer:
+    """Raises NotFound."""
+    async with ground.database.transaction("observatory") as tx:
+        found = await answers.answer(tx, item_key, place_of(place) if place else None)
+        if found is None:
+            raise NotFound("priced item", item_key)
+        return ItemAnswer(answer=found, versions=await store.versions(tx, item_key))
+
+
+async def snapshot(ground: Ground, reference_id: str) -> Answer:
+    """Raises NotFound."""
+    async with ground.database.transaction("observatory") as tx:
+        found = await answers.cited(tx, reference_id)
+    if found is None:
+        raise NotFound("reference price", reference_id)
+    return found
+
+
+class ObservatoryApi(Controller):
+    path = "/api/observatory"
+    opt = PUBLIC
+    tags = ("observatory",)
+
+    @get("/items")
+    async def items(
+        self, ground: Ground, q: Words = "", category: Words = "", grade: Grade = "", page: PageNumber = 1
+    ) -> Found:
+        """Items by words, beginning of a category code, and grade; most observed first, 50 a page."""
+        async with ground.database.transaction("observatory") as tx:
+            found, total = await store.find(tx, q, category, grade, offset=(page - 1) * PAGE, most=PAGE)
+        return Found(total=total, page=page, items=found)
+
+    @get("/items/{item_key:str}")
+    async def item(self, ground: Ground, item_key: str, place: PlaceCode = "") -> ItemAnswer:
+        """The standing snapshot with the verdict on every price; with ``place``, the answer worked out for it."""
+        return await item_answer(ground, item_key, place)
+
+    @get("/items/{item_key:str}/pictures")
+    async def pictures(self, ground: Ground, item_key: str, place: PlaceCode = "") -> Pictures:
+        """Prices by month, their distribution, and by place."""
+        async with ground.database.transaction("observatory") as tx:
+            found = await answers.answer(tx, item_key, place_of(place) if place else None)
+            if found is None:
+                raise NotFound("priced item", item_key)
+            return await answers.pictures(tx, found)
+
+    @get("/references/{reference_id:str}")
+    async def reference_by_id(self, ground: Ground, reference_id: str) -> Answer:
+        """An immutable snapshot: it may be cited by this address for ever."""
+        return await snapshot(ground, reference_id)
+
+    @get("/reference")
+    async def quote(
+        self,
+        ground: Ground,
+        sku: Words,
+        region: PlaceCode = "",
+        quantity: Annotated[Decimal, Parameter(gt=0, le=10**12)] = Decimal(1),
+    ) -> Quote:
+        """What so many base units of a SKU should cost in a region. 404 where no reference can be made."""
+        found = (await item_answer(ground, sku, region)).answer
+        reference = found.reference
+        if reference is None:
+            raise NotFound("reference price", sku)
+        return Quote(
+            item_key=reference.item_key,
+            level=reference.level,
+            place_code=reference.place_code,
+            unit=reference.unit,
+            currency=reference.currency,
+            median=reference.median,
+            p25=reference.p25,
+            p75=reference.p75,
+            grade=reference.grade,
+            is_ceiling=found.is_ceiling,
+            valued_on=reference.valued_on,
+            quantity=quantity,
+            amount=round_money(reference.median * quantity, reference.currency),
+        )

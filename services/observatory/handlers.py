@@ -1,0 +1,216 @@
+"""What the observatory does with what it hears. Handlers only keep prices and mark items; :func:`assess` judges them later.
+
+An import brings tens of thousands of prices of the same items within seconds: so an item is judged once after a short
+pause, not once for each price.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import msgspec
+
+from events import Event, Message
+from events.auctions import BidDisclosed
+from events.catalogue import OfferArchived, OfferPublished, SkuPublished
+from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
+from events.values import Place
+from infra.database import Transaction
+from infra.ids import derive_id
+from infra.service import Handler
+from services.observatory import intake, store
+from services.observatory.domain import (
+    NoReference,
+    Observation,
+    Policy,
+    Reference,
+    home,
+    reference,
+    same_figures,
+    same_snapshot,
+    valued_on,
+)
+from services.observatory.intake import Item
+from services.observatory.store import Card, Outcome, Snapshot
+
+POLICY = Policy()
+PAUSE = timedelta(seconds=3)
+"""From the first price an item's reference does not know until it is judged anew."""
+RECHECK = timedelta(days=1)
+BATCH = 50
+"""Items judged in one transaction."""
+
+
+async def on_contract(tx: Transaction, message: Message) -> None:
+    """Its priced lines replace those of its award; without any, the award's stand for it."""
+    event = message.event
+    assert isinstance(event, ContractConcluded)
+    seen = intake.of_contract(event)
+    await store.put(tx, seen, tx.now + PAUSE)
+    if event.award_id and not seen.observations:
+        await store.link_contract(tx, event.award_id, event.contract_id)
+
+
+async def on_award(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, AwardMade)
+    await store.put(tx, intake.of_award(event), tx.now + PAUSE)
+
+
+async def on_draft(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, ContractDrafted)
+    await store.link_contract(tx, event.award_id, event.contract_id)
+
+
+async def on_contract_ended(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, ContractEnded)
+    await store.withdraw(tx, event.contract_id, tx.now + PAUSE)
+
+
+async def on_offer(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, OfferPublished)
+    await store.put(tx, intake.of_offer(event), tx.now + PAUSE)
+
+
+async def on_offer_archived(tx: Transaction, message: Message) -> None:
+    """An offer that ran out was a price in its time; one that was replaced, withdrawn or suspended is taken back."""
+    event = message.event
+    assert isinstance(event, OfferArchived)
+    if event.reason != "expired":
+        await store.withdraw(tx, event.offer_id, tx.now + PAUSE)
+
+
+async def on_bid(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, BidDisclosed)
+    await store.put(tx, intake.of_bid(event, message.envelope.time), tx.now + PAUSE)
+
+
+async def on_sku(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, SkuPublished)
+    item = Item(
+        item_key=event.sku_id,
+        sku_id=event.sku_id,
+        title=event.name[: intake.TITLE_LENGTH],
+        category=event.category,
+        currency="",
+        unit=event.base_unit,
+        pack_size=event.pack_size,
+    )
+    await store.put_sku(tx, item, tx.now + PAUSE)
+
+
+async def assess(tx: Transaction) -> int:
+    """Judge the items that are due; a changed figure becomes a new version, and an event while it is current."""
+    cards = await store.claim_due(tx, BATCH)
+    if not cards:
+        return 0
+    keys = [card.item.item_key for card in cards]
+    seen = await store.observations(tx, keys)
+    standing = await store.snapshots(tx, [card.reference_id for card in cards if card.reference_id])
+    last = await store.last_versions(tx, keys)
+    outcomes = []
+    for card in cards:
+        prices = seen.get(card.item.item_key, [])
+        old = standing.get(card.reference_id or "")
+        answer, current = await asyncio.to_thread(judge, card.item, prices, tx.now.date())
+        outcome = _decide(card, old, last.get(card.item.item_key, 0), prices, answer, current, tx.now)
+        outcomes.append(outcome)
+        for event in _news(card, old, outcome, answer):
+            tx.emit(event)
+    await store.settle(tx, outcomes)
+    return len(cards)
+
+
+def judge(
+    item: Item, seen: Sequence[Observation], today: date, place: Place | None = None
+) -> tuple[Reference | NoReference, bool]:
+    """(the reference for a buyer at ``place``, whether it is current). Without a place: the country most prices are from."""
+    observations = [intake.with_unit_of(item, one) for one in seen]
+    at = valued_on(observations, today, POLICY)
+    where = home(observations) if place is None else place
+    return reference(observations, at=at, place=where, policy=POLICY), at == today
+
+
+def _decide(
+    card: Card,
+    old: Snapshot | None,
+    last_version: int,
+    prices: Sequence[Observation],
+    answer: Reference | NoReference,
+    current: bool,
+    now: datetime,
+) -> Outcome:
+    """A standing figure is looked at again every day, because prices leave the window by themselves, or enter it."""
+    found = isinstance(answer, Reference)
+    waits = (found and current) or any(one.date > now.date() for one in prices)
+    outcome = Outcome(
+        item_key=card.item.item_key,
+        observations=len(prices),
+        reference_id=old.reference_id if old and found else None,
+        published=found and current,
+        due_at=now + RECHECK if waits else None,
+    )
+    if isinstance(answer, NoReference) or (old and old.current == current and same_snapshot(old.reference, answer)):
+        return outcome
+    version = last_version + 1
+    made = Snapshot(
+        reference_id=derive_id("reference", card.item.item_key, str(version)),
+        version=version,
+        made_at=now,
+        current=current,
+        reference=answer,
+    )
+    return msgspec.structs.replace(outcome, reference_id=made.reference_id, snapshot=made)
+
+
+def _news(card: Card, old: Snapshot | None, outcome: Outcome, answer: Reference | NoReference) -> list[Event]:
+    """What others must hear: a current figure they do not know, or that the one they know holds no longer."""
+    if card.published and old and not outcome.published:
+        reason = answer.reason.message if isinstance(answer, NoReference) else "All its prices are out of date."
+        return [ReferencePriceWithdrawn(item_key=card.item.item_key, reference_id=old.reference_id, reason=reason)]
+    new = outcome.snapshot
+    if new is None or not new.current:
+        return []
+    if card.published and old and same_figures(old.reference, new.reference):
+        return []
+    made = new.reference
+    return [
+        ReferencePricePublished(
+            item_key=made.item_key,
+            reference_id=new.reference_id,
+            version=new.version,
+            sku_id=card.item.sku_id,
+            title=card.item.title,
+            category=card.item.category,
+            unit=made.unit,
+            currency=made.currency,
+            level=made.level,
+            place_code=made.place_code,
+            median=made.median,
+            p25=made.p25,
+            p75=made.p75,
+            observations=made.observations,
+            suppliers=made.suppliers,
+            variation=made.variation,
+            grade=made.grade,
+            valued_at=datetime.combine(made.valued_on, time(), UTC),
+        )
+    ]
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    ContractConcluded: on_contract,
+    AwardMade: on_award,
+    ContractDrafted: on_draft,
+    ContractEnded: on_contract_ended,
+    OfferPublished: on_offer,
+    OfferArchived: on_offer_archived,
+    BidDisclosed: on_bid,
+    SkuPublished: on_sku,
+}

@@ -1,0 +1,205 @@
+"""Pages of the observatory: the items, one item with its pictures and prices, and each snapshot for citation. All public."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from litestar import Controller, Request, get
+from litestar.params import Parameter
+from litestar.response import Response, Template
+
+from catalogue.units import UNITS
+from infra.service import Ground
+from infra.web import PUBLIC, page
+from services.observatory import answers, store
+from services.observatory.answers import Answer
+from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, item_answer, snapshot
+from services.observatory.domain import Bin, Reference, Verdict
+
+Visit = Request[Any, Any, Any]
+PRICES = 200
+"""Observations a page lists."""
+COLUMNS = """
+    observation_id kept reason price_per_unit unit currency weight_percent kind date stated_price stated_unit pack_size quantity
+    vat_rate vat_included country region locality supplier buyer title publisher document
+"""
+
+
+class ObservatoryPages(Controller):
+    path = "/observatory"
+    opt = PUBLIC
+    include_in_schema = False
+
+    @get()
+    async def index(
+        self,
+        ground: Ground,
+        request: Visit,
+        q: Words = "",
+        category: Words = "",
+        grade: Grade = "",
+        number: Annotated[PageNumber, Parameter(query="page")] = 1,
+    ) -> Template:
+        async with ground.database.transaction("observatory") as tx:
+            found, total = await store.find(tx, q, category, grade, offset=(number - 1) * PAGE, most=PAGE)
+            categories = await store.categories(tx)
+        asked = {"q": q, "category": category, "grade": grade}
+        return page(
+            request,
+            "observatory/index.html",
+            found=found,
+            total=total,
+            categories=categories,
+            asked=asked,
+            unit=unit_name,
+            number=number,
+            pages=-(-total // PAGE),
+            link=_links("/observatory", asked),
+        )
+
+    @get("/items/{item_key:str}")
+    async def item(
+        self,
+        ground: Ground,
+        request: Visit,
+        item_key: str,
+        place: PlaceCode = "",
+        number: Annotated[PageNumber, Parameter(query="page")] = 1,
+    ) -> Template:
+        found = await item_answer(ground, item_key, place)
+        async with ground.database.transaction("observatory") as tx:
+            pictures = await answers.pictures(tx, found.answer)
+        return page(
+            request,
+            "observatory/item.html",
+            answer=found.answer,
+            versions=found.versions,
+            place=place,
+            spots=answers.spots(one.observation for one in found.answer.verdicts),
+            pictures=pictures,
+            histogram=bars(pictures.bins, found.answer.reference),
+            **_listing(found.answer, number, f"/observatory/items/{item_key}", {"place": place}),
+        )
+
+    @get("/references/{reference_id:str}")
+    async def reference(
+        self,
+        ground: Ground,
+        request: Visit,
+        reference_id: str,
+        number: Annotated[PageNumber, Parameter(query="page")] = 1,
+    ) -> Template:
+        found = await snapshot(ground, reference_id)
+        return page(
+            request,
+            "observatory/reference.html",
+            answer=found,
+            **_listing(found, number, f"/observatory/references/{reference_id}", {}),
+        )
+
+    @get("/references/{reference_id:str}/observations.csv")
+    async def download(self, ground: Ground, reference_id: str) -> Response[str]:
+        found = await snapshot(ground, reference_id)
+        return Response(
+            as_csv(found),
+            media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": f'attachment; filename="reference-{found.reference_id}.csv"'},
+        )
+
+
+def unit_name(code: str) -> str:
+    return UNITS[code].name if code in UNITS else code
+
+
+def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | None:
+    """Geometry of the histogram in a box of 600 x 180: bars of equal width, the median's place on the log scale."""
+    if reference is None or not bins:
+        return None
+    most, width = max(one.count for one in bins), Decimal(600) / len(bins)
+    low, high = bins[0].low, bins[-1].high
+    along = (reference.median / low).ln() / (high / low).ln() if high > low else Decimal("0.5")
+    return {
+        "bars": [
+            {
+                "x": round(width * number + 1, 1),
+                "width": round(width - 2, 1),
+                "height": round(Decimal(150 * one.count) / most, 1),
+                "bin": one,
+            }
+            for number, one in enumerate(bins)
+        ],
+        "median": round(600 * min(max(along, Decimal(0)), Decimal(1)), 1),
+        "low": low,
+        "high": high,
+    }
+
+
+def as_csv(found: Answer) -> str:
+    """One row an observation, kept or dropped."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS.split())
+    unit, currency = (found.reference.unit, found.reference.currency) if found.reference else ("", "")
+    for one in found.verdicts:
+        seen, place = one.observation, one.observation.place
+        row: tuple[object, ...] = (
+            seen.observation_id,
+            "no" if one.dropped else "yes",
+            one.dropped.message if one.dropped else "",
+            one.price,
+            unit if one.price is not None else "",
+            currency if one.price is not None else "",
+            one.weight,
+            seen.kind,
+            seen.date,
+            seen.unit_price,
+            seen.unit or seen.unit_text,
+            seen.pack_size,
+            seen.quantity,
+            seen.vat_rate,
+            seen.vat_included,
+            place.country,
+            place.region,
+            place.locality,
+            seen.supplier_name or seen.supplier_id,
+            seen.buyer_name or seen.buyer_id,
+            seen.title,
+            seen.source.publisher if seen.source else "Lonja",
+            seen.document,
+        )
+        writer.writerow([_cell(value) for value in row])
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A text that a spreadsheet would take for a formula is quoted: titles come from strangers."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+
+
+def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:
+    """One page of the verdicts: what counts first, each part newest first."""
+    ordered = sorted(reversed(found.verdicts), key=lambda one: one.dropped is not None)
+    return {
+        "verdicts": ordered[(number - 1) * PRICES : number * PRICES],
+        "dropped": _tally(found.verdicts),
+        "unit": unit_name,
+        "number": number,
+        "pages": -(-len(ordered) // PRICES),
+        "link": _links(path, asked),
+    }
+
+
+def _tally(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for one in verdicts:
+        if one.dropped:
+            counts[one.dropped.rule] = counts.get(one.dropped.rule, 0) + 1
+    return sorted(counts.items(), key=lambda pair: -pair[1])
+
+
+def _links(path: str, asked: dict[str, str]) -> Any:
+    given = {name: value for name, value in asked.items() if value}
+    return lambda number: f"{path}?{urlencode({**given, 'page': number})}"

@@ -1,0 +1,44 @@
+"""The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
+``reading`` items and snapshots as values · ``months`` the rolling view."""
+
+from services.observatory.store.assessing import Outcome, claim_due, last_versions, settle
+from services.observatory.store.months import add_to_months, forget_months, months
+from services.observatory.store.prices import link_contract, put, put_sku, withdraw
+from services.observatory.store.reading import (
+    Card,
+    Figures,
+    Listed,
+    Snapshot,
+    card,
+    categories,
+    find,
+    observations,
+    snapshots,
+    versions,
+)
+from services.observatory.store.rows import Row
+
+__all__ = [
+    "Card",
+    "Figures",
+    "Listed",
+    "Outcome",
+    "Row",
+    "Snapshot",
+    "add_to_months",
+    "card",
+    "categories",
+    "claim_due",
+    "find",
+    "forget_months",
+    "last_versions",
+    "link_contract",
+    "months",
+    "observations",
+    "put",
+    "put_sku",
+    "settle",
+    "snapshots",
+    "versions",
+    "withdraw",
+]

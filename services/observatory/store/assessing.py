@@ -1,0 +1,87 @@
+"""Items that are due, and what their assessment leaves."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from infra.database import Transaction
+from services.observatory.store.reading import Card, Snapshot, card_of
+from services.observatory.store.rows import ItemRow
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assessment leaves at its item. ``snapshot`` is a new one to keep, None where the standing one holds."""
+
+    item_key: str
+    observations: int
+    reference_id: str | None
+    published: bool
+    due_at: datetime | None
+    snapshot: Snapshot | None = None
+
+
+async def claim_due(tx: Transaction, most: int) -> list[Card]:
+    """Items whose time has come, locked; nobody else assesses them meanwhile, and they are due no more."""
+    rows = await (await tx.raw()).fetch(
+        "update observatory.items set due_at = null where item_key in ("
+        " select item_key from observatory.items where due_at <= $1 order by due_at limit $2 for update skip locked)"
+        " returning *",
+        tx.now,
+        most,
+    )
+    return [card_of(ItemRow(**dict(row))) for row in rows]
+
+
+async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
+    """Keep what an assessment found: new snapshots, and where their items stand."""
+    connection = await tx.raw()
+    new = [outcome.snapshot for outcome in outcomes if outcome.snapshot]
+    await connection.executemany(
+        "insert into observatory.snapshots (reference_id, item_key, version, made_at, current, valued_on, kind, unit,"
+        " currency, level, place_code, median, p25, p75, observations, suppliers, variation, grade, body)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text::jsonb)",
+        [
+            (
+                snapshot.reference_id,
+                made.item_key,
+                snapshot.version,
+                snapshot.made_at,
+                snapshot.current,
+                made.valued_on,
+                made.kind,
+                made.unit,
+                made.currency,
+                made.level,
+                made.place_code,
+                made.median,
+                made.p25,
+                made.p75,
+                made.observations,
+                made.suppliers,
+                made.variation,
+                made.grade,
+                msgspec.json.encode(made).decode(),
+            )
+            for snapshot in new
+            for made in [snapshot.reference]
+        ],
+    )
+    await connection.execute(
+        "update observatory.items i set observations = o.n, reference_id = o.reference_id, published = o.published,"
+        " due_at = o.due_at from unnest($1::text[], $2::int[], $3::text[], $4::bool[], $5::timestamptz[])"
+        " as o (item_key, n, reference_id, published, due_at) where i.item_key = o.item_key",
+        [outcome.item_key for outcome in outcomes],
+        [outcome.observations for outcome in outcomes],
+        [outcome.reference_id for outcome in outcomes],
+        [outcome.published for outcome in outcomes],
+        [outcome.due_at for outcome in outcomes],
+    )
+
+
+async def last_versions(tx: Transaction, item_keys: Sequence[str]) -> dict[str, int]:
+    rows = await (await tx.raw()).fetch(
+        "select item_key, max(version) as version from observatory.snapshots where item_key = any($1) group by item_key",
+        list(item_keys),
+    )
+    return {row["item_key"]: row["version"] for row in rows}

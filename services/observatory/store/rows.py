@@ -1,0 +1,110 @@
+"""Tables of the observatory."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Column, DateTime, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from infra.database import schema_rows
+
+Row = schema_rows("observatory")
+
+
+class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+    """``due_at`` is set while prices came that its reference does not know yet. ``reference_id`` is the standing snapshot,
+    ``published`` says that an event told others of it."""
+
+    __tablename__ = "items"
+
+    item_key: str = Field(primary_key=True, sa_type=Text)
+    sku_id: str | None = Field(default=None, sa_type=Text)
+    title: str = Field(sa_type=Text)
+    words: str = Field(sa_type=Text)
+    category_scheme: str = Field(sa_type=Text)
+    category_code: str = Field(index=True, sa_type=Text)
+    category_title: str = Field(sa_type=Text)
+    currency: str = Field(sa_type=Text)
+    unit: str = Field(default="", sa_column_kwargs={"server_default": ""}, sa_type=Text)
+    pack_size: Decimal = Field(default=Decimal(1), sa_column_kwargs={"server_default": "1"})
+    due_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    observations: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    reference_id: str | None = Field(default=None, sa_type=Text)
+    published: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+
+
+Index("ix_items_due", ItemRow.__table__.c.due_at, postgresql_where=ItemRow.__table__.c.due_at.is_not(None))  # type: ignore[attr-defined]
+Index("ix_items_size", ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)  # type: ignore[attr-defined]
+
+
+class ObservationRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+    """``body`` is the observation as it was seen; what happened to it later stands in the columns."""
+
+    __tablename__ = "observations"
+
+    observation_id: str = Field(primary_key=True, sa_type=Text)
+    item_key: str = Field(index=True, sa_type=Text)
+    origin: str = Field(sa_type=Text)
+    document_id: str = Field(index=True, sa_type=Text)
+    process_id: str = Field(sa_type=Text)
+    award_id: str | None = Field(default=None, index=True, sa_type=Text)
+    contract_id: str | None = Field(default=None, index=True, sa_type=Text)
+    cancelled: bool
+    body: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class WithdrawnRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+    """Contracts ended and offers taken back, kept for a price that comes after its own end."""
+
+    __tablename__ = "withdrawn"
+
+    document_id: str = Field(primary_key=True, sa_type=Text)
+
+
+class SnapshotRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+    """Never changed. ``body`` is the whole reference with its verdicts; the columns are for lists."""
+
+    __tablename__ = "snapshots"
+
+    reference_id: str = Field(primary_key=True, sa_type=Text)
+    item_key: str = Field(sa_type=Text)
+    version: int
+    made_at: datetime = Field(sa_type=DateTime(timezone=True))
+    current: bool
+    valued_on: date
+    kind: str = Field(sa_type=Text)
+    unit: str = Field(sa_type=Text)
+    currency: str = Field(sa_type=Text)
+    level: str = Field(sa_type=Text)
+    place_code: str = Field(sa_type=Text)
+    median: Decimal
+    p25: Decimal
+    p75: Decimal
+    observations: int
+    suppliers: int
+    variation: Decimal
+    grade: str = Field(index=True, sa_type=Text)
+    body: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+Index("uq_snapshots_item", SnapshotRow.__table__.c.item_key, SnapshotRow.__table__.c.version, unique=True)  # type: ignore[attr-defined]
+
+
+class RollingRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+    """Kept by the Faust view alone."""
+
+    __tablename__ = "rolling"
+
+    item_key: str = Field(primary_key=True, sa_type=Text)
+    series: str = Field(primary_key=True, sa_type=Text)
+    month: str = Field(primary_key=True, sa_type=Text)
+    currency: str = Field(primary_key=True, sa_type=Text)
+    unit: str = Field(primary_key=True, sa_type=Text)
+    count: int
+    low: Decimal
+    high: Decimal
+    total: Decimal
+    last: Decimal
+    last_on: date
+    last_id: str = Field(sa_type=Text)
