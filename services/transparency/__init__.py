@@ -1,10 +1,11 @@
 """OCDS in and out: reads what other markets published, and publishes what happened in this one.
 
-Reading is pure and tolerant, in this order:
-  documents   a file → documents, one line or one JSON value at a time
-  packages    a document → releases: packages, records, versioned releases and wrappers unpacked
-  merging     the releases of one ocid → one
-  releases    a merged release → :class:`~services.transparency.process.Process`
-  mapping     a Process → the same events that native processes bring
-``tolerance`` holds the ledger of what was not understood, ``tables`` reads CSV files by the mappings in ``mappings/``.
+Reading is pure and tolerant: ``documents`` (a file → JSON), ``packages`` (→ releases), ``merging`` (those of one ocid → one), ``releases``
+(→ :class:`~services.transparency.process.Process`), ``mapping`` (→ the events that native processes bring); ``tables`` and ``rows`` read
+CSV files by the mappings in ``mappings/``. ``intake`` imports what was read, ``tolerance`` counts what was not understood.
+Writing: ``outgoing`` makes a release of an event, ``publication`` packs releases and records.
+
+In:  lonja.accounts (particulars of parties), lonja.auctions, lonja.contracts
+Out: lonja.transparency (TenderImported, ReleasePublished); imports bring lonja.accounts, lonja.auctions and lonja.contracts too
+Tables: originals, sources, imported_organisations, told (imports); parties, disclosed_bids (replicas); releases (the feed)
 """

@@ -43,6 +43,7 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
@@ -89,9 +90,9 @@ def _by_lines(name: str, content: bytes) -> bool:
     first, *others = content.split(b"\n", _LINES_TRIED)[:_LINES_TRIED]
     if first.strip() in (b"{", b"["):
         return False
-    if not isinstance(_parsed(first), Unclear) or re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name):
+    if not isinstance(parsed(first), Unclear) or re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name):
         return True
-    return any(isinstance(_parsed(line), dict) for line in others)
+    return any(isinstance(parsed(line), dict) for line in others)
 
 
 def _lines(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
@@ -149,10 +150,10 @@ def _streamed(name: str, stream: IO[bytes]) -> Iterator[Document | Unreadable]:
 
 
 def _document(where: str, content: bytes, ledger: NotUnderstood) -> Document | Unreadable:
-    body = _parsed(content)
+    body = parsed(content)
     if isinstance(body, Unclear) and body.kind == "not UTF-8":
         ledger.add("document: not UTF-8, read as Windows-1252", where)
-        body = _parsed(content.decode("cp1252", errors="replace").encode())
+        body = parsed(content.decode("cp1252", errors="replace").encode())
     if isinstance(body, Unclear):
         return Unreadable(where, body.kind, body.reason)
     return Document(where, body)
@@ -163,8 +164,8 @@ class Unclear(msgspec.Struct, frozen=True):
     reason: str
 
 
-def _parsed(content: bytes) -> Any:
-    """The value, or Unclear. NaN, infinities and lone surrogates, which strict JSON does not have, come through."""
+def parsed(content: bytes) -> Any:
+    """The value, fractions as Decimal, or Unclear. NaN, infinities and lone surrogates, which are no strict JSON, come through."""
     try:
         return _decoder.decode(content)
     except RecursionError:
@@ -179,6 +180,14 @@ def _parsed(content: bytes) -> Any:
         return Unclear("not UTF-8", error.reason)
     except ValueError as error:
         return Unclear("not JSON", str(error))
+
+
+def written(body: Any) -> bytes:
+    """What :func:`parsed` gave, as JSON again; numbers stay exact."""
+    try:
+        return _encoder.encode(body)
+    except (ValueError, OverflowError):  # lone surrogates, and integers of more than 64 bits
+        return json.dumps(body, default=str).encode()
 
 
 def _integer(digits: str) -> int | str:

@@ -19,8 +19,8 @@ _UNMADE = frozenset({"pending", "unsuccessful"})
 
 
 def events_of(process: Process, ledger: NotUnderstood) -> list[Event]:
-    """Organisations first, then the tender, its bids, awards and contracts. What lacks a part that its event cannot do
-    without is counted in the ledger; the Process keeps it."""
+    """Organisations first, then the tender, its bids, awards and contracts. An unknown buyer or supplier is "". What lacks a
+    part that its event cannot do without is counted in the ledger; the Process keeps it."""
     ranked = [one for one in process.organisations if one.roles]
     return [
         *(_organisation(one, process) for one in ranked),
@@ -89,9 +89,9 @@ def _award(award: Award, process: Process, ledger: NotUnderstood) -> Iterator[Ev
     signed = (one.signed_at for one in process.contracts if one.award_id == award.award_id)
     awarded_at = award.awarded_at or _first(signed) or process.released_at
     if not award.suppliers:
-        ledger.add("awards: no supplier")
-    elif awarded_at is None:
-        ledger.add("awards: no date")
+        ledger.add("awards: no supplier, told without one", award.local_id)
+    if awarded_at is None:
+        ledger.add("awards: no date", award.local_id)
     else:
         yield AwardMade(
             process_id=process.process_id,
@@ -118,14 +118,14 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
     signed_at = contract.signed_at or process.released_at
     if contract.status == "pending":
         ledger.add("contracts: pending, not concluded yet", contract.local_id)
-    elif not contract.suppliers:
-        ledger.add("contracts: no supplier", contract.local_id)
     elif signed_at is None:
         ledger.add("contracts: no date", contract.local_id)
     else:
-        if len(contract.suppliers) > 1:
+        if not contract.suppliers:
+            ledger.add("contracts: no supplier, told without one", contract.local_id)
+        elif len(contract.suppliers) > 1:
             ledger.add("contracts: several suppliers, the first taken", contract.local_id)
-        supplier = contract.suppliers[0]
+        supplier_id, supplier_name = _first_of(contract.suppliers)
         buyer_id = process.buyer.organisation_id if process.buyer else ""
         yield ContractConcluded(
             process_id=process.process_id,
@@ -134,8 +134,8 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
             origin=ORIGIN,
             buyer_id=buyer_id,
             buyer_name=process.buyer.name if process.buyer else "",
-            supplier_id=supplier.organisation_id,
-            supplier_name=supplier.name,
+            supplier_id=supplier_id,
+            supplier_name=supplier_name,
             title=contract.title or process.title,
             category=process.category,
             method=process.method,
@@ -150,13 +150,18 @@ def _contract(contract: Contract, process: Process, ledger: NotUnderstood) -> It
             yield ContractEnded(
                 process_id=process.process_id,
                 contract_id=contract.contract_id,
-                supplier_id=supplier.organisation_id,
+                supplier_id=supplier_id,
                 buyer_id=buyer_id,
                 reason="cancelled",
                 by="buyer",
                 evasion=False,
                 explanation="cancelled in the source",
             )
+
+
+def _first_of(organisations: Sequence[Organisation]) -> tuple[str, str]:
+    """(id, name); empty where the source names nobody: prices without a supplier are prices too."""
+    return (organisations[0].organisation_id, organisations[0].name) if organisations else ("", "")
 
 
 def _first(instants: Iterator[datetime | None]) -> datetime | None:

@@ -292,8 +292,3 @@ class _Reading:
                 local_id = f"{local_id}#{seen[local_id]}"
             kept[same] = local_id, node
         return list(kept.values())
-
-
-def review(release: Release, ledger: NotUnderstood) -> None:
-    """Count what is not understood in one release alone, also what a later release of its process puts right."""
-    read_release(release.ocid, release.body, Source(publisher="", document=release.where), ledger, release.country)

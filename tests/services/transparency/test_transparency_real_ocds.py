@@ -13,7 +13,7 @@ from services.transparency.tolerance import NotUnderstood
 @pytest.mark.parametrize(
     ("name", "read_as", "refused", "ocids", "awards", "contracts"),
     [
-        ("canada", 63, 0, 31, 20, 0),
+        ("canada", 63, 0, 31, 20, 11),
         ("colombia", 31, 0, 21, 20, 20),
         ("moldova", 102, 0, 51, 18, 18),
         ("paraguay", 84, 2, 12, 10, 18),

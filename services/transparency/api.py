@@ -1,0 +1,85 @@
+"""Open data over HTTP: the feed of releases, all of them at once, records. Without login, as JSON."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Response, get
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from infra.service import Ground
+from infra.web import PUBLIC
+from infra.web.errors import NotFound
+from services.transparency import store
+from services.transparency.publication import package, record_package
+
+PAGE = 1_000
+_LARGEST = 2**63 - 1
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class OcdsApi(Controller):
+    path = "/ocds"
+    tags = ["open data"]
+    opt = PUBLIC
+
+    @get("/releases", summary="The feed: a release package of what came after a position")
+    async def feed(
+        self,
+        ground: Ground,
+        since: Annotated[int, Parameter(ge=0, le=_LARGEST, description="The position after which to read.")] = 0,
+        limit: Annotated[int, Parameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
+    ) -> Response[Any]:
+        """Start at 0 and follow ``links.next`` for ever: each release comes once, in the order of its position, and none is left
+        out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are."""
+        async with ground.database.transaction(store.NAME) as tx:
+            found = await store.feed(tx, since, limit)
+            state = await store.feed_state(tx)
+        public_url = ground.config.public_url
+        position = found[-1].position if found else since
+        envelope = package(
+            public_url, f"/ocds/releases?since={since}&limit={limit}", state.released_at or ground.clock()
+        )
+        following = f"{public_url}/ocds/releases?since={position}&limit={limit}"
+        return _answer(
+            {
+                **envelope,
+                "links": {"next": following},
+                "lonja:position": position,
+                "releases": [one.release for one in found],
+            }
+        )
+
+    @get("/releases.jsonl", summary="Every release, one a line")
+    async def bulk(self, ground: Ground) -> Stream:
+        """The whole feed as JSON Lines, as it is at this moment."""
+
+        async def lines() -> AsyncIterator[bytes]:
+            async for line in store.all_releases(ground.database):
+                yield line + b"\n"
+
+        headers = {"content-disposition": 'attachment; filename="lonja-releases.jsonl"'}
+        return Stream(lines(), media_type="application/jsonl", headers=headers)
+
+    @get("/releases/{release_id:str}", summary="One release, in a release package")
+    async def release(self, ground: Ground, release_id: str) -> Response[Any]:
+        async with ground.database.transaction(store.NAME) as tx:
+            found = None if "\x00" in release_id else await store.release(tx, release_id)
+        if found is None:
+            raise NotFound("release", release_id)
+        path = f"/ocds/releases/{release_id}"
+        envelope = package(ground.config.public_url, path, found.released_at)
+        return _answer({**envelope, "releases": [found.release]})
+
+    @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
+    async def record(self, ground: Ground, ocid: str) -> Response[Any]:
+        async with ground.database.transaction(store.NAME) as tx:
+            history = [] if "\x00" in ocid else await store.history(tx, ocid)
+        if not history:
+            raise NotFound("process of this market", ocid)
+        return _answer(record_package(ground.config.public_url, history))
+
+
+def _answer(body: dict[str, Any]) -> Response[Any]:
+    return Response(_json.encode(body), media_type="application/json")

@@ -1,0 +1,262 @@
+"""`lonja import` and `lonja export`: published procurement in, our own releases out."""
+
+import asyncio
+import gzip
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from infra.cli.output import AsJson, NotRunning, errors, print_json, print_table, say, say_error
+
+if TYPE_CHECKING:
+    from infra.database import Database
+    from services.transparency.intake import Counts, Reading
+    from services.transparency.tables import ColumnMapping
+    from services.transparency.tolerance import NotUnderstood
+
+import_app = typer.Typer(no_args_is_help=True, help="Read procurement that others published: OCDS, awards, prices.")
+export_app = typer.Typer(no_args_is_help=True, help="Write what happened in this market as open data.")
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Plain or gzip; the content decides, not the name.")]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping",
+        metavar="FILE",
+        help="TOML that says which column is what; needed for a publisher whose mapping does not ship. Examples and all fields:"
+        " services/transparency/mappings/*.toml and services/transparency/tables.py.",
+    ),
+]
+SHOWN = 40
+ROWS_OF_A_BATCH = 500
+
+
+class Unwritable(Exception):
+    """The file to export to cannot be written."""
+
+    code = "unwritable"
+
+
+@import_app.command("ocds")
+def import_ocds(files: Files, as_json: AsJson = False) -> None:
+    """Import OCDS 1.0 and 1.1: releases, records, packages of them, JSON or JSON Lines, plain or gzip.
+
+    Each release counts as one record: imported, unchanged (known from before) or refused. What was not understood is reported by
+    kind; "not carried" are fields of the standard that this market has no use for. Run again, it changes nothing.
+    """
+    from services.transparency.intake import read_ocds
+
+    _import(files, as_json, read_ocds)
+
+
+@import_app.command("awards")
+def import_awards(files: Files, mapping: MappingFile = None, as_json: AsJson = False) -> None:
+    """Import CSV files of contract awards, a row an award, by a column mapping. Run again, it changes nothing."""
+    _import_tables("awards", files, mapping, as_json)
+
+
+@import_app.command("prices")
+def import_prices(files: Files, mapping: MappingFile = None, as_json: AsJson = False) -> None:
+    """Import CSV files of prices paid, a row a purchase, by a column mapping. Run again, it changes nothing."""
+    _import_tables("prices", files, mapping, as_json)
+
+
+@export_app.callback()
+def export() -> None:
+    """Write what happened in this market as open data."""
+
+
+@export_app.command("ocds")
+def export_ocds(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines; compressed where its name ends in .gz.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write all OCDS 1.1 releases of this market, one a line. The file appears when it is whole, never before."""
+    began = time.monotonic()
+    written = _on_the_database(lambda database: _export(database, file))
+    if as_json:
+        print_json({"file": str(file), "releases": written, "seconds": round(time.monotonic() - began, 3)})
+    else:
+        say(f"{written} releases in {file}")
+
+
+def _import_tables(kind: str, files: list[Path], mapping: Path | None, as_json: bool) -> None:
+    from services.transparency.intake import FileUnusable, mapping_for, read_table
+    from services.transparency.tables import MappingError, load_mapping, shipped_mappings
+
+    try:
+        candidates: list[ColumnMapping] = [load_mapping(mapping)] if mapping else shipped_mappings(kind)
+    except OSError as error:
+        raise FileUnusable(f"{mapping}: {error.strerror}") from error
+    except MappingError as error:
+        raise FileUnusable(str(error)) from error
+    if candidates[0].kind != kind:
+        raise FileUnusable(f"{mapping} maps {candidates[0].kind}: use `lonja import {candidates[0].kind}`")
+    _import(files, as_json, lambda path, ledger: read_table(path, mapping_for(path, candidates), ledger))
+
+
+def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUnderstood], Reading]") -> None:
+    """Import the files one after the other; one that cannot be used does not stop the others, and the exit code tells."""
+    from services.transparency.intake import Counts, FileUnusable
+    from services.transparency.tolerance import NotUnderstood
+
+    began, ledger, total, unusable = time.monotonic(), NotUnderstood(), Counts(), 0
+
+    async def work(database: "Database") -> None:
+        nonlocal total, unusable
+        for path in files:
+            try:
+                counts = await _import_file(database, path, ledger, read)
+            except FileUnusable as error:
+                say_error(str(error))
+                unusable += 1
+                continue
+            total += counts
+            if counts.refused == counts.records:
+                say_error(f"{path}: nothing in it could be read")
+                unusable += 1
+
+    _on_the_database(work)
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json(_summary(len(files), total, ledger, seconds))
+    else:
+        _show(len(files), total, ledger, seconds)
+    if unusable:
+        raise typer.Exit(1)
+
+
+def _summary(files: int, total: "Counts", ledger: "NotUnderstood", seconds: float) -> dict[str, Any]:
+    return {
+        "files": files,
+        "records": total.records,
+        "imported": total.imported,
+        "unchanged": total.unchanged,
+        "refused": total.refused,
+        "not_understood": dict(ledger.kinds.most_common()),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _show(files: int, total: "Counts", ledger: "NotUnderstood", seconds: float) -> None:
+    summary = _summary(files, total, ledger, seconds)
+    kinds: Mapping[str, int] = summary.pop("not_understood")
+    say(", ".join(f"{name} {value}" for name, value in summary.items()))
+    say(f"{total.records / max(seconds, 0.001):.0f} records/s; `--json` has every kind of what was not understood")
+    unused = ("not carried: ", "unknown field: ")
+    _kinds_table("not understood", [kind for kind in kinds if not kind.startswith(unused)], ledger)
+    _kinds_table("understood, not used here", [kind for kind in kinds if kind.startswith(unused)], ledger)
+
+
+def _kinds_table(title: str, kinds: list[str], ledger: "NotUnderstood") -> None:
+    if not kinds:
+        return
+    say("")
+    rows = [(kind, ledger.kinds[kind], (ledger.examples.get(kind) or [""])[0]) for kind in kinds[:SHOWN]]
+    print_table((title, "count", "example"), rows)
+    if len(kinds) > SHOWN:
+        say(f"and {len(kinds) - SHOWN} further kinds")
+
+
+async def _import_file(
+    database: "Database", path: Path, ledger: "NotUnderstood", read: "Callable[[Path, NotUnderstood], Reading]"
+) -> "Counts":
+    from services.transparency.intake import look_into, take_in
+
+    lines = look_into(path)
+    with _progress(path.name, lines) as advance:
+        return await take_in(database, read(path, ledger), lambda counts: advance(counts.records))
+
+
+class _progress:
+    """A bar on stderr with records and records per second; where stderr is no terminal, a line at the end."""
+
+    def __init__(self, name: str, total: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed} records, {task.fields[rate]:.0f}/s"),
+            TimeElapsedColumn(),
+            console=errors,
+        )
+        self._task = self._bar.add_task(name, total=total or None, rate=0.0)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bar.start()
+        return self._advance
+
+    def _advance(self, records: int) -> None:
+        rate = records / max(time.monotonic() - self._began, 0.001)
+        self._bar.update(self._task, completed=records, rate=rate)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.update(self._task, total=self._bar.tasks[0].completed)
+        self._bar.stop()
+
+
+def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
+    """Do the work on the database of a running market. Raises NotRunning where it cannot be reached or has no tables yet."""
+
+    async def run() -> Any:
+        async with _database() as database:
+            return await work(database)
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _database() -> "AsyncIterator[Database]":
+    import asyncpg
+
+    from infra.clock import system_clock
+    from infra.config import Config
+    from infra.database import Database
+    from infra.runtime import addresses
+
+    url, _ = addresses(Config.load())
+    where = f"PostgreSQL at {url.rpartition('@')[2]}"
+    try:
+        database = await Database.connect(url, system_clock, size=2)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
+        raise NotRunning(where) from failure
+    try:
+        if await database.pool.fetchval("select to_regclass('transparency.releases')") is None:
+            raise NotRunning(f"{where} has no tables yet and")
+        yield database
+    finally:
+        await database.close()
+
+
+async def _export(database: "Database", file: Path) -> int:
+    """Number of releases. The lines go to a file beside it that takes its name at the end."""
+    from services.transparency import store
+
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    total = await database.pool.fetchval("select count(*) from transparency.releases")
+    number = 0
+    try:
+        with _opened(beside, zipped=file.name.endswith(".gz")) as stream, _progress(file.name, total) as advance:
+            async for line in store.all_releases(database):
+                stream.write(line + b"\n")
+                number += 1
+                if number % ROWS_OF_A_BATCH == 0:
+                    advance(number)
+            advance(number)
+        beside.replace(file)
+    except OSError as error:
+        raise Unwritable(f"{file}: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return number
+
+
+def _opened(path: Path, *, zipped: bool) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "wb")) if zipped else path.open("wb")

@@ -1,0 +1,110 @@
+"""What transparency hears of this market, and publishes. Imported facts are not ours to publish: their source did.
+
+A release is made of the event that calls for it and of what was heard before. Events of one process come in order; the particulars of
+its organisations, from another topic, may come later, and then show from the next release on.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from events import Event, Message
+from events.accounts import OrganisationRegistered
+from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
+from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from events.transparency import ReleasePublished
+from infra.database import Transaction
+from infra.service import Handler
+from services.transparency import outgoing, store
+from services.transparency.mapping import ORIGIN
+from services.transparency.parts import Json
+
+
+async def on_organisation_registered(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationRegistered)
+    if message.event.source is None:
+        await store.keep_party(tx, message.event)
+
+
+async def on_auction_opened(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, AuctionOpened)
+    known = await store.parties(tx, outgoing.organisations_of(event))
+    await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_opened(event, at, known), at)
+
+
+async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, BidDisclosed)
+    if message.event.source is None:
+        await store.keep_bid(tx, message.event)
+
+
+async def on_auction_closed(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, AuctionClosed)
+    bids = await store.disclosed_bids(tx, event.auction_id)
+    known = await store.parties(tx, outgoing.organisations_of(event, bids))
+    await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_closed(event, bids, at, known), at)
+
+
+async def on_award_made(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, AwardMade)
+    if event.origin != ORIGIN:
+        known = await store.parties(tx, outgoing.organisations_of(event))
+        await _publish(tx, event.process_id, outgoing.award_made(event, at, known), at)
+
+
+async def on_contract_drafted(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, ContractDrafted)
+    known = await store.parties(tx, outgoing.organisations_of(event))
+    await _publish(tx, event.process_id, outgoing.contract_drafted(event, at, known), at)
+
+
+async def on_contract_concluded(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, ContractConcluded)
+    if event.origin != ORIGIN:
+        known = await store.parties(tx, outgoing.organisations_of(event))
+        history = await store.history(tx, outgoing.ocid_of(event.process_id))
+        await _publish(tx, event.process_id, outgoing.contract_concluded(event, at, known, history), at, history)
+
+
+async def on_contract_ended(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, ContractEnded)
+    history = await store.history(tx, outgoing.ocid_of(event.process_id))
+    release = outgoing.contract_ended(event, at, history)
+    if release is not None:
+        await _publish(tx, event.process_id, release, at, history)
+
+
+async def _publish(
+    tx: Transaction, process_id: str, release: Json, at: datetime, history: Sequence[Json] | None = None
+) -> None:
+    """Add the release to the feed and tell; one that is there already is left alone."""
+    if history is None:
+        history = await store.history(tx, release["ocid"])
+    release = outgoing.with_earlier_roles(release, history)
+    if await store.publish(tx, process_id, release, at):
+        tx.emit(
+            ReleasePublished(
+                process_id=process_id,
+                ocid=release["ocid"],
+                release_id=release["id"],
+                tags=tuple(release["tag"]),
+                released_at=at,
+            )
+        )
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    OrganisationRegistered: on_organisation_registered,
+    AuctionOpened: on_auction_opened,
+    BidDisclosed: on_bid_disclosed,
+    AuctionClosed: on_auction_closed,
+    AwardMade: on_award_made,
+    ContractDrafted: on_contract_drafted,
+    ContractConcluded: on_contract_concluded,
+    ContractEnded: on_contract_ended,
+}

@@ -1,0 +1,267 @@
+"""What happened in this market → OCDS 1.1 releases. Pure: the same event gives the same release, with the same id.
+
+One process is one ocid: a mini-auction with its contract, a direct purchase, or a pool with its mini-auction and all its contracts.
+A mini-auction is one lot; in a pool each member's part is a lot that names the member as its buyer.
+
+Nobody learns who bids: while bids are taken nothing is published about them, and after the close the bid that won names its bidder
+and every other one "participant n" (DOMAIN sections 0 and 3). Suppliers of awards and contracts are public.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from events.accounts import OrganisationRegistered
+from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
+from events.codec import Event
+from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from services.transparency.parts import Json, Parties, date, delivery, filled, items, period, value
+from services.transparency.process import derived_id
+
+PREFIX = "ocds-lonja1"
+"""Whoever runs a market registers a prefix of its own with the Open Contracting Partnership and writes it here, once, before
+publishing: https://standard.open-contracting.org/latest/en/guidance/build/#register-an-ocid-prefix"""
+
+LOT = "1"
+METHODS = {
+    "auction": ("open", "Mini-auction"),
+    "pool": ("open", "Joint purchase by mini-auction"),
+    "purchase": ("direct", "Direct purchase from a catalogue offer"),
+}
+Known = Mapping[str, OrganisationRegistered]
+
+
+def ocid_of(process_id: str) -> str:
+    return f"{PREFIX}-{process_id}"
+
+
+def organisations_of(event: Event, bids: Sequence[BidDisclosed] = ()) -> set[str]:
+    """Whose particulars a release of this event may show."""
+    match event:
+        case AuctionOpened():
+            return {event.buyer_id}
+        case AuctionClosed():
+            return {event.buyer_id, *(bid.supplier_id for bid in bids if bid.supplier_id == event.winner_id)}
+        case AwardMade():
+            return {event.buyer_id, *event.supplier_ids}
+        case ContractDrafted() | ContractConcluded():
+            return {event.buyer_id, event.supplier_id}
+    return set()
+
+
+def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
+    """The call: what is bought, for how much at most, until when."""
+    parties = Parties(known)
+    buyer = parties.refer(event.buyer_id, event.buyer_name, "buyer", "procuringEntity")
+    ceiling = value(event.initial_price, event.currency)
+    method, details = METHODS["pool" if event.pool_id else "auction"]
+    tender = {
+        "id": event.pool_id or event.auction_id,
+        "title": event.title,
+        "status": "active",
+        "procuringEntity": buyer,
+        "procurementMethod": method,
+        "procurementMethodDetails": f"{details}, policy {event.policy}",
+        "mainProcurementCategory": event.kind,
+        "awardCriteria": "priceOnly",
+        "submissionMethod": ["electronicAuction"],
+        "value": ceiling,
+        "tenderPeriod": period(event.opens_at, event.closes_at),
+        "items": items(event.lines, event.currency, LOT),
+        "lots": [{"id": LOT, "title": event.title, "status": "active", "value": ceiling}],
+        "techniques": {
+            "hasElectronicAuction": True,
+            "electronicAuction": {
+                "description": f"Reverse auction for the whole lot: each bid lowers the price by {event.step} {event.currency}"
+                " or more, and late bids extend the session."
+            },
+        },
+        **delivery(event.place),
+    }
+    return _release(
+        event.pool_id or event.auction_id, event, at, ["tender"], parties, {"buyer": buyer, "tender": tender}
+    )
+
+
+def tender_closed(event: AuctionClosed, bids: Sequence[BidDisclosed], at: datetime, known: Known) -> Json:
+    """The bids, and whether there is a winner; the award follows from whoever makes it."""
+    parties = Parties(known)
+    status = "complete" if event.outcome == "successful" else "unsuccessful"
+    ranked = sorted(bids, key=lambda bid: (bid.rank or 0, bid.participant or 0))
+    tender = {
+        "id": event.pool_id or event.auction_id,
+        "status": status,
+        "numberOfTenderers": event.participants,
+        "tenderPeriod": period(event.opened_at, event.closed_at),
+        "lots": [{"id": LOT, "status": status}],
+    }
+    sections = {"tender": tender, "bids": _bids(event, ranked, parties)}
+    return _release(event.pool_id or event.auction_id, event, at, ["tenderUpdate"], parties, sections)
+
+
+def _bids(event: AuctionClosed, ranked: Sequence[BidDisclosed], parties: Parties) -> Json:
+    statistics: list[Json] = [
+        {"id": "bids", "measure": "bids", "value": event.bids, "relatedLot": LOT},
+        {"id": "bidders", "measure": "bidders", "value": event.participants, "relatedLot": LOT},
+    ]
+    if event.amount is not None:
+        lowest = {"measure": "lowestValidBidValue", "value": event.amount, "currency": event.currency}
+        statistics.append({"id": "lowest", **lowest, "relatedLot": LOT})
+    return {"statistics": statistics, "details": [_bid(bid, event, parties) for bid in ranked]}
+
+
+def _bid(bid: BidDisclosed, event: AuctionClosed, parties: Parties) -> Json:
+    """The bidder's last bid. Nothing in it but the winner's leads to a person: not even our id of the bid."""
+    process_id = event.pool_id or event.auction_id
+    number = bid.participant or bid.rank or 0
+    if bid.supplier_id == event.winner_id:
+        tenderer = parties.refer(bid.supplier_id, "", "tenderer")
+    else:
+        tenderer = parties.refer(f"{process_id}-participant-{number}", f"participant {number}", "tenderer")
+    return filled(
+        {
+            "id": f"participant-{number}",
+            "date": date(bid.bid_at) if bid.bid_at else None,
+            "status": bid.status,
+            "tenderers": [tenderer],
+            "value": value(bid.amount, bid.currency or event.currency),
+            "hasRank": True if bid.rank else None,
+            "rank": bid.rank,
+            "relatedLots": [LOT],
+        }
+    )
+
+
+def award_made(event: AwardMade, at: datetime, known: Known) -> Json:
+    parties = Parties(known)
+    in_pool, purchased = event.origin == "pool", event.origin == "purchase"
+    buyer = parties.refer(event.buyer_id, event.buyer_name, "buyer")
+    names = zip(event.supplier_ids, event.supplier_names, strict=True)
+    lot = event.award_id if in_pool else None if purchased else LOT
+    worth = value(event.amount, event.currency)
+    award = filled(
+        {
+            "id": event.award_id,
+            "title": event.title,
+            "status": "cancelled" if event.cancelled else "active",
+            "date": date(event.awarded_at),
+            "value": worth,
+            "suppliers": [parties.refer(supplier_id, name, "supplier") for supplier_id, name in names],
+            "items": items(event.lines, event.currency, lot),
+            "relatedLots": [lot] if lot else None,
+        }
+    )
+    sections: Json = {"awards": [award]}
+    tags = ["awardCancellation" if event.cancelled else "award"]
+    if in_pool:
+        part = {"id": lot, "title": f"For {event.buyer_name}", "buyer": buyer, "value": worth, "status": "complete"}
+        sections["tender"] = {"id": event.process_id, "lots": [filled(part)]}
+    elif purchased:
+        method, details = METHODS["purchase"]
+        sections["buyer"] = buyer
+        sections["tender"] = filled(
+            {
+                "id": event.process_id,
+                "title": event.title,
+                "status": "complete",
+                "procuringEntity": buyer,
+                "procurementMethod": method,
+                "procurementMethodDetails": details,
+                "items": items(event.lines, event.currency),
+                "value": worth,
+                **delivery(event.place),
+            }
+        )
+        tags = ["tender", *tags]
+    return _release(event.process_id, event, at, tags, parties, sections)
+
+
+def contract_drafted(event: ContractDrafted, at: datetime, known: Known) -> Json:
+    contract = _contract(event, "pending", event.award_id)
+    return _release(event.process_id, event, at, ["contract"], _sides(event, known), {"contracts": [contract]})
+
+
+def contract_concluded(event: ContractConcluded, at: datetime, known: Known, history: Sequence[Json]) -> Json:
+    drafted = _known_contract(event.contract_id, history)
+    award_id = event.award_id or (drafted["awardID"] if drafted else event.contract_id)
+    contract = {**_contract(event, "active", award_id), "dateSigned": date(event.signed_at)}
+    tags = ["contractUpdate" if drafted else "contract"]
+    return _release(event.process_id, event, at, tags, _sides(event, known), {"contracts": [contract]})
+
+
+def contract_ended(event: ContractEnded, at: datetime, history: Sequence[Json]) -> Json | None:
+    """In OCDS a contract is cancelled before it is signed and terminated after; the award falls with what was never signed.
+    None where this market published no such contract."""
+    contract = _known_contract(event.contract_id, history)
+    if contract is None:
+        return None
+    signed = "dateSigned" in contract
+    ended = {"id": contract["id"], "awardID": contract["awardID"], "status": "terminated" if signed else "cancelled"}
+    sections: Json = {"contracts": [{**ended, "description": f"{event.reason} by the {event.by}"}]}
+    if not signed:
+        sections["awards"] = [{"id": contract["awardID"], "status": "cancelled"}]
+    tags = ["contractTermination"] if signed else ["awardCancellation", "contractUpdate"]
+    return _release(event.process_id, event, at, tags, Parties({}), sections)
+
+
+def _contract(event: ContractDrafted | ContractConcluded, status: str, award_id: str) -> Json:
+    return filled(
+        {
+            "id": event.contract_id,
+            "awardID": award_id,
+            "title": event.title,
+            "status": status,
+            "value": value(event.amount, event.currency),
+            "items": items(event.lines, event.currency),
+        }
+    )
+
+
+def _sides(event: ContractDrafted | ContractConcluded, known: Known) -> Parties:
+    parties = Parties(known)
+    parties.refer(event.buyer_id, event.buyer_name, "buyer")
+    parties.refer(event.supplier_id, event.supplier_name, "supplier")
+    return parties
+
+
+def _known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
+    """The contract as the releases so far leave it."""
+    found: Json = {}
+    for release in history:
+        for contract in release.get("contracts", ()):
+            if contract["id"] == contract_id:
+                found |= contract
+    return found or None
+
+
+def _release(process_id: str, event: Event, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
+    content = hashlib.sha256(msgspec.json.encode(event)).hexdigest()
+    ocid = ocid_of(process_id)
+    named = {name: part for name in ("buyer", "tender", "bids", "awards", "contracts") if (part := sections.get(name))}
+    return {
+        "ocid": ocid,
+        "id": derived_id("release", ocid, event.TYPE, content),
+        "date": date(at),
+        "tag": tags,
+        "initiationType": "tender",
+        **filled({"parties": list(parties)}),
+        **named,
+    }
+
+
+def with_earlier_roles(release: Json, history: Sequence[Json]) -> Json:
+    """Merging replaces lists of words: a party that was tenderer and is supplier now says both."""
+    roles: dict[str, set[str]] = {}
+    for one in history:
+        for party in one.get("parties", ()):
+            roles.setdefault(party["id"], set()).update(party["roles"])
+    if "parties" not in release:
+        return release
+    return {
+        **release,
+        "parties": [
+            {**party, "roles": sorted({*party["roles"], *roles.get(party["id"], ())})} for party in release["parties"]
+        ],
+    }

@@ -1,0 +1,37 @@
+"""The page about open data."""
+
+from typing import Any
+
+from litestar import Controller, Request, get
+from litestar.response import Template
+
+from infra.service import Ground
+from infra.web import PUBLIC, page
+from services.transparency import store
+from services.transparency.outgoing import PREFIX
+from services.transparency.publication import EXTENSIONS, LICENCE, LICENCE_NAME
+
+SHOWN = 8
+
+
+class TransparencyPages(Controller):
+    include_in_schema = False
+    opt = PUBLIC
+
+    @get("/transparency")
+    async def open_data(self, ground: Ground, request: Request[Any, Any, Any]) -> Template:
+        async with ground.database.transaction(store.NAME) as tx:
+            state = await store.feed_state(tx)
+            latest = await store.latest(tx, SHOWN)
+            sources = await store.imported_sources(tx)
+        return page(
+            request,
+            "transparency/open_data.html",
+            state=state,
+            latest=latest,
+            sources=sources,
+            prefix=PREFIX,
+            extensions=EXTENSIONS,
+            licence=LICENCE,
+            licence_name=LICENCE_NAME,
+        )

@@ -1,0 +1,40 @@
+"""Release packages and record packages of this market, as OCDS 1.1 wants them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.transparency.merging import merge
+from services.transparency.parts import Json, date
+
+LICENCE = "https://creativecommons.org/licenses/by/4.0/"
+LICENCE_NAME = "Creative Commons Attribution 4.0"
+_REPOSITORIES = "https://raw.githubusercontent.com/open-contracting-extensions"
+EXTENSIONS = [
+    f"{_REPOSITORIES}/ocds_bid_extension/master/extension.json",
+    f"{_REPOSITORIES}/ocds_location_extension/master/extension.json",
+    f"{_REPOSITORIES}/ocds_lots_extension/master/extension.json",
+    f"{_REPOSITORIES}/ocds_techniques_extension/master/extension.json",
+]
+
+
+def package(public_url: str, path: str, published_at: datetime) -> Json:
+    """The envelope of a package that is served at ``path``; releases or records are to be added."""
+    return {
+        "uri": f"{public_url}{path}",
+        "version": "1.1",
+        "extensions": EXTENSIONS,
+        "publishedDate": date(published_at),
+        "publisher": {"name": "Lonja", "uri": public_url},
+        "license": LICENCE,
+        "publicationPolicy": f"{public_url}/transparency",
+    }
+
+
+def record_package(public_url: str, history: Sequence[Mapping[str, Any]]) -> Json:
+    """All releases of one process, at least one, and what they come to together."""
+    last = max(history, key=lambda release: release["date"])
+    ocid = last["ocid"]
+    compiled = {**merge(history), "id": f"{ocid}-{last['date']}", "date": last["date"], "tag": ["compiled"]}
+    envelope = package(public_url, f"/ocds/records/{ocid}", datetime.fromisoformat(last["date"]))
+    return {**envelope, "records": [{"ocid": ocid, "releases": list(history), "compiledRelease": compiled}]}

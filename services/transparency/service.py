@@ -1,0 +1,19 @@
+"""Wiring of transparency."""
+
+from infra.service import Ground, Service
+from infra.web import routes
+from services.transparency import store
+from services.transparency.api import OcdsApi
+from services.transparency.handlers import HANDLERS
+from services.transparency.pages import TransparencyPages
+
+NAME = store.NAME
+
+
+def create(ground: Ground) -> Service:
+    return Service(
+        name=NAME,
+        metadata=store.Row.metadata,
+        routes=[routes(ground, OcdsApi, TransparencyPages)],
+        handlers=HANDLERS,
+    )
