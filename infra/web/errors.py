@@ -5,10 +5,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect, Template
+from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
 from infra.ids import new_id
@@ -69,7 +71,14 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """Never shows internals; the number finds the traceback in the log."""
+    """Never shows internals; the number finds the traceback in the log. A value that the database cannot hold (a NUL character,
+    a number out of range) is the sender's fault, wherever it was found out."""
+    driver = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(driver, asyncpg.DataError):
+        log.warning("%s %s: %s", request.method, request.url.path, driver)
+        return _answer(
+            request, 400, "Bad Request", "A value cannot be stored: a character or number in it is out of range.", {}
+        )
     number = new_id()
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
     return _answer(
