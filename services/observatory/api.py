@@ -8,7 +8,7 @@ import msgspec
 from litestar import Controller, get
 from litestar.params import Parameter
 
-from catalogue.money import round_money
+from catalogue.money import QuantityNotPositive, round_money
 from infra.service import Ground
 from infra.web import PUBLIC
 from infra.web.errors import NotFound
@@ -17,6 +17,7 @@ from services.observatory.answers import Answer, Pictures, place_of
 from services.observatory.store import Figures, Listed
 
 PAGE = 50
+MOST = 10**12
 
 PlaceCode = Annotated[
     str,
@@ -117,9 +118,11 @@ class ObservatoryApi(Controller):
         ground: Ground,
         sku: Words,
         region: PlaceCode = "",
-        quantity: Annotated[Decimal, Parameter(gt=0, le=10**12)] = Decimal(1),
+        quantity: Decimal = Decimal(1),
     ) -> Quote:
         """What so many base units of a SKU should cost in a region. 404 where no reference can be made."""
+        if not quantity.is_finite() or not 0 < quantity <= MOST:
+            raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {quantity}.", field="quantity")
         found = (await item_answer(ground, sku, region)).answer
         reference = found.reference
         if reference is None:
