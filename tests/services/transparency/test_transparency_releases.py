@@ -10,6 +10,7 @@ import pytest
 from publications import a_release, processes, read
 
 from catalogue.units import parse_unit
+from events.contracts import ContractConcluded
 from services.transparency.mapping import events_of
 from services.transparency.merging import latest, merge
 from services.transparency.process import Process

@@ -1,0 +1,182 @@
+"""`lonja import` on a running market: what is read takes effect once, and what cannot be is said."""
+
+import asyncio
+import gzip
+import json
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publications import a_release
+from typer.testing import CliRunner, Result
+
+from events.accounts import OrganisationRegistered
+from events.contracts import AwardMade, ContractConcluded
+from events.transparency import TenderImported
+from infra.ids import new_id
+from services.transparency.cli import import_app
+from tests.market import Market
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def lonja(market: Market, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run `lonja import …` as another process would, while the market runs."""
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+
+    async def run(*arguments: object) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, import_app, [str(word) for word in arguments])
+
+    return run
+
+
+def counts(result: Result) -> list[int]:
+    summary = json.loads(result.stdout)
+    assert list(summary) == ["files", "records", "imported", "unchanged", "refused", "not_understood", "seconds"]
+    assert summary["records"] == summary["imported"] + summary["unchanged"] + summary["refused"]
+    return [summary[name] for name in ("files", "records", "imported", "unchanged", "refused")]
+
+
+async def outbox(market: Market) -> int:
+    return int((await market.fetch("select count(*) from transparency.outbox"))[0][0])
+
+
+async def of_process(market: Market, kind: Any, ocid: str) -> list[Any]:
+    tender = next(one for one in await market.published("transparency", TenderImported) if one.ocid == ocid)
+    return [one for one in await market.published("transparency", kind) if one.process_id == tender.process_id]
+
+
+async def test_a_release_arrives_as_native_events(market: Market, lonja: Run, publish: Callable[..., Path]) -> None:
+    ocid = f"ocds-abc123-{new_id()}"
+    result = await lonja("ocds", publish([a_release(ocid)]), "--json")
+    assert (result.exit_code, counts(result)) == (0, [1, 1, 1, 0, 0])
+    award, contract = [await of_process(market, kind, ocid) for kind in (AwardMade, ContractConcluded)]
+    assert (award[0].amount, award[0].currency, award[0].supplier_names) == (Decimal(100), "EUR", ("Shop Ltd",))
+    assert (contract[0].buyer_name, contract[0].lines[0].unit_price) == ("City", Decimal(10))
+
+    async def relayed() -> bool:
+        waiting = await market.fetch("select 1 from transparency.outbox where published_at is null")
+        return not waiting
+
+    await market.eventually(relayed)
+
+
+async def test_a_second_run_changes_nothing(market: Market, lonja: Run, publish: Callable[..., Path]) -> None:
+    path = publish([a_release(f"ocds-abc123-{new_id()}"), a_release(f"ocds-abc123-{new_id()}"), 42])
+    first = await lonja("ocds", path, "--json")
+    assert counts(first) == [1, 3, 2, 0, 1]
+    before = await outbox(market)
+    again = await lonja("ocds", path, path, "--json")
+    assert (again.exit_code, counts(again)) == (0, [2, 6, 0, 4, 2])
+    assert await outbox(market) == before
+    assert json.loads(again.stdout)["not_understood"].keys() == json.loads(first.stdout)["not_understood"].keys()
+
+
+async def test_a_later_release_of_a_known_process_tells_only_what_changed(
+    market: Market, lonja: Run, publish: Callable[..., Path]
+) -> None:
+    ocid = f"ocds-abc123-{new_id()}"
+    await lonja("ocds", publish([a_release(ocid)]), "--json")
+    later = a_release(ocid, id="2", date="2024-06-01T10:00:00Z", tag=["contractAmendment"])
+    del later["awards"]
+    later["contracts"][0]["title"] = "Paper, amended"
+    result = await lonja("ocds", publish([later]), "--json")
+    assert counts(result) == [1, 1, 1, 0, 0]
+    assert len(await of_process(market, AwardMade, ocid)) == 1
+    assert [one.title for one in await of_process(market, ContractConcluded, ocid)] == ["Paper", "Paper, amended"]
+    assert (await of_process(market, ContractConcluded, ocid))[-1].amount == Decimal(100)
+
+
+async def test_an_organisation_is_registered_once_with_all_its_roles(
+    market: Market, lonja: Run, publish: Callable[..., Path]
+) -> None:
+    number = new_id()
+    party = {"id": "S", "name": "Both Ltd", "identifier": {"scheme": "XX-REG", "id": number}}
+    sells, buys = (a_release(f"ocds-abc123-{new_id()}") for _ in range(2))
+    sells["parties"] = [{**party, "roles": ["supplier"]}]
+    buys["parties"], buys["buyer"], buys["awards"] = [{**party, "roles": ["buyer"]}], {"id": "S"}, []
+    for _ in range(2):
+        await lonja("ocds", publish([sells, {**sells, "ocid": f"ocds-abc123-{new_id()}"}]), "--json")
+    await lonja("ocds", publish([buys]), "--json")
+    told = [one for one in await market.published("transparency", OrganisationRegistered) if one.name == "Both Ltd"]
+    assert [one.roles for one in told if one.identifier == number.upper()] == [("supplier",), ("buyer", "supplier")]
+
+
+async def test_prices_come_by_a_mapping_of_ones_own(
+    market: Market, lonja: Run, publish: Callable[..., Path], tmp_path: Path
+) -> None:
+    number = new_id()[-12:]
+    mapping = tmp_path / "m.toml"
+    mapping.write_text(
+        f'kind = "prices"\npublisher = "Test {number}"\nnamespace = "zz-{number}"\nrequired = ["date", "unit_price"]\n'
+        '[columns]\ndate = "day"\nitem = "what"\nunit_price = "price"\nquantity = "how many"\nunit_text = "unit"\n'
+        '[constants]\ncountry = "PY"\ncurrency = "PYG"\n'
+    )
+    path = publish("day;what;price;how many;unit\n2024-01-02;Sugar;5000;3;kg\n2024-01-03;Salt;dear;1;kg\n", "p.csv")
+    result = await lonja("prices", path, "--mapping", mapping, "--json")
+    assert (result.exit_code, counts(result)) == (0, [1, 2, 1, 0, 1])
+    assert json.loads(result.stdout)["not_understood"] == {
+        "contracts: no supplier, told without one": 1,
+        "awards: no supplier, told without one": 1,
+        "price: not a number": 1,
+        "refused: price: not understood": 1,
+    }
+    told = [
+        one
+        for one in await market.published("transparency", ContractConcluded)
+        if one.source.publisher.endswith(number)
+    ]
+    assert [(one.amount, one.supplier_id, one.place.country) for one in told] == [(Decimal(15000), "", "PY")]
+    assert counts(await lonja("prices", path, "--mapping", mapping, "--json")) == [1, 2, 0, 1, 1]
+    wrong = await lonja("awards", path, "--mapping", mapping)
+    assert "use `lonja import prices`" in str(wrong.exception)
+
+
+async def test_one_bad_file_does_not_stop_the_others(
+    market: Market, lonja: Run, publish: Callable[..., Path], tmp_path: Path
+) -> None:
+    good = publish([a_release(f"ocds-abc123-{new_id()}")], "good.jsonl")
+    broken_ocid = f"ocds-abc123-{new_id()}"
+    whole = gzip.compress("\n".join(json.dumps(a_release(broken_ocid)) for _ in range(3)).encode())
+    broken = publish(whole[:-12], "broken.jsonl.gz")
+    result = await lonja("ocds", tmp_path / "missing.json", tmp_path, broken, good, "--json")
+    assert (result.exit_code, counts(result)) == (1, [4, 1, 1, 0, 0])
+    said = result.stderr.replace("\n", "")
+    assert "missing.json: No such file or directory" in said
+    assert "is a directory" in said
+    assert "broken.jsonl.gz: the compressed file is damaged" in said
+    assert not await market.fetch("select 1 from transparency.originals where ocid = $1", broken_ocid)
+
+
+async def test_the_summary_for_people_tells_what_was_not_understood(lonja: Run, publish: Callable[..., Path]) -> None:
+    release = a_release(f"ocds-abc123-{new_id()}", colour="blue")
+    release["tender"]["procurementMethod"] = "by lot drawn"
+    result = await lonja("ocds", publish([release]))
+    assert "records 1, imported 1, unchanged 0, refused 0" in result.stdout
+    assert "tender.procurementMethod: unknown word" in result.stdout
+    assert "unknown field: colour" in result.stdout
+
+
+async def test_without_a_database_the_remedy_is_named(
+    lonja: Run, publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody:x@127.0.0.1:9/none")
+    result = await lonja("ocds", publish([a_release()]))
+    assert result.exit_code != 0
+    assert "does not answer: start Lonja with `make run`" in str(result.exception)
+
+
+async def test_the_published_files_come_in_once(market: Market, lonja: Run, data: Path) -> None:
+    files = sorted((data / "ocds").glob("*.jsonl.gz"))
+    first, second = [await lonja("ocds", *files, "--json") for _ in range(2)]
+    assert counts(first) == [5, 1182, 1169, 11, 2]
+    assert counts(second) == [5, 1182, 0, 1180, 2]
+    bodies = await market.fetch(
+        "select envelope::json->>'type' as type, envelope::json->>'subject' as subject, data from transparency.outbox"
+    )
+    seen = Counter((row["type"], row["subject"], row["data"]) for row in bodies)
+    assert max(seen.values()) == 1

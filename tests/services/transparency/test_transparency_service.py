@@ -1,0 +1,213 @@
+"""What happens in the market comes out as open data: feed, bulk file, records, export, page."""
+
+import asyncio
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from happenings import Story
+from official import faults, validators
+from typer.testing import CliRunner
+
+from events.transparency import ReleasePublished
+from infra.ids import new_id
+from infra.tokens import ROLES, Principal
+from services.transparency import store
+from services.transparency.cli import export_app
+from services.transparency.outgoing import ocid_of
+from tests.market import Market
+
+
+async def history(market: Market, story: Story, tags: int) -> list[dict[str, Any]]:
+    """The releases of the process, once there are so many."""
+
+    async def check() -> list[dict[str, Any]]:
+        async with market.client() as client:
+            answer = await client.get(f"/ocds/records/{ocid_of(story.process_id)}")
+        found = answer.json()["records"][0]["releases"] if answer.status_code == 200 else []
+        return found if len(found) >= tags else []
+
+    return await market.eventually(check)
+
+
+async def everything(market: Market, limit: int = 1000) -> list[dict[str, Any]]:
+    """All releases, as a reader of the feed collects them."""
+    found: list[dict[str, Any]] = []
+    path = f"/ocds/releases?since=0&limit={limit}"
+    async with market.client() as client:
+        while True:
+            package = (await client.get(path)).json()
+            if not package["releases"]:
+                return found
+            found += package["releases"]
+            path = package["links"]["next"].partition(market.ground.config.public_url)[2]
+
+
+async def concluded(market: Market, story: Story) -> list[dict[str, Any]]:
+    await market.publish(*story.organisations())
+
+    async def parties_known() -> bool:
+        rows = await market.fetch("select 1 from transparency.parties where organisation_id = $1", story.loser)
+        return bool(rows)
+
+    await market.eventually(parties_known)
+    await market.publish(story.opened(), story.bid_accepted(), *story.disclosed(), story.closed())
+    await history(market, story, 2)
+    await market.publish(story.awarded(), story.drafted(), story.concluded())
+    return await history(market, story, 5)
+
+
+async def test_a_process_is_published_step_by_step(market: Market, data: Path) -> None:
+    story = Story()
+    found = await concluded(market, story)
+    tags = [release["tag"] for release in found]
+    assert tags == [["tender"], ["tenderUpdate"], ["award"], ["contract"], ["contractUpdate"]]
+    release_schema, package_schema, record_schema = validators(data)
+    async with market.client() as client:
+        record = (await client.get(f"/ocds/records/{ocid_of(story.process_id)}")).json()
+        one = (await client.get(f"/ocds/releases/{found[0]['id']}")).json()
+        feed = (await client.get("/ocds/releases", params={"since": 0, "limit": 3})).json()
+    assert [fault for release in found for fault in faults(release_schema, release)] == []
+    assert faults(record_schema, record) == []
+    assert faults(package_schema, one) == []
+    assert faults(package_schema, feed) == []
+    told = [
+        event for event in await market.published("transparency", ReleasePublished) if event.ocid == found[0]["ocid"]
+    ]
+    assert [event.release_id for event in told] == [release["id"] for release in found]
+    assert record["records"][0]["compiledRelease"]["contracts"][0]["status"] == "active"
+
+
+async def test_nothing_tells_who_bids_before_the_close_and_only_the_winner_after(market: Market) -> None:
+    story = Story()
+    await market.publish(*story.organisations(), story.opened(), story.bid_accepted(), *story.disclosed())
+    await history(market, story, 1)
+
+    async def bids_are_heard() -> bool:
+        return (
+            len(await market.fetch("select 1 from transparency.disclosed_bids where auction_id = $1", story.process_id))
+            == 2
+        )
+
+    await market.eventually(bids_are_heard)
+    secrets = (story.winner, story.loser, f"Shop of {story.winner}")
+    running = await public_words(market, story)
+    assert [secret for secret in secrets if secret in running] == []
+    await market.publish(story.closed(), story.awarded(), story.concluded())
+    await history(market, story, 4)
+    over = await public_words(market, story)
+    assert story.winner in over
+    assert story.loser not in over
+    assert "participant 1" in over
+
+
+async def public_words(market: Market, story: Story) -> str:
+    """All that the open data says, everywhere."""
+    async with market.client() as client:
+        record = await client.get(f"/ocds/records/{ocid_of(story.process_id)}")
+        bulk = await client.get("/ocds/releases.jsonl")
+        page = await client.get("/transparency", headers={"accept": "text/html"})
+    return record.text + bulk.text + page.text + json.dumps(await everything(market))
+
+
+async def test_a_repeated_event_is_published_once(market: Market) -> None:
+    story = Story()
+    await market.publish(story.opened(), story.opened(), story.opened(title="Another title"))
+    found = await history(market, story, 2)
+    assert [release["tender"]["title"] for release in found] == ["Paper", "Another title"]
+
+
+async def test_a_contract_that_was_never_signed_falls_with_its_award(market: Market) -> None:
+    story = Story("purchase")
+    await market.publish(story.awarded(), story.drafted(), story.ended())
+    last = (await history(market, story, 3))[-1]
+    assert last["tag"] == ["awardCancellation", "contractUpdate"]
+    assert (last["awards"][0]["status"], last["contracts"][0]["status"]) == ("cancelled", "cancelled")
+
+
+async def test_what_was_imported_is_not_published_as_ours(market: Market) -> None:
+    imported, ours = Story("import"), Story()
+    await market.publish(imported.awarded(), imported.concluded(), imported.ended(), ours.awarded())
+    await history(market, ours, 1)
+    async with market.client() as client:
+        assert (await client.get(f"/ocds/records/{ocid_of(imported.process_id)}")).status_code == 404
+
+
+async def test_the_feed_loses_nothing_when_transactions_commit_out_of_order(market: Market) -> None:
+    """The first to ask for a position commits last: the second waits, so that no position appears behind one that was read."""
+    names = [f"ocds-zz-{new_id()}" for _ in range(2)]
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def publish(name: str, *, slowly: bool) -> None:
+        async with market.ground.database.transaction("transparency") as tx:
+            release = {"ocid": name, "id": name, "tag": ["tender"], "date": "2026-11-18T09:00:00Z"}
+            await store.publish(tx, name, release, tx.now)
+            if slowly:
+                asked.set()
+                await go_on.wait()
+
+    slow = asyncio.create_task(publish(names[0], slowly=True))
+    await asked.wait()
+    quick = asyncio.create_task(publish(names[1], slowly=False))
+    await asyncio.sleep(0.2)
+    assert not [release for release in await everything(market) if release["ocid"] in names]
+    go_on.set()
+    await asyncio.gather(slow, quick)
+    assert [release["ocid"] for release in await everything(market, limit=2) if release["ocid"] in names] == names
+    await market.fetch("delete from transparency.releases where ocid = any($1::text[])", names)
+
+
+async def test_feed_bulk_and_export_say_the_same(
+    market: Market, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await concluded(market, Story())
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    file, zipped = tmp_path / "all.jsonl", tmp_path / "all.jsonl.gz"
+    for path in (file, zipped):
+        result = await asyncio.to_thread(CliRunner().invoke, export_app, ["ocds", str(path)])
+        assert result.exit_code == 0, result.output
+    async with market.client() as client:
+        bulk = (await client.get("/ocds/releases.jsonl")).text
+    feed = await everything(market, limit=3)
+    assert [json.loads(line) for line in bulk.splitlines()] == feed
+    assert file.read_text() == gzip.decompress(zipped.read_bytes()).decode() == bulk
+    assert sorted(os.listdir(tmp_path)) == ["all.jsonl", "all.jsonl.gz"]
+    nowhere = await asyncio.to_thread(CliRunner().invoke, export_app, ["ocds", str(tmp_path / "no" / "x.jsonl")])
+    assert "No such file or directory" in str(nowhere.exception)
+
+
+@pytest.mark.parametrize(
+    "path", ["/ocds/releases/none", "/ocds/records/none", "/ocds/records/%00", "/ocds/releases/%00"]
+)
+async def test_what_is_not_there_is_not_found(market: Market, path: str) -> None:
+    async with market.client() as client:
+        answer = await client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("query", ["since=-1", "since=x", "limit=0", "limit=1001", f"since={2**63}"])
+async def test_a_feed_position_that_is_none_is_refused(market: Market, query: str) -> None:
+    async with market.client() as client:
+        assert (await client.get(f"/ocds/releases?{query}")).status_code == 400
+
+
+async def test_with_nothing_new_the_feed_leads_to_the_same_place(market: Market) -> None:
+    async with market.client() as client:
+        answer = (await client.get("/ocds/releases", params={"since": 2**62})).json()
+    assert (answer["releases"], answer["lonja:position"]) == ([], 2**62)
+    assert f"since={2**62}" in answer["links"]["next"]
+
+
+@pytest.mark.parametrize("role", [None, *ROLES])
+async def test_the_page_is_open_to_everyone(market: Market, role: str | None) -> None:
+    principal = role and Principal(
+        member_id=new_id(), name="Ada", organisation_id=new_id(), organisation_name="City", roles=(role,)
+    )
+    async with market.browser(principal or None) as browser:
+        answer = await browser.get("/transparency")
+    assert answer.status_code == 200
+    assert "/ocds/releases.jsonl" in answer.text
+    assert "Creative Commons" in answer.text
