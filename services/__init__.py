@@ -4,7 +4,9 @@ NAMES: tuple[str, ...] = (
     "accounts",
     "auctions",
     "pools",
-    "transparency",
+    "contracts",
     "observatory",
+    "recommender",
+    "transparency",
     "portal",
 )

@@ -1,0 +1,319 @@
+"""Use cases and reactions of contracts: deals that are awarded and signed, direct purchases, and the replicas."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import asyncpg
+import msgspec
+from msgspec import structs
+
+from catalogue import places
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import Policy, load
+from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
+from events.catalogue import OfferArchived, OfferPublished, SkuPublished
+from events.codec import Event, Message
+from events.contracts import PurchaseAnswered
+from events.pools import PoolAllocated, PoolOpened
+from events.values import Place
+from infra.database import Transaction
+from infra.ids import derive_id, new_id
+from infra.service import Handler
+from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
+from infra.web.errors import NotFound
+from services.contracts.domain import awards, purchases, signing
+from services.contracts.domain.deals import Deal, apply
+from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
+from services.contracts.domain.signing import ActivateNext, Award, Command, Refuse, TakeStep
+from services.contracts.store import contracts, deals, replicas
+from services.contracts.store import purchases as requests
+from services.contracts.store.contracts import Contract
+
+SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
+
+
+class RoleMissing(RuleBroken):
+    """A buyer's officer acts for the buyer, a supplier's agent for the supplier, also where one organisation is both."""
+
+    code = "role-missing"
+
+
+class NotKnownYet(RuleBroken):
+    """An organisation that accounts has not told of yet."""
+
+    code = "not-known-yet"
+
+
+class PlaceNotFound(RuleBroken):
+    code = "place-not-found"
+
+
+class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
+    """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
+
+    offer_id: str
+    quantity: Decimal
+    region: str = ""
+    locality: str = ""
+
+
+def may_see(contract: Contract, principal: Principal | None) -> bool:
+    """Concluded contracts are everybody's; until then only the two parties see them, and who watches over the market."""
+    if contract.state == "concluded":
+        return True
+    return principal is not None and (contract.concerns(principal.organisation_id) or principal.may(*SEES_ALL))
+
+
+# Signing
+
+
+async def take_step(tx: Transaction, contract_id: str, step: str, principal: Principal) -> None:
+    """Harmless when repeated, as all of these are. Raises NotFound, RoleMissing and what :mod:`domain.signing` names."""
+    command = TakeStep(
+        contract_id=contract_id, step=step, organisation_id=principal.organisation_id, member_id=principal.member_id
+    )
+    await _act(tx, contract_id, command, principal)
+
+
+async def refuse(tx: Transaction, contract_id: str, explanation: str, principal: Principal) -> None:
+    command = Refuse(
+        contract_id=contract_id, organisation_id=principal.organisation_id, explanation=explanation.strip()
+    )
+    await _act(tx, contract_id, command, principal)
+
+
+async def activate_next(tx: Transaction, contract_id: str, principal: Principal) -> None:
+    command = ActivateNext(contract_id=contract_id, organisation_id=principal.organisation_id)
+    await _act(tx, contract_id, command, principal)
+
+
+async def _act(tx: Transaction, contract_id: str, command: Command, principal: Principal) -> None:
+    db = await tx.raw()
+    contract = await contracts.get(db, contract_id)
+    if contract is None or not may_see(contract, principal):
+        raise NotFound("contract", contract_id)
+    if contract.concerns(principal.organisation_id):
+        buys = principal.organisation_id == contract.drafted.buyer_id
+        _require(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)
+    kept = await deals.lock(db, contract.drafted.process_id, contract.drafted.buyer_id)
+    assert kept is not None, "every contract belongs to a deal, written with it"
+    await decided(tx, kept, command, principal.name)
+
+
+def _require(principal: Principal, role: str) -> None:
+    if not principal.may(role):
+        raise RoleMissing(f"This needs the role {role.replace('_', ' ')}.", role=role)
+
+
+async def decided(tx: Transaction, kept: deals.Kept, command: Command, member_name: str = "") -> None:
+    """Decide about a deal that is locked (or new), and keep what happened."""
+    db = await tx.raw()
+    ranking = await replicas.ranking(db, kept.auction_id)
+    happened = signing.decide(kept.deal, command, tx.now, derive_id=derive_id, ranking=ranking)
+    if not happened:
+        return
+    deal = kept.deal
+    for event in happened:
+        deal = apply(deal, event)
+        tx.emit(event)
+    await deals.save(db, structs.replace(kept, deal=deal))
+    await contracts.write(db, happened, tx.now, member_name)
+
+
+async def award(tx: Transaction, deal: Deal, first: Award, auction_id: str | None) -> None:
+    """Nothing where the deal is there already: its process was told of twice."""
+    kept = await deals.lock(await tx.raw(), deal.process_id, deal.buyer_id)
+    await decided(tx, kept or deals.Kept(deal=deal, auction_id=auction_id), first)
+
+
+# Direct purchase
+
+
+async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
+    """The purchase as it would be requested now. Raises NotFound, PlaceNotFound, what :func:`domain.purchases.request` does."""
+    db = await tx.raw()
+    offer = await replicas.offer(db, wanted.offer_id)
+    sku = await replicas.sku(db, offer.sku_id) if offer else None
+    if offer is None or sku is None:
+        raise NotFound("standing offer", wanted.offer_id)
+    buyer = await known(db, principal.organisation_id, principal.organisation_name)
+    return purchases.request(
+        RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=_place(wanted, buyer.place)),
+        offer,
+        sku,
+        buyer=buyer,
+        supplier=await known(db, offer.supplier_id, "The supplier"),
+        policy=policy,
+        calendar=calendar_of(buyer),
+        now=tx.now,
+    )
+
+
+async def request_purchase(
+    tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
+) -> str:
+    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`."""
+    key = f"purchase/{principal.organisation_id}/{request_key}"
+    if (answer := await tx.answered(key)) is not None:
+        return answer.decode()
+    purchase = await quote(tx, wanted, principal, policy)
+    await requests.save(await tx.raw(), requests.Kept(purchase=purchase, requested_at=tx.now))
+    tx.emit(purchase.requested)
+    await tx.remember(key, purchase.requested.process_id.encode())
+    return purchase.requested.process_id
+
+
+async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
+    """Accepted, a contract is drafted. Raises NotFound and what :func:`domain.purchases.decide` does."""
+    kept = await requests.get(await tx.raw(), process_id, lock=True)
+    if kept is None or not kept.concerns(principal.organisation_id):
+        raise NotFound("purchase", process_id)
+    command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
+    await answered(tx, kept, command)
+
+
+async def answered(tx: Transaction, kept: requests.Kept, command: Answer | LapseAnswer) -> None:
+    """Decide about a purchase that is locked."""
+    for event in purchases.decide(kept.purchase, command, tx.now):
+        assert isinstance(event, PurchaseAnswered)
+        tx.emit(event)
+        after = purchases.apply(kept.purchase, event)
+        await requests.save(
+            await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
+        )
+        if (deal := awards.of_purchase(after)) is not None:
+            await award(tx, *deal, auction_id=None)
+
+
+async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
+    """Raises NotKnownYet."""
+    found = await replicas.organisation(db, organisation_id)
+    if found is None:
+        raise NotKnownYet(f"{name} is not known here yet: try again in a moment.", organisation=organisation_id)
+    return found
+
+
+def calendar_of(organisation: OrganisationRegistered) -> RegionCalendar:
+    place = organisation.place
+    return RegionCalendar.of_place(organisation.time_zone, place.region or place.country)
+
+
+def _place(wanted: NewPurchase, seat: Place) -> Place:
+    if not wanted.region and not wanted.locality:
+        return seat
+    prefix, dash, _ = wanted.region.partition("-")
+    country = prefix if dash and len(prefix) == 2 else seat.country or ""
+    region = wanted.region or seat.region or ""
+    found = places.locate(country, region or None, wanted.locality or None)
+    if found is None or (region and places.region_code(found.country, region) is None):
+        raise PlaceNotFound(f"{region!r} is no region of {country or 'any country'} (ISO 3166-2).", field="region")
+    return Place(**structs.asdict(found))
+
+
+# What other services said
+
+
+async def on_organisation_registered(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationRegistered)
+    await replicas.put_organisation(await tx.raw(), message.event)
+
+
+async def on_organisation_state_changed(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationStateChanged)
+    await replicas.set_state(await tx.raw(), message.event.organisation_id, message.event.state)
+
+
+async def on_sku_published(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, SkuPublished)
+    await replicas.put_sku(await tx.raw(), message.event)
+
+
+async def on_offer_published(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OfferPublished)
+    await replicas.put_offer(await tx.raw(), message.event)
+
+
+async def on_offer_archived(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OfferArchived)
+    await replicas.archive_offer(await tx.raw(), message.event.offer_id)
+
+
+async def on_auction_opened(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, AuctionOpened)
+    await replicas.put_auction(await tx.raw(), message.event)
+
+
+async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
+    """Bids of imported tenders lead to no contract here."""
+    bid = message.event
+    assert isinstance(bid, BidDisclosed)
+    if bid.source is None and bid.rank is not None and bid.amount is not None:
+        await replicas.put_bid(await tx.raw(), bid)
+
+
+async def on_auction_closed(tx: Transaction, message: Message) -> None:
+    """The winner is offered the contract; of a pool's auction PoolAllocated tells what each member gets."""
+    closed = message.event
+    assert isinstance(closed, AuctionClosed)
+    if closed.winner_id is None or closed.pool_id is not None:
+        return
+    db = await tx.raw()
+    opened = await replicas.auction(db, closed.auction_id)
+    if opened is None:
+        raise LookupError(f"auction {closed.auction_id} closed and was never opened")
+    deal = awards.of_auction(
+        opened,
+        closed,
+        winner_name=await _name(db, closed.winner_id),
+        policy=load(closed.policy),
+        calendar=await _calendar(db, closed.buyer_id, closed.place),
+    )
+    if deal is not None:
+        await award(tx, *deal, auction_id=closed.auction_id)
+
+
+async def on_pool_opened(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, PoolOpened)
+    await replicas.put_pool(await tx.raw(), message.event.pool_id, message.event.policy)
+
+
+async def on_pool_allocated(tx: Transaction, message: Message) -> None:
+    """One contract for each member."""
+    allocated = message.event
+    assert isinstance(allocated, PoolAllocated)
+    db = await tx.raw()
+    policy = await replicas.pool_policy(db, allocated.pool_id)
+    if policy is None:
+        raise LookupError(f"pool {allocated.pool_id} was shared out and never opened")
+    calendars = {part.member_id: await _calendar(db, part.member_id, part.place) for part in allocated.allocations}
+    name = await _name(db, allocated.supplier_id)
+    for deal in awards.of_pool(allocated, winner_name=name, policy=load(policy), calendars=calendars):
+        await award(tx, *deal, auction_id=allocated.auction_id)
+
+
+async def _name(db: asyncpg.Connection, organisation_id: str) -> str:
+    """The id, where accounts has not told of it yet."""
+    found = await replicas.organisation(db, organisation_id)
+    return found.name if found else organisation_id
+
+
+async def _calendar(db: asyncpg.Connection, buyer_id: str, place: Place) -> RegionCalendar:
+    """The buyer's; where it is not known yet, that of the place of delivery."""
+    buyer = await replicas.organisation(db, buyer_id)
+    return calendar_of(buyer) if buyer else RegionCalendar.of_place("UTC", place.region or place.country)
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    OrganisationRegistered: on_organisation_registered,
+    OrganisationStateChanged: on_organisation_state_changed,
+    SkuPublished: on_sku_published,
+    OfferPublished: on_offer_published,
+    OfferArchived: on_offer_archived,
+    AuctionOpened: on_auction_opened,
+    BidDisclosed: on_bid_disclosed,
+    AuctionClosed: on_auction_closed,
+    PoolOpened: on_pool_opened,
+    PoolAllocated: on_pool_allocated,
+}

@@ -1,0 +1,307 @@
+"""Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.params import QueryParameter
+from litestar.response import Redirect, Template
+
+from catalogue.policy import load
+from catalogue.rules import RuleBroken
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import MEMBERS, PUBLIC, allow, page, read_form, redirect
+from infra.web.errors import NotFound
+from services.contracts import handlers
+from services.contracts.api import Page, clean, is_party, own_purchase, purchase_view, steps_of, visible, wanted_by
+from services.contracts.domain.deals import BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
+from services.contracts.domain.purchases import Purchase
+from services.contracts.handlers import NewPurchase, may_see
+from services.contracts.store import contracts, purchases, replicas
+from services.contracts.store.contracts import Contract
+
+Visit = Request[Any, Any, Any]
+MemberVisit = Request[Principal, Any, Any]
+PER_PAGE = 20
+OPEN_PURCHASES = 50
+STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
+STEPS = {
+    SUPPLIER_OFFER: "The supplier signs the offer",
+    BUYER_DRAFT: "The buyer sends the draft",
+    SUPPLIER_SIGNATURE: "The supplier signs the contract",
+}
+BUTTONS = {
+    SUPPLIER_OFFER: "Sign the offer",
+    BUYER_DRAFT: "Send the draft",
+    SUPPLIER_SIGNATURE: "Sign the contract",
+}
+MEANINGS = {
+    SUPPLIER_OFFER: "You confirm the lines and prices on this page. The buyer then sends you the draft of the contract.",
+    BUYER_DRAFT: "You offer the contract as it stands on this page, signed by you, for the supplier to sign.",
+    SUPPLIER_SIGNATURE: "Your signature concludes the contract. It binds both sides, and everybody can read it from then on.",
+}
+
+
+class RefusalForm(msgspec.Struct, kw_only=True):
+    explanation: str
+    confirmed: bool
+
+
+class PurchaseForm(msgspec.Struct, kw_only=True):
+    quantity: Decimal
+    region: str = ""
+    locality: str = ""
+
+
+async def fields_of(request: Visit) -> dict[str, str]:
+    """The text fields of a form."""
+    return {name: clean(value) for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
+def beside(broken: RuleBroken) -> dict[str, str]:
+    """The refusal as an error of its field."""
+    return {broken.field or "": broken.message}
+
+
+async def contract_page(
+    ground: Ground, request: Visit, contract_id: str, values: dict[str, str], errors: dict[str, str]
+) -> Template:
+    principal: Principal | None = request.scope.get("user")
+    found = await visible(ground, contract_id, principal)
+    drafted = found.drafted
+    deal = await contracts.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
+    return page(
+        request,
+        "contracts/contract.html",
+        status_code=422 if errors else 200,
+        contract=found,
+        drafted=drafted,
+        steps=steps_of(found, principal),
+        words=STEPS,
+        buttons=BUTTONS,
+        meanings=MEANINGS,
+        turn=_turn(found, principal),
+        party=_party(found, principal),
+        others=[each for each in deal if each.drafted.rank != drafted.rank and _told(each, found, principal)],
+        values=values,
+        errors=errors,
+    )
+
+
+def _told(other: Contract, shown: Contract, principal: Principal | None) -> bool:
+    """Who was awarded before is told; who came after, to those who may see that contract."""
+    return other.drafted.rank < shown.drafted.rank or may_see(other, principal)
+
+
+def _party(contract: Contract, principal: Principal | None) -> str:
+    """buyer, supplier or "": as whom the visitor may act here."""
+    if principal is None:
+        return ""
+    if principal.organisation_id == contract.drafted.buyer_id and principal.may(BUYER_OFFICER):
+        return "buyer"
+    if principal.organisation_id == contract.drafted.supplier_id and principal.may(SUPPLIER_AGENT):
+        return "supplier"
+    return ""
+
+
+def _turn(contract: Contract, principal: Principal | None) -> bool:
+    return contract.step is not None and PARTIES[contract.step] == _party(contract, principal)
+
+
+class ContractPages(Controller):
+    path = "/contracts"
+    include_in_schema = False
+
+    @get(opt=PUBLIC)
+    async def list_contracts(
+        self,
+        ground: Ground,
+        request: Visit,
+        q: str = "",
+        state: str = "",
+        process: str = "",
+        whose: str = "",
+        number: Annotated[Page, QueryParameter(name="page")] = 1,
+    ) -> Template:
+        principal: Principal | None = request.scope.get("user")
+        party = is_party(principal)
+        mine = party and whose != "all"
+        wanted = wanted_by(principal, mine=mine, state=state, process=process, q=q)
+        pool = ground.database.pool
+        found, total = await contracts.listing(pool, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+        me = principal.organisation_id if principal else ""
+        kept = {"q": q, "state": state, "process": process, "whose": whose}
+        return page(
+            request,
+            "contracts/contracts.html",
+            party=party,
+            me=me,
+            mine=mine,
+            waiting=await contracts.waiting(pool, me) if party else [],
+            requests=await purchases.listing(pool, me, limit=OPEN_PURCHASES, open_only=True) if party else [],
+            contracts=found,
+            total=total,
+            number=number,
+            pages=max(1, -(-total // PER_PAGE)),
+            filters=kept,
+            query=urlencode({name: value for name, value in kept.items() if value}),
+            states=STATES,
+            buttons=BUTTONS,
+            words=STEPS,
+        )
+
+    @get("/{contract_id:str}", opt=PUBLIC)
+    async def show(self, ground: Ground, request: Visit, contract_id: str) -> Template:
+        return await contract_page(ground, request, contract_id, {}, {})
+
+    @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def take_step(self, ground: Ground, request: MemberVisit, contract_id: str) -> Template | Redirect:
+        step = (await fields_of(request)).get("step", "")
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.take_step(tx, clean(contract_id), step, request.user)
+        except RuleBroken as broken:
+            return await contract_page(ground, request, contract_id, {}, {"": broken.message})
+        return redirect(f"/contracts/{contract_id}", "Signed. Both sides see it now.")
+
+    @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def refuse(self, ground: Ground, request: MemberVisit, contract_id: str) -> Template | Redirect:
+        values = await fields_of(request)
+        form, errors = read_form(values, RefusalForm)
+        await visible(ground, contract_id, request.user)
+        if form is None or not form.confirmed:
+            unsaid = {} if values.get("confirmed") else {"confirmed": "Tick the box if you mean it."}
+            return await contract_page(ground, request, contract_id, values, {**errors, **unsaid})
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.refuse(tx, clean(contract_id), form.explanation, request.user)
+        except RuleBroken as broken:
+            return await contract_page(ground, request, contract_id, values, beside(broken))
+        return redirect(f"/contracts/{contract_id}", "You refused the contract.")
+
+    @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER))
+    async def activate_next(self, ground: Ground, request: MemberVisit, contract_id: str) -> Template | Redirect:
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.activate_next(tx, clean(contract_id), request.user)
+        except RuleBroken as broken:
+            return await contract_page(ground, request, contract_id, {}, {"": broken.message})
+        ended = await visible(ground, contract_id, request.user)
+        newest = (await contracts.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
+        return redirect(f"/contracts/{newest.drafted.contract_id}", "The next bidder was asked to sign.")
+
+
+class PurchasePages(Controller):
+    path = "/contracts/purchases"
+    include_in_schema = False
+
+    @get("/new", opt=allow(BUYER_OFFICER))
+    async def ask(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        offer: str = "",
+        quantity: str = "",
+        region: str = "",
+        locality: str = "",
+    ) -> Template:
+        values = {"quantity": quantity, "region": region, "locality": locality}
+        return await self._form(ground, request, clean(offer), {name: clean(text) for name, text in values.items()})
+
+    @post("/new", opt=allow(BUYER_OFFICER))
+    async def request_purchase(self, ground: Ground, request: MemberVisit) -> Template | Redirect:
+        values = await fields_of(request)
+        offer_id = values.get("offer_id", "")
+        form, _ = read_form(values, PurchaseForm)
+        if form is None:
+            return await self._form(ground, request, offer_id, values, status=422)
+        wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
+        policy = load(ground.config.policy)
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                purchase_id = await handlers.request_purchase(
+                    tx, wanted, request.user, policy, values.get("request_key", "") or new_id()
+                )
+        except RuleBroken:
+            return await self._form(ground, request, offer_id, values, status=422)
+        return redirect(f"/contracts/purchases/{purchase_id}", "The supplier was asked.")
+
+    @get("/{purchase_id:str}", opt=MEMBERS)
+    async def show(self, ground: Ground, request: MemberVisit, purchase_id: str) -> Template:
+        return await self._purchase(ground, request, purchase_id, {}, {})
+
+    @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
+    async def answer(self, ground: Ground, request: MemberVisit, purchase_id: str) -> Template | Redirect:
+        values = await fields_of(request)
+        if values.get("accept") not in ("yes", "no"):
+            return await self._purchase(ground, request, purchase_id, values, {"": "Say yes or no."})
+        accepts = values["accept"] == "yes"
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.answer_purchase(tx, clean(purchase_id), accepts, values.get("reason", ""), request.user)
+        except RuleBroken as broken:
+            return await self._purchase(ground, request, purchase_id, values, {"": broken.message})
+        said = "Accepted: the buyer now sends the draft of the contract." if accepts else "Refused."
+        return redirect(f"/contracts/purchases/{purchase_id}", said)
+
+    async def _form(
+        self, ground: Ground, request: MemberVisit, offer_id: str, values: dict[str, str], status: int = 200
+    ) -> Template:
+        """The offer, what is asked of it, and what that costs or which rule forbids it."""
+        policy = load(ground.config.policy)
+        quoted: Purchase | None = None
+        async with ground.database.transaction("contracts") as tx:
+            db = await tx.raw()
+            offer = await replicas.offer(db, offer_id)
+            sku = await replicas.sku(db, offer.sku_id) if offer else None
+            if offer is None or sku is None:
+                raise NotFound("standing offer", offer_id)
+            supplier = await replicas.organisation(db, offer.supplier_id)
+            buyer = await replicas.organisation(db, request.user.organisation_id)
+            values = {**values, "quantity": values.get("quantity") or f"{offer.min_quantity.normalize():f}"}
+            if buyer is not None:
+                values["region"] = values.get("region") or buyer.place.region or ""
+                values["locality"] = values.get("locality") or buyer.place.locality or ""
+            form, errors = read_form(values, PurchaseForm)
+            broken: RuleBroken | None = None
+            if form is not None:
+                try:
+                    wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
+                    quoted = await handlers.quote(tx, wanted, request.user, policy)
+                except RuleBroken as refused:
+                    broken, errors = refused, beside(refused)
+        return page(
+            request,
+            "contracts/purchase_new.html",
+            status_code=status,
+            offer=offer,
+            sku=sku,
+            supplier_name=supplier.name if supplier else "the supplier",
+            quoted=quoted,
+            broken=broken.as_dict() if broken else None,
+            policy=policy,
+            values={"request_key": new_id(), **values},
+            errors=errors,
+        )
+
+    async def _purchase(
+        self, ground: Ground, request: MemberVisit, purchase_id: str, values: dict[str, str], errors: dict[str, str]
+    ) -> Template:
+        kept = await own_purchase(ground, purchase_id, request.user)
+        answers = request.user.organisation_id == kept.purchase.requested.supplier_id and request.user.may(
+            SUPPLIER_AGENT
+        )
+        return page(
+            request,
+            "contracts/purchase.html",
+            status_code=422 if errors else 200,
+            purchase=await purchase_view(ground, kept),
+            line=kept.purchase.line,
+            answers=answers,
+            values=values,
+            errors=errors,
+        )

@@ -1,0 +1,188 @@
+"""Contracts as they are listed, searched and shown: written from the events of their deals, never decided upon."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from events.codec import Event
+from events.contracts import CascadeAwaitsBuyer, ContractConcluded, ContractDrafted, ContractEnded, ContractStepTaken
+from services.contracts.domain.deals import FLOWS, PARTIES
+
+_COLUMNS = (
+    "drafted::text as drafted, state, waits_for, step, due_at, drafted_at, over_at, next_rank, steps::text as steps,"
+    " ended::text as ended"
+)
+
+
+class StepTaken(msgspec.Struct, frozen=True, kw_only=True):
+    step: str
+    member_name: str
+    at: datetime
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """``state`` is running, concluded or ended, since ``over_at`` where it is one of the latter. ``waits_for`` is the
+    organisation whose turn it is; after the supplier left it is the buyer, if the bidder of ``next_rank`` could be asked."""
+
+    drafted: ContractDrafted
+    state: str
+    waits_for: str
+    step: str | None
+    due_at: datetime | None
+    drafted_at: datetime
+    over_at: datetime | None
+    next_rank: int | None
+    steps: tuple[StepTaken, ...]
+    ended: ContractEnded | None
+
+    @property
+    def flow(self) -> tuple[str, ...]:
+        return FLOWS[self.drafted.origin]
+
+    def concerns(self, organisation_id: str) -> bool:
+        return organisation_id in (self.drafted.buyer_id, self.drafted.supplier_id)
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """``viewer_id`` sees its own ones and those concluded, ``all`` everything; ``mine`` keeps the viewer's own.
+    ``state`` is running, concluded, ended or "" for all; ``process_id`` also takes a pool's id."""
+
+    viewer_id: str = ""
+    all: bool = False
+    mine: bool = False
+    state: str = ""
+    process_id: str = ""
+    q: str = ""
+
+
+async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> Contract | None:
+    row = await db.fetchrow(f"select {_COLUMNS} from contracts.contracts where contract_id = $1", contract_id)
+    return _contract(row) if row else None
+
+
+async def of_deal(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> list[Contract]:
+    """Everybody asked so far, by rank."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.contracts where process_id = $1 and buyer_id = $2 order by rank",
+        process_id,
+        buyer_id,
+    )
+    return [_contract(row) for row in rows]
+
+
+async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Contract]:
+    """Those where it is this organisation's turn, what is due first first."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.contracts where waits_for = $1 and waits_for <> '' order by due_at, drafted_at",
+        organisation_id,
+    )
+    return [_contract(row) for row in rows]
+
+
+async def listing(
+    db: asyncpg.Connection | asyncpg.Pool, wanted: Filter, *, limit: int, offset: int
+) -> tuple[list[Contract], int]:
+    """One page, the latest first, and the number of all."""
+    where, values = ["true"], []
+
+    def add(condition: str, value: object) -> None:
+        values.append(value)
+        where.append(condition.format(f"${len(values)}"))
+
+    if wanted.mine:
+        add("{0} in (buyer_id, supplier_id)", wanted.viewer_id)
+    elif not wanted.all:
+        add("(state = 'concluded' or {0} in (buyer_id, supplier_id))", wanted.viewer_id)
+    if wanted.state:
+        add("state = {}", wanted.state)
+    if wanted.process_id:
+        add("process_id = {}", wanted.process_id)
+    if wanted.q:
+        text = "drafted->>'title' || ' ' || (drafted->>'buyer_name') || ' ' || (drafted->>'supplier_name')"
+        add(f"strpos(lower({text}), lower({{}})) > 0", wanted.q)
+    condition = " and ".join(where)
+    total = await db.fetchval(f"select count(*) from contracts.contracts where {condition}", *values)
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.contracts where {condition}"
+        f" order by coalesce(over_at, drafted_at) desc, contract_id limit {limit} offset {offset}",
+        *values,
+    )
+    return [_contract(row) for row in rows], total
+
+
+async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, member_name: str) -> None:
+    """What happened, into the rows. ``member_name`` is whoever took a step."""
+    for event in events:
+        match event:
+            case ContractDrafted():
+                await _insert(db, event, now)
+            case ContractStepTaken():
+                await _step(db, event, StepTaken(step=event.step, member_name=member_name, at=now))
+            case ContractConcluded():
+                await db.execute(
+                    "update contracts.contracts set state = 'concluded', over_at = $2 where contract_id = $1",
+                    event.contract_id,
+                    now,
+                )
+            case ContractEnded():
+                await db.execute(
+                    "update contracts.contracts set state = 'ended', over_at = $2, waits_for = '', step = null,"
+                    " due_at = null, ended = $3::text::jsonb where contract_id = $1",
+                    event.contract_id,
+                    now,
+                    msgspec.json.encode(event).decode(),
+                )
+            case CascadeAwaitsBuyer():
+                await db.execute(
+                    "update contracts.contracts set waits_for = buyer_id, next_rank = $2 where contract_id = $1",
+                    event.contract_id,
+                    event.next_rank,
+                )
+
+
+async def _insert(db: asyncpg.Connection, event: ContractDrafted, now: datetime) -> None:
+    await db.execute(
+        "update contracts.contracts set waits_for = '', next_rank = null"
+        " where process_id = $1 and buyer_id = $2 and waits_for <> ''",
+        event.process_id,
+        event.buyer_id,
+    )
+    await db.execute(
+        "insert into contracts.contracts (contract_id, process_id, buyer_id, supplier_id, rank, state, waits_for, step,"
+        " due_at, drafted_at, drafted, steps) values ($1, $2, $3, $4, $5, 'running', $6, $7, $8, $9, $10::text::jsonb, '[]')",
+        event.contract_id,
+        event.process_id,
+        event.buyer_id,
+        event.supplier_id,
+        event.rank,
+        event.supplier_id if PARTIES[event.step] == "supplier" else event.buyer_id,
+        event.step,
+        event.due_at,
+        now,
+        msgspec.json.encode(event).decode(),
+    )
+
+
+async def _step(db: asyncpg.Connection, event: ContractStepTaken, taken: StepTaken) -> None:
+    turn = "" if event.next_step is None else PARTIES[event.next_step]
+    await db.execute(
+        "update contracts.contracts set step = $2, due_at = $3, steps = steps || $4::text::jsonb,"
+        " waits_for = case $5::text when 'buyer' then buyer_id when 'supplier' then supplier_id else '' end"
+        " where contract_id = $1",
+        event.contract_id,
+        event.next_step,
+        event.due_at,
+        msgspec.json.encode([taken]).decode(),
+        turn,
+    )
+
+
+def _contract(row: asyncpg.Record) -> Contract:
+    values: dict[str, Any] = dict(row)
+    values["drafted"] = msgspec.json.decode(row["drafted"], type=ContractDrafted)
+    values["steps"] = msgspec.json.decode(row["steps"], type=tuple[StepTaken, ...])
+    values["ended"] = msgspec.json.decode(row["ended"], type=ContractEnded) if row["ended"] else None
+    return Contract(**values)

@@ -1,0 +1,57 @@
+"""Deals: loaded under lock, rewritten with their version."""
+
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from services.contracts.domain.deals import Deal
+
+_COLUMNS = "process_id, buyer_id, auction_id, state::text as state, version"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A deal as it stands at a version; 0: not stored yet. ``auction_id`` is where its ranking comes from."""
+
+    deal: Deal
+    auction_id: str | None
+    version: int = 0
+
+
+async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept | None:
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from contracts.deals where process_id = $1 and buyer_id = $2 for update",
+        process_id,
+        buyer_id,
+    )
+    return _kept(row) if row else None
+
+
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Kept]:
+    """Deals with a step that is over, skipping those somebody decides about just now: they come with the next tick."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.deals where due_at <= $1 order by due_at limit $2 for update skip locked",
+        now,
+        limit,
+    )
+    return [_kept(row) for row in rows]
+
+
+async def save(db: asyncpg.Connection, kept: Kept) -> None:
+    """``kept`` is of the version that was loaded."""
+    deal = kept.deal
+    await db.execute(
+        "insert into contracts.deals (process_id, buyer_id, auction_id, due_at, state, version)"
+        " values ($1, $2, $3, $4, $5::text::jsonb, $6 + 1) on conflict (process_id, buyer_id) do update set"
+        " due_at = excluded.due_at, state = excluded.state, version = excluded.version",
+        deal.process_id,
+        deal.buyer_id,
+        kept.auction_id,
+        deal.contract.due_at if deal.contract else None,
+        msgspec.json.encode(deal).decode(),
+        kept.version,
+    )
+
+
+def _kept(row: asyncpg.Record) -> Kept:
+    return Kept(deal=msgspec.json.decode(row["state"], type=Deal), auction_id=row["auction_id"], version=row["version"])

@@ -1,0 +1,87 @@
+"""Direct purchases: requested, then answered once."""
+
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from services.contracts.domain.purchases import Purchase
+
+_COLUMNS = "state::text as state, requested_at, answered_at, reason, version"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A purchase as it stands at a version; 0: not stored yet. ``reason`` is the supplier's."""
+
+    purchase: Purchase
+    requested_at: datetime
+    answered_at: datetime | None = None
+    reason: str = ""
+    version: int = 0
+
+    @property
+    def process_id(self) -> str:
+        return self.purchase.requested.process_id
+
+    def concerns(self, organisation_id: str) -> bool:
+        requested = self.purchase.requested
+        return organisation_id in (requested.buyer_id, requested.supplier_id)
+
+
+async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> Kept | None:
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from contracts.purchases where process_id = $1" + (" for update" if lock else ""),
+        process_id,
+    )
+    return _kept(row) if row else None
+
+
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Kept]:
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.purchases where due_at <= $1 order by due_at limit $2 for update skip locked",
+        now,
+        limit,
+    )
+    return [_kept(row) for row in rows]
+
+
+async def listing(
+    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int, offset: int = 0, open_only: bool = False
+) -> list[Kept]:
+    """An organisation's own, unanswered first, then the latest first."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.purchases where $1 in (buyer_id, supplier_id)"
+        + (" and due_at is not null" if open_only else "")
+        + " order by due_at nulls last, requested_at desc, process_id limit $2 offset $3",
+        organisation_id,
+        limit,
+        offset,
+    )
+    return [_kept(row) for row in rows]
+
+
+async def save(db: asyncpg.Connection, kept: Kept) -> None:
+    """``kept`` is of the version that was loaded."""
+    requested = kept.purchase.requested
+    await db.execute(
+        "insert into contracts.purchases (process_id, buyer_id, supplier_id, requested_at, due_at, answered_at, reason, state,"
+        " version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1) on conflict (process_id) do update set"
+        " due_at = excluded.due_at, answered_at = excluded.answered_at, reason = excluded.reason, state = excluded.state,"
+        " version = excluded.version",
+        requested.process_id,
+        requested.buyer_id,
+        requested.supplier_id,
+        kept.requested_at,
+        None if kept.purchase.answer else requested.due_at,
+        kept.answered_at,
+        kept.reason,
+        msgspec.json.encode(kept.purchase).decode(),
+        kept.version,
+    )
+
+
+def _kept(row: asyncpg.Record) -> Kept:
+    return Kept(
+        **{name: row[name] for name in ("requested_at", "answered_at", "reason", "version")},
+        purchase=msgspec.json.decode(row["state"], type=Purchase),
+    )

@@ -1,0 +1,128 @@
+"""What other services told: kept as small as contracts needs it."""
+
+import asyncpg
+import msgspec
+from msgspec import structs
+
+from catalogue.offers import EcoLabel, Offer, Tier
+from catalogue.places import Place
+from events.accounts import OrganisationRegistered
+from events.auctions import AuctionOpened, BidDisclosed
+from events.catalogue import OfferPublished, SkuPublished
+from services.contracts.domain.cascade import RankedBid
+
+
+async def put_organisation(db: asyncpg.Connection, event: OrganisationRegistered) -> None:
+    await db.execute(
+        "insert into contracts.organisations (organisation_id, state, body) values ($1, $2, $3::text::jsonb)"
+        " on conflict (organisation_id) do update set state = excluded.state, body = excluded.body",
+        event.organisation_id,
+        event.state,
+        msgspec.json.encode(event).decode(),
+    )
+
+
+async def set_state(db: asyncpg.Connection, organisation_id: str, state: str) -> None:
+    await db.execute("update contracts.organisations set state = $2 where organisation_id = $1", organisation_id, state)
+
+
+async def organisation(db: asyncpg.Connection, organisation_id: str) -> OrganisationRegistered | None:
+    row = await db.fetchrow(
+        "select state, body::text as body from contracts.organisations where organisation_id = $1", organisation_id
+    )
+    if row is None:
+        return None
+    return structs.replace(msgspec.json.decode(row["body"], type=OrganisationRegistered), state=row["state"])
+
+
+async def put_sku(db: asyncpg.Connection, event: SkuPublished) -> None:
+    await db.execute(
+        "insert into contracts.skus (sku_id, version, body) values ($1, $2, $3::text::jsonb)"
+        " on conflict (sku_id) do update set version = excluded.version, body = excluded.body"
+        " where skus.version <= excluded.version",
+        event.sku_id,
+        event.version,
+        msgspec.json.encode(event).decode(),
+    )
+
+
+async def sku(db: asyncpg.Connection, sku_id: str) -> SkuPublished | None:
+    body = await db.fetchval("select body::text from contracts.skus where sku_id = $1", sku_id)
+    return msgspec.json.decode(body, type=SkuPublished) if body else None
+
+
+async def put_offer(db: asyncpg.Connection, event: OfferPublished) -> None:
+    await db.execute(
+        "insert into contracts.offers (offer_id, archived, body) values ($1, false, $2::text::jsonb)"
+        " on conflict (offer_id) do nothing",
+        event.offer_id,
+        msgspec.json.encode(event).decode(),
+    )
+
+
+async def archive_offer(db: asyncpg.Connection, offer_id: str) -> None:
+    await db.execute("update contracts.offers set archived = true where offer_id = $1", offer_id)
+
+
+async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
+    """None where there is none, or it was archived."""
+    body = await db.fetchval("select body::text from contracts.offers where offer_id = $1 and not archived", offer_id)
+    return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
+
+
+def _offer(event: OfferPublished) -> Offer:
+    """The event as the catalogue's rules take it."""
+    stock = structs.asdict(event.stock)
+    fields = {name: getattr(event, name) for name in Offer.__struct_fields__}
+    fields["stock"] = Place(**{**stock, "country": stock["country"] or ""})
+    fields["tiers"] = tuple(Tier(tier.from_quantity, tier.price) for tier in event.tiers)
+    fields["eco_labels"] = tuple(EcoLabel(each.label, each.certificate, each.expires) for each in event.eco_labels)
+    return Offer(**fields)
+
+
+async def put_auction(db: asyncpg.Connection, event: AuctionOpened) -> None:
+    await db.execute(
+        "insert into contracts.auctions (auction_id, body) values ($1, $2::text::jsonb) on conflict (auction_id) do nothing",
+        event.auction_id,
+        msgspec.json.encode(event).decode(),
+    )
+
+
+async def auction(db: asyncpg.Connection, auction_id: str) -> AuctionOpened | None:
+    body = await db.fetchval("select body::text from contracts.auctions where auction_id = $1", auction_id)
+    return msgspec.json.decode(body, type=AuctionOpened) if body else None
+
+
+async def put_bid(db: asyncpg.Connection, event: BidDisclosed) -> None:
+    await db.execute(
+        "insert into contracts.bids (auction_id, supplier_id, rank, amount) values ($1, $2, $3, $4)"
+        " on conflict (auction_id, supplier_id) do update set rank = excluded.rank, amount = excluded.amount",
+        event.auction_id,
+        event.supplier_id,
+        event.rank,
+        event.amount,
+    )
+
+
+async def ranking(db: asyncpg.Connection, auction_id: str | None) -> tuple[RankedBid, ...]:
+    """Every bidder by rank, with its name and whether it is active now; empty where there was no auction."""
+    rows = await db.fetch(
+        "select rank, b.supplier_id, coalesce(body->>'name', b.supplier_id) as supplier_name, amount,"
+        " coalesce(state, 'active') = 'active' as active from contracts.bids b"
+        " left join contracts.organisations o on o.organisation_id = b.supplier_id where auction_id = $1 order by rank",
+        auction_id,
+    )
+    return tuple(RankedBid(**dict(row)) for row in rows)
+
+
+async def put_pool(db: asyncpg.Connection, pool_id: str, policy: str) -> None:
+    await db.execute(
+        "insert into contracts.pools (pool_id, policy) values ($1, $2) on conflict (pool_id) do nothing",
+        pool_id,
+        policy,
+    )
+
+
+async def pool_policy(db: asyncpg.Connection, pool_id: str) -> str | None:
+    found: str | None = await db.fetchval("select policy from contracts.pools where pool_id = $1", pool_id)
+    return found

@@ -1,0 +1,126 @@
+"""The tables of contracts."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from infra.database import schema_rows
+
+Row = schema_rows("contracts")
+INSTANT = DateTime(timezone=True)
+
+
+class DealRow(Row, table=True):
+    """``state`` is the domain's deal. ``due_at`` is the end of the running step; ``auction_id`` has the ranking, if any."""
+
+    __tablename__ = "deals"
+    __table_args__ = (Index("ix_deals_due", "due_at", postgresql_where=text("due_at is not null")),)
+
+    process_id: str = Field(primary_key=True, sa_type=Text)
+    buyer_id: str = Field(primary_key=True, sa_type=Text)
+    auction_id: str | None = Field(default=None, sa_type=Text)
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    version: int = Field(default=1, sa_type=BigInteger)
+
+
+class ContractRow(Row, table=True):
+    """What was drafted, and what became of it. ``waits_for`` is the organisation whose turn it is, "" when it is nobody's;
+    ``drafted`` and ``ended`` are the events, ``steps`` those taken, with who took them and when."""
+
+    __tablename__ = "contracts"
+    __table_args__ = (
+        Index(None, "process_id", "buyer_id", "rank"),
+        Index("ix_contracts_over", "over_at", postgresql_where=text("state = 'concluded'")),
+        Index("ix_contracts_waiting", "waits_for", postgresql_where=text("waits_for <> ''")),
+    )
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    process_id: str = Field(sa_type=Text)
+    buyer_id: str = Field(sa_type=Text, index=True)
+    supplier_id: str = Field(sa_type=Text, index=True)
+    rank: int
+    state: str = Field(sa_type=Text)
+    waits_for: str = Field(sa_type=Text)
+    step: str | None = Field(default=None, sa_type=Text)
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    drafted_at: datetime = Field(sa_type=INSTANT)
+    over_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    next_rank: int | None = None
+    drafted: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    steps: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    ended: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+
+
+class PurchaseRow(Row, table=True):
+    """``state`` is the domain's purchase. ``due_at`` is null once it is answered."""
+
+    __tablename__ = "purchases"
+    __table_args__ = (Index("ix_purchases_due", "due_at", postgresql_where=text("due_at is not null")),)
+
+    process_id: str = Field(primary_key=True, sa_type=Text)
+    buyer_id: str = Field(sa_type=Text, index=True)
+    supplier_id: str = Field(sa_type=Text, index=True)
+    requested_at: datetime = Field(sa_type=INSTANT)
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    answered_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    reason: str = Field(default="", sa_type=Text)
+    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    version: int = Field(default=1, sa_type=BigInteger)
+
+
+class OrganisationRow(Row, table=True):
+    """``body`` is the event; ``state`` may be newer than its."""
+
+    __tablename__ = "organisations"
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    state: str = Field(sa_type=Text)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class SkuRow(Row, table=True):
+    __tablename__ = "skus"
+
+    sku_id: str = Field(primary_key=True, sa_type=Text)
+    version: int
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class OfferRow(Row, table=True):
+    __tablename__ = "offers"
+
+    offer_id: str = Field(primary_key=True, sa_type=Text)
+    archived: bool = False
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class AuctionRow(Row, table=True):
+    """``body`` is the opening: initial lines, which give each line its share of another bidder's price."""
+
+    __tablename__ = "auctions"
+
+    auction_id: str = Field(primary_key=True, sa_type=Text)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class BidRow(Row, table=True):
+    """The last bid of each bidder, disclosed after the close."""
+
+    __tablename__ = "bids"
+
+    auction_id: str = Field(primary_key=True, sa_type=Text)
+    supplier_id: str = Field(primary_key=True, sa_type=Text)
+    rank: int
+    amount: Decimal = Field(sa_type=Numeric)
+
+
+class PoolRow(Row, table=True):
+    __tablename__ = "pools"
+
+    pool_id: str = Field(primary_key=True, sa_type=Text)
+    policy: str = Field(sa_type=Text)
