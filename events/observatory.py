@@ -9,10 +9,11 @@ from events.values import Category
 
 @event(key="item_key")
 class ReferencePricePublished(Event, frozen=True, kw_only=True):
-    """An immutable snapshot. ``item_key`` is the SKU's id, or a derived id of (category, item text, unit, currency) for imports.
+    """An immutable snapshot. ``item_key`` is the SKU's id, or a derived id of (category, item text, currency) for imports.
 
     Prices are per base unit, VAT excluded, in the money of the valuation month. ``level`` is locality, region or country;
-    ``place_code`` says which one. ``grade`` is A, B or C (C is advisory: no ceiling follows from it).
+    ``place_code`` says which one. ``grade`` is A, B or C (C is advisory: no ceiling follows from it). Only current references are
+    published: one of prices long past stays on the observatory's pages, as history.
     """
 
     item_key: str
@@ -38,7 +39,7 @@ class ReferencePricePublished(Event, frozen=True, kw_only=True):
 
 @event(key="item_key")
 class ReferencePriceWithdrawn(Event, frozen=True, kw_only=True):
-    """Too few observations are left."""
+    """Too few observations are left, or all are out of date."""
 
     item_key: str
     reference_id: str

@@ -111,7 +111,8 @@ class ObservatoryPages(Controller):
 
 
 def unit_name(code: str) -> str:
-    return UNITS[code].name if code in UNITS else code
+    """Rec 20 calls a piece "one", which no price is per."""
+    return "piece" if code == "C62" else UNITS[code].name if code in UNITS else code
 
 
 def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | None:

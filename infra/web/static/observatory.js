@@ -24,12 +24,16 @@ function drawChart(element, pictures) {
   const shown = { spanGaps: true, value: (_, value) => (value === null ? "–" : price(value)) };
   const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
   const size = () => ({ width: element.clientWidth, height: Math.max(220, Math.min(340, element.clientWidth * 0.6)) });
+  const seconds = months.map((month) => Date.parse(`${month}-01T00:00Z`) / 1e3);
+  const every = Math.ceil(months.length / Math.max(2, Math.floor(element.clientWidth / 110)));
+  const ticks = seconds.filter((_, number) => number % every === 0);
   const chart = new uPlot(
     {
       ...size(),
+      padding: [null, 36, null, null],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       scales: wide ? { y: { distr: 3 } } : {},
-      axes: [{ space: 70 }, { size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : price(tick))) }],
+      axes: [{ splits: () => ticks, values: (_, seconds) => seconds.map((second) => month.format(second * 1e3)) }, { size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : price(tick))) }],
       bands: [{ series: [2, 1], fill: "#0b5f6622" }],
       series: [
         { label: "Month", value: (_, seconds) => (seconds === null ? "–" : month.format(seconds * 1e3)) },
@@ -40,7 +44,7 @@ function drawChart(element, pictures) {
       ],
     },
     [
-      months.map((month) => Date.parse(`${month}-01T00:00Z`) / 1e3),
+      seconds,
       low,
       high,
       months.map((month) => (rolling.has(month) ? Number(rolling.get(month).total) / rolling.get(month).count : null)),
@@ -108,7 +112,9 @@ async function drawMap(element, pictures, words) {
   const answer = await fetch(element.dataset.outlines);
   if (!answer.ok) return;
   const land = { color: "#8493a0", weight: 1, fillColor: "#eef2ef", fillOpacity: 1, interactive: false };
-  L.geoJSON(await answer.json(), { style: land }).addTo(map).bringToBack();
+  const world = await answer.json();
+  const shapes = world.features.map((country) => country.geometry);
+  L.geoJSON(shapes, { style: land }).addTo(map).bringToBack();
   element.dataset.drawn = "yes";
 }
 

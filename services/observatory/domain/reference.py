@@ -229,8 +229,9 @@ def _judge(here: Sequence[Priced], policy: Policy) -> tuple[list[Priced], dict[s
         if limits.low <= candidate.price <= limits.high:
             continue
         price, low, high = (_shown(x, policy) for x in (candidate.price, limits.low, limits.high))
+        usual = f"{low.normalize():f} to {high.normalize():f}, the usual range of {len(here)} prices ({limits.rule})"
         reason = Outlier(
-            f"{price} lies outside {low} to {high}, the usual range of {len(here)} prices ({limits.rule}).",
+            f"{price.normalize():f} lies outside {usual}.",
             price=price,
             low=low,
             high=high,
