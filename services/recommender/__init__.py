@@ -1,0 +1,12 @@
+"""Which open purchases fit which supplier, and whom a buyer may invite: the library `recommender` on the market's own facts.
+
+Copies of awards, suppliers, offers and open opportunities are fed by events. Learning and ranking run in a child process
+(`engine`, `work`), so that neither the event loop nor the bidding waits for them. A newly learned ranker is used only if it
+measures no worse than the one in use and than every baseline; all measurements are public. Lists are made anew when
+something in them may have changed, and published only if something has.
+
+In:  lonja.accounts, lonja.catalogue, lonja.auctions, lonja.pools, lonja.contracts, lonja.transparency
+Out: lonja.recommender: RecommendationsMade, ModelTrained
+Tables: suppliers, offers, skus, awards, opportunities (copies); lists, invitees, dismissals, trainings, work;
+interest, co_purchases (Faust views, rebuilt by `lonja rebuild`)
+"""

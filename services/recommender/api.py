@@ -1,0 +1,118 @@
+"""JSON of the recommender."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.exceptions import PermissionDeniedException
+
+from events.recommender import Recommendation
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import MEMBERS, PUBLIC, allow
+from infra.web.errors import NotFound
+from services.recommender.store import advice, trainings
+from services.recommender.store.advice import Invitee, Made, Opening, Together
+from services.recommender.store.trainings import Training
+
+MemberVisit = Request[Principal, Any, Any]
+ASKED_FRESH = timedelta(hours=1)
+TRAININGS = 20
+TOGETHER = 10
+
+
+class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
+    """``made_at`` is null while the first list is being made: ask again in a few seconds."""
+
+    supplier_id: str
+    model_id: str = ""
+    made_at: datetime | None = None
+    items: list[Recommendation] = []
+
+
+class Invitees(msgspec.Struct, frozen=True, kw_only=True):
+    """Suppliers of the awards' history, the likeliest first; ``ranked`` is false while they are being looked for."""
+
+    opportunity_id: str
+    ranked: bool
+    suppliers: list[Invitee]
+
+
+class Trainings(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest first. ``in_use`` is the model recommended with: ``plain`` while none was learned."""
+
+    in_use: str
+    trainings: list[Training]
+
+
+async def own_opening(
+    ground: Ground, principal: Principal, opportunity_id: str
+) -> tuple[Opening, list[Invitee] | None]:
+    """An opportunity of the member's own organisation, and whom to invite. While it runs, history alone speaks: not who bids."""
+    async with ground.database.transaction("recommender") as tx:
+        opening = await advice.opening(tx, opportunity_id)
+        if opening is None:
+            raise NotFound("auction", opportunity_id)
+        if opening.buyer_id != principal.organisation_id:
+            raise PermissionDeniedException("only its buyer may see whom to invite")
+        return opening, await advice.invitees(tx, opportunity_id)
+
+
+def answer(supplier_id: str, made: Made | None) -> Recommendations:
+    if made is None:
+        return Recommendations(supplier_id=supplier_id)
+    return Recommendations(supplier_id=supplier_id, model_id=made.model_id, made_at=made.made_at, items=made.items)
+
+
+class RecommenderApi(Controller):
+    path = "/api"
+    tags = ["recommender"]
+
+    @get("/recommendations", opt=allow(SUPPLIER_AGENT))
+    async def own(self, ground: Ground, request: MemberVisit) -> Recommendations:
+        """Open purchases that fit the caller's organisation, each with its reasons."""
+        supplier_id = request.user.organisation_id
+        async with ground.database.transaction("recommender") as tx:
+            return answer(supplier_id, await advice.made(tx, supplier_id))
+
+    @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
+    async def dismiss(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> None:
+        """Not interested: it is left out of lists and mail. Done again, it changes nothing."""
+        async with ground.database.transaction("recommender") as tx:
+            if await advice.opening(tx, opportunity_id) is None:
+                raise NotFound("opportunity", opportunity_id)
+            await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
+
+    @post("/recommendations/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT), status_code=204)
+    async def restore(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> None:
+        async with ground.database.transaction("recommender") as tx:
+            await advice.restore(tx, request.user.organisation_id, opportunity_id)
+
+    @get("/recommendations/suppliers", opt=allow(BUYER_OFFICER))
+    async def suppliers(self, ground: Ground, request: MemberVisit, auction: str) -> Invitees:
+        """Suppliers to invite to a mini-auction of one's own."""
+        _, invitees = await own_opening(ground, request.user, auction)
+        return Invitees(opportunity_id=auction, ranked=invitees is not None, suppliers=invitees or [])
+
+    @get("/recommender/suppliers/{supplier_id:str}", opt=MEMBERS)
+    async def imported(self, ground: Ground, supplier_id: str) -> Recommendations:
+        """For a supplier that imported data speak of. It is made when asked for; those of members are their own affair."""
+        async with ground.database.transaction("recommender") as tx:
+            if not await advice.is_imported(tx, supplier_id):
+                raise NotFound("imported supplier", supplier_id)
+            await advice.ask(tx, supplier_id, ASKED_FRESH)
+            return answer(supplier_id, await advice.made(tx, supplier_id))
+
+    @get("/recommender/figures", opt=PUBLIC)
+    async def figures(self, ground: Ground) -> Trainings:
+        """What the last trainings measured, and whether the model was used."""
+        async with ground.database.transaction("recommender") as tx:
+            in_use, _ = await trainings.model_in_use(tx)
+            return Trainings(in_use=in_use, trainings=await trainings.newest(tx, TRAININGS))
+
+    @get("/recommender/co-purchases", opt=PUBLIC)
+    async def co_purchases(self, ground: Ground, sku: str) -> list[Together]:
+        """SKUs that contracts bought together with this one, the most frequent first."""
+        async with ground.database.transaction("recommender") as tx:
+            return await advice.bought_with(tx, [sku], TOGETHER)

@@ -1,0 +1,161 @@
+"""The child process that learns and ranks (`work` is its other end), and what may be asked of it.
+
+A question and its answer are MessagePack behind a length, over the child's stdin and stdout: when this process dies, however, the
+child reads the end of its input and leaves too.
+"""
+
+import asyncio
+import datetime as dt
+import subprocess
+import sys
+from typing import IO
+
+import msgspec
+
+from infra.config import PROJECT
+from recommender import Award, Decision, Figures, NewSupplierFigures, Opportunity, Scored, SupplierProfile
+
+LENGTH = 8
+
+
+class EngineFailed(RuntimeError):
+    """The child could not answer, or is gone; the next question starts a new one."""
+
+    code = "engine_failed"
+
+
+class Learn(msgspec.Struct, frozen=True, tag=True):
+    """Advise from now on with this model's ranker (None: the plain evidence) over these awards."""
+
+    model: bytes | None
+    awards: list[Award]
+    now: dt.date
+
+
+class Advise(msgspec.Struct, frozen=True, tag=True):
+    """``k`` purchases for each supplier, and ``k`` suppliers of the history for each purchase in ``invite``."""
+
+    suppliers: list[SupplierProfile]
+    opportunities: list[Opportunity]
+    invite: list[Opportunity]
+    k: int
+
+
+class Train(msgspec.Struct, frozen=True, tag=True):
+    awards: list[Award]
+    now: dt.date
+    incumbent: bytes | None
+
+
+class Learnt(msgspec.Struct, frozen=True, tag=True):
+    awards: int
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """``reasons`` in words, the strongest first."""
+
+    opportunity_id: str
+    score: float
+    reasons: tuple[str, ...]
+
+
+class Advice(msgspec.Struct, frozen=True, tag=True):
+    """By supplier, and by opportunity."""
+
+    fits: dict[str, list[Fit]]
+    invitees: dict[str, list[Scored]]
+
+
+class Trained(msgspec.Struct, frozen=True, tag=True):
+    """``model`` is the one to use from now on: the new one, or the incumbent's ranker over the newer history."""
+
+    model: bytes
+    decision: Decision
+    figures: Figures
+    new_suppliers: NewSupplierFigures
+    suppliers: int
+    seconds: float
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    traceback: str
+
+
+Question = Learn | Advise | Train
+Answer = Learnt | Advice | Trained | Failed
+
+
+class Engine:
+    """One child, started at the first question and asked one thing at a time. ``knows`` names what it last learned."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self.knows: object = None
+
+    async def learn(self, question: Learn, name: object) -> None:
+        await self._ask(question)
+        self.knows = name
+
+    async def advise(self, question: Advise) -> Advice:
+        answer = await self._ask(question)
+        assert isinstance(answer, Advice)
+        return answer
+
+    async def train(self, question: Train) -> Trained:
+        answer = await self._ask(question)
+        assert isinstance(answer, Trained)
+        return answer
+
+    def close(self) -> None:
+        """Ends the child, whatever it does. What it had learned is forgotten."""
+        child, self._child, self.knows = self._child, None, None
+        if child is not None:
+            child.kill()
+            child.wait()
+
+    async def _ask(self, question: Question) -> Answer:
+        async with self._one_at_a_time:
+            child = self._child = self._child or _start()
+            try:
+                data = await asyncio.to_thread(_exchange, child, msgspec.msgpack.encode(question))
+            except BaseException:  # a cancelled question leaves its answer in the pipe: this child is of no more use
+                self.close()
+                raise
+        answer: Answer = msgspec.msgpack.decode(data, type=Answer)
+        if isinstance(answer, Failed):
+            raise EngineFailed(answer.traceback)
+        return answer
+
+
+def _start() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "services.recommender.work"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT)
+
+
+def _exchange(child: subprocess.Popen[bytes], data: bytes) -> bytes:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        write(child.stdin, data)
+        answer = read(child.stdout)
+    except OSError as error:
+        raise EngineFailed(f"the recommender's child process is gone: {error}") from error
+    if answer is None:
+        raise EngineFailed("the recommender's child process ended without an answer")
+    return answer
+
+
+def write(stream: IO[bytes], data: bytes) -> None:
+    stream.write(len(data).to_bytes(LENGTH, "big") + data)
+    stream.flush()
+
+
+def read(stream: IO[bytes]) -> bytes | None:
+    """None at the end of the stream."""
+    head = stream.read(LENGTH)
+    if len(head) < LENGTH:
+        return None
+    length = int.from_bytes(head, "big")
+    data = stream.read(length)
+    return data if len(data) == length else None

@@ -1,0 +1,91 @@
+"""Pages of the recommender: a supplier's own list, whom a buyer may invite, and how well it all works."""
+
+from typing import Any
+
+from litestar import Controller, Request, get, post
+from litestar.response import Redirect, Template
+
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, allow, page, redirect
+from infra.web.errors import NotFound
+from services.recommender.api import TRAININGS, own_opening
+from services.recommender.store import advice, trainings
+from services.recommender.training import MIN_AWARDS
+from services.recommender.words import category_in_words
+
+MemberVisit = Request[Principal, Any, Any]
+WORTH_OFFERING = 5
+GROUPS = (
+    ("all", "All awards", "the model"),
+    ("known", "Awards to suppliers with a record", "the model"),
+    ("per tender", "Each tender counting once", "the model"),
+    ("long tail", "Awards to the many small winners", "the model"),
+    ("new by category", "Suppliers without a record", "their declared category"),
+    ("new by region", "Suppliers without a record", "their region"),
+    ("baseline category_in_region", "All awards", "most frequent winners of category and region"),
+    ("baseline category", "All awards", "most frequent winners of the category"),
+    ("baseline popularity", "All awards", "most frequent winners overall"),
+)
+"""(group of figures, what was looked for, by whom): the rows of the public table."""
+
+
+class RecommendationPages(Controller):
+    path = "/recommendations"
+    include_in_schema = False
+
+    @get("/", opt=allow(SUPPLIER_AGENT))
+    async def own(self, ground: Ground, request: MemberVisit) -> Template:
+        supplier_id = request.user.organisation_id
+        async with ground.database.transaction("recommender") as tx:
+            made = await advice.made(tx, supplier_id)
+            known = await advice.knows(tx, supplier_id)
+            offered = await advice.offered_skus(tx, supplier_id)
+            together = await advice.bought_with(tx, offered, WORTH_OFFERING) if offered else []
+        return page(request, "recommender/recommendations.html", made=made, known=known, together=together)
+
+    @post("/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT))
+    async def dismiss(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> Redirect:
+        async with ground.database.transaction("recommender") as tx:
+            opening = await advice.opening(tx, opportunity_id)
+            if opening is None:
+                raise NotFound("opportunity", opportunity_id)
+            await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
+        return redirect(
+            "/recommendations", f"“{opening.title}” is hidden. You find it below the list, to show it again."
+        )
+
+    @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))
+    async def restore(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> Redirect:
+        async with ground.database.transaction("recommender") as tx:
+            await advice.restore(tx, request.user.organisation_id, opportunity_id)
+        return redirect("/recommendations", "It is in your list again.")
+
+    @get("/suppliers", opt=allow(BUYER_OFFICER))
+    async def suppliers(self, ground: Ground, request: MemberVisit, auction: str) -> Template:
+        opening, invitees = await own_opening(ground, request.user, auction)
+        category = category_in_words(opening.category)
+        return page(request, "recommender/suppliers.html", opening=opening, invitees=invitees, category=category)
+
+
+class RecommenderPage(Controller):
+    path = "/recommender"
+    include_in_schema = False
+
+    @get("/", opt=PUBLIC)
+    async def how_it_is_measured(self, ground: Ground, request: Request[Any, Any, Any]) -> Template:
+        async with ground.database.transaction("recommender") as tx:
+            in_use, _ = await trainings.model_in_use(tx)
+            newest = await trainings.newest(tx, TRAININGS)
+            awards, _ = await advice.awards_version(tx)
+        figures = {(figure.group, figure.name): figure.value for figure in newest[0].figures} if newest else {}
+        return page(
+            request,
+            "recommender/figures.html",
+            trainings=newest,
+            figures=figures,
+            groups=[group for group in GROUPS if figures.get((group[0], "n"))],
+            in_use=in_use,
+            awards=awards,
+            enough=MIN_AWARDS,
+        )

@@ -1,0 +1,379 @@
+"""Lists of recommendations: what waits to be made anew, what it is made from, and what was made."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from events.recommender import Recommendation
+from infra.database import Transaction
+from recommender import Award, Opportunity, Scored, SupplierProfile
+from recommender.interest import strongest
+
+ACTIVE = 5
+"""In how many categories, at most, a supplier counts as active."""
+BROADEST = 3
+"""The shortest code that says something: shorter ones, such as CPV divisions' first digit, hold half of the market."""
+INVITED_AGAIN_AFTER = timedelta(hours=1)
+STILL_OPEN = """open and (closes_at is null or closes_at > $1) and not (kind = 'pool' and exists (
+    select 1 from recommender.opportunities auction where auction.pool_id = one.opportunity_id))"""
+"""A pool is an opportunity until its mini-auction is one."""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """An open opportunity as it is shown."""
+
+    opportunity_id: str
+    kind: str
+    native: bool
+    title: str
+    buyer_id: str
+    buyer_name: str
+    region: str
+    city: str
+    category: str
+    method: str
+    currency: str
+    amount: Decimal | None
+    path: str
+    closes_at: datetime | None
+
+    def described(self) -> Opportunity:
+        return Opportunity(
+            buyer=self.buyer_name,
+            region=self.region,
+            city=self.city,
+            category=self.category,
+            method=self.method,
+            title=self.title,
+            id=self.opportunity_id,
+        )
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A supplier whose list is to be made anew, as it stood when it was marked at ``dirty_at``."""
+
+    profile: SupplierProfile
+    active: bool
+    native: bool
+    dismissed: frozenset[str]
+    dirty_at: datetime
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A list as it is shown. ``items`` are still open; ``hidden`` those that the supplier dismissed."""
+
+    model_id: str
+    made_at: datetime
+    items: list[Recommendation]
+    hidden: list[Recommendation]
+
+
+class Invitee(msgspec.Struct, frozen=True, kw_only=True):
+    supplier_id: str
+    name: str
+    score: float
+    awards: int
+    """In the whole history."""
+
+
+class Together(msgspec.Struct, frozen=True, kw_only=True):
+    sku_id: str
+    name: str
+    together: int
+
+
+# What waits
+
+
+async def mark(tx: Transaction, suppliers: Collection[str]) -> None:
+    """Their lists are made anew. Imported suppliers have no members to read a list: theirs waits until it is asked for."""
+    await (await tx.raw()).execute(
+        "update recommender.suppliers set dirty_at = $2 where supplier_id = any($1::text[]) and native",
+        list(suppliers),
+        tx.now,
+    )
+
+
+async def ask(tx: Transaction, supplier_id: str, fresh: timedelta) -> None:
+    """Somebody wants an imported supplier's list: it is made unless one is there that is ``fresh``."""
+    await (await tx.raw()).execute(
+        """update recommender.suppliers set asked_at = $2, dirty_at = $2 where supplier_id = $1 and not native
+           and dirty_at is null and (asked_at is null or asked_at < $3)""",
+        supplier_id,
+        tx.now,
+        tx.now - fresh,
+    )
+
+
+async def mark_everyone(tx: Transaction) -> None:
+    await (await tx.raw()).execute(
+        """insert into recommender.work as old (name, asked, done) values ('everyone', 1, 0)
+           on conflict (name) do update set asked = old.asked + 1"""
+    )
+
+
+async def spread(tx: Transaction) -> None:
+    """Work for everyone becomes a mark at each supplier of this market."""
+    connection = await tx.raw()
+    asked = await connection.fetchval(
+        "update recommender.work set done = asked where name = 'everyone' and done < asked returning done"
+    )
+    if asked is not None:
+        await connection.execute("update recommender.suppliers set dirty_at = $1 where native", tx.now)
+
+
+async def waiting(tx: Transaction, limit: int) -> list[Waiting]:
+    rows = await (await tx.raw()).fetch(
+        """select supplier_id, state, region, declared, native, dirty_at,
+             array(select distinct category from recommender.offers where offers.supplier_id = one.supplier_id
+                   and not archived order by 1) as offered,
+             array(select opportunity_id from recommender.dismissals where dismissals.supplier_id = one.supplier_id) as dismissed,
+             (select coalesce(jsonb_object_agg(category, points), '{}')::text from recommender.interest
+              where interest.supplier_id = one.supplier_id) as interest
+           from recommender.suppliers one where dirty_at is not null order by dirty_at limit $1""",
+        limit,
+    )
+    return [
+        Waiting(
+            profile=SupplierProfile(
+                supplier_id=row["supplier_id"],
+                region=row["region"],
+                declared=tuple(row["declared"]),
+                offered=tuple(row["offered"]),
+                active=active_in(msgspec.json.decode(row["interest"], type=dict[str, int])),
+            ),
+            active=row["state"] == "active",
+            native=row["native"],
+            dismissed=frozenset(row["dismissed"]),
+            dirty_at=row["dirty_at"],
+        )
+        for row in rows
+    ]
+
+
+def active_in(points: dict[str, int]) -> tuple[str, ...]:
+    """The few categories of most interest that are narrow enough to mean something."""
+    narrow = {category: n for category, n in points.items() if len(category.rpartition(":")[2]) >= BROADEST}
+    return tuple(strongest(narrow, ACTIVE))
+
+
+async def openings(tx: Transaction) -> list[Opening]:
+    rows = await (await tx.raw()).fetch(
+        f"select {', '.join(Opening.__struct_fields__)} from recommender.opportunities one where {STILL_OPEN}"
+        " order by opportunity_id",
+        tx.now,
+    )
+    return [Opening(**row) for row in rows]
+
+
+async def uninvited(tx: Transaction) -> set[str]:
+    """Open opportunities of this market for which no suppliers were ranked lately."""
+    rows = await (await tx.raw()).fetch(
+        f"""select opportunity_id from recommender.opportunities one where native and {STILL_OPEN} and not exists (
+              select 1 from recommender.invitees
+              where invitees.opportunity_id = one.opportunity_id and made_at > $2)""",
+        tx.now,
+        tx.now - INVITED_AGAIN_AFTER,
+    )
+    return {row["opportunity_id"] for row in rows}
+
+
+# The history
+
+
+async def awards_version(tx: Transaction) -> tuple[int, datetime | None]:
+    """(how many count, when the last was heard of): unequal when the history differs."""
+    row = await (await tx.raw()).fetchrow(
+        "select count(*) filter (where not cancelled) as n, max(heard_at) as at from recommender.awards"
+    )
+    assert row is not None
+    return row["n"], row["at"]
+
+
+async def awards(tx: Transaction) -> list[Award]:
+    """The whole history. A contract of a process that has awards to the same supplier is the award over again."""
+    rows = await (await tx.raw()).fetch(
+        """select * from recommender.awards one where not cancelled and not (kind = 'contract' and exists (
+             select 1 from recommender.awards award where award.kind = 'award'
+             and award.process_id = one.process_id and award.supplier_id = one.supplier_id))
+           order by awarded_on, process_id, award_id, supplier_id"""
+    )
+    return [
+        Award(
+            supplier=row["supplier_id"],
+            opportunity=Opportunity(
+                buyer=row["buyer_name"],
+                region=row["region"],
+                city=row["city"],
+                category=row["category"],
+                method=row["method"],
+                title=row["title"],
+            ),
+            date=row["awarded_on"],
+            tender=row["process_id"],
+        )
+        for row in rows
+    ]
+
+
+# What was made
+
+
+async def replace_list(tx: Transaction, supplier_id: str, model_id: str, items: Sequence[Recommendation]) -> bool:
+    """Keeps the list; True when it says something else than the last (a score or an end that moved says nothing else)."""
+    connection = await tx.raw()
+    last = await connection.fetchval(
+        "select items::text from recommender.lists where supplier_id = $1 for update", supplier_id
+    )
+    before = msgspec.json.decode(last, type=list[Recommendation]) if last else []
+    await connection.execute(
+        """insert into recommender.lists (supplier_id, model_id, made_at, items) values ($1, $2, $3, $4::text::jsonb)
+           on conflict (supplier_id) do update set model_id = excluded.model_id, made_at = excluded.made_at,
+               items = excluded.items""",
+        supplier_id,
+        model_id,
+        tx.now,
+        msgspec.json.encode(items).decode(),
+    )
+    return [_said(item) for item in before] != [_said(item) for item in items]
+
+
+def _said(item: Recommendation) -> tuple[object, ...]:
+    return item.opportunity_id, item.title, item.path, item.reasons
+
+
+async def settle(tx: Transaction, done: Sequence[Waiting]) -> None:
+    """Takes the marks away, except from who was marked again meanwhile."""
+    await (await tx.raw()).execute(
+        """update recommender.suppliers one set dirty_at = null from unnest($1::text[], $2::timestamptz[]) as made (id, seen)
+           where one.supplier_id = made.id and one.dirty_at = made.seen""",
+        [one.profile.supplier_id for one in done],
+        [one.dirty_at for one in done],
+    )
+
+
+async def made(tx: Transaction, supplier_id: str) -> Made | None:
+    """The list, or None while none was made yet."""
+    connection = await tx.raw()
+    row = await connection.fetchrow(
+        "select model_id, made_at, items::text from recommender.lists where supplier_id = $1", supplier_id
+    )
+    if row is None:
+        return None
+    listed = msgspec.json.decode(row["items"], type=list[Recommendation])
+    hidden = {
+        found["opportunity_id"]
+        for found in await connection.fetch(
+            "select opportunity_id from recommender.dismissals where supplier_id = $1", supplier_id
+        )
+    }
+    ends = {one.opportunity_id: one.closes_at for one in await openings(tx)}
+    still = [
+        msgspec.structs.replace(item, closes_at=ends[item.opportunity_id])
+        for item in listed
+        if item.opportunity_id in ends
+    ]
+    return Made(
+        model_id=row["model_id"],
+        made_at=row["made_at"],
+        items=[item for item in still if item.opportunity_id not in hidden],
+        hidden=[item for item in still if item.opportunity_id in hidden],
+    )
+
+
+async def is_imported(tx: Transaction, supplier_id: str) -> bool:
+    query = "select not native from recommender.suppliers where supplier_id = $1"
+    return bool(await (await tx.raw()).fetchval(query, supplier_id))
+
+
+async def knows(tx: Transaction, supplier_id: str) -> bool:
+    """Did it say anything of itself, or do anything, that a recommendation could follow from?"""
+    query = """select cardinality(declared) > 0
+                 or exists (select 1 from recommender.offers where offers.supplier_id = $1 and not archived)
+                 or exists (select 1 from recommender.awards where awards.supplier_id = $1 and not cancelled)
+                 or exists (select 1 from recommender.interest where interest.supplier_id = $1)
+               from recommender.suppliers where supplier_id = $1"""
+    return bool(await (await tx.raw()).fetchval(query, supplier_id))
+
+
+async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
+    await (await tx.raw()).execute(
+        "insert into recommender.dismissals (supplier_id, opportunity_id, dismissed_at) values ($1, $2, $3) on conflict do nothing",
+        supplier_id,
+        opportunity_id,
+        tx.now,
+    )
+    await mark(tx, [supplier_id])
+
+
+async def restore(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
+    await (await tx.raw()).execute(
+        "delete from recommender.dismissals where supplier_id = $1 and opportunity_id = $2", supplier_id, opportunity_id
+    )
+    await mark(tx, [supplier_id])
+
+
+# For buyers, and for everybody
+
+
+async def keep_invitees(tx: Transaction, invitees: dict[str, list[Scored]]) -> None:
+    await (await tx.raw()).executemany(
+        """insert into recommender.invitees (opportunity_id, made_at, suppliers) values ($1, $2, $3::text::jsonb)
+           on conflict (opportunity_id) do update set made_at = excluded.made_at, suppliers = excluded.suppliers""",
+        [(one, tx.now, msgspec.json.encode(ranked).decode()) for one, ranked in invitees.items()],
+    )
+
+
+async def opening(tx: Transaction, opportunity_id: str) -> Opening | None:
+    """An opportunity, open or not."""
+    row = await (await tx.raw()).fetchrow(
+        f"select {', '.join(Opening.__struct_fields__)} from recommender.opportunities where opportunity_id = $1",
+        opportunity_id,
+    )
+    return Opening(**row) if row else None
+
+
+async def invitees(tx: Transaction, opportunity_id: str) -> list[Invitee] | None:
+    """Best first, those that may supply now; None while none were ranked yet."""
+    connection = await tx.raw()
+    found = await connection.fetchval(
+        "select suppliers::text from recommender.invitees where opportunity_id = $1", opportunity_id
+    )
+    if found is None:
+        return None
+    ranked = msgspec.json.decode(found, type=list[Scored])
+    rows = await connection.fetch(
+        """select supplier_id, name, (select count(*) from recommender.awards
+             where awards.supplier_id = one.supplier_id and not cancelled) as awards
+           from recommender.suppliers one where supplier_id = any($1::text[]) and state = 'active'""",
+        [one.supplier for one in ranked],
+    )
+    known: dict[str, Any] = {row["supplier_id"]: row for row in rows}
+    return [
+        Invitee(supplier_id=one.supplier, name=row["name"], score=one.score, awards=row["awards"])
+        for one in ranked
+        if (row := known.get(one.supplier))
+    ]
+
+
+async def bought_with(tx: Transaction, sku_ids: Collection[str], limit: int) -> list[Together]:
+    """What is bought together with any of these most often, they themselves left out."""
+    rows = await (await tx.raw()).fetch(
+        """select other_sku_id as sku_id, coalesce(max(name), other_sku_id) as name, sum(together)::int as together
+           from recommender.co_purchases left join recommender.skus on skus.sku_id = other_sku_id
+           where co_purchases.sku_id = any($1::text[]) and other_sku_id <> all($1::text[])
+           group by other_sku_id order by sum(together) desc, other_sku_id limit $2""",
+        list(sku_ids),
+        limit,
+    )
+    return [Together(**row) for row in rows]
+
+
+async def offered_skus(tx: Transaction, supplier_id: str) -> list[str]:
+    rows = await (await tx.raw()).fetch(
+        "select distinct sku_id from recommender.offers where supplier_id = $1 and not archived", supplier_id
+    )
+    return [row["sku_id"] for row in rows]

@@ -1,0 +1,25 @@
+"""What falls due by itself: lists that wait to be made, and learning again.
+
+Both keep transactions of their own, short ones around the long work; the one a timer is given stays unused, and so never begins.
+"""
+
+from infra.database import Transaction
+from infra.service import Ground, Timer
+from services.recommender.engine import Engine
+from services.recommender.recommending import Recommending
+from services.recommender.training import train_when_due
+
+LISTS_EVERY = 1.0
+TRAINING_EVERY = 20.0
+
+
+def timers(ground: Ground) -> tuple[Timer, ...]:
+    recommending = Recommending(ground, Engine())
+
+    async def make_lists(_: Transaction) -> int:
+        return await recommending.make_due()
+
+    async def train(_: Transaction) -> int:
+        return await train_when_due(ground)
+
+    return (Timer("lists", LISTS_EVERY, make_lists), Timer("training", TRAINING_EVERY, train))

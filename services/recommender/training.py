@@ -1,0 +1,143 @@
+"""Learning again from a history that has grown, measuring it, and using it only if it is not worse."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from events.recommender import Figure, ModelTrained
+from infra.ids import new_id
+from infra.service import Ground
+from recommender import Figures, NewSupplierFigures, Rate
+from services.recommender.engine import Engine, Train, Trained
+from services.recommender.recommending import NAME, alone
+from services.recommender.store import advice, trainings
+from services.recommender.store.trainings import Training
+
+MIN_AWARDS = 200
+"""Fewer teach nothing that lasts; the plain evidence and the suppliers' profiles recommend meanwhile."""
+MIN_NEW = 50
+MIN_GROWTH = 0.05
+NOT_AGAIN_BEFORE = timedelta(hours=1)
+QUIET = timedelta(seconds=15)
+"""While an import runs the history grows every second: it is learned from when it has come to rest."""
+
+
+class TooFewAwards(Exception):
+    """There is not enough history to learn from."""
+
+    code = "too_few_awards"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """How the history stands against the last training."""
+
+    awards: int
+    heard_at: datetime | None
+    trained_on: int = 0
+    trained_at: datetime | None = None
+
+
+def due(state: State, now: datetime) -> bool:
+    """Enough new awards, at rest, and not twice within the hour, unless the history has doubled."""
+    new = state.awards - state.trained_on
+    if state.awards < MIN_AWARDS or new < max(MIN_NEW, MIN_GROWTH * state.trained_on):
+        return False
+    if state.heard_at is not None and now - state.heard_at < QUIET:
+        return False
+    return state.trained_at is None or now - state.trained_at >= NOT_AGAIN_BEFORE or new >= state.trained_on
+
+
+async def train_when_due(ground: Ground) -> int:
+    async with alone(ground, "training") as mine:
+        if mine and due(await _state(ground), ground.clock()):
+            await _train(ground)
+            return 1
+    return 0
+
+
+async def train_now(ground: Ground) -> Training:
+    """Whether it is due or not. Raises TooFewAwards, EngineFailed."""
+    state = await _state(ground)
+    if state.awards < MIN_AWARDS:
+        raise TooFewAwards(f"{state.awards} awards are known; at least {MIN_AWARDS} are needed to learn from")
+    return await _train(ground)
+
+
+async def _state(ground: Ground) -> State:
+    async with ground.database.transaction(NAME) as tx:
+        count, heard_at = await advice.awards_version(tx)
+        last = next(iter(await trainings.newest(tx, 1)), None)
+    if last is None:
+        return State(awards=count, heard_at=heard_at)
+    return State(awards=count, heard_at=heard_at, trained_on=last.awards, trained_at=last.trained_at)
+
+
+async def _train(ground: Ground) -> Training:
+    """In a child process of its own, without an open transaction: it takes from seconds to a minute."""
+    async with ground.database.transaction(NAME) as tx:
+        in_use, incumbent = await trainings.model_in_use(tx)
+        question = Train(await advice.awards(tx), tx.now.date(), incumbent)
+    engine = Engine()
+    try:
+        trained = await engine.train(question)
+    finally:
+        engine.close()
+    async with ground.database.transaction(NAME) as tx:
+        training = _training(trained, new_id(), in_use, len(question.awards), tx.now)
+        await trainings.keep(tx, training, trained.model)
+        await advice.mark_everyone(tx)
+        tx.emit(
+            ModelTrained(
+                model_id=training.model_id,
+                trained_at=training.trained_at,
+                awards=training.awards,
+                suppliers=training.suppliers,
+                promoted=training.promoted,
+                reason=training.reason,
+                figures=training.figures,
+            )
+        )
+    return training
+
+
+def _training(trained: Trained, model_id: str, in_use: str, awards: int, now: datetime) -> Training:
+    decision = trained.decision
+    return Training(
+        model_id=model_id,
+        in_use=model_id if decision.promoted else in_use,
+        trained_at=now,
+        awards=awards,
+        suppliers=trained.suppliers,
+        promoted=decision.promoted,
+        code=decision.code,
+        reason=decision.sentence,
+        figures=(
+            *figures_of(trained.figures, trained.new_suppliers),
+            *_rate("candidate", decision.candidate, trained.figures.split.k),
+        ),
+        seconds=trained.seconds,
+    )
+
+
+def figures_of(figures: Figures, new_suppliers: NewSupplierFigures) -> tuple[Figure, ...]:
+    """Rates by group of awards, ``new by category`` and ``new by region`` for suppliers without history, baselines by name."""
+    k = figures.split.k
+    groups = {
+        "all": figures.all,
+        "known": figures.known,
+        "per tender": figures.per_tender,
+        "long tail": figures.long_tail,
+        "new by category": new_suppliers.by_category,
+        "new by region": new_suppliers.by_region,
+        **{f"baseline {name}": rate for name, rate in figures.baselines.items()},
+    }
+    return (
+        *(figure for group, rate in groups.items() for figure in _rate(group, rate, k)),
+        Figure(name="coverage", group="all", value=figures.coverage),
+        Figure(name="long tail share", group="all", value=figures.long_tail_share),
+    )
+
+
+def _rate(group: str, rate: Rate, k: int) -> tuple[Figure, ...]:
+    named = {f"hr@{k}": rate.hr, f"mrr@{k}": rate.mrr, "n": float(rate.n)}
+    return tuple(Figure(name=name, group=group, value=value) for name, value in named.items())

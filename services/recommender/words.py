@@ -1,0 +1,32 @@
+"""Reasons as people read them: categories and regions by name."""
+
+from catalogue.categories import short_cpv
+from catalogue.places import regions
+from recommender import sentence
+from recommender.values import Reason
+
+
+def in_words(reason: Reason) -> str:
+    values = dict(reason.values)
+    if "category" in values:
+        values["category"] = category_in_words(str(values["category"]))
+    if "region" in values:
+        values["region"] = region_in_words(str(values["region"]))
+    return sentence(Reason(reason.code, values))
+
+
+def category_in_words(category: str) -> str:
+    """``CPV:33600000`` → ``Pharmaceutical products (CPV 33600000)``. A code of another scheme is its own name."""
+    scheme, _, code = category.rpartition(":")
+    digits = code.partition("-")[0]
+    named = f"{scheme} {code}".strip()
+    if scheme.upper() != "CPV" or not digits.isdecimal() or not 2 <= len(digits) <= 8:
+        return named
+    name = short_cpv().name(digits)
+    return named if name.isdecimal() else f"{name} ({named})"
+
+
+def region_in_words(region: str) -> str:
+    """``RU-MOW`` → ``Moskva``; what is no ISO 3166-2 code stays as it is."""
+    country, dash, _ = region.partition("-")
+    return regions(country).get(region, region) if dash and len(country) == 2 else region

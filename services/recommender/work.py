@@ -1,0 +1,97 @@
+"""The child process of `engine`: `python -m services.recommender.work` answers on stdout what it is asked on stdin."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+
+import msgspec
+
+from recommender import Model, Recommendation, retrain, train
+from services.recommender.engine import (
+    Advice,
+    Advise,
+    Answer,
+    Failed,
+    Fit,
+    Learn,
+    Learnt,
+    Question,
+    Train,
+    Trained,
+    read,
+    write,
+)
+from services.recommender.words import in_words
+
+NICENESS = 10
+"""Bids come first."""
+
+
+def speaks_of_the_trade(fit: Recommendation) -> bool:
+    """That something is bought near by does not say that one sells it: a list of such purchases would be noise."""
+    return any(reason.code != "in_your_region" for reason in fit.reasons)
+
+
+class Desk:
+    """Answers questions; remembers the model it advises with."""
+
+    def __init__(self) -> None:
+        self.model: Model | None = None
+
+    def answer(self, question: Question) -> Answer:
+        if isinstance(question, Learn):
+            return self.learn(question)
+        return self.advise(question) if isinstance(question, Advise) else self.train(question)
+
+    def learn(self, question: Learn) -> Learnt:
+        base = Model.from_bytes(question.model) if question.model else train([], question.now)
+        self.model = base.over(question.awards, question.now)
+        return Learnt(len(question.awards))
+
+    def advise(self, question: Advise) -> Advice:
+        assert self.model is not None, "asked for advice before it was taught"
+        fits = {
+            supplier.supplier_id: [
+                Fit(fit.opportunity.id, fit.score, tuple(in_words(reason) for reason in fit.reasons))
+                for fit in self.model.recommend(supplier, question.opportunities, len(question.opportunities))
+                if speaks_of_the_trade(fit)
+            ][: question.k]
+            for supplier in question.suppliers
+        }
+        invitees = {one.id: self.model.rank_suppliers(one, question.k) for one in question.invite}
+        return Advice(fits, invitees)
+
+    def train(self, question: Train) -> Trained:
+        started = time.perf_counter()
+        incumbent = Model.from_bytes(question.incumbent) if question.incumbent else None
+        retraining = retrain(question.awards, question.now, incumbent)
+        model = retraining.model
+        assert model.figures is not None
+        assert model.new_suppliers is not None
+        return Trained(
+            model=model.to_bytes(),
+            decision=retraining.decision,
+            figures=model.figures,
+            new_suppliers=model.new_suppliers,
+            suppliers=len(model.history.suppliers),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def main() -> None:
+    os.nice(NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes our input
+    answers, sys.stdout = sys.stdout.buffer, sys.stderr  # nothing that prints may come between the answers
+    desk = Desk()
+    while (data := read(sys.stdin.buffer)) is not None:
+        try:
+            answer = desk.answer(msgspec.msgpack.decode(data, type=Question))
+        except Exception:  # noqa: BLE001 - said to whoever asked, who raises it
+            answer = Failed(traceback.format_exc())
+        write(answers, msgspec.msgpack.encode(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Learning on the real servers: measured, kept, used only if not worse; and the streaming views by replay."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from events.auctions import BidDisclosed
+from events.catalogue import SkuPublished
+from events.contracts import AwardMade, ContractConcluded
+from events.recommender import ModelTrained, RecommendationsMade
+from events.values import Attribute, Category, Line, Place
+from infra import streams
+from infra.ids import new_id
+from infra.outbox import producer
+from recommender import Model, Opportunity
+from services.recommender.agents import VIEWS
+from services.recommender.engine import Advise, Engine, EngineFailed, Learn
+from services.recommender.service import create
+from services.recommender.store import advice, trainings
+from services.recommender.training import TooFewAwards, train_now
+from tests.market import Market
+from tests.services.recommender.stories import ELSEWHERE, a_supplier, agent_of, an_auction, an_award
+
+TRADES = [Category(scheme="TRADE", code=f"{letter}100") for letter in "ABCDEF"]
+PLACES = [Place(country="CA", region=region) for region in ("CA-ON", "CA-QC")]
+
+
+def a_pattern(market: Market, awards: int) -> list[AwardMade]:
+    """Each trade and region has a supplier that wins twice of three times, and another."""
+    start = market.clock() - timedelta(days=awards + 400)
+    found = []
+    for day in range(awards):
+        trade, place = TRADES[day % 6], PLACES[day // 6 % 2]
+        winner = "second" if day // 12 % 3 == 2 else "first"
+        supplier = f"{winner} {trade.code} {place.region}"
+        found.append(an_award(supplier, start + timedelta(days=day), trade, buyer=f"{place.region} city", place=place))
+    return found
+
+
+def a_lottery(market: Market, awards: int) -> list[AwardMade]:
+    """The few popular ones win most, whatever is bought: nothing is to be learned but who they are."""
+    chance = random.Random(3)
+    start = market.clock() - timedelta(days=300)
+    return [
+        an_award(
+            f"lucky {min(int(chance.expovariate(0.12)), 60)}",
+            start + timedelta(hours=number),
+            Category(scheme="LOT", code=f"{chance.randrange(10**6):06}"),
+            buyer=f"buyer {chance.randrange(400)}",
+            place=Place(),
+        )
+        for number in range(awards)
+    ]
+
+
+async def until_heard(market: Market, awards: list[AwardMade]) -> None:
+    last = [award.award_id for award in awards]
+
+    async def heard() -> bool:
+        rows = await market.fetch("select count(*) from recommender.awards where award_id = any($1::text[])", last)
+        return rows[0]["count"] == len(last)
+
+    await market.eventually(heard, 30)
+
+
+async def test_a_model_is_learned_measured_kept_and_used(market: Market) -> None:
+    awards = a_pattern(market, 480)
+    await market.publish(*awards)
+    await until_heard(market, awards)
+    training = await train_now(market.ground)
+    assert training.promoted
+    assert training.in_use == training.model_id
+    figures = {(figure.group, figure.name): figure.value for figure in training.figures}
+    assert figures["all", "hr@10"] >= figures["baseline popularity", "hr@10"] > 0
+    assert figures["all", "n"] == round(0.2 * training.awards)
+    (event,) = [one for one in await market.published("recommender", ModelTrained) if one.model_id == training.model_id]
+    assert (event.promoted, event.awards, event.figures) == (True, training.awards, training.figures)
+    async with market.ground.database.transaction("recommender") as tx:
+        in_use, data = await trainings.model_in_use(tx)
+    assert in_use == training.model_id
+    model = Model.from_bytes(data or b"")
+    assert model.ranker.learned
+    first = model.rank_suppliers(Opportunity(buyer="CA-ON city", region="CA-ON", category="TRADE:A100"), 1)
+    assert [one.supplier for one in first] == ["first A100 CA-ON"]
+
+    supplier, auction = a_supplier(TRADES[0]), an_auction(market.clock(), TRADES[0], place=Place())
+    await market.publish(supplier, auction)
+
+    async def recommended() -> bool:
+        lists = await market.published("recommender", RecommendationsMade)
+        return any(one.supplier_id == supplier.organisation_id and one.model_id == training.model_id for one in lists)
+
+    await market.eventually(recommended, 30)
+
+
+async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market: Market) -> None:
+    async with market.ground.database.transaction("recommender") as tx:
+        before, _ = await trainings.model_in_use(tx)
+    awards = a_lottery(market, 900)
+    await market.publish(*awards)
+    await until_heard(market, awards)
+    training = await train_now(market.ground)
+    assert not training.promoted
+    assert training.code in ("worse_than_incumbent", "worse_than_baseline")
+    assert training.in_use == before or before == "plain"
+    async with market.client() as client:
+        figures = (await client.get("/api/recommender/figures")).json()
+        assert figures["in_use"] == before
+        assert figures["trainings"][0]["promoted"] is False
+    async with market.browser() as browser:
+        page = (await browser.get("/recommender")).text
+        assert "not promoted" in page
+        assert training.reason in page
+
+
+async def test_a_restarted_service_recommends_with_the_kept_model(market: Market) -> None:
+    async with market.ground.database.transaction("recommender") as tx:
+        _, model = await trainings.model_in_use(tx)
+        history = await advice.awards(tx)
+    engine = Engine()
+    try:
+        with pytest.raises(EngineFailed, match="before it was taught"):
+            await engine.advise(Advise([], [], [], 5))
+        await engine.learn(Learn(model, history, market.clock().date()), "again")
+        opening = Opportunity(category="TRADE:B100", region="CA-ON", buyer="CA-ON city", id="one")
+        answer = await engine.advise(Advise([], [], [opening], 5))
+        assert answer.invitees["one"][0].supplier == "first B100 CA-ON"
+        engine.close()
+        assert engine.knows is None
+    finally:
+        engine.close()
+
+
+async def test_too_little_history_is_refused_by_name(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.recommender.training.MIN_AWARDS", 10**6)
+    with pytest.raises(TooFewAwards, match="at least 1000000"):
+        await train_now(market.ground)
+
+
+@pytest.fixture
+async def kafka(market: Market) -> AsyncIterator[AIOKafkaProducer]:
+    started = producer(market.ground.config.kafka_bootstrap or "")
+    await started.start()
+    yield started
+    await started.stop()
+
+
+async def test_interest_and_co_purchases_come_again_by_replay(market: Market, kafka: AIOKafkaProducer) -> None:
+    bootstrap = market.ground.config.kafka_bootstrap or ""
+    supplier = a_supplier()
+    trade = Category(scheme="TEST", code=new_id().replace("-", "").upper())
+    bid = BidDisclosed(auction_id=new_id(), bid_id=new_id(), supplier_id=supplier.organisation_id, category=trade)
+    paper, ink, glue = (new_id() for _ in range(3))
+    skus = [
+        SkuPublished(
+            sku_id=sku,
+            version=1,
+            name=name,
+            category=trade,
+            attributes=(Attribute(name="a", value="b"),),
+            base_unit="H87",
+        )
+        for sku, name in ((paper, "Paper"), (ink, "Ink"), (glue, "Glue"))
+    ]
+    contracts = [
+        ContractConcluded(
+            process_id=new_id(), contract_id=new_id(), award_id="a", origin="auction", buyer_id="b", buyer_name="B",
+            supplier_id=supplier.organisation_id, supplier_name="", title="", category=trade, method="", place=Place(),
+            currency=None, amount=Decimal(1), signed_at=market.clock(), source=ELSEWHERE,
+            lines=tuple(Line(line_id=sku, description="", sku_id=sku) for sku in bought),
+        )
+        for bought in ((paper, ink), (paper, ink, glue), (glue,))
+    ]  # fmt: skip
+    await market.publish(*skus, bid, *contracts)
+    for _ in range(2):
+        for view in VIEWS:
+            assert await streams.rebuild(market.ground, bootstrap, kafka, create(market.ground), view) > 0
+        async with market.client() as client:
+            together = (await client.get("/api/recommender/co-purchases", params={"sku": paper})).json()
+        assert [(one["name"], one["together"]) for one in together] == [("Ink", 2), ("Glue", 1)]
+
+    auction = an_auction(market.clock(), trade, place=Place())
+    await market.publish(supplier, auction)
+
+    async def why() -> list[str]:
+        async with market.client(agent_of(supplier.organisation_id)) as client:
+            return [
+                reason
+                for item in (await client.get("/api/recommendations")).json()["items"]
+                for reason in item["reasons"]
+            ]
+
+    assert await market.eventually(why, 30) == [f"You have been active in category TEST {trade.code}"]
