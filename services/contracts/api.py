@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load
@@ -24,8 +24,10 @@ from services.contracts.store.contracts import Contract, Filter
 
 PER_PAGE = 50
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
-Key = Annotated[str | None, Parameter(header="Idempotency-Key", max_length=200)]
-Page = Annotated[int, Parameter(ge=1, le=100_000)]
+Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
+Number = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
+State = Annotated[str, QueryParameter(name="state")]
+"""The name ``state`` itself is the framework's."""
 Words = Annotated[str, Meta(max_length=2000)]
 
 
@@ -244,19 +246,19 @@ class ContractsApi(Controller):
         request: Request[Any, Any, Any],
         ground: Ground,
         process: str = "",
-        state: str = "",
+        wanted_state: State = "",
         q: str = "",
         mine: bool | None = None,
-        page: Page = 1,
+        number: Number = 1,
     ) -> ContractPage:
         """A party's own contracts, or with ``mine=false`` the concluded ones of others too; to visitors the concluded ones.
 
         ``process`` is an auction, pool or purchase; ``state`` running, concluded or ended."""
-        wanted = wanted_by(request.scope.get("user"), mine=mine, state=state, process=process, q=q)
+        wanted = wanted_by(request.scope.get("user"), mine=mine, state=wanted_state, process=process, q=q)
         found, total = await contracts.listing(
-            ground.database.pool, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1)
+            ground.database.pool, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
         )
-        return ContractPage(total=total, page=page, contracts=[ContractSummary(**summary(each)) for each in found])
+        return ContractPage(total=total, page=number, contracts=[ContractSummary(**summary(each)) for each in found])
 
     @get("/{contract_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_contract(self, request: Request[Any, Any, Any], ground: Ground, contract_id: str) -> ContractView:
@@ -298,11 +300,11 @@ class PurchasesApi(Controller):
 
     @get(opt=MEMBERS)
     async def list_purchases(
-        self, request: Request[Principal, Any, Any], ground: Ground, page: Page = 1
+        self, request: Request[Principal, Any, Any], ground: Ground, number: Number = 1
     ) -> list[PurchaseView]:
         """One's own, as buyer or as supplier, 50 at a time: unanswered ones first."""
         found = await purchases.listing(
-            ground.database.pool, request.user.organisation_id, limit=PER_PAGE, offset=PER_PAGE * (page - 1)
+            ground.database.pool, request.user.organisation_id, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
         )
         return [await purchase_view(ground, each) for each in found]
 

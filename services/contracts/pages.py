@@ -1,12 +1,11 @@
 """Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, Request, get, post
-from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.policy import load
@@ -17,7 +16,17 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import MEMBERS, PUBLIC, allow, page, read_form, redirect
 from infra.web.errors import NotFound
 from services.contracts import handlers
-from services.contracts.api import Page, clean, is_party, own_purchase, purchase_view, steps_of, visible, wanted_by
+from services.contracts.api import (
+    Number,
+    State,
+    clean,
+    is_party,
+    own_purchase,
+    purchase_view,
+    steps_of,
+    visible,
+    wanted_by,
+)
 from services.contracts.domain.deals import BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import NewPurchase, may_see
@@ -122,19 +131,19 @@ class ContractPages(Controller):
         ground: Ground,
         request: Visit,
         q: str = "",
-        state: str = "",
+        wanted_state: State = "",
         process: str = "",
         whose: str = "",
-        number: Annotated[Page, QueryParameter(name="page")] = 1,
+        number: Number = 1,
     ) -> Template:
         principal: Principal | None = request.scope.get("user")
         party = is_party(principal)
         mine = party and whose != "all"
-        wanted = wanted_by(principal, mine=mine, state=state, process=process, q=q)
+        wanted = wanted_by(principal, mine=mine, state=wanted_state, process=process, q=q)
         pool = ground.database.pool
         found, total = await contracts.listing(pool, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
         me = principal.organisation_id if principal else ""
-        kept = {"q": q, "state": state, "process": process, "whose": whose}
+        kept = {"q": q, "state": wanted_state, "process": process, "whose": whose}
         return page(
             request,
             "contracts/contracts.html",
