@@ -1,0 +1,126 @@
+"""The event road: outbox → relay → Kafka → consumer → handler, beside raw aiokafka producing and consuming the same messages."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer
+from sqlalchemy import text
+
+from events import Event, Message
+from events.accounts import OrganisationRegistered
+from infra.clock import system_clock
+from infra.consumer import Consumer
+from infra.database import Database, Transaction, schema_rows
+from infra.embedded import Servers
+from infra.ids import new_id
+from infra.inbox import Inbox
+from infra.outbox import Relay, producer
+from infra.runtime import create_topics
+from infra.service import Handler
+from tests.benchmarks import Figure
+from tests.market import empty_database, forget_topics
+
+EVENTS = 40_000
+BATCH = 2_000
+Row = schema_rows("bench")
+
+
+async def measure(servers: Servers) -> list[Figure]:
+    """Events per second from the first outbox insert to the last handler's commit."""
+    raw = await raw_kafka(servers)
+    road = await whole_road(servers)
+    return [
+        Figure(name="raw aiokafka in and out", value=raw, unit="messages/s"),
+        Figure(
+            name="outbox to handler",
+            value=road,
+            unit="events/s",
+            limit=raw,
+            ratio=road / raw,
+            aim="0.3 of raw aiokafka",
+        ),
+    ]
+
+
+async def raw_kafka(servers: Servers) -> float:
+    """Produce, then consume, with the durable settings; the time of both together, as the road does both."""
+    await forget_topics(servers.kafka_bootstrap)
+    await create_topics(servers.kafka_bootstrap)
+    kafka = producer(servers.kafka_bootstrap)
+    consumer = AIOKafkaConsumer(
+        "lonja.accounts",
+        bootstrap_servers=servers.kafka_bootstrap,
+        group_id=f"raw.{new_id()}",
+        auto_offset_reset="earliest",
+    )
+    await kafka.start()
+    await consumer.start()
+    headers = [
+        ("ce_id", b"0192f0c4-1f7a-7c1e-9d4b-3a5b8c7d9e10"),
+        ("ce_type", b"lonja.accounts.OrganisationRegistered.v1"),
+    ]
+    try:
+        began = time.perf_counter()
+
+        async def produce() -> None:
+            sent = [
+                await kafka.send("lonja.accounts", b"x" * 300, key=str(n).encode(), headers=headers)
+                for n in range(EVENTS)
+            ]
+            await asyncio.gather(*sent)
+
+        async def consume() -> None:
+            seen = 0
+            while seen < EVENTS:
+                batches = await consumer.getmany(timeout_ms=500, max_records=5000)
+                seen += sum(len(batch) for batch in batches.values())
+
+        await asyncio.gather(produce(), consume())
+        return EVENTS / (time.perf_counter() - began)
+    finally:
+        await consumer.stop()
+        await kafka.stop()
+
+
+async def whole_road(servers: Servers) -> float:
+    await forget_topics(servers.kafka_bootstrap)
+    await create_topics(servers.kafka_bootstrap)
+    url = await empty_database(servers, "lonja_bench")
+    database = await Database.connect(url, system_clock)
+    async with database.engine.begin() as connection:
+        await connection.execute(text("create schema bench"))
+        await connection.run_sync(Row.metadata.create_all)
+    handled = 0
+    done = asyncio.Event()
+
+    async def count(tx: Transaction, message: Message) -> None:
+        nonlocal handled
+        handled += 1
+        if handled == EVENTS:
+            done.set()
+
+    handlers: Mapping[type[Event], Handler] = {OrganisationRegistered: count}
+    kafka = producer(servers.kafka_bootstrap)
+    await kafka.start()
+    consumer = Consumer(Inbox("bench", handlers, database, kafka), ["lonja.accounts"], servers.kafka_bootstrap)
+    tasks = [asyncio.create_task(work) for work in (Relay("bench", url, kafka).run(), consumer.run())]
+    await asyncio.sleep(3)
+    try:
+        began = time.perf_counter()
+        for start in range(0, EVENTS, BATCH):
+            async with database.transaction("bench") as tx:
+                for number in range(start, start + BATCH):
+                    tx.emit(
+                        OrganisationRegistered(
+                            organisation_id=str(number), roles=("supplier",), name=f"Supplier {number}"
+                        )
+                    )
+        await done.wait()
+        return EVENTS / (time.perf_counter() - began)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await kafka.stop()
+        await database.close()
