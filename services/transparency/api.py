@@ -35,12 +35,10 @@ class OcdsApi(Controller):
         out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are."""
         async with ground.database.transaction(store.NAME) as tx:
             found = await store.feed(tx, since, limit)
-            state = await store.feed_state(tx)
         public_url = ground.config.public_url
         position = found[-1].position if found else since
-        envelope = package(
-            public_url, f"/ocds/releases?since={since}&limit={limit}", state.released_at or ground.clock()
-        )
+        changed_at = found[-1].released_at if found else ground.clock()
+        envelope = package(public_url, f"/ocds/releases?since={since}&limit={limit}", changed_at)
         following = f"{public_url}/ocds/releases?since={position}&limit={limit}"
         return _answer(
             {

@@ -117,7 +117,7 @@ def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUndersto
                 unusable += 1
                 continue
             total += counts
-            if counts.refused == counts.records:
+            if counts.refused and counts.refused == counts.records:
                 say_error(f"{path}: nothing in it could be read")
                 unusable += 1
 
@@ -169,12 +169,12 @@ async def _import_file(
     from services.transparency.intake import look_into, take_in
 
     lines = look_into(path)
-    with _progress(path.name, lines) as advance:
+    with _Progress(path.name, lines) as advance:
         return await take_in(database, read(path, ledger), lambda counts: advance(counts.records))
 
 
-class _progress:
-    """A bar on stderr with records and records per second; where stderr is no terminal, a line at the end."""
+class _Progress:
+    """A bar on stderr with records and records per second; where stderr is no terminal, its last state as a line."""
 
     def __init__(self, name: str, total: int) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -219,6 +219,7 @@ async def _database() -> "AsyncIterator[Database]":
     from infra.clock import system_clock
     from infra.config import Config
     from infra.database import Database
+    from infra.inbox import database_is_away
     from infra.runtime import addresses
 
     url, _ = addresses(Config.load())
@@ -231,6 +232,10 @@ async def _database() -> "AsyncIterator[Database]":
         if await database.pool.fetchval("select to_regclass('transparency.releases')") is None:
             raise NotRunning(f"{where} has no tables yet and")
         yield database
+    except Exception as failure:
+        if database_is_away(failure):
+            raise NotRunning(where) from failure
+        raise
     finally:
         await database.close()
 
@@ -243,7 +248,7 @@ async def _export(database: "Database", file: Path) -> int:
     total = await database.pool.fetchval("select count(*) from transparency.releases")
     number = 0
     try:
-        with _opened(beside, zipped=file.name.endswith(".gz")) as stream, _progress(file.name, total) as advance:
+        with _opened(beside, zipped=file.name.endswith(".gz")) as stream, _Progress(file.name, total) as advance:
             async for line in store.all_releases(database):
                 stream.write(line + b"\n")
                 number += 1

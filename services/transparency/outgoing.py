@@ -74,8 +74,8 @@ def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
         "techniques": {
             "hasElectronicAuction": True,
             "electronicAuction": {
-                "description": f"Reverse auction for the whole lot: each bid lowers the price by {event.step} {event.currency}"
-                " or more, and late bids extend the session."
+                "description": f"Reverse auction for the whole lot: a bid lowers the price by one step of {event.step}"
+                f" {event.currency} or several, and late bids extend the session."
             },
         },
         **delivery(event.place),
@@ -92,6 +92,7 @@ def tender_closed(event: AuctionClosed, bids: Sequence[BidDisclosed], at: dateti
     ranked = sorted(bids, key=lambda bid: (bid.rank or 0, bid.participant or 0))
     tender = {
         "id": event.pool_id or event.auction_id,
+        "title": event.title,
         "status": status,
         "numberOfTenderers": event.participants,
         "tenderPeriod": period(event.opened_at, event.closed_at),

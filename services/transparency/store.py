@@ -22,6 +22,7 @@ from services.transparency.documents import parsed, written
 from services.transparency.packages import Release
 
 NAME = "transparency"
+PAGE = 500
 Row = schema_rows(NAME)
 _json = msgspec.json.Encoder(decimal_format="number")
 _exact = msgspec.json.Decoder(float_hook=Decimal)
@@ -317,13 +318,17 @@ async def feed(tx: Transaction, since: int, limit: int) -> list[Published]:
 
 
 async def all_releases(database: Database) -> AsyncIterator[bytes]:
-    """The JSON of every release at this moment, in feed order, without holding them all."""
-    async with (
-        database.pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        async for row in connection.cursor(f"{_FEED} order by position", prefetch=500):
+    """The JSON of every release there is now, in feed order. Read page by page, so that a slow reader holds no connection;
+    as releases never change and none appears behind a position, the pages fit together."""
+    last = await database.pool.fetchval("select coalesce(max(position), 0) from transparency.releases")
+    position = 0
+    while position < last:
+        rows = await database.pool.fetch(
+            f"{_FEED} where position > $1 and position <= $2 order by position limit {PAGE}", position, last
+        )
+        for row in rows:
             yield row["body"].encode()
+        position = rows[-1]["position"] if rows else last
 
 
 async def feed_state(tx: Transaction) -> FeedState:

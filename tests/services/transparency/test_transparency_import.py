@@ -17,7 +17,9 @@ from events.accounts import OrganisationRegistered
 from events.contracts import AwardMade, ContractConcluded
 from events.transparency import TenderImported
 from infra.ids import new_id
+from services.transparency import intake
 from services.transparency.cli import import_app
+from services.transparency.tolerance import NotUnderstood
 from tests.market import Market
 
 Run = Callable[..., Any]
@@ -89,6 +91,34 @@ async def test_a_later_release_of_a_known_process_tells_only_what_changed(
     assert len(await of_process(market, AwardMade, ocid)) == 1
     assert [one.title for one in await of_process(market, ContractConcluded, ocid)] == ["Paper", "Paper, amended"]
     assert (await of_process(market, ContractConcluded, ocid))[-1].amount == Decimal(100)
+
+
+async def test_an_import_that_was_stopped_goes_on_where_it_was(
+    market: Market, lonja: Run, publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ocids = [f"ocds-abc123-{new_id()}" for _ in range(5)]
+    path = publish([a_release(ocid) for ocid in ocids])
+    monkeypatch.setattr(intake, "BATCH", 2)
+
+    def stop(so_far: intake.Counts) -> None:
+        if so_far.records == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await intake.take_in(market.ground.database, intake.read_ocds(path, NotUnderstood()), stop)
+    assert counts(await lonja("ocds", path, "--json")) == [1, 5, 1, 4, 0]
+    told = Counter(one.ocid for one in await market.published("transparency", TenderImported))
+    assert [told[ocid] for ocid in ocids] == [1] * 5
+
+
+async def test_two_imports_of_one_file_at_once_share_the_work(market: Market, publish: Callable[..., Path]) -> None:
+    path = publish([a_release(f"ocds-abc123-{new_id()}") for _ in range(30)])
+    tries = (
+        intake.take_in(market.ground.database, intake.read_ocds(path, NotUnderstood()), lambda _: None)
+        for _ in range(2)
+    )
+    first, second = await asyncio.gather(*tries)
+    assert (first.imported + second.imported, first.records, second.records) == (30, 30, 30)
 
 
 async def test_an_organisation_is_registered_once_with_all_its_roles(
