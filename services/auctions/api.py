@@ -20,6 +20,7 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, allow
 from infra.web.errors import PROBLEM, NotFound
 from services.auctions import handlers
+from services.auctions.board import Boards
 from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import next_bid
 from services.auctions.handlers import NewAuction
@@ -286,6 +287,10 @@ def clean(text: str) -> str:
     return text.replace("\x00", "").strip()
 
 
-def with_lane(lane: Lane, *routes: Any) -> Router:
-    """Routes that place bids: each may take the process's lane as its argument ``lane``."""
-    return Router(path="", route_handlers=routes, dependencies={"lane": Provide(lambda: lane, sync_to_thread=False)})
+def with_lane(lane: Lane, boards: Boards, *routes: Any) -> Router:
+    """Each may take the process's ``lane`` and ``boards`` as arguments."""
+    shared = {
+        "lane": Provide(lambda: lane, sync_to_thread=False),
+        "boards": Provide(lambda: boards, sync_to_thread=False),
+    }
+    return Router(path="", route_handlers=routes, dependencies=shared)

@@ -128,6 +128,7 @@ def upgrade() -> None:
         sa.Column("arrived_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("standing", sa.Text(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=True),
+        sa.Column("extended", sa.Boolean(), nullable=False),
         sa.Column("verdict", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["auction_id"], ["auctions.auctions.auction_id"], name=op.f("fk_bids_auction_id")),
         sa.PrimaryKeyConstraint("position", name=op.f("pk_bids")),
@@ -135,6 +136,14 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_bids_auction_id_position"), "bids", ["auction_id", "position"], unique=False, schema="auctions"
+    )
+    op.create_index(
+        "ix_bids_extended",
+        "bids",
+        ["auction_id", "sequence"],
+        unique=False,
+        schema="auctions",
+        postgresql_where=sa.text("extended"),
     )
     op.create_index(
         "uq_bids_request", "bids", ["auction_id", "supplier_id", "request_key"], unique=True, schema="auctions"
@@ -156,6 +165,7 @@ def downgrade() -> None:
         "uq_bids_sequence", table_name="bids", schema="auctions", postgresql_where=sa.text("sequence is not null")
     )
     op.drop_index("uq_bids_request", table_name="bids", schema="auctions")
+    op.drop_index("ix_bids_extended", table_name="bids", schema="auctions", postgresql_where=sa.text("extended"))
     op.drop_index(op.f("ix_bids_auction_id_position"), table_name="bids", schema="auctions")
     op.drop_table("bids", schema="auctions")
     op.drop_table("skus", schema="auctions")

@@ -85,6 +85,11 @@ async def get(db: asyncpg.Connection, auction_id: str) -> Stored | None:
     return (await load(db, [auction_id])).get(auction_id)
 
 
+async def version(db: asyncpg.Connection, auction_id: str) -> int | None:
+    found: int | None = await db.fetchval("select version from auctions.auctions where auction_id = $1", auction_id)
+    return found
+
+
 async def save(db: asyncpg.Connection, changed: Iterable[Stored]) -> None:
     """Write the states back, one statement for all."""
     rows = [

@@ -10,7 +10,7 @@ from services.auctions.domain.auction import Bid, Verdict
 
 BidKey = tuple[str, str, str]
 """(auction id, supplier id, request key)."""
-_BID = "bid_id, auction_id, supplier_id, request_key, amount, arrived_at, standing, sequence, verdict"
+_BID = "bid_id, auction_id, supplier_id, request_key, amount, arrived_at, standing, sequence, extended, verdict"
 
 
 async def known(db: asyncpg.Connection, keys: Iterable[BidKey]) -> dict[BidKey, Verdict]:
@@ -35,13 +35,14 @@ async def insert(db: asyncpg.Connection, verdicts: Sequence[tuple[Verdict, bytes
             verdict.bid.arrived_at,
             verdict.bid.standing,
             verdict.accepted.sequence if verdict.accepted else None,
+            verdict.accepted is not None and verdict.accepted.extended,
             data,
         )
         for verdict, data in verdicts
     ]
     await db.execute(
         f"insert into auctions.bids ({_BID}) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-        " $5::numeric[], $6::timestamptz[], $7::text[], $8::int[], $9::bytea[])",
+        " $5::numeric[], $6::timestamptz[], $7::text[], $8::int[], $9::boolean[], $10::bytea[])",
         *(list(column) for column in zip(*rows, strict=True)),
     )
 
@@ -80,6 +81,16 @@ async def price_path(db: asyncpg.Connection, auction_id: str, *, points: int) ->
         points,
     )
     return [event for row in rows if isinstance(event := _event(row), BidAccepted)]
+
+
+async def last_extension(db: asyncpg.Connection, auction_id: str) -> BidAccepted | None:
+    """The bid that moved the end to where it is."""
+    row = await db.fetchrow(
+        "select sequence, verdict from auctions.bids where auction_id = $1 and extended order by sequence desc limit 1",
+        auction_id,
+    )
+    event = _event(row) if row else None
+    return event if isinstance(event, BidAccepted) else None
 
 
 def _event(row: asyncpg.Record) -> BidAccepted | BidRefused:

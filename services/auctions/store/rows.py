@@ -54,6 +54,7 @@ class BidRow(Row, table=True):
     __table_args__ = (
         Index("uq_bids_request", "auction_id", "supplier_id", "request_key", unique=True),
         Index(None, "auction_id", "position"),
+        Index("ix_bids_extended", "auction_id", "sequence", postgresql_where=text("extended")),
         Index("uq_bids_sequence", "auction_id", "sequence", unique=True, postgresql_where=text("sequence is not null")),
     )
 
@@ -66,6 +67,7 @@ class BidRow(Row, table=True):
     arrived_at: datetime = Field(sa_type=INSTANT)
     standing: str = Field(sa_type=Text)
     sequence: int | None = None
+    extended: bool = False
     verdict: bytes = Field(sa_type=LargeBinary)
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -120,7 +119,3 @@ async def a_scene(market: Market, **changes: Any) -> Scene:
         answer = await client.post("/api/auctions", json=paper(**changes))
     assert answer.status_code == 201, answer.text
     return Scene(market, answer.json()["auction_id"], buyer, suppliers)
-
-
-def money(text: str) -> Decimal:
-    return Decimal(text)

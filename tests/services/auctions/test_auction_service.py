@@ -218,8 +218,10 @@ async def test_a_database_that_is_away_blocks_the_bid_and_leaves_nobody_waiting(
 
 
 async def test_nobody_is_named_before_the_close(market: Market, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
     scene = await a_scene(market)
+    caplog.clear()
+    for room in ("services", "infra", "litestar", "uvicorn"):
+        caplog.set_level(logging.DEBUG, logger=room)
     for who, amount in (("a", "990"), ("b", "985"), ("b", "980"), ("a", "970"), ("c", "970")):
         await scene.bid(who, amount)
     said = [caplog.text]

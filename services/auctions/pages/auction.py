@@ -1,0 +1,209 @@
+"""The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.params import Parameter
+from litestar.response import ServerSentEvent, Template
+from litestar.response.sse import ServerSentEventMessage
+
+from catalogue import places
+from catalogue.money import minor_units
+from catalogue.units import UNITS
+from events.auctions import BidAccepted
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, allow, page, read_form
+from infra.web.errors import NotFound
+from services.auctions.api import PER_PAGE, ask, clean, status_of
+from services.auctions.board import Board, Boards
+from services.auctions.domain.auction import Verdict
+from services.auctions.domain.bids import ladder
+from services.auctions.domain.picture import HEIGHT, WIDTH
+from services.auctions.lane import Lane, channel
+from services.auctions.store import auctions
+from services.auctions.store.auctions import Filter
+
+RUNGS = 4
+BREATH = 0.15
+"""Seconds between two pushes to one watcher: what happens within is one push."""
+Visit = Request[Any, Any, Any]
+STATUSES = (("open", "Running"), ("closed", "Over"), ("all", "All"))
+
+
+class BidForm(msgspec.Struct):
+    amount: Decimal
+    request_key: str = ""
+
+
+class AuctionPages(Controller):
+    path = "/auctions"
+    include_in_schema = False
+
+    @get(opt=PUBLIC)
+    async def list_page(
+        self,
+        request: Visit,
+        ground: Ground,
+        status: str = "open",
+        category: str = "",
+        region: str = "",
+        q: str = "",
+        number: Annotated[int, Parameter(query="page", ge=1, le=100_000)] = 1,
+    ) -> Template:
+        wanted = Filter(
+            status="" if status == "all" else clean(status), category=clean(category), region=clean(region), q=clean(q)
+        )
+        now = ground.clock()
+        found, total = await auctions.listing(
+            ground.database.pool, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
+        )
+        values = {"status": status, "category": category, "region": region, "q": q}
+        return page(
+            request,
+            "auctions/list.html",
+            rows=[(stored, status_of(stored, now)) for stored in found],
+            total=total,
+            number=number,
+            last=max(1, -(-total // PER_PAGE)),
+            values=values,
+            statuses=STATUSES,
+            query=urlencode({name: value for name, value in values.items() if value}),
+            server_now=now.isoformat(),
+        )
+
+    @get("/{auction_id:str}", opt=PUBLIC)
+    async def auction_page(self, request: Visit, ground: Ground, boards: Boards, auction_id: str) -> Template:
+        return await self._page(request, ground, boards, auction_id)
+
+    @get("/{auction_id:str}/live", opt=PUBLIC)
+    async def live(
+        self, request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int = -1
+    ) -> ServerSentEvent:
+        """Pushes what changed after version ``since``: rendered once for all watchers, but for each one's own position."""
+        if await boards.get(clean(auction_id)) is None:
+            raise NotFound("auction", auction_id)
+        return ServerSentEvent(_pushes(request, ground, boards, clean(auction_id), since))
+
+    @post("/{auction_id:str}/bids", opt=allow(SUPPLIER_AGENT), status_code=200)
+    async def bid(
+        self, request: Request[Principal, Any, Any], ground: Ground, boards: Boards, lane: Lane, auction_id: str
+    ) -> Response[Any] | Template:
+        arrived_at = ground.clock()
+        form, errors = read_form({name: str(value) for name, value in (await request.form()).items()}, BidForm)
+        verdict = None
+        if form is not None:
+            key = form.request_key[:200]
+            verdict = await ask(lane, request.user, auction_id, form.amount, key, arrived_at)
+        if request.headers.get("hx-request") != "true":
+            return await self._page(request, ground, boards, auction_id, verdict, errors)
+        board = await boards.get(clean(auction_id))
+        if board is None:
+            raise NotFound("auction", auction_id)
+        answer = _render(request, "answer", board, ground, verdict=verdict, errors=errors)
+        return Response(answer, media_type="text/html")
+
+    async def _page(
+        self,
+        request: Visit,
+        ground: Ground,
+        boards: Boards,
+        auction_id: str,
+        verdict: Verdict | None = None,
+        errors: dict[str, str] | None = None,
+    ) -> Template:
+        board = await boards.get(clean(auction_id))
+        if board is None:
+            raise NotFound("auction", auction_id)
+        refused = errors or (verdict and not verdict.accepted)
+        return page(
+            request,
+            "auctions/auction.html",
+            status_code=422 if refused else 200,
+            **_context(request, board, ground),
+            verdict=verdict,
+            errors=errors or {},
+            shared={name: _shared(request, name, board, ground) for name in ("price", "log")},
+        )
+
+
+async def _pushes(
+    request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int
+) -> AsyncIterator[ServerSentEventMessage]:
+    sent = since
+    async for said in ground.live.watch(channel(auction_id)):
+        version = said["version"] if said else None
+        if version is not None and version <= sent:
+            continue
+        board = await boards.get(auction_id, version)
+        if board is None:
+            return
+        if board.version > sent:
+            sent = board.version
+            for name in ("price", "log"):
+                yield ServerSentEventMessage(_shared(request, name, board, ground), event=name)
+            yield ServerSentEventMessage(_render(request, "said", board, ground), event="said")
+            yield ServerSentEventMessage(_render(request, "mine", board, ground, pushed=True), event="mine")
+        if board.stored.result is not None:
+            yield ServerSentEventMessage("", event="done")
+            return
+        await asyncio.sleep(BREATH)
+
+
+def _shared(request: Visit, name: str, board: Board, ground: Ground) -> str:
+    """A fragment that is the same for everybody, rendered once a version; only the server's clock is put in anew."""
+    if name not in board.fragments:
+        board.fragments[name] = _render(request, name, board, ground)
+    return board.fragments[name].replace("@server-now@", ground.clock().isoformat())
+
+
+def _render(request: Visit, name: str, board: Board, ground: Ground, **more: Any) -> str:
+    template = request.app.template_engine.get_template(f"auctions/_{name}.html")
+    context = {**_context(request, board, ground), **more, "csrf_input": ""}
+    return str(template.render(**context))
+
+
+def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
+    stored = board.stored
+    principal: Principal | None = request.scope.get("user")
+    over = stored.state.over(ground.clock())
+    own = principal.organisation_id if principal else ""
+    last_own = next(
+        (
+            event
+            for event in board.log
+            if isinstance(event, BidAccepted) and event.participant == stored.state.participants.get(own)
+        ),
+        None,
+    )
+    return {
+        "board": board,
+        "opened": stored.opened,
+        "state": stored.state,
+        "result": stored.result,
+        "policy": stored.policy,
+        "over": over,
+        "rungs": () if over else ladder(stored.state, RUNGS),
+        "me": principal,
+        "is_supplier": bool(principal and principal.may(SUPPLIER_AGENT)),
+        "is_buyer": bool(principal and principal.may(BUYER_OFFICER) and own == stored.opened.buyer_id),
+        "participant": stored.state.participants.get(own),
+        "leads": bool(own) and stored.state.leader_id == own,
+        "last_own": last_own,
+        "request_key": new_id(),
+        "pushed": False,
+        "decimals": minor_units(stored.opened.currency),
+        "unit_name": lambda code: UNITS[code].name if code in UNITS else code,
+        "chart_size": (WIDTH, HEIGHT),
+        "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
+    }
+
+
+def _region_name(country: str | None, region: str | None) -> str:
+    return places.regions(country).get(region or "", region or country) if country else (region or "")
