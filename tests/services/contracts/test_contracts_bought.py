@@ -1,0 +1,119 @@
+"""Direct purchases on the real servers."""
+
+from typing import Any
+
+import pytest
+
+from events.catalogue import OfferArchived
+from events.contracts import ContractConcluded, PurchaseAnswered, PurchaseRequested
+from infra.ids import new_id
+from tests.market import Market
+from tests.services.contracts.market_told import Town, a_town, an_offer, in_time
+
+PURCHASES = "/api/contracts/purchases"
+
+
+@pytest.fixture
+async def town(market: Market) -> Town:
+    return await a_town(market)
+
+
+async def asked(town: Town, **changes: Any) -> str:
+    """The purchase's id."""
+    offer = await an_offer(town)
+    body = {"offer_id": offer.offer_id, "quantity": "100", **changes}
+    status, answer = await town.post(town.school, PURCHASES, body)
+    assert status == 201, answer
+    return str(answer["purchase_id"])
+
+
+async def answer(town: Town, purchase_id: str, accept: bool, by: int = 0) -> tuple[int, Any]:
+    return await town.post(
+        town.suppliers[by], f"{PURCHASES}/{purchase_id}/answer", {"accept": accept, "reason": "Well"}
+    )
+
+
+async def test_accepted_it_is_drafted_by_the_buyer_and_signed_by_the_supplier(town: Town) -> None:
+    purchase_id = await asked(town)
+    (requested,) = await town.events(PurchaseRequested, purchase_id)
+    assert (str(requested.unit_price), str(requested.amount), requested.place.region) == (
+        "280.00",
+        "28000.00",
+        "RU-MOW",
+    )
+    status, shown = await answer(town, purchase_id, True)
+    assert (status, shown["answer"], shown["reason"]) == (201, "accepted", "Well")
+    contract_id = shown["contract_id"]
+    assert (await town.step(town.school, contract_id, "buyer-draft"))[0] == 201
+    assert (await town.step(town.suppliers[0], contract_id, "supplier-signature"))[0] == 201
+    (concluded,) = await town.events(ContractConcluded, purchase_id)
+    assert (concluded.origin, str(concluded.amount), concluded.method) == ("purchase", "28000.00", "direct")
+
+
+async def test_the_same_request_again_asks_once(town: Town) -> None:
+    offer, key = await an_offer(town), new_id()
+    body = {"offer_id": offer.offer_id, "quantity": "10"}
+    first, again = [await town.post(town.school, PURCHASES, body, key=key) for _ in range(2)]
+    assert first == again and first[0] == 201
+    assert len(await town.read(town.school, PURCHASES)) == 1
+    assert len(await town.read(town.suppliers[0], PURCHASES)) == 1
+
+
+async def test_refused_or_unanswered_it_comes_to_nothing(town: Town) -> None:
+    refused = await asked(town)
+    for _ in range(2):
+        assert (await answer(town, refused, False))[1]["answer"] == "refused"
+    assert (await answer(town, refused, True))[1]["rule"] == "answered-otherwise"
+    assert len(await town.events(PurchaseAnswered, refused)) == 1
+    silent = await asked(town)
+    in_time(town, 31)
+
+    async def lapsed() -> bool:
+        return bool((await town.read(town.school, f"{PURCHASES}/{silent}"))["answer"] == "lapsed")
+
+    await town.market.eventually(lapsed)
+    assert (await answer(town, silent, True))[1]["rule"] == "answer-overdue"
+    assert (await town.read(town.school, f"{PURCHASES}/{silent}"))["contract_id"] is None
+
+
+async def test_only_the_two_parties_know_and_only_the_supplier_answers(town: Town) -> None:
+    purchase_id = await asked(town)
+    assert (await answer(town, purchase_id, True, by=1))[0] == 404
+    assert await town.read(town.clinic, f"{PURCHASES}/{purchase_id}") == 404
+    assert await town.read(None, f"{PURCHASES}/{purchase_id}") == 401
+    assert (await town.read(town.school, f"{PURCHASES}/{purchase_id}"))["answer"] == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "field"),
+    [
+        ({"quantity": "9"}, "offer-not-available", "quantity"),
+        ({"quantity": "5001"}, "offer-not-available", "quantity"),
+        ({"quantity": "0"}, "quantity-not-positive", "quantity"),
+        ({"quantity": "NaN"}, "quantity-not-positive", "quantity"),
+        ({"quantity": "5000"}, "above-ceiling", "quantity"),
+        ({"region": "RU-SPE"}, "offer-not-available", "region"),
+        ({"region": "Nowhere"}, "place-not-found", "region"),
+    ],
+)
+async def test_against_the_rules_it_is_rejected_with_rule_and_field(
+    town: Town, changes: dict[str, str], rule: str, field: str
+) -> None:
+    offer = await an_offer(town)
+    status, problem = await town.post(town.school, PURCHASES, {"offer_id": offer.offer_id, "quantity": "10", **changes})
+    assert (status, problem["rule"], problem["field"]) == (422, rule, field)
+
+
+async def test_an_archived_offer_is_not_bought_and_its_request_stands(town: Town) -> None:
+    offer = await an_offer(town)
+    body = {"offer_id": offer.offer_id, "quantity": "10"}
+    _, before = await town.post(town.school, PURCHASES, body)
+    await town.tell(
+        OfferArchived(sku_id=offer.sku_id, offer_id=offer.offer_id, supplier_id=offer.supplier_id, reason="withdrawn")
+    )
+
+    async def gone() -> bool:
+        return (await town.post(town.school, PURCHASES, body))[0] == 404
+
+    await town.market.eventually(gone)
+    assert (await answer(town, before["purchase_id"], True))[1]["answer"] == "accepted"
