@@ -28,6 +28,12 @@ class TooFewAwards(Exception):
     code = "too_few_awards"
 
 
+class TrainingRuns(Exception):
+    """Somebody else is at it."""
+
+    code = "training_runs"
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """How the history stands against the last training."""
 
@@ -56,11 +62,14 @@ async def train_when_due(ground: Ground) -> int:
 
 
 async def train_now(ground: Ground) -> Training:
-    """Whether it is due or not. Raises TooFewAwards, EngineFailed."""
-    state = await _state(ground)
-    if state.awards < MIN_AWARDS:
-        raise TooFewAwards(f"{state.awards} awards are known; at least {MIN_AWARDS} are needed to learn from")
-    return await _train(ground)
+    """Whether it is due or not. Raises TooFewAwards, TrainingRuns, EngineFailed."""
+    async with alone(ground, "training") as mine:
+        if not mine:
+            raise TrainingRuns("a training is running already; look at its figures in a minute")
+        state = await _state(ground)
+        if state.awards < MIN_AWARDS:
+            raise TooFewAwards(f"{state.awards} awards are known; at least {MIN_AWARDS} are needed to learn from")
+        return await _train(ground)
 
 
 async def _state(ground: Ground) -> State:

@@ -86,6 +86,7 @@ def an_award(
     place: Place = MOSCOW,
     source: Source | None = ELSEWHERE,
     cancelled: bool = False,
+    title: str = "Bought before",
 ) -> AwardMade:
     process_id = new_id()
     return AwardMade(
@@ -96,7 +97,7 @@ def an_award(
         buyer_name=buyer,
         supplier_ids=(supplier_id,),
         supplier_names=("",),
-        title="Bought before",
+        title=title,
         category=category,
         method="open",
         place=place,
