@@ -37,6 +37,7 @@ from services.observatory.store import Card, Outcome, Snapshot
 POLICY = Policy()
 PAUSE = timedelta(seconds=3)
 """From the first price an item's reference does not know until it is judged anew."""
+TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
 RECHECK = timedelta(days=1)
 BATCH = 50
 """Items judged in one transaction."""
@@ -77,10 +78,10 @@ async def on_offer(tx: Transaction, message: Message) -> None:
 
 
 async def on_offer_archived(tx: Transaction, message: Message) -> None:
-    """An offer that ran out was a price in its time; one that was replaced, withdrawn or suspended is taken back."""
+    """An offer that ran out was a price in its time; one that its supplier took back, or may not keep, was none."""
     event = message.event
     assert isinstance(event, OfferArchived)
-    if event.reason != "expired":
+    if event.reason in TAKEN_BACK:
         await store.withdraw(tx, event.offer_id, tx.now + PAUSE)
 
 
