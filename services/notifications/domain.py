@@ -1,0 +1,79 @@
+"""When a digest falls due and what is in it (DOMAIN section 8). Pure."""
+
+from collections.abc import Collection, Iterable
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.recommender import Recommendation
+
+AT_MOST = 10
+"""Items in one digest."""
+TOPICS = ("digest", "reminders")
+PERIODS = ("daily", "weekly")
+LANGUAGES = ("en", "es", "ru")
+GIVE_UP_AFTER = timedelta(days=2)
+"""A letter nobody's server takes for so long is old news."""
+_FIRST_RETRY = timedelta(seconds=30)
+_LAST_RETRY = timedelta(hours=1)
+_UTC = ZoneInfo("UTC")
+
+
+class UnknownPeriod(RuleBroken):
+    code = "unknown-period"
+
+
+class NoSuchHour(RuleBroken):
+    code = "no-such-hour"
+
+
+class UnknownTopic(RuleBroken):
+    code = "unknown-topic"
+
+
+class Preferences(msgspec.Struct, frozen=True, kw_only=True):
+    """``hour`` is of the organisation's local day; weekly digests come on Mondays."""
+
+    period: str = "daily"
+    hour: int = 8
+    topics: tuple[str, ...] = TOPICS
+
+    def check(self) -> None:
+        if self.period not in PERIODS:
+            raise UnknownPeriod(f"A digest comes {' or '.join(PERIODS)}, not {self.period!r}.", field="period")
+        if not 0 <= self.hour <= 23:
+            raise NoSuchHour(f"The hour is 0 to 23, not {self.hour}.", field="hour", hour=self.hour)
+        if unknown := set(self.topics) - set(TOPICS):
+            raise UnknownTopic(f"There is no topic {sorted(unknown)[0]!r}.", field="topics")
+
+    def next_after(self, instant: datetime, zone: str) -> datetime:
+        """The first due hour after the instant, UTC. An hour that the clock skips is read an hour later."""
+        day = instant.astimezone(ZoneInfo(zone)).date()
+        while (due := self._on(day, zone)) <= instant or (self.period == "weekly" and day.weekday() != 0):
+            day += timedelta(days=1)
+        return due
+
+    def _on(self, day: date, zone: str) -> datetime:
+        return datetime.combine(day, time(self.hour), ZoneInfo(zone)).astimezone(_UTC)
+
+
+def slot(period: str, due: datetime, zone: str) -> str:
+    """The name of the period that this due hour belongs to: one digest a member and slot."""
+    day = due.astimezone(ZoneInfo(zone)).date()
+    return f"{day:%G-W%V}" if period == "weekly" else day.isoformat()
+
+
+def choose(items: Iterable[Recommendation], mailed: Collection[str], now: datetime) -> tuple[Recommendation, ...]:
+    """The best that are open and were never mailed to this member, best first, each once."""
+    fresh: dict[str, Recommendation] = {}
+    for item in sorted(items, key=lambda each: (-each.score, each.opportunity_id)):
+        if item.opportunity_id not in mailed and (item.closes_at is None or item.closes_at > now):
+            fresh.setdefault(item.opportunity_id, item)
+    return tuple(fresh.values())[:AT_MOST]
+
+
+def retry_after(attempts: int) -> timedelta:
+    """How long to wait after so many attempts: doubling from half a minute to an hour."""
+    return min(_LAST_RETRY, _FIRST_RETRY * (1 << min(attempts - 1, 10)))

@@ -1,0 +1,141 @@
+"""Use cases and reactions of notifications."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import msgspec
+
+from events import Event, Message
+from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
+from events.notifications import MailUnsubscribed
+from events.recommender import RecommendationsMade
+from infra.database import Transaction
+from infra.ids import derive_id
+from infra.service import Handler
+from infra.tokens import SUPPLIER_AGENT
+from infra.web.errors import NotFound
+from services.notifications import store
+from services.notifications.domain import LANGUAGES, Preferences, choose
+from services.notifications.letters import Digest
+from services.notifications.store import Member
+
+
+async def reader(tx: Transaction, member_id: str) -> Member:
+    """Raises NotFound: not a supplier's agent, or not heard of yet."""
+    found = await store.member(tx, member_id, lock=True)
+    if found is None:
+        raise NotFound("mail settings of member", member_id)
+    return found
+
+
+async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) -> Member:
+    """Raises what :meth:`Preferences.check` names, and NotFound. The same again changes nothing."""
+    wanted.check()
+    before = await reader(tx, member_id)
+    if wanted == before.preferences:
+        return before
+    next_at = wanted.next_after(tx.now, await _zone(tx, before.organisation_id))
+    await store.save_preferences(tx, member_id, wanted, next_at)
+    for topic in before.preferences.topics:
+        if topic not in wanted.topics:
+            tx.emit(MailUnsubscribed(member_id=member_id, organisation_id=before.organisation_id, topic=topic))
+    return msgspec.structs.replace(before, preferences=wanted, next_at=next_at)
+
+
+async def set_topic(tx: Transaction, member_id: str, topic: str, *, on: bool) -> Member:
+    """One topic on or off, by a link from a letter."""
+    before = await reader(tx, member_id)
+    rest = tuple(each for each in before.preferences.topics if each != topic)
+    topics = (*rest, topic) if on else rest
+    if (topic in before.preferences.topics) is on:
+        return before
+    return await set_preferences(tx, member_id, msgspec.structs.replace(before.preferences, topics=topics))
+
+
+async def resume_mail(tx: Transaction, member_id: str) -> None:
+    """The reader says that its address works again: from its next hour on it gets mail."""
+    member = await reader(tx, member_id)
+    if member.stopped is not None:
+        await store.set_stopped(tx, member_id, None)
+        zone = await _zone(tx, member.organisation_id)
+        await store.set_next(tx, member_id, member.preferences.next_after(tx.now, zone))
+
+
+async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
+    """Claim a digest of what is new to this member; None if nothing is, if it wants none, or if the slot had its digest."""
+    organisation = await store.organisation(tx, member.organisation_id)
+    if organisation is None or organisation.state != "active" or "digest" not in member.preferences.topics:
+        return None
+    recommended = await store.recommendations(tx, member.organisation_id)
+    items = choose(recommended, await store.mailed(tx, member.member_id), tx.now)
+    if not items:
+        return None
+    digest = Digest(
+        digest_id=derive_id("digest", member.member_id, slot),
+        member_id=member.member_id,
+        organisation_id=member.organisation_id,
+        period=member.preferences.period,
+        name=member.name,
+        organisation=organisation.name,
+        email=member.email,
+        language=member.language if member.language in LANGUAGES else "en",
+        zone=organisation.time_zone,
+        items=items,
+        claimed_at=tx.now.replace(microsecond=0),
+    )
+    return digest if await store.add_digest(tx, digest, slot) else None
+
+
+async def digest_now(tx: Transaction, member_id: str, request_key: str) -> bool:
+    """Asked for by its reader, beside the period's own. True if one is on its way (the same request again: still that one)."""
+    member = await reader(tx, member_id)
+    if await tx.answered(f"now/{member_id}/{request_key}") is not None:
+        return True
+    if member.stopped is not None or await compose(tx, member, f"asked/{request_key}") is None:
+        return False
+    await tx.remember(f"now/{member_id}/{request_key}", b"claimed")
+    return True
+
+
+async def _zone(tx: Transaction, organisation_id: str) -> str:
+    organisation = await store.organisation(tx, organisation_id)
+    return organisation.time_zone if organisation else "UTC"
+
+
+async def on_registered(tx: Transaction, message: Message) -> None:
+    """Imported organisations have no members here, so nobody to write to."""
+    assert isinstance(message.event, OrganisationRegistered)
+    if message.event.source is None:
+        await store.put_organisation(tx, message.event)
+
+
+async def on_state_changed(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, OrganisationStateChanged)
+    await store.set_state(tx, message.event.organisation_id, message.event.state)
+
+
+async def on_joined(tx: Transaction, message: Message, *, at_once: bool) -> None:
+    event = message.event
+    assert isinstance(event, MemberJoined)
+    if SUPPLIER_AGENT in event.roles and event.email:
+        usual = Preferences()
+        first = tx.now if at_once else usual.next_after(tx.now, await _zone(tx, event.organisation_id))
+        await store.put_member(tx, event, usual, first)
+
+
+async def on_recommended(tx: Transaction, message: Message, *, at_once: bool) -> None:
+    event = message.event
+    assert isinstance(event, RecommendationsMade)
+    await store.put_recommendations(tx, event)
+    if at_once and event.items:
+        await store.hasten(tx, event.supplier_id)
+
+
+def handlers(*, rehearsal: bool) -> Mapping[type[Event], Handler]:
+    """In a rehearsal nobody waits for the morning: the first digest goes out as soon as there is something in it."""
+    return {
+        OrganisationRegistered: on_registered,
+        OrganisationStateChanged: on_state_changed,
+        MemberJoined: partial(on_joined, at_once=rehearsal),
+        RecommendationsMade: partial(on_recommended, at_once=rehearsal),
+    }

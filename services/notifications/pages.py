@@ -1,0 +1,113 @@
+"""Pages of notifications: own mail settings, and unsubscribing without login by the link in a letter."""
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, get, post
+from litestar.exceptions import HTTPException
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.ids import new_id
+from infra.secrets import secret
+from infra.service import Ground
+from infra.tokens import Principal
+from infra.web import PUBLIC, page, read_form, redirect
+from services.notifications import handlers, store
+from services.notifications.api import AGENTS, Agent
+from services.notifications.domain import TOPICS, Preferences
+from services.notifications.links import Links
+
+Visit = Request[Any, Any, Any]
+
+
+class SettingsForm(msgspec.Struct, kw_only=True):
+    period: str
+    hour: int
+
+
+class NotificationPages(Controller):
+    path = "/notifications"
+    include_in_schema = False
+
+    @get(opt=AGENTS)
+    async def settings(self, ground: Ground, request: Agent) -> Template:
+        return await _settings_page(ground, request, {})
+
+    @post(opt=AGENTS)
+    async def save(self, ground: Ground, request: Agent) -> Template | Redirect:
+        fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+        form, errors = read_form(fields, SettingsForm)
+        if form is not None:
+            topics = tuple(topic for topic in TOPICS if fields.get(topic))
+            try:
+                async with ground.database.transaction("notifications") as tx:
+                    wanted = Preferences(period=form.period, hour=form.hour, topics=topics)
+                    await handlers.set_preferences(tx, request.user.member_id, wanted)
+                return redirect("/notifications", "Saved.")
+            except RuleBroken as broken:
+                errors = {broken.field or "": broken.message}
+        return await _settings_page(ground, request, errors)
+
+    @post("/digest", opt=AGENTS)
+    async def digest_now(self, ground: Ground, request: Agent) -> Redirect:
+        key = (await request.form()).get("request_key") or new_id()
+        async with ground.database.transaction("notifications") as tx:
+            going = await handlers.digest_now(tx, request.user.member_id, str(key))
+        said = "Your digest is on its way." if going else "There is nothing you have not been sent before."
+        return redirect("/notifications", said)
+
+    @post("/resume", opt=AGENTS)
+    async def resume(self, ground: Ground, request: Agent) -> Redirect:
+        async with ground.database.transaction("notifications") as tx:
+            await handlers.resume_mail(tx, request.user.member_id)
+        return redirect("/notifications", "We write to this address again.")
+
+
+async def _settings_page(ground: Ground, request: Request[Principal, Any, Any], errors: dict[str, str]) -> Template:
+    async with ground.database.transaction("notifications") as tx:
+        member = await handlers.reader(tx, request.user.member_id)
+        organisation = await store.organisation(tx, member.organisation_id)
+        digests = await store.latest(tx, member.member_id)
+    return page(
+        request,
+        "notifications/settings.html",
+        status_code=422 if errors else 200,
+        member=member,
+        zone=organisation.time_zone if organisation else "UTC",
+        digests=digests,
+        errors=errors,
+        request_key=new_id(),
+    )
+
+
+class UnsubscribePages(Controller):
+    """RFC 8058: mail programs POST to the link, without cookies; what merely looks at it (GET) changes nothing."""
+
+    path = "/unsubscribe"
+    include_in_schema = False
+
+    @get("/{token:str}", opt=PUBLIC)
+    async def ask(self, ground: Ground, request: Visit, token: str) -> Template:
+        return await _unsubscribe_page(ground, request, token, change=False)
+
+    @post("/{token:str}", opt={**PUBLIC, "exclude_from_csrf": True}, status_code=200)
+    async def unsubscribe(self, ground: Ground, request: Visit, token: str) -> Template:
+        """``again`` in the form subscribes anew."""
+        return await _unsubscribe_page(ground, request, token, change=True)
+
+
+async def _unsubscribe_page(ground: Ground, request: Visit, token: str, *, change: bool) -> Template:
+    links = Links(secret(ground.config.secrets_dir, "unsubscribe"), ground.config.public_url)
+    try:
+        member_id, topic = links.read(token)
+    except RuleBroken as broken:
+        raise HTTPException(broken.message, status_code=404) from broken
+    async with ground.database.transaction("notifications") as tx:
+        if change:
+            member = await handlers.set_topic(tx, member_id, topic, on=bool((await request.form()).get("again")))
+        else:
+            member = await handlers.reader(tx, member_id)
+    return page(
+        request, "notifications/unsubscribe.html", topic=topic, on=topic in member.preferences.topics, done=change
+    )

@@ -1,0 +1,92 @@
+"""Digests fall due, and letters go out: claimed, sending, sent, each its own commit, with the mail server between the last two."""
+
+from datetime import timedelta
+
+from events.notifications import DigestSent
+from infra import mailbox
+from infra.database import Transaction
+from infra.service import Ground, Timer
+from services.notifications import post, store
+from services.notifications.domain import GIVE_UP_AFTER, retry_after, slot
+from services.notifications.handlers import compose
+from services.notifications.letters import letter, sender
+from services.notifications.links import Links
+from services.notifications.store import Attempt
+
+LEASE = timedelta(seconds=3 * post.SECONDS)
+"""Longer than any attempt can take: after it the sender is dead, and another may try."""
+
+
+async def claim_digests(tx: Transaction) -> int:
+    """One member whose hour has come. Nothing new for it: no letter, and the next hour is awaited."""
+    member = await store.claim_due(tx)
+    if member is None:
+        return 0
+    organisation = await store.organisation(tx, member.organisation_id)
+    zone = organisation.time_zone if organisation else "UTC"
+    await compose(tx, member, slot(member.preferences.period, member.next_at, zone))
+    await store.set_next(tx, member.member_id, member.preferences.next_after(tx.now, zone))
+    return 1
+
+
+class Postman:
+    """Sends what was claimed, one letter at a time; several processes may do it at once."""
+
+    def __init__(self, ground: Ground, links: Links) -> None:
+        self._database = ground.database
+        self._links = links
+        self._public_url = ground.config.public_url
+        self._smtp_url = ground.config.smtp_url or mailbox.smtp_url(ground.config.home)
+        self._from = sender(self._smtp_url, self._public_url)
+
+    async def send_one(self, _: Transaction) -> int:
+        """The timer's own transaction stays empty: no lock is held while a mail server thinks."""
+        async with self._database.transaction("notifications") as tx:
+            attempt = await store.claim_to_send(tx, tx.now + LEASE)
+        if attempt is None:
+            return 0
+        if not attempt.wanted:
+            await self._settle(attempt, "dropped")
+            return 1
+        content = letter(attempt.digest, self._links, self._from, self._public_url)
+        try:
+            await post.send(self._smtp_url, self._from, attempt.digest.email, content)
+        except post.AddressRefused as refused:
+            await self._settle(attempt, "refused", str(refused))
+        except post.LetterRefused as refused:
+            await self._settle(attempt, "failed", str(refused))
+        except post.NotNow as trouble:
+            await self._put_off(attempt, str(trouble))
+        else:
+            await self._settle(attempt, "sent")
+        return 1
+
+    async def _settle(self, attempt: Attempt, state: str, trouble: str = "") -> None:
+        digest = attempt.digest
+        async with self._database.transaction("notifications") as tx:
+            if not await store.settle(tx, digest.digest_id, state, trouble=trouble):
+                return
+            if state == "refused":
+                await store.set_stopped(tx, digest.member_id, trouble)
+            if state == "sent":
+                tx.emit(
+                    DigestSent(
+                        member_id=digest.member_id,
+                        organisation_id=digest.organisation_id,
+                        digest_id=digest.digest_id,
+                        period=digest.period,
+                        items=tuple(item.opportunity_id for item in digest.items),
+                        sent_at=tx.now,
+                    )
+                )
+
+    async def _put_off(self, attempt: Attempt, trouble: str) -> None:
+        async with self._database.transaction("notifications") as tx:
+            if tx.now - attempt.digest.claimed_at > GIVE_UP_AFTER:
+                await store.settle(tx, attempt.digest.digest_id, "failed", trouble=trouble)
+            else:
+                await store.postpone(tx, attempt.digest.digest_id, tx.now + retry_after(attempt.number), trouble)
+
+
+def timers(ground: Ground, links: Links) -> tuple[Timer, ...]:
+    return (Timer("digests", 2, claim_digests), Timer("letters", 1, Postman(ground, links).send_one))
