@@ -2,11 +2,13 @@
 
 NAMES: tuple[str, ...] = (
     "accounts",
+    "catalogue",
     "auctions",
     "pools",
     "contracts",
     "observatory",
     "recommender",
     "transparency",
+    "notifications",
     "portal",
 )
