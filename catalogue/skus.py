@@ -70,6 +70,12 @@ class PublishedSkuImmutable(RuleBroken):
     code = "published-sku-immutable"
 
 
+class PackChanged(RuleBroken):
+    """Offers are prices of a pack: another pack is another SKU, never a new version."""
+
+    code = "pack-changed"
+
+
 class Attribute(msgspec.Struct, frozen=True):
     name: str
     value: str
@@ -198,7 +204,10 @@ def next_state(state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] =
 
 
 def check_new_version(published: Sku, proposed: Sku) -> None:
-    """A change to a published card is a new version of the same SKU; raises PublishedSkuImmutable."""
+    """A change to a published card is a new version of the same SKU, of the same pack.
+
+    Raises PublishedSkuImmutable, PackChanged.
+    """
     if proposed.sku_id != published.sku_id or proposed.version != published.version + 1:
         raise PublishedSkuImmutable(
             f"SKU {published.sku_id} is published as version {published.version}; it changes only by version "
@@ -206,6 +215,13 @@ def check_new_version(published: Sku, proposed: Sku) -> None:
             field="version",
             published=published.version,
             proposed=proposed.version,
+        )
+    if (proposed.base_unit, proposed.pack_size) != (published.base_unit, published.pack_size):
+        raise PackChanged(
+            f"Offers price a pack of {published.pack_size} {published.base_unit}; another pack is another SKU.",
+            field="pack_size",
+            published=published.pack_size,
+            proposed=proposed.pack_size,
         )
 
 

@@ -91,7 +91,7 @@ class OfferPublished(Event, frozen=True, kw_only=True):
 
 @event(key="sku_id")
 class OfferArchived(Event, frozen=True, kw_only=True):
-    """``reason`` is ``expired``, ``replaced``, ``withdrawn`` or ``supplier-suspended``."""
+    """``reason`` is ``expired``, ``replaced``, ``withdrawn``, ``sku-archived`` or ``supplier-suspended``."""
 
     sku_id: str
     offer_id: str

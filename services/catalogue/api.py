@@ -1,0 +1,164 @@
+"""JSON API of the catalogue: everybody reads, members propose, moderators decide, suppliers offer."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, Request, Router, get, post
+from litestar.di import Provide
+from litestar.params import HeaderParameter, QueryParameter
+from msgspec import Meta
+
+from catalogue.policy import load as load_policy
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, allow
+from services.catalogue import store, views
+from services.catalogue.finder import Finder
+from services.catalogue.handlers import offers, skus
+from services.catalogue.handlers.offers import Terms
+from services.catalogue.handlers.skus import Proposal
+from services.catalogue.store import Standing, Version
+from services.catalogue.views import Search, SearchPage, SkuPage
+
+Member = Request[Principal, Any, Any]
+Key = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
+Id = Annotated[str, Meta(max_length=200)]
+Words = Annotated[str, QueryParameter(max_length=300)]
+Number = Annotated[int, Meta(ge=1, le=1_000_000)] | None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """``version`` that was looked at; the newest where it is not said."""
+
+    version: Number = None
+
+
+class Return(msgspec.Struct, frozen=True, kw_only=True):
+    reasons: tuple[str, ...]
+    version: Number = None
+
+
+class Archiving(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+
+
+class CatalogueApi(Controller):
+    """Decisions and withdrawals change nothing when they are repeated; proposing and offering need the key for that."""
+
+    path = "/api/catalogue"
+    tags = ["catalogue"]
+
+    @get("/skus", opt=PUBLIC)
+    async def search(
+        self,
+        ground: Ground,
+        finder: Finder,
+        q: Words = "",
+        category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
+        region: Annotated[str, QueryParameter(description="ISO 3166-2: what is delivered there", max_length=10)] = "",
+        price_from: Annotated[Decimal | None, QueryParameter(description="Of one pack, VAT included")] = None,
+        price_to: Decimal | None = None,
+        eco: Annotated[str, QueryParameter(description="Name of an eco-label", max_length=100)] = "",
+        attribute: Annotated[list[str] | None, QueryParameter(description="name=value, several times")] = None,
+        page: Annotated[int, QueryParameter(ge=1, le=500)] = 1,
+        sort: Literal["relevance", "price"] = "relevance",
+    ) -> SearchPage:
+        """Words with stems and typos forgiven; facets count all that match. A published SKU is found within a second."""
+        asked = Search(
+            q=q,
+            category=category,
+            region=region,
+            served=True,
+            price_from=price_from,
+            price_to=price_to,
+            eco=eco,
+            attributes=tuple(attribute or ()),
+            page=page,
+            sort=sort,
+        )
+        async with ground.database.transaction("catalogue") as tx:
+            return await views.search(tx, finder, asked, finder.currency)
+
+    @get("/skus/{sku_id:str}", opt=PUBLIC)
+    async def sku(
+        self,
+        ground: Ground,
+        finder: Finder,
+        sku_id: Id,
+        region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
+        quantity: Annotated[Decimal | None, QueryParameter(description="Packs")] = None,
+    ) -> SkuPage:
+        """With its offers by landed price for a region and quantity; those not available come last and say why."""
+        async with ground.database.transaction("catalogue") as tx:
+            return await views.sku_page(tx, sku_id, region.upper(), quantity, finder.currency)
+
+    @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def propose(
+        self, ground: Ground, finder: Finder, request: Member, data: Proposal, idempotency_key: Key = ""
+    ) -> Version:
+        """A new SKU. Refused as ``near-duplicates``, with their ids, until ``none_of_these`` says that they were looked at."""
+        return await self._propose(ground, finder, request, data, idempotency_key)
+
+    @post("/skus/{sku_id:str}/versions", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def propose_version(
+        self, ground: Ground, finder: Finder, request: Member, sku_id: Id, data: Proposal, idempotency_key: Key = ""
+    ) -> Version:
+        """A new version of a published SKU, or a returned one mended."""
+        return await self._propose(ground, finder, request, data, idempotency_key, sku_id)
+
+    async def _propose(
+        self, ground: Ground, finder: Finder, request: Member, data: Proposal, key: str, sku_id: str = ""
+    ) -> Version:
+        lookalikes = await finder.lookalikes(skus.card_of(data, sku_id))
+        policy = load_policy(ground.config.policy)
+        async with ground.database.transaction("catalogue") as tx:
+            return await skus.propose(tx, data, request.user, policy, lookalikes, key, sku_id)
+
+    @get("/moderation", opt=allow(MODERATOR))
+    async def queue(self, ground: Ground) -> list[Version]:
+        """What awaits a decision, most urgent first."""
+        async with ground.database.transaction("catalogue") as tx:
+            return await store.awaiting(tx)
+
+    @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
+    async def publish(self, ground: Ground, sku_id: Id, data: Decision | None = None) -> Version:
+        async with ground.database.transaction("catalogue") as tx:
+            return await skus.publish(tx, sku_id, data.version if data else None)
+
+    @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR), status_code=200)
+    async def send_back(self, ground: Ground, sku_id: Id, data: Return) -> Version:
+        async with ground.database.transaction("catalogue") as tx:
+            return await skus.send_back(tx, sku_id, data.reasons, data.version)
+
+    @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR), status_code=200)
+    async def archive(self, ground: Ground, sku_id: Id, data: Archiving) -> Version:
+        """Its offers are archived with it."""
+        async with ground.database.transaction("catalogue") as tx:
+            return await skus.archive(tx, sku_id, data.reason)
+
+    @get("/offers", opt=allow(SUPPLIER_AGENT))
+    async def own_offers(self, ground: Ground, request: Member) -> list[Standing]:
+        """Of one's own organisation, standing ones first."""
+        async with ground.database.transaction("catalogue") as tx:
+            return [standing for standing, _ in await store.offers_of(tx, request.user.organisation_id)]
+
+    @post("/offers", opt=allow(SUPPLIER_AGENT))
+    async def publish_offer(self, ground: Ground, request: Member, data: Terms, idempotency_key: Key = "") -> Standing:
+        """Valid from today. With ``replaces`` it is an edit: the former offer is archived in the same step."""
+        async with ground.database.transaction("catalogue") as tx:
+            return await offers.publish_offer(
+                tx, data, request.user, load_policy(ground.config.policy), idempotency_key
+            )
+
+    @post("/offers/{offer_id:str}/withdraw", opt=allow(SUPPLIER_AGENT), status_code=200)
+    async def withdraw(self, ground: Ground, request: Member, offer_id: Id) -> Standing:
+        async with ground.database.transaction("catalogue") as tx:
+            return await offers.withdraw(tx, offer_id, request.user)
+
+
+def with_finder(finder: Finder, *handlers: Any) -> Router:
+    """Each may take the process's ``finder`` as an argument."""
+    return Router(
+        path="", route_handlers=handlers, dependencies={"finder": Provide(lambda: finder, sync_to_thread=False)}
+    )

@@ -1,0 +1,194 @@
+"""Offers: publish, edit by copy, withdraw, end."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from catalogue import places
+from catalogue.categories import short_cpv
+from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, months_later
+from catalogue.offers import broken_rules as broken_offer_rules
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events.catalogue import OfferArchived, OfferPublished
+from events.values import Category
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.tokens import Principal
+from infra.web.errors import NotFound
+from services.catalogue import store
+from services.catalogue.handlers.bounds import out_of_bounds
+from services.catalogue.store import Standing
+
+
+class NotActive(RuleBroken):
+    code = "organisation-not-active"
+
+
+class NotASupplier(RuleBroken):
+    code = "not-a-supplier"
+
+
+class SkuNotPublished(RuleBroken):
+    code = "sku-not-published"
+
+
+class NotYourOffer(RuleBroken):
+    code = "not-your-offer"
+
+
+class OfferEnded(RuleBroken):
+    code = "offer-ended"
+
+
+class PlaceNotFound(RuleBroken):
+    code = "place-not-found"
+
+
+class Stock(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the goods are, by codes or names."""
+
+    country: str
+    region: str = ""
+    locality: str = ""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer as a supplier writes it. Left out: the market's currency, the longest validity, stock at the supplier's seat.
+
+    ``replaces`` is the offer this one is an edited copy of: it is archived in the same step.
+    """
+
+    sku_id: str
+    price: Decimal
+    vat_rate: Decimal
+    regions: tuple[str, ...]
+    delivery_days: int
+    max_quantity: Decimal
+    min_quantity: Decimal = Decimal(1)
+    vat_included: bool = True
+    currency: str = ""
+    tiers: tuple[Tier, ...] = ()
+    eco_labels: tuple[EcoLabel, ...] = ()
+    stock: Stock | None = None
+    valid_until: date | None = None
+    replaces: str = ""
+
+
+async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
+    """The offer these terms would make today. Raises NotASupplier, NotActive, PlaceNotFound."""
+    supplier = await active(tx, principal.organisation_id, lock=True)
+    if supplier is None or not supplier.supplier:
+        raise NotASupplier("Only a registered supplier offers; right after registration, try again in a moment.")
+    seat = supplier.place
+    stock = terms.stock or Stock(country=seat.country or "", region=seat.region or "", locality=seat.locality or "")
+    located = await asyncio.to_thread(places.locate, stock.country, stock.region or None, stock.locality or None)
+    if located is None:
+        raise PlaceNotFound("Say where the goods are: a country, and a region or a city of it.", field="stock")
+    today = tx.now.date()
+    fields = {name: getattr(terms, name) for name in terms.__struct_fields__ if name in Offer.__struct_fields__}
+    fields |= {
+        "regions": tuple(dict.fromkeys(region.strip().upper() for region in terms.regions if region.strip())),
+        "currency": (terms.currency or policy.currency).upper(),
+        "tiers": tuple(sorted(terms.tiers, key=lambda tier: tier.from_quantity)),
+        "stock": located,
+        "valid_until": terms.valid_until or months_later(today, LONGEST_VALIDITY_MONTHS),
+    }
+    return Offer(offer_id=new_id(), supplier_id=principal.organisation_id, valid_from=today, **fields)
+
+
+def broken_in_terms(terms: Terms) -> tuple[RuleBroken, ...]:
+    """Numbers that no rule could compare; look for them before :func:`drafted`."""
+    numbers = {name: getattr(terms, name) for name in ("price", "vat_rate", "min_quantity", "max_quantity")}
+    numbers |= {"delivery_days": Decimal(terms.delivery_days)}
+    tiers = [("tiers", number) for tier in terms.tiers for number in (tier.from_quantity, tier.price)]
+    return tuple(out_of_bounds(numbers)) + tuple(
+        error for name, number in tiers for error in out_of_bounds({name: number})
+    )
+
+
+async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
+    """Every rule these terms break, to be shown beside the fields. Raises what :func:`drafted` does."""
+    return broken_in_terms(terms) or broken_offer_rules(await drafted(tx, terms, principal, policy))
+
+
+async def publish_offer(
+    tx: Transaction, terms: Terms, principal: Principal, policy: Policy, request_key: str = ""
+) -> Standing:
+    """Raises what :func:`drafted` does, SkuNotPublished, NotYourOffer, OfferEnded, and the first rule the offer breaks.
+
+    The same request again returns what it made.
+    """
+    key = f"offer/{principal.member_id}/{request_key}"
+    if request_key and (answer := await tx.answered(key)) is not None:
+        return msgspec.json.decode(answer, type=Standing)
+    for error in broken_in_terms(terms):
+        raise error
+    offer = await drafted(tx, terms, principal, policy)
+    sku = (await store.published(tx, [terms.sku_id], lock=True)).get(terms.sku_id)
+    if sku is None:
+        raise SkuNotPublished("Offers are made on published SKUs only.", field="sku_id", sku_id=terms.sku_id)
+    for error in broken_offer_rules(offer):
+        raise error
+    if terms.replaces:
+        former = await _own(tx, terms.replaces, principal)
+        if former.ended or former.offer.sku_id != terms.sku_id:
+            raise OfferEnded(f"The offer to replace was archived before: {former.ended}.", field="replaces")
+        await end_offers(tx, [former], "replaced")
+    made = Standing(offer=offer, supplier_name=principal.organisation_name, published_at=tx.now)
+    store.add_offer(tx, made)
+    await tx.session.flush()
+    await store.note_changes(tx, [offer.sku_id])
+    facts = {"supplier_name": made.supplier_name, "category": category_of(sku.sku.category)}
+    tx.emit(msgspec.convert({**msgspec.to_builtins(offer), **facts}, OfferPublished))
+    if request_key:
+        await tx.remember(key, msgspec.json.encode(made))
+    return made
+
+
+async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
+    """The supplier takes back its own offer; one that has ended already stays as it ended."""
+    own = await _own(tx, offer_id, principal)
+    if own.ended:
+        return own
+    await end_offers(tx, [own], "withdrawn")
+    return replace(own, ended="withdrawn", ended_at=tx.now)
+
+
+async def end_offers(tx: Transaction, ending: Iterable[Standing], reason: str) -> None:
+    """Archive offers that stand, and say so."""
+    ended = [standing.offer for standing in ending]
+    if not ended:
+        return
+    await store.end_offers(tx, [offer.offer_id for offer in ended], reason)
+    await store.note_changes(tx, [offer.sku_id for offer in ended])
+    for offer in ended:
+        tx.emit(
+            OfferArchived(sku_id=offer.sku_id, offer_id=offer.offer_id, supplier_id=offer.supplier_id, reason=reason)
+        )
+
+
+async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing:
+    """Locked."""
+    found = await store.offer(tx, offer_id, lock=True)
+    if found is None:
+        raise NotFound("offer", offer_id)
+    if found.offer.supplier_id != principal.organisation_id:
+        raise NotYourOffer("This is another supplier's offer.")
+    return found
+
+
+async def active(tx: Transaction, organisation_id: str, *, lock: bool = False) -> store.Organisation | None:
+    """None for an organisation that is not heard of yet."""
+    found = await store.organisation(tx, organisation_id, lock=lock)
+    if found and found.state != "active":
+        raise NotActive(f"Your organisation is {found.state}.", state=found.state)
+    return found
+
+
+def category_of(code: str) -> Category:
+    return Category(code=code, title=short_cpv().name(code))

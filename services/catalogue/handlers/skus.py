@@ -1,0 +1,209 @@
+"""SKUs: propose, moderate, archive."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from catalogue.calendar import RegionCalendar
+from catalogue.categories import MalformedCategory, normalise
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from catalogue.skus import (
+    MODERATION_WORKING_DAYS,
+    Attribute,
+    Sku,
+    State,
+    Step,
+    WrongState,
+    check_new_version,
+    near_duplicates,
+    next_state,
+)
+from catalogue.skus import broken_rules as broken_sku_rules
+from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
+from events.values import Refusal
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.tokens import Principal
+from infra.web.errors import NotFound
+from services.catalogue import store
+from services.catalogue.handlers.bounds import out_of_bounds
+from services.catalogue.handlers.offers import active, category_of, end_offers
+from services.catalogue.store import Organisation, Version
+
+
+class NearDuplicates(RuleBroken):
+    """Cards like this one are in the catalogue; propose it only after looking at them."""
+
+    code = "near-duplicates"
+
+
+class NotTheProposer(RuleBroken):
+    code = "not-the-proposer"
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """A card as somebody proposes it. ``none_of_these``: the near-duplicates were looked at, and it is none of them."""
+
+    name: str
+    category: str
+    attributes: tuple[Attribute, ...]
+    base_unit: str
+    pack_size: Decimal = Decimal(1)
+    description: str = ""
+    gtin: str = ""
+    group: str = ""
+    language: str = "en"
+    none_of_these: bool = False
+
+
+def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
+    """The card proposed, its category as eight digits where it has the form of one."""
+    fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__ if name != "none_of_these"}
+    try:
+        fields["category"] = normalise(proposal.category)
+    except MalformedCategory:
+        fields["category"] = proposal.category.strip()
+    return Sku(sku_id=sku_id, version=number, **fields)
+
+
+def broken_in_card(card: Sku) -> tuple[RuleBroken, ...]:
+    """All that is wrong with a card, beside its fields."""
+    return tuple(out_of_bounds({"pack_size": card.pack_size})) or broken_sku_rules(card)
+
+
+async def propose(
+    tx: Transaction,
+    proposal: Proposal,
+    principal: Principal,
+    policy: Policy,
+    lookalikes: Sequence[str],
+    request_key: str = "",
+    sku_id: str = "",
+) -> Version:
+    """Send a card to moderation: a new SKU, or with ``sku_id`` a new version of a published one or a returned one mended.
+
+    ``lookalikes`` are published SKUs that a search found for it. Raises NearDuplicates, WrongState, NotTheProposer, and the
+    first rule the card breaks. The same request again returns what it made.
+    """
+    key = f"propose/{principal.member_id}/{request_key}"
+    if request_key and (answer := await tx.answered(key)) is not None:
+        return msgspec.json.decode(answer, type=Version)
+    organisation = await active(tx, principal.organisation_id)
+    card = await _next_card(tx, proposal, principal, sku_id)
+    for error in broken_in_card(card):
+        raise error
+    if not proposal.none_of_these:
+        await _refuse_duplicates(tx, card, lookalikes)
+    calendar = _calendar(organisation)
+    proposed = Version(
+        sku=card,
+        state=next_state(State.DRAFT, Step.SUBMIT, card),
+        proposed_by=principal.organisation_id,
+        proposer_name=principal.organisation_name,
+        proposed_at=tx.now,
+        decide_by=policy.due(tx.now, MODERATION_WORKING_DAYS, calendar),
+    )
+    await store.save(tx, proposed)
+    tx.emit(
+        SkuProposed(sku_id=card.sku_id, version=card.version, name=card.name, proposed_by=principal.organisation_id)
+    )
+    if request_key:
+        await tx.remember(key, msgspec.json.encode(proposed))
+    return proposed
+
+
+def _calendar(proposer: Organisation | None) -> RegionCalendar:
+    """Moderation is due in working days of the proposer's region."""
+    if proposer is None:
+        return RegionCalendar("UTC")
+    return RegionCalendar.of_place(proposer.time_zone, proposer.place.region or proposer.place.country)
+
+
+async def _next_card(tx: Transaction, proposal: Proposal, principal: Principal, sku_id: str) -> Sku:
+    if not sku_id:
+        return card_of(proposal, new_id())
+    latest = await _known(tx, sku_id)
+    number = latest.sku.version
+    if latest.state is State.RETURNED:
+        if latest.proposed_by != principal.organisation_id:
+            raise NotTheProposer("Only the organisation that proposed a card mends it after it was returned.")
+        return card_of(proposal, sku_id, number)
+    if latest.state is not State.PUBLISHED:
+        raise WrongState(f"Version {number} is in state {latest.state}.", state=str(latest.state), version=number)
+    card = card_of(proposal, sku_id, number + 1)
+    check_new_version(latest.sku, card)
+    return card
+
+
+async def _refuse_duplicates(tx: Transaction, card: Sku, lookalikes: Sequence[str]) -> None:
+    others = list((await store.published(tx, lookalikes)).values()) + await store.awaiting(tx, category=card.category)
+    alike = near_duplicates(card, {other.sku.sku_id: other.sku for other in others}.values())
+    if alike:
+        raise NearDuplicates(
+            f"The catalogue has {len(alike)} card{'s' if len(alike) > 1 else ''} like this one. Look at them first.",
+            field="none_of_these",
+            sku_ids=", ".join(each.sku_id for each in alike),
+            likeness=", ".join(f"{each.score:.2f}" for each in alike),
+        )
+
+
+async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Version:
+    """A moderator publishes the version (the newest by default); a former one is archived with it. Done twice, it is done once."""
+    judged = await _known(tx, sku_id, number)
+    if judged.state is State.PUBLISHED:
+        return judged
+    after = replace(judged, state=next_state(judged.state, Step.PUBLISH, judged.sku), reasons=())
+    former = (await store.published(tx, [sku_id])).get(sku_id)
+    if former:
+        replaced = (f"replaced by version {judged.sku.version}",)
+        state = next_state(former.state, Step.ARCHIVE, former.sku, reasons=replaced)
+        await store.save(tx, replace(former, state=state, reasons=replaced))
+    await store.save(tx, after)
+    await store.note_changes(tx, [sku_id])
+    tx.emit(
+        msgspec.convert({**msgspec.to_builtins(judged.sku), "category": category_of(judged.sku.category)}, SkuPublished)
+    )
+    return after
+
+
+async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], number: int | None = None) -> Version:
+    """A moderator returns the version with reasons. Done twice, it is done once."""
+    judged = await _known(tx, sku_id, number)
+    if judged.state is State.RETURNED:
+        return judged
+    reasons = tuple(reason.strip() for reason in reasons if reason.strip())
+    after = replace(judged, state=next_state(judged.state, Step.RETURN, judged.sku, reasons=reasons), reasons=reasons)
+    await store.save(tx, after)
+    told = tuple(Refusal(rule="moderation", message=reason) for reason in reasons)
+    tx.emit(SkuReturned(sku_id=sku_id, version=judged.sku.version, reasons=told))
+    return after
+
+
+async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
+    """A moderator takes a SKU out of the catalogue, and its offers with it. Done twice, it is done once."""
+    judged = (await store.published(tx, [sku_id])).get(sku_id) or await _known(tx, sku_id)
+    if judged.state is State.ARCHIVED:
+        return judged
+    after = replace(
+        judged, state=next_state(judged.state, Step.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)
+    )
+    await store.save(tx, after)
+    await end_offers(tx, (await store.standing(tx, [sku_id]))[sku_id], "sku-archived")
+    await store.note_changes(tx, [sku_id])
+    tx.emit(SkuArchived(sku_id=sku_id, reason=reason))
+    return after
+
+
+async def _known(tx: Transaction, sku_id: str, number: int | None = None) -> Version:
+    """Locked."""
+    found = (
+        await store.newest(tx, sku_id, lock=True)
+        if number is None
+        else await store.version(tx, sku_id, number, lock=True)
+    )
+    if found is None:
+        raise NotFound("SKU", sku_id)
+    return found

@@ -1,0 +1,225 @@
+"""A supplier's own offers: publish, edit by copy, withdraw."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.response import Redirect, Template
+from msgspec import Meta
+
+from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, months_later
+from catalogue.policy import load as load_policy
+from catalogue.rules import RuleBroken
+from catalogue.units import unit
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import SUPPLIER_AGENT, Principal
+from infra.web import allow, page, read_form, redirect
+from infra.web.errors import NotFound
+from services.catalogue import store
+from services.catalogue.finder import Finder
+from services.catalogue.handlers import offers
+from services.catalogue.handlers.offers import Stock, Terms
+from services.catalogue.pages.rows import rows
+from services.catalogue.pages.search import region_choices
+
+Member = Request[Principal, Any, Any]
+TIERS = 3
+LABELS = 2
+
+
+class OfferForm(msgspec.Struct, kw_only=True):
+    sku_id: str
+    price: Decimal
+    vat_rate: Decimal
+    delivery_days: Annotated[int, Meta(ge=0, le=1000)]
+    max_quantity: Decimal
+    min_quantity: Decimal = Decimal(1)
+    vat_included: bool = False
+    valid_until: date | None = None
+    stock_country: str = ""
+    stock_region: str = ""
+    stock_locality: str = ""
+    replaces: str = ""
+
+
+class TierForm(msgspec.Struct, kw_only=True):
+    from_quantity: Decimal
+    price: Decimal
+
+
+class LabelForm(msgspec.Struct, kw_only=True):
+    label: str
+    certificate: str = ""
+    expires: date
+
+
+class OfferPages(Controller):
+    include_in_schema = False
+    path = "/catalogue/offers"
+    opt = allow(SUPPLIER_AGENT)
+
+    @get()
+    async def own(self, ground: Ground, request: Member) -> Template:
+        async with ground.database.transaction("catalogue") as tx:
+            own = await store.offers_of(tx, request.user.organisation_id)
+            today = tx.now.date()
+        return page(request, "catalogue/offers.html", own=own, today=today)
+
+    @get("/new")
+    async def offering(
+        self, ground: Ground, finder: Finder, request: Member, sku: str = "", copy: str = ""
+    ) -> Template:
+        """For a SKU; with ``copy`` filled with the terms of one's own offer, which it will replace if that still stands."""
+        async with ground.database.transaction("catalogue") as tx:
+            seat = await store.organisation(tx, request.user.organisation_id)
+            former = await store.offer(tx, copy) if copy else None
+            today = tx.now.date()
+        if copy and (former is None or former.offer.supplier_id != request.user.organisation_id):
+            raise NotFound("offer of yours", copy)
+        latest = months_later(today, LONGEST_VALIDITY_MONTHS)
+        if former:
+            values, regions = fields_of(former.offer), list(former.offer.regions)
+            values |= {"valid_until": str(latest), "replaces": "" if former.ended else copy}
+        else:
+            place = seat.place if seat else None
+            regions = [request.user.region or request.user.country]
+            values = {
+                "sku_id": sku,
+                "vat_included": "on",
+                "min_quantity": "1",
+                "valid_until": str(latest),
+                "stock_country": (place and place.country) or request.user.country,
+                "stock_region": (place and place.region) or request.user.region,
+                "stock_locality": (place and place.locality) or "",
+            }
+        return await self._form(ground, finder, request, values, regions, {})
+
+    @post("/new")
+    async def publish(self, ground: Ground, finder: Finder, request: Member) -> Response[Any]:
+        fields = await request.form()
+        values = {name: text for name, text in fields.items() if isinstance(text, str) and name != "regions"}
+        regions = [str(code) for code in fields.getall("regions", [])]
+        terms, errors = terms_in(values, regions)
+        if terms is not None:
+            policy = load_policy(ground.config.policy)
+            try:
+                async with ground.database.transaction("catalogue") as tx:
+                    broken = await offers.check(tx, terms, request.user, policy)
+                    errors = {error.field or "": error.message for error in reversed(broken)}
+                    if not errors:
+                        key = values.get("request_key", "")
+                        await offers.publish_offer(tx, terms, request.user, policy, key)
+            except RuleBroken as error:
+                errors = {error.field or "": error.message}
+            if not errors:
+                notice = "Your offer is published; buyers find it within a second."
+                return redirect("/catalogue/offers", notice)
+        return await self._form(ground, finder, request, values, regions, errors)
+
+    @post("/{offer_id:str}/withdraw")
+    async def withdraw(self, ground: Ground, request: Member, offer_id: str) -> Redirect:
+        async with ground.database.transaction("catalogue") as tx:
+            await offers.withdraw(tx, offer_id, request.user)
+        return redirect("/catalogue/offers", "The offer is withdrawn. “Offer again” brings its terms back.")
+
+    async def _form(
+        self,
+        ground: Ground,
+        finder: Finder,
+        request: Member,
+        values: Mapping[str, str],
+        regions: list[str],
+        errors: Mapping[str, str],
+    ) -> Template:
+        sku_id = values.get("sku_id", "")
+        async with ground.database.transaction("catalogue") as tx:
+            known = (await store.published(tx, [sku_id])).get(sku_id)
+            today = tx.now.date()
+        if known is None:
+            raise NotFound("published SKU", sku_id)
+        return page(
+            request,
+            "catalogue/offer.html",
+            status_code=422 if errors else 200,
+            sku=known.sku,
+            unit_name=unit(known.sku.base_unit).name,
+            currency=finder.currency,
+            values={"request_key": new_id(), **values},
+            errors=errors,
+            chosen=regions,
+            choices=await region_choices(request.user, regions),
+            latest=months_later(today, LONGEST_VALIDITY_MONTHS),
+            today=today,
+            tiers=rows(values, "tier_price_", TIERS),
+            labels=rows(values, "label_label_", LABELS),
+        )
+
+
+def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | None, dict[str, str]]:
+    """(terms, {}) or (None, what is wrong beside which field)."""
+    form, errors = read_form(values, OfferForm)
+    tiers = [
+        tier
+        for place in rows(values, "tier_price_", TIERS)
+        if (tier := _row(values, "tier", place, TierForm, errors, "tiers"))
+    ]
+    labels = [
+        label
+        for place in rows(values, "label_label_", LABELS)
+        if (label := _row(values, "label", place, LabelForm, errors, "eco_labels"))
+    ]
+    if form is None or errors:
+        return None, errors
+    plain = {name: value for name, value in msgspec.structs.asdict(form).items() if not name.startswith("stock_")}
+    stock = Stock(country=form.stock_country, region=form.stock_region, locality=form.stock_locality)
+    return Terms(
+        **plain,
+        regions=tuple(regions),
+        tiers=tuple(Tier(tier.from_quantity, tier.price) for tier in tiers),
+        eco_labels=tuple(EcoLabel(label.label, label.certificate, label.expires) for label in labels),
+        stock=stock if form.stock_country else None,
+    ), {}
+
+
+def _row(
+    values: Mapping[str, str], prefix: str, place: int, shape: type[Any], errors: dict[str, str], field: str
+) -> Any:
+    """One row of a repeated group, named ``prefix_field_place``; None where all of it is blank."""
+    row = {name: values.get(f"{prefix}_{name}_{place}", "") for name in shape.__struct_fields__}
+    if not any(text.strip() for text in row.values()):
+        return None
+    read, wrong = read_form(row, shape)
+    if wrong:
+        said = "; ".join(f"{name.replace('_', ' ')} {message}" for name, message in wrong.items())
+        errors.setdefault(field, f"Row {place + 1}: {said}.")
+    return read
+
+
+def fields_of(offer: Offer) -> dict[str, str]:
+    """The form filled with the terms of an offer."""
+    numbers = {name: f"{getattr(offer, name).normalize():f}" for name in ("vat_rate", "min_quantity", "max_quantity")}
+    fields = numbers | {
+        "sku_id": offer.sku_id,
+        "price": f"{offer.price:f}",
+        "vat_included": "on" if offer.vat_included else "",
+        "delivery_days": str(offer.delivery_days),
+        "stock_country": offer.stock.country,
+        "stock_region": offer.stock.region or "",
+        "stock_locality": offer.stock.locality or "",
+    }
+    for place, tier in enumerate(offer.tiers):
+        fields |= {
+            f"tier_from_quantity_{place}": f"{tier.from_quantity.normalize():f}",
+            f"tier_price_{place}": f"{tier.price:f}",
+        }
+    for place, label in enumerate(offer.eco_labels):
+        fields |= {
+            f"label_label_{place}": label.label,
+            f"label_certificate_{place}": label.certificate,
+            f"label_expires_{place}": str(label.expires),
+        }
+    return fields

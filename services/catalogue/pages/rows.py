@@ -1,0 +1,12 @@
+"""Forms with rows that repeat, their fields named ``<prefix><place>``."""
+
+from collections.abc import Mapping
+
+MOST = 60
+
+
+def rows(values: Mapping[str, str], prefix: str, least: int) -> range:
+    """The rows of such a form: those filled in, and at least so many."""
+    places = [name.removeprefix(prefix) for name, text in values.items() if name.startswith(prefix) and text]
+    filled = [int(place) + 1 for place in places if place.isdecimal()]
+    return range(min(MOST, max([least, *filled])))

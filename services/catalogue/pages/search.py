@@ -1,0 +1,187 @@
+"""The search and the page of one SKU: prices are for the reader's region, which is asked for where it is not known."""
+
+import asyncio
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Controller, Request, get
+from litestar.response import Template
+from msgspec import Meta
+
+from catalogue import places
+from catalogue.categories import normalise, prefixes, short_cpv
+from infra.service import Ground
+from infra.tokens import Principal
+from infra.web import PUBLIC, page, read_form
+from services.catalogue import views
+from services.catalogue.finder import Finder
+from services.catalogue.handlers.bounds import broken_quantity
+from services.catalogue.views import Search
+
+Visit = Request[Any, Any, Any]
+COUNTRIES_OFFERED = 3
+VALUES_SHOWN = 8
+NAMES_SHOWN = 4
+
+
+class SearchForm(msgspec.Struct, kw_only=True):
+    q: Annotated[str, Meta(max_length=300)] = ""
+    category: Annotated[str, Meta(max_length=20)] = ""
+    served: bool = False
+    price_from: Decimal | None = None
+    price_to: Decimal | None = None
+    eco: Annotated[str, Meta(max_length=100)] = ""
+    sort: str = "relevance"
+    page: Annotated[int, Meta(ge=1, le=500)] = 1
+
+
+class PricesForm(msgspec.Struct, kw_only=True):
+    quantity: Decimal | None = None
+
+
+class Option(msgspec.Struct, frozen=True):
+    """A value of a facet as a link; following it again takes the filter off."""
+
+    label: str
+    count: int
+    href: str
+    chosen: bool
+
+
+class SearchPages(Controller):
+    include_in_schema = False
+    path = "/catalogue"
+    opt = PUBLIC
+
+    @get()
+    async def search(self, ground: Ground, finder: Finder, request: Visit) -> Template:
+        values = dict(request.query_params)
+        values["region"] = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
+        form, errors = read_form(values, SearchForm)
+        attributes = tuple(request.query_params.getall("attribute", []))[:VALUES_SHOWN]
+        chosen = msgspec.structs.asdict(form or SearchForm())
+        asked = Search(**chosen, region=values["region"], attributes=attributes)
+        async with ground.database.transaction("catalogue") as tx:
+            found = await views.search(tx, finder, asked, finder.currency)
+        known = [values["region"], *found.facets["region"]]
+        return page(
+            request,
+            "catalogue/search.html",
+            status_code=422 if errors else 200,
+            found=found,
+            currency=finder.currency,
+            asked=asked,
+            values=values,
+            errors=errors,
+            regions=await region_choices(request.scope.get("user"), known),
+            facets=facets(found, asked),
+            trail=[(short_cpv().name(code), link(asked, category=code)) for code in trail(asked.category)],
+            before=link(asked, page=asked.page - 1),
+            after=link(asked, page=asked.page + 1),
+            unfiltered=link(Search(q=asked.q, region=asked.region)),
+            sorts=(("relevance", "Best match"), ("price", "Lowest price")),
+        )
+
+    @get("/skus/{sku_id:str}")
+    async def sku(self, ground: Ground, finder: Finder, request: Visit, sku_id: str) -> Template:
+        values = dict(request.query_params)
+        region = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
+        form, errors = read_form(values, PricesForm)
+        if form and form.quantity is not None:
+            errors = {error.field or "": error.message for error in broken_quantity(form.quantity)}
+        async with ground.database.transaction("catalogue") as tx:
+            shown = await views.sku_page(
+                tx, sku_id, region, form.quantity if form and not errors else None, finder.currency
+            )
+        served = [area for each in shown.offers for area in each.offer.regions]
+        return page(
+            request,
+            "catalogue/sku.html",
+            status_code=422 if errors else 200,
+            shown=shown,
+            sku=shown.sku,
+            values={"quantity": f"{shown.quantity.normalize():f}", **values, "region": shown.region},
+            errors=errors,
+            regions=await region_choices(request.scope.get("user"), [shown.region, *served]),
+            trail=[
+                (short_cpv().name(code), link(Search(region=region), category=code))
+                for code in trail(shown.sku.category.code)
+            ],
+        )
+
+
+def home_region(principal: Principal | None) -> str:
+    return (principal.region or principal.country) if principal else ""
+
+
+async def region_choices(principal: Principal | None, codes: Iterable[str]) -> dict[str, str]:
+    """Code → name of the regions to choose from: all of the reader's country and of those where something is offered."""
+    countries = [code.split("-")[0] for code in [principal.country if principal else "", *codes] if code]
+    wanted = list(dict.fromkeys(countries))[:COUNTRIES_OFFERED]
+    return await asyncio.to_thread(lambda: {code: name for each in wanted for code, name in regions_of(each)})
+
+
+@cache
+def regions_of(country: str) -> tuple[tuple[str, str], ...]:
+    """The country itself, then its regions by name."""
+    return ((country, f"{country}, the whole country"), *places.regions(country).items())
+
+
+def trail(category: str) -> list[str]:
+    """The codes above a category that have names of their own, and itself."""
+    if not category:
+        return []
+    tree, code = short_cpv(), normalise(category)
+    return [step for step in prefixes(code) if step in tree]
+
+
+def link(asked: Search, **changes: Any) -> str:
+    """The address of a search that differs from this one; any change but of the page goes back to the first."""
+    fields = msgspec.structs.asdict(msgspec.structs.replace(asked, **{"page": 1, **changes}))
+    standard = msgspec.structs.asdict(Search())
+    pairs = [("region", fields.pop("region"))]
+    pairs += [("attribute", pair) for pair in fields.pop("attributes")]
+    served = fields.pop("served")
+    pairs += [("served", "on")] if served else []
+    pairs += [(name, str(value)) for name, value in fields.items() if value is not None and value != standard[name]]
+    return "/catalogue?" + urlencode(pairs)
+
+
+def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Option]]]:
+    """(title, values with counts) of what the search can be narrowed down by."""
+    tree, counts = short_cpv(), found.facets
+    below = tree.children(trail(asked.category)[-1] if trail(asked.category) else None)
+    found_below = sorted(
+        (code for code in below if counts["category"].get(code)), key=lambda code: -counts["category"][code]
+    )
+    groups = [
+        (
+            "Category",
+            [
+                Option(tree.name(code), counts["category"][code], link(asked, category=code), False)
+                for code in found_below
+            ],
+        ),
+        (
+            "Eco-label",
+            [
+                Option(label, count, link(asked, eco="" if label == asked.eco else label), label == asked.eco)
+                for label, count in counts["eco_label"].items()
+            ],
+        ),
+    ]
+    by_name: dict[str, list[Option]] = {}
+    for pair, count in counts["attribute"].items():
+        name, _, value = pair.partition("=")
+        chosen = pair in asked.attributes
+        rest = tuple(each for each in asked.attributes if each != pair)
+        href = link(asked, attributes=rest if chosen else (*rest, pair))
+        by_name.setdefault(name, []).append(Option(value, count, href, chosen))
+    telling = {name: options for name, options in by_name.items() if len(options) > 1 or options[0].chosen}
+    widest = sorted(telling, key=lambda name: -sum(option.count for option in telling[name]))[:NAMES_SHOWN]
+    groups += [(name.capitalize(), telling[name]) for name in widest]
+    return [(title, options[:VALUES_SHOWN]) for title, options in groups if options]

@@ -1,0 +1,236 @@
+"""Proposing SKUs, and the moderators' queue."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.response import Redirect, Template
+
+from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
+from catalogue.policy import load as load_policy
+from catalogue.rules import RuleBroken
+from catalogue.skus import Attribute, Sku, State
+from catalogue.units import UNITS, unit
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
+from infra.web import allow, page, read_form, redirect
+from infra.web.errors import NotFound
+from services.catalogue import store
+from services.catalogue.finder import Finder
+from services.catalogue.handlers import skus
+from services.catalogue.handlers.skus import NearDuplicates, Proposal
+from services.catalogue.pages.rows import rows
+
+Member = Request[Principal, Any, Any]
+FREE_ATTRIBUTES = 5
+PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
+LANGUAGES = (("en", "English"), ("es", "Español"), ("fr", "Français"), ("pt", "Português"), ("ru", "Русский"))
+
+
+class CardForm(msgspec.Struct, kw_only=True):
+    name: str
+    category: str
+    base_unit: str
+    pack_size: Decimal = Decimal(1)
+    description: str = ""
+    gtin: str = ""
+    group: str = ""
+    language: str = "en"
+    none_of_these: bool = False
+
+
+class SkuPages(Controller):
+    include_in_schema = False
+    path = "/catalogue"
+
+    @get("/new", opt=PROPOSERS)
+    async def proposing(self, ground: Ground, request: Member, sku: str = "") -> Template:
+        """Empty, or with ``sku`` the card that a new version is made of, or that was returned."""
+        values: dict[str, str] = {"language": request.user.language, "base_unit": "C62", "pack_size": "1"}
+        if sku:
+            async with ground.database.transaction("catalogue") as tx:
+                known = await store.newest(tx, sku)
+            if known is None or known.state not in (State.PUBLISHED, State.RETURNED):
+                raise NotFound("SKU that can be changed", sku)
+            values = fields_of(known.sku)
+        return await self._form(ground, request, {**values, "sku": sku}, {})
+
+    @get("/new/attributes", opt=PROPOSERS)
+    async def attributes(self, request: Member, category: str = "") -> Template:
+        """The part of the form that depends on the category, loaded when that changes."""
+        values = {"attributes_of": category}
+        return page(request, "catalogue/asked.html", values=values, errors={}, asked=asked_by(category))
+
+    @post("/new", opt=PROPOSERS)
+    async def propose(self, ground: Ground, finder: Finder, request: Member) -> Response[Any]:
+        values = {name: text for name, text in (await request.form()).items() if isinstance(text, str)}
+        category = values.get("category", "").strip()
+        if category and _code(category) != _code(values.get("attributes_of", "")) and asked_by(category):
+            note = {"category": "This category asks for more about the SKU: see below."}
+            return await self._form(ground, request, values | {"attributes_of": category}, note)
+        form, errors = read_form(values, CardForm)
+        if form is None:
+            return await self._form(ground, request, values, errors)
+        proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
+        sku_id = values.get("sku", "")
+        card = skus.card_of(proposal, sku_id)
+        if broken := skus.broken_in_card(card):
+            errors = {error.field or "": error.message for error in reversed(broken)}
+            return await self._form(ground, request, values, errors)
+        lookalikes = await finder.lookalikes(card)
+        policy = load_policy(ground.config.policy)
+        try:
+            async with ground.database.transaction("catalogue") as tx:
+                made = await skus.propose(
+                    tx, proposal, request.user, policy, lookalikes, values.get("request_key", ""), sku_id
+                )
+        except NearDuplicates as error:
+            return await self._form(ground, request, values, {"none_of_these": error.message}, error)
+        except RuleBroken as error:
+            return await self._form(ground, request, values, {error.field or "": error.message})
+        return redirect(
+            "/catalogue/new", f"“{made.sku.name}” awaits moderation; it is decided within five working days."
+        )
+
+    async def _form(
+        self,
+        ground: Ground,
+        request: Member,
+        values: Mapping[str, str],
+        errors: Mapping[str, str],
+        duplicates: NearDuplicates | None = None,
+    ) -> Template:
+        numbers = duplicates.numbers if duplicates else {}
+        ids = [sku_id for sku_id in str(numbers.get("sku_ids", "")).split(", ") if sku_id]
+        scores = dict(zip(ids, str(numbers.get("likeness", "")).split(", "), strict=False))
+        async with ground.database.transaction("catalogue") as tx:
+            mine = await store.proposals_of(tx, request.user.organisation_id)
+            alike = [
+                (found, Decimal(scores[sku_id]) * 100) for sku_id in ids if (found := await store.newest(tx, sku_id))
+            ]
+        category = values.get("attributes_of") or values.get("category", "")
+        shown = {"request_key": new_id(), **values, "attributes_of": category}
+        return page(
+            request,
+            "catalogue/new.html",
+            status_code=422 if errors else 200,
+            values=shown,
+            errors=errors,
+            asked=asked_by(category),
+            free=rows(shown, "free_name_", FREE_ATTRIBUTES),
+            units=sorted(((code, each.name) for code, each in UNITS.items()), key=lambda pair: pair[1]),
+            categories=[(code, short_cpv().name(code)) for code in all_categories()],
+            languages=LANGUAGES,
+            alike=alike,
+            mine=mine,
+        )
+
+    @get("/moderation", opt=allow(MODERATOR))
+    async def moderation(self, ground: Ground, request: Member) -> Template:
+        return await self._queue(ground, request)
+
+    @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
+    async def publish(self, ground: Ground, request: Member, sku_id: str) -> Redirect:
+        fields = await request.form()
+        async with ground.database.transaction("catalogue") as tx:
+            done = await skus.publish(
+                tx, sku_id, int(fields["version"]) if str(fields.get("version", "")).isdecimal() else None
+            )
+        return redirect("/catalogue/moderation", f"“{done.sku.name}” is published.")
+
+    @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
+    async def send_back(self, ground: Ground, request: Member, sku_id: str) -> Response[Any]:
+        """One reason a line."""
+        fields = await request.form()
+        reasons, number = str(fields.get("reasons", "")), str(fields.get("version", ""))
+        try:
+            async with ground.database.transaction("catalogue") as tx:
+                done = await skus.send_back(
+                    tx, sku_id, tuple(reasons.splitlines()), int(number) if number.isdecimal() else None
+                )
+        except RuleBroken as error:
+            return await self._queue(ground, request, {sku_id: error.message})
+        return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
+
+    @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
+    async def archive(self, ground: Ground, request: Member, sku_id: str) -> Redirect:
+        reason = str((await request.form()).get("reason", ""))
+        async with ground.database.transaction("catalogue") as tx:
+            done = await skus.archive(tx, sku_id, reason)
+        return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")
+
+    async def _queue(self, ground: Ground, request: Member, errors: Mapping[str, str] | None = None) -> Template:
+        async with ground.database.transaction("catalogue") as tx:
+            queue = await store.awaiting(tx)
+            current = await store.published(tx, [each.sku.sku_id for each in queue])
+        return page(
+            request,
+            "catalogue/moderation.html",
+            status_code=422 if errors else 200,
+            queue=queue,
+            current=current,
+            errors=errors or {},
+            units={code: each.name for code, each in UNITS.items()},
+            category_name=short_cpv().name,
+        )
+
+
+def _code(category: str) -> str:
+    try:
+        return normalise(category)
+    except MalformedCategory:
+        return ""
+
+
+def asked_by(category: str) -> list[tuple[AttributeDefinition, str]]:
+    """What a category asks about its SKUs, each with the name of its unit; nothing for a text that is no category."""
+    code = _code(category)
+    definitions = attribute_definitions(code) if code else ()
+    return [(each, unit(each.unit).name if each.unit else "") for each in definitions]
+
+
+def all_categories() -> list[str]:
+    tree = short_cpv()
+    return [code for division in tree.children() for code in (division, *_below(division))]
+
+
+def _below(code: str) -> list[str]:
+    return [each for child in short_cpv().children(code) for each in (child, *_below(child))]
+
+
+def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> tuple[Attribute, ...]:
+    """Those the category asks for, then the free ones; rows left blank are left out."""
+    read = [
+        Attribute(
+            definition.name,
+            values.get(f"asked_{place}", "").strip(),
+            values.get(f"asked_unit_{place}", "") or definition.unit,
+        )
+        for place, (definition, _) in enumerate(asked)
+    ]
+    free = [
+        Attribute(*(values.get(f"free_{part}_{place}", "").strip() for part in ("name", "value", "unit")))
+        for place in rows(values, "free_name_", FREE_ATTRIBUTES)
+    ]
+    return tuple([each for each in read if each.value] + [each for each in free if each.name or each.value])
+
+
+def fields_of(card: Sku) -> dict[str, str]:
+    """The form filled with a card."""
+    plain = ("name", "category", "base_unit", "description", "gtin", "group", "language")
+    fields = {name: getattr(card, name) for name in plain} | {"pack_size": f"{card.pack_size.normalize():f}"}
+    asked = {definition.name: place for place, (definition, _) in enumerate(asked_by(card.category))}
+    for attribute in card.attributes:
+        if attribute.name in asked:
+            place = asked[attribute.name]
+            fields |= {f"asked_{place}": attribute.value, f"asked_unit_{place}": attribute.unit}
+    for place, attribute in enumerate(each for each in card.attributes if each.name not in asked):
+        fields |= {
+            f"free_name_{place}": attribute.name,
+            f"free_value_{place}": attribute.value,
+            f"free_unit_{place}": attribute.unit,
+        }
+    return fields

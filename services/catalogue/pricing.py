@@ -1,0 +1,46 @@
+"""What a reader is shown of prices: the best offer of a SKU for a region, and the reference price that holds there."""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+from catalogue.money import Money, minor_units
+from catalogue.offers import Offer, Priced, price_for
+from events.observatory import ReferencePricePublished
+
+
+def best_price(offers: Iterable[Offer], region: str, on: date, currency: str) -> Money | None:
+    """The lowest price of one pack, VAT and delivery included, each offer at its own minimum; "" is any region."""
+    answers = (
+        price_for(offer, offer.min_quantity, region or offer.regions[0], on)
+        for offer in offers
+        if offer.currency == currency
+    )
+    return min((answer.gross.rounded() for answer in answers if isinstance(answer, Priced)), default=None)
+
+
+def in_minor_units(price: Money) -> int:
+    return int(price.amount.scaleb(minor_units(price.currency)))
+
+
+def from_minor_units(amount: int, currency: str) -> Decimal:
+    return Decimal(amount).scaleb(-minor_units(currency))
+
+
+def reference_for(published: Iterable[ReferencePricePublished], region: str) -> ReferencePricePublished | None:
+    """The snapshot that speaks for a region (ISO 3166-2, or a country): its own before its country's before the widest."""
+    country = region.split("-")[0]
+    wanted = {("region", region): 0, ("country", region): 0, ("country", country): 1}
+
+    def nearness(one: ReferencePricePublished) -> tuple[int, float]:
+        rank = 2 if one.place_code == "*" else wanted.get((one.level, one.place_code), 9)
+        return rank, -one.valued_at.timestamp()
+
+    nearest = min(published, key=nearness, default=None)
+    return nearest if nearest and nearness(nearest)[0] < 9 else None
+
+
+def common_region(offers: Iterable[Offer]) -> str:
+    """The region most offers serve, for a reader who has not said where it is; "" without offers."""
+    served = [region for offer in offers for region in offer.regions]
+    return max(sorted(set(served)), key=served.count, default="")

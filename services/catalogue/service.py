@@ -1,0 +1,25 @@
+"""Wiring of the catalogue."""
+
+from catalogue.policy import load
+from infra.service import Ground, Service
+from infra.web import routes
+from services.catalogue import store
+from services.catalogue.api import CatalogueApi, with_finder
+from services.catalogue.finder import Finder
+from services.catalogue.handlers import HANDLERS
+from services.catalogue.pages import OfferPages, SearchPages, SkuPages
+from services.catalogue.timers import TIMERS
+
+NAME = "catalogue"
+
+
+def create(ground: Ground) -> Service:
+    finder = Finder(ground.database, load(ground.config.policy).currency)
+    return Service(
+        name=NAME,
+        metadata=store.Row.metadata,
+        routes=[routes(ground, with_finder(finder, CatalogueApi, SearchPages, SkuPages, OfferPages))],
+        handlers=HANDLERS,
+        timers=TIMERS,
+        lifespans=[finder.running],
+    )

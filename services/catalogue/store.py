@@ -1,0 +1,360 @@
+"""Rows of the catalogue: versions of SKUs, offers, copies of organisations and reference prices, and what changed for the search."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Text, delete, func, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlmodel import Field, select
+
+from catalogue.offers import Offer
+from catalogue.skus import Sku, State
+from events.accounts import OrganisationRegistered
+from events.observatory import ReferencePricePublished
+from events.values import Place
+from infra.database import Transaction, schema_rows
+
+Row = schema_rows("catalogue")
+
+
+class SkuRow(Row, table=True):
+    """One version of a SKU; at most one of a SKU is published, at most one awaits moderation."""
+
+    __tablename__ = "skus"
+    __table_args__ = (
+        Index("uq_skus_published", "sku_id", unique=True, postgresql_where=text("state = 'published'")),
+        Index("uq_skus_moderation", "sku_id", unique=True, postgresql_where=text("state = 'moderation'")),
+        Index("ix_skus_queue", "decide_by", postgresql_where=text("state = 'moderation'")),
+    )
+
+    sku_id: str = Field(primary_key=True, sa_type=Text)
+    version: int = Field(primary_key=True)
+    state: str = Field(sa_type=Text)
+    category: str = Field(sa_type=Text, index=True)
+    proposed_by: str = Field(sa_type=Text, index=True)
+    proposer_name: str = Field(sa_type=Text)
+    proposed_at: datetime = Field(sa_type=DateTime(timezone=True))
+    decide_by: datetime = Field(sa_type=DateTime(timezone=True))
+    reasons: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    card: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class OfferRow(Row, table=True):
+    """``ended`` says why an offer is archived; None while it stands."""
+
+    __tablename__ = "offers"
+    __table_args__ = (
+        Index("ix_offers_standing", "sku_id", postgresql_where=text("ended is null")),
+        Index("ix_offers_expiring", "valid_until", postgresql_where=text("ended is null")),
+    )
+
+    offer_id: str = Field(primary_key=True, sa_type=Text)
+    sku_id: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text, index=True)
+    supplier_name: str = Field(sa_type=Text)
+    valid_until: date = Field(sa_type=Date)
+    published_at: datetime = Field(sa_type=DateTime(timezone=True))
+    ended: str | None = Field(default=None, sa_type=Text)
+    ended_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class OrganisationRow(Row, table=True):
+    __tablename__ = "organisations"
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    supplier: bool
+    state: str = Field(sa_type=Text)
+    place: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    time_zone: str = Field(sa_type=Text)
+
+
+class ReferenceRow(Row, table=True):
+    """The newest snapshot of a SKU for a place."""
+
+    __tablename__ = "reference_prices"
+
+    sku_id: str = Field(primary_key=True, sa_type=Text)
+    currency: str = Field(primary_key=True, sa_type=Text)
+    level: str = Field(primary_key=True, sa_type=Text)
+    place_code: str = Field(primary_key=True, sa_type=Text)
+    reference_id: str = Field(sa_type=Text, index=True)
+    version: int
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ChangeRow(Row, table=True):
+    """The last transaction that changed what a search shows of a SKU.
+
+    Transaction ids and not a sequence: those commit out of order, and a reader that remembers the last number it saw would
+    miss some. See :func:`changed_since`.
+    """
+
+    __tablename__ = "changes"
+
+    sku_id: str = Field(primary_key=True, sa_type=Text)
+    transaction: int = Field(sa_type=BigInteger, index=True)
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a SKU with where it stands. ``decide_by`` is when moderation is due; ``reasons`` why it was returned or archived."""
+
+    sku: Sku
+    state: State
+    proposed_by: str
+    proposer_name: str
+    proposed_at: datetime
+    decide_by: datetime
+    reasons: tuple[str, ...] = ()
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer with who makes it; ``ended`` is None while it stands, else the reason of OfferArchived."""
+
+    offer: Offer
+    supplier_name: str
+    published_at: datetime
+    ended: str | None = None
+    ended_at: datetime | None = None
+
+
+class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+    organisation_id: str
+    name: str
+    supplier: bool
+    state: str
+    place: Place
+    time_zone: str
+
+
+# SKUs
+
+
+async def newest(tx: Transaction, sku_id: str, *, lock: bool = False) -> Version | None:
+    """The latest version, whatever its state."""
+    query = select(SkuRow).where(SkuRow.sku_id == sku_id).order_by(SkuRow.version.desc()).limit(1)
+    row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
+    return _version(row) if row else None
+
+
+async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = False) -> Version | None:
+    row = await tx.session.get(SkuRow, (sku_id, number), with_for_update=lock or None)
+    return _version(row) if row else None
+
+
+async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
+    """Those that are published, by id. With ``lock`` nobody archives them before this transaction ends."""
+    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids), SkuRow.state == State.PUBLISHED.value)
+    rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
+    return {row.sku_id: _version(row) for row in rows}
+
+
+async def published_after(tx: Transaction, sku_id: str, limit: int) -> list[Version]:
+    """The next published SKUs in the order of ids, for reading all of them in pieces."""
+    query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == State.PUBLISHED.value)
+    return [_version(row) for row in await tx.session.exec(query.order_by(SkuRow.sku_id).limit(limit))]
+
+
+async def awaiting(tx: Transaction, *, category: str = "", limit: int = 100) -> list[Version]:
+    """The moderation queue, most urgent first; of one category where one is given."""
+    query = select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(SkuRow.decide_by, SkuRow.sku_id)
+    if category:
+        query = query.where(SkuRow.category == category)
+    return [_version(row) for row in await tx.session.exec(query.limit(limit))]
+
+
+async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
+    """What an organisation proposed and is not published, newest first."""
+    open_states = [State.MODERATION.value, State.RETURNED.value]
+    query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, SkuRow.state.in_(open_states))
+    return [_version(row) for row in await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))]
+
+
+async def save(tx: Transaction, kept: Version) -> None:
+    """Insert or replace the row of this version."""
+    values = {
+        "sku_id": kept.sku.sku_id,
+        "version": kept.sku.version,
+        "state": kept.state.value,
+        "category": kept.sku.category,
+        "proposed_by": kept.proposed_by,
+        "proposer_name": kept.proposer_name,
+        "proposed_at": kept.proposed_at,
+        "decide_by": kept.decide_by,
+        "reasons": list(kept.reasons),
+        "card": msgspec.to_builtins(kept.sku),
+    }
+    statement = insert(SkuRow).values(values)
+    await tx.session.exec(statement.on_conflict_do_update(index_elements=["sku_id", "version"], set_=values))
+
+
+def _version(row: SkuRow) -> Version:
+    fields = row.model_dump(exclude={"card", "sku_id", "version", "category"})
+    return Version(
+        sku=msgspec.convert(row.card, Sku), **{**fields, "state": State(row.state), "reasons": tuple(row.reasons)}
+    )
+
+
+# Offers
+
+
+async def standing(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, list[Standing]]:
+    """The offers that stand, by SKU; a SKU without any has an empty list."""
+    found: dict[str, list[Standing]] = {sku_id: [] for sku_id in sku_ids}
+    for row in await tx.session.exec(select(OfferRow).where(OfferRow.sku_id.in_(sku_ids), OfferRow.ended.is_(None))):
+        found[row.sku_id].append(_standing(row))
+    return found
+
+
+async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> Standing | None:
+    row = await tx.session.get(OfferRow, offer_id, with_for_update=lock or None)
+    return _standing(row) if row else None
+
+
+async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list[tuple[Standing, Sku]]:
+    """A supplier's offers with their SKUs, standing ones first, then newest first."""
+    query = select(OfferRow).where(OfferRow.supplier_id == supplier_id)
+    rows = (
+        await tx.session.exec(query.order_by(OfferRow.ended.is_not(None), OfferRow.published_at.desc()).limit(limit))
+    ).all()
+    newest_first = select(SkuRow).where(SkuRow.sku_id.in_({row.sku_id for row in rows})).order_by(SkuRow.version)
+    skus = {row.sku_id: msgspec.convert(row.card, Sku) for row in await tx.session.exec(newest_first)}
+    return [(_standing(row), skus[row.sku_id]) for row in rows]
+
+
+async def expired(tx: Transaction, today: date, limit: int) -> list[Standing]:
+    """Offers whose last day is over, locked; those another process holds are passed over."""
+    query = select(OfferRow).where(OfferRow.ended.is_(None), OfferRow.valid_until < today).limit(limit)
+    return [_standing(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
+
+
+async def standing_of_supplier(tx: Transaction, supplier_id: str) -> list[Standing]:
+    """Locked."""
+    query = select(OfferRow).where(OfferRow.supplier_id == supplier_id, OfferRow.ended.is_(None))
+    return [_standing(row) for row in await tx.session.exec(query.order_by(OfferRow.offer_id).with_for_update())]
+
+
+def add_offer(tx: Transaction, made: Standing) -> None:
+    terms = made.offer
+    tx.session.add(
+        OfferRow(
+            offer_id=terms.offer_id,
+            sku_id=terms.sku_id,
+            supplier_id=terms.supplier_id,
+            supplier_name=made.supplier_name,
+            valid_until=terms.valid_until,
+            published_at=made.published_at,
+            body=msgspec.to_builtins(terms),
+        )
+    )
+
+
+async def end_offers(tx: Transaction, offer_ids: Sequence[str], reason: str) -> None:
+    ids = OfferRow.offer_id.in_(offer_ids)
+    await tx.session.exec(update(OfferRow).where(ids, OfferRow.ended.is_(None)).values(ended=reason, ended_at=tx.now))
+
+
+def _standing(row: OfferRow) -> Standing:
+    return Standing(
+        offer=msgspec.convert(row.body, Offer),
+        supplier_name=row.supplier_name,
+        published_at=row.published_at,
+        ended=row.ended,
+        ended_at=row.ended_at,
+    )
+
+
+# Copies of what others announced
+
+
+async def put_organisation(tx: Transaction, event: OrganisationRegistered) -> None:
+    """Seen again with other particulars, the later holds; its state stays what was last said of it."""
+    await (await tx.raw()).execute(
+        "insert into catalogue.organisations (organisation_id, name, supplier, state, place, time_zone)"
+        " values ($1, $2, $3, $4, $5::text::jsonb, $6) on conflict (organisation_id) do update"
+        " set name = excluded.name, supplier = excluded.supplier, place = excluded.place, time_zone = excluded.time_zone",
+        event.organisation_id,
+        event.name,
+        "supplier" in event.roles,
+        event.state,
+        msgspec.json.encode(event.place).decode(),
+        event.time_zone,
+    )
+
+
+async def set_state(tx: Transaction, organisation_id: str, state: str) -> None:
+    query = update(OrganisationRow).where(OrganisationRow.organisation_id == organisation_id)
+    await tx.session.exec(query.values(state=state))
+
+
+async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = False) -> Organisation | None:
+    """With ``lock`` its state stays as it is until this transaction ends."""
+    query = select(OrganisationRow).where(OrganisationRow.organisation_id == organisation_id)
+    row = (await tx.session.exec(query.with_for_update(read=True) if lock else query)).one_or_none()
+    return msgspec.convert(row.model_dump(), Organisation) if row else None
+
+
+async def put_reference(tx: Transaction, event: ReferencePricePublished) -> None:
+    await (await tx.raw()).execute(
+        "insert into catalogue.reference_prices as old"
+        " (sku_id, currency, level, place_code, reference_id, version, body) values ($1, $2, $3, $4, $5, $6, $7::text::jsonb)"
+        " on conflict (sku_id, currency, level, place_code) do update set reference_id = excluded.reference_id,"
+        " version = excluded.version, body = excluded.body where old.version < excluded.version",
+        event.sku_id,
+        event.currency,
+        event.level,
+        event.place_code,
+        event.reference_id,
+        event.version,
+        msgspec.json.encode(event).decode(),
+    )
+
+
+async def drop_reference(tx: Transaction, reference_id: str) -> None:
+    await tx.session.exec(delete(ReferenceRow).where(ReferenceRow.reference_id == reference_id))
+
+
+async def references(
+    tx: Transaction, sku_ids: Sequence[str], currency: str
+) -> dict[str, list[ReferencePricePublished]]:
+    """By SKU."""
+    query = select(ReferenceRow).where(ReferenceRow.sku_id.in_(sku_ids), ReferenceRow.currency == currency)
+    found: dict[str, list[ReferencePricePublished]] = {sku_id: [] for sku_id in sku_ids}
+    for row in await tx.session.exec(query):
+        found[row.sku_id].append(msgspec.convert(row.body, ReferencePricePublished))
+    return found
+
+
+# What the search has still to take over
+
+
+async def note_changes(tx: Transaction, sku_ids: Iterable[str]) -> None:
+    """Sorted, so that two transactions cannot wait for each other."""
+    await (await tx.raw()).execute(
+        "insert into catalogue.changes (sku_id, transaction)"
+        " select sku_id, pg_current_xact_id()::text::bigint from unnest($1::text[]) as ids (sku_id)"
+        " on conflict (sku_id) do update set transaction = excluded.transaction",
+        sorted(set(sku_ids)),
+    )
+
+
+async def changed_since(tx: Transaction, horizon: int) -> tuple[list[str], int]:
+    """(SKUs changed by transactions from ``horizon`` on, the horizon to ask from next time).
+
+    The next horizon is the oldest transaction still running: whatever commits later is at or above it, so nothing is missed;
+    something may be told twice.
+    """
+    rows = await (await tx.raw()).fetch(
+        "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon,"
+        " array(select sku_id from catalogue.changes where transaction >= $1) as sku_ids",
+        horizon,
+    )
+    return list(rows[0]["sku_ids"]), int(rows[0]["horizon"])
+
+
+async def count_published(tx: Transaction) -> int:
+    query = select(func.count()).select_from(SkuRow).where(SkuRow.state == State.PUBLISHED.value)
+    return (await tx.session.exec(query)).one()

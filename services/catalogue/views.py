@@ -1,0 +1,273 @@
+"""What the API answers and the pages show: SKUs with their prices for a reader's region and quantity."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from catalogue.money import Money, round_money
+from catalogue.offers import Offer, Priced, Ranked, rank, vat_exclusive
+from catalogue.search import Found, Wanted
+from catalogue.skus import Attribute, Sku
+from catalogue.units import base_unit, unit
+from events.observatory import ReferencePricePublished
+from events.values import Category
+from infra.database import Transaction
+from infra.web.errors import NotFound
+from services.catalogue import store
+from services.catalogue.finder import Finder
+from services.catalogue.handlers.bounds import broken_quantity
+from services.catalogue.handlers.offers import category_of
+from services.catalogue.pricing import best_price, common_region, in_minor_units, reference_for
+
+PER_PAGE = 20
+HIGHEST_PRICE = 10**17
+"""Minor units: what the index can hold."""
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A published reference price, VAT excluded. ``per_unit`` is for one base unit of the SKU, None where units do not convert."""
+
+    reference_id: str
+    median: Decimal
+    p25: Decimal
+    p75: Decimal
+    unit: str
+    currency: str
+    per_unit: Decimal | None
+    grade: str
+    level: str
+    place_code: str
+    observations: int
+    suppliers: int
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A SKU as a search shows it. ``best_price`` is of one pack, VAT and delivery included, from the cheapest offer that serves
+    the region (any, where none is asked for); ``offers`` counts all that stand."""
+
+    sku_id: str
+    version: int
+    name: str
+    description: str
+    category: Category
+    attributes: tuple[Attribute, ...]
+    base_unit: str
+    unit_name: str
+    pack_size: Decimal
+    gtin: str
+    group: str
+    language: str
+    currency: str
+    offers: int
+    best_price: Decimal | None
+    reference: Reference | None
+
+
+class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``complete`` is False while the index of a process that has just started is being filled."""
+
+    total: int
+    page: int
+    pages: int
+    complete: bool
+    results: list[Card]
+    facets: dict[str, dict[str, int]]
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    because: str
+    message: str
+    numbers: dict[str, str]
+
+
+class RankedOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer for a region and quantity. ``landed`` and ``landed_net`` are per base unit of the SKU with and without VAT, ``total``
+    is due for the quantity; all None where ``unavailable`` says why. ``against_reference`` is percent above it (below: negative)."""
+
+    offer: Offer
+    supplier_name: str
+    landed: Decimal | None
+    landed_net: Decimal | None
+    total: Decimal | None
+    against_reference: Decimal | None
+    unavailable: Refusal | None
+
+
+class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price."""
+
+    sku: Card
+    state: str
+    reasons: tuple[str, ...]
+    region: str
+    quantity: Decimal
+    offers: list[RankedOffer]
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """A reader's search. ``price_from`` and ``price_to`` are of one pack in the market's currency; ``attributes`` read "name=value";
+    ``region`` is where prices are for, and with ``served`` a filter."""
+
+    q: str = ""
+    category: str = ""
+    region: str = ""
+    served: bool = False
+    price_from: Decimal | None = None
+    price_to: Decimal | None = None
+    eco: str = ""
+    attributes: tuple[str, ...] = ()
+    sort: str = "relevance"
+    page: int = 1
+
+
+async def search(tx: Transaction, finder: Finder, asked: Search, currency: str) -> SearchPage:
+    """Raises MalformedCategory."""
+    found = await finder.search(_wanted(asked, currency))
+    versions = await store.published(tx, found.sku_ids)
+    skus = [versions[sku_id].sku for sku_id in found.sku_ids if sku_id in versions]
+    return SearchPage(
+        total=found.total,
+        page=asked.page,
+        pages=-(-found.total // PER_PAGE),
+        complete=finder.ready,
+        results=await cards(tx, skus, asked.region, currency),
+        facets=_facets(found),
+    )
+
+
+def _wanted(asked: Search, currency: str) -> Wanted:
+    pairs = (text.partition("=") for text in asked.attributes)
+    return Wanted(
+        text=asked.q,
+        category=asked.category or None,
+        region=asked.region if asked.served and asked.region else None,
+        eco_label=asked.eco or None,
+        attributes=tuple((name, value) for name, _, value in pairs if name and value),
+        price_from=_bound(asked.price_from, currency),
+        price_to=_bound(asked.price_to, currency),
+        sort="price" if asked.sort == "price" else "relevance",
+        offset=(asked.page - 1) * PER_PAGE,
+        limit=PER_PAGE,
+    )
+
+
+def _bound(price: Decimal | None, currency: str) -> int | None:
+    if price is None or not price.is_finite():
+        return None
+    most = Decimal(HIGHEST_PRICE).scaleb(-4)
+    return in_minor_units(Money(round_money(max(-most, min(price, most)), currency), currency))
+
+
+def _facets(found: Found) -> dict[str, dict[str, int]]:
+    return {name: counts for name, counts in found.facets.items() if name != "supplier_size"}
+
+
+async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str) -> list[Card]:
+    ids = [sku.sku_id for sku in skus]
+    standing = await store.standing(tx, ids)
+    references = await store.references(tx, ids, currency)
+    today = tx.now.date()
+    return [
+        _card(sku, [each.offer for each in standing[sku.sku_id]], references[sku.sku_id], region, today, currency)
+        for sku in skus
+    ]
+
+
+async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal | None, currency: str) -> SkuPage:
+    """A published or archived SKU. Without a region, that which most offers serve; without a quantity, the smallest minimum.
+
+    Raises NotFound, QuantityNotPositive, NumberOutOfBounds.
+    """
+    for error in broken_quantity(quantity) if quantity is not None else ():
+        raise error
+    version = (await store.published(tx, [sku_id])).get(sku_id) or await store.newest(tx, sku_id)
+    if version is None or version.state not in ("published", "archived"):
+        raise NotFound("SKU", sku_id)
+    standing = (await store.standing(tx, [sku_id]))[sku_id]
+    references = (await store.references(tx, [sku_id], currency))[sku_id]
+    offers = [each.offer for each in standing]
+    region = region or common_region(offers)
+    quantity = quantity or min((offer.min_quantity for offer in offers), default=Decimal(1))
+    today = tx.now.date()
+    card = _card(version.sku, offers, references, region, today, currency)
+    pack = version.sku.pack_size
+    ranked = rank(offers, pack_size=pack, quantity=quantity, region=region, on=today, currency=currency)
+    names = {each.offer.offer_id: each.supplier_name for each in standing}
+    return SkuPage(
+        sku=card,
+        state=version.state.value,
+        reasons=version.reasons,
+        region=region,
+        quantity=quantity,
+        offers=[_ranked(row, names[row.offer.offer_id], pack, card.reference) for row in ranked],
+    )
+
+
+def _card(
+    sku: Sku,
+    offers: Iterable[Offer],
+    references: Iterable[ReferencePricePublished],
+    region: str,
+    on: date,
+    currency: str,
+) -> Card:
+    offers = list(offers)
+    best = best_price(offers, region, on, currency)
+    reference = reference_for(references, region or common_region(offers))
+    shown = {name: getattr(sku, name) for name in Card.__struct_fields__ if hasattr(sku, name)}
+    return Card(
+        **{
+            **shown,
+            "category": category_of(sku.category),
+            "unit_name": unit(sku.base_unit).name,
+            "currency": currency,
+            "offers": len(offers),
+            "best_price": best.amount if best else None,
+            "reference": _reference(reference, sku) if reference else None,
+        }
+    )
+
+
+def _reference(published: ReferencePricePublished, sku: Sku) -> Reference:
+    per_unit = None
+    if base_unit(sku.base_unit).code == published.unit:
+        factor = unit(sku.base_unit).factor
+        per_unit = published.median * factor.numerator / factor.denominator
+    fields = {name: getattr(published, name, None) for name in Reference.__struct_fields__}
+    return Reference(**{**fields, "per_unit": per_unit})
+
+
+def _ranked(row: Ranked, supplier_name: str, pack_size: Decimal, reference: Reference | None) -> RankedOffer:
+    answer = row.answer
+    if not isinstance(answer, Priced) or row.landed is None:
+        refusal = (
+            None
+            if isinstance(answer, Priced)
+            else Refusal(because=answer.because, message=answer.message, numbers=answer.numbers)
+        )
+        return RankedOffer(
+            offer=row.offer,
+            supplier_name=supplier_name,
+            landed=None,
+            landed_net=None,
+            total=None,
+            against_reference=None,
+            unavailable=refusal,
+        )
+    net = vat_exclusive(row.landed, row.offer.vat_rate, True).amount
+    against = (
+        round((net / reference.per_unit - 1) * 100, 1)
+        if reference and reference.per_unit and reference.currency == row.offer.currency
+        else None
+    )
+    return RankedOffer(
+        offer=row.offer,
+        supplier_name=supplier_name,
+        landed=row.landed.amount,
+        landed_net=net,
+        total=answer.total.amount,
+        against_reference=against,
+        unavailable=None,
+    )

@@ -1,0 +1,107 @@
+"""A market stall to test on: suppliers, a buyer and a moderator with their clients, and cards and offers to put up."""
+
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import msgspec
+
+from events.accounts import OrganisationRegistered
+from events.values import Place
+from infra.ids import new_id
+from infra.tokens import BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
+from tests.market import Market
+
+D = Decimal
+
+
+def a_member(role: str, name: str = "Alba") -> Principal:
+    """Of an organisation of its own, in Moscow."""
+    number = new_id()
+    return Principal(
+        member_id=f"member-{number}",
+        name=name,
+        organisation_id=f"organisation-{number}",
+        organisation_name=f"{name} {number[-4:]}",
+        roles=(role,),
+        country="RU",
+        region="RU-MOW",
+    )
+
+
+def a_card(name: str, **changes: Any) -> dict[str, Any]:
+    """A SKU without attributes asked for by its category; the name decides what it resembles."""
+    words = [{"name": f"trait {place}", "value": f"{name} {place}", "unit": ""} for place in range(4)]
+    plain = {"name": name, "category": "37000000", "attributes": words, "base_unit": "C62", "pack_size": "10"}
+    return plain | changes
+
+
+def some_terms(sku_id: str, **changes: Any) -> dict[str, Any]:
+    plain = {
+        "sku_id": sku_id,
+        "price": "100.00",
+        "vat_rate": "20",
+        "regions": ["RU-MOW"],
+        "delivery_days": 3,
+        "min_quantity": "1",
+        "max_quantity": "1000",
+    }
+    return plain | changes
+
+
+class Stall:
+    """Everybody acts through the JSON API."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        self.moderator = a_member(MODERATOR, "Mo")
+        self.buyer = a_member(BUYER_OFFICER, "City")
+        self.observer = a_member(OBSERVER, "Eye")
+
+    async def supplier(self, name: str = "Alba") -> Principal:
+        """Registered, and known to the catalogue."""
+        principal = a_member(SUPPLIER_AGENT, name)
+        await self.market.publish(
+            OrganisationRegistered(
+                organisation_id=principal.organisation_id,
+                roles=("supplier",),
+                name=principal.organisation_name,
+                place=Place(country="RU", region="RU-MOW", locality="Moscow"),
+                time_zone="Europe/Moscow",
+            )
+        )
+        await self.market.eventually(
+            lambda: self.market.fetch(
+                "select 1 from catalogue.organisations where organisation_id = $1", principal.organisation_id
+            )
+        )
+        return principal
+
+    async def post(self, who: Principal | None, path: str, body: Any = None, key: str = "") -> httpx.Response:
+        async with self.market.client(who) as client:
+            headers = {"idempotency-key": key} if key else {}
+            return await client.post(f"/api/catalogue{path}", json=body, headers=headers)
+
+    async def get(self, path: str, who: Principal | None = None, **parameters: Any) -> Any:
+        async with self.market.client(who) as client:
+            answer = await client.get(f"/api/catalogue{path}", params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def published(self, name: str, **changes: Any) -> str:
+        """A published SKU's id."""
+        made = await self.post(self.buyer, "/skus", a_card(name, **changes))
+        assert made.status_code == 201, made.text
+        sku_id: str = made.json()["sku"]["sku_id"]
+        assert (await self.post(self.moderator, f"/skus/{sku_id}/publish")).status_code == 200
+        return sku_id
+
+    async def offer(self, who: Principal, sku_id: str, **changes: Any) -> str:
+        made = await self.post(who, "/offers", some_terms(sku_id, **changes))
+        assert made.status_code == 201, made.text
+        offer_id: str = made.json()["offer"]["offer_id"]
+        return offer_id
+
+    async def happened(self, kind: type[msgspec.Struct], sku_id: str) -> list[Any]:
+        """Events of a kind about the SKU, in order."""
+        return [event for event in await self.market.published("catalogue", kind) if event.sku_id == sku_id]
