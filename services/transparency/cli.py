@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from services.transparency.tables import ColumnMapping
     from services.transparency.tolerance import NotUnderstood
 
-import_app = typer.Typer(no_args_is_help=True, help="Read procurement that others published: OCDS, awards, prices.")
-export_app = typer.Typer(no_args_is_help=True, help="Write what happened in this market as open data.")
+import_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Read procurement that others published: OCDS, awards, prices."
+)
+export_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Write what happened in this market as open data."
+)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Plain or gzip; the content decides, not the name.")]
 MappingFile = Annotated[
@@ -28,8 +32,8 @@ MappingFile = Annotated[
     typer.Option(
         "--mapping",
         metavar="FILE",
-        help="TOML that says which column is what; needed for a publisher whose mapping does not ship. Examples and all fields:"
-        " services/transparency/mappings/*.toml and services/transparency/tables.py.",
+        help="TOML that says which column is what; needed for a publisher whose mapping does not ship."
+        " `lonja import fields` tells how to write one.",
     ),
 ]
 SHOWN = 40
@@ -64,6 +68,17 @@ def import_awards(files: Files, mapping: MappingFile = None, as_json: AsJson = F
 def import_prices(files: Files, mapping: MappingFile = None, as_json: AsJson = False) -> None:
     """Import CSV files of prices paid, a row a purchase, by a column mapping. Run again, it changes nothing."""
     _import_tables("prices", files, mapping, as_json)
+
+
+@import_app.command("fields")
+def fields() -> None:
+    """How a column mapping is written, with every field that a column can be mapped to."""
+    from services.transparency import tables
+
+    say((tables.__doc__ or "").replace("::", ":").partition("\n\nOur fields are")[0])
+    say("\nFields: " + ", ".join(sorted(tables.FIELDS)) + ".\n\nThose that ship, to begin with:")
+    for path in sorted(tables.SHIPPED.glob("*.toml")):
+        say(f"  {path}")
 
 
 @export_app.callback()

@@ -138,8 +138,10 @@ def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMappin
     """Raises FileUnusable where none fits."""
     try:
         return choose_mapping(path, candidates)
-    except (MappingError, LookupError) as error:  # LookupError: an encoding that Python does not know
-        raise FileUnusable(f"{path}: {error}") from error
+    except MappingError as error:
+        raise FileUnusable(str(error)) from error
+    except LookupError as error:
+        raise FileUnusable(f"{path}: the mapping names an encoding that is not known: {error}") from error
 
 
 async def take_in(database: Database, reading: Reading, progress: Callable[[Counts], None]) -> Counts:

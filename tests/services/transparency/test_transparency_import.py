@@ -191,6 +191,13 @@ async def test_the_summary_for_people_tells_what_was_not_understood(lonja: Run, 
     assert "unknown field: colour" in result.stdout
 
 
+async def test_the_fields_of_a_mapping_are_told(lonja: Run) -> None:
+    told = (await lonja("fields")).stdout
+    assert 'date = "compra"' in told
+    assert "unit_price, unit_text." in told
+    assert "brazil_bps.toml" in told
+
+
 async def test_without_a_database_the_remedy_is_named(
     lonja: Run, publish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
