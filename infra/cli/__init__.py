@@ -1,17 +1,46 @@
-"""The command line, `lonja`. To add a command: a module here with a function or a `typer.Typer`, and one line below.
+"""The command line, `lonja`. To add a command: a module here with a function or a `typer.Typer`, and one line below; a service
+adds a `typer.Typer` of its own, in its `cli.py`, and one line in SERVICE_COMMANDS.
 
 Modules import what is heavy (Kafka, services, models) inside their functions, so that `lonja --help` is instant.
 """
 
 import logging
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
-from infra.cli import dead_letters, doctor, mailbox, serve, streams, topics, up
+from infra.cli import dead_letters, demo, doctor, mailbox, serve, simulate, streams, topics, up
 from infra.cli.output import say_error
 
+SERVICE_COMMANDS = {
+    "members": "services.accounts.cli:app",
+    "import": "services.transparency.cli:import_app",
+    "export": "services.transparency.cli:export_app",
+    "recommender": "services.recommender.cli:app",
+}
+"""Looked up when they are asked for: infra knows services by name alone."""
+
+
+class Commands(TyperGroup):
+    """Our own commands, then those of services."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *SERVICE_COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in SERVICE_COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = SERVICE_COMMANDS[cmd_name].partition(":")
+        command = typer.main.get_command(getattr(import_module(module), name))
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
+    cls=Commands,
     name="lonja",
     help="Lonja, an event-driven procurement marketplace. Settings are variables LONJA_…; see README.",
     no_args_is_help=True,
@@ -22,6 +51,8 @@ app.command("up")(up.up)
 app.command("serve")(serve.serve)
 app.command("streams")(streams.streams)
 app.command("rebuild")(streams.rebuild)
+app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 app.command("topics")(topics.topics)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("mailbox")(mailbox.mailbox)

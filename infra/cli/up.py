@@ -7,13 +7,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from infra.cli.output import say
+from infra.cli import demo
+from infra.cli.output import NotRunning, say, say_error
 from infra.config import Config
 from infra.embedded import HomeLock, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
 from infra.embedded.process import Part
 from infra.supervisor import Supervisor
+
+DEMO_POLICY = "demo"
+"""The market that runs by this policy is a demonstration: it is filled at its first start."""
 
 
 class PortTaken(Exception):
@@ -72,11 +76,25 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
     say("bringing tables and topics up to date")
     await runtime.prepare(config)
     await supervisor.start(application_parts(config))
+    if config.policy == DEMO_POLICY:
+        await _fill(config)
     say(f"\nLonja is ready after {time.monotonic() - began:.1f} s: {config.public_url}")
     if config.smtp_url == mailbox.smtp_url(config.home):
         say(f"Outgoing mail: {mailbox.page_url(config.home)}")
+    if config.policy == DEMO_POLICY:
+        demo.show_logins(config)
     say("Ctrl-C stops all.\n")
     await supervisor.watch()
+
+
+async def _fill(config: Config) -> None:
+    """A market that cannot be filled still runs."""
+    from infra.demo.client import CallRefused, NotAnswered
+
+    try:
+        await demo.fill(config, say)
+    except (CallRefused, NotAnswered, NotRunning) as failure:
+        say_error(f"the demonstration could not be filled: {failure}; `lonja demo` tries again")
 
 
 def application_parts(config: Config) -> tuple[Part, ...]:

@@ -1,4 +1,5 @@
-"""A made-up market to try things in: its cast and goods (market.toml), the seeding of an empty market, and a simulated day.
+"""The demonstration: a cast, goods and a market day, all of it through the public JSON API, as any client would do it.
 
-Everything goes through the HTTP API, as any client would do it.
+``client`` the API · ``cast`` who and what (market.toml) · ``seed`` fills an empty market · ``day`` plays a market day · ``report``
+what a day came to. To change the cast or the goods, edit market.toml.
 """

@@ -1,0 +1,65 @@
+"""`lonja demo`: fill the running market with the demonstration, and say how to log in."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import httpx
+
+from infra.cli.output import AsJson, NotRunning, print_json, print_table, say
+from infra.config import Config
+
+if TYPE_CHECKING:
+    from infra.demo.cast import Player
+
+
+def demo(as_json: AsJson = False) -> None:
+    """Fill an empty market with agencies, suppliers, goods, offers, auctions and a pool; done again, it changes nothing."""
+    config = Config.load()
+    filled = asyncio.run(fill(config, print_nothing if as_json else say))
+    if as_json:
+        print_json({"filled": filled, "url": config.public_url, "logins": logins(config)})
+        return
+    say("filled" if filled else "the demonstration is there already")
+    show_logins(config)
+
+
+def print_nothing(line: str) -> None:
+    """Progress has no place in an answer for programs."""
+
+
+async def fill(config: Config, tell: Callable[[str], None]) -> bool:
+    """Whether there was anything to fill. Raises NotRunning and what :func:`infra.demo.seed.seed` does."""
+    from infra.demo.seed import demo_password, seed
+    from infra.runtime import standing
+
+    url = f"http://127.0.0.1:{config.port}"
+    async with httpx.AsyncClient() as http:
+        try:
+            await http.get(f"{url}/health")
+        except httpx.TransportError as failure:
+            raise NotRunning(f"the market at {url}") from failure
+    async with standing(config) as ground:
+        return await seed(url, ground.database, demo_password(config), tell)
+
+
+def logins(config: Config) -> list[dict[str, str]]:
+    from infra.demo.cast import cast
+    from infra.demo.seed import demo_password
+
+    password = demo_password(config)
+    kinds: dict[str, Sequence[Player]] = {"agency": cast().agencies, "supplier": cast().suppliers, "": cast().staff}
+    return [
+        {"role": kind or player.role, "organisation": player.name, "email": player.email, "password": password}
+        for kind, players in kinds.items()
+        for player in players
+    ]
+
+
+def show_logins(config: Config) -> None:
+    """One of each role; the others are numbered on."""
+    rows = logins(config)
+    shown = [row for row in rows if row["email"].partition("@")[0].isalpha()]
+    print_table(("log in as", "e-mail", "password"), ((row["role"], row["email"], row["password"]) for row in shown))
+    counts = {role: sum(row["role"] == role for row in rows) for role in ("agency", "supplier")}
+    say(f"also agency2…agency{counts['agency']} and supplier2…supplier{counts['supplier']}, same password")

@@ -1,0 +1,93 @@
+"""`lonja simulate`: a seeded market day against the running market."""
+
+import asyncio
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infra.cli.output import AsJson, errors, print_json, print_table, say
+from infra.config import Config
+
+if TYPE_CHECKING:
+    from infra.demo.day import Plan
+    from infra.demo.report import Tally
+
+
+def simulate(
+    seed: Annotated[int, typer.Option(help="The same seed has the same organisations and the same chances.")] = 1,
+    bids_per_second: Annotated[float, typer.Option(min=0.1, max=5000)] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="How long suppliers bid.")] = 30,
+    suppliers: Annotated[int, typer.Option(min=2, max=500)] = 8,
+    agencies: Annotated[int, typer.Option(min=1, max=100)] = 4,
+    finish: Annotated[bool, typer.Option(help="Wait for the closes and sign the contracts.")] = True,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds a call is sent again while the market is away.")] = 60,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every acknowledged verdict there, a JSON line each.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Of the market; default: this home's.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Play a market day through the API: agencies, suppliers bidding at once, a pool, contracts; print what happened."""
+    from infra.demo.day import Plan
+
+    config = Config.load()
+    plan = Plan(
+        seed=seed,
+        seconds=seconds,
+        bids_per_second=bids_per_second,
+        suppliers=suppliers,
+        agencies=agencies,
+        minutes=_shortest_session(config),
+        finish=finish,
+        patience=patience,
+    )
+    summary = asyncio.run(_play(config, plan, url or f"http://127.0.0.1:{config.port}", record, quiet=as_json))
+    if as_json:
+        print_json(summary)
+        return
+    say("")
+    print_table(("the day", ""), ((name.replace("_", " "), _shown(figure)) for name, figure in summary.items()))
+
+
+def _shortest_session(config: Config) -> int:
+    """Minutes."""
+    from catalogue.policy import load
+
+    return min(duration.minutes for duration in load(config.policy).auction.offered("goods"))
+
+
+async def _play(config: Config, plan: "Plan", url: str, record: Path | None, *, quiet: bool) -> dict[str, Any]:
+    from infra.demo.client import Client
+    from infra.demo.day import Day
+    from infra.demo.report import Tally
+    from infra.demo.seed import demo_password
+
+    with record.open("a") if record else nullcontext() as lines:
+        tally = Tally(record=lines)
+        async with Client.visiting(url, plan.patience) as visitor:
+            if quiet:
+                return await Day(visitor, plan, demo_password(config), tally, lambda line: None).play()
+            with errors.status("") as status:
+                showing = asyncio.create_task(_show(tally, status))
+                try:
+                    return await Day(visitor, plan, demo_password(config), tally, say).play()
+                finally:
+                    showing.cancel()
+
+
+async def _show(tally: "Tally", status: Any) -> None:
+    """The figures as they grow, below the lines of what happened."""
+    while True:
+        status.update(
+            f"{tally.accepted} bids accepted, {tally.refused.total()} refused, {tally.extensions} extensions,"
+            f" {tally.closed} of {tally.opened} auctions closed, {tally.contracts} contracts"
+        )
+        await asyncio.sleep(0.3)
+
+
+def _shown(figure: object) -> str:
+    if isinstance(figure, dict):
+        return ", ".join(f"{name} {number}" for name, number in figure.items()) or "none"
+    return str(figure)

@@ -1,0 +1,247 @@
+"""Fills an empty market with the demonstration. Every write has a key that follows from what it is for, so a second run, or one
+after an interruption, does only what is missing."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from importlib import import_module
+from typing import Any, TypeVar
+
+from infra.config import Config
+from infra.database import Database
+from infra.demo.cast import COUNTRY, Cast, Good, Player, cast
+from infra.demo.client import CallRefused, Client, sign, when_heard
+from infra.secrets import secret
+
+T = TypeVar("T")
+Say = Callable[[str], None]
+
+VAT = Decimal(20)
+NOISE = 0.06
+"""Offers lie this far around a supplier's own price level."""
+LONGEST_AUCTION, SHORTEST_AUCTION = 24, 3
+"""Minutes; the demo policy offers 3, 6 and 24."""
+POOL_TITLE = "School year paper, bought together"
+RUNNING_TITLE = "Monitors for the computer classes"
+UNSOLD_TITLE = "Whiteboards for two reading rooms"
+BIDS = (("supplier2", 2), ("supplier6", 3), ("supplier7", 5), ("supplier2", 7))
+"""Who bids in the running auction, how many steps below the initial price."""
+POOL_DEMAND = {"agency2": (Decimal(60), Decimal(20)), "agency3": (Decimal(45), Decimal(10))}
+"""Firm packs and tolerance."""
+
+
+def demo_password(config: Config) -> str:
+    """One for all demo logins of this home."""
+    return secret(config.secrets_dir, "demo-password")[:12]
+
+
+async def seed(url: str, database: Database, password: str, say: Say = lambda line: None) -> bool:
+    """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). False: it was full already.
+
+    Raises CallRefused, NotAnswered.
+    """
+    async with Client.visiting(url, patience=60) as visitor:
+        if any(pool["title"] == POOL_TITLE for pool in await visitor.get("/api/pools", limit=100)):
+            return False
+        players = cast()
+        say("demo market: registering agencies, suppliers and staff")
+        await ensure_staff(database, players.staff, password)
+        await register(visitor, "buyer", players.agencies, password)
+        await register(visitor, "supplier", players.suppliers, password)
+        everybody = (*players.agencies, *players.suppliers, *players.staff)
+        members = dict(
+            zip(
+                (player.key for player in everybody),
+                await together([visitor.login(player.email, password) for player in everybody]),
+                strict=True,
+            )
+        )
+        say(f"demo market: {len(players.skus)} goods to the catalogue")
+        sku_ids = await publish_goods(members, players)
+        say("demo market: offers")
+        offers = await publish_offers(members, players, sku_ids)
+        say("demo market: a purchase, two mini-auctions and a pool")
+        await _purchase(members, offers[(players.skus[0].name, "supplier")])
+        await _auctions(members, players, sku_ids)
+        await _pool(members, sku_ids[players.skus[0].name])
+        return True
+
+
+async def together(calls: Sequence[Awaitable[T]], at_once: int = 8) -> list[T]:
+    """All of them, a few at a time, in order."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def passed(call: Awaitable[T]) -> T:
+        async with gate:
+            return await call
+
+    return await asyncio.gather(*(passed(call) for call in calls))
+
+
+async def ensure_staff(database: Database, staff: Sequence[Player], password: str) -> None:
+    """Straight into accounts, as `lonja members add` does."""
+    handlers = import_module("services.accounts.handlers")
+    hashed = await import_module("services.accounts.passwords").hashed(password)
+    for player in staff:
+        wanted = handlers.NewMember(
+            email=player.email, name=player.person, roles=(player.role,), organisation=player.name, country=COUNTRY
+        )
+        async with database.transaction("accounts") as tx:
+            await handlers.ensure_member(tx, wanted, hashed)
+
+
+async def register(visitor: Client, kind: str, players: Sequence[Player], password: str) -> None:
+    """``kind`` is buyer or supplier. Who is registered stays as it is."""
+
+    async def one(player: Player) -> None:
+        form = {
+            "kind": kind,
+            "organisation": player.name,
+            "country": COUNTRY,
+            "region": player.region,
+            "locality": player.locality,
+            "name": player.person,
+            "email": player.email,
+            "password": password,
+            "categories": [{"code": code.ljust(8, "0")} for code in player.categories],
+        }
+        try:
+            await visitor.post("/api/register", form, key=f"register/{player.email}")
+        except CallRefused as refused:
+            if refused.rule != "email_taken":
+                raise
+
+    await together([one(player) for player in players])
+
+
+async def publish_goods(members: dict[str, Client], players: Cast) -> dict[str, str]:
+    """Proposed by the first supplier that sells each, published by the moderator; SKU ids by name."""
+    moderator = members["moderator"]
+
+    async def one(good: Good) -> str:
+        card = {
+            "name": good.name,
+            "category": good.category,
+            "base_unit": good.unit,
+            "pack_size": str(good.pack),
+            "attributes": [dict(zip(("name", "value", "unit"), facts, strict=True)) for facts in good.attributes],
+            "none_of_these": True,
+        }
+        proposer = members[players.sellers(good)[0].key]
+        proposed = await proposer.post("/api/catalogue/skus", card, key=f"demo/{good.name}")
+        sku_id: str = proposed["sku"]["sku_id"]
+        await moderator.post(f"/api/catalogue/skus/{sku_id}/publish")
+        return sku_id
+
+    ids = await together([one(good) for good in players.skus])
+    return {good.name: sku_id for good, sku_id in zip(players.skus, ids, strict=True)}
+
+
+async def publish_offers(
+    members: dict[str, Client], players: Cast, sku_ids: dict[str, str]
+) -> dict[tuple[str, str], str]:
+    """By every supplier that deals in the good's division; offer ids by (name of the good, key of the supplier)."""
+
+    async def one(good: Good, supplier: Player) -> str:
+        terms = offer_terms(good, supplier, players.regions) | {"sku_id": sku_ids[good.name]}
+        key = f"demo/{good.name}"
+        standing = await when_heard(lambda: members[supplier.key].post("/api/catalogue/offers", terms, key=key))
+        return str(standing["offer"]["offer_id"])
+
+    pairs = [(good, supplier) for good in players.skus for supplier in players.sellers(good)]
+    ids = await together([one(good, supplier) for good, supplier in pairs])
+    return {(good.name, supplier.key): offer for (good, supplier), offer in zip(pairs, ids, strict=True)}
+
+
+def offer_terms(good: Good, supplier: Player, regions: Sequence[str]) -> dict[str, Any]:
+    """What this supplier asks: its level of the good's price, give or take; cheaper by the dozen."""
+    chance = random.Random(f"{supplier.key}/{good.name}")
+    noise = Decimal(round(chance.uniform(1 - NOISE, 1 + NOISE), 4))
+    price = (good.price * supplier.price_level * noise).quantize(Decimal("0.01"))
+    most = 2000 if good.price < 1000 else 500 if good.price < 10_000 else 60
+    tiers = [(most // 20, Decimal("0.97")), (most // 5, Decimal("0.93"))]
+    return {
+        "price": str(price),
+        "vat_rate": str(VAT),
+        "regions": list(dict.fromkeys((*regions, supplier.region))),
+        "delivery_days": chance.randint(2, 9),
+        "min_quantity": "1",
+        "max_quantity": str(most),
+        "tiers": [
+            {"from_quantity": str(quantity), "price": str((price * part).quantize(Decimal("0.01")))}
+            for quantity, part in tiers
+        ],
+    }
+
+
+async def initial_price(buyer: Client, sku_id: str, region: str, within: float = 30) -> Decimal:
+    """Of one pack with VAT: a little below the reference price, for which it waits; without one, what the cheapest offer asks."""
+    deadline = asyncio.get_running_loop().time() + within
+    while True:
+        page = await when_heard(lambda: buyer.get(f"/api/catalogue/skus/{sku_id}", region=region))
+        card = page["sku"]
+        if card["reference"] and card["reference"]["per_unit"]:
+            per_pack = Decimal(card["reference"]["per_unit"]) * Decimal(card["pack_size"]) * (1 + VAT / 100)
+            return (per_pack * Decimal("0.995")).quantize(Decimal(1), rounding=ROUND_DOWN)
+        if asyncio.get_running_loop().time() > deadline:
+            return Decimal(card["best_price"])
+        await asyncio.sleep(0.3)
+
+
+async def _purchase(members: dict[str, Client], offer_id: str) -> None:
+    buyer, supplier = members["agency"], members["supplier"]
+    wanted = {"offer_id": offer_id, "quantity": "20"}
+    made = await when_heard(lambda: buyer.post("/api/contracts/purchases", wanted, key="demo/purchase"))
+    path = f"/api/contracts/purchases/{made['purchase_id']}"
+    answered = await supplier.post(f"{path}/answer", {"accept": True})
+    await sign(answered["contract_id"], buyer, supplier)
+
+
+async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str, str]) -> None:
+    """One that runs with bids, one that nobody bids in."""
+    goods = {good.name: good for good in players.skus}
+
+    async def opened(agency: str, title: str, words: str, quantity: int, minutes: int) -> str:
+        name = next(name for name in goods if words in name)
+        region = next(player.region for player in players.agencies if player.key == agency)
+        price = await initial_price(members[agency], sku_ids[name], region)
+        wanted = {
+            "title": title,
+            "lines": [{"sku_id": sku_ids[name], "quantity": str(quantity), "unit_price": str(price)}],
+            "duration_minutes": minutes,
+            "step_percent": "0.5",
+        }
+        made = await when_heard(lambda: members[agency].post("/api/auctions", wanted, key=f"demo/{title}"))
+        return str(made["auction_id"])
+
+    await opened("agency2", UNSOLD_TITLE, "Whiteboard", 4, SHORTEST_AUCTION)
+    auction_id = await opened("agency", RUNNING_TITLE, "Monitor", 30, LONGEST_AUCTION)
+    auction = await members["agency"].get(f"/api/auctions/{auction_id}")
+    for number, (supplier, steps) in enumerate(BIDS):
+        amount = Decimal(auction["initial_price"]) - steps * Decimal(auction["step"])
+        await members[supplier].post(
+            f"/api/auctions/{auction_id}/bids", {"amount": str(amount)}, key=f"demo/bid/{number}"
+        )
+
+
+async def _pool(members: dict[str, Client], sku_id: str) -> None:
+    """Led by the first agency; two others are in, and its own demand is left to the visitor."""
+    wanted = {
+        "title": POOL_TITLE,
+        "lines": [
+            {"sku_id": sku_id, "unit_price": str(await initial_price(members["agency"], sku_id, "")), "vat_rate": "20"}
+        ],
+        "minimum_quantity": "100",
+        "enrolment_ends_at": (datetime.now(UTC) + timedelta(days=2)).isoformat(),
+        "duration_minutes": SHORTEST_AUCTION,
+    }
+    pool = await when_heard(lambda: members["agency"].post("/api/pools", wanted, key="demo/pool"))
+    for agency, (firm, tolerance) in POOL_DEMAND.items():
+        demand = {"line_id": pool["lines"][0]["line_id"], "firm": str(firm), "tolerance": str(tolerance)}
+        await when_heard(
+            lambda agency=agency, demand=demand: members[agency].post(  # type: ignore[misc]
+                f"/api/pools/{pool['pool_id']}/enrolment", {"demands": [demand]}
+            )
+        )
