@@ -20,10 +20,18 @@ Index = Mapping[str, Decimal]
 """Month ``YYYY-MM`` → price level."""
 
 ARITHMETIC = Context(prec=34, rounding=ROUND_HALF_EVEN)
+LOWEST, HIGHEST = Decimal("0.000001"), Decimal(10**18)
+"""What compares, per base unit: a ledger has no price outside, and no figure of one inside leaves the arithmetic."""
 
 
 class PriceNotPositive(RuleBroken):
     code = "price-not-positive"
+
+
+class PriceOutOfRange(RuleBroken):
+    """A price per base unit below the smallest step that is published, or so high that only a slip explains it."""
+
+    code = "price-out-of-range"
 
 
 class VatRateUnknown(RuleBroken):
@@ -80,11 +88,23 @@ def priced(observation: Observation, valuation: Valuation) -> Priced:
     stated = observation.unit_price
     if not stated.is_finite() or stated <= 0:
         raise PriceNotPositive(f"A price must be above zero; this one is {stated}.", unit_price=stated)
+    _check_range(stated)
     per_unit, unit = per_base_unit(stated, _pack(observation))
     net = ARITHMETIC.divide(per_unit, _vat_factor(observation))
     converted = ARITHMETIC.multiply(net, _rate(observation, valuation))
     deflated = ARITHMETIC.multiply(converted, _inflation(observation, valuation))
+    _check_range(deflated)
     return Priced(observation=observation, price=deflated, unit=unit.code, currency=valuation.currency)
+
+
+def _check_range(price: Decimal) -> None:
+    if not LOWEST <= price <= HIGHEST:
+        raise PriceOutOfRange(
+            f"A price lies between {LOWEST:f} and {HIGHEST:f}; this one is {price:.3e}.",
+            price=price,
+            lowest=LOWEST,
+            highest=HIGHEST,
+        )
 
 
 def _pack(observation: Observation) -> Pack:

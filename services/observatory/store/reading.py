@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 from sqlalchemy import func
-from sqlmodel import select
+from sqlmodel import col, select
 
 from events.values import Category
 from infra.database import Transaction
@@ -59,7 +59,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures | None
 
 
-_FIGURES = tuple(getattr(SnapshotRow, name) for name in Figures.__struct_fields__)
+_FIGURES = f"select {', '.join(Figures.__struct_fields__)} from observatory.snapshots"
 
 
 async def observations(tx: Transaction, item_keys: Sequence[str]) -> dict[str, list[Observation]]:
@@ -101,10 +101,8 @@ async def card(tx: Transaction, item_key: str) -> Card | None:
 
 async def versions(tx: Transaction, item_key: str) -> list[Figures]:
     """All snapshots, newest first."""
-    rows = await tx.session.exec(
-        select(*_FIGURES).where(SnapshotRow.item_key == item_key).order_by(SnapshotRow.version.desc())  # type: ignore[attr-defined]
-    )
-    return [Figures(**row._mapping) for row in rows]
+    rows = await (await tx.raw()).fetch(f"{_FIGURES} where item_key = $1 order by version desc", item_key)
+    return [Figures(**row) for row in rows]
 
 
 async def find(
@@ -114,20 +112,20 @@ async def find(
     ``grade`` "-" are those without a reference."""
     wanted = select(ItemRow).where(ItemRow.observations > 0)
     for word in folded(words).split():
-        wanted = wanted.where(ItemRow.words.contains(word, autoescape=True))  # type: ignore[attr-defined]
+        wanted = wanted.where(col(ItemRow.words).contains(word, autoescape=True))
     if category:
-        wanted = wanted.where(ItemRow.category_code.startswith(category, autoescape=True))  # type: ignore[attr-defined]
+        wanted = wanted.where(col(ItemRow.category_code).startswith(category, autoescape=True))
     if grade == "-":
-        wanted = wanted.where(ItemRow.reference_id.is_(None))  # type: ignore[union-attr]
+        wanted = wanted.where(col(ItemRow.reference_id).is_(None))
     elif grade:
         standing = select(SnapshotRow.reference_id).where(SnapshotRow.grade == grade)
-        wanted = wanted.where(ItemRow.reference_id.in_(standing))  # type: ignore[union-attr]
+        wanted = wanted.where(col(ItemRow.reference_id).in_(standing))
     total = (await tx.session.exec(select(func.count()).select_from(wanted.subquery()))).one()
-    page = wanted.order_by(ItemRow.observations.desc(), ItemRow.item_key).offset(offset).limit(most)  # type: ignore[attr-defined]
+    page = wanted.order_by(col(ItemRow.observations).desc(), col(ItemRow.item_key)).offset(offset).limit(most)
     rows = (await tx.session.exec(page)).all()
     standing_ids = [row.reference_id for row in rows if row.reference_id]
-    figures = await tx.session.exec(select(*_FIGURES).where(SnapshotRow.reference_id.in_(standing_ids)))  # type: ignore[attr-defined]
-    by_id = {row.reference_id: Figures(**row._mapping) for row in figures}
+    figures = await (await tx.raw()).fetch(f"{_FIGURES} where reference_id = any($1)", standing_ids)
+    by_id = {row["reference_id"]: Figures(**row) for row in figures}
     return [
         Listed(item=_item(row), observations=row.observations, figures=by_id.get(row.reference_id or ""))
         for row in rows

@@ -34,8 +34,8 @@ class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
     published: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
-Index("ix_items_due", ItemRow.__table__.c.due_at, postgresql_where=ItemRow.__table__.c.due_at.is_not(None))  # type: ignore[attr-defined]
-Index("ix_items_size", ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)  # type: ignore[attr-defined]
+Index("ix_items_due", ItemRow.__table__.c.due_at, postgresql_where=ItemRow.__table__.c.due_at.is_not(None))
+Index("ix_items_size", ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)
 
 
 class ObservationRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
@@ -88,7 +88,7 @@ class SnapshotRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
     body: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-Index("uq_snapshots_item", SnapshotRow.__table__.c.item_key, SnapshotRow.__table__.c.version, unique=True)  # type: ignore[attr-defined]
+Index("uq_snapshots_item", SnapshotRow.__table__.c.item_key, SnapshotRow.__table__.c.version, unique=True)
 
 
 class RollingRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]

@@ -22,7 +22,14 @@ from services.observatory.domain import (
     priced,
     reference,
 )
-from services.observatory.domain.price import IndexMissing, OtherCurrency, PriceNotPositive, RateMissing, VatRateUnknown
+from services.observatory.domain.price import (
+    IndexMissing,
+    OtherCurrency,
+    PriceNotPositive,
+    PriceOutOfRange,
+    RateMissing,
+    VatRateUnknown,
+)
 
 TODAY = date(2026, 6, 15)
 ARACAJU = Place(country="BR", region="BR-SE", locality="Aracaju")
@@ -109,6 +116,11 @@ class TestComparablePrice:
     def test_a_price_that_is_not_positive_is_refused(self, price: str) -> None:
         with pytest.raises(PriceNotPositive):
             nominal(seen(price))
+
+    @pytest.mark.parametrize("changes", [{"price": "1e19"}, {"price": "1e-9"}, {"price": "9e17", "unit": "MGM"}])
+    def test_a_price_that_only_a_slip_explains_is_refused(self, changes: dict[str, Any]) -> None:
+        with pytest.raises(PriceOutOfRange):
+            nominal(seen(**changes))
 
 
 class TestReference:
