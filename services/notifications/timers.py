@@ -24,8 +24,13 @@ async def claim_digests(tx: Transaction) -> int:
         return 0
     organisation = await store.organisation(tx, member.organisation_id)
     zone = organisation.time_zone if organisation else "UTC"
-    await compose(tx, member, slot(member.preferences.period, member.next_at, zone))
-    await store.set_next(tx, member.member_id, member.preferences.next_after(tx.now, zone))
+    wants = member.preferences
+    this = slot(wants.period, member.next_at, zone)
+    made = await compose(tx, member, this)
+    following = wants.next_after(tx.now, zone)
+    if made and slot(wants.period, following, zone) == this:
+        following = wants.next_after(following, zone)  # this day (or week) has had its digest
+    await store.set_next(tx, member.member_id, following)
     return 1
 
 
