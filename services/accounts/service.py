@@ -1,9 +1,7 @@
 """Wiring of accounts."""
 
-from litestar import Router
-from litestar.di import Provide
-
 from infra.service import Ground, Service
+from infra.web import routes
 from services.accounts import store
 from services.accounts.api import AccountsApi
 from services.accounts.handlers import HANDLERS
@@ -14,9 +12,10 @@ NAME = "accounts"
 
 
 def create(ground: Ground) -> Service:
-    routes = Router(
-        path="",
-        route_handlers=[AccountsApi, EntryPages, AccountPages, OrganisationPages],
-        dependencies={"ground": Provide(lambda: ground, sync_to_thread=False)},
+    return Service(
+        name=NAME,
+        metadata=store.Row.metadata,
+        routes=[routes(ground, AccountsApi, EntryPages, AccountPages, OrganisationPages)],
+        handlers=HANDLERS,
+        timers=TIMERS,
     )
-    return Service(name=NAME, metadata=store.Row.metadata, routes=[routes], handlers=HANDLERS, timers=TIMERS)

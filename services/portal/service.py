@@ -1,9 +1,7 @@
 """Wiring of the portal."""
 
-from litestar import Router
-from litestar.di import Provide
-
 from infra.service import Ground, Service
+from infra.web import routes
 from services.portal import store
 from services.portal.handlers import HANDLERS
 from services.portal.pages import PortalPages
@@ -12,9 +10,4 @@ NAME = "portal"
 
 
 def create(ground: Ground) -> Service:
-    routes = Router(
-        path="",
-        route_handlers=[PortalPages],
-        dependencies={"ground": Provide(lambda: ground, sync_to_thread=False)},
-    )
-    return Service(name=NAME, metadata=store.Row.metadata, routes=[routes], handlers=HANDLERS)
+    return Service(name=NAME, metadata=store.Row.metadata, routes=[routes(ground, PortalPages)], handlers=HANDLERS)
