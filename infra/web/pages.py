@@ -69,7 +69,7 @@ def money(value: Decimal | None, currency: str | None = "") -> str:
     """Amount to the minor unit and currency: ``1 234.50 RUB``."""
     if value is None:
         return "–"
-    return f"{number(value, minor_units(currency or 'XXX'))}\u00a0{currency}".strip()
+    return f"{number(value, minor_units(currency) if currency else 2)}\u00a0{currency}".strip()
 
 
 def percent(value: Decimal | float | None, places: int = 1) -> str:
