@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
-from sklearn.ensemble import GradientBoostingClassifier
 
 from recommender.features import Description, describe
 from recommender.history import COLUMNS, PROBABILITIES, Floats, History, Ints, last_date
 from recommender.values import Award
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import GradientBoostingClassifier
 
 CANDIDATES = 100
 """How many suppliers the plain evidence hands to the ranker."""
@@ -99,6 +102,8 @@ def candidates(evidence: Floats, count: int) -> Ints:
 
 def learn(history: Sequence[Award]) -> Ranker:
     """Fit on `history` (in time order, undated first); an unlearned Ranker when there is too little to learn from."""
+    from sklearn.ensemble import GradientBoostingClassifier  # takes two seconds and 80 MB: only who learns pays for it
+
     examples = list(_examples(history))
     if not examples:
         return Ranker()

@@ -20,6 +20,7 @@ MemberVisit = Request[Principal, Any, Any]
 ASKED_FRESH = timedelta(hours=1)
 TRAININGS = 20
 TOGETHER = 10
+INVITED = 10
 
 
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ async def own_opening(
             raise NotFound("auction", opportunity_id)
         if opening.buyer_id != principal.organisation_id:
             raise PermissionDeniedException("only its buyer may see whom to invite")
-        return opening, await advice.invitees(tx, opportunity_id)
+        return opening, await advice.invitees(tx, opening, INVITED)
 
 
 def answer(supplier_id: str, made: Made | None) -> Recommendations:

@@ -25,8 +25,10 @@ from services.recommender.engine import (
 )
 from services.recommender.words import in_words
 
-NICENESS = 10
+NICENESS = 5
 """Bids come first."""
+REASONS = 4
+"""The strongest; more are not read."""
 
 
 def speaks_of_the_trade(fit: Recommendation) -> bool:
@@ -54,7 +56,7 @@ class Desk:
         assert self.model is not None, "asked for advice before it was taught"
         fits = {
             supplier.supplier_id: [
-                Fit(fit.opportunity.id, fit.score, tuple(in_words(reason) for reason in fit.reasons))
+                Fit(fit.opportunity.id, fit.score, tuple(in_words(reason) for reason in fit.reasons[:REASONS]))
                 for fit in self.model.recommend(supplier, question.opportunities, len(question.opportunities))
                 if speaks_of_the_trade(fit)
             ][: question.k]

@@ -63,12 +63,12 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """A list as it is shown. ``items`` are still open; ``hidden`` those that the supplier dismissed."""
+    """A list as it is shown. ``items`` are still open; ``hidden`` are the open ones that the supplier dismissed."""
 
     model_id: str
     made_at: datetime
     items: list[Recommendation]
-    hidden: list[Recommendation]
+    hidden: list[Opening]
 
 
 class Invitee(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +77,8 @@ class Invitee(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     awards: int
     """In the whole history."""
+    in_category: int
+    """Of these, in the opportunity's category."""
 
 
 class Together(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,17 +272,16 @@ async def made(tx: Transaction, supplier_id: str) -> Made | None:
             "select opportunity_id from recommender.dismissals where supplier_id = $1", supplier_id
         )
     }
-    ends = {one.opportunity_id: one.closes_at for one in await openings(tx)}
-    still = [
-        msgspec.structs.replace(item, closes_at=ends[item.opportunity_id])
-        for item in listed
-        if item.opportunity_id in ends
-    ]
+    still = {one.opportunity_id: one for one in await openings(tx)}
     return Made(
         model_id=row["model_id"],
         made_at=row["made_at"],
-        items=[item for item in still if item.opportunity_id not in hidden],
-        hidden=[item for item in still if item.opportunity_id in hidden],
+        items=[
+            msgspec.structs.replace(item, closes_at=still[item.opportunity_id].closes_at)
+            for item in listed
+            if item.opportunity_id in still and item.opportunity_id not in hidden
+        ],
+        hidden=[one for one in still.values() if one.opportunity_id in hidden],
     )
 
 
@@ -336,27 +337,25 @@ async def opening(tx: Transaction, opportunity_id: str) -> Opening | None:
     return Opening(**row) if row else None
 
 
-async def invitees(tx: Transaction, opportunity_id: str) -> list[Invitee] | None:
+async def invitees(tx: Transaction, opening: Opening, limit: int) -> list[Invitee] | None:
     """Best first, those that may supply now; None while none were ranked yet."""
     connection = await tx.raw()
     found = await connection.fetchval(
-        "select suppliers::text from recommender.invitees where opportunity_id = $1", opportunity_id
+        "select suppliers::text from recommender.invitees where opportunity_id = $1", opening.opportunity_id
     )
     if found is None:
         return None
     ranked = msgspec.json.decode(found, type=list[Scored])
     rows = await connection.fetch(
-        """select supplier_id, name, (select count(*) from recommender.awards
-             where awards.supplier_id = one.supplier_id and not cancelled) as awards
-           from recommender.suppliers one where supplier_id = any($1::text[]) and state = 'active'""",
+        """select supplier_id, name, count(award_id) as awards, count(award_id) filter (where category = $2) as in_category
+           from recommender.suppliers left join recommender.awards using (supplier_id)
+           where supplier_id = any($1::text[]) and state = 'active' and cancelled is not true
+           group by supplier_id""",
         [one.supplier for one in ranked],
+        opening.category,
     )
     known: dict[str, Any] = {row["supplier_id"]: row for row in rows}
-    return [
-        Invitee(supplier_id=one.supplier, name=row["name"], score=one.score, awards=row["awards"])
-        for one in ranked
-        if (row := known.get(one.supplier))
-    ]
+    return [Invitee(score=one.score, **row) for one in ranked if (row := known.get(one.supplier))][:limit]
 
 
 async def bought_with(tx: Transaction, sku_ids: Collection[str], limit: int) -> list[Together]:

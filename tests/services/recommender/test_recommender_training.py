@@ -50,7 +50,7 @@ def a_lottery(market: Market, awards: int) -> list[AwardMade]:
     start = market.clock() - timedelta(days=300)
     return [
         an_award(
-            f"lucky {min(int(chance.expovariate(0.4)), 60)}",
+            f"lucky {min(int(chance.expovariate(0.4)), 90)}",
             start + timedelta(hours=number),
             Category(scheme="LOT", code=f"{chance.randrange(10**6):06}"),
             buyer=f"buyer {chance.randrange(400)}",
@@ -67,7 +67,7 @@ async def until_heard(market: Market, awards: list[AwardMade]) -> None:
         rows = await market.fetch("select count(*) from recommender.awards where award_id = any($1::text[])", last)
         return rows[0]["count"] == len(last)
 
-    await market.eventually(heard, 60)
+    await market.eventually(heard, 90)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ async def test_a_model_is_learned_measured_kept_and_used(market: Market, learned
         lists = await market.published("recommender", RecommendationsMade)
         return any(one.supplier_id == supplier.organisation_id and one.model_id == training.model_id for one in lists)
 
-    await market.eventually(recommended, 60)
+    await market.eventually(recommended, 90)
 
 
 async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market: Market, learned: Training) -> None:
@@ -211,4 +211,4 @@ async def test_interest_and_co_purchases_come_again_by_replay(market: Market, ka
                 for reason in item["reasons"]
             ]
 
-    assert await market.eventually(why, 60) == [f"You have been active in category TEST {trade.code} before"]
+    assert await market.eventually(why, 90) == [f"You have been active in category TEST {trade.code} before"]
