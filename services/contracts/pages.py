@@ -83,6 +83,7 @@ async def contract_page(
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
     deal = await contracts.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
+    others = [each for each in deal if each.drafted.rank != drafted.rank and _told(each, found, principal)]
     return page(
         request,
         "contracts/contract.html",
@@ -95,7 +96,8 @@ async def contract_page(
         meanings=MEANINGS,
         turn=_turn(found, principal),
         party=_party(found, principal),
-        others=[each for each in deal if each.drafted.rank != drafted.rank and _told(each, found, principal)],
+        others=others,
+        readable={each.drafted.contract_id for each in others if may_see(each, principal)},
         values=values,
         errors=errors,
     )

@@ -78,7 +78,9 @@ async def test_a_refusal_needs_words_and_a_tick_and_the_cascade_is_shown(town: T
     assert status == 200 and "refused by the supplier" in text and "Supplier 2" not in text
     _, second = await town.contracts(auction_id, count=2)
     _, text = await seen(town, town.school, f"/contracts/{second['contract_id']}")
-    assert "Others who were asked" in text and "Supplier 1" in text
+    assert "Others who were asked" in text and "Supplier 1" in text and f'href="/contracts/{contract_id}"' in text
+    _, text = await seen(town, town.suppliers[1], f"/contracts/{second['contract_id']}")
+    assert "Supplier 1" in text and contract_id not in text
     await town.refuse(town.suppliers[1], second["contract_id"])
     _, text = await seen(town, town.school, "/contracts")
     assert "The bidder of rank 3 can be asked" in text
