@@ -84,7 +84,7 @@ class PoolFrozen(Event, frozen=True, kw_only=True):
 class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     """Asks auctions to open a mini-auction for the frozen demand; answered by AuctionOpened or AuctionOpeningRefused.
 
-    ``lines`` carry total quantities and initial unit prices.
+    ``lines`` carry total quantities and initial unit prices. ``attempt`` counts from 1: each asks for a session of its own.
     """
 
     pool_id: str
@@ -99,6 +99,7 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     policy: str
     duration_minutes: int
     step_percent: Decimal
+    attempt: int = 1
 
 
 @event(key="pool_id")

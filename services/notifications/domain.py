@@ -11,7 +11,8 @@ from events.recommender import Recommendation
 
 AT_MOST = 10
 """Items in one digest."""
-TOPICS = ("digest", "reminders")
+TOPICS = ("digest",)
+"""What one can unsubscribe from; each letter names its own."""
 PERIODS = ("daily", "weekly")
 LANGUAGES = ("en", "es", "ru")
 GIVE_UP_AFTER = timedelta(days=2)

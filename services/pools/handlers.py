@@ -17,7 +17,7 @@ from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
 from events.catalogue import SkuArchived, SkuPublished
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
-from events.pools import Demand
+from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
 from infra.database import Transaction
 from infra.ids import new_id
@@ -184,7 +184,8 @@ async def decided(tx: Transaction, kept: Kept, command: Command) -> Kept:
     pool = kept.pool
     for event in happened:
         pool = apply(pool, event)
-    after = msgspec.structs.replace(kept, pool=pool)
+    asked_anew = any(isinstance(event, PoolSourcingRequested) for event in happened)
+    after = msgspec.structs.replace(kept, pool=pool, auction_id=None if asked_anew else kept.auction_id)
     if happened:
         due_at = pool.enrolment_ends_at if pool.stage is Stage.ENROLLING else None
         await store.save(tx, after, due_at, happened)

@@ -65,6 +65,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     members: dict[str, PoolMemberEnrolled] = {}
     withdrawn: frozenset[str] = frozenset()
     sourcing: PoolSourcingRequested | None = None
+    attempts: int = 0
     allocated: PoolAllocated | None = None
     refusal: Refusal | None = None
 
@@ -126,7 +127,7 @@ def apply(pool: Pool | None, event: Event) -> Pool:
         case PoolFrozen():
             return change(pool, stage=Stage.FROZEN, sourcing=None)
         case PoolSourcingRequested():
-            return change(pool, stage=Stage.SOURCING, sourcing=event, refusal=None)
+            return change(pool, stage=Stage.SOURCING, sourcing=event, attempts=event.attempt, refusal=None)
         case PoolSourcingFailed(refusal=refusal):
             return change(pool, stage=Stage.FROZEN, sourcing=None, refusal=refusal)
         case PoolAllocated():

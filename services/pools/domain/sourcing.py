@@ -91,6 +91,7 @@ def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
             policy=opened.policy,
             duration_minutes=command.duration_minutes or opened.duration_minutes,
             step_percent=command.step_percent,
+            attempt=pool.attempts + 1,
         )
     ]
 

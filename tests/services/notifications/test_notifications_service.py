@@ -297,7 +297,7 @@ async def test_unsubscribed_after_the_claim_nothing_goes_out(
     await recommend(market, agent, 1)
     await ended(market, agent, "sending")
     async with market.browser(agent.principal) as browser:
-        await browser.post("/notifications", {"period": "daily", "hour": "8", "reminders": "on"})
+        await browser.post("/notifications", {"period": "daily", "hour": "8"})
     monkeypatch.undo()
     market.clock.advance(timedelta(hours=2))
     await ended(market, agent, "dropped")

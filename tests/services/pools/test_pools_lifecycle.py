@@ -357,6 +357,12 @@ class TestResult:
         (event,) = story.does(msgspec.structs.replace(ask, unit_prices={"pens": Decimal("0.65")}))
         assert isinstance(event, PoolSourcingRequested) and event.lines[0].unit_price == Decimal("0.65")
 
+    def test_each_sourcing_is_an_attempt_of_its_own(self) -> None:
+        story = Story().enrols("a", pens="40").sourced()
+        story.does(RecordResult(closed=an_auction((), Decimal(28), None)))
+        (event,) = story.does(RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal(1)))
+        assert isinstance(event, PoolSourcingRequested) and event.attempt == 2
+
     def test_closes_when_every_contract_has_ended_signed_or_not(self) -> None:
         story = Story().enrols("a", pens="40").enrols("b", pens="5").sourced()
         story.allocated("20.00")

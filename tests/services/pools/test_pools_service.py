@@ -325,6 +325,8 @@ async def test_a_sourcing_that_fails_leaves_the_demand_frozen_and_says_why(marke
     assert (await until(market, pool_id, stage="frozen"))["refusal"]["rule"] == "nobody-bid"
     failed = [each for each in await market.published("pools", PoolSourcingFailed) if each.pool_id == pool_id]
     assert [each.refusal.rule for each in failed] == ["above-ceiling", "nobody-bid"]
+    third = (await say(market, lead, f"/{pool_id}/source", {"step_percent": "1"})).json()
+    assert (third["stage"], third["auction_id"]) == ("sourcing", None)  # the old session is not the one to watch
 
 
 async def test_the_same_request_again_opens_one_pool(market: Market) -> None:
