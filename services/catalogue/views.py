@@ -10,7 +10,7 @@ from catalogue.money import Money, round_money
 from catalogue.offers import Offer, Priced, Ranked, rank, vat_exclusive
 from catalogue.search import Found, Wanted
 from catalogue.skus import Attribute, Sku
-from catalogue.units import base_unit, unit
+from catalogue.units import UNITS, base_unit, unit
 from events.observatory import ReferencePricePublished
 from events.values import Category
 from infra.database import Transaction
@@ -205,6 +205,11 @@ async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal 
     )
 
 
+def unit_word(code: str) -> str:
+    """The unit as a reader says it; Rec 20 calls a piece "one". A text that is no code stays itself."""
+    return "piece" if code == "C62" else UNITS[code].name if code in UNITS else code
+
+
 def _card(
     sku: Sku,
     offers: Iterable[Offer],
@@ -221,7 +226,7 @@ def _card(
         **{
             **shown,
             "category": category_of(sku.category),
-            "unit_name": unit(sku.base_unit).name,
+            "unit_name": unit_word(sku.base_unit),
             "currency": currency,
             "offers": len(offers),
             "best_price": best.amount if best else None,

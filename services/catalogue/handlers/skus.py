@@ -142,8 +142,9 @@ async def _refuse_duplicates(tx: Transaction, card: Sku, lookalikes: Sequence[st
     others = list((await store.published(tx, lookalikes)).values()) + await store.awaiting(tx, category=card.category)
     alike = near_duplicates(card, {other.sku.sku_id: other.sku for other in others}.values())
     if alike:
+        many = len(alike) > 1
         raise NearDuplicates(
-            f"The catalogue has {len(alike)} card{'s' if len(alike) > 1 else ''} like this one. Look at them first.",
+            f"The catalogue has {len(alike)} card{'s' if many else ''} like this one. Look at {'them' if many else 'it'} first.",
             field="none_of_these",
             sku_ids=", ".join(each.sku_id for each in alike),
             likeness=", ".join(f"{each.score:.2f}" for each in alike),

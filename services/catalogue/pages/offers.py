@@ -13,7 +13,6 @@ from msgspec import Meta
 from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.units import unit
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT, Principal
@@ -25,6 +24,7 @@ from services.catalogue.handlers import offers
 from services.catalogue.handlers.offers import Stock, Terms
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_choices
+from services.catalogue.views import unit_word
 
 Member = Request[Principal, Any, Any]
 TIERS = 3
@@ -141,17 +141,19 @@ class OfferPages(Controller):
             today = tx.now.date()
         if known is None:
             raise NotFound("published SKU", sku_id)
+        choices = await region_choices(request.user, regions)
+        ticked = {code: choices.get(code, code) for code in regions}
         return page(
             request,
             "catalogue/offer.html",
             status_code=422 if errors else 200,
             sku=known.sku,
-            unit_name=unit(known.sku.base_unit).name,
+            unit_name=unit_word(known.sku.base_unit),
             currency=finder.currency,
             values={"request_key": new_id(), **values},
             errors=errors,
             chosen=regions,
-            choices=await region_choices(request.user, regions),
+            choices=ticked | choices,
             latest=months_later(today, LONGEST_VALIDITY_MONTHS),
             today=today,
             tiers=rows(values, "tier_price_", TIERS),

@@ -103,13 +103,14 @@ class SearchPages(Controller):
             "catalogue/sku.html",
             status_code=422 if errors else 200,
             shown=shown,
+            unit_word=views.unit_word,
             sku=shown.sku,
             values={"quantity": f"{shown.quantity.normalize():f}", **values, "region": shown.region},
             errors=errors,
             regions=await region_choices(request.scope.get("user"), [shown.region, *served]),
             trail=[
                 (short_cpv().name(code), link(Search(region=region), category=code))
-                for code in trail(shown.sku.category.code)
+                for code in trail(shown.sku.category.code)[-2:]
             ],
         )
 

@@ -12,7 +12,7 @@ from catalogue.categories import AttributeDefinition, MalformedCategory, attribu
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Attribute, Sku, State
-from catalogue.units import UNITS, unit
+from catalogue.units import UNITS
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
@@ -23,6 +23,7 @@ from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
 from services.catalogue.handlers.skus import NearDuplicates, Proposal
 from services.catalogue.pages.rows import rows
+from services.catalogue.views import unit_word
 
 Member = Request[Principal, Any, Any]
 FREE_ATTRIBUTES = 5
@@ -121,7 +122,10 @@ class SkuPages(Controller):
             errors=errors,
             asked=asked_by(category),
             free=rows(shown, "free_name_", FREE_ATTRIBUTES),
-            units=sorted(((code, each.name) for code, each in UNITS.items()), key=lambda pair: pair[1]),
+            units=sorted(
+                ((code, unit_word(code)) for code in UNITS if code != "H87" or values.get("base_unit") == code),
+                key=lambda pair: pair[1],
+            ),
             categories=[(code, short_cpv().name(code)) for code in all_categories()],
             languages=LANGUAGES,
             alike=alike,
@@ -173,7 +177,7 @@ class SkuPages(Controller):
             queue=queue,
             current=current,
             errors=errors or {},
-            units={code: each.name for code, each in UNITS.items()},
+            unit_word=unit_word,
             category_name=short_cpv().name,
         )
 
@@ -189,7 +193,7 @@ def asked_by(category: str) -> list[tuple[AttributeDefinition, str]]:
     """What a category asks about its SKUs, each with the name of its unit; nothing for a text that is no category."""
     code = _code(category)
     definitions = attribute_definitions(code) if code else ()
-    return [(each, unit(each.unit).name if each.unit else "") for each in definitions]
+    return [(each, unit_word(each.unit)) for each in definitions]
 
 
 def all_categories() -> list[str]:
