@@ -4,7 +4,7 @@ after an interruption, does only what is missing."""
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from importlib import import_module
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ async def seed(url: str, database: Database, password: str, say: Say = lambda li
 
     Raises CallRefused, NotAnswered.
     """
-    async with Client.visiting(url, patience=60) as visitor:
+    async with Client.visiting(url, patience=20) as visitor:
         if any(pool["title"] == POOL_TITLE for pool in await visitor.get("/api/pools", limit=100)):
             return False
         players = cast()
@@ -64,8 +64,8 @@ async def seed(url: str, database: Database, password: str, say: Say = lambda li
         offers = await publish_offers(members, players, sku_ids)
         say("demo market: a purchase, two mini-auctions and a pool")
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
-        await _auctions(members, players, sku_ids)
-        await _pool(members, sku_ids[players.skus[0].name])
+        now = await _auctions(members, players, sku_ids)
+        await _pool(members, sku_ids[players.skus[0].name], now)
         return True
 
 
@@ -199,8 +199,8 @@ async def _purchase(members: dict[str, Client], offer_id: str) -> None:
     await sign(answered["contract_id"], buyer, supplier)
 
 
-async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str, str]) -> None:
-    """One that runs with bids, one that nobody bids in."""
+async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str, str]) -> datetime:
+    """One that runs with bids, one that nobody bids in; the market's time when the former opened."""
     goods = {good.name: good for good in players.skus}
 
     async def opened(agency: str, title: str, words: str, quantity: int, minutes: int) -> str:
@@ -224,9 +224,10 @@ async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str
         await members[supplier].post(
             f"/api/auctions/{auction_id}/bids", {"amount": str(amount)}, key=f"demo/bid/{number}"
         )
+    return datetime.fromisoformat(auction["opens_at"])
 
 
-async def _pool(members: dict[str, Client], sku_id: str) -> None:
+async def _pool(members: dict[str, Client], sku_id: str, now: datetime) -> None:
     """Led by the first agency; two others are in, and its own demand is left to the visitor."""
     wanted = {
         "title": POOL_TITLE,
@@ -234,7 +235,7 @@ async def _pool(members: dict[str, Client], sku_id: str) -> None:
             {"sku_id": sku_id, "unit_price": str(await initial_price(members["agency"], sku_id, "")), "vat_rate": "20"}
         ],
         "minimum_quantity": "100",
-        "enrolment_ends_at": (datetime.now(UTC) + timedelta(days=2)).isoformat(),
+        "enrolment_ends_at": (now + timedelta(days=2)).isoformat(),
         "duration_minutes": SHORTEST_AUCTION,
     }
     pool = await when_heard(lambda: members["agency"].post("/api/pools", wanted, key="demo/pool"))

@@ -1,0 +1,143 @@
+"""People at their browsers, in a market that the demonstration filled. A page that says anything on its console as an error fails
+the test, breaches of the content security policy included."""
+
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright, async_playwright, expect
+
+from infra import chromium
+from infra.demo.cast import cast
+from infra.demo.client import Client
+from infra.demo.seed import seed
+from tests.market import Market
+
+PASSWORD = "sandy bay at low tide"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+expect.set_options(timeout=15_000)
+
+
+@dataclass
+class Person:
+    """A page of one's own in a browser of one's own."""
+
+    page: Page
+    url: str
+    screens: Path
+    errors: list[str] = field(default_factory=list)
+
+    async def open(self, path: str) -> Page:
+        answer = await self.page.goto(self.url + path)
+        assert answer is not None and answer.status == 200, f"{path}: {answer and answer.status}"
+        return self.page
+
+    async def press(self, name: str) -> None:
+        """A button or link of exactly this name."""
+        await (
+            self.page.get_by_role("button", name=name, exact=True)
+            .or_(self.page.get_by_role("link", name=name, exact=True))
+            .first.click()
+        )
+
+    async def fill(self, **fields: str) -> None:
+        """By the names of the inputs."""
+        for name, value in fields.items():
+            await self.page.locator(f"[name={name}]:visible").first.fill(value)
+
+    def sees(self, text: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_text(text).first
+
+    async def shot(self, name: str) -> None:
+        """How it looks, at a desk and on a phone, where nothing may stick out sideways."""
+        for size, label in ((PHONE, "phone"), (DESK, "desk")):
+            await self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            await self.page.screenshot(path=self.screens / f"{name}-{label}.png", full_page=True)
+            wide = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, f"{name} sticks out by {wide} px at {size['width']} px: {self.page.url}"
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    playwright: Playwright
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=chromium.ensure(), args=list(FLAGS))
+        yield running
+        await running.close()
+
+
+@pytest.fixture(scope="session")
+async def demo(market: Market) -> Market:
+    """The market, filled."""
+    await seed(market.url, market.ground.database, PASSWORD)
+    return market
+
+
+Meet = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture
+async def meet(demo: Market, browser: Browser) -> AsyncIterator[Meet]:
+    """``await meet("agency")`` is that player of the demonstration, logged in through the form; ``await meet()`` a visitor."""
+    screens = Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")) / "screens"
+    screens.mkdir(parents=True, exist_ok=True)
+    met: list[Person] = []
+    async with AsyncExitStack() as stack:
+
+        async def someone(key: str = "") -> Person:
+            context = await browser.new_context(viewport=DESK, locale="en-GB")  # type: ignore[arg-type]
+            stack.push_async_callback(context.close)
+            person = Person(await context.new_page(), demo.url, screens.absolute())
+            met.append(person)
+
+            def heard(message: ConsoleMessage) -> None:
+                if message.type == "error":
+                    person.errors.append(f"{key or 'visitor'} at {person.page.url}: {message.text}")
+
+            person.page.on("console", heard)
+            person.page.on("pageerror", lambda error: person.errors.append(f"{key} at {person.page.url}: {error}"))
+            if key:
+                await person.open("/login")
+                await person.fill(email=f"{key}@demo.example", password=PASSWORD)
+                await person.page.locator("main button").click()
+                await expect(person.page.get_by_role("button", name="Log out")).to_be_visible()
+            return person
+
+        yield someone
+        errors = [error for person in met for error in person.errors]
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture
+async def api(demo: Market) -> AsyncIterator[Callable[[str], Awaitable[Client]]]:
+    """``await api("supplier2")`` is a player who uses the API instead."""
+    async with Client.visiting(demo.url) as visitor:
+
+        async def member(key: str) -> Client:
+            return await visitor.login(f"{key}@demo.example", PASSWORD)
+
+        yield member
+
+
+@pytest.fixture(scope="session")
+async def sku_ids(demo: Market) -> dict[str, str]:
+    """Of the demonstration's goods, by name."""
+    async with Client.visiting(demo.url) as visitor:
+        ids = {}
+        for good in cast().skus:
+            found = await visitor.get("/api/catalogue/skus", q=good.name)
+            ids[good.name] = next(card["sku_id"] for card in found["results"] if card["name"] == good.name)
+        return ids
