@@ -5,7 +5,7 @@ import pytest
 
 from infra.embedded import Servers
 from infra.runtime import create_topics
-from tests.market import Market, forget_topics, running_market
+from tests.market import Market, running_market
 from tests.servers import servers
 
 __all__ = ["market", "servers", "topics"]
@@ -14,7 +14,6 @@ __all__ = ["market", "servers", "topics"]
 @pytest.fixture(scope="session")
 async def topics(servers: Servers) -> None:
     """Every topic of the table, empty at the beginning of the run."""
-    await forget_topics(servers.kafka_bootstrap)
     await create_topics(servers.kafka_bootstrap)
 
 

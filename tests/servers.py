@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,15 @@ import pytest
 from infra.embedded import Servers
 
 
+def started(home: Path) -> Servers:
+    """The servers of a home, Kafka without any message or consumer's offset of an earlier run."""
+    shutil.rmtree(home / "kafka", ignore_errors=True)
+    return Servers.start(home)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
     """Both servers, running; tests make databases and topics of their own names in them."""
-    running = Servers.start(Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")))
+    running = started(Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")))
     yield running
     running.stop()

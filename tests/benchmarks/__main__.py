@@ -17,6 +17,7 @@ from rich.table import Table
 from infra.config import Config
 from infra.embedded import Servers
 from tests.benchmarks import Figure
+from tests.servers import started
 
 BENCHMARKS = ("bids", "road", "importing", "search")
 SERVERS = Path(".lonja-bench")
@@ -33,7 +34,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     say = Console(stderr=True)
-    servers = Servers.start(SERVERS, report=say.print)
+    servers = started(SERVERS)
     try:
         figures: list[Figure] = []
         for name in asked.names or BENCHMARKS:
