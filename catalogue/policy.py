@@ -22,6 +22,7 @@ from catalogue.money import minor_units
 from catalogue.rules import RuleBroken
 
 _SHIPPED = Path(__file__).parent / "policies"
+_own: Path | None = None
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 Count = Annotated[int, Meta(ge=0)]
@@ -161,9 +162,18 @@ class Policy(_Rules, frozen=True, kw_only=True):
         return since + timedelta(minutes=self.working_day_minutes * days)
 
 
+def keep_own_in(folder: Path | None) -> None:
+    """Where this market has presets of its own; said once, when a process starts, because every room loads by name alone."""
+    global _own
+    _own = folder
+
+
 def load(name: str, folder: Path | None = None) -> Policy:
-    """The policy of that name: from ``folder`` if it has one, else shipped. Raises UnknownPolicy, PolicyNotValid."""
-    places = [_SHIPPED] if folder is None else [folder, _SHIPPED]
+    """The policy of that name: from ``folder`` (the market's own) if it has one, else shipped.
+
+    Raises UnknownPolicy, PolicyNotValid.
+    """
+    places = [place for place in (folder or _own, _SHIPPED) if place]
     found = [path for place in places if (path := place / f"{name}.toml").is_file()] if _NAME.fullmatch(name) else []
     if not found:
         known = sorted({path.stem for place in places for path in place.glob("*.toml")})

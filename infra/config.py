@@ -37,6 +37,8 @@ class Config:
     smtp_url: str | None
     public_url: str
     policy: str
+    policies: Path | None = None
+    """A folder with presets of this market's own, which come before those shipped."""
     rate_limit: int = 600
     """Requests a minute from one member or address."""
 
@@ -69,6 +71,7 @@ class Config:
             smtp_url=_url(given, "LONJA_SMTP_URL", ("smtp", "smtps")),
             public_url=(_url(given, "LONJA_PUBLIC_URL", ("http", "https")) or f"http://127.0.0.1:{port}").rstrip("/"),
             policy=_policy(given.get("LONJA_POLICY", "moscow")),
+            policies=_folder("LONJA_POLICIES", given.get("LONJA_POLICIES")),
             rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
         )
 
@@ -83,6 +86,7 @@ class Config:
             "LONJA_SMTP_URL": self.smtp_url,
             "LONJA_PUBLIC_URL": self.public_url,
             "LONJA_POLICY": self.policy,
+            "LONJA_POLICIES": str(self.policies) if self.policies else None,
             "LONJA_RATE_LIMIT": str(self.rate_limit),
         }
         return {name: value for name, value in settings.items() if value is not None}
@@ -124,6 +128,15 @@ def _bootstrap(text: str | None) -> str | None:
         if not host or not port.isdecimal():
             raise BadSetting("LONJA_KAFKA_BOOTSTRAP", text, "must be host:port, several separated by commas")
     return text
+
+
+def _folder(variable: str, text: str | None) -> Path | None:
+    if text is None:
+        return None
+    folder = Path(text).expanduser().absolute()
+    if not folder.is_dir():
+        raise BadSetting(variable, text, "must be a directory")
+    return folder
 
 
 def _policy(name: str) -> str:

@@ -11,6 +11,7 @@ import uvicorn
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from catalogue import policy
 from events.topics import TOPICS
 from infra import migrations, streams
 from infra.clock import Clock, system_clock
@@ -59,6 +60,7 @@ def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
 @asynccontextmanager
 async def standing(config: Config, clock: Clock = system_clock) -> AsyncIterator[Ground]:
     """The ground for the time of a block."""
+    policy.keep_own_in(config.policies)
     url, _ = addresses(config)
     database = await Database.connect(url, clock)
     try:

@@ -55,7 +55,7 @@ def _shortest_session(config: Config) -> int:
     """Minutes."""
     from catalogue.policy import load
 
-    return min(duration.minutes for duration in load(config.policy).auction.offered("goods"))
+    return min(duration.minutes for duration in load(config.policy, config.policies).auction.offered("goods"))
 
 
 async def _play(config: Config, plan: "Plan", url: str, record: Path | None, *, quiet: bool) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from catalogue.calendar import RegionCalendar
-from catalogue.policy import Policy, PolicyNotValid, UnknownPolicy, Window, load
+from catalogue.policy import Policy, PolicyNotValid, UnknownPolicy, Window, keep_own_in, load
 
 MOSCOW = RegionCalendar("Europe/Moscow", "RU")
 FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -74,6 +74,16 @@ def test_an_own_file_may_override_the_preset_it_is_based_on(tmp_path: Path) -> N
     folder = own(tmp_path, 'based_on = "moscow"\n[auction]\nsettle_seconds = 2\n', name="moscow")
     assert load("moscow", folder).auction.settle_seconds == 2
     assert load("moscow").auction.settle_seconds == 1
+
+
+def test_the_markets_own_presets_are_found_by_name_alone(tmp_path: Path) -> None:
+    keep_own_in(own(tmp_path, 'based_on = "moscow"\n'))
+    try:
+        assert load("own").auction == load("moscow").auction
+    finally:
+        keep_own_in(None)
+    with pytest.raises(UnknownPolicy):
+        load("own")
 
 
 def test_shipped_presets_are_found_beside_own_ones(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
         ("LONJA_SMTP_URL", "mail.example.org:25"),
         ("LONJA_PUBLIC_URL", "example.org"),
         ("LONJA_POLICY", "../moscow"),
+        ("LONJA_POLICIES", __file__),
         ("LONJA_HOME", __file__),
     ],
 )
@@ -34,7 +35,14 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value
 
 
 def test_a_child_process_loads_an_equal_config(tmp_path: Path) -> None:
-    config = Config.load({"LONJA_HOME": str(tmp_path), "LONJA_PORT": "8123", "LONJA_KAFKA_BOOTSTRAP": "one:1,two:2"})
+    config = Config.load(
+        {
+            "LONJA_HOME": str(tmp_path),
+            "LONJA_PORT": "8123",
+            "LONJA_KAFKA_BOOTSTRAP": "one:1,two:2",
+            "LONJA_POLICIES": str(tmp_path),
+        }
+    )
     assert Config.load(config.environment()) == config
 
 
