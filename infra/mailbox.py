@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default as modern
+from hashlib import sha256
 from pathlib import Path
 
 import uvicorn
@@ -56,7 +57,7 @@ class Mail:
 class NoSuchMail(LookupError):
     """There is no message of that number."""
 
-    code = "no_such_mail"
+    code = "no-such-mail"
 
 
 def smtp_url(home: Path) -> str:
@@ -68,9 +69,16 @@ def page_url(home: Path) -> str:
 
 
 def keep(directory: Path, content: bytes) -> Path:
-    """Stores a message; a reader sees it whole or not at all. The names sort in order of arrival."""
+    """Stores a message; a reader sees it whole or not at all. The names sort in order of arrival.
+
+    A message that was stored before, by its Message-ID, is the same one sent again after a lost answer: it is kept once.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{time.time_ns()}-{secrets.token_hex(4)}.eml"
+    identity = message_from_bytes(content).get("Message-ID")
+    name = sha256(identity.encode()).hexdigest()[:16] if identity else secrets.token_hex(8)
+    for stored in directory.glob(f"*-{name}.eml"):
+        return stored
+    path = directory / f"{time.time_ns()}-{name}.eml"
     fresh = path.with_suffix(".part")
     fresh.write_bytes(content)
     return fresh.rename(path)

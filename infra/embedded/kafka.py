@@ -86,7 +86,13 @@ def prepare(home: Path, class_path: str) -> None:
         (
             *_command(home, class_path),
             "kafka.tools.StorageTool",
-            *("format", "--standalone", "--cluster-id", cluster, "--config", str(settings)),
+            *(
+                "format",
+                "--standalone",
+                f"--cluster-id={cluster}",
+                "--config",
+                str(settings),
+            ),  # it may begin with a dash
         ),
         capture_output=True,
         text=True,

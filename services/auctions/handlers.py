@@ -188,7 +188,7 @@ async def on_sourcing_requested(tx: Transaction, message: Message) -> None:
     event = message.event
     assert isinstance(event, PoolSourcingRequested)
     db = await tx.raw()
-    auction_id = derive_id("auction", event.pool_id)
+    auction_id = derive_id("auction", event.pool_id, str(event.attempt))
     if await auctions.get(db, auction_id):
         return
     lead = await replicas.organisation(db, event.lead_id)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.config import Config
-from infra.mailbox import NoSuchMail, message, messages, page_url, run, smtp_url
+from infra.mailbox import NoSuchMail, keep, message, messages, page_url, run, smtp_url
 
 
 def a_mail() -> EmailMessage:
@@ -48,6 +48,13 @@ async def test_a_message_sent_by_smtp_can_be_read_as_file_page_and_command(
     listed = CliRunner().invoke(app, ["mailbox", "--json"])
     assert [mail["recipients"] for mail in json.loads(listed.stdout)] == ["supplier@example.org"]
     assert "in plain words" in CliRunner().invoke(app, ["mailbox", "1"]).stdout
+
+
+def test_a_message_sent_again_is_kept_once(tmp_path: Path) -> None:
+    letter = b"Message-ID: <1@lonja>\r\nSubject: once\r\n\r\nbody\r\n"
+    assert keep(tmp_path, letter) == keep(tmp_path, letter)
+    keep(tmp_path, letter.replace(b"<1@", b"<2@"))
+    assert len(messages(tmp_path)) == 2
 
 
 def test_a_number_without_message_is_refused(tmp_path: Path) -> None:

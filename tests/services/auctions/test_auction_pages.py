@@ -248,12 +248,22 @@ async def test_a_pool_gets_its_auction_once_however_often_it_asks(market: Market
     lead = await an_organisation(market, "buyer")
     asked = sourcing(lead.organisation_id)
     await market.publish(asked, asked)
-    scene = Scene(market, derive_id("auction", asked.pool_id), lead, {})
+    scene = Scene(market, derive_id("auction", asked.pool_id, str(asked.attempt)), lead, {})
     (opened,) = await market.eventually(lambda: scene.events(AuctionOpened))
     assert (opened.pool_id, opened.initial_price) == (asked.pool_id, Decimal("999.00"))
     await market.publish(asked)
     await asyncio.sleep(0.5)
     assert len(await scene.events(AuctionOpened)) == 1
+
+
+async def test_a_pool_whose_first_session_failed_gets_another(market: Market) -> None:
+    lead = await an_organisation(market, "buyer")
+    first = sourcing(lead.organisation_id)
+    second = msgspec.structs.replace(first, attempt=2)
+    await market.publish(first, second)
+    for asked in (first, second):
+        scene = Scene(market, derive_id("auction", asked.pool_id, str(asked.attempt)), lead, {})
+        assert len(await market.eventually(lambda scene=scene: scene.events(AuctionOpened))) == 1
 
 
 async def test_a_pool_whose_demand_breaks_a_rule_is_told_which(market: Market) -> None:
