@@ -1,0 +1,124 @@
+"""Pages of the catalogue as each reader sees them, and its forms as a browser without script sends them."""
+
+import re
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+
+from events.catalogue import OfferPublished
+from infra.tokens import Principal
+from tests.market import Browser, Market
+from tests.services.catalogue.stall import Stall, a_card
+
+STEPS = {"name": "Accordion strap", "category": "37000000", "base_unit": "C62", "pack_size": "1"}
+
+
+@pytest.fixture
+def stall(market: Market) -> Stall:
+    return Stall(market)
+
+
+async def get(browser: Browser, address: str) -> httpx.Response:
+    path, _, query = address.partition("?")
+    return await browser.get(path, **dict(parse_qsl(query)))
+
+
+async def look(market: Market, who: Principal | None, path: str) -> httpx.Response:
+    async with market.browser(who) as browser:
+        return await get(browser, path)
+
+
+async def form_at(browser: Browser, path: str) -> dict[str, str]:
+    """The hidden fields of the page's form."""
+    shown = (await get(browser, path)).text
+    return dict(re.findall(r'type="hidden" name="(?!_csrf)([^"]+)" value="([^"]*)"', shown))
+
+
+async def test_every_page_is_shown_to_those_it_is_for(stall: Stall) -> None:
+    supplier, sku_id = await stall.supplier(), await stall.published("Bagpipe drone")
+    everybody = {stall.buyer, supplier, stall.moderator, stall.observer}
+    shown_to = {
+        "/catalogue?q=bagpipe": everybody,
+        f"/catalogue/skus/{sku_id}": everybody,
+        "/catalogue/new": {stall.buyer, supplier},
+        "/catalogue/new/attributes?category=30197630": {stall.buyer, supplier},
+        "/catalogue/moderation": {stall.moderator},
+        "/catalogue/offers": {supplier},
+        f"/catalogue/offers/new?sku={sku_id}": {supplier},
+    }
+    for path, readers in shown_to.items():
+        for who in everybody:
+            assert (await look(stall.market, who, path)).status_code == (200 if who in readers else 403), (path, who)
+
+
+async def test_a_page_of_nothing_says_what_to_do(stall: Stall) -> None:
+    assert "Nothing matches" in (await look(stall.market, None, "/catalogue?q=qqqqxyz")).text
+    assert (await look(stall.market, None, "/catalogue/skus/unheard-of")).status_code == 404
+
+
+async def test_wrong_numbers_are_told_beside_their_field(stall: Stall) -> None:
+    sku_id = await stall.published("Harp string, nylon")
+    asked = await look(stall.market, None, f"/catalogue/skus/{sku_id}?quantity=-1")
+    assert asked.status_code == 422
+    assert "A quantity is above zero" in asked.text
+    assert (await look(stall.market, None, "/catalogue?price_from=cheap")).status_code == 422
+
+
+async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(stall: Stall) -> None:
+    async with stall.market.browser(stall.buyer) as buyer:
+        fields = await form_at(buyer, "/catalogue/new") | STEPS
+        few = await buyer.post("/catalogue/new", fields)
+        assert few.status_code == 422
+        assert "at least 4 attributes" in few.text
+        asks_more = await buyer.post("/catalogue/new", fields | {"category": "30197630"})
+        assert "Grammage" in asks_more.text
+        traits = {f"free_{part}_{place}": f"{part} {place}" for part in ("name", "value") for place in range(4)}
+        sent = await buyer.post("/catalogue/new", fields | traits)
+        assert "awaits moderation" in sent.text
+    [row] = await stall.market.fetch("select sku_id from catalogue.skus where card->>'name' = 'Accordion strap'")
+    async with stall.market.browser(stall.moderator) as moderator:
+        said_nothing = await moderator.post(f"/catalogue/skus/{row['sku_id']}/return", {"version": 1, "reasons": " "})
+        assert said_nothing.status_code == 422
+        returned = await moderator.post(
+            f"/catalogue/skus/{row['sku_id']}/return", {"version": 1, "reasons": "say its length"}
+        )
+        assert "is returned" in returned.text
+    async with stall.market.browser(stall.buyer) as buyer:
+        assert "say its length" in (await buyer.get("/catalogue/new")).text
+        mended = await form_at(buyer, f"/catalogue/new?sku={row['sku_id']}")
+        await buyer.post("/catalogue/new", mended | STEPS | traits | {"name": "Accordion strap, 90 cm"})
+    async with stall.market.browser(stall.moderator) as moderator:
+        published = await moderator.post(f"/catalogue/skus/{row['sku_id']}/publish", {"version": 1})
+        assert "is published" in published.text
+
+
+async def test_near_duplicates_are_shown_with_a_box_to_tick(stall: Stall) -> None:
+    await stall.post(stall.buyer, "/skus", a_card("Castanets, rosewood"))
+    traits = {f"free_name_{place}": f"trait {place}" for place in range(4)}
+    traits |= {f"free_value_{place}": f"Castanets, rosewood {place}" for place in range(4)}
+    async with stall.market.browser(stall.buyer) as buyer:
+        fields = await form_at(buyer, "/catalogue/new")
+        fields |= {**STEPS, **traits, "name": "Castanets, rosewood", "pack_size": "10"}
+        shown = await buyer.post("/catalogue/new", fields)
+        assert 'name="none_of_these"' in shown.text
+        assert "awaits moderation" in (await buyer.post("/catalogue/new", fields | {"none_of_these": "on"})).text
+
+
+async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> None:
+    supplier, sku_id = await stall.supplier(), await stall.published("Sitar plectrum")
+    terms = {"price": "12,50", "vat_rate": "20", "delivery_days": "2", "max_quantity": "90", "regions": "RU-MOW"}
+    async with stall.market.browser(supplier) as browser:
+        fields = await form_at(browser, f"/catalogue/offers/new?sku={sku_id}")
+        wrong = await browser.post("/catalogue/offers/new", fields | terms | {"tier_price_0": "9"})
+        assert wrong.status_code == 422
+        assert "Row 1: from quantity is required" in wrong.text
+        for _ in range(2):
+            assert "Your offer is published" in (await browser.post("/catalogue/offers/new", fields | terms)).text
+        [event] = await stall.happened(OfferPublished, sku_id)
+        copy = await form_at(browser, f"/catalogue/offers/new?copy={event.offer_id}")
+        assert copy["replaces"] == event.offer_id
+        await browser.post("/catalogue/offers/new", copy | terms | {"price": "11"})
+        [_, edited] = await stall.happened(OfferPublished, sku_id)
+        withdrawn = await browser.post(f"/catalogue/offers/{edited.offer_id}/withdraw")
+        assert "Offer again" in withdrawn.text
