@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Text, delete, func, text, update
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Text, delete, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, select
 
@@ -353,8 +353,3 @@ async def changed_since(tx: Transaction, horizon: int) -> tuple[list[str], int]:
         horizon,
     )
     return list(rows[0]["sku_ids"]), int(rows[0]["horizon"])
-
-
-async def count_published(tx: Transaction) -> int:
-    query = select(func.count()).select_from(SkuRow).where(SkuRow.state == State.PUBLISHED.value)
-    return (await tx.session.exec(query)).one()
