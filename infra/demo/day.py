@@ -93,6 +93,8 @@ class Day:
         self._agencies: list[Client] = []
         self._suppliers: list[Client] = []
         self._auctions: list[Running] = []
+        self._ahead = timedelta()
+        """How far the market's clock is ahead of ours."""
 
     async def play(self) -> dict[str, Any]:
         """The summary. Raises EmptyCatalogue, and CallRefused for what the market should not refuse."""
@@ -105,6 +107,9 @@ class Day:
             self._say(f"waiting for the close of {len(self._auctions)} auctions")
             await together([self._finish(auction) for auction in self._auctions], at_once=len(self._auctions))
         return {"seed": self._plan.seed, "seconds": round(seconds, 1)} | self.tally.summary(seconds)
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
 
     async def _gather(self) -> None:
         plan, players = self._plan, cast()
@@ -167,6 +172,7 @@ class Day:
     async def _opened(self, auction_id: str, buyer: Client, pool_id: str = "") -> Running:
         auction = await when_heard(lambda: buyer.get(f"/api/auctions/{auction_id}"))
         self.tally.opened += 1
+        self._ahead = datetime.fromisoformat(auction["opens_at"]) - datetime.now(UTC)
         self._say(f"{auction['buyer_name']} opens {auction['title']} at {auction['initial_price']}")
         return Running(
             auction_id=auction_id,
@@ -187,7 +193,7 @@ class Day:
             "title": f"{card['name']}, together",
             "lines": [{"sku_id": card["sku_id"], "unit_price": str(price), "vat_rate": "20"}],
             "minimum_quantity": str(firm),
-            "enrolment_ends_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+            "enrolment_ends_at": (self._now() + timedelta(hours=1)).isoformat(),
             "duration_minutes": self._plan.minutes,
         }
         key = new_id()
@@ -269,7 +275,7 @@ class Day:
             seen = await auction.buyer.get(f"/api/auctions/{auction.auction_id}")
             if seen["status"] == "closed":
                 break
-            left = (datetime.fromisoformat(seen["closes_at"]) - datetime.now(UTC)).total_seconds()
+            left = (datetime.fromisoformat(seen["closes_at"]) - self._now()).total_seconds()
             if left < LAST_SECONDS and not late_bid_made and seen["status"] == "open":
                 late_bid_made = True
                 rival = next(one for one in self._suppliers if one.me["organisation_id"] != auction.leader)

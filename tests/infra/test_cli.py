@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +62,16 @@ async def test_a_dead_letter_is_listed_shown_and_replayed_as_it_came(home: Serve
 async def test_a_number_that_is_no_dead_letter_is_refused(home: Servers) -> None:
     result = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", "show", "999999"])
     assert "no dead letter 999999" in str(result.exception)
+
+
+def test_help_names_our_commands_and_those_of_services() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    for command in ("up", "demo", "simulate", "topics", "dead-letters", "members", "import", "export", "recommender"):
+        assert f" {command} " in shown
+
+
+async def test_the_demonstration_needs_a_running_market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    monkeypatch.setenv("LONJA_PORT", "1")
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["demo"])
+    assert "make run" in str(result.exception)

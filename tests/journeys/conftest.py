@@ -14,10 +14,10 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwri
 from infra import chromium
 from infra.demo.cast import cast
 from infra.demo.client import Client
-from infra.demo.seed import seed
+from infra.embedded.jars import web_assets
+from tests.demo import PASSWORD, fill
 from tests.market import Market
 
-PASSWORD = "sandy bay at low tide"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -81,8 +81,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 async def demo(market: Market) -> Market:
-    """The market, filled."""
-    await seed(market.url, market.ground.database, PASSWORD)
+    """The market, filled, with the front-end libraries that `lonja up` would have laid out."""
+    web_assets(market.ground.config.home, market.ground.config.cache, print)
+    await fill(market)
     return market
 
 

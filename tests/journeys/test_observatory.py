@@ -26,6 +26,9 @@ def contract_of_old(market: Market, sku_id: str, number: int, price: str) -> Con
     return ContractConcluded(
         process_id=new_id(),
         contract_id=new_id(),
+        award_id=None,
+        origin="purchase",
+        method="direct",
         title=GOOD.name,
         buyer_id=f"old-buyer-{number}",
         buyer_name=f"School {number}",
