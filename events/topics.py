@@ -82,8 +82,9 @@ TOPICS = (
         producers=("recommender",),
         consumers=("notifications",),
     ),
-    Topic(name="lonja.notifications", key="member", producers=("notifications",), consumers=("recommender",)),
-    Topic(name="lonja.transparency", key="process", producers=("transparency",), consumers=("recommender", "portal")),
+    # Nobody of ours listens yet: it is the record of what was mailed to whom.
+    Topic(name="lonja.notifications", key="member", producers=("notifications",), consumers=()),
+    Topic(name="lonja.transparency", key="process", producers=("transparency",), consumers=("recommender",)),
     Topic(
         name="lonja.dead-letters",
         key="as the message that failed",

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -14,16 +15,19 @@ import msgspec
 import uvicorn
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from events import Envelope, Event, encode
-from infra.clock import ShiftedClock
+from infra.clock import ShiftedClock, system_clock
 from infra.config import Config
+from infra.database import Database
 from infra.embedded import Servers
 from infra.ids import new_id
+from infra.live import Live
 from infra.outbox import producer
 from infra.runtime import load, prepare, run_worker, standing
 from infra.service import Ground
-from infra.tokens import Principal
+from infra.tokens import Principal, Tokens
 from infra.web import create_app
 
 T = TypeVar("T")
@@ -151,6 +155,14 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
             with suppress(asyncio.CancelledError):
                 await worker
     await kafka.stop()
+
+
+def unconnected(home: Path) -> Ground:
+    """The ground of a market that is put together and not started: nothing is there to be reached."""
+    config = Config.load({"LONJA_HOME": str(home)})
+    url = "postgresql://nobody@127.0.0.1:1/nothing"
+    database = Database(create_async_engine(url.replace("://", "+asyncpg://")), None, url, system_clock)  # type: ignore[arg-type]
+    return Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir))
 
 
 async def empty_database(servers: Servers, name: str = DATABASE) -> str:

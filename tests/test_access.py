@@ -12,20 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 from litestar import Litestar
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from infra.clock import system_clock
-from infra.config import Config
-from infra.database import Database
 from infra.ids import new_id
-from infra.live import Live
 from infra.runtime import load
-from infra.service import Ground
-from infra.tokens import ROLES, Principal, Tokens
+from infra.tokens import ROLES, Principal
 from infra.web import create_app
 from infra.web.access import COOKIE
 from infra.web.app import guarded
-from tests.market import Market
+from tests.market import Market, unconnected
 
 TABLE = Path(__file__).with_name("access.txt")
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -35,10 +29,7 @@ Route = tuple[str, str, str | frozenset[str]]
 
 def composed(home: Path) -> Litestar:
     """The app of all services, wired and not started: its routes need no server."""
-    config = Config.load({"LONJA_HOME": str(home)})
-    url = "postgresql://nobody@127.0.0.1:1/nothing"
-    database = Database(create_async_engine(url.replace("://", "+asyncpg://")), None, url, system_clock)  # type: ignore[arg-type]
-    ground = Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir))
+    ground = unconnected(home)
     return create_app(ground, load(ground), home)
 
 

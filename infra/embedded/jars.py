@@ -22,7 +22,7 @@ WEB_FILES = {
     "htmx-ext-sse": ("sse.js",),
     "leaflet": ("dist/leaflet.js", "dist/leaflet.css", "dist/images/"),
     "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css"),
-    # only for its outlines of the countries (Natural Earth 1:50m, public domain, as GeoJSON): the map works offline
+    # only for its outlines of the countries (GeoJSON, Apache-2.0): the map works offline
     "echarts": ("map/json/world.json",),
 }
 

@@ -77,7 +77,7 @@ function line(...parts) {
 
 async function drawMap(element, pictures, words) {
   const map = L.map(element, { minZoom: 1, maxZoom: 9, worldCopyJump: true, zoomSnap: 0.25 });
-  map.attributionControl.setPrefix(false).addAttribution("Outlines: Natural Earth");
+  map.attributionControl.setPrefix(false).addAttribution("Outlines: Apache ECharts");
   const spots = pictures.points.map((point) => [point.latitude, point.longitude]);
   map.fitBounds(L.latLngBounds(spots).pad(0.25), { maxZoom: 6 });
   const colour = colours(pictures.points);
