@@ -88,7 +88,7 @@ class ObservatoryApi(Controller):
     async def items(
         self, ground: Ground, q: Words = "", category: Words = "", grade: Grade = "", page: PageNumber = 1
     ) -> Found:
-        """Items by words, beginning of a category code, and grade; most observed first, 50 a page."""
+        """Items by words, beginning of a category code, and grade; with a reference and most observed first, 50 a page."""
         async with ground.database.transaction("observatory") as tx:
             found, total = await store.find(tx, q, category, grade, offset=(page - 1) * PAGE, most=PAGE)
         return Found(total=total, page=page, items=found)

@@ -108,8 +108,8 @@ async def versions(tx: Transaction, item_key: str) -> list[Figures]:
 async def find(
     tx: Transaction, words: str = "", category: str = "", grade: str = "", *, offset: int = 0, most: int = 50
 ) -> tuple[list[Listed], int]:
-    """Items that hold all words and lie in the category (a code's beginning), most observed first, and how many there are.
-    ``grade`` "-" are those without a reference."""
+    """Items that hold all words and lie in the category (a code's beginning), and how many there are. Those with a reference come
+    first, then the most observed. ``grade`` "-" are those without a reference."""
     wanted = select(ItemRow).where(ItemRow.observations > 0)
     for word in folded(words).split():
         wanted = wanted.where(col(ItemRow.words).contains(word, autoescape=True))
@@ -121,7 +121,8 @@ async def find(
         standing = select(SnapshotRow.reference_id).where(SnapshotRow.grade == grade)
         wanted = wanted.where(col(ItemRow.reference_id).in_(standing))
     total = (await tx.session.exec(select(func.count()).select_from(wanted.subquery()))).one()
-    page = wanted.order_by(col(ItemRow.observations).desc(), col(ItemRow.item_key)).offset(offset).limit(most)
+    first = (col(ItemRow.reference_id).is_(None), col(ItemRow.observations).desc(), col(ItemRow.item_key))
+    page = wanted.order_by(*first).offset(offset).limit(most)
     rows = (await tx.session.exec(page)).all()
     standing_ids = [row.reference_id for row in rows if row.reference_id]
     figures = await (await tx.raw()).fetch(f"{_FIGURES} where reference_id = any($1)", standing_ids)
