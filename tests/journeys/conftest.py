@@ -28,6 +28,8 @@ FLAGS = (
     "--disable-sync",
 )
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+SETTLES = 250
+"""Milliseconds that a chart or map takes for another width."""
 expect.set_options(timeout=15_000)
 
 
@@ -65,6 +67,7 @@ class Person:
         """How it looks, at a desk and on a phone, where nothing may stick out sideways."""
         for size, label in ((PHONE, "phone"), (DESK, "desk")):
             await self.page.set_viewport_size(size)  # type: ignore[arg-type]
+            await self.page.wait_for_timeout(SETTLES)
             await self.page.screenshot(path=self.screens / f"{name}-{label}.png", full_page=True)
             wide = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wide <= 0, f"{name} sticks out by {wide} px at {size['width']} px: {self.page.url}"

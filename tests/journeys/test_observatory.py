@@ -67,7 +67,7 @@ async def test_a_price_shows_what_counted_and_why_not_over_time_and_on_the_map(
 
     async def judged() -> bool:
         page = await visitor.open(f"/observatory/items/{sku_id}")
-        return "contract" in await page.locator("main").inner_text() and await page.get_by_text("3,325").count() > 0
+        return "contract" in await page.locator("main").inner_text() and await page.get_by_text("665").count() > 0
 
     await demo.eventually(judged, within=30)
     page = visitor.page
