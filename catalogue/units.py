@@ -72,6 +72,11 @@ def unit(code: str) -> Unit:
         raise UnknownUnit(f"{code!r} is not a unit code we know (UNECE Rec 20).", unit=code) from None
 
 
+def unit_word(code: str) -> str:
+    """The unit as a reader says it: Rec 20 calls a piece "one", which no price is per. What is no code of ours stays itself."""
+    return "piece" if code == "C62" else UNITS[code].name if code in UNITS else code
+
+
 def base_unit(code: str) -> Unit:
     """The unit prices of ``code`` compare in: its dimension's base, or itself where nothing converts (packages)."""
     found = unit(code)

@@ -15,7 +15,7 @@ SENTENCES = {
     "declared_category": "You declared category {category}",
     "offers_category": "You offer goods in category {category}",
     "active_category": "You have been active in category {category} before",
-    "similar_suppliers": "{suppliers} supplier(s) who win the same categories as you also won in category {category}",
+    "similar_suppliers": "{suppliers} supplier(s) with wins in the same categories as you also won in category {category}",
     "in_your_region": "It is in your region, {region}",
 }
 """Reason code → English sentence; other languages translate the same codes with the same values."""
@@ -28,7 +28,9 @@ CLOSE = 0.5
 
 
 def sentence(reason: Reason) -> str:
-    return SENTENCES[reason.code].format(**reason.values)
+    """The sentence of a reason. "(s)" in its pattern is a plural unless the count is 1."""
+    text = SENTENCES[reason.code].format(**reason.values)
+    return text.replace("(s)", "" if 1 in reason.values.values() else "s")
 
 
 def from_history(

@@ -10,7 +10,7 @@ from catalogue.money import Money, round_money
 from catalogue.offers import Offer, Priced, Ranked, rank, vat_exclusive
 from catalogue.search import Found, Wanted
 from catalogue.skus import Attribute, Sku
-from catalogue.units import UNITS, base_unit, unit
+from catalogue.units import base_unit, unit, unit_word
 from events.observatory import ReferencePricePublished
 from events.values import Category
 from infra.database import Transaction
@@ -203,11 +203,6 @@ async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal 
         quantity=quantity,
         offers=[_ranked(row, names[row.offer.offer_id], pack, card.reference) for row in ranked],
     )
-
-
-def unit_word(code: str) -> str:
-    """The unit as a reader says it; Rec 20 calls a piece "one". A text that is no code stays itself."""
-    return "piece" if code == "C62" else UNITS[code].name if code in UNITS else code
 
 
 def _card(

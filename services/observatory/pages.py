@@ -11,7 +11,7 @@ from litestar import Controller, Request, get
 from litestar.params import Parameter
 from litestar.response import Response, Template
 
-from catalogue.units import UNITS
+from catalogue.units import unit_word
 from infra.service import Ground
 from infra.web import PUBLIC, page
 from services.observatory import answers, store
@@ -54,7 +54,7 @@ class ObservatoryPages(Controller):
             total=total,
             categories=categories,
             asked=asked,
-            unit=unit_name,
+            unit=unit_word,
             number=number,
             pages=-(-total // PAGE),
             link=_links("/observatory", asked),
@@ -108,11 +108,6 @@ class ObservatoryPages(Controller):
             media_type="text/csv; charset=utf-8",
             headers={"content-disposition": f'attachment; filename="reference-{found.reference_id}.csv"'},
         )
-
-
-def unit_name(code: str) -> str:
-    """Rec 20 calls a piece "one", which no price is per."""
-    return "piece" if code == "C62" else UNITS[code].name if code in UNITS else code
 
 
 def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | None:
@@ -186,7 +181,7 @@ def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> di
     return {
         "verdicts": ordered[(number - 1) * PRICES : number * PRICES],
         "dropped": _tally(found.verdicts),
-        "unit": unit_name,
+        "unit": unit_word,
         "number": number,
         "pages": -(-len(ordered) // PRICES),
         "link": _links(path, asked),

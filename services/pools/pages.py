@@ -14,7 +14,7 @@ from catalogue.places import regions as regions_of
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.units import UNITS
+from catalogue.units import unit_word
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
@@ -192,10 +192,6 @@ async def _fields(request: Visit) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
-def _unit_name(code: str) -> str:
-    return UNITS[code].name if code in UNITS else code
-
-
 # One pool
 
 
@@ -223,7 +219,7 @@ async def _pool_page(
         pool=pool,
         log=log,
         names={data["member_id"]: data["member_name"] for _, name, data in log if name == "PoolMemberEnrolled"},
-        unit_name=_unit_name,
+        unit_name=unit_word,
         steps=STEPS,
         me=me,
         mine=mine,
@@ -326,7 +322,7 @@ async def _terms_page(
         policy=policy,
         durations=policy.auction.offered(values.get("kind", "goods")),
         zone=lead.time_zone,
-        unit_name=_unit_name,
+        unit_name=unit_word,
     )
 
 

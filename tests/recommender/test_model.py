@@ -54,7 +54,7 @@ class TestRecommending:
         best = model.recommend("first 44110000 North", market)[0]
         assert best.opportunity.id == "44110000"
         assert [reason.code for reason in best.reasons] == ["won_category", "won_for_buyer", "won_in_region"]
-        assert sentence(best.reasons[1]) == "North hospital bought from you 14 time(s)"
+        assert sentence(best.reasons[1]) == "North hospital bought from you 14 times"
 
     def test_a_new_supplier_hears_of_what_it_declared_before_what_is_near(self, model: Model) -> None:
         profile = SupplierProfile(supplier_id="new", region="north", declared=("44200000",))
@@ -90,7 +90,7 @@ class TestRecommending:
         (found,) = model.recommend("paper only", [ink])
         assert [reason.code for reason in found.reasons] == ["similar_suppliers"]
         assert sentence(found.reasons[0]) == (
-            "1 supplier(s) who win the same categories as you also won in category 226"
+            "1 supplier with wins in the same categories as you also won in category 226"
         )
 
     def test_no_more_than_asked_for(self, model: Model) -> None:

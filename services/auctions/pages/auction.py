@@ -14,7 +14,7 @@ from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
 from catalogue.money import minor_units
-from catalogue.units import UNITS
+from catalogue.units import unit_word
 from events.auctions import BidAccepted
 from infra.ids import new_id
 from infra.service import Ground
@@ -199,7 +199,7 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "request_key": new_id(),
         "pushed": False,
         "decimals": minor_units(stored.opened.currency),
-        "unit_name": lambda code: UNITS[code].name if code in UNITS else code,
+        "unit_name": unit_word,
         "chart_size": (WIDTH, HEIGHT),
         "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
     }

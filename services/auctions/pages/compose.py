@@ -13,7 +13,7 @@ from litestar.response import Template
 from catalogue import places
 from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
-from catalogue.units import UNITS
+from catalogue.units import unit_word
 from events.values import Line, Place
 from infra.ids import new_id
 from infra.service import Ground
@@ -150,7 +150,7 @@ async def _form(
         policy=policy,
         offered=offered,
         kinds=KINDS,
-        unit_name=lambda code: UNITS[code].name if code in UNITS else code,
+        unit_name=unit_word,
         steps=[(str(percent), f"{percent} % of the initial price") for percent in policy.auction.step_percents],
         regions=places.regions(fields.get("country", "") or "XX"),
     )

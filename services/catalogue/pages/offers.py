@@ -13,6 +13,7 @@ from msgspec import Meta
 from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
+from catalogue.units import unit_word
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT, Principal
@@ -24,7 +25,6 @@ from services.catalogue.handlers import offers
 from services.catalogue.handlers.offers import Stock, Terms
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_choices
-from services.catalogue.views import unit_word
 
 Member = Request[Principal, Any, Any]
 TIERS = 3

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
+from catalogue.units import unit_word
 from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import PUBLIC, page, read_form
@@ -103,7 +104,7 @@ class SearchPages(Controller):
             "catalogue/sku.html",
             status_code=422 if errors else 200,
             shown=shown,
-            unit_word=views.unit_word,
+            unit_word=unit_word,
             sku=shown.sku,
             values={"quantity": f"{shown.quantity.normalize():f}", **values, "region": shown.region},
             errors=errors,

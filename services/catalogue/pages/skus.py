@@ -12,7 +12,7 @@ from catalogue.categories import AttributeDefinition, MalformedCategory, attribu
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Attribute, Sku, State
-from catalogue.units import UNITS
+from catalogue.units import UNITS, unit_word
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
@@ -23,7 +23,6 @@ from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
 from services.catalogue.handlers.skus import NearDuplicates, Proposal
 from services.catalogue.pages.rows import rows
-from services.catalogue.views import unit_word
 
 Member = Request[Principal, Any, Any]
 FREE_ATTRIBUTES = 5

@@ -84,8 +84,8 @@ async def test_a_past_award_is_a_reason_and_a_cancelled_one_is_not(market: Marke
     cancelled = type(lost)(**{name: getattr(lost, name) for name in lost.__struct_fields__} | {"cancelled": True})
     await market.publish(winner, loser, won, lost, cancelled, auction)
     item = await until_listed(market, winner.organisation_id, auction.auction_id)
-    assert item.reasons[0] == f"You won 1 contract(s) in category TEST {trade.code}"
-    assert "Department of Education bought from you 1 time(s)" in item.reasons
+    assert item.reasons[0] == f"You won 1 contract in category TEST {trade.code}"
+    assert "Department of Education bought from you 1 time" in item.reasons
     assert await published_for(market, loser.organisation_id) == []
 
 
