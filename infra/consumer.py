@@ -30,6 +30,7 @@ class Consumer:
             enable_auto_commit=False,
             max_poll_interval_ms=600_000,
             session_timeout_ms=10_000,
+            retry_backoff_ms=500,
         )
         await self._started(kafka)
         try:

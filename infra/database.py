@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
@@ -28,6 +29,32 @@ CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a connection raises when the server goes; the driver's internal error, if it goes in the middle of a call."""
+
+
+def database_is_away(error: BaseException) -> bool:
+    """The database cannot be reached or is starting: no fault of the work, and worth waiting for however long."""
+    if isinstance(error, DBAPIError):
+        # SQLAlchemy wraps the driver's errors twice, and names no class of its own for a server that is starting.
+        driver = error.orig.__cause__ if error.orig is not None else None
+        return (
+            error.connection_invalidated
+            or isinstance(error, (OperationalError, InterfaceError))
+            or (driver is not None and database_is_away(driver))
+        )
+    if isinstance(error, OSError):
+        return error.filename is None  # else it is about a file
+    away = (
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+    )
+    return isinstance(error, away)
 
 
 def schema_rows(service: str) -> type[SQLModel]:

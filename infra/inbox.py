@@ -9,15 +9,13 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from events.codec import Event, Message, decode
 from events.envelope import MalformedEvent
 from infra.causality import caused_by
-from infra.database import Database, Transaction
+from infra.database import Database, Transaction, database_is_away
 from infra.deadletters import bury
 from infra.service import Handler
 
@@ -30,23 +28,6 @@ STOP_AFTER = 20
 
 class ConsumerStopped(RuntimeError):
     """Too many events in a row failed; somebody must look before more are set aside."""
-
-
-def database_is_away(error: BaseException) -> bool:
-    """The database cannot be reached or is starting: no fault of the event, and worth waiting for however long."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
-    away = (
-        OSError,
-        TimeoutError,
-        OperationalError,
-        InterfaceError,
-        asyncpg.InterfaceError,
-        asyncpg.PostgresConnectionError,
-    )
-    return isinstance(
-        error, (*away, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
-    )
 
 
 class Inbox:

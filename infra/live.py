@@ -10,6 +10,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from infra.database import LOST
+
 log = logging.getLogger(__name__)
 QUEUE = 256
 RETRY_SECONDS = 1.0
@@ -59,8 +61,8 @@ class Live:
                         await asyncio.sleep(RETRY_SECONDS)
                         await connection.execute("select 1")
                 finally:
-                    await connection.close(timeout=1)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    connection.terminate()
+            except LOST as error:
                 log.warning("live channel lost, trying again: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
 

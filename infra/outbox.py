@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from events.envelope import Envelope
+from infra.database import LOST
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -48,8 +49,8 @@ class Relay:
                 try:
                     await self._relay(connection)
                 finally:
-                    await connection.close(timeout=1)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:
+                    connection.terminate()  # the server may be gone: nothing to say good-bye to
+            except (*LOST, KafkaError) as error:
                 log.warning("%s relay: %s: %s; trying again", self.service, type(error).__name__, error)
                 await asyncio.sleep(IDLE_SECONDS)
 

@@ -17,7 +17,7 @@ from infra import migrations, streams
 from infra.clock import Clock, system_clock
 from infra.config import Config
 from infra.consumer import Consumer
-from infra.database import Database
+from infra.database import Database, database_is_away
 from infra.embedded import kafka as embedded_kafka
 from infra.embedded import postgres as embedded_postgres
 from infra.inbox import Inbox
@@ -106,6 +106,7 @@ async def run_web(config: Config, names: Sequence[str] = (), port: int | None = 
             http="httptools",
             log_level="warning",
             access_log=False,
+            timeout_graceful_shutdown=3,  # live streams never end by themselves
         )
         await uvicorn.Server(settings).serve()
 
@@ -162,8 +163,11 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
         try:
             async with database.transaction(service) as tx:
                 done = await timer.action(tx)
-        except Exception:
-            log.exception("%s timer %s failed; it will be tried again", service, timer.name)
+        except Exception as error:
+            if database_is_away(error):
+                log.warning("%s timer %s waits for the database: %s", service, timer.name, error)
+            else:
+                log.exception("%s timer %s failed; it will be tried again", service, timer.name)
             done = 0
         if not done:
             await asyncio.sleep(timer.every)

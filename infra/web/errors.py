@@ -13,6 +13,7 @@ from litestar.response import Redirect, Template
 from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
+from infra.database import database_is_away
 from infra.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ REMEDIES = {
     409: "Somebody changed it meanwhile. Load the page again and look before you repeat.",
     429: "Too many requests. Wait a minute and try again.",
     500: "This is our fault. It was logged under the number above; try again, and tell us the number if it stays.",
+    503: "Nothing is lost. Wait a few seconds and send it again.",
 }
 
 
@@ -79,6 +81,11 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
         return _answer(
             request, 400, "Bad Request", "A value cannot be stored: a character or number in it is out of range.", {}
         )
+    if database_is_away(error):
+        log.warning("%s %s: the database is away: %s", request.method, request.url.path, driver)
+        answer = _answer(request, 503, "Service Unavailable", "The market's memory is away for a moment.", {})
+        answer.headers["retry-after"] = "1"
+        return answer
     number = new_id()
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
     return _answer(

@@ -20,7 +20,7 @@ import msgspec
 
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
-from infra.database import outbox_row, write_outbox
+from infra.database import database_is_away, outbox_row, write_outbox
 from infra.ids import new_id
 from services.auctions.domain.auction import Bid, Verdict
 from services.auctions.domain.bids import decide
@@ -149,7 +149,9 @@ class Lane:
                 async with asyncio.timeout(PATIENCE):
                     answers = await self._commit([asked for asked, _ in batch])
             except Exception as error:
-                log.exception("a batch of %d bids did not commit", len(batch))
+                log.error(
+                    "a batch of %d bids did not commit: %r", len(batch), error, exc_info=not database_is_away(error)
+                )
                 self._hang_up()
                 self._fail(batch, f"{type(error).__name__}: {error}")
                 continue

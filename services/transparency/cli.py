@@ -233,8 +233,7 @@ async def _database() -> "AsyncIterator[Database]":
 
     from infra.clock import system_clock
     from infra.config import Config
-    from infra.database import Database
-    from infra.inbox import database_is_away
+    from infra.database import Database, database_is_away
     from infra.runtime import addresses
 
     url, _ = addresses(Config.load())

@@ -1,0 +1,58 @@
+"""A database that is away is waited for; what is somebody's fault is not."""
+
+import asyncpg
+import pytest
+from litestar import get
+from litestar.testing import create_test_client
+from sqlalchemy.exc import DBAPIError
+
+from infra.database import database_is_away
+from infra.web.errors import on_crash
+
+STARTING = asyncpg.CannotConnectNowError("the database system is starting up")
+
+
+def wrapped(driver: Exception) -> DBAPIError:
+    """As SQLAlchemy does it."""
+    adapted = Exception(str(driver))
+    adapted.__cause__ = driver
+    return DBAPIError("select 1", None, adapted)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(111, "Connect call failed"),
+        TimeoutError(),
+        STARTING,
+        wrapped(STARTING),
+        asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+        asyncpg.InterfaceError("connection is closed"),
+    ],
+)
+def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> None:
+    assert database_is_away(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "No such file", "model.bin"),
+        asyncpg.UniqueViolationError("twice"),
+        wrapped(asyncpg.UndefinedTableError("no such table")),
+        ValueError("a bug"),
+    ],
+)
+def test_a_fault_is_not_waited_for(error: Exception) -> None:
+    assert not database_is_away(error)
+
+
+def test_the_api_asks_to_come_again_while_the_database_is_away() -> None:
+    @get("/api/thing", sync_to_thread=False)
+    def thing() -> None:
+        raise wrapped(STARTING)
+
+    with create_test_client(thing, exception_handlers={Exception: on_crash}) as client:
+        answer = client.get("/api/thing")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.headers["content-type"] == "application/problem+json"
