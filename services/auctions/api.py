@@ -93,10 +93,17 @@ class AuctionView(AuctionSummary, kw_only=True):
     winner: str | None = None
 
 
-class PublicVerdict(msgspec.Struct, kw_only=True):
+class PublicAcceptance(msgspec.Struct, kw_only=True, tag_field="verdict", tag="accepted"):
     position: int
-    verdict: str
-    event: BidAccepted | BidRefused
+    event: BidAccepted
+
+
+class PublicRefusal(msgspec.Struct, kw_only=True, tag_field="verdict", tag="refused"):
+    position: int
+    event: BidRefused
+
+
+PublicVerdict = PublicAcceptance | PublicRefusal
 
 
 class AuctionOpenedOut(msgspec.Struct, kw_only=True):
@@ -192,9 +199,9 @@ class AuctionsApi(Controller):
         await existing(ground, auction_id)
         log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
         return [
-            PublicVerdict(
-                position=position, verdict="accepted" if isinstance(event, BidAccepted) else "refused", event=event
-            )
+            PublicAcceptance(position=position, event=event)
+            if isinstance(event, BidAccepted)
+            else PublicRefusal(position=position, event=event)
             for position, event in log
         ]
 
