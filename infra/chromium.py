@@ -16,7 +16,7 @@ INSTALLED = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 class NoChromium(Exception):
     """No Chromium was found, and none could be installed."""
 
-    code = "no_chromium"
+    code = "no-chromium"
 
 
 def find() -> Path | None:

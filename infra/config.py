@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 class BadSetting(Exception):
     """An environment variable holds a value that breaks its rule."""
 
-    code = "bad_setting"
+    code = "bad-setting"
 
     def __init__(self, variable: str, value: str, rule: str) -> None:
         super().__init__(f"{variable}={value!r}: {rule}")

@@ -25,7 +25,7 @@ LONGEST_PAUSE = 10.0
 class GivenUp(Exception):
     """A part crashed again and again."""
 
-    code = "given_up"
+    code = "given-up"
 
     def __init__(self, part: str, crashes: int, log: Path) -> None:
         super().__init__(

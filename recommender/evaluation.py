@@ -40,7 +40,7 @@ Ranking = Callable[[Opportunity], list[str]]
 class DifferentSplit(ValueError):
     """Figures measured on different awards, or with another k, say nothing about each other."""
 
-    code = "different_split"
+    code = "different-split"
 
 
 class Retraining(Struct, frozen=True):

@@ -17,7 +17,7 @@ WEIGHTS: Mapping[str, int] = {"viewed": 1, "watched": 3, "bid": 5, "offered": 5,
 class UnknownAct(ValueError):
     """An act that has no weight."""
 
-    code = "unknown_act"
+    code = "unknown-act"
 
 
 def interest(act: str, category: str, weights: Mapping[str, int] = WEIGHTS) -> dict[str, int]:

@@ -32,7 +32,7 @@ _REMEMBERED = 4096
 class UnreadableModel(ValueError):
     """These bytes are not a model of a format this library reads."""
 
-    code = "unreadable_model"
+    code = "unreadable-model"
 
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True):

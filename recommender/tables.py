@@ -25,7 +25,7 @@ _GZIP = b"\x1f\x8b"
 class UnreadableTable(ValueError):
     """The file, or one cell of it, cannot be read; says which row (the header is row 1) and column."""
 
-    code = "unreadable_table"
+    code = "unreadable-table"
 
     def __init__(self, path: Path, problem: str, row: int | None = None, column: str | None = None) -> None:
         where = [str(path)]

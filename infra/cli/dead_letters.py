@@ -18,7 +18,7 @@ Position = Annotated[int, typer.Argument(help="The number that `lonja dead-lette
 class NoSuchDeadLetter(LookupError):
     """There is no dead letter of that number."""
 
-    code = "no_such_dead_letter"
+    code = "no-such-dead-letter"
 
 
 @app.command("list")

@@ -18,7 +18,7 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 class NotRunning(Exception):
     """A server that the command needs does not answer."""
 
-    code = "not_running"
+    code = "not-running"
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} does not answer: start Lonja with `make run` or `lonja up`")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from infra.cli import demo
-from infra.cli.output import NotRunning, say, say_error
+from infra.cli.output import NotRunning, console, say, say_error
 from infra.config import Config
 from infra.embedded import HomeLock, prepare_servers
 from infra.embedded.jars import web_assets
@@ -23,7 +23,7 @@ DEMO_POLICY = "demo"
 class PortTaken(Exception):
     """The web port is not free."""
 
-    code = "port_taken"
+    code = "port-taken"
 
     def __init__(self, port: int) -> None:
         super().__init__(f"port {port} is in use by another program: stop it, or set LONJA_PORT to a free port")
@@ -78,12 +78,14 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
     await supervisor.start(application_parts(config))
     if config.policy == DEMO_POLICY:
         await _fill(config)
-    say(f"\nLonja is ready after {time.monotonic() - began:.1f} s: {config.public_url}")
+    console.rule(f"Lonja is ready after {time.monotonic() - began:.1f} s")
+    say(f"the market  {config.public_url}")
     if config.smtp_url == mailbox.smtp_url(config.home):
-        say(f"Outgoing mail: {mailbox.page_url(config.home)}")
+        say(f"its mail    {mailbox.page_url(config.home)}")
     if config.policy == DEMO_POLICY:
+        say("")
         demo.show_logins(config)
-    say("Ctrl-C stops all.\n")
+    console.rule("Ctrl-C stops all")
     await supervisor.watch()
 
 

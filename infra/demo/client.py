@@ -20,7 +20,7 @@ LONGEST_PAUSE = 2.0
 class CallRefused(Exception):
     """The market answered, and the answer is no. ``rule`` is the code of the broken rule, "" where none is named."""
 
-    code = "call_refused"
+    code = "call-refused"
 
     def __init__(self, call: str, status: int, problem: dict[str, Any]) -> None:
         self.status = status
@@ -34,7 +34,7 @@ class CallRefused(Exception):
 class NotAnswered(Exception):
     """Nothing that decides came within the client's patience."""
 
-    code = "not_answered"
+    code = "not-answered"
 
     def __init__(self, call: str, patience: float, last: str) -> None:
         super().__init__(f"{call}: no answer within {patience:.0f} s, at last {last}")

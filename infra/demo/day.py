@@ -41,7 +41,7 @@ LAST_SECONDS = 15
 class EmptyCatalogue(Exception):
     """There is nothing to buy."""
 
-    code = "empty_catalogue"
+    code = "empty-catalogue"
 
     def __init__(self) -> None:
         super().__init__("the catalogue has no goods that are offered: run `lonja demo` first")

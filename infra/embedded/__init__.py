@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 class HomeInUse(Exception):
     """Another living process owns this home."""
 
-    code = "home_in_use"
+    code = "home-in-use"
 
     def __init__(self, home: Path, owner: str) -> None:
         super().__init__(f"{home} is in use by process {owner}; stop it, or set LONJA_HOME to another directory")

@@ -32,13 +32,13 @@ Report = Callable[[str], None]
 class JarUnavailable(Exception):
     """A jar is not in the cache and could not be fetched."""
 
-    code = "jar_unavailable"
+    code = "jar-unavailable"
 
 
 class WrongChecksum(Exception):
     """A fetched file is not the pinned one."""
 
-    code = "wrong_checksum"
+    code = "wrong-checksum"
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
         super().__init__(

@@ -46,7 +46,7 @@ LOGGING = """\
 class KafkaBroken(Exception):
     """Java is missing, or formatting the storage failed."""
 
-    code = "kafka_broken"
+    code = "kafka-broken"
 
 
 def java() -> Path:

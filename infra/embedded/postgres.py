@@ -44,7 +44,7 @@ SETTINGS = {
 class PostgresBroken(Exception):
     """Making the database directory failed."""
 
-    code = "postgres_broken"
+    code = "postgres-broken"
 
 
 def binary(name: str) -> Path:

@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 class PartFailed(Exception):
     """A part ended, or did not become ready in its time."""
 
-    code = "part_failed"
+    code = "part-failed"
 
     def __init__(self, name: str, what: str, log: Path) -> None:
         super().__init__(f"{name} {what}; its last lines, from {log}:\n{tail(log)}")

@@ -8,7 +8,7 @@ from events.values import Category
 
 
 class CategoryNotValid(RuleBroken):
-    code = "category_not_valid"
+    code = "category-not-valid"
 
 
 def divisions() -> list[tuple[str, str]]:

@@ -34,53 +34,53 @@ _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+")
 
 
 class EmailTaken(RuleBroken):
-    code = "email_taken"
+    code = "email-taken"
 
 
 class EmailNotValid(RuleBroken):
-    code = "email_not_valid"
+    code = "email-not-valid"
 
 
 class IdentifierTaken(RuleBroken):
     """Another organisation of this market registered with the same identifier."""
 
-    code = "identifier_taken"
+    code = "identifier-taken"
 
 
 class PasswordTooShort(RuleBroken):
-    code = "password_too_short"
+    code = "password-too-short"
 
 
 class PasswordTooLong(RuleBroken):
-    code = "password_too_long"
+    code = "password-too-long"
 
 
 class PasswordGuessable(RuleBroken):
-    code = "password_guessable"
+    code = "password-guessable"
 
 
 class PasswordWrong(RuleBroken):
-    code = "password_wrong"
+    code = "password-wrong"
 
 
 class LanguageNotSpoken(RuleBroken):
-    code = "language_not_spoken"
+    code = "language-not-spoken"
 
 
 class NotSelfRegistered(RuleBroken):
-    code = "not_self_registered"
+    code = "not-self-registered"
 
 
 class NameMissing(RuleBroken):
-    code = "name_missing"
+    code = "name-missing"
 
 
 class RoleNotOfOrganisation(RuleBroken):
-    code = "role_not_of_organisation"
+    code = "role-not-of-organisation"
 
 
 class StateChangeNotAllowed(RuleBroken):
-    code = "state_change_not_allowed"
+    code = "state-change-not-allowed"
 
 
 class Organisation(msgspec.Struct, frozen=True, kw_only=True):

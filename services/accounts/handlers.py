@@ -37,7 +37,7 @@ from services.accounts.domain import (
 
 
 class InvitationOver(RuleBroken):
-    code = "invitation_over"
+    code = "invitation-over"
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,15 +14,15 @@ from events.values import Place
 
 
 class UnknownCountry(RuleBroken):
-    code = "unknown_country"
+    code = "unknown-country"
 
 
 class UnknownRegion(RuleBroken):
-    code = "unknown_region"
+    code = "unknown-region"
 
 
 class UnknownTimeZone(RuleBroken):
-    code = "unknown_time_zone"
+    code = "unknown-time-zone"
 
 
 @cache

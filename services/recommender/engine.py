@@ -21,7 +21,7 @@ LENGTH = 8
 class EngineFailed(RuntimeError):
     """The child could not answer, or is gone; the next question starts a new one."""
 
-    code = "engine_failed"
+    code = "engine-failed"
 
 
 class Learn(msgspec.Struct, frozen=True, tag=True):

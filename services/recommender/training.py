@@ -25,13 +25,13 @@ QUIET = timedelta(seconds=15)
 class TooFewAwards(Exception):
     """There is not enough history to learn from."""
 
-    code = "too_few_awards"
+    code = "too-few-awards"
 
 
 class TrainingRuns(Exception):
     """Somebody else is at it."""
 
-    code = "training_runs"
+    code = "training-runs"
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):

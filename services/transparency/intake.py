@@ -42,7 +42,7 @@ region_code = lru_cache(maxsize=50_000)(places.region_code)
 class FileUnusable(Exception):
     """A file that cannot be imported at all; nothing of it was."""
 
-    code = "file_unusable"
+    code = "file-unusable"
 
 
 class Counts(msgspec.Struct, frozen=True):
