@@ -60,6 +60,7 @@ def show_logins(config: Config) -> None:
     """One of each role; the others are numbered on."""
     rows = logins(config)
     shown = [row for row in rows if row["email"].partition("@")[0].isalpha()]
-    print_table(("log in as", "e-mail", "password"), ((row["role"], row["email"], row["password"]) for row in shown))
+    print_table(("log in as", "e-mail"), ((row["role"], row["email"]) for row in shown))
     counts = {role: sum(row["role"] == role for row in rows) for role in ("agency", "supplier")}
-    say(f"also agency2…agency{counts['agency']} and supplier2…supplier{counts['supplier']}, same password")
+    say(f"also agency2 to agency{counts['agency']} and supplier2 to supplier{counts['supplier']}")
+    say(f"password of all: {rows[0]['password']}")

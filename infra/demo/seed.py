@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from infra.config import Config
 from infra.database import Database
+from infra.demo import history
 from infra.demo.cast import COUNTRY, Cast, Good, Player, cast
 from infra.demo.client import CallRefused, Client, sign, when_heard
 from infra.secrets import secret
@@ -60,6 +61,7 @@ async def seed(url: str, database: Database, password: str, say: Say = lambda li
         )
         say(f"demo market: {len(players.skus)} goods to the catalogue")
         sku_ids = await publish_goods(members, players)
+        await history.tell(database, members, players, sku_ids)
         say("demo market: offers")
         offers = await publish_offers(members, players, sku_ids)
         say("demo market: a purchase, two mini-auctions and a pool")
@@ -110,7 +112,7 @@ async def register(visitor: Client, kind: str, players: Sequence[Player], passwo
         try:
             await visitor.post("/api/register", form, key=f"register/{player.email}")
         except CallRefused as refused:
-            if refused.rule != "email_taken":
+            if refused.rule != "email-taken":
                 raise
 
     await together([one(player) for player in players])

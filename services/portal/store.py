@@ -46,6 +46,8 @@ class ContractRow(Row, table=True):
     currency: str = Field(sa_type=Text)
     amount: Decimal | None = Field(default=None, sa_type=Numeric)
     signed_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+    imported: bool
+    """It has no page here: its source has."""
 
 
 class TotalRow(Row, table=True):
@@ -87,6 +89,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     amount: Decimal | None
     signed_at: datetime
+    imported: bool
 
 
 class Total(msgspec.Struct, frozen=True):
@@ -203,8 +206,8 @@ async def add_contract(tx: Transaction, event: ContractConcluded) -> None:
     await (await tx.raw()).execute(
         """with fresh as (
              insert into portal.contracts (contract_id, title, buyer_id, buyer_name, supplier_id, supplier_name, currency,
-                 amount, signed_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing returning currency, amount)
+                 amount, signed_at, imported)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning currency, amount)
            insert into portal.totals as old (currency, contracts, amount) select currency, 1, coalesce(amount, 0) from fresh
            on conflict (currency) do update
              set contracts = old.contracts + 1, amount = old.amount + excluded.amount""",
@@ -217,6 +220,7 @@ async def add_contract(tx: Transaction, event: ContractConcluded) -> None:
         event.currency or "",
         event.amount,
         event.signed_at,
+        event.source is not None,
     )
 
 

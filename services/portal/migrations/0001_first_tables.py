@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("amount", sa.Numeric(), nullable=True),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("imported", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("contract_id", name=op.f("pk_contracts")),
         schema="portal",
     )

@@ -197,6 +197,7 @@ async def test_contracts_count_once_and_sum_by_currency(market: Market) -> None:
     first, second, unknown = (a_contract(market, "ISK", amount) for amount in ("1000", "234", None))
     await market.publish(first, second, unknown, first)
     await shown.has("Contract in ISK", "1\u202f234\u00a0ISK")
+    await shown.lacks(f"/contracts/{second.contract_id}")  # an imported one has no page here
     rows = await market.fetch("select contracts from portal.totals where currency = 'ISK'")
     assert [row["contracts"] for row in rows] == [3]
     ended = ContractEnded(

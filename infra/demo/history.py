@@ -1,0 +1,95 @@
+"""A year of contracts before the market opened, so that prices have a past: as if imported from the agencies' archives.
+
+They leave by the outbox of transparency, which is where imports come from: no route of the API writes yesterday's contracts.
+"""
+
+import random
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+
+from catalogue import places
+from catalogue.categories import normalise, short_cpv
+from events.contracts import ContractConcluded
+from events.values import Category, Line, Place, Source
+from infra.database import Database, Transaction
+from infra.demo.cast import COUNTRY, Cast, Good, Player
+from infra.demo.client import Client
+from infra.ids import derive_id
+
+VAT = Decimal(20)
+CONTRACTS_OF_A_GOOD = 14
+DAYS_BETWEEN = 26
+RISE = Decimal("0.09")
+"""Prices a year ago were lower by this part."""
+NOISE = 0.05
+QUANTITIES = (10, 20, 40, 60, 100)
+SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
+
+
+async def tell(database: Database, members: Mapping[str, Client], players: Cast, sku_ids: Mapping[str, str]) -> None:
+    """Once a market."""
+    async with database.transaction("transparency") as tx:
+        if await tx.answered("demo/history") is not None:
+            return
+        for good in players.skus:
+            for number in range(CONTRACTS_OF_A_GOOD):
+                tx.emit(_contract(tx, good, number, members, players, sku_ids[good.name]))
+        await tx.remember("demo/history", b"told")
+
+
+def _contract(
+    tx: Transaction, good: Good, number: int, members: Mapping[str, Client], players: Cast, sku_id: str
+) -> ContractConcluded:
+    """The ``number``-th back from today."""
+    chance = random.Random(f"{good.name}/{number}")
+    buyer = members[chance.choice(players.agencies).key].me
+    sellers = players.sellers(good)
+    seller = sellers[number % len(sellers)]
+    days = DAYS_BETWEEN * number + chance.randint(1, DAYS_BETWEEN)
+    level = seller.price_level * (1 - RISE * days / 365) * Decimal(str(round(chance.uniform(1 - NOISE, 1 + NOISE), 4)))
+    price = (good.price * level).quantize(Decimal("0.01"))
+    quantity = Decimal(chance.choice(QUANTITIES) if good.price < 10_000 else chance.randint(1, 5))
+    category = Category(code=normalise(good.category), title=short_cpv().name(good.category))
+    process = derive_id("demo history", good.name, str(number))
+    line = Line(
+        line_id="1",
+        description=good.name,
+        category=category,
+        sku_id=sku_id,
+        quantity=quantity,
+        unit=good.unit,
+        pack_size=good.pack,
+        unit_price=price,
+        amount=price * quantity,
+        vat_rate=VAT,
+        vat_included=True,
+    )
+    return ContractConcluded(
+        process_id=process,
+        contract_id=derive_id("demo history contract", process),
+        award_id=None,
+        origin="import",
+        buyer_id=buyer["organisation_id"],
+        buyer_name=buyer["organisation_name"],
+        supplier_id=members[seller.key].me["organisation_id"],
+        supplier_name=seller.name,
+        title=good.name,
+        category=category,
+        method="open",
+        place=_place(chance.choice((*players.agencies, *players.suppliers))),
+        currency="RUB",
+        amount=line.amount,
+        lines=(line,),
+        signed_at=tx.now - timedelta(days=days),
+        source=SOURCE,
+    )
+
+
+def _place(player: Player) -> Place:
+    """Goods go to branches all over the country: to towns where somebody of the cast sits."""
+    found = places.locate(COUNTRY, player.region, player.locality)
+    assert found is not None, "the cast sits in known towns"
+    return msgspec.convert(msgspec.to_builtins(found), Place)
