@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,7 @@ from infra.causality import caused_by
 from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground, Service
-from infra.web import errors
+from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access
 from infra.web.pages import engine
 
@@ -84,9 +84,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
             title="Lonja",
             version="1",
             path="/api/schema",
-            components=Components(
-                security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-            ),
+            components=Components(security_schemes=openapi.SCHEMES),
         ),
         exception_handlers={
             RuleBroken: errors.on_rule_broken,
@@ -98,6 +96,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
     for path, handler in guarded(app):
         if "access" not in handler.opt:
             raise UnguardedRoute(f"{path}: say opt=PUBLIC, MEMBERS or allow(role)")
+    openapi.describe(app)
     return app
 
 
