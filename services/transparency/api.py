@@ -16,6 +16,7 @@ from services.transparency.publication import package, record_package
 
 PAGE = 1_000
 _LARGEST = 2**63 - 1
+JSON_LINES = "application/jsonl"
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -49,7 +50,7 @@ class OcdsApi(Controller):
             }
         )
 
-    @get("/releases.jsonl", summary="Every release, one a line")
+    @get("/releases.jsonl", summary="Every release, one a line", media_type=JSON_LINES)
     async def bulk(self, ground: Ground) -> Stream:
         """The whole feed as JSON Lines, as it is at this moment."""
 
@@ -58,7 +59,7 @@ class OcdsApi(Controller):
                 yield line + b"\n"
 
         headers = {"content-disposition": 'attachment; filename="lonja-releases.jsonl"'}
-        return Stream(lines(), media_type="application/jsonl", headers=headers)
+        return Stream(lines(), media_type=JSON_LINES, headers=headers)
 
     @get("/releases/{release_id:str}", summary="One release, in a release package")
     async def release(self, ground: Ground, release_id: str) -> Response[Any]:

@@ -1,0 +1,133 @@
+"""The API's document is OpenAPI 3.1, tells of every route, and is true: whatever is sent, the answer is as it says."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from requests import Session
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from infra.ids import new_id
+from tests.market import Market
+from tests.services.auctions.scenes import paper
+from tests.test_access import composed, routes
+
+DOCUMENT = "/api/schema/openapi.json"
+EXAMPLES = 8
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+KNOWN = {
+    "auction_id": "auctions.auctions.auction_id",
+    "contract_id": "contracts.contracts.contract_id",
+    "item_key": "observatory.items.item_key",
+    "offer_id": "catalogue.offers.offer_id",
+    "opportunity_id": "recommender.opportunities.opportunity_id",
+    "organisation_id": "accounts.organisations.organisation_id",
+    "pool_id": "pools.pools.pool_id",
+    "purchase_id": "contracts.purchases.process_id",
+    "reference_id": "observatory.snapshots.reference_id",
+    "sku_id": "catalogue.skus.sku_id",
+}
+"""Where the market keeps what a path may name: a name made up would be answered 404, always."""
+
+
+@pytest.fixture(scope="module")
+async def document(market: Market) -> dict[str, Any]:
+    async with market.client() as visitor:
+        answer = await visitor.get(DOCUMENT)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_document_is_3_1_and_tells_of_every_route_and_who_needs_a_token(
+    document: dict[str, Any], tmp_path: Any
+) -> None:
+    assert document["openapi"].startswith("3.1")
+    for method, path, access in routes(composed(tmp_path)):
+        if path.startswith("/api/"):
+            operation = document["paths"][plain(path)][method.lower()]
+            assert ("security" in operation) == (access != "public"), f"{method} {path}"
+
+
+def plain(path: str) -> str:
+    """``/x/{id:str}`` as ``/x/{id}``."""
+    return path.replace(":str}", "}").replace(":path}", "}").replace(":int}", "}")
+
+
+async def test_every_answer_is_as_documented(market: Market) -> None:
+    buyer, supplier = await a_member(market, "buyer"), await a_member(market, "supplier")
+    async with market.client() as client:
+
+        async def opened() -> bool:
+            return (await client.post("/api/auctions", json=paper(), headers=buyer)).is_success
+
+        await market.eventually(opened)
+    known = {}
+    for name, place in KNOWN.items():
+        table, _, column = place.rpartition(".")
+        if rows := await market.fetch(f"select {column} from {table} order by 1 limit 1"):
+            known[name] = rows[0][column]
+    # The market runs in this thread's loop, and the requests are sent from another.
+    failures = await asyncio.to_thread(tried, market.url, [{}, buyer, supplier], known)
+    assert not failures, "\n\n".join(failures)
+
+
+async def a_member(market: Market, kind: str) -> dict[str, str]:
+    """The headers of one who registered."""
+    password = "a long walk in the dunes"
+    form = {
+        "kind": kind,
+        "organisation": f"A {kind} that tries all",
+        "country": "RU",
+        "region": "RU-MOW",
+        "name": "Trier",
+        "email": f"{new_id()}@{kind}.example",
+        "password": password,
+    }
+    async with market.client() as client:
+        (await client.post("/api/register", json=form)).raise_for_status()
+        login = await client.post("/api/login", json={"email": form["email"], "password": password})
+    return {"authorization": f"Bearer {login.json()['token']}"}
+
+
+def tried(url: str, identities: list[dict[str, str]], known: dict[str, str]) -> list[str]:
+    """The first failure of each operation."""
+    failures: dict[str, str] = {}
+    schema = schemathesis.openapi.from_url(url + DOCUMENT)
+    with Session() as session:
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            names = {name: known[name] for name in known if f"{{{name}}}" in operation.path}
+
+            @settings(
+                max_examples=EXAMPLES,
+                derandomize=True,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(
+                case=operation.as_strategy(path_parameters=names) if names else operation.as_strategy(),
+                headers=st.sampled_from(identities),
+            )
+            def one(case: Any, headers: dict[str, str]) -> None:
+                label = case.operation.label
+                if label not in failures:
+                    try:
+                        case.call_and_validate(session=session, headers=headers, checks=CHECKS, timeout=20)
+                    except (Failure, FailureGroup) as failure:
+                        causes = failure.exceptions if isinstance(failure, FailureGroup) else [failure]
+                        failures[label] = f"{label}: {'; '.join(str(cause) for cause in causes)}\n{failure}"[:3000]
+
+            one()
+    return list(failures.values())
