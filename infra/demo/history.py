@@ -47,7 +47,7 @@ def _contract(
     chance = random.Random(f"{good.name}/{number}")
     buyer = members[chance.choice(players.agencies).key].me
     sellers = players.sellers(good)
-    seller = sellers[number % len(sellers)]
+    seller = sellers[(number + len(good.name)) % len(sellers)]  # in turn, and not the same first for every good
     days = DAYS_BETWEEN * number + chance.randint(1, DAYS_BETWEEN)
     level = seller.price_level * (1 - RISE * days / 365) * Decimal(str(round(chance.uniform(1 - NOISE, 1 + NOISE), 4)))
     price = (good.price * level).quantize(Decimal("0.01"))
