@@ -13,7 +13,7 @@ from infra.config import Config
 from infra.embedded import HomeLock, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
-from infra.embedded.process import Part
+from infra.embedded.process import Part, stop_leftover
 from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
@@ -36,10 +36,12 @@ def up() -> None:
     """
     began = time.monotonic()
     config = Config.load()
-    if not is_free(config.port):
-        raise PortTaken(config.port)
     lock = HomeLock(config.home)
     try:
+        for part in application_parts(config):  # of a killed predecessor, which may still hold the port
+            stop_leftover(config.home / "run" / f"{part.name}.pid", part)
+        if not is_free(config.port):
+            raise PortTaken(config.port)
         say(f"Lonja in {config.home}")
         web_assets(config.home, config.cache, say)
         servers = prepare_servers(config, say)
