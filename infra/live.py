@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from infra.database import LOST
+from infra.tasks import background
 
 log = logging.getLogger(__name__)
 QUEUE = 256
@@ -26,13 +27,8 @@ class Live:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._listen(), name="live")
-        try:
+        async with background(self._listen(), name="live"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def watch(self, channel: str) -> AsyncIterator[Any]:
         """Yield what is announced on the channel; ``None`` means: something may have been missed, read the state again.

@@ -6,7 +6,7 @@ Every process has its own, so that any number of them may run; none is the only 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from catalogue.search import Card, Found, Index, Wanted
 from catalogue.skus import Sku
 from infra.database import Database, Transaction
+from infra.tasks import background
 from services.catalogue import store
 from services.catalogue.pricing import best_price, in_minor_units
 
@@ -35,13 +36,8 @@ class Finder:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._follow(), name="catalogue search")
-        try:
+        async with background(self._follow(), name="catalogue search"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def search(self, wanted: Wanted) -> Found:
         return await asyncio.to_thread(self._index.search, wanted)
