@@ -144,7 +144,7 @@ async def winner_name(ground: Ground, stored: Stored) -> str | None:
     """After the close only."""
     if stored.result is None or stored.result.winner_id is None:
         return None
-    found = await replicas.organisation(ground.database.pool, stored.result.winner_id)
+    found = await replicas.organisations.get(ground.database.pool, stored.result.winner_id)
     return found.name if found else stored.result.winner_id
 
 

@@ -70,6 +70,6 @@ class Boards:
             path = await bids.price_path(db, auction_id, points=TREADS)
             extended_by = await bids.last_extension(db, auction_id)
             winner_id = stored.result.winner_id if stored.result else None
-            winner = await replicas.organisation(db, winner_id) if winner_id else None
+            winner = await replicas.organisations.get(db, winner_id) if winner_id else None
         chart = staircase(stored.opened.initial_price, [event.amount for event in path])
         return Board(stored, log, chart, extended_by, winner.name if winner else winner_id)

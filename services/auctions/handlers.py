@@ -8,27 +8,25 @@ from decimal import ROUND_DOWN, Decimal
 import asyncpg
 import msgspec
 
-from catalogue.calendar import RegionCalendar
 from catalogue.money import minor_step, round_money
 from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_unit
-from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused
-from events.catalogue import SkuArchived, SkuPublished
+from events.catalogue import SkuPublished
 from events.codec import Event, Message
-from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
 from infra.ids import derive_id, new_id
+from infra.replicas import calendar_of
 from infra.service import Handler
 from infra.tokens import Principal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.opening import OpenAuction, Reference, open_auction
 from services.auctions.domain.references import ReferenceNotComparable, nearest, reference_for
 from services.auctions.store import auctions, replicas
-from services.auctions.store.replicas import Organisation
 
 UNKNOWN_BUYER = "unknown"
 
@@ -78,7 +76,7 @@ class Priced:
 
 async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ...]:
     """Lines as the domain knows them, SKUs filled in. Raises SkuNotPublished, UnitNotKnown."""
-    known = await replicas.skus(db, [line.sku_id for line in wanted.lines if line.sku_id])
+    known = await replicas.skus.get(db, [line.sku_id for line in wanted.lines if line.sku_id])
     return tuple(_line(str(number), line, known, wanted) for number, line in enumerate(wanted.lines, start=1))
 
 
@@ -108,7 +106,7 @@ def _line(line_id: str, line: NewLine, known: Mapping[str, SkuPublished], wanted
 
 async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, currency: str) -> list[Priced]:
     """Each line beside the reference price that speaks for it at the place of delivery."""
-    published = await replicas.references(db, [line.sku_id for line in lines if line.sku_id])
+    published = await replicas.references.get(db, [line.sku_id for line in lines if line.sku_id])
     answers = []
     for line in lines:
         snapshot = nearest(published.get(line.sku_id or "", ()), place)
@@ -157,23 +155,19 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
     return opened.auction_id
 
 
-async def buyer_of(db: asyncpg.Connection, principal: Principal) -> Organisation:
+async def buyer_of(db: asyncpg.Connection, principal: Principal) -> OrganisationRegistered:
     """The principal's organisation; where accounts has not told of it yet, a standing that opens nothing."""
-    found = await replicas.organisation(db, principal.organisation_id)
-    return found or Organisation(
+    found = await replicas.organisations.get(db, principal.organisation_id)
+    return found or OrganisationRegistered(
         organisation_id=principal.organisation_id,
+        roles=(),
         name=principal.organisation_name,
         state=UNKNOWN_BUYER,
         place=Place(country=principal.country or None, region=principal.region or None),
-        time_zone="UTC",
     )
 
 
-def calendar_of(buyer: Organisation) -> RegionCalendar:
-    return RegionCalendar.of_place(buyer.time_zone, buyer.place.region or buyer.place.country)
-
-
-async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Organisation) -> AuctionOpened:
+async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: OrganisationRegistered) -> AuctionOpened:
     db = await tx.raw()
     beside = await priced(db, command.lines, command.place, command.currency)
     references = {each.line.line_id: each.reference for each in beside if each.reference}
@@ -191,9 +185,9 @@ async def on_sourcing_requested(tx: Transaction, message: Message) -> None:
     auction_id = derive_id("auction", event.pool_id, str(event.attempt))
     if await auctions.get(db, auction_id):
         return
-    lead = await replicas.organisation(db, event.lead_id)
-    buyer = lead or Organisation(
-        organisation_id=event.lead_id, name=event.lead_name, state=UNKNOWN_BUYER, place=event.place, time_zone="UTC"
+    lead = await replicas.organisations.get(db, event.lead_id)
+    buyer = lead or OrganisationRegistered(
+        organisation_id=event.lead_id, roles=(), name=event.lead_name, state=UNKNOWN_BUYER, place=event.place
     )
     command = OpenAuction(
         auction_id=auction_id,
@@ -216,36 +210,6 @@ async def on_sourcing_requested(tx: Transaction, message: Message) -> None:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))
 
 
-async def on_organisation_registered(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationRegistered)
-    await replicas.put_organisation(await tx.raw(), message.event)
-
-
-async def on_organisation_state_changed(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationStateChanged)
-    await replicas.set_state(await tx.raw(), message.event.organisation_id, message.event.state)
-
-
-async def on_sku_published(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, SkuPublished)
-    await replicas.put_sku(await tx.raw(), message.event)
-
-
-async def on_sku_archived(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, SkuArchived)
-    await replicas.archive_sku(await tx.raw(), message.event.sku_id)
-
-
-async def on_reference_published(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ReferencePricePublished)
-    await replicas.put_reference(await tx.raw(), message.event)
-
-
-async def on_reference_withdrawn(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ReferencePriceWithdrawn)
-    await replicas.drop_reference(await tx.raw(), message.event.reference_id)
-
-
 def total(lines: tuple[Line, ...], currency: str) -> Decimal:
     """What the initial price would be: line amounts, each rounded once."""
     amounts = ((line.quantity or 0) * (line.unit_price or Decimal(0)) for line in lines)
@@ -253,11 +217,8 @@ def total(lines: tuple[Line, ...], currency: str) -> Decimal:
 
 
 HANDLERS: dict[type[Event], Handler] = {
-    OrganisationRegistered: on_organisation_registered,
-    OrganisationStateChanged: on_organisation_state_changed,
-    SkuPublished: on_sku_published,
-    SkuArchived: on_sku_archived,
-    ReferencePricePublished: on_reference_published,
-    ReferencePriceWithdrawn: on_reference_withdrawn,
+    **replicas.organisations.handlers,
+    **replicas.skus.handlers,
+    **replicas.references.handlers,
     PoolSourcingRequested: on_sourcing_requested,
 }

@@ -10,7 +10,7 @@ twice, and whatever another process wrote is seen. Nothing enters that memory be
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +22,7 @@ from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.database import database_is_away, outbox_row, write_outbox
 from infra.ids import new_id
+from infra.tasks import background
 from services.auctions.domain.auction import Bid, Verdict
 from services.auctions.domain.bids import decide
 from services.auctions.store import auctions, bids, replicas
@@ -122,13 +123,10 @@ class Lane:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run(), name="bidding lane")
         try:
-            yield
+            async with background(self._run(), name="bidding lane"):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             self._fail(self._waiting, "the process is stopping")
             self._hang_up()
 
@@ -176,7 +174,7 @@ class Lane:
             versions = await auctions.versions_under_lock(db, sorted({asked.auction_id for asked in batch}))
             current = await self._current(db, versions)
             known = await bids.known(db, {asked.key for asked in batch})
-            standings = await replicas.standings(db, list({asked.supplier_id for asked in batch}))
+            standings = await replicas.organisations.states(db, list({asked.supplier_id for asked in batch}))
             judged = judge(batch, current, known, standings)
             if judged.new:
                 await self._write(db, judged)

@@ -5,18 +5,19 @@ from datetime import date, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Text, delete, text, update
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, select
 
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
-from events.accounts import OrganisationRegistered
-from events.observatory import ReferencePricePublished
-from events.values import Place
 from infra.database import Transaction, schema_rows
+from infra.replicas import Organisations, ReferencePrices
 
 Row = schema_rows("catalogue")
+
+organisations = Organisations(Row.metadata)
+references = ReferencePrices(Row.metadata)
 
 
 class SkuRow(Row, table=True):
@@ -61,31 +62,6 @@ class OfferRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class OrganisationRow(Row, table=True):
-    __tablename__ = "organisations"
-
-    organisation_id: str = Field(primary_key=True, sa_type=Text)
-    name: str = Field(sa_type=Text)
-    supplier: bool
-    state: str = Field(sa_type=Text)
-    place: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    time_zone: str = Field(sa_type=Text)
-
-
-class ReferenceRow(Row, table=True):
-    """The newest snapshot of a SKU for a place."""
-
-    __tablename__ = "reference_prices"
-
-    sku_id: str = Field(primary_key=True, sa_type=Text)
-    currency: str = Field(primary_key=True, sa_type=Text)
-    level: str = Field(primary_key=True, sa_type=Text)
-    place_code: str = Field(primary_key=True, sa_type=Text)
-    reference_id: str = Field(sa_type=Text, index=True)
-    version: int
-    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-
-
 class ChangeRow(Row, table=True):
     """The last transaction that changed what a search shows of a SKU.
 
@@ -119,15 +95,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     published_at: datetime
     ended: str | None = None
     ended_at: datetime | None = None
-
-
-class Organisation(msgspec.Struct, frozen=True, kw_only=True):
-    organisation_id: str
-    name: str
-    supplier: bool
-    state: str
-    place: Place
-    time_zone: str
 
 
 # SKUs
@@ -265,67 +232,6 @@ def _standing(row: OfferRow) -> Standing:
         ended=row.ended,
         ended_at=row.ended_at,
     )
-
-
-# Copies of what others announced
-
-
-async def put_organisation(tx: Transaction, event: OrganisationRegistered) -> None:
-    """Seen again with other particulars, the later holds; its state stays what was last said of it."""
-    await (await tx.raw()).execute(
-        "insert into catalogue.organisations (organisation_id, name, supplier, state, place, time_zone)"
-        " values ($1, $2, $3, $4, $5::text::jsonb, $6) on conflict (organisation_id) do update"
-        " set name = excluded.name, supplier = excluded.supplier, place = excluded.place, time_zone = excluded.time_zone",
-        event.organisation_id,
-        event.name,
-        "supplier" in event.roles,
-        event.state,
-        msgspec.json.encode(event.place).decode(),
-        event.time_zone,
-    )
-
-
-async def set_state(tx: Transaction, organisation_id: str, state: str) -> None:
-    query = update(OrganisationRow).where(OrganisationRow.organisation_id == organisation_id)
-    await tx.session.exec(query.values(state=state))
-
-
-async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = False) -> Organisation | None:
-    """With ``lock`` its state stays as it is until this transaction ends."""
-    query = select(OrganisationRow).where(OrganisationRow.organisation_id == organisation_id)
-    row = (await tx.session.exec(query.with_for_update(read=True) if lock else query)).one_or_none()
-    return msgspec.convert(row.model_dump(), Organisation) if row else None
-
-
-async def put_reference(tx: Transaction, event: ReferencePricePublished) -> None:
-    await (await tx.raw()).execute(
-        "insert into catalogue.reference_prices as old"
-        " (sku_id, currency, level, place_code, reference_id, version, body) values ($1, $2, $3, $4, $5, $6, $7::text::jsonb)"
-        " on conflict (sku_id, currency, level, place_code) do update set reference_id = excluded.reference_id,"
-        " version = excluded.version, body = excluded.body where old.version < excluded.version",
-        event.sku_id,
-        event.currency,
-        event.level,
-        event.place_code,
-        event.reference_id,
-        event.version,
-        msgspec.json.encode(event).decode(),
-    )
-
-
-async def drop_reference(tx: Transaction, reference_id: str) -> None:
-    await tx.session.exec(delete(ReferenceRow).where(ReferenceRow.reference_id == reference_id))
-
-
-async def references(
-    tx: Transaction, sku_ids: Sequence[str], currency: str
-) -> dict[str, list[ReferencePricePublished]]:
-    """By SKU."""
-    query = select(ReferenceRow).where(ReferenceRow.sku_id.in_(sku_ids), ReferenceRow.currency == currency)
-    found: dict[str, list[ReferencePricePublished]] = {sku_id: [] for sku_id in sku_ids}
-    for row in await tx.session.exec(query):
-        found[row.sku_id].append(msgspec.convert(row.body, ReferencePricePublished))
-    return found
 
 
 # What the search has still to take over

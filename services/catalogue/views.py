@@ -167,7 +167,7 @@ def _facets(found: Found) -> dict[str, dict[str, int]]:
 async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str) -> list[Card]:
     ids = [sku.sku_id for sku in skus]
     standing = await store.standing(tx, ids)
-    references = await store.references(tx, ids, currency)
+    references = await store.references.get(await tx.raw(), ids)
     today = tx.now.date()
     return [
         _card(sku, [each.offer for each in standing[sku.sku_id]], references[sku.sku_id], region, today, currency)
@@ -186,7 +186,7 @@ async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal 
     if version is None or version.state not in ("published", "archived"):
         raise NotFound("SKU", sku_id)
     standing = (await store.standing(tx, [sku_id]))[sku_id]
-    references = (await store.references(tx, [sku_id], currency))[sku_id]
+    references = (await store.references.get(await tx.raw(), [sku_id]))[sku_id]
     offers = [each.offer for each in standing]
     region = region or common_region(offers)
     quantity = quantity or min((offer.min_quantity for offer in offers), default=Decimal(1))
@@ -215,6 +215,7 @@ def _card(
 ) -> Card:
     offers = list(offers)
     best = best_price(offers, region, on, currency)
+    references = [each for each in references if each.currency == currency]
     reference = reference_for(references, region or common_region(offers))
     shown = {name: getattr(sku, name) for name in Card.__struct_fields__ if hasattr(sku, name)}
     return Card(

@@ -11,15 +11,16 @@ from catalogue import places
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
-from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
-from events.catalogue import OfferArchived, OfferPublished, SkuPublished
+from events.catalogue import OfferArchived, OfferPublished
 from events.codec import Event, Message
 from events.contracts import PurchaseAnswered
 from events.pools import PoolAllocated, PoolOpened
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import derive_id, new_id
+from infra.replicas import calendar_of
 from infra.service import Handler
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
@@ -135,7 +136,7 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
     """The purchase as it would be requested now. Raises NotFound, PlaceNotFound, what :func:`domain.purchases.request` does."""
     db = await tx.raw()
     offer = await replicas.offer(db, wanted.offer_id)
-    sku = await replicas.sku(db, offer.sku_id) if offer else None
+    sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
     if offer is None or sku is None:
         raise NotFound("standing offer", wanted.offer_id)
     buyer = await known(db, principal.organisation_id, principal.organisation_name)
@@ -189,15 +190,10 @@ async def answered(tx: Transaction, kept: requests.Kept, command: Answer | Lapse
 
 async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
     """Raises NotKnownYet."""
-    found = await replicas.organisation(db, organisation_id)
+    found = await replicas.organisations.get(db, organisation_id)
     if found is None:
         raise NotKnownYet(f"{name} is not known here yet: try again in a moment.", organisation=organisation_id)
     return found
-
-
-def calendar_of(organisation: OrganisationRegistered) -> RegionCalendar:
-    place = organisation.place
-    return RegionCalendar.of_place(organisation.time_zone, place.region or place.country)
 
 
 def _place(wanted: NewPurchase, seat: Place) -> Place:
@@ -213,21 +209,6 @@ def _place(wanted: NewPurchase, seat: Place) -> Place:
 
 
 # What other services said
-
-
-async def on_organisation_registered(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationRegistered)
-    await replicas.put_organisation(await tx.raw(), message.event)
-
-
-async def on_organisation_state_changed(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationStateChanged)
-    await replicas.set_state(await tx.raw(), message.event.organisation_id, message.event.state)
-
-
-async def on_sku_published(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, SkuPublished)
-    await replicas.put_sku(await tx.raw(), message.event)
 
 
 async def on_offer_published(tx: Transaction, message: Message) -> None:
@@ -295,20 +276,19 @@ async def on_pool_allocated(tx: Transaction, message: Message) -> None:
 
 async def _name(db: asyncpg.Connection, organisation_id: str) -> str:
     """The id, where accounts has not told of it yet."""
-    found = await replicas.organisation(db, organisation_id)
+    found = await replicas.organisations.get(db, organisation_id)
     return found.name if found else organisation_id
 
 
 async def _calendar(db: asyncpg.Connection, buyer_id: str, place: Place) -> RegionCalendar:
     """The buyer's; where it is not known yet, that of the place of delivery."""
-    buyer = await replicas.organisation(db, buyer_id)
+    buyer = await replicas.organisations.get(db, buyer_id)
     return calendar_of(buyer) if buyer else RegionCalendar.of_place("UTC", place.region or place.country)
 
 
 HANDLERS: Mapping[type[Event], Handler] = {
-    OrganisationRegistered: on_organisation_registered,
-    OrganisationStateChanged: on_organisation_state_changed,
-    SkuPublished: on_sku_published,
+    **replicas.organisations.handlers,
+    **replicas.skus.handlers,
     OfferPublished: on_offer_published,
     OfferArchived: on_offer_archived,
     AuctionOpened: on_auction_opened,

@@ -268,11 +268,11 @@ class PurchasePages(Controller):
         async with ground.database.transaction("contracts") as tx:
             db = await tx.raw()
             offer = await replicas.offer(db, offer_id)
-            sku = await replicas.sku(db, offer.sku_id) if offer else None
+            sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
             if offer is None or sku is None:
                 raise NotFound("standing offer", offer_id)
-            supplier = await replicas.organisation(db, offer.supplier_id)
-            buyer = await replicas.organisation(db, request.user.organisation_id)
+            supplier = await replicas.organisations.get(db, offer.supplier_id)
+            buyer = await replicas.organisations.get(db, request.user.organisation_id)
             values = {**values, "quantity": values.get("quantity") or f"{offer.min_quantity.normalize():f}"}
             if buyer is not None:
                 values["region"] = values.get("region") or buyer.place.region or ""

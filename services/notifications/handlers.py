@@ -6,7 +6,7 @@ from functools import partial
 import msgspec
 
 from events import Event, Message
-from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
+from events.accounts import MemberJoined, OrganisationRegistered
 from events.notifications import MailUnsubscribed
 from events.recommender import RecommendationsMade
 from infra.database import Transaction
@@ -63,7 +63,7 @@ async def resume_mail(tx: Transaction, member_id: str) -> None:
 
 async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
     """Claim a digest of what is new to this member; None if nothing is, if it wants none, or if the slot had its digest."""
-    organisation = await store.organisation(tx, member.organisation_id)
+    organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     if organisation is None or organisation.state != "active" or "digest" not in member.preferences.topics:
         return None
     recommended = await store.recommendations(tx, member.organisation_id)
@@ -98,7 +98,7 @@ async def digest_now(tx: Transaction, member_id: str, request_key: str) -> bool:
 
 
 async def _zone(tx: Transaction, organisation_id: str) -> str:
-    organisation = await store.organisation(tx, organisation_id)
+    organisation = await store.organisations.get(await tx.raw(), organisation_id)
     return organisation.time_zone if organisation else "UTC"
 
 
@@ -106,12 +106,7 @@ async def on_registered(tx: Transaction, message: Message) -> None:
     """Imported organisations have no members here, so nobody to write to."""
     assert isinstance(message.event, OrganisationRegistered)
     if message.event.source is None:
-        await store.put_organisation(tx, message.event)
-
-
-async def on_state_changed(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationStateChanged)
-    await store.set_state(tx, message.event.organisation_id, message.event.state)
+        await store.organisations.put(await tx.raw(), message.event)
 
 
 async def on_joined(tx: Transaction, message: Message, *, at_once: bool) -> None:
@@ -134,8 +129,8 @@ async def on_recommended(tx: Transaction, message: Message, *, at_once: bool) ->
 def handlers(*, rehearsal: bool) -> Mapping[type[Event], Handler]:
     """In a rehearsal nobody waits for the morning: the first digest goes out as soon as there is something in it."""
     return {
+        **store.organisations.handlers,
         OrganisationRegistered: on_registered,
-        OrganisationStateChanged: on_state_changed,
         MemberJoined: partial(on_joined, at_once=rehearsal),
         RecommendationsMade: partial(on_recommended, at_once=rehearsal),
     }

@@ -67,7 +67,7 @@ class NotificationPages(Controller):
 async def _settings_page(ground: Ground, request: Request[Principal, Any, Any], errors: dict[str, str]) -> Template:
     async with ground.database.transaction("notifications") as tx:
         member = await handlers.reader(tx, request.user.member_id)
-        organisation = await store.organisation(tx, member.organisation_id)
+        organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
         digests = await store.latest(tx, member.member_id)
     return page(
         request,

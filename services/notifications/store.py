@@ -9,13 +9,16 @@ from sqlalchemy import Column, DateTime, Index, Text, UniqueConstraint, delete, 
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, col, select
 
-from events.accounts import MemberJoined, OrganisationRegistered
+from events.accounts import MemberJoined
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, schema_rows
+from infra.replicas import Organisations
 from services.notifications.domain import Preferences
 from services.notifications.letters import Digest
 
 Row = schema_rows("notifications")
+
+organisations = Organisations(Row.metadata)
 
 
 class MemberRow(Row, table=True):
@@ -34,15 +37,6 @@ class MemberRow(Row, table=True):
     hour: int
     topics: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     next_at: datetime = Field(sa_type=DateTime(timezone=True))
-
-
-class OrganisationRow(Row, table=True):
-    __tablename__ = "organisations"
-
-    organisation_id: str = Field(primary_key=True, sa_type=Text)
-    name: str = Field(sa_type=Text)
-    state: str = Field(sa_type=Text)
-    time_zone: str = Field(sa_type=Text)
 
 
 class RecommendationsRow(Row, table=True):
@@ -92,13 +86,6 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     stopped: str | None
     preferences: Preferences
     next_at: datetime
-
-
-class Organisation(msgspec.Struct, frozen=True, kw_only=True):
-    organisation_id: str
-    name: str
-    state: str
-    time_zone: str
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,27 +163,6 @@ async def hasten(tx: Transaction, supplier_id: str) -> None:
     never = ~select(DigestRow).where(DigestRow.member_id == MemberRow.member_id).exists()
     where = (col(MemberRow.organisation_id) == supplier_id) & never
     await tx.session.exec(update(MemberRow).where(where).values(next_at=tx.now))
-
-
-async def put_organisation(tx: Transaction, event: OrganisationRegistered) -> None:
-    await (await tx.raw()).execute(
-        "insert into notifications.organisations (organisation_id, name, state, time_zone) values ($1, $2, $3, $4)"
-        " on conflict (organisation_id) do update set name = excluded.name, time_zone = excluded.time_zone",
-        event.organisation_id,
-        event.name,
-        event.state,
-        event.time_zone,
-    )
-
-
-async def set_state(tx: Transaction, organisation_id: str, state: str) -> None:
-    where = col(OrganisationRow.organisation_id) == organisation_id
-    await tx.session.exec(update(OrganisationRow).where(where).values(state=state))
-
-
-async def organisation(tx: Transaction, organisation_id: str) -> Organisation | None:
-    row = await tx.session.get(OrganisationRow, organisation_id)
-    return Organisation(**row.model_dump()) if row else None
 
 
 async def put_recommendations(tx: Transaction, event: RecommendationsMade) -> None:

@@ -22,7 +22,7 @@ async def claim_digests(tx: Transaction) -> int:
     member = await store.claim_due(tx)
     if member is None:
         return 0
-    organisation = await store.organisation(tx, member.organisation_id)
+    organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     zone = organisation.time_zone if organisation else "UTC"
     wants = member.preferences
     this = slot(wants.period, member.next_at, zone)

@@ -7,20 +7,19 @@ from decimal import Decimal
 import msgspec
 
 from catalogue import places
-from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events import Event, Message
-from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
-from events.catalogue import SkuArchived, SkuPublished
+from events.catalogue import SkuPublished
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
-from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.replicas import calendar_of
 from infra.service import Handler
 from infra.tokens import Principal
 from infra.web.errors import NotFound
@@ -41,7 +40,7 @@ from services.pools.domain import (
 )
 from services.pools.domain import open_pool as decide_terms
 from services.pools.domain.references import pack_price
-from services.pools.store import Contract, Kept, Organisation
+from services.pools.store import Contract, Kept
 
 
 class NotAnActiveBuyer(RuleBroken):
@@ -125,7 +124,7 @@ async def open_pool(
             duration_minutes=opening.duration_minutes,
         ),
         policy=policy,
-        calendar=_calendar(lead),
+        calendar=calendar_of(lead),
         now=tx.now,
     )
     kept = Kept(pool=apply(None, opened), opened_at=tx.now)
@@ -192,11 +191,11 @@ async def decided(tx: Transaction, kept: Kept, command: Command) -> Kept:
     return after
 
 
-async def active_buyer(tx: Transaction, principal: Principal) -> Organisation:
+async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationRegistered:
     """Raises NotAnActiveBuyer."""
-    found = await store.organisation(tx, principal.organisation_id)
-    if found is None or not found.buyer or found.state != "active":
-        state = "not known as a buyer here (yet)" if found is None or not found.buyer else found.state
+    found = await store.organisations.get(await tx.raw(), principal.organisation_id)
+    if found is None or "buyer" not in found.roles or found.state != "active":
+        state = "not known as a buyer here (yet)" if found is None or "buyer" not in found.roles else found.state
         raise NotAnActiveBuyer(
             f"Only active buyers take part in pools; {principal.organisation_name} is {state}.", state=state
         )
@@ -205,7 +204,7 @@ async def active_buyer(tx: Transaction, principal: Principal) -> Organisation:
 
 async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str) -> dict[str, Decimal]:
     """The reference price of a pack at the place, by line id, for the lines that have one."""
-    published = await store.references(tx, [line.sku_id for line in lines if line.sku_id], currency)
+    published = await store.references.get(await tx.raw(), [line.sku_id for line in lines if line.sku_id])
     prices = {line.line_id: pack_price(line, published.get(line.sku_id or "", ()), place, currency) for line in lines}
     return {line_id: price for line_id, price in prices.items() if price}
 
@@ -214,7 +213,7 @@ async def _lines(
     tx: Transaction, wanted: tuple[OpeningLine, ...], place: Place, currency: str
 ) -> tuple[tuple[Line, ...], SkuPublished | None]:
     """The lines as the SKUs describe them, priced; and the first SKU, which gives the pool its category."""
-    skus = await store.skus(tx, [each.sku_id for each in wanted])
+    skus = await store.skus.get(await tx.raw(), [each.sku_id for each in wanted])
     lines = []
     for each in wanted:
         sku = skus.get(each.sku_id)
@@ -253,44 +252,6 @@ def _place(enrolment: Enrolment, seat: Place) -> Place:
     if found is None:
         raise PlaceNotFound(f"No place {enrolment.locality} {region} is known.", field="region", region=region)
     return Place(**msgspec.structs.asdict(found))
-
-
-def _calendar(organisation: Organisation) -> RegionCalendar:
-    return RegionCalendar.of_place(organisation.time_zone, organisation.place.region or organisation.place.country)
-
-
-# What other services said
-
-
-async def on_registered(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationRegistered)
-    await store.put_organisation(tx, message.event)
-
-
-async def on_state_changed(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationStateChanged)
-    await store.set_state(tx, message.event.organisation_id, message.event.state)
-
-
-async def on_sku_published(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, SkuPublished)
-    await store.put_sku(tx, message.event)
-
-
-async def on_sku_archived(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, SkuArchived)
-    await store.archive_sku(tx, message.event.sku_id)
-
-
-async def on_reference(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ReferencePricePublished)
-    if message.event.sku_id is not None:
-        await store.put_reference(tx, message.event)
-
-
-async def on_reference_withdrawn(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ReferencePriceWithdrawn)
-    await store.drop_reference(tx, message.event.reference_id)
 
 
 async def on_auction_opened(tx: Transaction, message: Message) -> None:
@@ -358,18 +319,15 @@ async def _contracting_over(tx: Transaction, kept: Kept, contracts: list[Contrac
     if not ended:
         return tx.now
     policy = load_policy(kept.pool.opened.policy)
-    lead = await store.organisation(tx, kept.pool.opened.lead_id)
+    lead = await store.organisations.get(await tx.raw(), kept.pool.opened.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
-    return policy.due(max(ended), policy.contract.buyer_draft_days, _calendar(lead))
+    return policy.due(max(ended), policy.contract.buyer_draft_days, calendar_of(lead))
 
 
 HANDLERS: Mapping[type[Event], Handler] = {
-    OrganisationRegistered: on_registered,
-    OrganisationStateChanged: on_state_changed,
-    SkuPublished: on_sku_published,
-    SkuArchived: on_sku_archived,
-    ReferencePricePublished: on_reference,
-    ReferencePriceWithdrawn: on_reference_withdrawn,
+    **store.organisations.handlers,
+    **store.skus.handlers,
+    **store.references.handlers,
     AuctionOpened: on_auction_opened,
     AuctionOpeningRefused: on_opening_refused,
     AuctionClosed: on_auction_closed,

@@ -15,6 +15,7 @@ from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
+from events.accounts import OrganisationRegistered
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
@@ -25,7 +26,6 @@ from services.pools import handlers, store, views
 from services.pools.api import OFFICERS, Id
 from services.pools.domain import Stage
 from services.pools.handlers import Enrolment, Opening, OpeningLine, Sourcing
-from services.pools.store import Organisation
 from services.pools.views import Details
 
 Visit = Request[Any, Any, Any]
@@ -98,7 +98,7 @@ class PoolPages(Controller):
             elif do == "remove":
                 lines = [line for line in lines if line["sku"] != which]
             if do in ("add", "remove", "search") or (do == "enter" and searched):
-                found = await store.find_skus(tx, searched) if do not in ("add", "remove") else None
+                found = await store.skus.named(await tx.raw(), searched) if do not in ("add", "remove") else None
                 return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
             opening, errors = _opening(values, lines, ticked, lead)
             if opening is not None:
@@ -207,10 +207,14 @@ async def _pool_page(
     pool = await views.details(tx, pool_id)
     log = await store.log_of(tx, pool_id)
     user: Principal | None = request.scope.get("user")
-    me = await store.organisation(tx, user.organisation_id) if user and user.may(BUYER_OFFICER) else None
+    me = (
+        await store.organisations.get(await tx.raw(), user.organisation_id)
+        if user and user.may(BUYER_OFFICER)
+        else None
+    )
     mine = next((member for member in pool.members if me and member.member_id == me.organisation_id), None)
     policy = load_policy(pool.policy)
-    lead = await store.organisation(tx, pool.lead_id)
+    lead = await store.organisations.get(await tx.raw(), pool.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
     return page(
         request,
@@ -224,7 +228,7 @@ async def _pool_page(
         me=me,
         mine=mine,
         leads=bool(me and me.organisation_id == pool.lead_id),
-        enrols=bool(me and me.buyer and me.state == "active"),
+        enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values=values or (_former_demand(pool, mine, log, me) if me else {}),
         errors=errors or {},
         references=await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency),
@@ -234,7 +238,10 @@ async def _pool_page(
 
 
 def _former_demand(
-    pool: Details, mine: PoolMemberEnrolled | None, log: list[tuple[datetime, str, dict[str, Any]]], me: Organisation
+    pool: Details,
+    mine: PoolMemberEnrolled | None,
+    log: list[tuple[datetime, str, dict[str, Any]]],
+    me: OrganisationRegistered,
 ) -> dict[str, str]:
     """The member's demand as form fields: the current one, or the one it withdrew, so that enrolling again is one click."""
     former = [data for _, name, data in log if name == "PoolMemberEnrolled" and data["member_id"] == me.organisation_id]
@@ -299,7 +306,7 @@ async def _terms_page(
     tx: Transaction,
     request: Visit,
     policy: Policy,
-    lead: Organisation,
+    lead: OrganisationRegistered,
     values: Mapping[str, str],
     lines: list[dict[str, str]],
     *,
@@ -307,7 +314,7 @@ async def _terms_page(
     found: list[Any] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Template:
-    skus = await store.skus(tx, [line["sku"] for line in lines])
+    skus = await store.skus.get(await tx.raw(), [line["sku"] for line in lines])
     own = [lead.place.region] if lead.place.region else []
     return page(
         request,
@@ -326,10 +333,10 @@ async def _terms_page(
     )
 
 
-async def _line(tx: Transaction, sku_id: str, lead: Organisation, policy: Policy) -> dict[str, str]:
+async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, policy: Policy) -> dict[str, str]:
     """A line as form fields, its price the reference price where there is one (VAT of 20 % as a beginning)."""
     line = {"sku": sku_id, "price": "", "vat": "20", "reference": ""}
-    sku = (await store.skus(tx, [sku_id])).get(sku_id)
+    sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
     if sku is not None:
         priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=Decimal(line["vat"])))
         reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
@@ -348,7 +355,7 @@ def _typed_lines(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _opening(
-    values: Mapping[str, str], lines: list[dict[str, str]], ticked: list[str], lead: Organisation
+    values: Mapping[str, str], lines: list[dict[str, str]], ticked: list[str], lead: OrganisationRegistered
 ) -> tuple[Opening | None, dict[str, str]]:
     form, errors = read_form(values, TermsForm)
     wanted = []
@@ -373,7 +380,7 @@ def _opening(
     return Opening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
 
 
-def _first_deadline(policy: Policy, lead: Organisation, now: datetime) -> datetime:
+def _first_deadline(policy: Policy, lead: OrganisationRegistered, now: datetime) -> datetime:
     """A beginning that can be changed: a week on, or minutes in a rehearsal."""
     local = now.astimezone(ZoneInfo(lead.time_zone))
     if policy.working_day_minutes is not None:

@@ -1,24 +1,25 @@
 """Rows of pools: the state of each pool with its log, the contracts it led to, and copies of organisations, SKUs and
 reference prices as others announced them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, delete, func, text, update
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, func, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, select
 
-from events.accounts import OrganisationRegistered
-from events.catalogue import SkuPublished
 from events.codec import Event
-from events.observatory import ReferencePricePublished
-from events.values import Place
 from infra.database import Transaction, schema_rows
+from infra.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool, Stage
 
 Row = schema_rows("pools")
+
+organisations = Organisations(Row.metadata)
+skus = Skus(Row.metadata)
+references = ReferencePrices(Row.metadata)
 
 GROUPS: Mapping[str, tuple[Stage, ...]] = {
     "enrolling": (Stage.ENROLLING,),
@@ -67,41 +68,6 @@ class ContractRow(Row, table=True):
     at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
-class OrganisationRow(Row, table=True):
-    __tablename__ = "organisations"
-
-    organisation_id: str = Field(primary_key=True, sa_type=Text)
-    name: str = Field(sa_type=Text)
-    buyer: bool
-    state: str = Field(sa_type=Text)
-    place: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    time_zone: str = Field(sa_type=Text)
-
-
-class SkuRow(Row, table=True):
-    __tablename__ = "skus"
-
-    sku_id: str = Field(primary_key=True, sa_type=Text)
-    version: int
-    name: str = Field(sa_type=Text)
-    archived: bool = False
-    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-
-
-class ReferenceRow(Row, table=True):
-    """The newest snapshot of a SKU for a place."""
-
-    __tablename__ = "reference_prices"
-
-    sku_id: str = Field(primary_key=True, sa_type=Text)
-    currency: str = Field(primary_key=True, sa_type=Text)
-    level: str = Field(primary_key=True, sa_type=Text)
-    place_code: str = Field(primary_key=True, sa_type=Text)
-    reference_id: str = Field(sa_type=Text, index=True)
-    version: int
-    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-
-
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is drafted, concluded or ended, since ``at``."""
 
@@ -117,15 +83,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     opened_at: datetime
     auction_id: str | None = None
-
-
-class Organisation(msgspec.Struct, frozen=True, kw_only=True):
-    organisation_id: str
-    name: str
-    buyer: bool
-    state: str
-    place: Place
-    time_zone: str
 
 
 async def load(tx: Transaction, pool_id: str, *, lock: bool = False) -> Kept | None:
@@ -212,90 +169,3 @@ async def put_contract(tx: Transaction, pool_id: str, contract: Contract) -> Non
     values = {"pool_id": pool_id, **msgspec.structs.asdict(contract)}
     statement = insert(ContractRow).values(values)
     await tx.session.exec(statement.on_conflict_do_update(index_elements=["pool_id", "member_id"], set_=values))
-
-
-async def put_organisation(tx: Transaction, event: OrganisationRegistered) -> None:
-    """Seen again with other particulars, the later holds; the state then is what was last said of it."""
-    await (await tx.raw()).execute(
-        "insert into pools.organisations (organisation_id, name, buyer, state, place, time_zone)"
-        " values ($1, $2, $3, $4, $5::text::jsonb, $6) on conflict (organisation_id) do update"
-        " set name = excluded.name, buyer = excluded.buyer, place = excluded.place, time_zone = excluded.time_zone",
-        event.organisation_id,
-        event.name,
-        "buyer" in event.roles,
-        event.state,
-        msgspec.json.encode(event.place).decode(),
-        event.time_zone,
-    )
-
-
-async def set_state(tx: Transaction, organisation_id: str, state: str) -> None:
-    query = update(OrganisationRow).where(OrganisationRow.organisation_id == organisation_id).values(state=state)
-    await tx.session.exec(query)
-
-
-async def organisation(tx: Transaction, organisation_id: str) -> Organisation | None:
-    row = await tx.session.get(OrganisationRow, organisation_id)
-    return msgspec.convert(row.model_dump(), Organisation) if row else None
-
-
-async def put_sku(tx: Transaction, event: SkuPublished) -> None:
-    await (await tx.raw()).execute(
-        "insert into pools.skus as old (sku_id, version, name, archived, body) values ($1, $2, $3, false, $4::text::jsonb)"
-        " on conflict (sku_id) do update set version = excluded.version, name = excluded.name, archived = false,"
-        " body = excluded.body where old.version < excluded.version",
-        event.sku_id,
-        event.version,
-        event.name,
-        msgspec.json.encode(event).decode(),
-    )
-
-
-async def archive_sku(tx: Transaction, sku_id: str) -> None:
-    await tx.session.exec(update(SkuRow).where(SkuRow.sku_id == sku_id).values(archived=True))
-
-
-async def skus(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, SkuPublished]:
-    """Those that may be bought, by id."""
-    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids), ~SkuRow.archived)
-    rows = await tx.session.exec(query)
-    return {row.sku_id: msgspec.convert(row.body, SkuPublished) for row in rows}
-
-
-async def find_skus(tx: Transaction, words: str, limit: int = 8) -> list[SkuPublished]:
-    """Names that contain all the words."""
-    query = select(SkuRow).where(~SkuRow.archived).order_by(func.length(SkuRow.name), SkuRow.name).limit(limit)
-    for word in words.split():
-        query = query.where(SkuRow.name.icontains(word, autoescape=True))
-    return [msgspec.convert(row.body, SkuPublished) for row in await tx.session.exec(query)]
-
-
-async def put_reference(tx: Transaction, event: ReferencePricePublished) -> None:
-    await (await tx.raw()).execute(
-        "insert into pools.reference_prices as old (sku_id, currency, level, place_code, reference_id, version, body)"
-        " values ($1, $2, $3, $4, $5, $6, $7::text::jsonb) on conflict (sku_id, currency, level, place_code) do update"
-        " set reference_id = excluded.reference_id, version = excluded.version, body = excluded.body"
-        " where old.version < excluded.version",
-        event.sku_id,
-        event.currency,
-        event.level,
-        event.place_code,
-        event.reference_id,
-        event.version,
-        msgspec.json.encode(event).decode(),
-    )
-
-
-async def drop_reference(tx: Transaction, reference_id: str) -> None:
-    await tx.session.exec(delete(ReferenceRow).where(ReferenceRow.reference_id == reference_id))
-
-
-async def references(
-    tx: Transaction, sku_ids: Sequence[str], currency: str
-) -> dict[str, list[ReferencePricePublished]]:
-    """By SKU."""
-    query = select(ReferenceRow).where(ReferenceRow.sku_id.in_(sku_ids), ReferenceRow.currency == currency)
-    found: dict[str, list[ReferencePricePublished]] = {sku_id: [] for sku_id in sku_ids}
-    for row in await tx.session.exec(query):
-        found[row.sku_id].append(msgspec.convert(row.body, ReferencePricePublished))
-    return found

@@ -75,7 +75,7 @@ async def details(tx: Transaction, pool_id: str) -> Details:
     pool, opened = kept.pool, kept.pool.opened
     result = None
     if (allocated := pool.allocated) is not None:
-        supplier = await store.organisation(tx, allocated.supplier_id)
+        supplier = await store.organisations.get(await tx.raw(), allocated.supplier_id)
         result = Result(
             supplier_id=allocated.supplier_id,
             supplier_name=supplier.name if supplier else allocated.supplier_id,

@@ -124,7 +124,7 @@ async def _prepare(config: Config) -> tuple[str, list[str], list[str]]:
                 )
                 await auctions.insert(db, begin(opened, policy.auction), policy)
             for supplier in suppliers:
-                await replicas.put_organisation(
+                await replicas.organisations.put(
                     db, OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")
                 )
         tokens = [

@@ -56,11 +56,8 @@ def upgrade() -> None:
     op.create_table(
         "organisations",
         sa.Column("organisation_id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("roles", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("place", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("organisation_id", name=op.f("pk_organisations")),
         schema="auctions",
     )
@@ -86,20 +83,19 @@ def upgrade() -> None:
     )
     op.create_table(
         "reference_prices",
-        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("sku_id", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("level", sa.Text(), nullable=False),
         sa.Column("place_code", sa.Text(), nullable=False),
         sa.Column("reference_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("sku_id", sa.Text(), nullable=True),
-        sa.Column("published", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.PrimaryKeyConstraint("item_key", "level", "place_code", name=op.f("pk_reference_prices")),
+        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("sku_id", "currency", "level", "place_code", name=op.f("pk_reference_prices")),
         schema="auctions",
     )
     op.create_index(
         op.f("ix_reference_prices_reference_id"), "reference_prices", ["reference_id"], unique=False, schema="auctions"
     )
-    op.create_index(op.f("ix_reference_prices_sku_id"), "reference_prices", ["sku_id"], unique=False, schema="auctions")
     op.create_table(
         "requests",
         sa.Column("request_key", sa.Text(), nullable=False),
@@ -112,8 +108,8 @@ def upgrade() -> None:
         "skus",
         sa.Column("sku_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("archived", sa.Boolean(), nullable=False),
-        sa.Column("published", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("sku_id", name=op.f("pk_skus")),
         schema="auctions",
     )
@@ -170,7 +166,6 @@ def downgrade() -> None:
     op.drop_table("bids", schema="auctions")
     op.drop_table("skus", schema="auctions")
     op.drop_table("requests", schema="auctions")
-    op.drop_index(op.f("ix_reference_prices_sku_id"), table_name="reference_prices", schema="auctions")
     op.drop_index(op.f("ix_reference_prices_reference_id"), table_name="reference_prices", schema="auctions")
     op.drop_table("reference_prices", schema="auctions")
     op.drop_index(

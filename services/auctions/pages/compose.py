@@ -67,7 +67,7 @@ class ComposePages(Controller):
         async with ground.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
             before = await auctions.get(db, clean(again)) if again else None
-            skus = await replicas.skus(db, [clean(sku)]) if sku else {}
+            skus = await replicas.skus.get(db, [clean(sku)]) if sku else {}
         fields = _head(buyer.place)
         if before is not None:
             fields |= _as_fields(before.opened.lines)
@@ -116,7 +116,7 @@ async def _form(
     async with ground.database.pool.acquire() as db:
         buyer = await handlers.buyer_of(db, request.user)
         draft, place = _draft(fields), _typed_place(fields)
-        known = await replicas.skus(db, [line.sku_id for line in draft.lines if line.sku_id])
+        known = await replicas.skus.get(db, [line.sku_id for line in draft.lines if line.sku_id])
         numbers = [number for number in _numbers(fields) if fields.get(f"line-{number}-sku_id", "") in {"", *known}]
         lines = tuple(
             _preview(number, line, draft, known)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Numeric, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from infra.database import schema_rows
@@ -69,40 +69,3 @@ class BidRow(Row, table=True):
     sequence: int | None = None
     extended: bool = False
     verdict: bytes = Field(sa_type=LargeBinary)
-
-
-class OrganisationRow(Row, table=True):
-    __tablename__ = "organisations"
-
-    organisation_id: str = Field(primary_key=True, sa_type=Text)
-    name: str = Field(sa_type=Text)
-    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
-    state: str = Field(sa_type=Text)
-    place: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    time_zone: str = Field(sa_type=Text)
-
-
-class SkuRow(Row, table=True):
-    """``published`` is the event."""
-
-    __tablename__ = "skus"
-
-    sku_id: str = Field(primary_key=True, sa_type=Text)
-    version: int
-    archived: bool = False
-    published: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-
-
-class ReferencePriceRow(Row, table=True):
-    """The latest snapshot of an item for a place; ``published`` is the event."""
-
-    __tablename__ = "reference_prices"
-    __table_args__ = (Index(None, "sku_id"), Index(None, "reference_id"))
-
-    item_key: str = Field(primary_key=True, sa_type=Text)
-    level: str = Field(primary_key=True, sa_type=Text)
-    place_code: str = Field(primary_key=True, sa_type=Text)
-    reference_id: str = Field(sa_type=Text)
-    version: int
-    sku_id: str | None = Field(default=None, sa_type=Text)
-    published: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

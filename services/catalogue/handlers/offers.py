@@ -14,6 +14,7 @@ from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, mon
 from catalogue.offers import broken_rules as broken_offer_rules
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered
 from events.catalogue import OfferArchived, OfferPublished
 from events.values import Category
 from infra.database import Transaction
@@ -82,7 +83,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
     """The offer these terms would make today. Raises NotASupplier, NotActive, PlaceNotFound."""
     supplier = await active(tx, principal.organisation_id, lock=True)
-    if supplier is None or not supplier.supplier:
+    if supplier is None or "supplier" not in supplier.roles:
         raise NotASupplier("Only a registered supplier offers; right after registration, try again in a moment.")
     seat = supplier.place
     stock = terms.stock or Stock(country=seat.country or "", region=seat.region or "", locality=seat.locality or "")
@@ -182,9 +183,9 @@ async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing
     return found
 
 
-async def active(tx: Transaction, organisation_id: str, *, lock: bool = False) -> store.Organisation | None:
+async def active(tx: Transaction, organisation_id: str, *, lock: bool = False) -> OrganisationRegistered | None:
     """None for an organisation that is not heard of yet."""
-    found = await store.organisation(tx, organisation_id, lock=lock)
+    found = await store.organisations.get(await tx.raw(), organisation_id, lock=lock)
     if found and found.state != "active":
         raise NotActive(f"Your organisation is {found.state}.", state=found.state)
     return found

@@ -26,12 +26,13 @@ from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.values import Refusal
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.handlers.bounds import out_of_bounds
 from services.catalogue.handlers.offers import active, category_of, end_offers
-from services.catalogue.store import Organisation, Version
+from services.catalogue.store import Version
 
 
 class NearDuplicates(RuleBroken):
@@ -97,7 +98,7 @@ async def propose(
         raise error
     if not proposal.none_of_these:
         await _refuse_duplicates(tx, card, lookalikes)
-    calendar = _calendar(organisation)
+    calendar = calendar_of(organisation) if organisation else RegionCalendar("UTC")
     proposed = Version(
         sku=card,
         state=next_state(State.DRAFT, Step.SUBMIT, card),
@@ -113,13 +114,6 @@ async def propose(
     if request_key:
         await tx.remember(key, msgspec.json.encode(proposed))
     return proposed
-
-
-def _calendar(proposer: Organisation | None) -> RegionCalendar:
-    """Moderation is due in working days of the proposer's region."""
-    if proposer is None:
-        return RegionCalendar("UTC")
-    return RegionCalendar.of_place(proposer.time_zone, proposer.place.region or proposer.place.country)
 
 
 async def _next_card(tx: Transaction, proposal: Proposal, principal: Principal, sku_id: str) -> Sku:

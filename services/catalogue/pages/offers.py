@@ -75,7 +75,7 @@ class OfferPages(Controller):
     ) -> Template:
         """For a SKU; with ``copy`` filled with the terms of one's own offer, which it will replace if that still stands."""
         async with ground.database.transaction("catalogue") as tx:
-            seat = await store.organisation(tx, request.user.organisation_id)
+            seat = await store.organisations.get(await tx.raw(), request.user.organisation_id)
             former = await store.offer(tx, copy) if copy else None
             today = tx.now.date()
         if copy and (former is None or former.offer.supplier_id != request.user.organisation_id):

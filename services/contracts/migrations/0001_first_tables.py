@@ -178,6 +178,7 @@ def upgrade() -> None:
         "skus",
         sa.Column("sku_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("sku_id", name=op.f("pk_skus")),
         schema="contracts",

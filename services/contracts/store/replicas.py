@@ -6,49 +6,14 @@ from msgspec import structs
 
 from catalogue.offers import EcoLabel, Offer, Tier
 from catalogue.places import Place
-from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, BidDisclosed
-from events.catalogue import OfferPublished, SkuPublished
+from events.catalogue import OfferPublished
+from infra.replicas import Organisations, Skus
 from services.contracts.domain.cascade import RankedBid
+from services.contracts.store.rows import Row
 
-
-async def put_organisation(db: asyncpg.Connection, event: OrganisationRegistered) -> None:
-    await db.execute(
-        "insert into contracts.organisations (organisation_id, state, body) values ($1, $2, $3::text::jsonb)"
-        " on conflict (organisation_id) do update set state = excluded.state, body = excluded.body",
-        event.organisation_id,
-        event.state,
-        msgspec.json.encode(event).decode(),
-    )
-
-
-async def set_state(db: asyncpg.Connection, organisation_id: str, state: str) -> None:
-    await db.execute("update contracts.organisations set state = $2 where organisation_id = $1", organisation_id, state)
-
-
-async def organisation(db: asyncpg.Connection, organisation_id: str) -> OrganisationRegistered | None:
-    row = await db.fetchrow(
-        "select state, body::text as body from contracts.organisations where organisation_id = $1", organisation_id
-    )
-    if row is None:
-        return None
-    return structs.replace(msgspec.json.decode(row["body"], type=OrganisationRegistered), state=row["state"])
-
-
-async def put_sku(db: asyncpg.Connection, event: SkuPublished) -> None:
-    await db.execute(
-        "insert into contracts.skus (sku_id, version, body) values ($1, $2, $3::text::jsonb)"
-        " on conflict (sku_id) do update set version = excluded.version, body = excluded.body"
-        " where skus.version <= excluded.version",
-        event.sku_id,
-        event.version,
-        msgspec.json.encode(event).decode(),
-    )
-
-
-async def sku(db: asyncpg.Connection, sku_id: str) -> SkuPublished | None:
-    body = await db.fetchval("select body::text from contracts.skus where sku_id = $1", sku_id)
-    return msgspec.json.decode(body, type=SkuPublished) if body else None
+organisations = Organisations(Row.metadata)
+skus = Skus(Row.metadata)
 
 
 async def put_offer(db: asyncpg.Connection, event: OfferPublished) -> None:

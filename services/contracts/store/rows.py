@@ -73,24 +73,6 @@ class PurchaseRow(Row, table=True):
     version: int = Field(default=1, sa_type=BigInteger)
 
 
-class OrganisationRow(Row, table=True):
-    """``body`` is the event; ``state`` may be newer than its."""
-
-    __tablename__ = "organisations"
-
-    organisation_id: str = Field(primary_key=True, sa_type=Text)
-    state: str = Field(sa_type=Text)
-    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-
-
-class SkuRow(Row, table=True):
-    __tablename__ = "skus"
-
-    sku_id: str = Field(primary_key=True, sa_type=Text)
-    version: int
-    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-
-
 class OfferRow(Row, table=True):
     __tablename__ = "offers"
 

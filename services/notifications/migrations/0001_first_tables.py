@@ -81,9 +81,8 @@ def upgrade() -> None:
     op.create_table(
         "organisations",
         sa.Column("organisation_id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("organisation_id", name=op.f("pk_organisations")),
         schema="notifications",
     )

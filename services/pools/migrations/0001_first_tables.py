@@ -43,11 +43,8 @@ def upgrade() -> None:
     op.create_table(
         "organisations",
         sa.Column("organisation_id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("buyer", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("place", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("organisation_id", name=op.f("pk_organisations")),
         schema="pools",
     )
@@ -121,8 +118,7 @@ def upgrade() -> None:
         "skus",
         sa.Column("sku_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("archived", sa.Boolean(), nullable=False),
+        sa.Column("archived", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("sku_id", name=op.f("pk_skus")),
         schema="pools",
