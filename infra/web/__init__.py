@@ -2,7 +2,23 @@
 
 from infra.web.access import MEMBERS, PUBLIC, allow
 from infra.web.app import create_app, routes
+from infra.web.arguments import FromGround, IdempotencyKey, MemberVisit, Visit, clean, form_fields
 from infra.web.forms import read_form
 from infra.web.pages import page, redirect
 
-__all__ = ["MEMBERS", "PUBLIC", "allow", "create_app", "page", "read_form", "redirect", "routes"]
+__all__ = [
+    "MEMBERS",
+    "PUBLIC",
+    "FromGround",
+    "IdempotencyKey",
+    "MemberVisit",
+    "Visit",
+    "allow",
+    "clean",
+    "create_app",
+    "form_fields",
+    "page",
+    "read_form",
+    "redirect",
+    "routes",
+]

@@ -1,23 +1,21 @@
 """JSON of accounts: registration, tokens for programs, the public card, members and states."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
-from litestar.params import HeaderParameter
+from litestar.params import FromPath, JSONBody
 
 from events.values import Category, Place
-from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
-from infra.web import MEMBERS, PUBLIC, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow
 from infra.web.errors import NotFound
 from services.accounts import handlers, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
-Key = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
 SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
 
@@ -82,7 +80,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     contracts_as_supplier: int
 
 
-def address_of(request: Request[Any, Any, Any]) -> str:
+def address_of(request: Visit) -> str:
     return request.client.host if request.client else "?"
 
 
@@ -91,7 +89,7 @@ class AccountsApi(Controller):
     tags = ["accounts"]
 
     @post("/login", opt=PUBLIC, status_code=200)
-    async def log_in(self, ground: Ground, request: Request[Any, Any, Any], data: Credentials) -> Session:
+    async def log_in(self, ground: FromGround, request: Visit, data: JSONBody[Credentials]) -> Session:
         """A token of 12 hours for a member."""
         try:
             return await login.log_in(ground, data.email, data.password, address_of(request))
@@ -101,7 +99,7 @@ class AccountsApi(Controller):
             raise SLOW_DOWN from None
 
     @post("/token", opt=PUBLIC, status_code=200)
-    async def token(self, ground: Ground, data: Secret) -> Session:
+    async def token(self, ground: FromGround, data: JSONBody[Secret]) -> Session:
         """A token of one hour for a program that holds an API secret."""
         try:
             return await login.token_for_secret(ground, data.secret)
@@ -109,53 +107,55 @@ class AccountsApi(Controller):
             raise NotAuthorizedException("This API secret is unknown or was revoked.") from None
 
     @post("/register", opt=PUBLIC)
-    async def register(self, ground: Ground, data: handlers.Registration, idempotency_key: Key = "") -> Member:
+    async def register(
+        self, ground: FromGround, data: JSONBody[handlers.Registration], idempotency_key: IdempotencyKey = ""
+    ) -> Member:
         """An organisation with its first member."""
         password_hash = await passwords.hashed(handlers.checked_new_password(data))
         async with ground.database.transaction("accounts") as tx:
             return await handlers.register(tx, data, password_hash, idempotency_key)
 
     @get("/me", opt=MEMBERS)
-    async def me(self, request: Request[Principal, Any, Any]) -> Principal:
+    async def me(self, request: MemberVisit) -> Principal:
         return request.user
 
     @post("/me/password", opt=MEMBERS, status_code=204)
-    async def change_password(self, ground: Ground, request: Request[Principal, Any, Any], data: Passwords) -> None:
+    async def change_password(self, ground: FromGround, request: MemberVisit, data: JSONBody[Passwords]) -> None:
         try:
             await login.change_password(ground, request.user, data.current, data.password, address_of(request))
         except TooManyTries:
             raise SLOW_DOWN from None
 
     @get("/me/keys", opt=MEMBERS)
-    async def keys(self, ground: Ground, request: Request[Principal, Any, Any]) -> list[store.ApiKey]:
+    async def keys(self, ground: FromGround, request: MemberVisit) -> list[store.ApiKey]:
         async with ground.database.transaction("accounts") as tx:
             return await store.keys_of(tx, request.user.member_id)
 
     @post("/me/keys", opt=MEMBERS)
-    async def make_key(self, ground: Ground, request: Request[Principal, Any, Any], data: KeyName) -> NewKey:
+    async def make_key(self, ground: FromGround, request: MemberVisit, data: JSONBody[KeyName]) -> NewKey:
         async with ground.database.transaction("accounts") as tx:
             return NewKey(await handlers.make_key(tx, request.user, data.name))
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
-    async def revoke_key(self, ground: Ground, request: Request[Principal, Any, Any], key_id: str) -> None:
+    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: FromPath[str]) -> None:
         async with ground.database.transaction("accounts") as tx:
             await handlers.revoke_key(tx, request.user, key_id)
 
     @get("/members", opt=MEMBERS)
-    async def members(self, ground: Ground, request: Request[Principal, Any, Any]) -> list[Member]:
+    async def members(self, ground: FromGround, request: MemberVisit) -> list[Member]:
         """Of one's own organisation."""
         async with ground.database.transaction("accounts") as tx:
             return await store.members_of(tx, request.user.organisation_id)
 
     @post("/members", opt=allow(*MANAGERS))
-    async def invite(self, ground: Ground, request: Request[Principal, Any, Any], data: Invite) -> Invited:
+    async def invite(self, ground: FromGround, request: MemberVisit, data: JSONBody[Invite]) -> Invited:
         """Into one's own organisation."""
         async with ground.database.transaction("accounts") as tx:
             fields = msgspec.structs.asdict(data)
             return Invited(f"/join/{await handlers.invite(tx, request.user.organisation_id, **fields)}")
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: Ground, organisation_id: str) -> Card:
+    async def organisation(self, ground: FromGround, organisation_id: FromPath[str]) -> Card:
         async with ground.database.transaction("accounts") as tx:
             found = await store.organisation(tx, organisation_id)
             if found is None:
@@ -166,12 +166,14 @@ class AccountsApi(Controller):
         return Card(**fields, contracts_as_buyer=buyer, contracts_as_supplier=supplier)
 
     @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
-    async def set_state(self, ground: Ground, organisation_id: str, data: NewState) -> Organisation:
+    async def set_state(
+        self, ground: FromGround, organisation_id: FromPath[str], data: JSONBody[NewState]
+    ) -> Organisation:
         async with ground.database.transaction("accounts") as tx:
             return await handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
 
     @post("/organisations/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite_into(self, ground: Ground, organisation_id: str, data: Invite) -> Invited:
+    async def invite_into(self, ground: FromGround, organisation_id: FromPath[str], data: JSONBody[Invite]) -> Invited:
         """Into any organisation."""
         async with ground.database.transaction("accounts") as tx:
             return Invited(f"/join/{await handlers.invite(tx, organisation_id, **msgspec.structs.asdict(data))}")

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.datastructures import Cookie
-from litestar.params import QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, SESSION_HOURS, Principal
-from infra.web import MEMBERS, PUBLIC, allow, page, read_form, redirect
+from infra.tokens import ADMINISTRATOR, SESSION_HOURS
+from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, Visit, allow, form_fields, page, read_form, redirect
 from infra.web.access import COOKIE
 from infra.web.errors import NotFound
 from services.accounts import handlers, login, passwords, store
@@ -25,8 +25,6 @@ from services.accounts.handlers import InvitationOver, Registration
 from services.accounts.login import LoginRefused, Session, TooManyTries
 from services.accounts.places import countries, zones
 
-Visit = Request[Any, Any, Any]
-MemberVisit = Request[Principal, Any, Any]
 LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
 FOUND = 50
 
@@ -55,11 +53,6 @@ class InviteForm(msgspec.Struct, kw_only=True):
 class StateForm(msgspec.Struct, kw_only=True):
     state: str
     reason: str
-
-
-async def fields_of(request: Visit) -> dict[str, str]:
-    """The text fields of a form; of a name that comes several times, the last."""
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 async def ticked(request: Visit, name: str) -> list[str]:
@@ -99,8 +92,8 @@ class EntryPages(Controller):
         return page(request, "accounts/login.html", values={"next": local_path(goal)}, errors={})
 
     @post("/login")
-    async def log_in(self, ground: Ground, request: Visit) -> Response[Any]:
-        fields = await fields_of(request)
+    async def log_in(self, ground: FromGround, request: Visit) -> Response[Any]:
+        fields = await form_fields(request)
         goal = local_path(fields.get("next", "/"))
         values = {"email": fields.get("email", ""), "next": goal}
         try:
@@ -128,13 +121,13 @@ class EntryPages(Controller):
         return self._form(request, {"kind": kind, "language": "en"}, {}, [])
 
     @get("/register/regions")
-    async def regions(self, request: Visit, country: str = "") -> Template:
+    async def regions(self, request: Visit, country: FromQuery[str] = "") -> Template:
         """Options of the region field for a country, loaded when the country changes."""
         return page(request, "accounts/regions.html", regions=atlas.regions(country).items())
 
     @post("/register")
-    async def register(self, ground: Ground, request: Visit) -> Response[Any]:
-        fields, chosen = await fields_of(request), await ticked(request, "divisions")
+    async def register(self, ground: FromGround, request: Visit) -> Response[Any]:
+        fields, chosen = await form_fields(request), await ticked(request, "divisions")
         form, errors = read_form(fields, RegistrationForm)
         if form is not None:
             try:
@@ -182,7 +175,7 @@ class EntryPages(Controller):
         )
 
     @get("/join/{secret:str}")
-    async def join_page(self, ground: Ground, request: Visit, secret: str) -> Template:
+    async def join_page(self, ground: FromGround, request: Visit, secret: FromPath[str]) -> Template:
         async with ground.database.transaction("accounts") as tx:
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
@@ -191,8 +184,8 @@ class EntryPages(Controller):
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
 
     @post("/join/{secret:str}")
-    async def join(self, ground: Ground, request: Visit, secret: str) -> Response[Any]:
-        password = (await fields_of(request)).get("password", "")
+    async def join(self, ground: FromGround, request: Visit, secret: FromPath[str]) -> Response[Any]:
+        password = (await form_fields(request)).get("password", "")
         async with ground.database.transaction("accounts") as tx:
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
@@ -224,12 +217,12 @@ class AccountPages(Controller):
     opt = MEMBERS
 
     @get()
-    async def account(self, ground: Ground, request: MemberVisit) -> Template:
+    async def account(self, ground: FromGround, request: MemberVisit) -> Template:
         return await self._page(ground, request)
 
     @post("/password")
-    async def change_password(self, ground: Ground, request: MemberVisit) -> Response[Any]:
-        fields = await fields_of(request)
+    async def change_password(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
+        fields = await form_fields(request)
         try:
             await login.change_password(
                 ground, request.user, fields.get("current", ""), fields.get("password", ""), address_of(request)
@@ -241,9 +234,9 @@ class AccountPages(Controller):
         return redirect("/account", "Your password is changed.")
 
     @post("/keys")
-    async def make_key(self, ground: Ground, request: MemberVisit) -> Response[Any]:
+    async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
         """Answers with the page itself, not a redirect: the secret is shown this once and stored nowhere."""
-        fields = await fields_of(request)
+        fields = await form_fields(request)
         try:
             async with ground.database.transaction("accounts") as tx:
                 secret = await handlers.make_key(tx, request.user, fields.get("key_name", ""))
@@ -252,13 +245,13 @@ class AccountPages(Controller):
         return await self._page(ground, request, secret=secret)
 
     @post("/keys/{key_id:str}/revoke")
-    async def revoke_key(self, ground: Ground, request: MemberVisit, key_id: str) -> Redirect:
+    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: FromPath[str]) -> Redirect:
         async with ground.database.transaction("accounts") as tx:
             await handlers.revoke_key(tx, request.user, key_id)
         return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
 
     @post("/members", opt=allow(*MANAGERS))
-    async def invite(self, ground: Ground, request: MemberVisit) -> Response[Any]:
+    async def invite(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
         link, errors, values = await invite_by_form(ground, request, request.user.organisation_id)
         return await self._page(ground, request, errors=errors, values=values, link=link)
 
@@ -290,18 +283,18 @@ class OrganisationPages(Controller):
     path = "/organisations"
 
     @get(opt=PUBLIC)
-    async def organisations(self, ground: Ground, request: Visit, q: str = "") -> Template:
+    async def organisations(self, ground: FromGround, request: Visit, q: FromQuery[str] = "") -> Template:
         async with ground.database.transaction("accounts") as tx:
             found = await store.find_organisations(tx, q.strip(), FOUND)
         return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
 
     @get("/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: Ground, request: Visit, organisation_id: str) -> Template:
+    async def organisation(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Template:
         return await self._page(ground, request, organisation_id)
 
     @post("/{organisation_id:str}/state", opt=allow(ADMINISTRATOR))
-    async def set_state(self, ground: Ground, request: Visit, organisation_id: str) -> Response[Any]:
-        fields = await fields_of(request)
+    async def set_state(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Response[Any]:
+        fields = await form_fields(request)
         form, errors = read_form(fields, StateForm)
         if form is not None:
             try:
@@ -313,7 +306,7 @@ class OrganisationPages(Controller):
         return await self._page(ground, request, organisation_id, errors=errors, values=fields)
 
     @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite(self, ground: Ground, request: Visit, organisation_id: str) -> Response[Any]:
+    async def invite(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Response[Any]:
         link, errors, values = await invite_by_form(ground, request, organisation_id)
         return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
 
@@ -343,7 +336,7 @@ async def invite_by_form(
     ground: Ground, request: Visit, organisation_id: str
 ) -> tuple[str, dict[str, str], dict[str, str]]:
     """(link of the invitation or "", errors, the values to show again)"""
-    fields = await fields_of(request)
+    fields = await form_fields(request)
     form, errors = read_form(fields, InviteForm)
     if form is None:
         return "", errors, fields

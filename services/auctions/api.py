@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, Response, Router, get, post
-from litestar.di import Provide
+from litestar import Controller, Response, Router, get, post
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load
@@ -17,7 +17,7 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, allow
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow, clean
 from infra.web.errors import PROBLEM, NotFound
 from services.auctions import handlers
 from services.auctions.board import Boards
@@ -30,8 +30,7 @@ from services.auctions.store.auctions import Filter, Stored
 
 MOST_DIGITS = 20
 """Digits before the decimal point, and after it, beyond which a number is no amount."""
-Key = Annotated[str | None, Parameter(header="Idempotency-Key", max_length=200)]
-Page = Annotated[int, Parameter(ge=1, le=100_000)]
+Page = Annotated[int, QueryParameter(ge=1, le=100_000)]
 PER_PAGE = 50
 
 
@@ -155,11 +154,11 @@ class AuctionsApi(Controller):
     @get(opt=PUBLIC)
     async def list_auctions(
         self,
-        ground: Ground,
-        status: str = "",
-        category: str = "",
-        region: str = "",
-        q: str = "",
+        ground: FromGround,
+        status: FromQuery[str] = "",
+        category: FromQuery[str] = "",
+        region: FromQuery[str] = "",
+        q: FromQuery[str] = "",
         page: Page = 1,
     ) -> AuctionPage:
         now = ground.clock()
@@ -172,7 +171,7 @@ class AuctionsApi(Controller):
         )
 
     @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_auction(self, ground: Ground, auction_id: str) -> AuctionView:
+    async def read_auction(self, ground: FromGround, auction_id: FromPath[str]) -> AuctionView:
         now = ground.clock()
         stored = await existing(ground, auction_id)
         opened, result = stored.opened, stored.result
@@ -191,9 +190,9 @@ class AuctionsApi(Controller):
     @get("/{auction_id:str}/bids", opt=PUBLIC, raises=[NotFound])
     async def read_verdicts(
         self,
-        ground: Ground,
-        auction_id: str,
-        before: Annotated[int | None, Parameter(ge=1, le=2**62)] = None,
+        ground: FromGround,
+        auction_id: FromPath[str],
+        before: Annotated[int | None, QueryParameter(ge=1, le=2**62)] = None,
     ) -> list[PublicVerdict]:
         """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it."""
         await existing(ground, auction_id)
@@ -207,7 +206,7 @@ class AuctionsApi(Controller):
 
     @post(opt=allow(BUYER_OFFICER))
     async def open(
-        self, request: Request[Principal, Any, Any], ground: Ground, data: NewAuction, key: Key = None
+        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewAuction], key: IdempotencyKey = ""
     ) -> AuctionOpenedOut:
         policy = load(ground.config.policy)
         async with ground.database.transaction("auctions") as tx:
@@ -222,12 +221,12 @@ class BidsApi(Controller):
     @post(opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def place_bid(
         self,
-        request: Request[Principal, Any, Any],
-        ground: Ground,
-        lane: Lane,
-        auction_id: str,
-        data: BidIn,
-        key: Key = None,
+        request: MemberVisit,
+        ground: FromGround,
+        lane: NamedDependency[Lane],
+        auction_id: FromPath[str],
+        data: JSONBody[BidIn],
+        key: IdempotencyKey = "",
     ) -> Response[Accepted]:
         """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
         ``Idempotency-Key`` gets the same answer."""
@@ -287,11 +286,6 @@ async def existing(ground: Ground, auction_id: str) -> Stored:
     if stored is None:
         raise NotFound("auction", auction_id)
     return stored
-
-
-def clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL."""
-    return text.replace("\x00", "").strip()
 
 
 def with_lane(lane: Lane, boards: Boards, *routes: Any) -> Router:

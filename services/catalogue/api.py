@@ -4,15 +4,15 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, Request, Router, get, post
-from litestar.di import Provide
-from litestar.params import HeaderParameter, QueryParameter
+from litestar import Controller, Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load as load_policy
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, allow
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import offers, skus
@@ -21,8 +21,6 @@ from services.catalogue.handlers.skus import Proposal
 from services.catalogue.store import Standing, Version
 from services.catalogue.views import Search, SearchPage, SkuPage
 
-Member = Request[Principal, Any, Any]
-Key = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
 Id = Annotated[str, Meta(max_length=200)]
 Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=1_000_000)] | None
@@ -52,17 +50,17 @@ class CatalogueApi(Controller):
     @get("/skus", opt=PUBLIC)
     async def search(
         self,
-        ground: Ground,
-        finder: Finder,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
         q: Words = "",
         category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
         region: Annotated[str, QueryParameter(description="ISO 3166-2: what is delivered there", max_length=10)] = "",
         price_from: Annotated[Decimal | None, QueryParameter(description="Of one pack, VAT included")] = None,
-        price_to: Decimal | None = None,
+        price_to: FromQuery[Decimal | None] = None,
         eco: Annotated[str, QueryParameter(description="Name of an eco-label", max_length=100)] = "",
         attribute: Annotated[list[str] | None, QueryParameter(description="name=value, several times")] = None,
         page: Annotated[int, QueryParameter(ge=1, le=500)] = 1,
-        sort: Literal["relevance", "price"] = "relevance",
+        sort: FromQuery[Literal["relevance", "price"]] = "relevance",
     ) -> SearchPage:
         """Words with stems and typos forgiven; facets count all that match. A published SKU is found within a second."""
         asked = Search(
@@ -83,8 +81,8 @@ class CatalogueApi(Controller):
     @get("/skus/{sku_id:str}", opt=PUBLIC)
     async def sku(
         self,
-        ground: Ground,
-        finder: Finder,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
         sku_id: Id,
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
         quantity: Annotated[Decimal | None, QueryParameter(description="Packs")] = None,
@@ -95,20 +93,31 @@ class CatalogueApi(Controller):
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(
-        self, ground: Ground, finder: Finder, request: Member, data: Proposal, idempotency_key: Key = ""
+        self,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
+        request: MemberVisit,
+        data: JSONBody[Proposal],
+        idempotency_key: IdempotencyKey = "",
     ) -> Version:
         """A new SKU. Refused as ``near-duplicates``, with their ids, until ``none_of_these`` says that they were looked at."""
         return await self._propose(ground, finder, request, data, idempotency_key)
 
     @post("/skus/{sku_id:str}/versions", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose_version(
-        self, ground: Ground, finder: Finder, request: Member, sku_id: Id, data: Proposal, idempotency_key: Key = ""
+        self,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
+        request: MemberVisit,
+        sku_id: Id,
+        data: JSONBody[Proposal],
+        idempotency_key: IdempotencyKey = "",
     ) -> Version:
         """A new version of a published SKU, or a returned one mended."""
         return await self._propose(ground, finder, request, data, idempotency_key, sku_id)
 
     async def _propose(
-        self, ground: Ground, finder: Finder, request: Member, data: Proposal, key: str, sku_id: str = ""
+        self, ground: Ground, finder: Finder, request: MemberVisit, data: Proposal, key: str, sku_id: str = ""
     ) -> Version:
         lookalikes = await finder.lookalikes(skus.card_of(data, sku_id))
         policy = load_policy(ground.config.policy)
@@ -116,35 +125,37 @@ class CatalogueApi(Controller):
             return await skus.propose(tx, data, request.user, policy, lookalikes, key, sku_id)
 
     @get("/moderation", opt=allow(MODERATOR))
-    async def queue(self, ground: Ground) -> list[Version]:
+    async def queue(self, ground: FromGround) -> list[Version]:
         """What awaits a decision, most urgent first."""
         async with ground.database.transaction("catalogue") as tx:
             return await store.awaiting(tx)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
-    async def publish(self, ground: Ground, sku_id: Id, data: Decision | None = None) -> Version:
+    async def publish(self, ground: FromGround, sku_id: Id, data: JSONBody[Decision | None] = None) -> Version:
         async with ground.database.transaction("catalogue") as tx:
             return await skus.publish(tx, sku_id, data.version if data else None)
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR), status_code=200)
-    async def send_back(self, ground: Ground, sku_id: Id, data: Return) -> Version:
+    async def send_back(self, ground: FromGround, sku_id: Id, data: JSONBody[Return]) -> Version:
         async with ground.database.transaction("catalogue") as tx:
             return await skus.send_back(tx, sku_id, data.reasons, data.version)
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR), status_code=200)
-    async def archive(self, ground: Ground, sku_id: Id, data: Archiving) -> Version:
+    async def archive(self, ground: FromGround, sku_id: Id, data: JSONBody[Archiving]) -> Version:
         """Its offers are archived with it."""
         async with ground.database.transaction("catalogue") as tx:
             return await skus.archive(tx, sku_id, data.reason)
 
     @get("/offers", opt=allow(SUPPLIER_AGENT))
-    async def own_offers(self, ground: Ground, request: Member) -> list[Standing]:
+    async def own_offers(self, ground: FromGround, request: MemberVisit) -> list[Standing]:
         """Of one's own organisation, standing ones first."""
         async with ground.database.transaction("catalogue") as tx:
             return [standing for standing, _ in await store.offers_of(tx, request.user.organisation_id)]
 
     @post("/offers", opt=allow(SUPPLIER_AGENT))
-    async def publish_offer(self, ground: Ground, request: Member, data: Terms, idempotency_key: Key = "") -> Standing:
+    async def publish_offer(
+        self, ground: FromGround, request: MemberVisit, data: JSONBody[Terms], idempotency_key: IdempotencyKey = ""
+    ) -> Standing:
         """Valid from today. With ``replaces`` it is an edit: the former offer is archived in the same step."""
         async with ground.database.transaction("catalogue") as tx:
             return await offers.publish_offer(
@@ -152,7 +163,7 @@ class CatalogueApi(Controller):
             )
 
     @post("/offers/{offer_id:str}/withdraw", opt=allow(SUPPLIER_AGENT), status_code=200)
-    async def withdraw(self, ground: Ground, request: Member, offer_id: Id) -> Standing:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: Id) -> Standing:
         async with ground.database.transaction("catalogue") as tx:
             return await offers.withdraw(tx, offer_id, request.user)
 

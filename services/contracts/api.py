@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, get, post
-from litestar.params import HeaderParameter, QueryParameter
+from litestar import Controller, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load
@@ -14,7 +14,7 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.domain.deals import PARTIES
@@ -24,7 +24,6 @@ from services.contracts.store.contracts import Contract, Filter
 
 PER_PAGE = 50
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
-Key = Annotated[str | None, HeaderParameter(name="Idempotency-Key", max_length=200)]
 Number = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
 State = Annotated[str, QueryParameter(name="state")]
 """The name ``state`` itself is the framework's."""
@@ -129,11 +128,6 @@ class PurchaseView(msgspec.Struct, kw_only=True):
 
 class PurchaseRequestedOut(msgspec.Struct, kw_only=True):
     purchase_id: str
-
-
-def clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL."""
-    return text.replace("\x00", "").strip()
 
 
 def is_party(principal: Principal | None) -> bool:
@@ -243,12 +237,12 @@ class ContractsApi(Controller):
     @get(opt=PUBLIC)
     async def list_contracts(
         self,
-        request: Request[Any, Any, Any],
-        ground: Ground,
-        process: str = "",
+        request: Visit,
+        ground: FromGround,
+        process: FromQuery[str] = "",
         wanted_state: State = "",
-        q: str = "",
-        mine: bool | None = None,
+        q: FromQuery[str] = "",
+        mine: FromQuery[bool | None] = None,
         number: Number = 1,
     ) -> ContractPage:
         """A party's own contracts, or with ``mine=false`` the concluded ones of others too; to visitors the concluded ones.
@@ -261,13 +255,17 @@ class ContractsApi(Controller):
         return ContractPage(total=total, page=number, contracts=[ContractSummary(**summary(each)) for each in found])
 
     @get("/{contract_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_contract(self, request: Request[Any, Any, Any], ground: Ground, contract_id: str) -> ContractView:
+    async def read_contract(self, request: Visit, ground: FromGround, contract_id: FromPath[str]) -> ContractView:
         principal = request.scope.get("user")
         return view(await visible(ground, contract_id, principal), principal)
 
     @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def take_step(
-        self, request: Request[Principal, Any, Any], ground: Ground, contract_id: str, data: StepIn
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[StepIn],
     ) -> ContractView:
         """Sign, or send the draft. A step taken already is answered with the contract as it stands."""
         async with ground.database.transaction("contracts") as tx:
@@ -276,16 +274,18 @@ class ContractsApi(Controller):
 
     @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def refuse(
-        self, request: Request[Principal, Any, Any], ground: Ground, contract_id: str, data: RefusalIn
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[RefusalIn],
     ) -> ContractView:
         async with ground.database.transaction("contracts") as tx:
             await handlers.refuse(tx, clean(contract_id), clean(data.explanation), request.user)
         return view(await visible(ground, contract_id, request.user), request.user)
 
     @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER), raises=[NotFound])
-    async def activate_next(
-        self, request: Request[Principal, Any, Any], ground: Ground, contract_id: str
-    ) -> ContractPage:
+    async def activate_next(self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str]) -> ContractPage:
         """Ask the next bidder, after the supplier of this contract left. Answers with every contract of the deal."""
         async with ground.database.transaction("contracts") as tx:
             await handlers.activate_next(tx, clean(contract_id), request.user)
@@ -299,9 +299,7 @@ class PurchasesApi(Controller):
     tags = ["contracts"]
 
     @get(opt=MEMBERS)
-    async def list_purchases(
-        self, request: Request[Principal, Any, Any], ground: Ground, number: Number = 1
-    ) -> list[PurchaseView]:
+    async def list_purchases(self, request: MemberVisit, ground: FromGround, number: Number = 1) -> list[PurchaseView]:
         """One's own, as buyer or as supplier, 50 at a time: unanswered ones first."""
         found = await purchases.listing(
             ground.database.pool, request.user.organisation_id, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
@@ -309,28 +307,28 @@ class PurchasesApi(Controller):
         return [await purchase_view(ground, each) for each in found]
 
     @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
-    async def read_purchase(
-        self, request: Request[Principal, Any, Any], ground: Ground, purchase_id: str
-    ) -> PurchaseView:
+    async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: FromPath[str]) -> PurchaseView:
         return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))
 
     @post(opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def request_purchase(
-        self, request: Request[Principal, Any, Any], ground: Ground, data: NewPurchase, key: Key = None
+        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewPurchase], key: IdempotencyKey = ""
     ) -> PurchaseRequestedOut:
         policy = load(ground.config.policy)
         wanted = msgspec.structs.replace(
             data, offer_id=clean(data.offer_id), region=clean(data.region), locality=clean(data.locality)
         )
         async with ground.database.transaction("contracts") as tx:
-            purchase_id = await handlers.request_purchase(
-                tx, wanted, request.user, policy, clean(key or "") or new_id()
-            )
+            purchase_id = await handlers.request_purchase(tx, wanted, request.user, policy, clean(key) or new_id())
         return PurchaseRequestedOut(purchase_id=purchase_id)
 
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def answer_purchase(
-        self, request: Request[Principal, Any, Any], ground: Ground, purchase_id: str, data: AnswerIn
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        purchase_id: FromPath[str],
+        data: JSONBody[AnswerIn],
     ) -> PurchaseView:
         async with ground.database.transaction("contracts") as tx:
             await handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user)

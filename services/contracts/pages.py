@@ -1,11 +1,11 @@
 """Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
 
 from decimal import Decimal
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from catalogue.policy import load
@@ -13,13 +13,24 @@ from catalogue.rules import RuleBroken
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, allow, page, read_form, redirect
+from infra.web import (
+    MEMBERS,
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    Visit,
+    allow,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+)
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.api import (
     Number,
     State,
-    clean,
     is_party,
     own_purchase,
     purchase_view,
@@ -33,8 +44,6 @@ from services.contracts.handlers import NewPurchase, may_see
 from services.contracts.store import contracts, purchases, replicas
 from services.contracts.store.contracts import Contract
 
-Visit = Request[Any, Any, Any]
-MemberVisit = Request[Principal, Any, Any]
 PER_PAGE = 20
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
@@ -64,11 +73,6 @@ class PurchaseForm(msgspec.Struct, kw_only=True):
     quantity: Decimal
     region: str = ""
     locality: str = ""
-
-
-async def fields_of(request: Visit) -> dict[str, str]:
-    """The text fields of a form."""
-    return {name: clean(value) for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def beside(broken: RuleBroken) -> dict[str, str]:
@@ -130,12 +134,12 @@ class ContractPages(Controller):
     @get(opt=PUBLIC)
     async def list_contracts(
         self,
-        ground: Ground,
+        ground: FromGround,
         request: Visit,
-        q: str = "",
+        q: FromQuery[str] = "",
         wanted_state: State = "",
-        process: str = "",
-        whose: str = "",
+        process: FromQuery[str] = "",
+        whose: FromQuery[str] = "",
         number: Number = 1,
     ) -> Template:
         principal: Principal | None = request.scope.get("user")
@@ -166,12 +170,14 @@ class ContractPages(Controller):
         )
 
     @get("/{contract_id:str}", opt=PUBLIC)
-    async def show(self, ground: Ground, request: Visit, contract_id: str) -> Template:
+    async def show(self, ground: FromGround, request: Visit, contract_id: FromPath[str]) -> Template:
         return await contract_page(ground, request, contract_id, {}, {})
 
     @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def take_step(self, ground: Ground, request: MemberVisit, contract_id: str) -> Template | Redirect:
-        step = (await fields_of(request)).get("step", "")
+    async def take_step(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
+        step = (await form_fields(request)).get("step", "")
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.take_step(tx, clean(contract_id), step, request.user)
@@ -180,8 +186,8 @@ class ContractPages(Controller):
         return redirect(f"/contracts/{contract_id}", "Signed. Both sides see it now.")
 
     @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def refuse(self, ground: Ground, request: MemberVisit, contract_id: str) -> Template | Redirect:
-        values = await fields_of(request)
+    async def refuse(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+        values = await form_fields(request)
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
@@ -195,7 +201,9 @@ class ContractPages(Controller):
         return redirect(f"/contracts/{contract_id}", "You refused the contract.")
 
     @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER))
-    async def activate_next(self, ground: Ground, request: MemberVisit, contract_id: str) -> Template | Redirect:
+    async def activate_next(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.activate_next(tx, clean(contract_id), request.user)
@@ -213,19 +221,19 @@ class PurchasePages(Controller):
     @get("/new", opt=allow(BUYER_OFFICER))
     async def ask(
         self,
-        ground: Ground,
+        ground: FromGround,
         request: MemberVisit,
-        offer: str = "",
-        quantity: str = "",
-        region: str = "",
-        locality: str = "",
+        offer: FromQuery[str] = "",
+        quantity: FromQuery[str] = "",
+        region: FromQuery[str] = "",
+        locality: FromQuery[str] = "",
     ) -> Template:
         values = {"quantity": quantity, "region": region, "locality": locality}
         return await self._form(ground, request, clean(offer), {name: clean(text) for name, text in values.items()})
 
     @post("/new", opt=allow(BUYER_OFFICER))
-    async def request_purchase(self, ground: Ground, request: MemberVisit) -> Template | Redirect:
-        values = await fields_of(request)
+    async def request_purchase(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+        values = await form_fields(request)
         offer_id = values.get("offer_id", "")
         form, _ = read_form(values, PurchaseForm)
         if form is None:
@@ -242,12 +250,12 @@ class PurchasePages(Controller):
         return redirect(f"/contracts/purchases/{purchase_id}", "The supplier was asked.")
 
     @get("/{purchase_id:str}", opt=MEMBERS)
-    async def show(self, ground: Ground, request: MemberVisit, purchase_id: str) -> Template:
+    async def show(self, ground: FromGround, request: MemberVisit, purchase_id: FromPath[str]) -> Template:
         return await self._purchase(ground, request, purchase_id, {}, {})
 
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
-    async def answer(self, ground: Ground, request: MemberVisit, purchase_id: str) -> Template | Redirect:
-        values = await fields_of(request)
+    async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: FromPath[str]) -> Template | Redirect:
+        values = await form_fields(request)
         if values.get("accept") not in ("yes", "no"):
             return await self._purchase(ground, request, purchase_id, values, {"": "Say yes or no."})
         accepts = values["accept"] == "yes"

@@ -1,23 +1,19 @@
 """JSON of notifications: a supplier agent's own mail settings."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, get, post
-from litestar.params import Parameter
+from litestar import Controller, get, post
+from litestar.params import JSONBody
 
 from infra.ids import new_id
-from infra.service import Ground
-from infra.tokens import SUPPLIER_AGENT, Principal
-from infra.web import allow
+from infra.tokens import SUPPLIER_AGENT
+from infra.web import FromGround, IdempotencyKey, MemberVisit, allow
 from services.notifications import handlers, store
 from services.notifications.domain import Preferences
 from services.notifications.store import Member, Sent
 
 AGENTS = allow(SUPPLIER_AGENT)
-Agent = Request[Principal, Any, Any]
-Key = Annotated[str, Parameter(header="Idempotency-Key", max_length=200)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,24 +34,26 @@ class NotificationsApi(Controller):
     tags = ["notifications"]
 
     @get(opt=AGENTS)
-    async def settings(self, ground: Ground, request: Agent) -> Settings:
+    async def settings(self, ground: FromGround, request: MemberVisit) -> Settings:
         async with ground.database.transaction("notifications") as tx:
             member = await handlers.reader(tx, request.user.member_id)
             return Settings(member=member, digests=await store.latest(tx, member.member_id))
 
     @post(opt=AGENTS, status_code=200)
-    async def set_preferences(self, ground: Ground, request: Agent, data: Preferences) -> Member:
+    async def set_preferences(self, ground: FromGround, request: MemberVisit, data: JSONBody[Preferences]) -> Member:
         async with ground.database.transaction("notifications") as tx:
             return await handlers.set_preferences(tx, request.user.member_id, data)
 
     @post("/digest", opt=AGENTS, status_code=200)
-    async def digest_now(self, ground: Ground, request: Agent, idempotency_key: Key = "") -> OnItsWay:
+    async def digest_now(
+        self, ground: FromGround, request: MemberVisit, idempotency_key: IdempotencyKey = ""
+    ) -> OnItsWay:
         """A digest now, beside the period's own."""
         async with ground.database.transaction("notifications") as tx:
             return OnItsWay(await handlers.digest_now(tx, request.user.member_id, idempotency_key or new_id()))
 
     @post("/resume", opt=AGENTS, status_code=200)
-    async def resume(self, ground: Ground, request: Agent) -> Member:
+    async def resume(self, ground: FromGround, request: MemberVisit) -> Member:
         """The address works again."""
         async with ground.database.transaction("notifications") as tx:
             await handlers.resume_mail(tx, request.user.member_id)

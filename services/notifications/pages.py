@@ -1,24 +1,20 @@
 """Pages of notifications: own mail settings, and unsubscribing without login by the link in a letter."""
 
-from typing import Any
-
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.exceptions import HTTPException
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
 from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
-from infra.tokens import Principal
-from infra.web import PUBLIC, page, read_form, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, form_fields, page, read_form, redirect
 from services.notifications import handlers, store
-from services.notifications.api import AGENTS, Agent
+from services.notifications.api import AGENTS
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
-
-Visit = Request[Any, Any, Any]
 
 
 class SettingsForm(msgspec.Struct, kw_only=True):
@@ -31,12 +27,12 @@ class NotificationPages(Controller):
     include_in_schema = False
 
     @get(opt=AGENTS)
-    async def settings(self, ground: Ground, request: Agent) -> Template:
+    async def settings(self, ground: FromGround, request: MemberVisit) -> Template:
         return await _settings_page(ground, request, {})
 
     @post(opt=AGENTS)
-    async def save(self, ground: Ground, request: Agent) -> Template | Redirect:
-        fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    async def save(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+        fields = await form_fields(request)
         form, errors = read_form(fields, SettingsForm)
         if form is not None:
             topics = tuple(topic for topic in TOPICS if fields.get(topic))
@@ -50,7 +46,7 @@ class NotificationPages(Controller):
         return await _settings_page(ground, request, errors)
 
     @post("/digest", opt=AGENTS)
-    async def digest_now(self, ground: Ground, request: Agent) -> Redirect:
+    async def digest_now(self, ground: FromGround, request: MemberVisit) -> Redirect:
         key = (await request.form()).get("request_key") or new_id()
         async with ground.database.transaction("notifications") as tx:
             going = await handlers.digest_now(tx, request.user.member_id, str(key))
@@ -58,13 +54,13 @@ class NotificationPages(Controller):
         return redirect("/notifications", said)
 
     @post("/resume", opt=AGENTS)
-    async def resume(self, ground: Ground, request: Agent) -> Redirect:
+    async def resume(self, ground: FromGround, request: MemberVisit) -> Redirect:
         async with ground.database.transaction("notifications") as tx:
             await handlers.resume_mail(tx, request.user.member_id)
         return redirect("/notifications", "We write to this address again.")
 
 
-async def _settings_page(ground: Ground, request: Request[Principal, Any, Any], errors: dict[str, str]) -> Template:
+async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str, str]) -> Template:
     async with ground.database.transaction("notifications") as tx:
         member = await handlers.reader(tx, request.user.member_id)
         organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
@@ -88,11 +84,11 @@ class UnsubscribePages(Controller):
     include_in_schema = False
 
     @get("/{token:str}", opt=PUBLIC)
-    async def ask(self, ground: Ground, request: Visit, token: str) -> Template:
+    async def ask(self, ground: FromGround, request: Visit, token: FromPath[str]) -> Template:
         return await _unsubscribe_page(ground, request, token, change=False)
 
     @post("/{token:str}", opt={**PUBLIC, "exclude_from_csrf": True}, status_code=200)
-    async def unsubscribe(self, ground: Ground, request: Visit, token: str) -> Template:
+    async def unsubscribe(self, ground: FromGround, request: Visit, token: FromPath[str]) -> Template:
         """``again`` in the form subscribes anew."""
         return await _unsubscribe_page(ground, request, token, change=True)
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
 from infra.service import Ground
-from infra.web import PUBLIC
+from infra.web import PUBLIC, FromGround
 from infra.web.errors import NotFound
 from services.observatory import answers, store
 from services.observatory.answers import Answer, Pictures, place_of
@@ -21,15 +21,15 @@ MOST = 10**12
 
 PlaceCode = Annotated[
     str,
-    Parameter(
+    QueryParameter(
         description="country, region or region/locality: BR, BR-SE, BR-SE/Aracaju",
         pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?(/[^/]+)?)?$",
         max_length=200,
     ),
 ]
-PageNumber = Annotated[int, Parameter(ge=1, le=100_000)]
-Words = Annotated[str, Parameter(max_length=200)]
-Grade = Annotated[str, Parameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]
+PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
+Words = Annotated[str, QueryParameter(max_length=200)]
+Grade = Annotated[str, QueryParameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class ObservatoryApi(Controller):
 
     @get("/items")
     async def items(
-        self, ground: Ground, q: Words = "", category: Words = "", grade: Grade = "", page: PageNumber = 1
+        self, ground: FromGround, q: Words = "", category: Words = "", grade: Grade = "", page: PageNumber = 1
     ) -> Found:
         """Items by words, beginning of a category code, and grade; with a reference and most observed first, 50 a page."""
         async with ground.database.transaction("observatory") as tx:
@@ -94,12 +94,12 @@ class ObservatoryApi(Controller):
         return Found(total=total, page=page, items=found)
 
     @get("/items/{item_key:str}")
-    async def item(self, ground: Ground, item_key: str, place: PlaceCode = "") -> ItemAnswer:
+    async def item(self, ground: FromGround, item_key: FromPath[str], place: PlaceCode = "") -> ItemAnswer:
         """The standing snapshot with the verdict on every price; with ``place``, the answer worked out for it."""
         return await item_answer(ground, item_key, place)
 
     @get("/items/{item_key:str}/pictures")
-    async def pictures(self, ground: Ground, item_key: str, place: PlaceCode = "") -> Pictures:
+    async def pictures(self, ground: FromGround, item_key: FromPath[str], place: PlaceCode = "") -> Pictures:
         """Prices by month, their distribution, and by place."""
         async with ground.database.transaction("observatory") as tx:
             found = await answers.answer(tx, item_key, place_of(place) if place else None)
@@ -108,17 +108,17 @@ class ObservatoryApi(Controller):
             return await answers.pictures(tx, found)
 
     @get("/references/{reference_id:str}")
-    async def reference_by_id(self, ground: Ground, reference_id: str) -> Answer:
+    async def reference_by_id(self, ground: FromGround, reference_id: FromPath[str]) -> Answer:
         """An immutable snapshot: it may be cited by this address for ever."""
         return await snapshot(ground, reference_id)
 
     @get("/reference")
     async def quote(
         self,
-        ground: Ground,
+        ground: FromGround,
         sku: Words,
         region: PlaceCode = "",
-        quantity: Decimal = Decimal(1),
+        quantity: FromQuery[Decimal] = Decimal(1),
     ) -> Quote:
         """What so many base units of a SKU should cost in a region. 404 where no reference can be made."""
         if not quantity.is_finite() or not 0 < quantity <= MOST:

@@ -4,22 +4,20 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Controller, Request, get
-from litestar.params import Parameter
+from litestar import Controller, get
+from litestar.params import FromPath
 from litestar.response import Response, Template
 
 from catalogue.units import unit_word
-from infra.service import Ground
-from infra.web import PUBLIC, page
+from infra.web import PUBLIC, FromGround, Visit, page
 from services.observatory import answers, store
 from services.observatory.answers import Answer
 from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, item_answer, snapshot
 from services.observatory.domain import Bin, Reference, Verdict
 
-Visit = Request[Any, Any, Any]
 PRICES = 200
 """Observations a page lists."""
 COLUMNS = """
@@ -36,12 +34,12 @@ class ObservatoryPages(Controller):
     @get()
     async def index(
         self,
-        ground: Ground,
+        ground: FromGround,
         request: Visit,
         q: Words = "",
         category: Words = "",
         grade: Grade = "",
-        number: Annotated[PageNumber, Parameter(query="page")] = 1,
+        number: PageNumber = 1,
     ) -> Template:
         async with ground.database.transaction("observatory") as tx:
             found, total = await store.find(tx, q, category, grade, offset=(number - 1) * PAGE, most=PAGE)
@@ -63,11 +61,11 @@ class ObservatoryPages(Controller):
     @get("/items/{item_key:str}")
     async def item(
         self,
-        ground: Ground,
+        ground: FromGround,
         request: Visit,
-        item_key: str,
+        item_key: FromPath[str],
         place: PlaceCode = "",
-        number: Annotated[PageNumber, Parameter(query="page")] = 1,
+        number: PageNumber = 1,
     ) -> Template:
         found = await item_answer(ground, item_key, place)
         async with ground.database.transaction("observatory") as tx:
@@ -87,10 +85,10 @@ class ObservatoryPages(Controller):
     @get("/references/{reference_id:str}")
     async def reference(
         self,
-        ground: Ground,
+        ground: FromGround,
         request: Visit,
-        reference_id: str,
-        number: Annotated[PageNumber, Parameter(query="page")] = 1,
+        reference_id: FromPath[str],
+        number: PageNumber = 1,
     ) -> Template:
         found = await snapshot(ground, reference_id)
         return page(
@@ -101,7 +99,7 @@ class ObservatoryPages(Controller):
         )
 
     @get("/references/{reference_id:str}/observations.csv")
-    async def download(self, ground: Ground, reference_id: str) -> Response[str]:
+    async def download(self, ground: FromGround, reference_id: FromPath[str]) -> Response[str]:
         found = await snapshot(ground, reference_id)
         return Response(
             as_csv(found),

@@ -1,23 +1,20 @@
 """JSON of pools: everybody reads, officers of active buyers take part."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Controller, Request, get, post
-from litestar.params import Parameter
+from litestar import Controller, get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from catalogue.policy import load as load_policy
-from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, allow
+from infra.tokens import BUYER_OFFICER
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow
 from services.pools import handlers, store, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
 from services.pools.views import Details, Summary
 
 OFFICERS = allow(BUYER_OFFICER)
-Key = Annotated[str, Parameter(header="Idempotency-Key", max_length=200)]
-Officer = Request[Principal, Any, Any]
-Id = Annotated[str, Parameter(max_length=200)]
+Id = Annotated[str, PathParameter(max_length=200)]
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -33,12 +30,14 @@ class PoolsApi(Controller):
     @get(opt=PUBLIC)
     async def pools(
         self,
-        ground: Ground,
-        group: Annotated[str, Parameter(description="enrolling, running, done, or empty for all", max_length=20)] = "",
-        region: Annotated[str, Parameter(description="ISO 3166-2", max_length=10)] = "",
-        category: Annotated[str, Parameter(description="The beginning of a CPV code", max_length=20)] = "",
-        limit: Annotated[int, Parameter(ge=1, le=100)] = 50,
-        offset: Annotated[int, Parameter(ge=0, le=1_000_000)] = 0,
+        ground: FromGround,
+        group: Annotated[
+            str, QueryParameter(description="enrolling, running, done, or empty for all", max_length=20)
+        ] = "",
+        region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
+        category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
+        limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
+        offset: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
     ) -> list[Summary]:
         """Newest first."""
         async with ground.database.transaction("pools") as tx:
@@ -46,12 +45,14 @@ class PoolsApi(Controller):
         return [views.summary(kept) for kept in found]
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: Ground, pool_id: Id) -> Details:
+    async def pool(self, ground: FromGround, pool_id: Id) -> Details:
         async with ground.database.transaction("pools") as tx:
             return await views.details(tx, pool_id)
 
     @post(opt=OFFICERS)
-    async def open_pool(self, ground: Ground, request: Officer, data: Opening, idempotency_key: Key = "") -> Details:
+    async def open_pool(
+        self, ground: FromGround, request: MemberVisit, data: JSONBody[Opening], idempotency_key: IdempotencyKey = ""
+    ) -> Details:
         """The caller's organisation leads it."""
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
@@ -59,35 +60,35 @@ class PoolsApi(Controller):
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS, status_code=200)
-    async def enrol(self, ground: Ground, request: Officer, pool_id: Id, data: Enrolment) -> Details:
+    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Enrolment]) -> Details:
         """The firm demand of the caller's organisation; sent again before the freeze it replaces the former."""
         async with ground.database.transaction("pools") as tx:
             await handlers.enrol(tx, pool_id, data, request.user)
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS, status_code=200)
-    async def withdraw(self, ground: Ground, request: Officer, pool_id: Id, data: Reason) -> Details:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Reason]) -> Details:
         """Free before the freeze; after it a default that is published with its reason."""
         async with ground.database.transaction("pools") as tx:
             await handlers.withdraw(tx, pool_id, request.user, data.reason)
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS, status_code=200)
-    async def freeze(self, ground: Ground, request: Officer, pool_id: Id) -> Details:
+    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Details:
         """The lead ends enrolment early."""
         async with ground.database.transaction("pools") as tx:
             await handlers.freeze(tx, pool_id, request.user)
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/source", opt=OFFICERS, status_code=200)
-    async def source(self, ground: Ground, request: Officer, pool_id: Id, data: Sourcing) -> Details:
+    async def source(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Sourcing]) -> Details:
         """The lead asks for a mini-auction of the frozen demand; ``auction_id`` follows once it is open."""
         async with ground.database.transaction("pools") as tx:
             await handlers.request_sourcing(tx, pool_id, data, request.user)
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS, status_code=200)
-    async def cancel(self, ground: Ground, request: Officer, pool_id: Id, data: Reason) -> Details:
+    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Reason]) -> Details:
         async with ground.database.transaction("pools") as tx:
             await handlers.cancel(tx, pool_id, request.user, data.reason)
             return await views.details(tx, pool_id)

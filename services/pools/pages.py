@@ -7,7 +7,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
+from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
 from catalogue.places import regions as regions_of
@@ -19,17 +20,14 @@ from events.accounts import OrganisationRegistered
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, page, read_form, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, form_fields, page, read_form, redirect
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS, Id
 from services.pools.domain import Stage
 from services.pools.handlers import Enrolment, Opening, OpeningLine, Sourcing
 from services.pools.views import Details
 
-Visit = Request[Any, Any, Any]
-Officer = Request[Principal, Any, Any]
 Answer = Template | Redirect
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
 PAGE = 24
@@ -52,12 +50,12 @@ class PoolPages(Controller):
     @get(opt=PUBLIC)
     async def pools(
         self,
-        ground: Ground,
+        ground: FromGround,
         request: Visit,
-        group: str = "enrolling",
-        region: str = "",
-        category: str = "",
-        start: int = 0,
+        group: FromQuery[str] = "enrolling",
+        region: FromQuery[str] = "",
+        category: FromQuery[str] = "",
+        start: FromQuery[int] = 0,
     ) -> Template:
         async with ground.database.transaction("pools") as tx:
             found = await store.search(
@@ -70,7 +68,7 @@ class PoolPages(Controller):
         return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
 
     @get("/new", opt=OFFICERS)
-    async def terms(self, ground: Ground, request: Officer, sku: str = "") -> Template:
+    async def terms(self, ground: FromGround, request: MemberVisit, sku: FromQuery[str] = "") -> Template:
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
@@ -81,7 +79,7 @@ class PoolPages(Controller):
             )
 
     @post("/new", opt=OFFICERS)
-    async def open_pool(self, ground: Ground, request: Officer) -> Answer:
+    async def open_pool(self, ground: FromGround, request: MemberVisit) -> Answer:
         """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
         policy = load_policy(ground.config.policy)
         form = await request.form()
@@ -110,13 +108,13 @@ class PoolPages(Controller):
             return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: Ground, request: Visit, pool_id: Id) -> Template:
+    async def pool(self, ground: FromGround, request: Visit, pool_id: Id) -> Template:
         async with ground.database.transaction("pools") as tx:
             return await _pool_page(tx, request, pool_id)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS)
-    async def enrol(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
-        values = await _fields(request)
+    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+        values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
             enrolment, errors = _enrolment(values, pool)
@@ -131,8 +129,8 @@ class PoolPages(Controller):
             return await _pool_page(tx, request, pool_id, values=values, errors=errors)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
-    async def withdraw(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
-        values = await _fields(request)
+    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+        values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             try:
                 await handlers.withdraw(tx, pool_id, request.user, values.get("reason", ""))
@@ -141,7 +139,7 @@ class PoolPages(Controller):
         return redirect(f"/pools/{pool_id}", "You withdrew. Until the freeze you can enrol again below.")
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
-    async def freeze(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
+    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
         async with ground.database.transaction("pools") as tx:
             try:
                 await handlers.freeze(tx, pool_id, request.user)
@@ -150,8 +148,8 @@ class PoolPages(Controller):
         return redirect(f"/pools/{pool_id}", "The demand is frozen. Run the mini-auction when you are ready.")
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
-    async def source(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
-        values = await _fields(request)
+    async def source(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+        values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
             shape = msgspec.defstruct(
@@ -175,8 +173,8 @@ class PoolPages(Controller):
             return await _pool_page(tx, request, pool_id, values=values, errors=errors)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
-    async def cancel(self, ground: Ground, request: Officer, pool_id: Id) -> Answer:
-        values = await _fields(request)
+    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+        values = await form_fields(request)
         reason = values.get("reason", "").strip()
         async with ground.database.transaction("pools") as tx:
             if not reason:
@@ -186,10 +184,6 @@ class PoolPages(Controller):
             except RuleBroken as broken:
                 return await _pool_page(tx, request, pool_id, errors={"": broken.message})
         return redirect(f"/pools/{pool_id}", "The pool is cancelled.")
-
-
-async def _fields(request: Visit) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 # One pool

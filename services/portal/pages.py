@@ -1,12 +1,9 @@
 """The home page. It asks itself again every ten seconds and swaps what is live."""
 
-from typing import Any
-
-from litestar import Controller, Request, get
+from litestar import Controller, get
 from litestar.response import Template
 
-from infra.service import Ground
-from infra.web import PUBLIC, page
+from infra.web import PUBLIC, FromGround, Visit, page
 from services.portal import store
 
 SHOWN = 6
@@ -18,7 +15,7 @@ class PortalPages(Controller):
     opt = PUBLIC
 
     @get("/")
-    async def home(self, ground: Ground, request: Request[Any, Any, Any]) -> Template:
+    async def home(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction("portal") as tx:
             front = await store.front(tx, SHOWN)
         return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES])

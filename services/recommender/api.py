@@ -1,22 +1,21 @@
 """JSON of the recommender."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
 from litestar.exceptions import PermissionDeniedException
+from litestar.params import FromPath, FromQuery
 
 from events.recommender import Recommendation
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, allow
 from infra.web.errors import NotFound
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Invitee, Made, Opening, Together
 from services.recommender.store.trainings import Training
 
-MemberVisit = Request[Principal, Any, Any]
 ASKED_FRESH = timedelta(hours=1)
 TRAININGS = 20
 TOGETHER = 10
@@ -71,14 +70,14 @@ class RecommenderApi(Controller):
     tags = ["recommender"]
 
     @get("/recommendations", opt=allow(SUPPLIER_AGENT))
-    async def own(self, ground: Ground, request: MemberVisit) -> Recommendations:
+    async def own(self, ground: FromGround, request: MemberVisit) -> Recommendations:
         """Open purchases that fit the caller's organisation, each with its reasons."""
         supplier_id = request.user.organisation_id
         async with ground.database.transaction("recommender") as tx:
             return answer(supplier_id, await advice.made(tx, supplier_id))
 
     @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def dismiss(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> None:
+    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> None:
         """Not interested: it is left out of lists and mail. Done again, it changes nothing."""
         async with ground.database.transaction("recommender") as tx:
             if await advice.opening(tx, opportunity_id) is None:
@@ -86,18 +85,18 @@ class RecommenderApi(Controller):
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
 
     @post("/recommendations/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def restore(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> None:
+    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> None:
         async with ground.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
 
     @get("/recommendations/suppliers", opt=allow(BUYER_OFFICER))
-    async def suppliers(self, ground: Ground, request: MemberVisit, auction: str) -> Invitees:
+    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: FromQuery[str]) -> Invitees:
         """Suppliers to invite to a mini-auction of one's own."""
         _, invitees = await own_opening(ground, request.user, auction)
         return Invitees(opportunity_id=auction, ranked=invitees is not None, suppliers=invitees or [])
 
     @get("/recommender/suppliers/{supplier_id:str}", opt=MEMBERS)
-    async def imported(self, ground: Ground, supplier_id: str) -> Recommendations:
+    async def imported(self, ground: FromGround, supplier_id: FromPath[str]) -> Recommendations:
         """For a supplier that imported data speak of. It is made when asked for; those of members are their own affair."""
         async with ground.database.transaction("recommender") as tx:
             if not await advice.is_imported(tx, supplier_id):
@@ -106,14 +105,14 @@ class RecommenderApi(Controller):
             return answer(supplier_id, await advice.made(tx, supplier_id))
 
     @get("/recommender/figures", opt=PUBLIC)
-    async def figures(self, ground: Ground) -> Trainings:
+    async def figures(self, ground: FromGround) -> Trainings:
         """What the last trainings measured, and whether the model was used."""
         async with ground.database.transaction("recommender") as tx:
             in_use, _ = await trainings.model_in_use(tx)
             return Trainings(in_use=in_use, trainings=await trainings.newest(tx, TRAININGS))
 
     @get("/recommender/co-purchases", opt=PUBLIC)
-    async def co_purchases(self, ground: Ground, sku: str) -> list[Together]:
+    async def co_purchases(self, ground: FromGround, sku: FromQuery[str]) -> list[Together]:
         """SKUs that contracts bought together with this one, the most frequent first."""
         async with ground.database.transaction("recommender") as tx:
             return await advice.bought_with(tx, [sku], TOGETHER)

@@ -1,20 +1,17 @@
 """Pages of the recommender: a supplier's own list, whom a buyer may invite, and how well it all works."""
 
-from typing import Any
-
-from litestar import Controller, Request, get, post
+from litestar import Controller, get, post
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
-from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, allow, page, redirect
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, page, redirect
 from infra.web.errors import NotFound
 from services.recommender.api import TRAININGS, own_opening
 from services.recommender.store import advice, trainings
 from services.recommender.training import MIN_AWARDS
 from services.recommender.words import category_in_words
 
-MemberVisit = Request[Principal, Any, Any]
 WORTH_OFFERING = 5
 GROUPS = (
     ("all", "All awards", "the model"),
@@ -35,7 +32,7 @@ class RecommendationPages(Controller):
     include_in_schema = False
 
     @get("/", opt=allow(SUPPLIER_AGENT))
-    async def own(self, ground: Ground, request: MemberVisit) -> Template:
+    async def own(self, ground: FromGround, request: MemberVisit) -> Template:
         supplier_id = request.user.organisation_id
         async with ground.database.transaction("recommender") as tx:
             made = await advice.made(tx, supplier_id)
@@ -45,7 +42,7 @@ class RecommendationPages(Controller):
         return page(request, "recommender/recommendations.html", made=made, known=known, together=together)
 
     @post("/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT))
-    async def dismiss(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> Redirect:
+    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> Redirect:
         async with ground.database.transaction("recommender") as tx:
             opening = await advice.opening(tx, opportunity_id)
             if opening is None:
@@ -56,13 +53,13 @@ class RecommendationPages(Controller):
         )
 
     @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))
-    async def restore(self, ground: Ground, request: MemberVisit, opportunity_id: str) -> Redirect:
+    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> Redirect:
         async with ground.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
         return redirect("/recommendations", "It is in your list again.")
 
     @get("/suppliers", opt=allow(BUYER_OFFICER))
-    async def suppliers(self, ground: Ground, request: MemberVisit, auction: str) -> Template:
+    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: FromQuery[str]) -> Template:
         opening, invitees = await own_opening(ground, request.user, auction)
         category = category_in_words(opening.category)
         return page(request, "recommender/suppliers.html", opening=opening, invitees=invitees, category=category)
@@ -73,7 +70,7 @@ class RecommenderPage(Controller):
     include_in_schema = False
 
     @get("/", opt=PUBLIC)
-    async def how_it_is_measured(self, ground: Ground, request: Request[Any, Any, Any]) -> Template:
+    async def how_it_is_measured(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction("recommender") as tx:
             in_use, _ = await trainings.model_in_use(tx)
             newest = await trainings.newest(tx, TRAININGS)

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
-from infra.service import Ground
-from infra.web import PUBLIC
+from infra.web import PUBLIC, FromGround
 from infra.web.errors import NotFound
 from services.transparency import store
 from services.transparency.publication import package, record_package
@@ -28,9 +27,9 @@ class OcdsApi(Controller):
     @get("/releases", summary="The feed: a release package of what came after a position")
     async def feed(
         self,
-        ground: Ground,
-        since: Annotated[int, Parameter(ge=0, le=_LARGEST, description="The position after which to read.")] = 0,
-        limit: Annotated[int, Parameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
+        ground: FromGround,
+        since: Annotated[int, QueryParameter(ge=0, le=_LARGEST, description="The position after which to read.")] = 0,
+        limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
     ) -> Response[Any]:
         """Start at 0 and follow ``links.next`` for ever: each release comes once, in the order of its position, and none is left
         out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are."""
@@ -51,7 +50,7 @@ class OcdsApi(Controller):
         )
 
     @get("/releases.jsonl", summary="Every release, one a line", media_type=JSON_LINES)
-    async def bulk(self, ground: Ground) -> Stream:
+    async def bulk(self, ground: FromGround) -> Stream:
         """The whole feed as JSON Lines, as it is at this moment."""
 
         async def lines() -> AsyncIterator[bytes]:
@@ -62,7 +61,7 @@ class OcdsApi(Controller):
         return Stream(lines(), media_type=JSON_LINES, headers=headers)
 
     @get("/releases/{release_id:str}", summary="One release, in a release package")
-    async def release(self, ground: Ground, release_id: str) -> Response[Any]:
+    async def release(self, ground: FromGround, release_id: FromPath[str]) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             found = None if "\x00" in release_id else await store.release(tx, release_id)
         if found is None:
@@ -72,7 +71,7 @@ class OcdsApi(Controller):
         return _answer({**envelope, "releases": [found.release]})
 
     @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
-    async def record(self, ground: Ground, ocid: str) -> Response[Any]:
+    async def record(self, ground: FromGround, ocid: FromPath[str]) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             history = [] if "\x00" in ocid else await store.history(tx, ocid)
         if not history:

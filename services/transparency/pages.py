@@ -1,12 +1,9 @@
 """The page about open data."""
 
-from typing import Any
-
-from litestar import Controller, Request, get
+from litestar import Controller, get
 from litestar.response import Template
 
-from infra.service import Ground
-from infra.web import PUBLIC, page
+from infra.web import PUBLIC, FromGround, Visit, page
 from services.transparency import store
 from services.transparency.outgoing import PREFIX
 from services.transparency.publication import EXTENSIONS, LICENCE, LICENCE_NAME
@@ -19,7 +16,7 @@ class TransparencyPages(Controller):
     opt = PUBLIC
 
     @get("/transparency")
-    async def open_data(self, ground: Ground, request: Request[Any, Any, Any]) -> Template:
+    async def open_data(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction(store.NAME) as tx:
             state = await store.feed_state(tx)
             latest = await store.latest(tx, SHOWN)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql  # noqa: F401
+from sqlalchemy.dialects import postgresql
 
 revision = "0001"
 down_revision = None

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
-from litestar.params import Parameter
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
@@ -19,9 +20,9 @@ from events.auctions import BidAccepted
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, allow, page, read_form
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
 from infra.web.errors import NotFound
-from services.auctions.api import PER_PAGE, ask, clean, status_of
+from services.auctions.api import PER_PAGE, ask, status_of
 from services.auctions.board import Board, Boards
 from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import ladder
@@ -33,7 +34,6 @@ from services.auctions.store.auctions import Filter
 RUNGS = 4
 BREATH = 0.15
 """Seconds between two pushes to one watcher: what happens within is one push."""
-Visit = Request[Any, Any, Any]
 STATUSES = (("open", "Running"), ("closed", "Over"), ("all", "All"))
 
 
@@ -50,12 +50,12 @@ class AuctionPages(Controller):
     async def list_page(
         self,
         request: Visit,
-        ground: Ground,
-        status: str = "open",
-        category: str = "",
-        region: str = "",
-        q: str = "",
-        number: Annotated[int, Parameter(query="page", ge=1, le=100_000)] = 1,
+        ground: FromGround,
+        status: FromQuery[str] = "open",
+        category: FromQuery[str] = "",
+        region: FromQuery[str] = "",
+        q: FromQuery[str] = "",
+        number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
     ) -> Template:
         wanted = Filter(
             status="" if status == "all" else clean(status), category=clean(category), region=clean(region), q=clean(q)
@@ -79,12 +79,19 @@ class AuctionPages(Controller):
         )
 
     @get("/{auction_id:str}", opt=PUBLIC)
-    async def auction_page(self, request: Visit, ground: Ground, boards: Boards, auction_id: str) -> Template:
+    async def auction_page(
+        self, request: Visit, ground: FromGround, boards: NamedDependency[Boards], auction_id: FromPath[str]
+    ) -> Template:
         return await self._page(request, ground, boards, auction_id)
 
     @get("/{auction_id:str}/live", opt=PUBLIC)
     async def live(
-        self, request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int = -1
+        self,
+        request: Visit,
+        ground: FromGround,
+        boards: NamedDependency[Boards],
+        auction_id: FromPath[str],
+        since: FromQuery[int] = -1,
     ) -> ServerSentEvent:
         """Pushes what changed after version ``since``: rendered once for all watchers, but for each one's own position."""
         if await boards.get(clean(auction_id)) is None:
@@ -93,10 +100,15 @@ class AuctionPages(Controller):
 
     @post("/{auction_id:str}/bids", opt=allow(SUPPLIER_AGENT), status_code=200)
     async def bid(
-        self, request: Request[Principal, Any, Any], ground: Ground, boards: Boards, lane: Lane, auction_id: str
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        boards: NamedDependency[Boards],
+        lane: NamedDependency[Lane],
+        auction_id: FromPath[str],
     ) -> Response[Any] | Template:
         arrived_at = ground.clock()
-        form, errors = read_form({name: str(value) for name, value in (await request.form()).items()}, BidForm)
+        form, errors = read_form(await form_fields(request), BidForm)
         verdict = None
         if form is not None:
             key = form.request_key[:200]

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
+from litestar.params import FromQuery
 from litestar.response import Template
 
 from catalogue import places
@@ -17,15 +18,13 @@ from catalogue.units import unit_word
 from events.values import Line, Place
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import allow, page, read_form, redirect
+from infra.tokens import BUYER_OFFICER
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
 from services.auctions import handlers
-from services.auctions.api import clean
 from services.auctions.domain.opening import durations
 from services.auctions.handlers import NewAuction, NewLine, Priced
 from services.auctions.store import auctions, replicas
 
-Visit = Request[Principal, Any, Any]
 Fields = dict[str, str]
 KINDS = (("goods", "Goods"), ("works", "Works"), ("services", "Services"))
 _LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
@@ -61,7 +60,12 @@ class ComposePages(Controller):
 
     @get()
     async def compose_page(
-        self, request: Visit, ground: Ground, sku: str = "", quantity: str = "", again: str = ""
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        sku: FromQuery[str] = "",
+        quantity: FromQuery[str] = "",
+        again: FromQuery[str] = "",
     ) -> Template:
         """``again`` an auction to open once more."""
         async with ground.database.pool.acquire() as db:
@@ -79,8 +83,8 @@ class ComposePages(Controller):
         return await _form(request, ground, fields, {}, prefill=True)
 
     @post()
-    async def compose(self, request: Visit, ground: Ground) -> Response[Any] | Template:
-        fields = {name: str(value) for name, value in (await request.form()).items()}
+    async def compose(self, request: MemberVisit, ground: FromGround) -> Response[Any] | Template:
+        fields = await form_fields(request)
         action = fields.pop("action", "")
         fields.setdefault("vat_included", "")
         if action == "add":
@@ -104,7 +108,7 @@ class ComposePages(Controller):
 
 
 async def _form(
-    request: Visit,
+    request: MemberVisit,
     ground: Ground,
     fields: Fields,
     errors: dict[str, str],

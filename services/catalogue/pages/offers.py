@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 from msgspec import Meta
 
@@ -16,8 +18,8 @@ from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import SUPPLIER_AGENT, Principal
-from infra.web import allow, page, read_form, redirect
+from infra.tokens import SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, page, read_form, redirect
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -26,7 +28,6 @@ from services.catalogue.handlers.offers import Stock, Terms
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_choices
 
-Member = Request[Principal, Any, Any]
 TIERS = 3
 LABELS = 2
 
@@ -63,7 +64,7 @@ class OfferPages(Controller):
     opt = allow(SUPPLIER_AGENT)
 
     @get()
-    async def own(self, ground: Ground, request: Member) -> Template:
+    async def own(self, ground: FromGround, request: MemberVisit) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             own = await store.offers_of(tx, request.user.organisation_id)
             today = tx.now.date()
@@ -71,7 +72,12 @@ class OfferPages(Controller):
 
     @get("/new")
     async def offering(
-        self, ground: Ground, finder: Finder, request: Member, sku: str = "", copy: str = ""
+        self,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
+        request: MemberVisit,
+        sku: FromQuery[str] = "",
+        copy: FromQuery[str] = "",
     ) -> Template:
         """For a SKU; with ``copy`` filled with the terms of one's own offer, which it will replace if that still stands."""
         async with ground.database.transaction("catalogue") as tx:
@@ -99,7 +105,7 @@ class OfferPages(Controller):
         return await self._form(ground, finder, request, values, regions, {})
 
     @post("/new")
-    async def publish(self, ground: Ground, finder: Finder, request: Member) -> Response[Any]:
+    async def publish(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
         fields = await request.form()
         values = {name: text for name, text in fields.items() if isinstance(text, str) and name != "regions"}
         regions = [str(code) for code in fields.getall("regions", [])]
@@ -121,7 +127,7 @@ class OfferPages(Controller):
         return await self._form(ground, finder, request, values, regions, errors)
 
     @post("/{offer_id:str}/withdraw")
-    async def withdraw(self, ground: Ground, request: Member, offer_id: str) -> Redirect:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: FromPath[str]) -> Redirect:
         async with ground.database.transaction("catalogue") as tx:
             await offers.withdraw(tx, offer_id, request.user)
         return redirect("/catalogue/offers", "The offer is withdrawn. “Offer again” brings its terms back.")
@@ -130,7 +136,7 @@ class OfferPages(Controller):
         self,
         ground: Ground,
         finder: Finder,
-        request: Member,
+        request: MemberVisit,
         values: Mapping[str, str],
         regions: list[str],
         errors: Mapping[str, str],

@@ -8,22 +8,22 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Controller, Request, get
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.response import Template
 from msgspec import Meta
 
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
 from catalogue.units import unit_word
-from infra.service import Ground
 from infra.tokens import Principal
-from infra.web import PUBLIC, page, read_form
+from infra.web import PUBLIC, FromGround, Visit, page, read_form
 from services.catalogue import views
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.bounds import broken_quantity
 from services.catalogue.views import Search
 
-Visit = Request[Any, Any, Any]
 COUNTRIES_OFFERED = 3
 VALUES_SHOWN = 8
 NAMES_SHOWN = 4
@@ -59,7 +59,7 @@ class SearchPages(Controller):
     opt = PUBLIC
 
     @get()
-    async def search(self, ground: Ground, finder: Finder, request: Visit) -> Template:
+    async def search(self, ground: FromGround, finder: NamedDependency[Finder], request: Visit) -> Template:
         values = dict(request.query_params)
         values["region"] = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
         form, errors = read_form(values, SearchForm)
@@ -88,7 +88,9 @@ class SearchPages(Controller):
         )
 
     @get("/skus/{sku_id:str}")
-    async def sku(self, ground: Ground, finder: Finder, request: Visit, sku_id: str) -> Template:
+    async def sku(
+        self, ground: FromGround, finder: NamedDependency[Finder], request: Visit, sku_id: FromPath[str]
+    ) -> Template:
         values = dict(request.query_params)
         region = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
         form, errors = read_form(values, PricesForm)

@@ -5,7 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
@@ -15,8 +17,8 @@ from catalogue.skus import Attribute, Sku, State
 from catalogue.units import UNITS, unit_word
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
-from infra.web import allow, page, read_form, redirect
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -24,7 +26,6 @@ from services.catalogue.handlers import skus
 from services.catalogue.handlers.skus import NearDuplicates, Proposal
 from services.catalogue.pages.rows import rows
 
-Member = Request[Principal, Any, Any]
 FREE_ATTRIBUTES = 5
 PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
 LANGUAGES = (("en", "English"), ("es", "Español"), ("fr", "Français"), ("pt", "Português"), ("ru", "Русский"))
@@ -47,7 +48,7 @@ class SkuPages(Controller):
     path = "/catalogue"
 
     @get("/new", opt=PROPOSERS)
-    async def proposing(self, ground: Ground, request: Member, sku: str = "") -> Template:
+    async def proposing(self, ground: FromGround, request: MemberVisit, sku: FromQuery[str] = "") -> Template:
         """Empty, or with ``sku`` the card that a new version is made of, or that was returned."""
         values: dict[str, str] = {"language": request.user.language, "base_unit": "C62", "pack_size": "1"}
         if sku:
@@ -59,14 +60,14 @@ class SkuPages(Controller):
         return await self._form(ground, request, {**values, "sku": sku}, {})
 
     @get("/new/attributes", opt=PROPOSERS)
-    async def attributes(self, request: Member, category: str = "") -> Template:
+    async def attributes(self, request: MemberVisit, category: FromQuery[str] = "") -> Template:
         """The part of the form that depends on the category, loaded when that changes."""
         values = {"attributes_of": category}
         return page(request, "catalogue/asked.html", values=values, errors={}, asked=asked_by(category))
 
     @post("/new", opt=PROPOSERS)
-    async def propose(self, ground: Ground, finder: Finder, request: Member) -> Response[Any]:
-        values = {name: text for name, text in (await request.form()).items() if isinstance(text, str)}
+    async def propose(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+        values = await form_fields(request)
         category = values.get("category", "").strip()
         if category and _code(category) != _code(values.get("attributes_of", "")) and asked_by(category):
             note = {"category": "This category asks for more about the SKU: see below."}
@@ -98,7 +99,7 @@ class SkuPages(Controller):
     async def _form(
         self,
         ground: Ground,
-        request: Member,
+        request: MemberVisit,
         values: Mapping[str, str],
         errors: Mapping[str, str],
         duplicates: NearDuplicates | None = None,
@@ -132,11 +133,11 @@ class SkuPages(Controller):
         )
 
     @get("/moderation", opt=allow(MODERATOR))
-    async def moderation(self, ground: Ground, request: Member) -> Template:
+    async def moderation(self, ground: FromGround, request: MemberVisit) -> Template:
         return await self._queue(ground, request)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
-    async def publish(self, ground: Ground, request: Member, sku_id: str) -> Redirect:
+    async def publish(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Redirect:
         fields = await request.form()
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.publish(
@@ -145,7 +146,7 @@ class SkuPages(Controller):
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is published.")
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
-    async def send_back(self, ground: Ground, request: Member, sku_id: str) -> Response[Any]:
+    async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Response[Any]:
         """One reason a line."""
         fields = await request.form()
         reasons, number = str(fields.get("reasons", "")), str(fields.get("version", ""))
@@ -159,13 +160,13 @@ class SkuPages(Controller):
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
-    async def archive(self, ground: Ground, request: Member, sku_id: str) -> Redirect:
+    async def archive(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Redirect:
         reason = str((await request.form()).get("reason", ""))
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.archive(tx, sku_id, reason)
         return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")
 
-    async def _queue(self, ground: Ground, request: Member, errors: Mapping[str, str] | None = None) -> Template:
+    async def _queue(self, ground: Ground, request: MemberVisit, errors: Mapping[str, str] | None = None) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             queue = await store.awaiting(tx)
             current = await store.published(tx, [each.sku.sku_id for each in queue])
