@@ -1,14 +1,13 @@
-import os
 from collections.abc import AsyncIterator
 
 import pytest
 
 from infra.embedded import Servers
 from infra.runtime import create_topics
-from tests.market import Market, running_market
+from tests.market import Market, Markets
 from tests.servers import servers
 
-__all__ = ["market", "servers", "topics"]
+__all__ = ["market", "markets", "servers", "topics"]
 
 
 @pytest.fixture(scope="session")
@@ -18,14 +17,20 @@ async def topics(servers: Servers) -> None:
 
 
 @pytest.fixture(scope="session")
-async def market(servers: Servers, topics: None) -> AsyncIterator[Market]:
-    """One market for the whole run; tests make organisations and things of their own in it.
+async def markets(servers: Servers, topics: None) -> AsyncIterator[Markets]:
+    kept = Markets(servers)
+    yield kept
+    await kept.stop()
 
-    ``LONJA_TEST_SERVICES`` (names separated by commas) starts only those services.
+
+@pytest.fixture(scope="module")
+async def market(markets: Markets, request: pytest.FixtureRequest) -> Market:
+    """The tests of one service play all the others, so their market has that service alone; elsewhere it is whole.
+
+    It serves all modules of a folder: tests make organisations and things of their own in it.
     """
-    names = tuple(filter(None, os.environ.get("LONJA_TEST_SERVICES", "").split(",")))
-    async with running_market(servers, names) as running:
-        yield running
+    parts = request.path.parts
+    return await markets.of((parts[parts.index("services") + 1],) if "services" in parts else ())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,11 +13,13 @@ import asyncpg
 import httpx
 import msgspec
 import uvicorn
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import TopicPartition
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from events import Envelope, Event, encode
+from events.topics import TOPICS
 from infra.clock import ShiftedClock, system_clock
 from infra.config import Config
 from infra.database import Database
@@ -29,6 +31,7 @@ from infra.runtime import load, prepare, run_worker, standing
 from infra.service import Ground
 from infra.tokens import Principal, Tokens
 from infra.web import create_app
+from services import NAMES as SERVICES
 
 T = TypeVar("T")
 DATABASE = "lonja_test"
@@ -120,6 +123,42 @@ class Browser:
             await self.client.get("/health")
         token = self.client.cookies["lonja_csrf"]
         return await self.client.post(path, data={**(fields or {}), "_csrf_token": token})
+
+
+class Markets:
+    """One market at a time: asked for other services, it stops the one that runs and starts a new, empty one."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._names: tuple[str, ...] | None = None
+        self._market: Market | None = None
+        self._stack = AsyncExitStack()
+
+    async def of(self, names: tuple[str, ...]) -> Market:
+        """A market of the named services, all of them for ()."""
+        if self._market is None or names != self._names:
+            await self.stop()
+            await skip_to_now(self._servers.kafka_bootstrap, names or SERVICES)
+            self._market = await self._stack.enter_async_context(running_market(self._servers, names))
+            self._names = names
+        return self._market
+
+    async def stop(self) -> None:
+        self._market = None
+        await self._stack.aclose()
+
+
+async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
+    """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more."""
+    for service in services:
+        kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=f"lonja.{service}", enable_auto_commit=False)
+        await kafka.start()
+        try:
+            partitions = [TopicPartition(row.name, number) for row in TOPICS for number in range(row.partitions)]
+            kafka.assign(partitions)
+            await kafka.commit(await kafka.end_offsets(partitions))
+        finally:
+            await kafka.stop()
 
 
 @asynccontextmanager

@@ -82,7 +82,7 @@ async def browser() -> AsyncIterator[Browser]:
         await running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def demo(market: Market) -> Market:
     """The market, filled, with the front-end libraries that `lonja up` would have laid out."""
     web_assets(market.ground.config.home, market.ground.config.cache, print)
@@ -136,7 +136,7 @@ async def api(demo: Market) -> AsyncIterator[Callable[[str], Awaitable[Client]]]
         yield member
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def sku_ids(demo: Market) -> dict[str, str]:
     """Of the demonstration's goods, by name."""
     async with Client.visiting(demo.url) as visitor:
