@@ -34,7 +34,10 @@ async def market(markets: Markets, request: pytest.FixtureRequest) -> Market:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses the servers is marked so, and `-m "not servers"` is the quick part."""
+    """Whoever uses the servers or the real data is marked so; what is left is the quick part (`make test-unit`)."""
     for item in items:
-        if {"servers", "market"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if {"servers", "market"} & fixtures:
             item.add_marker(pytest.mark.servers)
+        if "data" in fixtures:
+            item.add_marker(pytest.mark.data)

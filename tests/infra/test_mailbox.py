@@ -12,6 +12,8 @@ from infra.cli import app
 from infra.config import Config
 from infra.mailbox import NoSuchMail, keep, message, messages, page_url, run, smtp_url
 
+pytestmark = pytest.mark.servers
+
 
 def a_mail() -> EmailMessage:
     mail = EmailMessage()

@@ -16,6 +16,8 @@ from infra import supervisor
 from infra.embedded.process import Child, Part, PartFailed
 from infra.supervisor import GivenUp, Supervisor, read_state
 
+pytestmark = pytest.mark.servers
+
 FOREVER = ("sleep", "60")
 
 

@@ -86,6 +86,7 @@ def test_optional_columns_may_be_absent(tmp_path: Path) -> None:
     assert (award.supplier, award.date, award.tender) == ("alpha", None, "")
 
 
+@pytest.mark.data
 def test_real_awards_are_read(tmp_path: Path) -> None:
     file = Path(os.environ.get("LONJA_DATA", "../shared/data")) / "canada_awards_2009_2013.csv.gz"
     assert file.exists(), f"{file} is absent: set LONJA_DATA to the folder of the real data"
