@@ -1,6 +1,7 @@
 """Who is asking: signed tokens (Ed25519) that accounts issues and every service checks with the public key alone."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import jwt
@@ -12,6 +13,8 @@ from infra.secrets import keep
 
 ISSUER = "lonja"
 SESSION_HOURS = 12
+REMEMBERED = 10_000
+"""Tokens known again without verifying them anew."""
 
 SUPPLIER_AGENT = "supplier_agent"
 BUYER_OFFICER = "buyer_officer"
@@ -49,6 +52,7 @@ class Tokens:
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
         self.public: Ed25519PublicKey = private.public_key()
+        self._verified = lru_cache(REMEMBERED)(self._verify)  # verifying costs as much as all else of a bid's way in
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
@@ -66,7 +70,13 @@ class Tokens:
         return jwt.encode(claims, self._private, algorithm="EdDSA")
 
     def check(self, token: str, now: datetime) -> Principal:
-        """Raises :class:`InvalidToken`."""
+        """Raises :class:`InvalidToken`. A token once verified is known again by its text: only its end is looked at."""
+        principal, ends = self._verified(token)
+        if ends <= now.timestamp():
+            raise InvalidToken("the session has ended; log in again")
+        return principal
+
+    def _verify(self, token: str) -> tuple[Principal, float]:
         try:
             claims = jwt.decode(
                 token,
@@ -75,8 +85,6 @@ class Tokens:
                 issuer=ISSUER,
                 options={"verify_exp": False, "verify_iat": False},
             )
-            if claims["exp"] <= now.timestamp():
-                raise InvalidToken("the session has ended; log in again")
-            return msgspec.convert(claims, Principal)
-        except (jwt.PyJWTError, KeyError, msgspec.ValidationError) as error:
+            return msgspec.convert(claims, Principal), float(claims["exp"])
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
             raise InvalidToken(str(error)) from error

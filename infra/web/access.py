@@ -32,8 +32,8 @@ class UnguardedRoute(TypeError):
     """A route does not say who may call it."""
 
 
-def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """App-level guard."""
+async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """App-level guard. Async, since Litestar sends a plain function to a thread for every request."""
     access = handler.opt.get("access")
     if access == "public" or connection.scope["method"] == "OPTIONS" or connection.url.path.startswith("/api/schema"):
         return
