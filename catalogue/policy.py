@@ -12,7 +12,7 @@ import tomllib
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,8 @@ from catalogue.rules import RuleBroken
 _SHIPPED = Path(__file__).parent / "policies"
 _own: Path | None = None
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+KINDS = frozenset({"goods", "works", "services"})
+"""OCDS ``mainProcurementCategory``."""
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -63,24 +65,85 @@ class Duration(_Rules, frozen=True, kw_only=True):
     """The whole session lies in these hours of one day."""
     starts_within: Window | None = None
     max_initial_price: Decimal | None = None
+    autobid_seconds: Positive | None = None
+    """Between two automatic cuts of one session; None: there is no autobid."""
+
+
+class Withdrawal(_Rules, frozen=True, kw_only=True):
+    """When the buyer may withdraw a session, giving its reason."""
+
+    minutes_before_end: Count
+    window: Window | None = None
+    """Hours of the buyer's working day; None: at any time."""
+
+
+class Outage(_Rules, frozen=True, kw_only=True):
+    """What a session gets back when nobody could bid."""
+
+    after_seconds: Positive
+    """A shorter silence is no outage."""
+    margin_seconds: Count
+    """A session that still runs is longer by the outage and this."""
+    lost_end_seconds: Count
+    """A session whose end fell into the outage goes on for the time it lost and this."""
+
+
+class Restart(_Rules, frozen=True, kw_only=True):
+    """Once, at the end, the session goes on when the second is this far from the first."""
+
+    gap_percent: Decimal
+    seconds: Positive
+
+
+class Rounds(_Rules, frozen=True, kw_only=True):
+    """Sealed first bids until the end of the duration, then rounds of turns, the worst bidder first."""
+
+    turn_seconds: Positive
+    pauses_seconds: tuple[Count, ...]
+    """Before each round; there are as many rounds."""
+
+
+class Equivalents(_Rules, frozen=True, kw_only=True):
+    """An equivalent may stand in for this part of a position's quantity, in sessions of at least so many positions."""
+
+    min_lines: Positive
+    max_percent: Decimal
 
 
 class AuctionRules(_Rules, frozen=True, kw_only=True):
+    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns."""
+
+    none_because: str = ""
+    """Why this jurisdiction has no live auction; such a policy offers no duration."""
     ceilings: dict[str, Decimal]
-    """Highest initial price by kind (goods, works, services)."""
+    """Highest initial price by kind (goods, works, services); none named, none holds."""
     durations: tuple[Duration, ...]
     step_percents: tuple[Decimal, ...]
     """Percent of the initial price; the buyer picks one at opening."""
+    whole_steps: bool = True
+    """A cut is a whole number of steps; else it is at least one."""
+    improve_on: Literal["price", "own"] = "price"
+    """What a bid must undercut by a step: the session's price (whoever leads waits for a rival), or the bidder's own last bid;
+    in continuous sessions a bid below the price must then also undercut that by a step."""
     floor_percent: Decimal
-    """Percent of the initial price at which a session ends at once."""
+    """Percent of the initial price at which a session ends at once; 0: never."""
     extension_window_seconds: Count
-    """An accepted bid with less than this left extends the session."""
+    """An accepted bid with less than this left extends the session; 0: none does."""
     extension_seconds: Count
     """The end moves to this long after such a bid."""
     settle_seconds: Count
     """The close waits this long after the effective end for bids that arrived before it."""
+    delete_seconds: Count = 0
+    """So long after it a bidder may delete its own last bid, once a session; 0: never."""
     reference_grades: tuple[str, ...]
     """Grades of a reference price that bound the initial price."""
+    scorings: tuple[str, ...] = ("price",)
+    """What bids may be ranked on: price, quality, life-cycle."""
+    withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
+    outage: Outage = Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900)
+    restart: Restart | None = None
+    rounds: Rounds | None = None
+    equivalents: Equivalents | None = None
 
     def __post_init__(self) -> None:
         if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):
@@ -89,10 +152,23 @@ class AuctionRules(_Rules, frozen=True, kw_only=True):
             raise ValueError("floor_percent lies between 0 and 100")
         if self.extension_seconds < self.extension_window_seconds:
             raise ValueError("extension_seconds below extension_window_seconds would bring the end nearer")
-        if not self.durations or not all(ceiling > 0 for ceiling in self.ceilings.values()):
-            raise ValueError("there is at least one duration, and every ceiling is above zero")
-        if unknown := {kind for duration in self.durations for kind in duration.kinds} - self.ceilings.keys():
-            raise ValueError(f"a duration names kinds without a ceiling: {sorted(unknown)}")
+        if bool(self.durations) == bool(self.none_because):
+            raise ValueError("there is at least one duration, or none_because says why there is no live auction")
+        if not all(ceiling > 0 for ceiling in self.ceilings.values()):
+            raise ValueError("every ceiling is above zero")
+        named = {*self.ceilings, *self.kinds()}
+        if unknown := named - KINDS:
+            raise ValueError(f"there is no kind {sorted(unknown)}")
+        if unknown := set(self.scorings) - {"price", "quality", "life-cycle"}:
+            raise ValueError(f"unknown scorings: {sorted(unknown)}")
+        paces = [duration.autobid_seconds for duration in self.durations if duration.autobid_seconds]
+        if paces and (self.improve_on == "own" or max(paces) > self.extension_window_seconds):
+            raise ValueError("autobid follows the session's price, with a pace no longer than extension_window_seconds")
+        if self.rounds and (self.improve_on == "price" or self.restart or self.delete_seconds or self.floor_percent):
+            raise ValueError("rounds improve on one's own bid, and know no restart, no deletion and no floor")
+
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(kind for duration in self.durations for kind in duration.kinds))
 
     def offered(self, kind: str) -> tuple[Duration, ...]:
         return tuple(duration for duration in self.durations if kind in duration.kinds)

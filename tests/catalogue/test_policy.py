@@ -55,7 +55,7 @@ def test_a_step_is_due_after_working_days_or_after_the_demos_minutes() -> None:
     assert load("demo").due(FRIDAY, 2, MOSCOW) == FRIDAY + timedelta(minutes=60)
 
 
-@pytest.mark.parametrize("name", ["moscow", "demo"])
+@pytest.mark.parametrize("name", ["moscow", "demo", "pregao", "prozorro", "acordar"])
 def test_a_policy_stored_as_json_comes_back_the_same(name: str) -> None:
     policy = load(name)
     assert msgspec.json.decode(msgspec.json.encode(policy), type=Policy) == policy
@@ -92,7 +92,7 @@ def test_shipped_presets_are_found_beside_own_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "../policies/moscow", "", "Moscow", "moscow.toml"])
 def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
-    with pytest.raises(UnknownPolicy, match="demo, moscow"):
+    with pytest.raises(UnknownPolicy, match="acordar, demo, moscow, pregao, prozorro"):
         load(name)
 
 
