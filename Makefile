@@ -26,7 +26,7 @@ test: setup ## run all tests: rules, services on real servers, browser
 	@$(BIN)/pytest -q
 
 test-unit: setup ## run the tests that need no server, in seconds
-	@$(BIN)/pytest -q -m "not servers and not data" -p no:schemathesis --ignore tests/journeys --ignore tests/faults --ignore tests/test_openapi.py --ignore tests/test_access.py --ignore tests/test_wiring.py
+	@$(BIN)/pytest -q --unit
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -1,30 +1,57 @@
+"""The servers and a market for the tests, and their quick part: ``pytest --unit``.
+
+What the fixtures need is imported when they are used: Faust, the web and the servers cost more seconds than the quick part has.
+"""
+
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.embedded import Servers
-from infra.runtime import create_topics
-from tests.market import Market, Markets
 from tests.servers import servers
+
+if TYPE_CHECKING:
+    from infra.embedded import Servers
+    from tests.market import Market, Markets
 
 __all__ = ["market", "markets", "servers", "topics"]
 
+ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|access|test_access)|playwright|schemathesis)\b", re.MULTILINE)
+"""Says of a test file that the whole of it is about a market that runs."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--unit", action="store_true", help="only the tests that need no servers and no data, in seconds")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick part does not even import what is all about servers. None leaves the decision to others."""
+    if not config.getoption("unit") or collection_path.suffix != ".py":
+        return None
+    return bool(ON_SERVERS.search(collection_path.read_text())) or None
+
 
 @pytest.fixture(scope="session")
-async def topics(servers: Servers) -> None:
+async def topics(servers: "Servers") -> None:
     """Every topic of the table, empty at the beginning of the run."""
+    from infra.runtime import create_topics
+
     await create_topics(servers.kafka_bootstrap)
 
 
 @pytest.fixture(scope="session")
-async def markets(servers: Servers, topics: None) -> AsyncIterator[Markets]:
+async def markets(servers: "Servers", topics: None) -> "AsyncIterator[Markets]":
+    from tests.market import Markets
+
     kept = Markets(servers)
     yield kept
     await kept.stop()
 
 
 @pytest.fixture(scope="module")
-async def market(markets: Markets, request: pytest.FixtureRequest) -> Market:
+async def market(markets: "Markets", request: pytest.FixtureRequest) -> "Market":
     """The tests of one service play all the others, so their market has that service alone; elsewhere it is whole.
 
     It serves all modules of a folder: tests make organisations and things of their own in it.
@@ -33,11 +60,15 @@ async def market(markets: Markets, request: pytest.FixtureRequest) -> Market:
     return await markets.of((parts[parts.index("services") + 1],) if "services" in parts else ())
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever uses the servers or the real data is marked so; what is left is the quick part (`make test-unit`)."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Whoever uses the servers or the real data is marked so; what is left is the quick part."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if {"servers", "market"} & fixtures:
             item.add_marker(pytest.mark.servers)
         if "data" in fixtures:
             item.add_marker(pytest.mark.data)
+    if config.getoption("unit"):
+        slow = [item for item in items if item.get_closest_marker("servers") or item.get_closest_marker("data")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]

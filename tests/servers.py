@@ -7,20 +7,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.embedded import Servers
+if TYPE_CHECKING:
+    from infra.embedded import Servers
 
 
-def started(home: Path) -> Servers:
+def started(home: Path) -> "Servers":
     """The servers of a home, Kafka without any message or consumer's offset of an earlier run."""
+    from infra.embedded import Servers  # here: the quick part of the tests does without
+
     shutil.rmtree(home / "kafka", ignore_errors=True)
     return Servers.start(home)
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
+def servers() -> "Iterator[Servers]":
     """Both servers, running; tests make databases and topics of their own names in them."""
     running = started(Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")))
     yield running

@@ -11,7 +11,6 @@ import pytest
 
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, BidAccepted, BidDisclosed, BidRefused
-from infra.clock import ShiftedClock
 from services.auctions.lane import Asked, Lane, LaneBlocked
 from services.auctions.timers import close_due
 from tests.market import Market
@@ -209,13 +208,6 @@ async def test_a_lane_whose_connection_is_cut_answers_and_goes_on(market: Market
         with suppress(LaneBlocked):  # unless the lane saw the cut in time
             await lane.place(asked("k2", "990"))
         assert (await lane.place(asked("k2", "990"))).accepted
-
-
-async def test_a_database_that_is_away_blocks_the_bid_and_leaves_nobody_waiting() -> None:
-    lane = Lane("postgresql://nobody@127.0.0.1:1/none", ShiftedClock())
-    async with lane.running():
-        with pytest.raises(LaneBlocked):
-            await lane.place(Asked("x", "s", "k", Decimal(1), ShiftedClock()()))
 
 
 async def test_nobody_is_named_before_the_close(market: Market, caplog: pytest.LogCaptureFixture) -> None:

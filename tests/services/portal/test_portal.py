@@ -1,4 +1,4 @@
-"""The home page: empty it says what to do; events of other services fill it, once each."""
+"""The home page: events of other services fill it, once each."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,15 +9,11 @@ from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.values import Category, Place, Source
-from infra.clock import ManualClock, system_clock
 from infra.ids import new_id
 from infra.tokens import Principal
-from infra.web.pages import engine
-from services.portal.store import Front
 from tests.market import Market
 
 PAPER = Category(code="30197642", title="Paper")
-EMPTY = Front(auctions=0, pools=0, suppliers=0, contracts=0, totals=[], closing=[], enrolling=[], latest=[])
 
 
 @dataclass
@@ -97,25 +93,6 @@ def a_contract(market: Market, currency: str, amount: str | None) -> ContractCon
         signed_at=market.clock() + timedelta(days=1),
         source=Source(publisher="p", document="d"),
     )
-
-
-def test_empty_market_says_what_to_do(tmp_path: object) -> None:
-    from pathlib import Path
-
-    from infra.config import Config
-
-    assert isinstance(tmp_path, Path)
-    config = Config.load({"LONJA_HOME": str(tmp_path)})
-    services = Path(__file__).parents[3] / "services"
-    template = engine(config, ManualClock(system_clock()), services).get_template("portal/home.html")
-    text = template.render(front=EMPTY, currencies=[], csrf_token=lambda: "t", csrf_input="")
-    for words in (
-        "No mini-auction is open",
-        "No pool is enrolling",
-        "No contract was concluded yet",
-        "lonja import ocds",
-    ):
-        assert words in text
 
 
 async def test_auction_is_shown_with_its_current_price_until_it_closes(market: Market) -> None:

@@ -1,0 +1,15 @@
+"""The lane without a database."""
+
+from decimal import Decimal
+
+import pytest
+
+from infra.clock import ShiftedClock
+from services.auctions.lane import Asked, Lane, LaneBlocked
+
+
+async def test_a_database_that_is_away_blocks_the_bid_and_leaves_nobody_waiting() -> None:
+    lane = Lane("postgresql://nobody@127.0.0.1:1/none", ShiftedClock())
+    async with lane.running():
+        with pytest.raises(LaneBlocked):
+            await lane.place(Asked("x", "s", "k", Decimal(1), ShiftedClock()()))
