@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["market", "markets", "servers", "topics"]
 
-ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|access|test_access)|playwright|schemathesis)\b", re.MULTILINE)
-"""Says of a test file that the whole of it is about a market that runs."""
+ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|faults|test_access)|playwright|schemathesis)\b", re.MULTILINE)
+"""Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,9 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The quick part does not even import what is all about servers. None leaves the decision to others."""
-    if not config.getoption("unit") or collection_path.suffix != ".py":
+    told = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if not config.getoption("unit") or told.suffix != ".py" or not told.exists():
         return None
-    return bool(ON_SERVERS.search(collection_path.read_text())) or None
+    return bool(ON_SERVERS.search(told.read_text())) or None
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,11 @@ def refusal(rule: str) -> httpx.Response:
     return httpx.Response(422, json=problem, headers={"content-type": "application/problem+json"})
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.demo.client.PAUSE", 0.01)
+
+
 async def test_a_refusal_names_its_rule_and_field() -> None:
     with pytest.raises(CallRefused) as refused:
         await client(lambda _: refusal("not-lower")).post("/api/x", {})
