@@ -1,87 +1,272 @@
-"""Faust views on the real broker: two workers, one leaves, one is killed, and the figures end right; a rebuild gives them again."""
+"""The real Faust views on the real broker, in two workers under load: one leaves, one joins, one is killed, and they end right."""
 
 import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from infra import streams
-from infra.clock import system_clock
+from events import Event
+from events.auctions import BidDisclosed
+from events.catalogue import OfferPublished
+from events.contracts import AwardMade, ContractConcluded
+from events.values import Category, Place
+from infra import runtime
 from infra.config import Config
-from infra.database import Database
 from infra.embedded import Servers
 from infra.ids import new_id
-from infra.live import Live
 from infra.outbox import Relay, producer
 from infra.service import Ground
-from infra.tokens import Tokens
-from tests.infra import counting
+from recommender.interest import co_purchase, interest
+from services.observatory import intake
+from services.observatory.domain import entry
+from services.recommender.store.market import code_of
 from tests.market import empty_database
+from tests.services.observatory.stories import a_bid, a_contract, a_line, an_offer, at
 
-EVENTS = 3000
+BATCH, PAUSE = 60, 0.2
+"""Events in each transaction of the load, and the seconds between: some 300 events a second."""
+PAPER, CHAIRS = Category(code="30197630", title="Paper"), Category(code="39112000", title="Chairs")
+
+Figures = dict[tuple[str, ...], tuple[Any, ...]]
 
 
 @pytest.fixture
 async def ground(servers: Servers, topics: None) -> AsyncIterator[Ground]:
-    url = await empty_database(servers, "lonja_counting")
+    url = await empty_database(servers, "lonja_views")
     config = Config.load(
         {"LONJA_HOME": str(servers.home), "LONJA_DATABASE_URL": url, "LONJA_KAFKA_BOOTSTRAP": servers.kafka_bootstrap}
     )
-    database = await Database.connect(url, system_clock)
-    async with database.engine.begin() as connection:
-        await connection.execute(text("create schema counting"))
-        await connection.run_sync(counting.Row.metadata.create_all)
-    yield Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir))
-    await database.close()
+    await runtime.prepare(config)
+    async with runtime.standing(config) as ground:
+        yield ground
 
 
-async def worker(ground: Ground) -> asyncio.subprocess.Process:
-    environment = {**os.environ, **ground.config.environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
-    return await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.infra.counting", env=environment)
+@dataclass
+class Trade:
+    """Few items and suppliers, so that both workers want the same rows. ``told`` is all that was published."""
+
+    random: Random = field(default_factory=lambda: Random(7))
+    items: tuple[str, ...] = field(default_factory=lambda: tuple(new_id() for _ in range(6)))
+    suppliers: tuple[str, ...] = field(default_factory=lambda: tuple(new_id() for _ in range(4)))
+    told: list[Event] = field(default_factory=list)
+
+    def event(self) -> Event:
+        """A contract of one to three items, an award, a disclosed bid or an offer."""
+        choose = self.random
+        item, supplier = choose.choice(self.items), choose.choice(self.suppliers)
+        category, price = choose.choice((PAPER, CHAIRS)), str(choose.randint(100, 999))
+        day = date(2025, choose.randint(1, 3), choose.randint(1, 28))
+        match choose.randrange(4):
+            case 0:
+                bought = choose.sample(self.items, choose.randint(1, 3))
+                lines = tuple(a_line(one, price, line_id=str(number)) for number, one in enumerate(bought))
+                return a_contract(item, None, day, lines=lines, supplier_id=supplier)
+            case 1:
+                return an_award(item, price, at(day), supplier, category)
+            case 2:
+                return a_bid(item, price, day, supplier_id=supplier, category=category)
+            case _:
+                return an_offer(item, price, day, supplier_id=supplier, category=category)
+
+    def rolling(self) -> Figures:
+        groups: dict[tuple[str, ...], list[tuple[date, str, Decimal]]] = defaultdict(list)
+        for event in self.told:
+            match event:
+                case ContractConcluded():
+                    seen = intake.of_contract(event)
+                case AwardMade():
+                    seen = intake.of_award(event)
+                case BidDisclosed():
+                    seen = intake.of_bid(event, event.bid_at or at(date.min))
+                case _:
+                    continue
+            for made in filter(None, map(entry, seen.observations)):
+                key = (made.item_key, str(seen.origin), made.month, made.currency, made.unit)
+                groups[key].append((made.date, made.observation_id, made.price))
+        return {
+            key: (
+                len(group),
+                min(p for *_, p in group),
+                max(p for *_, p in group),
+                sum(p for *_, p in group),
+                max(group)[2],
+            )
+            for key, group in groups.items()
+        }
+
+    def interest(self) -> Figures:
+        points: dict[tuple[str, ...], int] = defaultdict(int)
+        for event in self.told:
+            match event:
+                case BidDisclosed(category=Category()):
+                    acts = [(event.supplier_id, "bid", event.category)]
+                case OfferPublished():
+                    acts = [(event.supplier_id, "offered", event.category)]
+                case AwardMade(category=Category()):
+                    acts = [(supplier, "won", event.category) for supplier in event.supplier_ids]
+                case _:
+                    continue
+            for supplier, act, category in acts:
+                for level, weight in interest(act, code_of(category)).items():
+                    points[supplier, level] += weight
+        return {key: (total,) for key, total in points.items()}
+
+    def together(self) -> Figures:
+        counts: dict[tuple[str, ...], int] = defaultdict(int)
+        for event in self.told:
+            if isinstance(event, ContractConcluded):
+                for one, others in co_purchase(line.sku_id or "" for line in event.lines).items():
+                    for other, count in others.items():
+                        counts[one, other] += count
+        return {key: (count,) for key, count in counts.items()}
 
 
-async def counted(ground: Ground) -> dict[str, int]:
+def an_award(item: str, price: str, on: datetime, supplier: str, category: Category) -> AwardMade:
+    return AwardMade(
+        process_id=new_id(),
+        award_id=new_id(),
+        origin="import",
+        buyer_id="school",
+        buyer_name="School 7",
+        supplier_ids=(supplier,),
+        supplier_names=("",),
+        title="An award",
+        category=category,
+        method="open",
+        place=Place(country="BR"),
+        currency="BRL",
+        amount=None,
+        lines=(a_line(item, price),),
+        awarded_at=on,
+    )
+
+
+async def views(ground: Ground, trade: Trade) -> Mapping[str, Figures]:
+    """The rows about this trade: the topics hold what other tests published as well."""
+
+    async def rows(keys: int, query: str, names: Sequence[str]) -> Figures:
+        found = await ground.database.pool.fetch(query, list(names))
+        return {tuple(row)[:keys]: tuple(row)[keys:] for row in found}
+
     return {
-        row["name"]: row["heard"]
-        for row in await ground.database.pool.fetch("select name, heard from counting.figures")
+        "rolling": await rows(
+            5,
+            "select item_key, series, month, currency, unit, count, low, high, total, last"
+            " from observatory.rolling where item_key = any($1)",
+            trade.items,
+        ),
+        "interest": await rows(
+            2,
+            "select supplier_id, category, points from recommender.interest where supplier_id = any($1)",
+            trade.suppliers,
+        ),
+        "together": await rows(
+            2, "select sku_id, other_sku_id, together from recommender.co_purchases where sku_id = any($1)", trade.items
+        ),
     }
 
 
-async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers: Servers) -> None:
-    run = new_id()
-    expected = {f"{run}/{number}": EVENTS // 10 for number in range(10)}
-    kafka = producer(servers.kafka_bootstrap)
-    await kafka.start()
-    relay = asyncio.create_task(Relay("counting", ground.config.database_url or "", kafka).run())
-    workers = [await worker(ground), await worker(ground)]
-    try:
-        for batch in range(10):
-            async with ground.database.transaction("counting") as tx:
-                for name in expected:
-                    for _ in range(EVENTS // 100):
-                        tx.emit(counting.heard(name))
-            await asyncio.sleep(0.3)
-            if batch == 3:
-                workers[0].send_signal(signal.SIGTERM)
-                await workers[0].wait()
-                workers.append(await worker(ground))
-            if batch == 7:
-                workers[1].kill()
-        async with asyncio.timeout(90):
-            while {name: count for name, count in (await counted(ground)).items() if name in expected} != expected:
-                await asyncio.sleep(0.3)
-        rebuilt = await streams.rebuild(ground, servers.kafka_bootstrap, kafka, counting.SERVICE, counting.VIEW)
-        assert rebuilt >= EVENTS
-        assert {name: count for name, count in (await counted(ground)).items() if name in expected} == expected
-    finally:
-        relay.cancel()
-        for process in workers:
+class Workers:
+    """Processes as ``lonja up`` starts them: one keeps the views of all services."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._environment = {**os.environ, **ground.config.environment()}
+        self._all: list[asyncio.subprocess.Process] = []
+
+    async def join(self) -> asyncio.subprocess.Process:
+        command = (sys.executable, "-m", "infra.cli", "streams")
+        process = await asyncio.create_subprocess_exec(*command, env=self._environment)
+        self._all.append(process)
+        return process
+
+    async def end(self) -> None:
+        for process in self._all:
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+async def shared_by(bootstrap: str, workers: int) -> None:
+    """Wait until so many workers, and no more, share the partitions of the views."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        async with asyncio.timeout(40):
+            while True:
+                with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked for a group yet
+                    (answer,) = await admin.describe_consumer_groups(["lonja.views"])
+                    _, _, state, _, _, members, *_ = answer.groups[0]
+                    if (state, len(members)) == ("Stable", workers):
+                        return
+                await asyncio.sleep(0.2)
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def load(ground: Ground, trade: Trade) -> AsyncIterator[None]:
+    """Events, published without a break for the time of the block."""
+
+    async def publish() -> None:
+        while True:
+            events = [trade.event() for _ in range(BATCH)]
+            async with ground.database.transaction("transparency") as tx:
+                for event in events:
+                    tx.emit(event)
+            trade.told += events
+            await asyncio.sleep(PAUSE)
+            if enough.is_set():
+                return
+
+    enough = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(publish())
+        yield
+        enough.set()
+
+
+async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers: Servers) -> None:
+    trade, workers, bootstrap = Trade(), Workers(ground), servers.kafka_bootstrap
+    kafka = producer(bootstrap)
+    await kafka.start()
+    relay = asyncio.create_task(Relay("transparency", ground.config.database_url or "", kafka).run())
+    try:
+        first, second = await workers.join(), await workers.join()
+        async with load(ground, trade):
+            await shared_by(bootstrap, 2)
+            await asyncio.sleep(1)
+            first.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(first.wait(), 15) == 0
+            await workers.join()
+            await shared_by(bootstrap, 2)
+            await asyncio.sleep(1)
+            second.kill()
+            await shared_by(bootstrap, 1)
+        expected = {"rolling": trade.rolling(), "interest": trade.interest(), "together": trade.together()}
+        try:
+            async with asyncio.timeout(30):
+                while await views(ground, trade) != expected:
+                    await asyncio.sleep(0.3)
+        except TimeoutError:
+            assert await views(ground, trade) == expected
+        async for _, replayed in runtime.rebuild(
+            ground.config, [f"recommender.{name}" for name in ("interest", "co-purchases")]
+        ):
+            assert replayed
+        assert await views(ground, trade) == expected
+    finally:
+        relay.cancel()
+        await workers.end()
         await kafka.stop()

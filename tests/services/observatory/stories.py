@@ -106,26 +106,27 @@ def a_sku(sku_id: str, name: str, *, unit: str = "GRM", pack: int = 500) -> SkuP
     )
 
 
-def an_offer(sku_id: str, price: str, on: date) -> OfferPublished:
+def an_offer(sku_id: str, price: str, on: date, **changes: Any) -> OfferPublished:
     """With 20 % VAT in the price, from a supplier of its own."""
-    return OfferPublished(
-        sku_id=sku_id,
-        offer_id=new_id(),
-        supplier_id=new_id(),
-        supplier_name=f"Offers at {price}",
-        category=PAPER,
-        price=Decimal(price),
-        currency="BRL",
-        vat_rate=Decimal(20),
-        vat_included=True,
-        regions=("BR",),
-        delivery_days=5,
-        stock=SERGIPE,
-        min_quantity=Decimal(1),
-        max_quantity=Decimal(1000),
-        valid_from=on,
-        valid_until=on,
-    )
+    usual: dict[str, Any] = {
+        "sku_id": sku_id,
+        "offer_id": new_id(),
+        "supplier_id": new_id(),
+        "supplier_name": f"Offers at {price}",
+        "category": PAPER,
+        "price": Decimal(price),
+        "currency": "BRL",
+        "vat_rate": Decimal(20),
+        "vat_included": True,
+        "regions": ("BR",),
+        "delivery_days": 5,
+        "stock": SERGIPE,
+        "min_quantity": Decimal(1),
+        "max_quantity": Decimal(1000),
+        "valid_from": on,
+        "valid_until": on,
+    }
+    return OfferPublished(**(usual | changes))
 
 
 def a_bid(item: str, price: str, on: date, **changes: Any) -> BidDisclosed:
