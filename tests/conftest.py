@@ -3,6 +3,7 @@
 What the fixtures need is imported when they are used: Faust, the web and the servers cost more seconds than the quick part has.
 """
 
+import gc
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +25,16 @@ ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|faults|test_access)|pla
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unit", action="store_true", help="only the tests that need no servers and no data, in seconds")
+
+
+def pytest_configure() -> None:
+    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
