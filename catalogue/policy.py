@@ -164,6 +164,8 @@ class AuctionRules(_Rules, frozen=True, kw_only=True):
         paces = [duration.autobid_seconds for duration in self.durations if duration.autobid_seconds]
         if paces and (self.improve_on == "own" or max(paces) > self.extension_window_seconds):
             raise ValueError("autobid follows the session's price, with a pace no longer than extension_window_seconds")
+        if self.delete_seconds and self.improve_on == "price":
+            raise ValueError("only bids that improve on one's own can be deleted: delete_seconds wants improve_on own")
         if self.rounds and (self.improve_on == "price" or self.restart or self.delete_seconds or self.floor_percent):
             raise ValueError("rounds improve on one's own bid, and know no restart, no deletion and no floor")
 

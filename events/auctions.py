@@ -3,8 +3,52 @@
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
+
 from events.codec import Event, event
 from events.values import Category, Line, Place, Refusal, Source
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer to a criterion: ``value`` is a weight (0.05 for 5 %) in quality scoring, a cost in life-cycle scoring."""
+
+    title: str
+    value: Decimal
+
+
+class Criterion(msgspec.Struct, frozen=True, kw_only=True):
+    """What bids are scored on besides the price. Every bidder chooses one option with its first bid."""
+
+    criterion_id: str
+    title: str
+    options: tuple[Option, ...]
+
+
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """What bids are ranked on: ``by`` is price, quality (price divided by a coefficient) or life-cycle (price plus its cost)."""
+
+    by: str = "price"
+    criteria: tuple[Criterion, ...] = ()
+
+
+class SessionRules(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers of the policy that verdicts and the end follow from (:class:`catalogue.policy.AuctionRules` says what each means)."""
+
+    whole_steps: bool
+    improve_on: str
+    floor_percent: Decimal
+    extension_window_seconds: int
+    extension_seconds: int
+    settle_seconds: int
+    delete_seconds: int = 0
+    autobid_seconds: int | None = None
+    restart_gap_percent: Decimal | None = None
+    restart_seconds: int = 0
+    outage_margin_seconds: int = 0
+    outage_lost_end_seconds: int = 0
+    turn_seconds: int = 0
+    pauses_seconds: tuple[int, ...] = ()
+    """One a round; none in continuous sessions."""
 
 
 @event(key="auction_id")
@@ -12,7 +56,9 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     """Bidding runs from ``opens_at`` to ``closes_at``. ``step`` is an amount: the fixed percentage of the initial price.
 
     ``kind`` is goods, works or services. ``lines`` carry initial unit prices. ``policy`` names the preset whose numbers were
-    frozen with the auction. ``reference_ids`` are the price snapshots that bounded the initial price, none where none were published.
+    frozen with the auction, and ``rules`` are these numbers, as many as verdicts follow from (None in events older than they).
+    ``reference_ids`` are the price snapshots that bounded the initial price, none where none were published. With
+    ``equivalents`` the winner may propose some.
     """
 
     auction_id: str
@@ -31,6 +77,9 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     closes_at: datetime
     reference_ids: tuple[str, ...] = ()
     pool_id: str | None = None
+    rules: SessionRules | None = None
+    scoring: Scoring = Scoring()
+    equivalents: bool = False
 
 
 @event(key="pool_id")
@@ -44,7 +93,11 @@ class AuctionOpeningRefused(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class BidAccepted(Event, frozen=True, kw_only=True):
-    """``sequence`` counts the auction's accepted bids from 1; ``closes_at`` is the effective end after it."""
+    """``sequence`` counts the auction's accepted bids from 1; ``closes_at`` is the effective end after it.
+
+    ``choices`` are the bidder's options (their index from 0, by criterion) where bids are scored; ``score`` is then what the
+    bid is ranked on, an exact fraction such as ``1900/21``.
+    """
 
     auction_id: str
     sequence: int
@@ -53,17 +106,66 @@ class BidAccepted(Event, frozen=True, kw_only=True):
     arrived_at: datetime
     closes_at: datetime
     extended: bool
+    choices: tuple[int, ...] = ()
+    score: str = ""
 
 
 @event(key="auction_id")
 class BidRefused(Event, frozen=True, kw_only=True):
-    """``participant`` is None where the bidder has no number yet (a number comes with the first accepted bid)."""
+    """``participant`` is None where the bidder has no number yet (a number comes with the first accepted bid).
+
+    ``standing`` is what the decision knew of the bidder: active, another state of its organisation, or buyer.
+    """
 
     auction_id: str
     participant: int | None
     amount: Decimal
     arrived_at: datetime
     refusal: Refusal
+    choices: tuple[int, ...] = ()
+    standing: str = "active"
+
+
+@event(key="auction_id")
+class BidDeleted(Event, frozen=True, kw_only=True):
+    """A bidder took back its own last bid, number ``sequence``; its bid before stands again, if it had one."""
+
+    auction_id: str
+    participant: int
+    sequence: int
+    deleted_at: datetime
+
+
+@event(key="auction_id")
+class AuctionExtended(Event, frozen=True, kw_only=True):
+    """The end moved without a bid. ``reason`` is outage (nobody could bid from ``since`` to ``until``) or restart."""
+
+    auction_id: str
+    reason: str
+    since: datetime
+    until: datetime
+    closes_at: datetime
+
+
+@event(key="auction_id")
+class RoundBegan(Event, frozen=True, kw_only=True):
+    """Turns follow, one for each of ``order`` (participants, the worst first). ``closes_at`` is the end of the last round."""
+
+    auction_id: str
+    number: int
+    order: tuple[int, ...]
+    begins_at: datetime
+    closes_at: datetime
+
+
+@event(key="auction_id")
+class TurnEnded(Event, frozen=True, kw_only=True):
+    """What was bid in this turn is public from here on."""
+
+    auction_id: str
+    number: int
+    participant: int
+    ended_at: datetime
 
 
 @event(key="auction_id")
@@ -92,7 +194,8 @@ class BidDisclosed(Event, frozen=True, kw_only=True):
 
 @event(key="auction_id")
 class AuctionClosed(Event, frozen=True, kw_only=True):
-    """``outcome`` is successful or unsuccessful. ``lines`` carry the final unit prices and amounts, sum exact.
+    """``outcome`` is successful, unsuccessful, withdrawn (by the buyer) or cancelled (by a moderator), the latter two with a
+    ``reason``. ``lines`` carry the final unit prices and amounts, sum exact. ``winner`` is the participant number.
 
     Published after the auction's BidDisclosed events, so that whoever reads it has the ranking already.
     """
@@ -115,3 +218,40 @@ class AuctionClosed(Event, frozen=True, kw_only=True):
     opened_at: datetime
     closed_at: datetime
     pool_id: str | None = None
+    winner: int | None = None
+    reason: str = ""
+
+
+@event(key="auction_id")
+class ComplaintFiled(Event, frozen=True, kw_only=True):
+    """Somebody complains about a session; who does stays hidden while it runs, as bidders do."""
+
+    auction_id: str
+    complaint_id: str
+    buyer_id: str
+    grounds: str
+    filed_at: datetime
+
+
+@event(key="auction_id")
+class ComplaintDecided(Event, frozen=True, kw_only=True):
+    """``decision`` is upheld (the session is cancelled) or rejected."""
+
+    auction_id: str
+    complaint_id: str
+    buyer_id: str
+    decision: str
+    reason: str
+    decided_at: datetime
+
+
+@event(key="auction_id")
+class MarketLogSigned(Event, frozen=True, kw_only=True):
+    """A checkpoint of the market's Merkle log: its first ``size`` leaves have this root. Hexadecimal; ``auction_id`` is the last leaf's."""
+
+    auction_id: str
+    size: int
+    root: str
+    key: str
+    signature: str
+    signed_at: datetime

@@ -24,6 +24,7 @@ from infra.inbox import Inbox
 from infra.live import Live
 from infra.outbox import Relay, producer
 from infra.service import Ground, Service, Timer
+from infra.signing import Signer
 from infra.tokens import Tokens
 from infra.web import create_app
 
@@ -64,7 +65,9 @@ async def standing(config: Config, clock: Clock = system_clock) -> AsyncIterator
     url, _ = addresses(config)
     database = await Database.connect(url, clock)
     try:
-        yield Ground(config, database, clock, Live(url), Tokens.load(config.secrets_dir))
+        yield Ground(
+            config, database, clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
+        )
     finally:
         await database.close()
 

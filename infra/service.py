@@ -12,6 +12,7 @@ from infra.clock import Clock
 from infra.config import Config
 from infra.database import Database, Transaction
 from infra.live import Live
+from infra.signing import Signer
 from infra.tokens import Tokens
 
 Handler = Callable[[Transaction, Message], Awaitable[None]]
@@ -20,13 +21,14 @@ Handler = Callable[[Transaction, Message], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Ground:
-    """What every service is given: settings, database, clock, live channel, and the keys that check tokens."""
+    """What every service is given: settings, database, clock, live channel, the keys that check tokens, the market's signature."""
 
     config: Config
     database: Database
     clock: Clock
     live: Live
     tokens: Tokens
+    signer: Signer
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from infra.secrets import keep
+from infra.signing import signing_key
 
 ISSUER = "lonja"
 SESSION_HOURS = 12
@@ -56,13 +55,7 @@ class Tokens:
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
-        path = folder / "token-key.pem"
-        if not path.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            keep(path, pem)
-        private = load_pem_private_key(path.read_bytes(), password=None)
-        assert isinstance(private, Ed25519PrivateKey)
-        return cls(private)
+        return cls(signing_key(folder, "token-key.pem"))
 
     def issue(self, principal: Principal, now: datetime, *, hours: float = SESSION_HOURS) -> str:
         claims = msgspec.to_builtins(principal)

@@ -29,6 +29,7 @@ from infra.live import Live
 from infra.outbox import producer
 from infra.runtime import load, prepare, run_worker, standing
 from infra.service import Ground
+from infra.signing import Signer
 from infra.tokens import Principal, Tokens
 from infra.web import create_app
 from services import NAMES as SERVICES
@@ -201,7 +202,7 @@ def unconnected(home: Path) -> Ground:
     config = Config.load({"LONJA_HOME": str(home)})
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     database = Database(create_async_engine(url.replace("://", "+asyncpg://")), None, url, system_clock)  # type: ignore[arg-type]
-    return Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir))
+    return Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir))
 
 
 async def empty_database(servers: Servers, name: str = DATABASE) -> str:

@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Response, Router, get, post
+from litestar import Controller, Response, Router, delete, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load
@@ -19,12 +19,13 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow, clean
 from infra.web.errors import PROBLEM, NotFound
-from services.auctions import handlers
+from services.auctions import handlers, receipts
 from services.auctions.board import Boards
 from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import next_bid
 from services.auctions.handlers import NewAuction
-from services.auctions.lane import Asked, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.lane import Answer, Asked, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, replicas
 from services.auctions.store.auctions import Filter, Stored
 
@@ -35,10 +36,29 @@ PER_PAGE = 50
 
 
 class BidIn(msgspec.Struct, kw_only=True):
-    """``amount`` in the auction's currency, best written as a string. ``request_key`` does what the header does."""
+    """``amount`` in the auction's currency, best written as a string. ``request_key`` does what the header does. ``choices``
+    answer the criteria of an auction that has some: the index of the option, from 0, for each."""
 
     amount: Decimal
     request_key: Annotated[str, Meta(max_length=200)] = ""
+    choices: Annotated[tuple[int, ...], Meta(max_length=50)] = ()
+
+
+class AutobidIn(msgspec.Struct, kw_only=True):
+    """``floor`` is the lowest price at which the market may cut for you; ``on`` false keeps it and stops."""
+
+    floor: Decimal
+    on: bool = True
+
+
+class AutobidOut(msgspec.Struct, kw_only=True):
+    floor: Decimal
+    on: bool
+    set_at: datetime
+
+
+class WithdrawalIn(msgspec.Struct, kw_only=True):
+    reason: Annotated[str, Meta(max_length=2000)]
 
 
 class Accepted(msgspec.Struct, kw_only=True):
@@ -53,6 +73,9 @@ class Accepted(msgspec.Struct, kw_only=True):
     arrived_at: datetime
     closes_at: datetime
     extended: bool
+    choices: tuple[int, ...]
+    score: str
+    receipt: Receipt
 
 
 class AuctionSummary(msgspec.Struct, kw_only=True):
@@ -119,7 +142,7 @@ def status_of(stored: Stored, now: datetime) -> str:
 
 
 def summary(stored: Stored, now: datetime) -> dict[str, Any]:
-    opened, state = stored.opened, stored.state
+    opened, state = stored.opened, stored.state.public()
     return {
         "auction_id": opened.auction_id,
         "title": opened.title,
@@ -178,7 +201,7 @@ class AuctionsApi(Controller):
         return AuctionView(
             **summary(stored, now),
             step=opened.step,
-            next_bid=None if stored.state.over(now) else next_bid(stored.state),
+            next_bid=None if stored.state.over(now) else next_bid(stored.state.public()),
             lines=result.lines if result and result.lines else opened.lines,
             policy=opened.policy,
             reference_ids=opened.reference_ids,
@@ -192,7 +215,7 @@ class AuctionsApi(Controller):
         self,
         ground: FromGround,
         auction_id: FromPath[str],
-        before: Annotated[int | None, QueryParameter(ge=1, le=2**62)] = None,
+        before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
         """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it."""
         await existing(ground, auction_id)
@@ -231,19 +254,89 @@ class BidsApi(Controller):
         """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
         ``Idempotency-Key`` gets the same answer."""
         arrived_at = ground.clock()
-        verdict = await ask(lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at)
-        return Response(_body(verdict), status_code=201 if verdict.accepted else 422, media_type=_media(verdict))
+        answer = await ask(
+            lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
+        )
+        verdict = answer.verdict
+        return Response(_body(answer), status_code=201 if verdict.accepted else 422, media_type=_media(verdict))
+
+    @delete("/last", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def delete_last_bid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> None:
+        """Take one's own last bid back, where the policy lets bidders, once and within its seconds."""
+        async with ground.database.transaction("auctions") as tx:
+            await handlers.delete_last_bid(tx, auction_id, request.user)
+
+
+class SessionApi(Controller):
+    """What a bidder and the buyer do besides bidding."""
+
+    path = "/api/auctions/{auction_id:str}"
+    tags = ["auctions"]
+
+    @get("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def read_autobid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> AutobidOut:
+        """One's own floor; nobody else sees it."""
+        stored = await existing(ground, auction_id)
+        autobid = stored.autobids.get(request.user.organisation_id)
+        if autobid is None:
+            raise NotFound("autobid of yours in auction", auction_id)
+        return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)
+
+    @put("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def set_autobid(
+        self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[AutobidIn]
+    ) -> AutobidOut:
+        """Let the market cut down to the floor, after a first bid by hand; change it or switch it off at any time."""
+        check_length(data.floor)
+        async with ground.database.transaction("auctions") as tx:
+            autobid = await handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
+        return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)
+
+    @get("/receipts/{position:int}", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def read_receipt(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        auction_id: FromPath[str],
+        position: Annotated[int, PathParameter(ge=0, le=2**31 - 1)],
+    ) -> Response[Receipt]:
+        """The signed receipt of one's own bid, by the number of its line in the log: a file that ``lonja verify receipt`` checks."""
+        kept = await bids.of_line(ground.database.pool, clean(auction_id), position)
+        if kept is None or kept.verdict.bid.supplier_id != request.user.organisation_id:
+            raise NotFound("bid of yours in the log's line", str(position))
+        (receipt,) = receipts.issue(ground.signer, [kept])
+        name = f"receipt-{kept.verdict.event.auction_id}-{position}.json"
+        return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+    @post("/withdrawal", opt=allow(BUYER_OFFICER), raises=[NotFound], status_code=204)
+    async def withdraw(
+        self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[WithdrawalIn]
+    ) -> None:
+        """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
+        async with ground.database.transaction("auctions") as tx:
+            await handlers.withdraw(tx, auction_id, data.reason, request.user)
+
+
+def check_length(amount: Decimal) -> None:
+    """400 for what is no number, or too long to compute with."""
+    if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS or -int(amount.as_tuple().exponent) > MOST_DIGITS:
+        raise HTTPException(status_code=400, detail="the amount is not a number of reasonable length")
 
 
 async def ask(
-    lane: Lane, principal: Principal, auction_id: str, amount: Decimal, key: str, arrived_at: datetime
-) -> Verdict:
-    """The lane's verdict, its errors as HTTP's: 400 for what is no amount, 404, 503 with the remedy."""
-    if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS or -int(amount.as_tuple().exponent) > MOST_DIGITS:
-        raise HTTPException(status_code=400, detail="the amount is not a number of reasonable length")
+    lane: Lane,
+    principal: Principal,
+    auction_id: str,
+    amount: Decimal,
+    key: str,
+    arrived_at: datetime,
+    choices: tuple[int, ...] = (),
+) -> Answer:
+    """The lane's verdict and receipt, its errors as HTTP's: 400 for what is no amount, 404, 503 with the remedy."""
+    check_length(amount)
     try:
         return await lane.place(
-            Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at)
+            Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
         )
     except NoSuchAuction:
         raise NotFound("auction", auction_id) from None
@@ -256,10 +349,10 @@ async def ask(
         ) from None
 
 
-def _body(verdict: Verdict) -> Any:
-    event = verdict.event
+def _body(answer: Answer) -> Any:
+    event = answer.verdict.event
     if isinstance(event, BidAccepted):
-        return {"verdict": "accepted", **msgspec.structs.asdict(event)}
+        return {"verdict": "accepted", **msgspec.structs.asdict(event), "receipt": answer.receipt}
     refusal = event.refusal
     return {
         "type": "about:blank",
@@ -274,6 +367,7 @@ def _body(verdict: Verdict) -> Any:
         "participant": event.participant,
         "amount": event.amount,
         "arrived_at": event.arrived_at,
+        "receipt": answer.receipt,
     }
 
 

@@ -13,7 +13,7 @@ from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_unit
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionOpened, AuctionOpeningRefused
+from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
 from events.catalogue import SkuPublished
 from events.codec import Event, Message
 from events.pools import PoolSourcingRequested
@@ -23,10 +23,17 @@ from infra.ids import derive_id, new_id
 from infra.replicas import calendar_of
 from infra.service import Handler
 from infra.tokens import Principal
-from services.auctions.domain.auction import begin
+from infra.web.arguments import clean
+from infra.web.errors import NotFound
+from services.auctions.domain import autobid as floors
+from services.auctions.domain import remedies
+from services.auctions.domain.auction import Fact, apply, begin
+from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.opening import OpenAuction, Reference, open_auction
 from services.auctions.domain.references import ReferenceNotComparable, nearest, reference_for
+from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
+from services.auctions.store.auctions import Stored
 
 UNKNOWN_BUYER = "unknown"
 
@@ -37,6 +44,10 @@ class SkuNotPublished(RuleBroken):
 
 class UnitNotKnown(RuleBroken):
     code = "unit-not-known"
+
+
+class NotTheBuyer(RuleBroken):
+    code = "not-the-buyer"
 
 
 class NewLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +74,8 @@ class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
     vat_rate: Decimal = Decimal(20)
     vat_included: bool = True
     opens_at: datetime | None = None
+    scoring: Scoring = Scoring()
+    equivalents: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +162,8 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         step_percent=wanted.step_percent,
         standing=buyer.state,
         opens_at=wanted.opens_at,
+        scoring=wanted.scoring,
+        equivalents=wanted.equivalents,
     )
     opened = await _open(tx, command, policy, buyer)
     await tx.remember(request, opened.auction_id.encode())
@@ -172,9 +187,68 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
     beside = await priced(db, command.lines, command.place, command.currency)
     references = {each.line.line_id: each.reference for each in beside if each.reference}
     opened = open_auction(command, policy=policy, calendar=calendar_of(buyer), references=references, now=tx.now)
-    if await auctions.insert(db, begin(opened, policy.auction), policy):
-        tx.emit(opened)
+    state = begin(opened)
+    if await auctions.insert(db, state, policy):
+        fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
+        await write(db, [chained(fresh, entries([opened]), state, tx.now)], tx.now)
     return opened
+
+
+# While it runs
+
+
+async def set_autobid(
+    tx: Transaction, auction_id: str, floor: Decimal, on: bool, principal: Principal
+) -> floors.Autobid:
+    """The supplier's floor from now on, or off. Raises NotFound and what :mod:`domain.autobid` names."""
+    db = await tx.raw()
+    stored = await locked(db, auction_id)
+    supplier_id = principal.organisation_id
+    if on:
+        floors.check(stored.state, supplier_id, floor, tx.now)
+    autobid = floors.Autobid(floor, tx.now, on)
+    before = stored.autobids.get(supplier_id)
+    if before and (before.floor, before.on) == (floor, on):
+        return before
+    after = msgspec.structs.replace(
+        stored, autobids={**stored.autobids, supplier_id: autobid}, version=stored.version + 1
+    )
+    await auctions.save(db, [after])
+    return autobid
+
+
+async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
+    """Where the policy lets a bidder take its last bid back. Raises NotFound and what :func:`remedies.delete_last` does."""
+    stored = await locked(await tx.raw(), auction_id)
+    await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))
+
+
+async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Principal) -> None:
+    """By the buyer. Harmless when repeated. Raises NotFound, NotTheBuyer and what :func:`remedies.withdraw` does."""
+    db = await tx.raw()
+    stored = await locked(db, auction_id)
+    if stored.opened.buyer_id != principal.organisation_id:
+        raise NotTheBuyer("Only the buyer withdraws its session.")
+    if stored.result is not None and stored.result.outcome == "withdrawn":
+        return
+    calendar = calendar_of(await buyer_of(db, principal))
+    rules = stored.policy.auction.withdrawal
+    await _add(tx, stored, remedies.withdraw(stored.state, reason, tx.now, rules=rules, calendar=calendar))
+
+
+async def locked(db: asyncpg.Connection, auction_id: str) -> Stored:
+    stored = await auctions.lock(db, clean(auction_id))
+    if stored is None:
+        raise NotFound("auction", auction_id)
+    return stored
+
+
+async def _add(tx: Transaction, stored: Stored, fact: Fact) -> None:
+    written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now)
+    await write(await tx.raw(), [written], tx.now)
+
+
+# What other services said
 
 
 async def on_sourcing_requested(tx: Transaction, message: Message) -> None:

@@ -5,34 +5,45 @@ statement a table, committed, answered. Two processes meet at the row lock alone
 
 An auction's state is kept in memory by version and used again when the version under the lock is the same: nothing is read
 twice, and whatever another process wrote is seen. Nothing enters that memory before its commit.
+
+While it can decide, the lane says so in the one row of ``pulse``, twice a second. A lane that starts, or could not say so for a
+time, finds there how long nobody could bid, and gives the sessions that ran their time back before it takes a bid.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
-import msgspec
 
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
-from infra.database import database_is_away, outbox_row, write_outbox
+from infra.database import database_is_away
 from infra.ids import new_id
+from infra.signing import Signer
 from infra.tasks import background
-from services.auctions.domain.auction import Bid, Verdict
-from services.auctions.domain.bids import decide
-from services.auctions.store import auctions, bids, replicas
+from services.auctions import receipts
+from services.auctions.domain.auction import Bid, Verdict, apply
+from services.auctions.domain.bids import BUYER, decide
+from services.auctions.domain.remedies import resume
+from services.auctions.journal import Entry, Written, chained, entries, write
+from services.auctions.receipts import Receipt
+from services.auctions.store import auctions, bids, pulse, replicas
 from services.auctions.store.auctions import Stored
-from services.auctions.store.bids import BidKey
+from services.auctions.store.bids import BidKey, Kept
 
 log = logging.getLogger(__name__)
 BATCH = 2000
 PATIENCE = 10.0
 """Seconds a batch may take, waiting for locks included, before its bids are told to come again."""
+BEAT = 0.5
+"""Seconds between two signs of life."""
+STALLED = 3.0
+"""Seconds without one after which this process did not run, or not enough."""
 REMEMBERED = 10_000
 """Auctions kept in memory; when there are more, all are forgotten and read again."""
 UNKNOWN = "unknown"
@@ -57,6 +68,7 @@ class Asked:
     request_key: str
     amount: Decimal
     arrived_at: datetime
+    choices: tuple[int, ...] = ()
     bid_id: str = field(default_factory=new_id)
     cause: Cause = field(default_factory=current_cause)
 
@@ -66,73 +78,96 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """``answers`` by bid id; ``new`` verdicts with the cause of each; ``changed`` auctions as they stand after them."""
+class Answer:
+    """A bid's one verdict, and the market's signature under it."""
 
-    answers: dict[str, Verdict]
-    new: list[tuple[Verdict, Cause]]
-    changed: list[Stored]
+    verdict: Verdict
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains."""
+
+    answers: dict[str, Kept]
+    written: list[Written]
 
 
 def judge(
     batch: Iterable[Asked],
     current: Mapping[str, Stored],
-    known: Mapping[BidKey, Verdict],
+    known: Mapping[BidKey, Kept],
     standings: Mapping[str, str],
+    now: datetime,
 ) -> Judged:
     """Decide a batch auction by auction, each auction's bids in the order they came. Bids on unknown auctions are left out."""
     by_auction: dict[str, list[Asked]] = {}
     for asked in batch:
         by_auction.setdefault(asked.auction_id, []).append(asked)
-    judged = Judged({}, [], [])
+    judged = Judged({}, [])
     for auction_id, there in by_auction.items():
         stored = current.get(auction_id)
         if stored is None:
             continue
+        buyer = stored.opened.buyer_id
         wanted = [
-            Bid(a.bid_id, a.supplier_id, a.request_key, a.amount, a.arrived_at, standings.get(a.supplier_id, UNKNOWN))
+            Bid(
+                a.bid_id,
+                a.supplier_id,
+                a.request_key,
+                a.amount,
+                a.arrived_at,
+                BUYER if a.supplier_id == buyer else standings.get(a.supplier_id, UNKNOWN),
+                a.choices,
+            )
             for a in there
         ]
-        before = {asked.key[1:]: verdict for asked in there if (verdict := known.get(asked.key))}
-        decided = decide(stored.state, wanted, before)
+        before = {asked.key[1:]: kept for asked in there if (kept := known.get(asked.key))}
+        decided = decide(stored.state, wanted, {key: kept.verdict for key, kept in before.items()})
         causes = {asked.bid_id: asked.cause for asked in there}
-        judged.answers.update(zip(causes, decided.answers, strict=True))
-        judged.new.extend((verdict, causes[verdict.bid.bid_id]) for verdict in decided.new)
+        in_log = {kept.verdict.bid.bid_id: kept for kept in before.values()}
         if decided.new:
-            judged.changed.append(
-                msgspec.structs.replace(
-                    stored,
-                    state=decided.state,
-                    verdicts=stored.verdicts + len(decided.new),
-                    version=stored.version + 1,
-                )
-            )
+            new = [Entry(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
+            written = chained(stored, new, decided.state, now)
+            in_log |= {kept.verdict.bid.bid_id: kept for kept in written.kept}
+            judged.written.append(written)
+        for bid_id, verdict in zip(causes, decided.answers, strict=True):
+            judged.answers[bid_id] = in_log[verdict.bid.bid_id]
     return judged
 
 
 class Lane:
     """``place`` a bid, and await its verdict; :meth:`running` for the life of the web process."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, signer: Signer) -> None:
         self._url = url
         self._clock = clock
-        self._waiting: list[tuple[Asked, asyncio.Future[Verdict]]] = []
+        self._signer = signer
+        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
         self._arrived = asyncio.Event()
         self._connection: asyncpg.Connection | None = None
         self._remembered: dict[str, Stored] = {}
+        self._pulse: asyncpg.Connection | None = None
+        self._beating = asyncio.Lock()
+        self._beaten = -STALLED
+        self._away = True
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         try:
-            async with background(self._run(), name="bidding lane"):
+            with suppress(OSError, asyncpg.PostgresError):  # the database is away: the pulse will tell when it is back
+                await self._beat()
+            async with background(self._run(), name="bidding lane"), background(self._live(), name="pulse"):
                 yield
         finally:
             self._fail(self._waiting, "the process is stopping")
             self._hang_up()
+            if self._pulse is not None:
+                self._pulse.terminate()
 
-    async def place(self, asked: Asked) -> Verdict:
-        """The bid's one verdict, stored. Raises NoSuchAuction, LaneBlocked."""
-        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+    async def place(self, asked: Asked) -> Answer:
+        """The bid's one verdict, stored, with its receipt. Raises NoSuchAuction, LaneBlocked."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, answer))
         self._arrived.set()
         return await answer
@@ -159,14 +194,42 @@ class Lane:
             for asked, answer in batch:
                 if answer.done():  # the client went away; the verdict stands
                     continue
-                verdict = answers.get(asked.bid_id)
-                if verdict is None:
+                found = answers.get(asked.bid_id)
+                if found is None:
                     answer.set_exception(NoSuchAuction(asked.auction_id))
                 else:
-                    answer.set_result(verdict)
+                    answer.set_result(found)
 
-    async def _commit(self, batch: list[Asked]) -> dict[str, Verdict]:
+    async def _live(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            try:
+                await self._beat()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                self._away = True
+                log.warning("bids cannot be decided now: %r", error)
+
+    async def _beat(self) -> None:
+        """Say that bids can be decided; where nobody could for a while, give the sessions of that time their time back.
+
+        That a while passed counts only where this lane was not there: the clock itself may jump.
+        """
+        async with self._beating, asyncio.timeout(PATIENCE):
+            running = asyncio.get_running_loop().time()
+            away = self._away or running - self._beaten > STALLED
+            if self._pulse is None or self._pulse.is_closed():
+                self._pulse = await asyncpg.connect(self._url)
+            async with self._pulse.transaction():
+                now = self._clock()
+                since = await pulse.beat(self._pulse, now)
+                if since is not None and away:
+                    await resume_sessions(self._pulse, since, now)
+            self._away, self._beaten = False, running
+
+    async def _commit(self, batch: list[Asked]) -> dict[str, Answer]:
         """Decide the batch in one transaction and return its verdicts by bid id."""
+        if self._away:
+            await self._beat()
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self._url)
         db = self._connection
@@ -175,12 +238,17 @@ class Lane:
             current = await self._current(db, versions)
             known = await bids.known(db, {asked.key for asked in batch})
             standings = await replicas.organisations.states(db, list({asked.supplier_id for asked in batch}))
-            judged = judge(batch, current, known, standings)
-            if judged.new:
-                await self._write(db, judged)
-        for stored in judged.changed:
-            self._remembered[stored.opened.auction_id] = stored
-        return judged.answers
+            now = self._clock()
+            judged = judge(batch, current, known, standings, now)
+            if judged.written:
+                await write(db, judged.written, now)
+        for written in judged.written:
+            self._remembered[written.after.opened.auction_id] = written.after
+        signed = receipts.issue(self._signer, list(judged.answers.values()))
+        return {
+            bid_id: Answer(kept.verdict, receipt)
+            for (bid_id, kept), receipt in zip(judged.answers.items(), signed, strict=True)
+        }
 
     async def _current(self, db: asyncpg.Connection, versions: Mapping[str, int]) -> dict[str, Stored]:
         if len(self._remembered) > REMEMBERED:
@@ -193,38 +261,28 @@ class Lane:
             remembered.update(await auctions.load(db, stale))
         return {auction_id: remembered[auction_id] for auction_id in versions}
 
-    async def _write(self, db: asyncpg.Connection, judged: Judged) -> None:
-        now = self._clock()
-        outgoing = [
-            outbox_row("auctions", verdict.event, at=now, cause=cause, event_id=verdict.bid.bid_id)
-            for verdict, cause in judged.new
-        ]
-        await bids.insert(db, [(verdict, row[3]) for (verdict, _), row in zip(judged.new, outgoing, strict=True)])
-        await write_outbox(db, "auctions", outgoing)
-        await auctions.save(db, judged.changed)
-        await db.execute(
-            "select pg_notify('lonja_live', said) from unnest($1::text[]) said",
-            [announcement(stored) for stored in judged.changed],
-        )
-
     def _hang_up(self) -> None:
         """The connection may be in the middle of something; the next batch makes a new one."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
-    def _fail(self, batch: list[tuple[Asked, "asyncio.Future[Verdict]"]], reason: str) -> None:
+    def _fail(self, batch: list[tuple[Asked, "asyncio.Future[Answer]"]], reason: str) -> None:
         for _, answer in batch:
             if not answer.done():
                 answer.set_exception(LaneBlocked(reason))
 
 
-def channel(auction_id: str) -> str:
-    """The live channel of an auction; what is said there is ``{"version": n}``."""
-    return f"auction:{auction_id}"
-
-
-def announcement(stored: Stored) -> str:
-    """As :meth:`infra.database.Transaction.announce` would say it."""
-    said = {"channel": channel(stored.opened.auction_id), "data": {"version": stored.version}}
-    return msgspec.json.encode(said).decode()
+async def resume_sessions(db: asyncpg.Connection, since: datetime, until: datetime) -> int:
+    """After an outage between the two: every session that it touched goes on for longer. How many there were."""
+    written = []
+    for stored in await auctions.lock_running(db, since, until):
+        if until - since <= timedelta(seconds=stored.policy.auction.outage.after_seconds):
+            continue
+        extended = resume(stored.state, since, until)
+        if extended is not None:
+            written.append(chained(stored, entries([extended]), apply(stored.state, extended), until))
+    if written:
+        log.warning("nobody could bid from %s to %s: %d sessions go on for longer", since, until, len(written))
+        await write(db, written, until)
+    return len(written)

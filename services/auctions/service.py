@@ -2,7 +2,7 @@
 
 from infra.service import Ground, Service
 from infra.web import routes
-from services.auctions.api import AuctionsApi, BidsApi, with_lane
+from services.auctions.api import AuctionsApi, BidsApi, SessionApi, with_lane
 from services.auctions.board import Boards
 from services.auctions.handlers import HANDLERS
 from services.auctions.lane import Lane
@@ -14,13 +14,17 @@ NAME = "auctions"
 
 
 def create(ground: Ground) -> Service:
-    lane = Lane(ground.database.url, ground.clock)
+    lane = Lane(ground.database.url, ground.clock, ground.signer)
     return Service(
         name=NAME,
         metadata=Row.metadata,
         routes=[
             routes(
-                ground, AuctionsApi, with_lane(lane, Boards(ground.database.pool), BidsApi, AuctionPages), ComposePages
+                ground,
+                AuctionsApi,
+                SessionApi,
+                with_lane(lane, Boards(ground.database.pool), BidsApi, AuctionPages),
+                ComposePages,
             )
         ],
         handlers=HANDLERS,

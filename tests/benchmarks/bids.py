@@ -39,6 +39,7 @@ from infra.web.access import allow
 from services.auctions import service as auctions_service
 from services.auctions.api import BidIn
 from services.auctions.domain.auction import begin
+from services.auctions.domain.opening import session_rules
 from services.auctions.store import Row, auctions, replicas
 from tests.benchmarks import Figure
 from tests.market import empty_database
@@ -121,8 +122,9 @@ async def _prepare(config: Config) -> tuple[str, list[str], list[str]]:
                     policy="demo",
                     opens_at=now,
                     closes_at=now.replace(year=now.year + 1),
+                    rules=session_rules(policy.auction, None),
                 )
-                await auctions.insert(db, begin(opened, policy.auction), policy)
+                await auctions.insert(db, begin(opened), policy)
             for supplier in suppliers:
                 await replicas.organisations.put(
                     db, OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")

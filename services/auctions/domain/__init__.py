@@ -1,8 +1,15 @@
 """Mini-auctions: the pure part (DOMAIN section 3). No I/O, no clock; whatever varies is an argument.
 
-auction     the state, and how it follows from what happened
 opening     may this auction be opened, and as what
 references  which published price bounds a line
+auction     the state, and how it follows from what happened
 bids        the verdict on each bid
+scoring     what bids are ranked on
+autobid     automatic cuts down to a floor
+rounds      sealed first bids and turns
+due         what the clock does: cuts, rounds, restart
+remedies    deletion, outage, withdrawal, cancellation
 closing     the result
+chain       the log as a hash chain
+picture     the price as a staircase
 """

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
-from catalogue.policy import AuctionRules
-from events.auctions import AuctionClosed, AuctionOpened, BidAccepted, BidRefused
+import msgspec
+
+from events.auctions import (
+    AuctionClosed,
+    AuctionExtended,
+    AuctionOpened,
+    BidAccepted,
+    BidDeleted,
+    BidRefused,
+    RoundBegan,
+    SessionRules,
+    TurnEnded,
+)
+from services.auctions.domain.scoring import score
+
+Fact = AuctionOpened | BidAccepted | BidRefused | BidDeleted | AuctionExtended | RoundBegan | TurnEnded | AuctionClosed
+"""What may stand in the log after the opening."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bid:
     """What a supplier sent, and what was known of it when it was decided. This is what the service stores.
 
-    ``arrived_at`` is the service's clock when the request came in. ``standing`` is the supplier's organisation state
-    (active, pending, suspended, closed) as the decision saw it, stored so that the log can be judged again.
+    ``arrived_at`` is the service's clock when the request came in, of an ``automatic`` cut the instant it was due.
+    ``standing`` is the supplier's organisation state (active, pending, suspended, closed) as the decision saw it, stored so
+    that the log can be judged again. ``choices`` answer the auction's criteria where bids are scored.
     """
 
     bid_id: str
@@ -25,6 +42,8 @@ class Bid:
     amount: Decimal
     arrived_at: datetime
     standing: str = "active"
+    choices: tuple[int, ...] = ()
+    automatic: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -44,20 +63,54 @@ class Verdict:
         return self.event if isinstance(self.event, BidAccepted) else None
 
 
+class Offered(msgspec.Struct, frozen=True, array_like=True):
+    """An accepted bid, as much of it as later decisions need."""
+
+    amount: Decimal
+    sequence: int
+    arrived_at: datetime
+    choices: tuple[int, ...] = ()
+
+
+class Participant(msgspec.Struct, frozen=True, array_like=True):
+    """``last`` is None after its only bid was deleted. ``before`` is what a deletion brings back; ``deleted``: that was used."""
+
+    number: int
+    last: Offered | None
+    before: Offered | None = None
+    deleted: bool = False
+
+
+class Round(msgspec.Struct, frozen=True):
+    """The running round: turns of ``order`` (participant numbers), of which ``ended`` are over."""
+
+    number: int
+    order: tuple[int, ...]
+    begins_at: datetime
+    ended: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class AuctionState:
     """``opened`` and ``rules`` never change; the rest is small and is what a row lock guards.
 
-    ``participants`` numbers the suppliers from 1 in the order of their first accepted bid. ``closes_at`` is the effective end.
+    ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the leader's
+    amount, the initial price without one. ``closes_at`` is the effective end (of sealed first bids, until rounds begin).
+    ``shown`` are the participants as the public sees them where turns are sealed, else None.
     """
 
     opened: AuctionOpened
-    rules: AuctionRules
+    rules: SessionRules
     price: Decimal
     closes_at: datetime
     leader_id: str | None = None
     sequence: int = 0
-    participants: Mapping[str, int] = field(default_factory=dict)
+    participants: Mapping[str, Participant] = field(default_factory=dict)
+    shown: Mapping[str, Participant] | None = None
+    round: Round | None = None
+    automatic_at: datetime | None = None
+    resumed_at: datetime | None = None
+    restarted: bool = False
     closed: bool = False
 
     @property
@@ -70,41 +123,134 @@ class AuctionState:
         """From here on the auction may be closed: every bid that arrived before the end has been decided."""
         return self.closes_at + timedelta(seconds=self.rules.settle_seconds)
 
+    @property
+    def sealed(self) -> bool:
+        """What is decided now is kept from the public until the turn ends."""
+        return bool(self.rules.pauses_seconds) and not self.closed
+
     def over(self, instant: datetime) -> bool:
         """No bid arriving at this instant can be accepted. The end itself is over; a price at the floor always is."""
         return self.closed or instant >= self.closes_at or self.price <= self.floor
 
+    def number_of(self, supplier_id: str | None) -> int | None:
+        known = self.participants.get(supplier_id or "")
+        return known.number if known else None
 
-def begin(opened: AuctionOpened, rules: AuctionRules) -> AuctionState:
-    """``rules`` are those frozen with the auction at its opening."""
-    return AuctionState(opened, rules, price=opened.initial_price, closes_at=opened.closes_at)
+    def last_of(self, supplier_id: str) -> Offered | None:
+        known = self.participants.get(supplier_id)
+        return known.last if known else None
+
+    def public(self) -> AuctionState:
+        """As anybody may see it: in sealed turns, without what was bid since the last one ended."""
+        if self.shown is None or self.closed:
+            return self
+        sequence = max((each.last.sequence for each in self.shown.values() if each.last), default=0)
+        return _led(replace(self, participants=self.shown, sequence=sequence))
 
 
-def apply(state: AuctionState, fact: Verdict | AuctionClosed) -> AuctionState:
+def begin(opened: AuctionOpened, rules: SessionRules | None = None) -> AuctionState:
+    """``rules`` for an opening published before openings carried theirs."""
+    rules = opened.rules or rules
+    if rules is None:
+        raise ValueError(f"nobody says by which rules auction {opened.auction_id} runs")
+    shown: Mapping[str, Participant] | None = {} if rules.pauses_seconds else None
+    return AuctionState(opened, rules, price=opened.initial_price, closes_at=opened.closes_at, shown=shown)
+
+
+def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
     """The state after the fact. Decides nothing: a refused bid changes nothing, whatever it was refused for."""
-    if isinstance(fact, AuctionClosed):
-        return replace(state, closed=True)
-    accepted, supplier_id = fact.accepted, fact.bid.supplier_id
-    if accepted is None:
-        return state
-    participants = state.participants
-    if supplier_id not in participants:
-        participants = {**participants, supplier_id: accepted.participant}
-    return AuctionState(
-        state.opened,
-        state.rules,
-        price=accepted.amount,
-        closes_at=accepted.closes_at,
-        leader_id=supplier_id,
-        sequence=accepted.sequence,
-        participants=participants,
-        closed=state.closed,
-    )
+    match fact:
+        case Verdict():
+            accepted = fact.accepted
+            return state if accepted is None else _accepted(state, fact.bid, accepted)
+        case BidDeleted():
+            return _deleted(state, fact)
+        case AuctionExtended():
+            return _extended(state, fact)
+        case RoundBegan():
+            running = Round(fact.number, fact.order, fact.begins_at)
+            return replace(state, round=running, closes_at=fact.closes_at, shown=state.participants)
+        case TurnEnded():
+            assert state.round is not None, "a turn belongs to a round"
+            running = msgspec.structs.replace(state.round, ended=state.round.ended + 1)
+            return replace(state, round=running, shown=state.participants)
+        case AuctionClosed():
+            return replace(state, closed=True)
+    raise TypeError(f"{type(fact).__name__} changes no auction")
 
 
-def replay(opened: AuctionOpened, rules: AuctionRules, log: Iterable[Verdict | AuctionClosed]) -> AuctionState:
+def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: SessionRules | None = None) -> AuctionState:
     """The state from the stored log, in the order of decision."""
     state = begin(opened, rules)
     for fact in log:
         state = apply(state, fact)
     return state
+
+
+def ranking(state: AuctionState) -> list[tuple[str, Participant, Offered]]:
+    """Who has a bid that stands, the best first: by score, then the earlier one."""
+    return sorted(_standing(state), key=lambda entry: (worth(state, entry[2]), entry[2].sequence))
+
+
+def worth(state: AuctionState, offered: Offered) -> Fraction:
+    """What a bid is ranked on; lower is better."""
+    return score(state.opened.scoring, offered.amount, offered.choices)
+
+
+def _standing(state: AuctionState) -> Iterator[tuple[str, Participant, Offered]]:
+    for supplier_id, participant in state.participants.items():
+        if participant.last is not None:
+            yield supplier_id, participant, participant.last
+
+
+def _accepted(state: AuctionState, bid: Bid, event: BidAccepted) -> AuctionState:
+    known = state.participants.get(bid.supplier_id)
+    offered = Offered(event.amount, event.sequence, event.arrived_at, event.choices)
+    after = Participant(event.participant, offered, known.last if known else None, bool(known and known.deleted))
+    participants = {**state.participants, bid.supplier_id: after}
+    leads = state.leader_id is None or event.amount < state.price
+    state = AuctionState(
+        state.opened,
+        state.rules,
+        price=event.amount if leads else state.price,
+        closes_at=event.closes_at,
+        leader_id=bid.supplier_id if leads else state.leader_id,
+        sequence=event.sequence,
+        participants=participants,
+        shown=state.shown,
+        round=state.round,
+        automatic_at=event.arrived_at if bid.automatic else state.automatic_at,
+        resumed_at=state.resumed_at,
+        restarted=state.restarted,
+        closed=state.closed,
+    )
+    return _led(state) if state.rules.pauses_seconds else state
+
+
+def _deleted(state: AuctionState, event: BidDeleted) -> AuctionState:
+    supplier_id = next(each for each, one in state.participants.items() if one.number == event.participant)
+    before = state.participants[supplier_id].before
+    after = Participant(event.participant, before, None, True)
+    return _led(replace(state, participants={**state.participants, supplier_id: after}))
+
+
+def _extended(state: AuctionState, event: AuctionExtended) -> AuctionState:
+    running = state.round
+    if running is not None:  # turns not yet taken move with the end
+        running = msgspec.structs.replace(running, begins_at=running.begins_at + (event.closes_at - state.closes_at))
+    return replace(
+        state,
+        closes_at=event.closes_at,
+        resumed_at=event.until,
+        restarted=state.restarted or event.reason == "restart",
+        round=running,
+    )
+
+
+def _led(state: AuctionState) -> AuctionState:
+    """The same with price and leader found anew."""
+    best = min(
+        _standing(state), key=lambda entry: (worth(state, entry[2]), entry[2].sequence), default=(None, None, None)
+    )
+    leader_id, _, offered = best
+    return replace(state, leader_id=leader_id, price=offered.amount if offered else state.opened.initial_price)

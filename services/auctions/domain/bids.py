@@ -4,6 +4,9 @@ Order and time. The order of decision makes the sequence: the service decides bi
 where two processes let a bid pass an earlier one, the one decided first is the first. Arrival is judged against one thing
 only: the effective end as it stands at the decision. So a bid that arrived before the end and is decided after it (the close
 waits the settle window for it) is as good as any, and no later fact ever changes a verdict.
+
+Three things a policy varies: what a bid must undercut (the price, or one's own last), whether by whole steps, and whether
+everybody bids at any time or in turns (``rounds``).
 """
 
 from __future__ import annotations
@@ -17,7 +20,12 @@ from catalogue.money import minor_units, round_money
 from catalogue.rules import RuleBroken
 from events.auctions import BidAccepted, BidRefused
 from events.values import Refusal
-from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply
+from services.auctions.domain.auction import AuctionState, Bid, Offered, Verdict, apply
+from services.auctions.domain.rounds import turn_of
+from services.auctions.domain.scoring import complete, score
+
+BUYER = "buyer"
+"""The standing of a bid that the buyer itself sent: the public log names it so."""
 
 
 class AuctionNotOpenYet(RuleBroken):
@@ -34,6 +42,16 @@ class BuyerCannotBid(RuleBroken):
 
 class SupplierNotActive(RuleBroken):
     code = "supplier-not-active"
+
+
+class NotYourTurn(RuleBroken):
+    code = "not-your-turn"
+
+
+class NoFirstBid(RuleBroken):
+    """Turns are for those who sent a sealed first bid."""
+
+    code = "no-first-bid"
 
 
 class LeaderCannotUnderbidItself(RuleBroken):
@@ -92,27 +110,31 @@ def decide(state: AuctionState, bids: Iterable[Bid], known: Mapping[tuple[str, s
 
 def place_bid(state: AuctionState, bid: Bid) -> Verdict:
     """The verdict on a bid not seen before. Never raises: a refusal is a fact too."""
-    participant = state.participants.get(bid.supplier_id)
+    number = state.number_of(bid.supplier_id)
     try:
         amount = _allowed(state, bid)
     except RuleBroken as broken:
         refused = BidRefused(
             auction_id=state.opened.auction_id,
-            participant=participant,
+            participant=number,
             amount=bid.amount,
             arrived_at=bid.arrived_at,
             refusal=Refusal.of(broken),
+            choices=bid.choices,
+            standing=bid.standing,
         )
         return Verdict(bid, refused)
     closes_at = _end_after(state, amount, bid.arrived_at)
     accepted = BidAccepted(
         auction_id=state.opened.auction_id,
         sequence=state.sequence + 1,
-        participant=participant or len(state.participants) + 1,
+        participant=number or len(state.participants) + 1,
         amount=amount,
         arrived_at=bid.arrived_at,
         closes_at=closes_at,
         extended=closes_at > state.closes_at,
+        choices=bid.choices,
+        score=str(score(state.opened.scoring, amount, bid.choices)) if bid.choices else "",
     )
     return Verdict(bid, accepted)
 
@@ -122,12 +144,37 @@ def next_bid(state: AuctionState) -> Decimal | None:
     return next(iter(ladder(state, 1)), None)
 
 
-def ladder(state: AuctionState, rungs: int) -> tuple[Decimal, ...]:
-    """The next amounts that would be accepted, highest first: at most ``rungs``, fewer near zero, none at the floor."""
+def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> tuple[Decimal, ...]:
+    """The next amounts that would be accepted from the supplier, highest first: at most ``rungs``, fewer near zero, none at
+    the floor. Without a supplier: what would take the lead.
+
+    The supplier's turn, standing and lead are not looked at."""
     if state.closed or state.price <= state.floor:
         return ()
-    amounts = (state.price - state.opened.step * steps for steps in range(1, rungs + 1))
+    step = state.opened.step
+    highest = _highest(state, supplier_id) if supplier_id else state.price - step if state.leader_id else None
+    if highest is None:
+        highest = state.opened.initial_price - (step if state.rules.improve_on == "price" else 0)
+    amounts = (highest - step * steps for steps in range(rungs))
     return tuple(amount for amount in amounts if amount > 0)
+
+
+def _highest(state: AuctionState, supplier_id: str) -> Decimal:
+    """The highest amount the supplier may bid: a step below what it must undercut, or the initial price at first."""
+    step, initial = state.opened.step, state.opened.initial_price
+    if state.rules.improve_on == "price":
+        return state.price - step
+    own = _own(state, supplier_id)
+    return initial if own is None else own.amount - step
+
+
+def _own(state: AuctionState, supplier_id: str) -> Offered | None:
+    """What the supplier's next bid must undercut. In a turn, its bid before the turn: within it the last of several counts;
+    and sealed first bids are free to change."""
+    if state.shown is None:
+        return state.last_of(supplier_id)
+    shown = state.shown.get(supplier_id)
+    return shown.last if shown else None
 
 
 def _allowed(state: AuctionState, bid: Bid) -> Decimal:
@@ -146,41 +193,77 @@ def _allowed(state: AuctionState, bid: Bid) -> Decimal:
             arrived_at=arrived_at,
             price=state.price,
         )
-    if bid.supplier_id == opened.buyer_id:
+    if bid.supplier_id == opened.buyer_id or bid.standing == BUYER:
         raise BuyerCannotBid("The buyer cannot bid in its own session.", buyer=opened.buyer_id)
     if bid.standing != "active":
         raise SupplierNotActive(f"Only an active supplier bids; this one is {bid.standing}.", standing=bid.standing)
-    if bid.supplier_id == state.leader_id:
+    if state.rules.pauses_seconds:
+        _in_turn(state, bid)
+    elif state.rules.improve_on == "price" and bid.supplier_id == state.leader_id:
         raise LeaderCannotUnderbidItself(
             f"The price of {_money(state.price, opened.currency)} is your own: you lead, and cannot underbid yourself.",
             field="amount",
             price=state.price,
             sequence=state.sequence,
         )
-    return _lower_by_steps(state, bid.amount)
+    if opened.scoring.criteria or bid.choices:
+        complete(opened.scoring, bid.choices)
+    return _low_enough(state, bid)
 
 
-def _lower_by_steps(state: AuctionState, amount: Decimal) -> Decimal:
+def _in_turn(state: AuctionState, bid: Bid) -> None:
+    """Before the rounds everybody may send a first bid; then it is one participant's turn, or a pause."""
+    running = state.round
+    if running is None:
+        return
+    number = state.number_of(bid.supplier_id)
+    if number is None:
+        raise NoFirstBid("Only those who sent a first bid before the rounds began take turns.")
+    turn = turn_of(state)
+    if turn is None or turn.number != number or not turn.begins_at <= bid.arrived_at < turn.ends_at:
+        raise NotYourTurn(
+            f"It is {'participant ' + str(turn.number) + chr(39) + 's turn' if turn else 'a pause'}, not yours.",
+            round=running.number,
+            turn=turn.number if turn else "none",
+            arrived_at=bid.arrived_at,
+        )
+
+
+def _low_enough(state: AuctionState, bid: Bid) -> Decimal:
     """The order of the checks keeps the arithmetic exact: what passes is finite, no longer than the price, no finer."""
-    currency, price, step = state.opened.currency, state.price, state.opened.step
+    currency, amount = state.opened.currency, bid.amount
     if not amount.is_finite() or amount <= 0:
         raise AmountNotPositive(f"A bid is an amount above zero, not {amount}.", field="amount", amount=amount)
+    if state.rules.improve_on == "price":
+        _undercut(state, amount, state.price, "the price now")
+    else:
+        own = _own(state, bid.supplier_id)
+        if own is not None:
+            _undercut(state, amount, own.amount, "your own last bid")
+        elif amount > state.opened.initial_price:
+            raise NotLower(
+                f"A first bid is at most the initial price, {_money(state.opened.initial_price, currency)}.",
+                field="amount",
+                amount=amount,
+                price=state.opened.initial_price,
+            )
+        _fine(amount, currency)
+        if not state.rules.pauses_seconds and state.leader_id is not None and amount < state.price:
+            _undercut(state, amount, state.price, "the price now")
+    return round_money(amount, currency)
+
+
+def _undercut(state: AuctionState, amount: Decimal, price: Decimal, what: str) -> None:
+    currency, step = state.opened.currency, state.opened.step
     if amount >= price:
         raise NotLower(
-            f"A bid must be lower than the price now, {_money(price, currency)}.",
+            f"A bid must be lower than {what}, {_money(price, currency)}.",
             field="amount",
             amount=amount,
             price=price,
             step=step,
         )
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > minor_units(currency):
-        raise AmountTooFine(
-            f"Amounts in {currency} have at most {minor_units(currency)} decimals; this one has {-exponent}.",
-            field="amount",
-            amount=amount,
-            decimals=minor_units(currency),
-        )
+    _fine(amount, currency)
     cut = price - amount
     if cut < step:
         raise CutBelowStep(
@@ -191,7 +274,7 @@ def _lower_by_steps(state: AuctionState, amount: Decimal) -> Decimal:
             step=step,
             cut=cut,
         )
-    if cut % step:
+    if state.rules.whole_steps and cut % step:
         raise CutNotWholeSteps(
             f"A bid must be whole steps of {_money(step, currency)} below {_money(price, currency)}; {cut:f} is not.",
             field="amount",
@@ -200,7 +283,17 @@ def _lower_by_steps(state: AuctionState, amount: Decimal) -> Decimal:
             step=step,
             cut=cut,
         )
-    return round_money(amount, currency)
+
+
+def _fine(amount: Decimal, currency: str) -> None:
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > minor_units(currency):
+        raise AmountTooFine(
+            f"Amounts in {currency} have at most {minor_units(currency)} decimals; this one has {-exponent}.",
+            field="amount",
+            amount=amount,
+            decimals=minor_units(currency),
+        )
 
 
 def _end_after(state: AuctionState, amount: Decimal, arrived_at: datetime) -> datetime:

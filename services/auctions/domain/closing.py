@@ -12,7 +12,7 @@ from catalogue.money import Money, lower_in_proportion, unit_price
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionClosed, BidDisclosed
 from events.values import Line
-from services.auctions.domain.auction import AuctionState, Verdict
+from services.auctions.domain.auction import AuctionState, Verdict, ranking
 
 
 class AlreadyClosed(RuleBroken):
@@ -30,12 +30,11 @@ class LogIncomplete(RuleBroken):
 
 
 def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> list[BidDisclosed | AuctionClosed]:
-    """Each participant's last bid, lowest first, then the result; an auction without an accepted bid is unsuccessful.
+    """Each participant's standing bid, the best first, then the result; an auction without one is unsuccessful.
 
-    ``log`` has the accepted bids in sequence; of each participant the last suffices. The close is dated with the effective
-    end, not with ``now``. Raises AlreadyClosed, NotOverYet (the settle window included) and LogIncomplete.
+    ``log`` has accepted bids; those that stand suffice. The close is dated with the effective end, not with ``now``. Raises
+    AlreadyClosed, NotOverYet (the settle window, and turns still to come, included) and LogIncomplete.
     """
-    opened = state.opened
     if state.closed:
         raise AlreadyClosed(f"The session was closed at {state.closes_at:%H:%M:%S}.", closes_at=state.closes_at)
     if now < state.settles_at:
@@ -45,9 +44,15 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> list[Bi
             settles_at=state.settles_at,
             now=now,
         )
-    ranking = _ranking(state, log)
-    won = state.leader_id is not None
-    closed = AuctionClosed(
+    outcome = "successful" if state.leader_id is not None else "unsuccessful"
+    return [*_ranking(state, log), closed(state, outcome, state.closes_at)]
+
+
+def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str = "") -> AuctionClosed:
+    """The result. Only a successful session has a winner; a withdrawn or cancelled one says why."""
+    opened = state.opened
+    won = outcome == "successful"
+    return AuctionClosed(
         auction_id=opened.auction_id,
         buyer_id=opened.buyer_id,
         title=opened.title,
@@ -56,18 +61,19 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> list[Bi
         place=opened.place,
         currency=opened.currency,
         initial_price=opened.initial_price,
-        outcome="successful" if won else "unsuccessful",
+        outcome=outcome,
         amount=state.price if won else None,
-        winner_id=state.leader_id,
+        winner_id=state.leader_id if won else None,
+        winner=state.number_of(state.leader_id) if won else None,
         participants=len(state.participants),
         bids=state.sequence,
         lines=lowered(opened.lines, state.price, opened.currency) if won else (),
         policy=opened.policy,
         opened_at=opened.opens_at,
-        closed_at=state.closes_at,
+        closed_at=closed_at,
         pool_id=opened.pool_id,
+        reason=reason,
     )
-    return [*ranking, closed]
 
 
 def lowered(lines: tuple[Line, ...], total: Decimal, currency: str) -> tuple[Line, ...]:
@@ -83,31 +89,34 @@ def _priced(line: Line, amount: Money) -> Line:
 
 
 def _ranking(state: AuctionState, log: Iterable[Verdict]) -> list[BidDisclosed]:
-    """A price only falls, so of two participants the one whose last bid came later is the lower: there are no ties."""
+    """By score, then the earlier bid. What was deleted does not stand."""
     opened = state.opened
-    last = {verdict.bid.supplier_id: (verdict.bid, event) for verdict in log if (event := verdict.accepted)}
-    ranked = sorted(last.values(), key=lambda entry: entry[1].amount)
-    if last.keys() != state.participants.keys() or (ranked and ranked[0][1].sequence != state.sequence):
-        raise LogIncomplete(
-            f"The log has {len(last)} participants and the state {len(state.participants)}, or the last bid is missing.",
-            logged=len(last),
-            participants=len(state.participants),
-            sequence=state.sequence,
+    logged = {event.sequence: verdict for verdict in log if (event := verdict.accepted)}
+    places = ranking(state)
+    disclosed = []
+    for rank, (supplier_id, participant, offered) in enumerate(places, start=1):
+        verdict = logged.get(offered.sequence)
+        if verdict is None or verdict.bid.supplier_id != supplier_id:
+            raise LogIncomplete(
+                f"The log lacks the standing bid {offered.sequence} of participant {participant.number}.",
+                logged=len(logged),
+                participants=len(places),
+                sequence=offered.sequence,
+            )
+        disclosed.append(
+            BidDisclosed(
+                auction_id=opened.auction_id,
+                bid_id=verdict.bid.bid_id,
+                supplier_id=supplier_id,
+                participant=participant.number,
+                rank=rank,
+                amount=offered.amount,
+                currency=opened.currency,
+                lines=lowered(opened.lines, offered.amount, opened.currency),
+                bid_at=offered.arrived_at,
+                buyer_id=opened.buyer_id,
+                category=opened.category,
+                place=opened.place,
+            )
         )
-    return [
-        BidDisclosed(
-            auction_id=opened.auction_id,
-            bid_id=bid.bid_id,
-            supplier_id=bid.supplier_id,
-            participant=event.participant,
-            rank=rank,
-            amount=event.amount,
-            currency=opened.currency,
-            lines=lowered(opened.lines, event.amount, opened.currency),
-            bid_at=event.arrived_at,
-            buyer_id=opened.buyer_id,
-            category=opened.category,
-            place=opened.place,
-        )
-        for rank, (bid, event) in enumerate(ranked, start=1)
-    ]
+    return disclosed

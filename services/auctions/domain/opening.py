@@ -11,11 +11,13 @@ import msgspec
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import minor_step, round_money
-from catalogue.policy import Duration, Policy, Window
+from catalogue.policy import AuctionRules, Duration, Policy, Window
 from catalogue.rules import RuleBroken
-from events.auctions import AuctionOpened
+from events.auctions import AuctionOpened, Scoring, SessionRules
 from events.values import Category, Line, Place
+from services.auctions.domain.scoring import check as check_scoring
 
+BY_PRICE = Scoring()
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
 
 
@@ -83,6 +85,20 @@ class StepNotOffered(RuleBroken):
     code = "step-not-offered"
 
 
+class NoLiveAuction(RuleBroken):
+    """The policy has none."""
+
+    code = "no-live-auction"
+
+
+class ScoringNotOffered(RuleBroken):
+    code = "scoring-not-offered"
+
+
+class EquivalentsNotAllowed(RuleBroken):
+    code = "equivalents-not-allowed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAuction:
     """A buyer, or a pool in its lead's name, asks for a mini-auction.
@@ -105,6 +121,8 @@ class OpenAuction:
     standing: str = "active"
     opens_at: datetime | None = None
     pool_id: str | None = None
+    scoring: Scoring = BY_PRICE
+    equivalents: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +146,8 @@ def open_auction(
 
     Raises the first rule broken (a class of this module).
     """
+    if policy.auction.none_because:
+        raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
     if command.standing != "active":
         raise BuyerNotActive(f"Only an active buyer opens a session; this one is {command.standing}.")
     if not command.title.strip():
@@ -143,13 +163,16 @@ def open_auction(
     _one_group(command.category, lines)
     initial_price = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
     _under_ceiling(command.kind, initial_price, policy)
+    _scored(command.scoring, policy)
+    if command.equivalents:
+        _enough_for_equivalents(lines, policy)
     reference_ids = _under_references(lines, references, policy)
     opens_at = command.opens_at or now
     if opens_at < now:
         raise OpensInThePast(
             f"A session cannot open at {opens_at:%Y-%m-%d %H:%M} UTC, which has passed.", field="opens_at", now=now
         )
-    closes_at = _fits(command, opens_at, initial_price, policy, calendar)
+    duration, closes_at = _fits(command, opens_at, initial_price, policy, calendar)
     return AuctionOpened(
         auction_id=command.auction_id,
         buyer_id=command.buyer_id,
@@ -167,6 +190,29 @@ def open_auction(
         closes_at=closes_at,
         reference_ids=reference_ids,
         pool_id=command.pool_id,
+        rules=session_rules(policy.auction, duration),
+        scoring=command.scoring,
+        equivalents=command.equivalents,
+    )
+
+
+def session_rules(rules: AuctionRules, duration: Duration | None) -> SessionRules:
+    """The numbers of the policy that the log is judged by, for a session of this length."""
+    return SessionRules(
+        whole_steps=rules.whole_steps,
+        improve_on=rules.improve_on,
+        floor_percent=rules.floor_percent,
+        extension_window_seconds=rules.extension_window_seconds,
+        extension_seconds=rules.extension_seconds,
+        settle_seconds=rules.settle_seconds,
+        delete_seconds=rules.delete_seconds,
+        autobid_seconds=duration.autobid_seconds if duration else None,
+        restart_gap_percent=rules.restart.gap_percent if rules.restart else None,
+        restart_seconds=rules.restart.seconds if rules.restart else 0,
+        outage_margin_seconds=rules.outage.margin_seconds,
+        outage_lost_end_seconds=rules.outage.lost_end_seconds,
+        turn_seconds=rules.rounds.turn_seconds if rules.rounds else 0,
+        pauses_seconds=rules.rounds.pauses_seconds if rules.rounds else (),
     )
 
 
@@ -220,15 +266,36 @@ def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
 
 
 def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
+    kinds = policy.auction.kinds()
+    if kind not in kinds:
+        raise UnknownKind(f"A session is for {', '.join(kinds)}, not {kind!r}.", field="kind")
     ceiling = policy.auction.ceilings.get(kind)
-    if ceiling is None:
-        raise UnknownKind(f"A session is for {', '.join(policy.auction.ceilings)}, not {kind!r}.", field="kind")
-    if initial_price > ceiling:
+    if ceiling is not None and initial_price > ceiling:
         raise CeilingExceeded(
             f"A session for {kind} goes up to {ceiling:,f} {policy.currency}; this one begins at {initial_price:,f}.",
             field="lines",
             initial_price=initial_price,
             ceiling=ceiling,
+        )
+
+
+def _scored(scoring: Scoring, policy: Policy) -> None:
+    if scoring.by not in policy.auction.scorings:
+        offered = ", ".join(policy.auction.scorings)
+        raise ScoringNotOffered(f"Bids here are ranked by {offered}, not by {scoring.by}.", field="scoring")
+    check_scoring(scoring)
+
+
+def _enough_for_equivalents(lines: tuple[Line, ...], policy: Policy) -> None:
+    rules = policy.auction.equivalents
+    if rules is None:
+        raise EquivalentsNotAllowed("This market knows no equivalents.", field="equivalents")
+    if len(lines) < rules.min_lines:
+        raise EquivalentsNotAllowed(
+            f"Equivalents need a session of at least {rules.min_lines} positions; this one has {len(lines)}.",
+            field="equivalents",
+            min_lines=rules.min_lines,
+            lines=len(lines),
         )
 
 
@@ -256,8 +323,8 @@ def _under_references(lines: tuple[Line, ...], references: Mapping[str, Referenc
 
 def _fits(
     command: OpenAuction, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
-) -> datetime:
-    """The end of the session, if its length is offered for the kind, at this price and at this hour."""
+) -> tuple[Duration, datetime]:
+    """The length and the end of the session, if its length is offered for the kind, at this price and at this hour."""
     offered = policy.auction.offered(command.kind)
     duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
     if duration is None:
@@ -267,7 +334,7 @@ def _fits(
             field="duration_minutes",
             duration_minutes=command.duration_minutes,
         )
-    return _end_of(duration, opens_at, initial_price, policy, calendar)
+    return duration, _end_of(duration, opens_at, initial_price, policy, calendar)
 
 
 def durations(

@@ -27,7 +27,8 @@ from services.auctions.board import Board, Boards
 from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import ladder
 from services.auctions.domain.picture import HEIGHT, WIDTH
-from services.auctions.lane import Lane, channel
+from services.auctions.journal import channel
+from services.auctions.lane import Lane
 from services.auctions.store import auctions
 from services.auctions.store.auctions import Filter
 
@@ -112,7 +113,7 @@ class AuctionPages(Controller):
         verdict = None
         if form is not None:
             key = form.request_key[:200]
-            verdict = await ask(lane, request.user, auction_id, form.amount, key, arrived_at)
+            verdict = (await ask(lane, request.user, auction_id, form.amount, key, arrived_at)).verdict
         if request.headers.get("hx-request") != "true":
             return await self._page(request, ground, boards, auction_id, verdict, errors)
         board = await boards.get(clean(auction_id))
@@ -184,29 +185,26 @@ def _render(request: Visit, name: str, board: Board, ground: Ground, **more: Any
 def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
     stored = board.stored
     principal: Principal | None = request.scope.get("user")
-    over = stored.state.over(ground.clock())
+    state = stored.state.public()
+    over = state.over(ground.clock())
     own = principal.organisation_id if principal else ""
     last_own = next(
-        (
-            event
-            for event in board.log
-            if isinstance(event, BidAccepted) and event.participant == stored.state.participants.get(own)
-        ),
+        (event for event in board.log if isinstance(event, BidAccepted) and event.participant == state.number_of(own)),
         None,
     )
     return {
         "board": board,
         "opened": stored.opened,
-        "state": stored.state,
+        "state": state,
         "result": stored.result,
         "policy": stored.policy,
         "over": over,
-        "rungs": () if over else ladder(stored.state, RUNGS),
+        "rungs": () if over else ladder(state, RUNGS, own if own in state.participants else None),
         "me": principal,
         "is_supplier": bool(principal and principal.may(SUPPLIER_AGENT)),
         "is_buyer": bool(principal and principal.may(BUYER_OFFICER) and own == stored.opened.buyer_id),
-        "participant": stored.state.participants.get(own),
-        "leads": bool(own) and stored.state.leader_id == own,
+        "participant": stored.state.number_of(own),
+        "leads": bool(own) and state.leader_id == own,
         "last_own": last_own,
         "request_key": new_id(),
         "pushed": False,

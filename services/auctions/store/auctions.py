@@ -1,34 +1,57 @@
 """Auctions: stored once at the opening, then only their small state is rewritten, under the row lock."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 
 import asyncpg
 import msgspec
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
-from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.auction import AuctionState, Participant, Round, begin
+from services.auctions.domain.autobid import Autobid
+from services.auctions.domain.due import due_at
+from services.auctions.domain.opening import session_rules
 
 _STATE = (
     "auction_id, opened::text as opened, policy::text as policy, price, closes_at, leader_id, sequence,"
-    " participants::text as participants, verdicts, result::text as result, version"
+    " participants::text as participants, course::text as course, autobids::text as autobids, lines, head,"
+    " result::text as result, version"
 )
 
 
+class Course(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The parts of an :class:`AuctionState` that few sessions have."""
+
+    shown: dict[str, Participant] | None = None
+    round: Round | None = None
+    automatic_at: datetime | None = None
+    resumed_at: datetime | None = None
+    restarted: bool = False
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """An auction as it stands at a version. ``verdicts`` counts all bids, refused ones too."""
+    """An auction as it stands at a version. ``lines`` counts those of its log, ``head`` is the hash of the last.
+
+    ``autobids`` are by supplier, for the supplier's eyes only.
+    """
 
     state: AuctionState
     policy: Policy
-    verdicts: int
+    autobids: dict[str, Autobid] = {}
+    lines: int
+    head: bytes
     result: AuctionClosed | None
     version: int
 
     @property
     def opened(self) -> AuctionOpened:
         return self.state.opened
+
+    @property
+    def due_at(self) -> datetime | None:
+        return due_at(self.state, self.autobids)
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +65,13 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) -> bool:
-    """False if there is one of that id already: the same opening, come again."""
+    """False if there is one of that id already: the same opening, come again. The log begins with :func:`save`."""
     opened = state.opened
     done = await db.execute(
         "insert into auctions.auctions (auction_id, buyer_id, pool_id, title, category, country, region, opens_at, opened,"
-        " policy, price, closes_at, settles_at, sequence, participants, verdicts, version) values ($1, $2, $3, $4, $5, $6,"
-        " $7, $8, $9::text::jsonb, $10::text::jsonb, $11, $12, $13, 0, '{}', 0, 0) on conflict (auction_id) do nothing",
+        " policy, price, closes_at, due_at, sequence, participants, course, version) values ($1, $2, $3, $4, $5, $6,"
+        " $7, $8, $9::text::jsonb, $10::text::jsonb, $11, $12, $13, 0, '{}', $14::text::jsonb, 0)"
+        " on conflict (auction_id) do nothing",
         opened.auction_id,
         opened.buyer_id,
         opened.pool_id,
@@ -60,7 +84,8 @@ async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) ->
         msgspec.json.encode(policy).decode(),
         state.price,
         state.closes_at,
-        state.settles_at,
+        due_at(state, {}),
+        _course(state),
     )
     return bool(done.endswith(" 1"))
 
@@ -97,35 +122,56 @@ async def save(db: asyncpg.Connection, changed: Iterable[Stored]) -> None:
             each.opened.auction_id,
             each.state.price,
             each.state.closes_at,
-            each.state.settles_at,
+            each.due_at,
             each.state.leader_id,
             each.state.sequence,
             msgspec.json.encode(each.state.participants).decode(),
-            each.verdicts,
+            _course(each.state),
+            msgspec.json.encode(each.autobids).decode(),
+            each.lines,
+            each.head,
             msgspec.json.encode(each.result).decode() if each.result else None,
             each.version,
         )
         for each in changed
     ]
     await db.execute(
-        "update auctions.auctions a set price = n.price, closes_at = n.closes_at, settles_at = n.settles_at,"
-        " leader_id = n.leader_id, sequence = n.sequence, participants = n.participants::jsonb, verdicts = n.verdicts,"
+        "update auctions.auctions a set price = n.price, closes_at = n.closes_at, due_at = n.due_at,"
+        " leader_id = n.leader_id, sequence = n.sequence, participants = n.participants::jsonb,"
+        " course = n.course::jsonb, autobids = n.autobids::jsonb, lines = n.lines, head = n.head,"
         " result = n.result::jsonb, version = n.version"
         " from unnest($1::text[], $2::numeric[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::int[], $7::text[],"
-        " $8::int[], $9::text[], $10::bigint[])"
-        " n (auction_id, price, closes_at, settles_at, leader_id, sequence, participants, verdicts, result, version)"
+        " $8::text[], $9::text[], $10::int[], $11::bytea[], $12::text[], $13::bigint[]) n (auction_id, price, closes_at,"
+        " due_at, leader_id, sequence, participants, course, autobids, lines, head, result, version)"
         " where a.auction_id = n.auction_id",
         *(list(column) for column in zip(*rows, strict=True)),
     )
 
 
+async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
+    """Held until the transaction ends: bids on it wait."""
+    rows = await db.fetch(f"select {_STATE} from auctions.auctions where auction_id = $1 for update", auction_id)
+    return _stored(rows[0]) if rows else None
+
+
 async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Stored]:
-    """Auctions to be closed, skipping those that somebody decides about just now: they come with the next tick."""
+    """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick."""
     rows = await db.fetch(
-        f"select {_STATE} from auctions.auctions where result is null and settles_at <= $1"
-        " order by settles_at limit $2 for update skip locked",
+        f"select {_STATE} from auctions.auctions where result is null and due_at <= $1"
+        " order by due_at limit $2 for update skip locked",
         now,
         limit,
+    )
+    return [_stored(row) for row in rows]
+
+
+async def lock_running(db: asyncpg.Connection, since: datetime, until: datetime) -> list[Stored]:
+    """Auctions that ran, or would have, at some instant between the two; locked in the order of their ids."""
+    rows = await db.fetch(
+        f"select {_STATE} from auctions.auctions where result is null and closes_at > $1 and opens_at < $2"
+        " order by auction_id for update",
+        since,
+        until,
     )
     return [_stored(row) for row in rows]
 
@@ -163,24 +209,42 @@ async def listing(
     return [_stored(row) for row in rows], total
 
 
+def _course(state: AuctionState) -> str:
+    course = Course(
+        shown=None if state.shown is None else dict(state.shown),
+        round=state.round,
+        automatic_at=state.automatic_at,
+        resumed_at=state.resumed_at,
+        restarted=state.restarted,
+    )
+    return msgspec.json.encode(course).decode()
+
+
 def _stored(row: asyncpg.Record) -> Stored:
     opened = msgspec.json.decode(row["opened"], type=AuctionOpened)
     policy = msgspec.json.decode(row["policy"], type=Policy)
     result = msgspec.json.decode(row["result"], type=AuctionClosed) if row["result"] else None
-    price: Decimal = row["price"]
+    course = msgspec.json.decode(row["course"], type=Course)
+    state = replace(
+        begin(opened, session_rules(policy.auction, None)),
+        price=row["price"],
+        closes_at=row["closes_at"],
+        leader_id=row["leader_id"],
+        sequence=row["sequence"],
+        participants=msgspec.json.decode(row["participants"], type=dict[str, Participant]),
+        shown=course.shown,
+        round=course.round,
+        automatic_at=course.automatic_at,
+        resumed_at=course.resumed_at,
+        restarted=course.restarted,
+        closed=result is not None,
+    )
     return Stored(
-        state=AuctionState(
-            opened,
-            policy.auction,
-            price=price,
-            closes_at=row["closes_at"],
-            leader_id=row["leader_id"],
-            sequence=row["sequence"],
-            participants=msgspec.json.decode(row["participants"], type=dict[str, int]),
-            closed=result is not None,
-        ),
+        state=state,
         policy=policy,
-        verdicts=row["verdicts"],
+        autobids=msgspec.json.decode(row["autobids"], type=dict[str, Autobid]),
+        lines=row["lines"],
+        head=row["head"],
         result=result,
         version=row["version"],
     )

@@ -10,72 +10,108 @@ from services.auctions.domain.auction import Bid, Verdict
 
 BidKey = tuple[str, str, str]
 """(auction id, supplier id, request key)."""
-_BID = "bid_id, auction_id, supplier_id, request_key, amount, arrived_at, standing, sequence, extended, verdict"
+_BID = (
+    "bid_id, auction_id, supplier_id, request_key, amount, arrived_at, standing, sequence, extended, verdict, line,"
+    " previous, choices, automatic, withheld"
+)
 
 
-async def known(db: asyncpg.Connection, keys: Iterable[BidKey]) -> dict[BidKey, Verdict]:
+class Kept(msgspec.Struct, frozen=True):
+    """A verdict as it stands in the log: its line's number, the hash before it, and the event's bytes."""
+
+    verdict: Verdict
+    line: int
+    previous: bytes
+    data: bytes
+    withheld: bool = False
+
+
+async def known(db: asyncpg.Connection, keys: Iterable[BidKey]) -> dict[BidKey, Kept]:
     """The verdicts that these requests got before."""
     rows = await db.fetch(
         f"select {_BID} from auctions.bids where (auction_id, supplier_id, request_key) in"
         " (select * from unnest($1::text[], $2::text[], $3::text[]))",
         *(list(column) for column in zip(*keys, strict=True)),
     )
-    return {(row["auction_id"], row["supplier_id"], row["request_key"]): _verdict(row) for row in rows}
+    return {(row["auction_id"], row["supplier_id"], row["request_key"]): _kept(row) for row in rows}
 
 
-async def insert(db: asyncpg.Connection, verdicts: Sequence[tuple[Verdict, bytes]]) -> None:
-    """Append to the log. Each comes with its event as JSON, which goes to the outbox too."""
+async def insert(db: asyncpg.Connection, verdicts: Sequence[Kept]) -> None:
+    """Append to the log."""
     rows = [
         (
-            verdict.bid.bid_id,
-            verdict.event.auction_id,
-            verdict.bid.supplier_id,
-            verdict.bid.request_key,
-            verdict.bid.amount,
-            verdict.bid.arrived_at,
-            verdict.bid.standing,
-            verdict.accepted.sequence if verdict.accepted else None,
-            verdict.accepted is not None and verdict.accepted.extended,
-            data,
+            bid.bid_id,
+            kept.verdict.event.auction_id,
+            bid.supplier_id,
+            bid.request_key,
+            bid.amount,
+            bid.arrived_at,
+            bid.standing,
+            accepted.sequence if accepted else None,
+            accepted is not None and accepted.extended,
+            kept.data,
+            kept.line,
+            kept.previous,
+            f"{{{','.join(map(str, bid.choices))}}}",
+            bid.automatic,
+            kept.withheld,
         )
-        for verdict, data in verdicts
+        for kept in verdicts
+        for bid, accepted in ((kept.verdict.bid, kept.verdict.accepted),)
     ]
     await db.execute(
-        f"insert into auctions.bids ({_BID}) select * from unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-        " $5::numeric[], $6::timestamptz[], $7::text[], $8::int[], $9::boolean[], $10::bytea[])",
+        f"insert into auctions.bids ({_BID}) select a, b, c, d, e, f, g, h, i, j, k, l, m::int[], n, o from unnest("
+        "$1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::timestamptz[], $7::text[], $8::int[],"
+        " $9::boolean[], $10::bytea[], $11::int[], $12::bytea[], $13::text[], $14::boolean[], $15::boolean[])"
+        " x (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)",
         *(list(column) for column in zip(*rows, strict=True)),
     )
 
 
-async def last_of_each(db: asyncpg.Connection, auction_id: str) -> list[Verdict]:
-    """Each participant's last accepted bid, in sequence."""
+async def withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[Kept]:
+    """What was kept from the public, in the order of the log; from now on it is public."""
     rows = await db.fetch(
-        f"select * from (select distinct on (supplier_id) {_BID} from auctions.bids"
-        " where auction_id = $1 and sequence is not null order by supplier_id, sequence desc) last order by sequence",
-        auction_id,
+        f"update auctions.bids set withheld = false where auction_id = any($1::text[]) and withheld returning {_BID}",
+        list(auction_ids),
     )
-    return [_verdict(row) for row in rows]
+    return sorted((_kept(row) for row in rows), key=lambda kept: (kept.verdict.event.auction_id, kept.line))
+
+
+async def of_line(db: asyncpg.Connection, auction_id: str, line: int) -> Kept | None:
+    row = await db.fetchrow(f"select {_BID} from auctions.bids where auction_id = $1 and line = $2", auction_id, line)
+    return _kept(row) if row else None
+
+
+async def standing(db: asyncpg.Connection, auction_id: str, sequences: Sequence[int]) -> list[Verdict]:
+    """The accepted bids of these numbers, in sequence."""
+    rows = await db.fetch(
+        f"select {_BID} from auctions.bids where auction_id = $1 and sequence = any($2::int[]) order by sequence",
+        auction_id,
+        list(sequences),
+    )
+    return [_kept(row).verdict for row in rows]
 
 
 async def public_log(
     db: asyncpg.Connection, auction_id: str, *, limit: int, before: int | None = None
 ) -> list[tuple[int, BidAccepted | BidRefused]]:
-    """(position, verdict), the latest first: what anybody may read. ``before`` a position pages on."""
+    """(line of the log, verdict), the latest first: what anybody may read. ``before`` a line pages on."""
     rows = await db.fetch(
-        "select position, sequence, verdict from auctions.bids where auction_id = $1 and ($2::bigint is null or position < $2)"
-        " order by position desc limit $3",
+        "select line, sequence, verdict from auctions.bids where auction_id = $1 and not withheld"
+        " and ($2::int is null or line < $2)"
+        " order by line desc limit $3",
         auction_id,
         before,
         limit,
     )
-    return [(row["position"], _event(row)) for row in rows]
+    return [(row["line"], _event(row)) for row in rows]
 
 
 async def price_path(db: asyncpg.Connection, auction_id: str, *, points: int) -> list[BidAccepted]:
     """Accepted bids in sequence for a picture, thinned to about ``points``; the last is always there."""
     rows = await db.fetch(
         "select sequence, verdict from auctions.bids b, (select coalesce(max(sequence), 0) as n from auctions.bids"
-        " where auction_id = $1) last where b.auction_id = $1 and b.sequence is not null"
+        " where auction_id = $1 and not withheld) last where b.auction_id = $1 and b.sequence is not null and not withheld"
         " and (b.sequence % greatest(1, last.n / $2) = 0 or b.sequence = last.n) order by b.sequence",
         auction_id,
         points,
@@ -86,7 +122,7 @@ async def price_path(db: asyncpg.Connection, auction_id: str, *, points: int) ->
 async def last_extension(db: asyncpg.Connection, auction_id: str) -> BidAccepted | None:
     """The bid that moved the end to where it is."""
     row = await db.fetchrow(
-        "select sequence, verdict from auctions.bids where auction_id = $1 and extended order by sequence desc limit 1",
+        "select sequence, verdict from auctions.bids where auction_id = $1 and extended and not withheld order by sequence desc limit 1",
         auction_id,
     )
     event = _event(row) if row else None
@@ -99,6 +135,15 @@ def _event(row: asyncpg.Record) -> BidAccepted | BidRefused:
     return msgspec.json.decode(row["verdict"], type=BidAccepted)
 
 
-def _verdict(row: asyncpg.Record) -> Verdict:
-    bid = Bid(row["bid_id"], row["supplier_id"], row["request_key"], row["amount"], row["arrived_at"], row["standing"])
-    return Verdict(bid, _event(row))
+def _kept(row: asyncpg.Record) -> Kept:
+    bid = Bid(
+        row["bid_id"],
+        row["supplier_id"],
+        row["request_key"],
+        row["amount"],
+        row["arrived_at"],
+        row["standing"],
+        tuple(row["choices"]),
+        row["automatic"],
+    )
+    return Kept(Verdict(bid, _event(row)), row["line"], row["previous"], row["verdict"], row["withheld"])

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Numeric, Text, text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Identity, Index, Integer, LargeBinary, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -15,14 +15,15 @@ INSTANT = DateTime(timezone=True)
 
 
 class AuctionRow(Row, table=True):
-    """``opened`` (the event) and ``policy`` never change; price to ``closed`` are the state, ``version`` counts its writes.
+    """``opened`` (the event) and ``policy`` never change; price to ``result`` are the state, ``version`` counts its writes.
 
-    ``settles_at`` is the effective end plus the settle window: from then on the row is due to be closed.
+    ``due_at`` is when the clock has something to do next: a cut, a turn, the close. ``course`` is the state that few sessions
+    have, ``autobids`` what only their owners may see, ``lines`` and ``head`` the length of the log and the hash of its last line.
     """
 
     __tablename__ = "auctions"
     __table_args__ = (
-        Index("ix_auctions_due", "settles_at", postgresql_where=text("result is null")),
+        Index("ix_auctions_due", "due_at", postgresql_where=text("result is null")),
         Index("ix_auctions_closes_at", "closes_at"),
     )
 
@@ -38,23 +39,30 @@ class AuctionRow(Row, table=True):
     policy: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     price: Decimal = Field(sa_type=Numeric)
     closes_at: datetime = Field(sa_type=INSTANT)
-    settles_at: datetime = Field(sa_type=INSTANT)
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
     leader_id: str | None = Field(default=None, sa_type=Text)
     sequence: int = 0
-    participants: dict[str, int] = Field(sa_column=Column(JSONB, nullable=False))
-    verdicts: int = 0
+    participants: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    course: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default="{}"))
+    autobids: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default="{}"))
+    lines: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    head: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False, server_default=""))
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     version: int = Field(default=0, sa_type=BigInteger)
 
 
 class BidRow(Row, table=True):
-    """A bid and its verdict; ``verdict`` is the public event as JSON, ``sequence`` is null where it was refused."""
+    """A bid and its verdict; ``verdict`` is the public event as JSON, ``sequence`` is null where it was refused.
+
+    ``line`` is its place in the auction's log and ``previous`` the hash of the line before. ``withheld``: its turn still runs.
+    """
 
     __tablename__ = "bids"
     __table_args__ = (
         Index("uq_bids_request", "auction_id", "supplier_id", "request_key", unique=True),
-        Index(None, "auction_id", "position"),
+        Index(None, "auction_id", "line"),
         Index("ix_bids_extended", "auction_id", "sequence", postgresql_where=text("extended")),
+        Index("ix_bids_withheld", "auction_id", postgresql_where=text("withheld")),
         Index("uq_bids_sequence", "auction_id", "sequence", unique=True, postgresql_where=text("sequence is not null")),
     )
 
@@ -69,3 +77,29 @@ class BidRow(Row, table=True):
     sequence: int | None = None
     extended: bool = False
     verdict: bytes = Field(sa_type=LargeBinary)
+    line: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    previous: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False, server_default=""))
+    choices: list[int] = Field(sa_column=Column(ARRAY(Integer), nullable=False, server_default="{}"))
+    automatic: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    withheld: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+
+
+class FactRow(Row, table=True):
+    """A line of an auction's log that is no bid: the opening, turns, extensions, the close. ``data`` is the public event."""
+
+    __tablename__ = "facts"
+
+    auction_id: str = Field(primary_key=True, sa_type=Text, foreign_key="auctions.auctions.auction_id")
+    line: int = Field(primary_key=True)
+    type: str = Field(sa_type=Text)
+    data: bytes = Field(sa_type=LargeBinary)
+    previous: bytes = Field(sa_type=LargeBinary)
+
+
+class PulseRow(Row, table=True):
+    """The one row that says when bids could last be decided."""
+
+    __tablename__ = "pulse"
+
+    one: bool = Field(default=True, primary_key=True)
+    beat_at: datetime = Field(sa_type=INSTANT)

@@ -13,7 +13,7 @@ from events.auctions import AuctionOpened, BidRefused
 from events.values import Category, Line, Place
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, begin
 from services.auctions.domain.bids import place_bid
-from services.auctions.domain.opening import OpenAuction, Reference, open_auction
+from services.auctions.domain.opening import OpenAuction, Reference, open_auction, session_rules
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")
@@ -65,10 +65,16 @@ def opened(
 
 def an_auction(lines: tuple[Line, ...] = (a_line(),), step: str = "10.00", policy: Policy = MOSCOW) -> AuctionState:
     """By default: 1000.00 at first, step 10.00, 24 hours from ``NOON_UTC``."""
-    event = msgspec.structs.replace(opened(), lines=lines, step=Decimal(step))
+    event = msgspec.structs.replace(
+        opened(),
+        lines=lines,
+        step=Decimal(step),
+        rules=session_rules(policy.auction, policy.auction.durations[-1]),
+        policy=policy.name,
+    )
     amounts = {line.line_id: (line.quantity or 0) * (line.unit_price or Decimal(0)) * Decimal("1.00") for line in lines}
     priced = tuple(msgspec.structs.replace(line, amount=amounts[line.line_id]) for line in lines)
-    return begin(msgspec.structs.replace(event, lines=priced, initial_price=sum(amounts.values())), policy.auction)
+    return begin(msgspec.structs.replace(event, lines=priced, initial_price=sum(amounts.values())))
 
 
 def a_bid(

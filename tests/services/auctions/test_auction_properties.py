@@ -60,7 +60,7 @@ class Service:
         return decided
 
     def restart(self) -> None:
-        self.state = replay(self.start.opened, self.start.rules, self.log.values())
+        self.state = replay(self.start.opened, self.log.values())
 
 
 @settings(max_examples=60, deadline=None)
@@ -117,5 +117,5 @@ def test_every_step_holds_the_invariants_and_the_log_replays(
             assert verdict.accepted.extended == (now.closes_at > state.closes_at)
         state = now
         log.append(verdict)
-    assert replay(start.opened, start.rules, log) == state
+    assert replay(start.opened, log) == state
     assert decide(start, [verdict.bid for verdict in log], {}).new == log

@@ -12,7 +12,7 @@ import pytest
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, BidAccepted, BidDisclosed, BidRefused
 from services.auctions.lane import Asked, Lane, LaneBlocked
-from services.auctions.timers import close_due
+from services.auctions.timers import run_clock
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene, an_organisation, paper
 
@@ -133,7 +133,7 @@ async def test_the_timer_run_twice_closes_once(market: Market) -> None:
     await scene.bid("a", "990")
     await scene.close()
     async with market.ground.database.transaction("auctions") as tx:
-        await close_due(tx)
+        await run_clock(tx)
     assert len(await scene.events(AuctionClosed)) == 1
 
 
@@ -164,21 +164,21 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
 async def test_two_lanes_on_one_auction_give_one_winner(market: Market) -> None:
     scene = await a_scene(market)
     url = market.ground.database.url
-    one, two = Lane(url, market.clock), Lane(url, market.clock)
+    one, two = (Lane(url, market.clock, market.ground.signer) for _ in range(2))
     suppliers = [principal.organisation_id for principal in scene.suppliers.values()]
 
     def asked(number: int, supplier: int, amount: int) -> Asked:
         return Asked(scene.auction_id, suppliers[supplier], f"k{number}", Decimal(amount), market.clock())
 
     async with one.running(), two.running():
-        verdicts = await asyncio.gather(
+        answers = await asyncio.gather(
             *(
                 lane.place(asked(number, number % 3, 990 - 10 * (number // 2)))
                 for number in range(60)
                 for lane in ((one, two) if number % 5 == 0 else (one,) if number % 2 else (two,))
             )
         )
-    keys = {verdict.bid.key for verdict in verdicts}
+    keys = {answer.verdict.bid.key for answer in answers}
     assert len(keys) == 60
     rows = await market.fetch(
         "select sequence, amount, supplier_id from auctions.bids where auction_id = $1 order by position",
@@ -196,7 +196,7 @@ async def test_two_lanes_on_one_auction_give_one_winner(market: Market) -> None:
 async def test_a_lane_whose_connection_is_cut_answers_and_goes_on(market: Market) -> None:
     scene = await a_scene(market)
     supplier = scene.suppliers["a"].organisation_id
-    lane = Lane(market.ground.database.url, market.clock)
+    lane = Lane(market.ground.database.url, market.clock, market.ground.signer)
 
     def asked(key: str, amount: str) -> Asked:
         return Asked(scene.auction_id, supplier, key, Decimal(amount), market.clock())
@@ -207,7 +207,7 @@ async def test_a_lane_whose_connection_is_cut_answers_and_goes_on(market: Market
         await market.fetch("select pg_terminate_backend($1)", lane._connection.get_server_pid())
         with suppress(LaneBlocked):  # unless the lane saw the cut in time
             await lane.place(asked("k2", "990"))
-        assert (await lane.place(asked("k2", "990"))).accepted
+        assert (await lane.place(asked("k2", "990"))).verdict.accepted
 
 
 async def test_nobody_is_named_before_the_close(market: Market, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,67 @@
+"""The log as a hash chain, and receipts for its lines: from the bytes alone anybody can follow them.
+
+A **line** is one fact, ``{"type":"<CloudEvents type>","data":<the event>}``, where the event has exactly the bytes that went over
+Kafka. The hash of the first line (the opening) is ``sha256(line)``, of each next ``sha256(hash before it + line)``, hashes as
+32 bytes. The hash of the closing line is the auction's root.
+
+One signature covers all lines that a batch added: it is over the root of the Merkle tree of their leaves (:func:`leaf`), and
+each receipt has the path from its own to that root. Nodes are ``sha256(0x01 + left + right)`` and leaves
+``sha256(0x00 + leaf)``, as in RFC 9162.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+GENESIS = b""
+"""What stands before the first line."""
+Path = list[tuple[str, str]]
+"""From a leaf to the root: the side of the other node ("left" or "right") and its hash, hexadecimal."""
+
+
+def line(event_type: str, data: bytes) -> bytes:
+    """``data`` is the event's JSON."""
+    return b'{"type":"' + event_type.encode() + b'","data":' + data + b"}"
+
+
+def link(head: bytes, line: bytes) -> bytes:
+    """The hash of a line that follows ``head``."""
+    return sha256(head + line).digest()
+
+
+def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[Path]]:
+    """The Merkle root of some leaves (at least one), and the path of each to it."""
+    level = [sha256(b"\x00" + each).digest() for each in leaves]
+    at = list(range(len(level)))
+    paths: list[Path] = [[] for _ in level]
+    while len(level) > 1:
+        for path, index in zip(paths, at, strict=True):
+            other = index ^ 1
+            if other < len(level):
+                path.append(("left" if other < index else "right", level[other].hex()))
+        above = [sha256(b"\x01" + level[i] + level[i + 1]).digest() for i in range(0, len(level) - 1, 2)]
+        level = above + level[len(level) & ~1 :]
+        at = [index >> 1 for index in at]
+    return level[0], paths
+
+
+def climb(leaf: bytes, path: Path) -> bytes:
+    """The root that a path leads to from a leaf. ValueError for a side or a hash that is none."""
+    node = sha256(b"\x00" + leaf).digest()
+    for side, other in path:
+        sibling = bytes.fromhex(other)
+        if side not in ("left", "right") or len(sibling) != 32 or sibling.hex() != other:
+            raise ValueError(f"not a step of a path: {side} {other}")
+        node = sha256(b"\x01" + (sibling + node if side == "left" else node + sibling)).digest()
+    return node
+
+
+def leaf(auction_id: str, position: int, hashed: bytes) -> bytes:
+    """What a receipt says of a line: where it stands, and its hash. Positions count from 0, the opening."""
+    return f"{auction_id} {position} {hashed.hex()}".encode()
+
+
+def receipt_text(root: bytes) -> bytes:
+    """What a receipt's signature is over."""
+    return b"lonja receipt 1\n" + root.hex().encode()

@@ -1,0 +1,125 @@
+"""What sets a session right: a deleted bid, an outage made good, a withdrawal by the buyer, a cancellation by a moderator."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import Withdrawal
+from catalogue.rules import RuleBroken
+from events.auctions import AuctionClosed, AuctionExtended, BidDeleted
+from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.closing import AlreadyClosed, closed
+
+
+class NothingToDelete(RuleBroken):
+    code = "nothing-to-delete"
+
+
+class DeletedBefore(RuleBroken):
+    code = "deleted-before"
+
+
+class TooLateToDelete(RuleBroken):
+    code = "too-late-to-delete"
+
+
+class ReasonMissing(RuleBroken):
+    code = "reason-missing"
+
+
+class TooLateToWithdraw(RuleBroken):
+    code = "too-late-to-withdraw"
+
+
+class OutsideWithdrawalHours(RuleBroken):
+    code = "outside-withdrawal-hours"
+
+
+def delete_last(state: AuctionState, supplier_id: str, now: datetime) -> BidDeleted:
+    """A bidder takes back its own last bid, once, within the policy's seconds. The end stays where the bid moved it.
+
+    Raises NothingToDelete, DeletedBefore, TooLateToDelete.
+    """
+    seconds = state.rules.delete_seconds
+    known = state.participants.get(supplier_id)
+    if not seconds or state.over(now):
+        raise NothingToDelete("A bid cannot be taken back here." if not seconds else "The session is over.")
+    if known is None or known.last is None:
+        raise NothingToDelete("You have no bid that stands.")
+    if known.deleted:
+        raise DeletedBefore("A bid may be deleted once a session, and you did.")
+    if now - known.last.arrived_at > timedelta(seconds=seconds):
+        raise TooLateToDelete(
+            f"A bid may be deleted within {seconds} seconds; yours arrived at {known.last.arrived_at:%H:%M:%S} UTC.",
+            seconds=seconds,
+            arrived_at=known.last.arrived_at,
+            now=now,
+        )
+    return BidDeleted(
+        auction_id=state.opened.auction_id,
+        participant=known.number,
+        sequence=known.last.sequence,
+        deleted_at=now,
+    )
+
+
+def resume(state: AuctionState, since: datetime, until: datetime) -> AuctionExtended | None:
+    """What the session gets back for an outage; None where the outage did not touch it.
+
+    It is longer by more than what it lost. Where its end fell into the outage it goes on from ``until`` for the time it lost and
+    the policy's quarter of an hour. Told twice of one outage, it gets its time once.
+    """
+    if state.resumed_at is not None:
+        since = max(since, state.resumed_at)
+    began = max(since, state.opened.opens_at)
+    if state.closed or began >= until or state.closes_at <= since:
+        return None
+    rules = state.rules
+    if state.closes_at > until:
+        closes_at = state.closes_at + (until - began) + timedelta(seconds=rules.outage_margin_seconds)
+    else:
+        closes_at = until + (state.closes_at - began) + timedelta(seconds=rules.outage_lost_end_seconds)
+    return AuctionExtended(
+        auction_id=state.opened.auction_id, reason="outage", since=began, until=until, closes_at=closes_at
+    )
+
+
+def withdraw(
+    state: AuctionState, reason: str, now: datetime, *, rules: Withdrawal, calendar: RegionCalendar
+) -> AuctionClosed:
+    """The buyer ends the session without a winner. Raises AlreadyClosed, ReasonMissing, TooLateToWithdraw,
+    OutsideWithdrawalHours."""
+    _open(state)
+    if not reason.strip():
+        raise ReasonMissing("A withdrawal says why: bidders and the public read it.", field="reason")
+    latest = state.closes_at - timedelta(minutes=rules.minutes_before_end)
+    if now > latest:
+        raise TooLateToWithdraw(
+            f"A session may be withdrawn until {rules.minutes_before_end} minutes before its end;"
+            f" that was {latest:%Y-%m-%d %H:%M} UTC.",
+            latest=latest,
+            now=now,
+        )
+    local, window = calendar.local(now), rules.window
+    if window and not (calendar.is_working_day(local.date()) and window.first <= local.time() <= window.last):
+        raise OutsideWithdrawalHours(
+            f"A session is withdrawn on a working day, {window.first:%H:%M}-{window.last:%H:%M} of the buyer's clock;"
+            f" there it is {local:%A %H:%M}.",
+            window=f"{window.first:%H:%M}-{window.last:%H:%M}",
+            now=local,
+        )
+    return closed(state, "withdrawn", now, reason.strip())
+
+
+def cancel(state: AuctionState, reason: str, now: datetime) -> AuctionClosed:
+    """A moderator ends the session, a complaint being right. Raises AlreadyClosed, ReasonMissing."""
+    _open(state)
+    if not reason.strip():
+        raise ReasonMissing("A cancellation says why.", field="reason")
+    return closed(state, "cancelled", now, reason.strip())
+
+
+def _open(state: AuctionState) -> None:
+    if state.closed:
+        raise AlreadyClosed(f"The session was closed at {state.closes_at:%H:%M:%S}.", closes_at=state.closes_at)

@@ -1,0 +1,77 @@
+"""Rounds of turns: after sealed first bids everybody moves once a round, the worst first (Prozorro).
+
+The timetable follows from when the first round begins and how many take part. What is bid in a turn is public when it ends; a
+turn begins when the one before has been ended in the log, so the log alone says whose turn it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from events.auctions import RoundBegan, TurnEnded
+from services.auctions.domain.auction import AuctionState, ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """``number`` is the participant whose turn it is."""
+
+    number: int
+    begins_at: datetime
+    ends_at: datetime
+
+
+def turn_of(state: AuctionState) -> Turn | None:
+    """The turn that runs or comes next in this round; None between rounds and before them."""
+    running = state.round
+    if running is None or running.ended >= len(running.order):
+        return None
+    length = timedelta(seconds=state.rules.turn_seconds)
+    begins_at = running.begins_at + length * running.ended
+    return Turn(running.order[running.ended], begins_at, begins_at + length)
+
+
+def next_round(state: AuctionState) -> RoundBegan | None:
+    """The round to begin after what has ended; None after the last, and where fewer than two take part."""
+    pauses = state.rules.pauses_seconds
+    done = state.round.number if state.round else 0
+    order = tuple(participant.number for _, participant, _ in reversed(ranking(state)))
+    if done >= len(pauses) or len(order) < 2:
+        return None
+    length = timedelta(seconds=state.rules.turn_seconds) * len(order)
+    ended_at = state.round.begins_at + length if state.round else state.closes_at
+    later = len(pauses) - done - 1
+    begins_at = ended_at + timedelta(seconds=pauses[done])
+    closes_at = begins_at + length * (later + 1) + timedelta(seconds=sum(pauses[done + 1 :]))
+    return RoundBegan(
+        auction_id=state.opened.auction_id,
+        number=done + 1,
+        order=order,
+        begins_at=begins_at,
+        closes_at=closes_at,
+    )
+
+
+def due_at(state: AuctionState) -> datetime:
+    """When the clock has the next thing to do in a session of rounds, the settle window included."""
+    turn = turn_of(state)
+    ends_at = turn.ends_at if turn else state.closes_at
+    if turn is None and state.round is not None and state.round.number < len(state.rules.pauses_seconds):
+        ends_at = state.round.begins_at + timedelta(seconds=state.rules.turn_seconds) * len(state.round.order)
+    return ends_at + timedelta(seconds=state.rules.settle_seconds)
+
+
+def advance(state: AuctionState, now: datetime) -> TurnEnded | RoundBegan | None:
+    """The next fact by the clock, once it is due; None when nothing is, or only the close is left."""
+    if now < due_at(state):
+        return None
+    turn = turn_of(state)
+    if turn is None or state.round is None:
+        return next_round(state)
+    return TurnEnded(
+        auction_id=state.opened.auction_id,
+        number=state.round.number,
+        participant=turn.number,
+        ended_at=turn.ends_at,
+    )

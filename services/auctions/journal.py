@@ -1,0 +1,126 @@
+"""The log, written: whoever decides something about auctions (the lane, the clock, a buyer) ends here.
+
+A fact becomes a line of its auction's hash chain, a row, and an event; the auction's row follows. In sealed turns verdicts are kept
+back: their events go out with the fact that ends the turn.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from events.auctions import AuctionClosed, BidDisclosed, RoundBegan, TurnEnded
+from infra.causality import Cause, current_cause
+from infra.database import outbox_row, write_outbox
+from infra.ids import new_id
+from services.auctions.domain import chain
+from services.auctions.domain.auction import AuctionState, Fact, Verdict
+from services.auctions.store import auctions, bids, facts
+from services.auctions.store.auctions import Stored
+from services.auctions.store.bids import Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact on its way into the log, and what caused it."""
+
+    fact: Verdict | Fact
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """``after`` is the auction with its new lines; ``kept`` the verdicts among them, ``heads`` the hash of every new line."""
+
+    after: Stored
+    kept: list[Kept]
+    facts: list[facts.Fact]
+    outgoing: list[tuple[str, str, str, bytes]]
+    heads: list[bytes]
+
+
+def entries(of: Iterable[Verdict | Fact]) -> list[Entry]:
+    """With the cause that is at work now."""
+    cause = current_cause()
+    return [Entry(fact, cause) for fact in of]
+
+
+def chained(stored: Stored, new: Sequence[Entry], state: AuctionState, now: datetime) -> Written:
+    """The next lines of an auction's log. ``state`` is the auction's after them."""
+    written = Written(stored, [], [], [], [])
+    head, number = stored.head, stored.lines
+    sealed, result = stored.state.sealed, stored.result
+    for entry in new:
+        fact = entry.fact
+        event, event_id = (fact.event, fact.bid.bid_id) if isinstance(fact, Verdict) else (fact, new_id())
+        row = outbox_row("auctions", event, at=now, cause=entry.cause, event_id=event_id)
+        if isinstance(fact, Verdict):
+            written.kept.append(Kept(fact, number, head, row[3], sealed))
+        else:
+            written.facts.append(facts.Fact(event.subject, number, event.TYPE, row[3], head))
+        if isinstance(fact, AuctionClosed):
+            result = fact
+        if not (sealed and isinstance(fact, Verdict)):
+            written.outgoing.append(row)
+        head = chain.link(head, chain.line(event.TYPE, row[3]))
+        written.heads.append(head)
+        number += 1
+    after = msgspec.structs.replace(
+        stored, state=state, lines=number, head=head, result=result, version=stored.version + 1
+    )
+    return Written(after, written.kept, written.facts, written.outgoing, written.heads)
+
+
+async def write(
+    db: asyncpg.Connection, written: Sequence[Written], now: datetime, disclosed: Iterable[BidDisclosed] = ()
+) -> None:
+    """Rows and events of all, one statement a table; live pages hear of it with the commit."""
+    kept = [each for one in written for each in one.kept]
+    new_facts = [each for one in written for each in one.facts]
+    revealed = [
+        one.after.opened.auction_id
+        for one in written
+        if one.after.state.shown is not None and any(_reveals(each) for each in one.facts)
+    ]
+    outgoing = []
+    if revealed:
+        outgoing += [_late(each, now) for each in await bids.withheld(db, revealed)]
+    cause = current_cause()
+    outgoing += [outbox_row("auctions", each, at=now, cause=cause, event_id=new_id()) for each in disclosed]
+    outgoing += [row for one in written for row in one.outgoing]
+    if kept:
+        await bids.insert(db, kept)
+    if new_facts:
+        await facts.insert(db, new_facts)
+    if outgoing:
+        await write_outbox(db, "auctions", outgoing)
+    await auctions.save(db, [one.after for one in written])
+    await db.execute(
+        "select pg_notify('lonja_live', said) from unnest($1::text[]) said",
+        [announcement(one.after) for one in written],
+    )
+
+
+def channel(auction_id: str) -> str:
+    """The live channel of an auction; what is said there is ``{"version": n}``."""
+    return f"auction:{auction_id}"
+
+
+def announcement(stored: Stored) -> str:
+    """As :meth:`infra.database.Transaction.announce` would say it."""
+    said = {"channel": channel(stored.opened.auction_id), "data": {"version": stored.version}}
+    return msgspec.json.encode(said).decode()
+
+
+def _reveals(fact: facts.Fact) -> bool:
+    return fact.type in (RoundBegan.TYPE, TurnEnded.TYPE, AuctionClosed.TYPE)
+
+
+def _late(kept: Kept, now: datetime) -> tuple[str, str, str, bytes]:
+    """The event of a verdict that was kept back, with the bytes it has in the log."""
+    event_id, topic, envelope, _ = outbox_row(
+        "auctions", kept.verdict.event, at=now, cause=current_cause(), event_id=kept.verdict.bid.bid_id
+    )
+    return event_id, topic, envelope, kept.data

@@ -1,0 +1,21 @@
+"""The one row that says when bids could last be decided."""
+
+from datetime import datetime
+
+import asyncpg
+
+
+async def beat(db: asyncpg.Connection, now: datetime) -> datetime | None:
+    """Bids can be decided now. Returns when somebody said so last, None at the very first; never goes back."""
+    before: datetime | None = await db.fetchval("select beat_at from auctions.pulse for update")
+    await db.execute(
+        "insert into auctions.pulse (one, beat_at) values (true, $1)"
+        " on conflict (one) do update set beat_at = greatest(auctions.pulse.beat_at, excluded.beat_at)",
+        now,
+    )
+    return before
+
+
+async def last(db: asyncpg.Connection) -> datetime | None:
+    found: datetime | None = await db.fetchval("select beat_at from auctions.pulse")
+    return found
