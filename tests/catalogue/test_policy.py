@@ -55,6 +55,26 @@ def test_a_step_is_due_after_working_days_or_after_the_demos_minutes() -> None:
     assert load("demo").due(FRIDAY, 2, MOSCOW) == FRIDAY + timedelta(minutes=60)
 
 
+@pytest.mark.parametrize(
+    ("since", "months", "until"),
+    [("2026-01-31", 3, "2026-04-30"), ("2026-11-20", 6, "2027-05-20"), ("2028-02-29", 24, "2030-02-28")],
+)
+def test_a_suspension_lasts_months_of_the_calendar(since: str, months: int, until: str) -> None:
+    sanctions = load("moscow").sanctions
+    assert sanctions is not None
+    began, ends = (datetime.fromisoformat(f"{day}T09:00+00:00") for day in (since, until))
+    assert sanctions.until(began, months) == ends
+
+
+def test_suspensions_grow_and_the_last_length_stays() -> None:
+    sanctions, demo = load("moscow").sanctions, load("demo").sanctions
+    assert sanctions is not None and sanctions.supplier is not None and sanctions.buyer is not None and demo is not None
+    assert (sanctions.supplier.after, sanctions.supplier.within_days, sanctions.decision_days) == (3, 30, 10)
+    assert [sanctions.supplier.length(level) for level in (1, 2, 3, 4)] == [3, 6, 24, 24]
+    assert (sanctions.buyer.after, [sanctions.buyer.length(level) for level in (1, 2)]) == (1, [3, 3])
+    assert demo.supplier == sanctions.supplier and demo.until(FRIDAY, 3) == FRIDAY + timedelta(minutes=30)
+
+
 @pytest.mark.parametrize("name", ["moscow", "demo", "pregao", "prozorro", "acordar"])
 def test_a_policy_stored_as_json_comes_back_the_same(name: str) -> None:
     policy = load(name)
