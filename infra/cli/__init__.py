@@ -16,12 +16,13 @@ from infra.cli import dead_letters, demo, doctor, mailbox, serve, simulate, stre
 from infra.cli.output import say_error
 
 SERVICE_COMMANDS = {
-    "members": "services.accounts.cli:app",
-    "import": "services.transparency.cli:import_app",
-    "export": "services.transparency.cli:export_app",
-    "recommender": "services.recommender.cli:app",
+    "members": ("services.accounts.cli:app",),
+    "import": ("services.transparency.cli:import_app",),
+    "export": ("services.transparency.cli:export_app", "services.auctions.cli:export_app"),
+    "verify": ("services.auctions.cli:verify_app",),
+    "recommender": ("services.recommender.cli:app",),
 }
-"""Looked up when they are asked for: infra knows services by name alone."""
+"""Looked up when they are asked for: infra knows services by name alone. Where several share a name, the first brings its help."""
 
 
 class Commands(TyperGroup):
@@ -33,10 +34,18 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in SERVICE_COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module, _, name = SERVICE_COMMANDS[cmd_name].partition(":")
-        command = typer.main.get_command(getattr(import_module(module), name))
-        command.name = cmd_name
-        return command
+        first, *others = (_group(each) for each in SERVICE_COMMANDS[cmd_name])
+        for other in others:
+            first.commands |= other.commands
+        first.name = cmd_name
+        return first
+
+
+def _group(where: str) -> TyperGroup:
+    module, _, name = where.partition(":")
+    group = typer.main.get_command(getattr(import_module(module), name))
+    assert isinstance(group, TyperGroup)
+    return group
 
 
 app = typer.Typer(

@@ -25,8 +25,10 @@ from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import next_bid
 from services.auctions.handlers import NewAuction
 from services.auctions.lane import Answer, Asked, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.market_log import MarketLog, NotProvable
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, replicas
+from services.auctions.store import market_log as log_store
 from services.auctions.store.auctions import Filter, Stored
 
 MOST_DIGITS = 20
@@ -308,6 +310,19 @@ class SessionApi(Controller):
         name = f"receipt-{kept.verdict.event.auction_id}-{position}.json"
         return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
 
+    @get("/proof", opt=PUBLIC, raises=[NotFound])
+    async def read_proof(
+        self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: FromPath[str]
+    ) -> Response[bytes]:
+        """The whole public log of a closed session with its proof, for ``lonja verify auction``; JSON lines."""
+        try:
+            content = await market_log.proof(ground.database.pool, clean(auction_id))
+        except NotProvable:
+            raise NotFound("proof yet of auction", auction_id) from None
+        name = f"auction-{clean(auction_id)}.jsonl"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/jsonl", headers=headers)
+
     @post("/withdrawal", opt=allow(BUYER_OFFICER), raises=[NotFound], status_code=204)
     async def withdraw(
         self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[WithdrawalIn]
@@ -315,6 +330,38 @@ class SessionApi(Controller):
         """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
         async with ground.database.transaction("auctions") as tx:
             await handlers.withdraw(tx, auction_id, data.reason, request.user)
+
+
+class CheckpointOut(msgspec.Struct, kw_only=True):
+    """What the market signs of its log now. ``size`` 0: nothing was closed yet, and nothing is signed."""
+
+    key: str
+    size: int = 0
+    root: str = ""
+    signed_at: datetime | None = None
+    signature: str = ""
+
+
+class MarketLogApi(Controller):
+    """The market's Merkle log: whoever keeps its checkpoints and fetches its leaves sees that nothing signed was changed."""
+
+    path = "/api/log"
+    tags = ["auctions"]
+
+    @get(opt=PUBLIC)
+    async def read_checkpoint(self, ground: FromGround) -> CheckpointOut:
+        """The latest checkpoint, and the market's public key (Ed25519, hexadecimal)."""
+        latest = await log_store.checkpoint(ground.database.pool)
+        if latest is None:
+            return CheckpointOut(key=ground.signer.key)
+        return CheckpointOut(**msgspec.structs.asdict(latest))
+
+    @get("/leaves", opt=PUBLIC)
+    async def read_leaves(
+        self, ground: FromGround, after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0
+    ) -> list[str]:
+        """1,000 leaves in order, from the one after number ``after``."""
+        return await log_store.leaves(ground.database.pool, after=after, limit=1000)
 
 
 def check_length(amount: Decimal) -> None:
@@ -382,10 +429,11 @@ async def existing(ground: Ground, auction_id: str) -> Stored:
     return stored
 
 
-def with_lane(lane: Lane, boards: Boards, *routes: Any) -> Router:
-    """Each may take the process's ``lane`` and ``boards`` as arguments."""
+def with_lane(lane: Lane, boards: Boards, market_log: MarketLog, *routes: Any) -> Router:
+    """Each may take the process's ``lane``, ``boards`` and ``market_log`` as arguments."""
     shared = {
         "lane": Provide(lambda: lane, sync_to_thread=False),
         "boards": Provide(lambda: boards, sync_to_thread=False),
+        "market_log": Provide(lambda: market_log, sync_to_thread=False),
     }
     return Router(path="", route_handlers=routes, dependencies=shared)

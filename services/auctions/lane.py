@@ -28,7 +28,7 @@ from infra.signing import Signer
 from infra.tasks import background
 from services.auctions import receipts
 from services.auctions.domain.auction import Bid, Verdict, apply
-from services.auctions.domain.bids import BUYER, decide
+from services.auctions.domain.bids import decide
 from services.auctions.domain.remedies import resume
 from services.auctions.journal import Entry, Written, chained, entries, write
 from services.auctions.receipts import Receipt
@@ -109,7 +109,6 @@ def judge(
         stored = current.get(auction_id)
         if stored is None:
             continue
-        buyer = stored.opened.buyer_id
         wanted = [
             Bid(
                 a.bid_id,
@@ -117,7 +116,7 @@ def judge(
                 a.request_key,
                 a.amount,
                 a.arrived_at,
-                BUYER if a.supplier_id == buyer else standings.get(a.supplier_id, UNKNOWN),
+                standings.get(a.supplier_id, UNKNOWN),
                 a.choices,
             )
             for a in there

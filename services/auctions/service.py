@@ -1,11 +1,12 @@
 """Wiring of auctions."""
 
-from infra.service import Ground, Service
+from infra.service import Ground, Service, Timer
 from infra.web import routes
-from services.auctions.api import AuctionsApi, BidsApi, SessionApi, with_lane
+from services.auctions.api import AuctionsApi, BidsApi, MarketLogApi, SessionApi, with_lane
 from services.auctions.board import Boards
 from services.auctions.handlers import HANDLERS
 from services.auctions.lane import Lane
+from services.auctions.market_log import MarketLog
 from services.auctions.pages import AuctionPages, ComposePages
 from services.auctions.store import Row
 from services.auctions.timers import TIMERS
@@ -15,19 +16,13 @@ NAME = "auctions"
 
 def create(ground: Ground) -> Service:
     lane = Lane(ground.database.url, ground.clock, ground.signer)
+    market_log = MarketLog(ground.signer)
+    shared = with_lane(lane, Boards(ground.database.pool), market_log, BidsApi, SessionApi, AuctionPages)
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[
-            routes(
-                ground,
-                AuctionsApi,
-                SessionApi,
-                with_lane(lane, Boards(ground.database.pool), BidsApi, AuctionPages),
-                ComposePages,
-            )
-        ],
+        routes=[routes(ground, AuctionsApi, MarketLogApi, shared, ComposePages)],
         handlers=HANDLERS,
-        timers=TIMERS,
+        timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],
     )

@@ -4,14 +4,14 @@ import asyncio
 import gzip
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from infra.cli.output import AsJson, NotRunning, errors, print_json, print_table, say, say_error
+from infra.cli.market import market_database
+from infra.cli.output import AsJson, errors, print_json, print_table, say, say_error
 
 if TYPE_CHECKING:
     from infra.database import Database
@@ -218,40 +218,14 @@ class _Progress:
 
 
 def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
-    """Do the work on the database of a running market. Raises NotRunning where it cannot be reached or has no tables yet."""
+    """Do the work on the database of a running market. Raises NotRunning."""
+    from infra.config import Config
 
     async def run() -> Any:
-        async with _database() as database:
+        async with market_database(Config.load(), "transparency.releases") as database:
             return await work(database)
 
     return asyncio.run(run())
-
-
-@asynccontextmanager
-async def _database() -> "AsyncIterator[Database]":
-    import asyncpg
-
-    from infra.clock import system_clock
-    from infra.config import Config
-    from infra.database import Database, database_is_away
-    from infra.runtime import addresses
-
-    url, _ = addresses(Config.load())
-    where = f"PostgreSQL at {url.rpartition('@')[2]}"
-    try:
-        database = await Database.connect(url, system_clock, size=2)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
-        raise NotRunning(where) from failure
-    try:
-        if await database.pool.fetchval("select to_regclass('transparency.releases')") is None:
-            raise NotRunning(f"{where} has no tables yet and")
-        yield database
-    except Exception as failure:
-        if database_is_away(failure):
-            raise NotRunning(where) from failure
-        raise
-    finally:
-        await database.close()
 
 
 async def _export(database: "Database", file: Path) -> int:

@@ -121,7 +121,7 @@ def place_bid(state: AuctionState, bid: Bid) -> Verdict:
             arrived_at=bid.arrived_at,
             refusal=Refusal.of(broken),
             choices=bid.choices,
-            standing=bid.standing,
+            standing=BUYER if bid.supplier_id == state.opened.buyer_id else bid.standing,
         )
         return Verdict(bid, refused)
     closes_at = _end_after(state, amount, bid.arrived_at)

@@ -7,11 +7,16 @@ Kafka. The hash of the first line (the opening) is ``sha256(line)``, of each nex
 One signature covers all lines that a batch added: it is over the root of the Merkle tree of their leaves (:func:`leaf`), and
 each receipt has the path from its own to that root. Nodes are ``sha256(0x01 + left + right)`` and leaves
 ``sha256(0x00 + leaf)``, as in RFC 9162.
+
+The market has one Merkle log of all its auctions, made in the same way: a leaf is the auction's closing line, appended once. A
+checkpoint is the market's signature under the size and root of that log; whoever keeps checkpoints and fetches the leaves sees
+that none was changed or taken away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 
 GENESIS = b""
@@ -28,6 +33,14 @@ def line(event_type: str, data: bytes) -> bytes:
 def link(head: bytes, line: bytes) -> bytes:
     """The hash of a line that follows ``head``."""
     return sha256(head + line).digest()
+
+
+def root(lines: Iterable[bytes]) -> bytes:
+    """The hash of the last of some lines, from the first on."""
+    head = GENESIS
+    for each in lines:
+        head = link(head, each)
+    return head
 
 
 def tree(leaves: Sequence[bytes]) -> tuple[bytes, list[Path]]:
@@ -58,8 +71,14 @@ def climb(leaf: bytes, path: Path) -> bytes:
 
 
 def leaf(auction_id: str, position: int, hashed: bytes) -> bytes:
-    """What a receipt says of a line: where it stands, and its hash. Positions count from 0, the opening."""
+    """A line in a tree: where it stands, and its hash. Positions count from 0, the opening."""
     return f"{auction_id} {position} {hashed.hex()}".encode()
+
+
+def checkpoint_text(size: int, root: bytes, signed_at: datetime) -> bytes:
+    """What a checkpoint's signature is over: the market's log of ``size`` leaves has this root. Instants as in RFC 3339, UTC."""
+    instant = signed_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"lonja checkpoint 1\n{size}\n{root.hex()}\n{instant}".encode()
 
 
 def receipt_text(root: bytes) -> bytes:

@@ -72,10 +72,10 @@ def _next(
             automatic=True,
         )
         return place_bid(state, bid)
-    return _restart(state, now)
+    return restart(state, now)
 
 
-def _restart(state: AuctionState, now: datetime) -> AuctionExtended | None:
+def restart(state: AuctionState, now: datetime) -> AuctionExtended | None:
     """Once, when the session would close and the second is so far from the first (pregao)."""
     gap = state.rules.restart_gap_percent
     if gap is None or state.restarted or now < state.settles_at:

@@ -33,6 +33,34 @@ def upgrade() -> None:
         schema="auctions",
     )
     op.add_column("auctions", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True), schema="auctions")
+    op.create_table(
+        "leaves",
+        sa.Column("leaf", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("auction_id", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("leaf", name=op.f("pk_leaves")),
+        sa.UniqueConstraint("auction_id", name=op.f("uq_leaves_auction_id")),
+        schema="auctions",
+    )
+    op.create_table(
+        "checkpoints",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.Text(), nullable=False),
+        sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("signature", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_checkpoints")),
+        schema="auctions",
+    )
+    op.add_column("auctions", sa.Column("leaf", sa.BigInteger(), nullable=True), schema="auctions")
+    op.create_index(
+        "ix_auctions_not_in_log",
+        "auctions",
+        ["auction_id"],
+        unique=False,
+        schema="auctions",
+        postgresql_where=sa.text("result is not null and leaf is null"),
+    )
     op.add_column(
         "auctions",
         sa.Column("course", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
@@ -56,7 +84,7 @@ def upgrade() -> None:
         schema="auctions",
         postgresql_where=sa.text("result is null"),
     )
-    op.execute("update auctions.auctions set due_at = settles_at")
+    op.execute("update auctions.auctions set due_at = settles_at, leaf = case when result is not null then 0 end")
     op.execute(
         "update auctions.auctions a set participants = p.all_of from (select auction_id, jsonb_object_agg(supplier_id,"
         " jsonb_build_array(number, jsonb_build_array(amount::text, sequence, arrived_at))) all_of from"
@@ -130,5 +158,9 @@ def downgrade() -> None:
     op.drop_column("auctions", "autobids", schema="auctions")
     op.drop_column("auctions", "course", schema="auctions")
     op.drop_column("auctions", "due_at", schema="auctions")
+    op.drop_index("ix_auctions_not_in_log", table_name="auctions", schema="auctions")
+    op.drop_column("auctions", "leaf", schema="auctions")
+    op.drop_table("checkpoints", schema="auctions")
+    op.drop_table("leaves", schema="auctions")
     op.drop_table("facts", schema="auctions")
     op.drop_table("pulse", schema="auctions")

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from events.auctions import BidAccepted, BidRefused
+from services.auctions.domain import chain
+
 
 class Fact(msgspec.Struct, frozen=True):
     """``type`` is the CloudEvents type, ``data`` the event's bytes, ``previous`` the hash of the line before."""
@@ -23,9 +26,16 @@ async def insert(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
     )
 
 
-async def all_of(db: asyncpg.Connection, auction_id: str) -> list[Fact]:
+async def lines(db: asyncpg.Connection, auction_id: str) -> list[bytes]:
+    """The auction's whole log as the chain has it; empty where it has none from the opening on."""
     rows = await db.fetch(
-        "select auction_id, line, type, data, previous from auctions.facts where auction_id = $1 order by line",
+        "select line, type, data from auctions.facts where auction_id = $1 union all"
+        " select line, case when sequence is null then $2 else $3 end, verdict from auctions.bids where auction_id = $1"
+        " order by line",
         auction_id,
+        BidRefused.TYPE,
+        BidAccepted.TYPE,
     )
-    return [Fact(**row) for row in rows]
+    if not rows or [row["line"] for row in rows] != list(range(len(rows))):
+        return []
+    return [chain.line(row["type"], row["data"]) for row in rows]

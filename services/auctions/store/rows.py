@@ -18,13 +18,15 @@ class AuctionRow(Row, table=True):
     """``opened`` (the event) and ``policy`` never change; price to ``result`` are the state, ``version`` counts its writes.
 
     ``due_at`` is when the clock has something to do next: a cut, a turn, the close. ``course`` is the state that few sessions
-    have, ``autobids`` what only their owners may see, ``lines`` and ``head`` the length of the log and the hash of its last line.
+    have, ``autobids`` what only their owners may see, ``lines`` and ``head`` the length of the log and the hash of its last line,
+    ``leaf`` its place in the market's log once it is closed.
     """
 
     __tablename__ = "auctions"
     __table_args__ = (
         Index("ix_auctions_due", "due_at", postgresql_where=text("result is null")),
         Index("ix_auctions_closes_at", "closes_at"),
+        Index("ix_auctions_not_in_log", "auction_id", postgresql_where=text("result is not null and leaf is null")),
     )
 
     auction_id: str = Field(primary_key=True, sa_type=Text)
@@ -47,6 +49,7 @@ class AuctionRow(Row, table=True):
     autobids: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default="{}"))
     lines: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     head: bytes = Field(default=b"", sa_column=Column(LargeBinary, nullable=False, server_default=""))
+    leaf: int | None = Field(default=None, sa_type=BigInteger)
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     version: int = Field(default=0, sa_type=BigInteger)
 
@@ -94,6 +97,28 @@ class FactRow(Row, table=True):
     type: str = Field(sa_type=Text)
     data: bytes = Field(sa_type=LargeBinary)
     previous: bytes = Field(sa_type=LargeBinary)
+
+
+class LeafRow(Row, table=True):
+    """The market's log, append only: ``leaf`` counts from 1 without a gap, ``text`` is what is hashed."""
+
+    __tablename__ = "leaves"
+
+    leaf: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    auction_id: str = Field(sa_type=Text, unique=True)
+    text: str = Field(sa_type=Text)
+
+
+class CheckpointRow(Row, table=True):
+    """What the market signed: its log of ``size`` leaves had this root."""
+
+    __tablename__ = "checkpoints"
+
+    size: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    root: str = Field(sa_type=Text)
+    signed_at: datetime = Field(sa_type=INSTANT)
+    key: str = Field(sa_type=Text)
+    signature: str = Field(sa_type=Text)
 
 
 class PulseRow(Row, table=True):

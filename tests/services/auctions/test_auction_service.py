@@ -1,17 +1,22 @@
 """Bids over HTTP on the real servers: happened, rejected, repeated, in conflict; the close; and that nobody is named before it."""
 
 import asyncio
+import json
 import logging
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
+import msgspec
 import pytest
 
 from events.accounts import OrganisationStateChanged
-from events.auctions import AuctionClosed, BidAccepted, BidDisclosed, BidRefused
-from services.auctions.lane import Asked, Lane, LaneBlocked
+from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
+from services.auctions.domain import chain
+from services.auctions.lane import Asked, Lane, LaneBlocked, resume_sessions
+from services.auctions.proof import verify, verify_receipt
+from services.auctions.receipts import Receipt
 from services.auctions.timers import run_clock
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene, an_organisation, paper
@@ -233,3 +238,99 @@ async def test_nobody_is_named_before_the_close(market: Market, caplog: pytest.L
     for supplier in scene.suppliers.values():
         for secret in (supplier.organisation_id, supplier.organisation_name, supplier.member_id, supplier.name):
             assert not [text for text in said if secret in text]
+
+
+async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_it(market: Market) -> None:
+    scene = await a_scene(market)
+    receipts = [(await scene.bid(who, amount)).json()["receipt"] for who, amount in (("a", "990"), ("b", "995"))]
+    async with market.client() as visitor, market.client(scene.suppliers["a"]) as bidder:
+        assert (await visitor.get(f"/api/auctions/{scene.auction_id}/proof")).status_code == 404
+        again = await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/1")
+        assert (await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/2")).status_code == 404  # b's
+        await scene.close()
+
+        async def proved() -> bytes | None:
+            answer = await visitor.get(f"/api/auctions/{scene.auction_id}/proof")
+            return answer.content if answer.status_code == 200 else None
+
+        proof = await market.eventually(proved)
+        log = (await visitor.get("/api/log")).json()
+        leaves = (await visitor.get("/api/log/leaves")).json()
+    audit, trailer = verify(proof, key=log["key"])
+    assert (audit.accepted, audit.refused) == (1, 1)
+    assert audit.result is not None and audit.result.amount == Decimal("990.00")
+    for receipt in (*receipts, again.json()):
+        assert verify_receipt(json.dumps(receipt, separators=(",", ":")).encode(), proof, key=log["key"])
+    assert again.content == msgspec.json.encode(msgspec.json.decode(again.content, type=Receipt))
+    root, _ = chain.tree([text.encode() for text in leaves[: log["size"]]])
+    assert root.hex() == log["root"]
+    assert trailer.size <= log["size"]
+
+
+async def test_the_market_cuts_for_a_supplier_down_to_its_floor_and_no_further(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.bid("a", "990")
+    path = f"/api/auctions/{scene.auction_id}/autobid"
+    async with market.client(scene.suppliers["a"]) as a, market.client(scene.suppliers["b"]) as b:
+        assert (await b.put(path, json={"floor": "900"})).json()["rule"] == "no-bid-yet"
+        assert (await a.put(path, json={"floor": "990"})).json()["rule"] == "floor-not-below-own-bid"
+        assert (await a.put(path, json={"floor": "960"})).status_code == 200
+        assert (await b.get(path)).status_code == 404
+        await scene.bid("b", "980")
+
+        async def cut() -> bool:
+            return bool((await scene.view())["price"] == "970.00")
+
+        await market.eventually(cut)
+        await scene.bid("b", "960")
+        market.clock.advance(timedelta(minutes=1))
+        await asyncio.sleep(1.5)
+        assert (await scene.view())["price"] == "960.00", "one step lower is below the floor"
+        assert (await a.put(path, json={"floor": "900", "on": False})).json()["on"] is False
+    assert [event.participant for event in await scene.events(BidAccepted)] == [1, 2, 1, 2]
+
+
+async def test_the_buyer_withdraws_with_a_reason_and_nobody_wins_or_is_named(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.bid("a", "990")
+    path = f"/api/auctions/{scene.auction_id}/withdrawal"
+    other = await an_organisation(market, "buyer")
+    async with market.client(scene.buyer) as buyer, market.client(other) as stranger:
+        assert (await buyer.post(path, json={"reason": " "})).json()["rule"] == "reason-missing"
+        assert (await stranger.post(path, json={"reason": "x"})).json()["rule"] == "not-the-buyer"
+        for _ in range(2):
+            assert (await buyer.post(path, json={"reason": "The school was closed."})).status_code == 204
+    view = await scene.view()
+    assert (view["status"], view["outcome"], view["winner"]) == ("closed", "withdrawn", None)
+    (closed,) = await scene.events(AuctionClosed)
+    assert (closed.reason, closed.winner_id) == ("The school was closed.", None)
+    assert not await scene.events(BidDisclosed)
+    assert (await scene.bid("b", "980")).json()["rule"] == "auction-over"
+
+
+async def test_after_an_outage_sessions_get_their_time_back_once(market: Market) -> None:
+    scene = await a_scene(market)
+    before = datetime.fromisoformat((await scene.view())["closes_at"])
+    now = market.clock()
+    async with market.ground.database.pool.acquire() as db, db.transaction():
+        assert await resume_sessions(db, now - timedelta(minutes=2), now) >= 1
+    async with market.ground.database.pool.acquire() as db, db.transaction():
+        await resume_sessions(db, now - timedelta(minutes=2), now)
+    (extended,) = await scene.events(AuctionExtended)
+    after = datetime.fromisoformat((await scene.view())["closes_at"])
+    assert after == extended.closes_at and after > before
+    assert (await scene.bid("a", "990")).json()["closes_at"] == extended.closes_at.isoformat().replace("+00:00", "Z")
+
+
+async def test_a_clock_that_jumps_is_no_outage(market: Market) -> None:
+    scene = await a_scene(market)
+    market.clock.advance(timedelta(seconds=30))
+
+    async def beaten() -> bool:
+        rows = await market.fetch("select beat_at from auctions.pulse")
+        return bool(rows[0]["beat_at"] > market.clock() - timedelta(seconds=2))
+
+    await market.eventually(beaten)
+    async with Lane(market.ground.database.url, market.clock, market.ground.signer).running():
+        await asyncio.sleep(0.2)
+    assert not await scene.events(AuctionExtended)

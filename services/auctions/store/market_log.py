@@ -1,0 +1,75 @@
+"""The market's Merkle log: leaves and checkpoints."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The market's signature under the root of its log's first ``size`` leaves. Root, key and signature are hexadecimal."""
+
+    size: int
+    root: str
+    signed_at: datetime
+    key: str
+    signature: str
+
+
+async def waiting(db: asyncpg.Connection, limit: int) -> list[tuple[str, int, bytes]]:
+    """(auction id, number of lines, root) of closed auctions that the log does not have. One process at a time."""
+    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/market-log', 0))")
+    rows = await db.fetch(
+        "select auction_id, lines, head from auctions.auctions where result is not null and leaf is null"
+        " order by auction_id limit $1",
+        limit,
+    )
+    return [(row["auction_id"], row["lines"], row["head"]) for row in rows]
+
+
+async def leaves(db: asyncpg.Connection, *, after: int = 0, limit: int | None = None) -> list[str]:
+    """Texts in order, from the one after ``after``."""
+    rows = await db.fetch("select text from auctions.leaves where leaf > $1 order by leaf limit $2", after, limit)
+    return [row["text"] for row in rows]
+
+
+async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, str]], signed: Checkpoint) -> None:
+    """``new`` are (auction id, text) of the leaves from number ``first`` on, ``signed`` the checkpoint after them."""
+    numbers = list(range(first, first + len(new)))
+    ids, texts = (list(column) for column in zip(*new, strict=True))
+    await db.execute(
+        "insert into auctions.leaves (leaf, auction_id, text) select * from unnest($1::bigint[], $2::text[], $3::text[])",
+        numbers,
+        ids,
+        texts,
+    )
+    await db.execute(
+        "update auctions.auctions a set leaf = n.leaf from unnest($1::bigint[], $2::text[]) n (leaf, auction_id)"
+        " where a.auction_id = n.auction_id",
+        numbers,
+        ids,
+    )
+    await db.execute(
+        "insert into auctions.checkpoints (size, root, signed_at, key, signature) values ($1, $2, $3, $4, $5)",
+        signed.size,
+        signed.root,
+        signed.signed_at,
+        signed.key,
+        signed.signature,
+    )
+
+
+async def checkpoint(db: asyncpg.Connection, *, holding: int = 0) -> Checkpoint | None:
+    """The first that has leaf number ``holding``; the latest where that is 0."""
+    row = await db.fetchrow(
+        "select size, root, signed_at, key, signature from auctions.checkpoints where size >= $1"
+        f" order by size {'asc' if holding else 'desc'} limit 1",
+        holding,
+    )
+    return Checkpoint(**row) if row else None
+
+
+async def leaf_of(db: asyncpg.Connection, auction_id: str) -> int | None:
+    found: int | None = await db.fetchval("select leaf from auctions.leaves where auction_id = $1", auction_id)
+    return found

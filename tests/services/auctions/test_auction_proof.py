@@ -1,0 +1,212 @@
+"""The proof of an auction: sound as the market wrote it, and broken by any changed byte, on logs of every policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalogue.policy import load
+from events.auctions import AuctionClosed, AuctionExtended
+from infra.signing import Signer
+from services.auctions.domain import chain
+from services.auctions.domain.auction import AuctionState, Fact, Verdict, apply, ranking
+from services.auctions.domain.audit import Unsound
+from services.auctions.domain.bids import place_bid
+from services.auctions.domain.closing import close
+from services.auctions.domain.due import advance
+from services.auctions.domain.remedies import delete_last, resume
+from services.auctions.proof import Trailer, verify, verify_receipt, written
+from services.auctions.receipts import issue
+from services.auctions.store.bids import Kept
+from tests.services.auctions.stories import NOON_UTC, a_bid, an_auction
+
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SECOND = timedelta(seconds=1)
+AT = NOON_UTC + timedelta(minutes=1)
+
+
+class Log:
+    """A session told fact by fact, as the journal would write it."""
+
+    def __init__(self, state: AuctionState) -> None:
+        self.state = state
+        self.facts: list[Verdict | Fact] = []
+        self.lines = [chain.line(state.opened.TYPE, msgspec.json.encode(state.opened))]
+
+    def add(self, fact: Verdict | Fact) -> Log:
+        event = fact.event if isinstance(fact, Verdict) else fact
+        self.facts.append(fact)
+        self.lines.append(chain.line(event.TYPE, msgspec.json.encode(event)))
+        self.state = apply(self.state, fact)
+        return self
+
+    def bid(self, who: str, amount: str, at: datetime = AT, **more: object) -> Log:
+        return self.add(place_bid(self.state, a_bid(who, amount, at=at, **more)))  # type: ignore[arg-type]
+
+    def clock(self, now: datetime) -> Log:
+        _, steps = advance(self.state, {}, now, standings={}, new_id=lambda: "id")
+        for step in steps:
+            self.add(step)
+        return self
+
+    def close(self) -> Log:
+        while not self.state.closed:
+            now = self.state.settles_at
+            self.clock(now)
+            if now < self.state.settles_at:
+                continue
+            bids = [fact for fact in self.facts if isinstance(fact, Verdict)]
+            *_, result = close(self.state, bids, now)
+            assert isinstance(result, AuctionClosed)
+            self.add(result)
+        return self
+
+    def kept(self, position: int) -> Kept:
+        verdict = self.facts[position - 1]
+        assert isinstance(verdict, Verdict)
+        data = msgspec.json.encode(verdict.event)
+        return Kept(verdict, position, chain.root(self.lines[:position]), data)
+
+    def proof(self, others: int = 5) -> bytes:
+        root = chain.root(self.lines)
+        leaves = [b"another %d" % number for number in range(others)]
+        leaves.insert(2, chain.leaf(self.state.opened.auction_id, len(self.lines) - 1, root))
+        log_root, paths = chain.tree(leaves)
+        signed_at = datetime(2026, 11, 19, 12, tzinfo=UTC)
+        text = chain.checkpoint_text(len(leaves), log_root, signed_at)
+        trailer = Trailer(
+            root=root.hex(),
+            path=paths[2],
+            size=len(leaves),
+            log_root=log_root.hex(),
+            signed_at=signed_at,
+            key=SIGNER.key,
+            signature=SIGNER.sign(text),
+        )
+        return written(self.lines, trailer)
+
+
+def moscow() -> Log:
+    log = Log(an_auction())
+    log.bid("a", "990").bid("b", "995").bid("b", "980").bid("s", "970", standing="suspended").bid("school", "970")
+    late = log.state.closes_at - 10 * SECOND
+    return log.bid("c", "900", at=late).bid("a", "890", at=late + 12 * SECOND).bid("d", "1e3").close()
+
+
+def outage() -> Log:
+    log = Log(an_auction()).bid("a", "990")
+    extended = resume(log.state, AT + SECOND, AT + 600 * SECOND)
+    assert isinstance(extended, AuctionExtended)
+    return log.add(extended).bid("b", "980", at=AT + 700 * SECOND).close()
+
+
+def pregao() -> Log:
+    log = Log(an_auction(policy=load("pregao"))).bid("a", "1000").bid("b", "900").bid("a", "950").bid("a", "700")
+    log.add(delete_last(log.state, "a", AT + 5 * SECOND))
+    return log.close()
+
+
+def prozorro() -> Log:
+    log = Log(an_auction(policy=load("prozorro"))).bid("a", "1000").bid("b", "990").bid("b", "985").bid("c", "995")
+    log.clock(log.state.settles_at)
+    while log.state.round and not log.state.closed and log.state.round.number <= 3:
+        running = log.state.round
+        for turn, number in enumerate(running.order):
+            begins = running.begins_at + 120 * SECOND * turn
+            who = next(each for each, one in log.state.participants.items() if one.number == number)
+            own = log.state.participants[who].last
+            assert own is not None
+            log.bid(who, str(own.amount - 20), at=begins + SECOND)
+            log.bid("a", "1", at=begins + 2 * SECOND if who != "a" else begins + 300 * SECOND)
+            log.clock(begins + 121 * SECOND)
+        if log.state.round == running or log.state.round.number == running.number:
+            break
+    return log.close()
+
+
+def unsuccessful() -> Log:
+    return Log(an_auction()).close()
+
+
+STORIES: list[Callable[[], Log]] = [moscow, outage, pregao, prozorro, unsuccessful]
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_proof_is_sound_and_tells_who_won(story: Callable[[], Log]) -> None:
+    log = story()
+    audit, trailer = verify(log.proof(), key=SIGNER.key)
+    assert audit.state.price == log.state.price
+    assert (audit.accepted, audit.accepted + audit.refused) == (
+        log.state.sequence,
+        sum(isinstance(fact, Verdict) for fact in log.facts),
+    )
+    assert audit.result is not None and audit.result.winner == log.state.number_of(log.state.leader_id)
+    assert trailer.root == chain.root(log.lines).hex()
+    assert next(end for end, _ in audit.ends) == "opening"
+
+
+def test_the_prozorro_story_has_three_rounds_and_nine_turns() -> None:
+    log = prozorro()
+    names = [type(fact).__name__ for fact in log.facts]
+    assert (names.count("RoundBegan"), names.count("TurnEnded")) == (3, 9)
+    assert log.state.price == Decimal("925.00")
+    assert ranking(log.state)[0][0] == "b"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([story().proof() for story in STORIES]), st.data())
+def test_any_single_changed_byte_is_found(proof: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(proof) - 1))
+    changed = data.draw(st.integers(0, 255).filter(lambda byte: byte != proof[at]))
+    with pytest.raises(Unsound):
+        verify(proof[:at] + bytes([changed]) + proof[at + 1 :])
+
+
+def test_a_market_that_signs_a_log_that_breaks_its_rules_is_found_with_the_line() -> None:
+    """The signature is right and the chain too: what is wrong is the verdict."""
+    log = moscow()
+    wrong = log.lines[2].replace(b'"amount":"995"', b'"amount":"994"')
+    assert wrong != log.lines[2]
+    log.lines[2] = wrong
+    with pytest.raises(Unsound, match="line 3: the rules make this of it") as caught:
+        verify(log.proof())
+    assert caught.value.line == 2
+
+
+def test_a_key_that_is_not_the_markets_is_refused() -> None:
+    with pytest.raises(Unsound, match="not by the market's key"):
+        verify(moscow().proof(), key="00" * 32)
+
+
+def test_a_receipt_is_sound_alone_and_in_its_log_and_no_byte_of_it_changes() -> None:
+    log = moscow()
+    receipts = issue(SIGNER, [log.kept(position) for position in (1, 2, 3, 4, 6)])
+    assert len({receipt.signature for receipt in receipts}) == 1, "one signature for a batch"
+    for receipt in receipts:
+        text = msgspec.json.encode(receipt)
+        assert verify_receipt(text, log.proof(), key=SIGNER.key) == receipt
+        for at in range(0, len(text), 7):
+            for byte in (text[at] ^ 1, text[at] ^ 32):
+                with pytest.raises(Unsound):
+                    verify_receipt(text[:at] + bytes([byte]) + text[at + 1 :])
+
+
+def test_a_receipt_whose_bid_is_missing_from_the_log_is_told_apart() -> None:
+    log, other = moscow(), Log(an_auction()).bid("a", "980").bid("b", "970").close()
+    (receipt,) = issue(SIGNER, [log.kept(1)])
+    with pytest.raises(Unsound, match="another line"):
+        verify_receipt(msgspec.json.encode(receipt), other.proof())
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_every_path_of_a_tree_leads_to_its_root(leaves: list[bytes]) -> None:
+    root, paths = chain.tree(leaves)
+    assert all(chain.climb(leaf, path) == root for leaf, path in zip(leaves, paths, strict=True))
