@@ -3,10 +3,11 @@
 A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables (outbox, inbox, requests) with it.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -55,6 +56,9 @@ def database_is_away(error: BaseException) -> bool:
         asyncpg.CrashShutdownError,
     )
     return isinstance(error, away)
+
+
+_PLACE = re.compile(r"\$(\d+)")
 
 
 def schema_rows(service: str) -> type[SQLModel]:
@@ -183,20 +187,49 @@ def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_
 async def write_outbox(
     connection: asyncpg.Connection, service: str, rows: Iterable[tuple[str, str, str, bytes]]
 ) -> None:
-    """One array insert for all events of a transaction, and one NOTIFY that wakes the relay at the commit.
+    """All events of a transaction, and the NOTIFY that wakes the relay at the commit, in one trip."""
+    await together(connection, [outbox_insert(service, rows)], [(f"{service}_outbox", "")])
 
-    An event id that is there already is the same event written again by a repeat: it is left as it is.
-    """
-    ids, topics, envelopes, data = (list(column) for column in zip(*rows, strict=True))
-    await connection.execute(
+
+class Statement(NamedTuple):
+    """SQL that writes, with the values of its ``$1``, ``$2``…"""
+
+    sql: str
+    values: Sequence[object]
+
+
+def outbox_insert(service: str, rows: Iterable[tuple[str, str, str, bytes]]) -> Statement:
+    """One array insert of :func:`outbox_row`'s. An event id that is there already is the same event written again by a repeat:
+    it is left as it is."""
+    return Statement(
         f"insert into {service}.outbox (event_id, topic, envelope, data)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict (event_id) do nothing",
-        ids,
-        topics,
-        envelopes,
-        data,
+        columns(rows),
     )
-    await connection.execute(f"notify {service}_outbox")
+
+
+def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    """Rows (at least one) turned for ``unnest``."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def together(
+    connection: asyncpg.Connection, statements: Sequence[Statement], notices: Sequence[tuple[str, str]]
+) -> None:
+    """Writes and notices (channel, payload) in one trip: on a hot path each trip waits for whatever else the process does.
+
+    The statements see the database as it was before them all, so none may need another's rows.
+    """
+    parts: list[str] = []
+    values: list[object] = []
+    for number, statement in enumerate(statements):
+        offset = len(values)
+        sql = _PLACE.sub(lambda found, offset=offset: f"${int(found[1]) + offset}", statement.sql)  # type: ignore[misc]
+        parts.append(f"w{number} as ({sql})")
+        values += statement.values
+    heads = f"with {', '.join(parts)} " if parts else ""
+    said = f"select pg_notify(c, p) from unnest(${len(values) + 1}::text[], ${len(values) + 2}::text[]) n (c, p)"
+    await connection.fetch(heads + said, *values, [channel for channel, _ in notices], [text for _, text in notices])
 
 
 class Database:

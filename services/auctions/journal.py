@@ -13,7 +13,7 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidDisclosed, RoundBegan, TurnEnded
 from infra.causality import Cause, current_cause
-from infra.database import outbox_row, write_outbox
+from infra.database import outbox_insert, outbox_row, together
 from infra.ids import new_id
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
@@ -76,7 +76,7 @@ def chained(stored: Stored, new: Sequence[Entry], state: AuctionState, now: date
 async def write(
     db: asyncpg.Connection, written: Sequence[Written], now: datetime, disclosed: Iterable[BidDisclosed] = ()
 ) -> None:
-    """Rows and events of all, one statement a table; live pages hear of it with the commit."""
+    """Rows and events of all, in one trip; live pages and the relay hear of it with the commit."""
     kept = [each for one in written for each in one.kept]
     new_facts = [each for one in written for each in one.facts]
     revealed = [
@@ -90,17 +90,15 @@ async def write(
     cause = current_cause()
     outgoing += [outbox_row("auctions", each, at=now, cause=cause, event_id=new_id()) for each in disclosed]
     outgoing += [row for one in written for row in one.outgoing]
+    statements = [auctions.update(one.after for one in written)]
     if kept:
-        await bids.insert(db, kept)
+        statements.append(bids.insert(kept))
     if new_facts:
-        await facts.insert(db, new_facts)
+        statements.append(facts.insert(new_facts))
     if outgoing:
-        await write_outbox(db, "auctions", outgoing)
-    await auctions.save(db, [one.after for one in written])
-    await db.execute(
-        "select pg_notify('lonja_live', said) from unnest($1::text[]) said",
-        [announcement(one.after) for one in written],
-    )
+        statements.append(outbox_insert("auctions", outgoing))
+    notices = [("lonja_live", announcement(one.after)) for one in written]
+    await together(db, statements, [*notices, ("auctions_outbox", "")])
 
 
 def channel(auction_id: str) -> str:

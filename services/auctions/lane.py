@@ -32,7 +32,7 @@ from services.auctions.domain.bids import decide
 from services.auctions.domain.remedies import resume
 from services.auctions.journal import Entry, Written, chained, entries, write
 from services.auctions.receipts import Receipt
-from services.auctions.store import auctions, bids, pulse, replicas
+from services.auctions.store import auctions, bids, pulse
 from services.auctions.store.auctions import Stored
 from services.auctions.store.bids import BidKey, Kept
 
@@ -235,8 +235,7 @@ class Lane:
         async with db.transaction():
             versions = await auctions.versions_under_lock(db, sorted({asked.auction_id for asked in batch}))
             current = await self._current(db, versions)
-            known = await bids.known(db, {asked.key for asked in batch})
-            standings = await replicas.organisations.states(db, list({asked.supplier_id for asked in batch}))
+            known, standings = await bids.asked(db, {asked.key for asked in batch})
             now = self._clock()
             judged = judge(batch, current, known, standings, now)
             if judged.written:

@@ -9,6 +9,7 @@ import msgspec
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
+from infra.database import Statement, columns
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
@@ -116,7 +117,13 @@ async def version(db: asyncpg.Connection, auction_id: str) -> int | None:
 
 
 async def save(db: asyncpg.Connection, changed: Iterable[Stored]) -> None:
-    """Write the states back, one statement for all."""
+    """Write the states back."""
+    statement = update(changed)
+    await db.execute(statement.sql, *statement.values)
+
+
+def update(changed: Iterable[Stored]) -> Statement:
+    """The states written back, one statement for all."""
     rows = [
         (
             each.opened.auction_id,
@@ -135,7 +142,7 @@ async def save(db: asyncpg.Connection, changed: Iterable[Stored]) -> None:
         )
         for each in changed
     ]
-    await db.execute(
+    return Statement(
         "update auctions.auctions a set price = n.price, closes_at = n.closes_at, due_at = n.due_at,"
         " leader_id = n.leader_id, sequence = n.sequence, participants = n.participants::jsonb,"
         " course = n.course::jsonb, autobids = n.autobids::jsonb, lines = n.lines, head = n.head,"
@@ -144,7 +151,7 @@ async def save(db: asyncpg.Connection, changed: Iterable[Stored]) -> None:
         " $8::text[], $9::text[], $10::int[], $11::bytea[], $12::text[], $13::bigint[]) n (auction_id, price, closes_at,"
         " due_at, leader_id, sequence, participants, course, autobids, lines, head, result, version)"
         " where a.auction_id = n.auction_id",
-        *(list(column) for column in zip(*rows, strict=True)),
+        columns(rows),
     )
 
 

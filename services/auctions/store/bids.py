@@ -1,11 +1,12 @@
 """Bids and their verdicts: the log. Written by the lane with one statement for a whole batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import asyncpg
 import msgspec
 
 from events.auctions import BidAccepted, BidRefused
+from infra.database import Statement, columns
 from services.auctions.domain.auction import Bid, Verdict
 
 BidKey = tuple[str, str, str]
@@ -26,18 +27,21 @@ class Kept(msgspec.Struct, frozen=True):
     withheld: bool = False
 
 
-async def known(db: asyncpg.Connection, keys: Iterable[BidKey]) -> dict[BidKey, Kept]:
-    """The verdicts that these requests got before."""
+async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, Kept], dict[str, str]]:
+    """The verdicts that these requests got before, and the states of the organisations that sent them, where known."""
     rows = await db.fetch(
-        f"select {_BID} from auctions.bids where (auction_id, supplier_id, request_key) in"
-        " (select * from unnest($1::text[], $2::text[], $3::text[]))",
-        *(list(column) for column in zip(*keys, strict=True)),
+        "select o.organisation_id, o.state, b.* from unnest($1::text[], $2::text[], $3::text[]) k (auction, supplier, key)"
+        " left join auctions.organisations o on o.organisation_id = k.supplier"
+        f" left join (select {_BID} from auctions.bids) b on b.auction_id = k.auction and b.supplier_id = k.supplier"
+        " and b.request_key = k.key",
+        *columns(keys),
     )
-    return {(row["auction_id"], row["supplier_id"], row["request_key"]): _kept(row) for row in rows}
+    known = {(row["auction_id"], row["supplier_id"], row["request_key"]): _kept(row) for row in rows if row["bid_id"]}
+    return known, {row["organisation_id"]: row["state"] for row in rows if row["organisation_id"]}
 
 
-async def insert(db: asyncpg.Connection, verdicts: Sequence[Kept]) -> None:
-    """Append to the log."""
+def insert(verdicts: Iterable[Kept]) -> Statement:
+    """Appends to the log."""
     rows = [
         (
             bid.bid_id,
@@ -59,12 +63,12 @@ async def insert(db: asyncpg.Connection, verdicts: Sequence[Kept]) -> None:
         for kept in verdicts
         for bid, accepted in ((kept.verdict.bid, kept.verdict.accepted),)
     ]
-    await db.execute(
+    return Statement(
         f"insert into auctions.bids ({_BID}) select a, b, c, d, e, f, g, h, i, j, k, l, m::int[], n, o from unnest("
         "$1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::timestamptz[], $7::text[], $8::int[],"
         " $9::boolean[], $10::bytea[], $11::int[], $12::bytea[], $13::text[], $14::boolean[], $15::boolean[])"
         " x (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)",
-        *(list(column) for column in zip(*rows, strict=True)),
+        columns(rows),
     )
 
 

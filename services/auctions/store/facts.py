@@ -1,11 +1,12 @@
 """Lines of the log that are no bids: the opening, turns, extensions, deletions, the close."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import asyncpg
 import msgspec
 
 from events.auctions import BidAccepted, BidRefused
+from infra.database import Statement, columns
 from services.auctions.domain import chain
 
 
@@ -19,10 +20,11 @@ class Fact(msgspec.Struct, frozen=True):
     previous: bytes
 
 
-async def insert(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
-    await db.executemany(
-        "insert into auctions.facts (auction_id, line, type, data, previous) values ($1, $2, $3, $4, $5)",
-        [(each.auction_id, each.line, each.type, each.data, each.previous) for each in facts],
+def insert(facts: Iterable[Fact]) -> Statement:
+    return Statement(
+        "insert into auctions.facts (auction_id, line, type, data, previous)"
+        " select * from unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[])",
+        columns((each.auction_id, each.line, each.type, each.data, each.previous) for each in facts),
     )
 
 
