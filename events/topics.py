@@ -66,9 +66,9 @@ TOPICS = (
     ),
     Topic(
         name="lonja.contracts",
-        key="process (auction, pool, purchase or imported tender)",
+        key="process (auction, pool, purchase or imported tender), or organisation for a sanction",
         producers=("contracts", "transparency"),
-        consumers=("accounts", "pools", "observatory", "recommender", "transparency", "portal"),
+        consumers=("accounts", "pools", "contracts", "observatory", "recommender", "transparency", "portal"),
     ),
     Topic(
         name="lonja.observatory",
