@@ -247,20 +247,23 @@ class BidsApi(Controller):
     async def place_bid(
         self,
         request: MemberVisit,
-        ground: FromGround,
-        lane: NamedDependency[Lane],
+        lane: NamedDependency[
+            Lane
+        ],  # alone: two dependencies are resolved in a task group, which costs as much as the bid
         auction_id: FromPath[str],
         data: JSONBody[BidIn],
         key: IdempotencyKey = "",
     ) -> Response[Accepted]:
         """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
         ``Idempotency-Key`` gets the same answer."""
-        arrived_at = ground.clock()
+        arrived_at = lane.clock()
         answer = await ask(
             lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
         )
         verdict = answer.verdict
-        return Response(_body(answer), status_code=201 if verdict.accepted else 422, media_type=_media(verdict))
+        return Response(
+            msgspec.json.encode(_body(answer)), status_code=201 if verdict.accepted else 422, media_type=_media(verdict)
+        )
 
     @delete("/last", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def delete_last_bid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> None:

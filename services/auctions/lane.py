@@ -140,7 +140,7 @@ class Lane:
 
     def __init__(self, url: str, clock: Clock, signer: Signer) -> None:
         self._url = url
-        self._clock = clock
+        self.clock = clock
         self._signer = signer
         self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
         self._arrived = asyncio.Event()
@@ -219,7 +219,7 @@ class Lane:
             if self._pulse is None or self._pulse.is_closed():
                 self._pulse = await asyncpg.connect(self._url)
             async with self._pulse.transaction():
-                now = self._clock()
+                now = self.clock()
                 since = await pulse.beat(self._pulse, now)
                 if since is not None and away:
                     await resume_sessions(self._pulse, since, now)
@@ -236,7 +236,7 @@ class Lane:
             versions = await auctions.versions_under_lock(db, sorted({asked.auction_id for asked in batch}))
             current = await self._current(db, versions)
             known, standings = await bids.asked(db, {asked.key for asked in batch})
-            now = self._clock()
+            now = self.clock()
             judged = judge(batch, current, known, standings, now)
             if judged.written:
                 await write(db, judged.written, now)
