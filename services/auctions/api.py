@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, Response, Router, delete, get, post, put
@@ -16,18 +16,20 @@ from events.auctions import BidAccepted, BidRefused
 from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow, clean
 from infra.web.errors import PROBLEM, NotFound
 from services.auctions import handlers, receipts
 from services.auctions.board import Boards
 from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import next_bid
+from services.auctions.domain.complaints import Complaint
 from services.auctions.handlers import NewAuction
 from services.auctions.lane import Answer, Asked, Lane, LaneBlocked, NoSuchAuction
 from services.auctions.market_log import MarketLog, NotProvable
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, replicas
+from services.auctions.store import complaints as filed
 from services.auctions.store import market_log as log_store
 from services.auctions.store.auctions import Filter, Stored
 
@@ -333,6 +335,55 @@ class SessionApi(Controller):
         """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
         async with ground.database.transaction("auctions") as tx:
             await handlers.withdraw(tx, auction_id, data.reason, request.user)
+
+
+class ComplaintIn(msgspec.Struct, kw_only=True):
+    """``evidence`` says where it can be seen: addresses, documents, lines of the log."""
+
+    grounds: Annotated[str, Meta(max_length=4000)]
+    evidence: Annotated[str, Meta(max_length=4000)]
+
+
+class ComplaintOut(msgspec.Struct, kw_only=True):
+    complaint_id: str
+
+
+class DecisionIn(msgspec.Struct, kw_only=True):
+    """``upheld`` cancels the session if it still runs."""
+
+    decision: Literal["upheld", "rejected"]
+    reason: Annotated[str, Meta(max_length=4000)]
+
+
+class ComplaintsApi(Controller):
+    path = "/api/auctions"
+    tags = ["auctions"]
+
+    @post("/{auction_id:str}/complaints", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def complain(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        auction_id: FromPath[str],
+        data: JSONBody[ComplaintIn],
+        key: IdempotencyKey = "",
+    ) -> ComplaintOut:
+        """Say what is wrong with a session that is not closed. A moderator decides; who complains is not made public."""
+        async with ground.database.transaction("auctions") as tx:
+            complaint_id = await handlers.complain(
+                tx, auction_id, data.grounds, data.evidence, request.user, key or new_id()
+            )
+        return ComplaintOut(complaint_id=complaint_id)
+
+    @get("/complaints", opt=allow(MODERATOR))
+    async def list_complaints(self, ground: FromGround) -> list[Complaint]:
+        """Those to be decided first, the oldest first."""
+        return [complaint for complaint, _ in await filed.listing(ground.database.pool)]
+
+    @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide(self, ground: FromGround, complaint_id: FromPath[str], data: JSONBody[DecisionIn]) -> Complaint:
+        async with ground.database.transaction("auctions") as tx:
+            return await handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
 
 
 class CheckpointOut(msgspec.Struct, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+from typing import Literal
 
 import asyncpg
 import msgspec
@@ -26,13 +27,15 @@ from infra.tokens import Principal
 from infra.web.arguments import clean
 from infra.web.errors import NotFound
 from services.auctions.domain import autobid as floors
-from services.auctions.domain import remedies
+from services.auctions.domain import complaints, remedies
 from services.auctions.domain.auction import Fact, apply, begin
 from services.auctions.domain.chain import GENESIS
+from services.auctions.domain.complaints import Complaint
 from services.auctions.domain.opening import OpenAuction, Reference, open_auction
 from services.auctions.domain.references import ReferenceNotComparable, nearest, reference_for
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
+from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import Stored
 
 UNKNOWN_BUYER = "unknown"
@@ -234,6 +237,51 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
     calendar = calendar_of(await buyer_of(db, principal))
     rules = stored.policy.auction.withdrawal
     await _add(tx, stored, remedies.withdraw(stored.state, reason, tx.now, rules=rules, calendar=calendar))
+
+
+async def complain(
+    tx: Transaction, auction_id: str, grounds: str, evidence: str, principal: Principal, key: str
+) -> str:
+    """File a complaint; its id, the same for a repeat of ``key``. Raises NotFound and what :func:`complaints.file` does."""
+    request = f"complaint/{principal.organisation_id}/{key}"
+    if answer := await tx.answered(request):
+        return answer.decode()
+    db = await tx.raw()
+    stored = await locked(db, auction_id)
+    complaint = Complaint(
+        complaint_id=new_id(),
+        auction_id=stored.opened.auction_id,
+        organisation_id=principal.organisation_id,
+        grounds=grounds.strip(),
+        evidence=evidence.strip(),
+        filed_at=tx.now,
+    )
+    tx.emit(complaints.file(stored.state, complaint))
+    await filed.put(db, complaint)
+    await tx.remember(request, complaint.complaint_id.encode())
+    return complaint.complaint_id
+
+
+async def decide_complaint(
+    tx: Transaction, complaint_id: str, decision: Literal["upheld", "rejected"], reason: str
+) -> Complaint:
+    """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises NotFound and what
+    :func:`complaints.decide` does."""
+    db = await tx.raw()
+    complaint = await filed.get(db, clean(complaint_id))
+    if complaint is None:
+        raise NotFound("complaint", complaint_id)
+    stored = await locked(db, complaint.auction_id)
+    complaint = await filed.get(db, complaint.complaint_id, lock=True) or complaint
+    if complaint.decision == decision:
+        return complaint
+    decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now)
+    tx.emit(decided)
+    after = msgspec.structs.replace(complaint, decision=decision, reason=decided.reason, decided_at=tx.now)
+    await filed.put(db, after)
+    if cancelled is not None:
+        await _add(tx, stored, cancelled)
+    return after
 
 
 async def locked(db: asyncpg.Connection, auction_id: str) -> Stored:

@@ -2,12 +2,12 @@
 
 from infra.service import Ground, Service, Timer
 from infra.web import routes
-from services.auctions.api import AuctionsApi, BidsApi, MarketLogApi, SessionApi, with_lane
+from services.auctions.api import AuctionsApi, BidsApi, ComplaintsApi, MarketLogApi, SessionApi, with_lane
 from services.auctions.board import Boards
 from services.auctions.handlers import HANDLERS
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
-from services.auctions.pages import AuctionPages, ComposePages
+from services.auctions.pages import AuctionPages, ComposePages, SessionPages
 from services.auctions.store import Row
 from services.auctions.timers import TIMERS
 
@@ -21,7 +21,7 @@ def create(ground: Ground) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, AuctionsApi, MarketLogApi, shared, ComposePages)],
+        routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, SessionPages)],
         handlers=HANDLERS,
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],

@@ -1,6 +1,8 @@
-"""HTML of mini-auctions: the list and the running session (``auction``), and the opening (``compose``)."""
+"""HTML of mini-auctions: the list and the running session (``auction``), and the opening (``compose``), what else
+one does there (``session``)."""
 
 from services.auctions.pages.auction import AuctionPages
 from services.auctions.pages.compose import ComposePages
+from services.auctions.pages.session import SessionPages
 
-__all__ = ["AuctionPages", "ComposePages"]
+__all__ = ["AuctionPages", "ComposePages", "SessionPages"]

@@ -16,7 +16,6 @@ from litestar.response.sse import ServerSentEventMessage
 from catalogue import places
 from catalogue.money import minor_units
 from catalogue.units import unit_word
-from events.auctions import BidAccepted
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -24,11 +23,11 @@ from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form
 from infra.web.errors import NotFound
 from services.auctions.api import PER_PAGE, ask, status_of
 from services.auctions.board import Board, Boards
-from services.auctions.domain.auction import Verdict
 from services.auctions.domain.bids import ladder
 from services.auctions.domain.picture import HEIGHT, WIDTH
+from services.auctions.domain.rounds import turn_of
 from services.auctions.journal import channel
-from services.auctions.lane import Lane
+from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions
 from services.auctions.store.auctions import Filter
 
@@ -110,17 +109,17 @@ class AuctionPages(Controller):
     ) -> Response[Any] | Template:
         arrived_at = ground.clock()
         form, errors = read_form(await form_fields(request), BidForm)
-        verdict = None
+        answer = None
         if form is not None:
             key = form.request_key[:200]
-            verdict = (await ask(lane, request.user, auction_id, form.amount, key, arrived_at)).verdict
+            answer = await ask(lane, request.user, auction_id, form.amount, key, arrived_at)
         if request.headers.get("hx-request") != "true":
-            return await self._page(request, ground, boards, auction_id, verdict, errors)
+            return await self._page(request, ground, boards, auction_id, answer, errors)
         board = await boards.get(clean(auction_id))
         if board is None:
             raise NotFound("auction", auction_id)
-        answer = _render(request, "answer", board, ground, verdict=verdict, errors=errors)
-        return Response(answer, media_type="text/html")
+        said = _render(request, "answer", board, ground, **_told(answer), errors=errors)
+        return Response(said, media_type="text/html")
 
     async def _page(
         self,
@@ -128,22 +127,29 @@ class AuctionPages(Controller):
         ground: Ground,
         boards: Boards,
         auction_id: str,
-        verdict: Verdict | None = None,
+        answer: Answer | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
         board = await boards.get(clean(auction_id))
         if board is None:
             raise NotFound("auction", auction_id)
-        refused = errors or (verdict and not verdict.accepted)
+        refused = errors or (answer and not answer.verdict.accepted)
         return page(
             request,
             "auctions/auction.html",
             status_code=422 if refused else 200,
             **_context(request, board, ground),
-            verdict=verdict,
+            **_told(answer),
             errors=errors or {},
             shared={name: _shared(request, name, board, ground) for name in ("price", "log")},
         )
+
+
+def _told(answer: Answer | None) -> dict[str, Any]:
+    """What the answer to a bid shows: the verdict, and the line of the log that its receipt is for."""
+    if answer is None:
+        return {"verdict": None, "position": None}
+    return {"verdict": answer.verdict, "position": answer.receipt.position}
 
 
 async def _pushes(
@@ -188,10 +194,6 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
     state = stored.state.public()
     over = state.over(ground.clock())
     own = principal.organisation_id if principal else ""
-    last_own = next(
-        (event for event in board.log if isinstance(event, BidAccepted) and event.participant == state.number_of(own)),
-        None,
-    )
     return {
         "board": board,
         "opened": stored.opened,
@@ -199,13 +201,16 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "result": stored.result,
         "policy": stored.policy,
         "over": over,
+        "turn": turn_of(state),
+        "autobid": stored.autobids.get(own),
+        "policy_has_autobid": bool(state.rules.autobid_seconds),
         "rungs": () if over else ladder(state, RUNGS, own if own in state.participants else None),
         "me": principal,
         "is_supplier": bool(principal and principal.may(SUPPLIER_AGENT)),
         "is_buyer": bool(principal and principal.may(BUYER_OFFICER) and own == stored.opened.buyer_id),
         "participant": stored.state.number_of(own),
         "leads": bool(own) and state.leader_id == own,
-        "last_own": last_own,
+        "last_own": stored.state.last_of(own),
         "request_key": new_id(),
         "pushed": False,
         "decimals": minor_units(stored.opened.currency),

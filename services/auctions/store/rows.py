@@ -99,6 +99,21 @@ class FactRow(Row, table=True):
     previous: bytes = Field(sa_type=LargeBinary)
 
 
+class ComplaintRow(Row, table=True):
+    __tablename__ = "complaints"
+    __table_args__ = (Index("ix_complaints_undecided", "filed_at", postgresql_where=text("decision = ''")),)
+
+    complaint_id: str = Field(primary_key=True, sa_type=Text)
+    auction_id: str = Field(sa_type=Text, foreign_key="auctions.auctions.auction_id", index=True)
+    organisation_id: str = Field(sa_type=Text)
+    grounds: str = Field(sa_type=Text)
+    evidence: str = Field(sa_type=Text)
+    filed_at: datetime = Field(sa_type=INSTANT)
+    decision: str = Field(default="", sa_type=Text)
+    reason: str = Field(default="", sa_type=Text)
+    decided_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
 class LeafRow(Row, table=True):
     """The market's log, append only: ``leaf`` counts from 1 without a gap, ``text`` is what is hashed."""
 

@@ -1,0 +1,94 @@
+"""Complaints: a supplier says what is wrong with a session, a moderator decides, and may cancel it (DOMAIN section 3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
+from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.remedies import cancel
+
+LEAST = 20
+"""Characters of grounds, evidence and reasons: fewer say nothing that could be decided on."""
+
+
+class GroundsMissing(RuleBroken):
+    code = "grounds-missing"
+
+
+class EvidenceMissing(RuleBroken):
+    code = "evidence-missing"
+
+
+class SessionClosed(RuleBroken):
+    """After the close it is the contract that is disputed."""
+
+    code = "session-closed"
+
+
+class DecisionUnexplained(RuleBroken):
+    code = "decision-unexplained"
+
+
+class DecidedBefore(RuleBroken):
+    code = "decided-before"
+
+
+class Complaint(msgspec.Struct, frozen=True, kw_only=True):
+    """``organisation_id`` complains; only the moderator and itself see who, and its evidence."""
+
+    complaint_id: str
+    auction_id: str
+    organisation_id: str
+    grounds: str
+    evidence: str
+    filed_at: datetime
+    decision: Literal["", "upheld", "rejected"] = ""
+    reason: str = ""
+    decided_at: datetime | None = None
+
+
+def file(state: AuctionState, complaint: Complaint) -> ComplaintFiled:
+    """Raises SessionClosed, GroundsMissing, EvidenceMissing."""
+    if state.closed:
+        raise SessionClosed("The session is closed: what is wrong now is a matter of its contract.")
+    if len(complaint.grounds.strip()) < LEAST:
+        raise GroundsMissing(f"Say what is wrong, in at least {LEAST} characters.", field="grounds")
+    if len(complaint.evidence.strip()) < LEAST:
+        raise EvidenceMissing(
+            f"Say where it can be seen (addresses, documents, lines), in at least {LEAST} characters.", field="evidence"
+        )
+    return ComplaintFiled(
+        auction_id=complaint.auction_id,
+        complaint_id=complaint.complaint_id,
+        buyer_id=state.opened.buyer_id,
+        grounds=complaint.grounds.strip(),
+        filed_at=complaint.filed_at,
+    )
+
+
+def decide(
+    state: AuctionState, complaint: Complaint, decision: Literal["upheld", "rejected"], reason: str, now: datetime
+) -> tuple[ComplaintDecided, AuctionClosed | None]:
+    """The decision, and the cancellation that follows where it is upheld and the session still runs.
+
+    Raises DecisionUnexplained, DecidedBefore.
+    """
+    if complaint.decision:
+        raise DecidedBefore(f"It was {complaint.decision} already.", decision=complaint.decision)
+    if len(reason.strip()) < LEAST:
+        raise DecisionUnexplained(f"Say why, in at least {LEAST} characters: both sides read it.", field="reason")
+    decided = ComplaintDecided(
+        auction_id=complaint.auction_id,
+        complaint_id=complaint.complaint_id,
+        buyer_id=state.opened.buyer_id,
+        decision=decision,
+        reason=reason.strip(),
+        decided_at=now,
+    )
+    cancels = decision == "upheld" and not state.closed
+    return decided, cancel(state, reason, now) if cancels else None

@@ -1,0 +1,144 @@
+"""What one does on an auction's page besides bidding: floors, deletion, withdrawal, complaints; and the moderator's list of these."""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from services.auctions import handlers
+from services.auctions.api import check_length, existing
+from services.auctions.store import complaints
+
+TEXT = 4000
+
+
+class FloorForm(msgspec.Struct):
+    floor: Decimal
+    on: bool = False
+
+
+class SessionPages(Controller):
+    path = "/auctions"
+    include_in_schema = False
+
+    @post("/{auction_id:str}/autobid", opt=allow(SUPPLIER_AGENT))
+    async def set_floor(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
+        form, errors = read_form(await form_fields(request), FloorForm)
+        if form is None:
+            return _back(auction_id, f"The floor {errors.get('floor', 'is not understood')}.")
+        check_length(form.floor)
+        async with ground.database.transaction("auctions") as tx:
+            try:
+                await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)
+            except RuleBroken as broken:
+                return _back(auction_id, broken.message)
+        return _back(auction_id, "The market bids for you down to your floor." if form.on else "Autobid is off.")
+
+    @post("/{auction_id:str}/deletion", opt=allow(SUPPLIER_AGENT))
+    async def delete_last(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Redirect:
+        async with ground.database.transaction("auctions") as tx:
+            try:
+                await handlers.delete_last_bid(tx, auction_id, request.user)
+            except RuleBroken as broken:
+                return _back(auction_id, broken.message)
+        return _back(auction_id, "Your last bid is deleted.")
+
+    @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
+    async def withdrawal_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
+        return await self._form(request, ground, auction_id, "withdrawal", {}, {})
+
+    @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
+    async def withdraw(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
+        fields = await form_fields(request)
+        async with ground.database.transaction("auctions") as tx:
+            try:
+                await handlers.withdraw(tx, auction_id, fields.get("reason", "")[:TEXT], request.user)
+                return _back(auction_id, "The session is withdrawn.")
+            except RuleBroken as broken:
+                errors = {broken.field or "": broken.message}
+        return await self._form(request, ground, auction_id, "withdrawal", fields, errors)
+
+    @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
+    async def complaint_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
+        return await self._form(request, ground, auction_id, "complaint", {}, {})
+
+    @post("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
+    async def complain(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
+        fields = await form_fields(request)
+        async with ground.database.transaction("auctions") as tx:
+            try:
+                await handlers.complain(
+                    tx,
+                    auction_id,
+                    clean(fields.get("grounds", ""))[:TEXT],
+                    clean(fields.get("evidence", ""))[:TEXT],
+                    request.user,
+                    fields.get("request_key", "")[:200],
+                )
+                return _back(
+                    auction_id, "Your complaint is filed. A moderator decides; nobody else sees who complained."
+                )
+            except RuleBroken as broken:
+                errors = {broken.field or "": broken.message}
+        return await self._form(request, ground, auction_id, "complaint", fields, errors)
+
+    @get("/complaints", opt=allow(MODERATOR))
+    async def complaints_page(self, request: MemberVisit, ground: FromGround) -> Template:
+        return await self._complaints(request, ground, "", {}, {})
+
+    @post("/complaints/{complaint_id:str}", opt=allow(MODERATOR))
+    async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: FromPath[str]) -> Response[Any]:
+        fields = await form_fields(request)
+        decision: Literal["upheld", "rejected"] = "upheld" if fields.get("decision") == "upheld" else "rejected"
+        async with ground.database.transaction("auctions") as tx:
+            try:
+                await handlers.decide_complaint(tx, complaint_id, decision, clean(fields.get("reason", ""))[:TEXT])
+                return redirect("/auctions/complaints", f"The complaint is {decision}.")
+            except RuleBroken as broken:
+                errors = {broken.field or "": broken.message}
+        return await self._complaints(request, ground, complaint_id, fields, errors)
+
+    async def _complaints(
+        self, request: MemberVisit, ground: FromGround, about: str, values: dict[str, str], errors: dict[str, str]
+    ) -> Template:
+        return page(
+            request,
+            "auctions/complaints.html",
+            status_code=422 if errors else 200,
+            rows=await complaints.listing(ground.database.pool),
+            about=about,
+            values=values,
+            errors=errors,
+        )
+
+    async def _form(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        auction_id: str,
+        name: str,
+        values: dict[str, str],
+        errors: dict[str, str],
+    ) -> Template:
+        stored = await existing(ground, auction_id)
+        return page(
+            request,
+            f"auctions/{name}.html",
+            status_code=422 if errors else 200,
+            opened=stored.opened,
+            state=stored.state,
+            rules=stored.policy.auction.withdrawal,
+            values=values,
+            errors=errors,
+            request_key=values.get("request_key") or handlers.new_id(),
+        )
+
+
+def _back(auction_id: str, notice: str) -> Redirect:
+    return redirect(f"/auctions/{clean(auction_id)}", notice)

@@ -1,0 +1,95 @@
+"""Floors, withdrawals and complaints as people meet them, and receipts at each verdict."""
+
+import msgspec
+
+from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
+from infra.tokens import MODERATOR
+from services.auctions.proof import verify_receipt
+from tests.market import Market
+from tests.services.auctions.scenes import a_scene, an_organisation
+
+GROUNDS = "Line 1 names a brand that only one supplier has."
+EVIDENCE = "See the description of line 1 and the catalogue."
+
+
+async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market: Market) -> None:
+    scene = await a_scene(market)
+    path = f"/auctions/{scene.auction_id}"
+    async with market.browser(scene.suppliers["a"]) as a, market.browser(scene.suppliers["b"]) as b:
+        early = await a.post(f"{path}/autobid", {"floor": "900", "on": "yes"})
+        assert "Place a first bid by hand" in early.text
+        await scene.bid("a", "990")
+        done = await a.post(f"{path}/autobid", {"floor": "912,50", "on": "yes"})
+        assert "down to your floor" in done.text and 'value="912.50"' in done.text
+        assert "912" not in (await b.get(path)).text
+        assert "must be a number" in (await a.post(f"{path}/autobid", {"floor": "much", "on": "yes"})).text
+        off = await a.post(f"{path}/autobid", {"floor": "912.50", "on": ""})
+        assert "Autobid is off" in off.text
+    async with market.browser(scene.buyer) as buyer:
+        assert "Autobid" not in (await buyer.get(path)).text
+
+
+async def test_a_verdict_links_to_its_signed_receipt(market: Market) -> None:
+    scene = await a_scene(market)
+    path = f"/auctions/{scene.auction_id}"
+    async with market.browser(scene.suppliers["a"]) as a, market.client(scene.suppliers["a"]) as client:
+        said = await a.post(f"{path}/bids", {"amount": "995", "request_key": "k"})
+        assert said.status_code == 422 and f"/api{path}/receipts/1" in said.text
+        receipt = await client.get(f"/api{path}/receipts/1")
+    assert "attachment" in receipt.headers["content-disposition"]
+    assert b'"cut-below-step"' in msgspec.json.encode(verify_receipt(receipt.content).line).replace(b"\\", b"")
+
+
+async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Market) -> None:
+    scene = await a_scene(market)
+    path = f"/auctions/{scene.auction_id}"
+    async with market.browser(scene.buyer) as buyer:
+        assert f"{path}/withdrawal" in (await buyer.get(path)).text
+        assert "cannot be undone" in (await buyer.get(f"{path}/withdrawal")).text
+        refused = await buyer.post(f"{path}/withdrawal", {"reason": "  "})
+        assert refused.status_code == 422 and "says why" in refused.text
+        done = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
+        assert "The session is withdrawn." in done.text and "The budget was cut." in done.text
+
+
+async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_naming_anybody(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.bid("a", "990")
+    path = f"/auctions/{scene.auction_id}"
+    moderator = msgspec.structs.replace(await an_organisation(market, "buyer"), roles=(MODERATOR,))
+    async with market.browser(scene.suppliers["b"]) as b, market.browser(moderator) as judge:
+        assert f"{path}/complaint" in (await b.get(path)).text
+        short = await b.post(f"{path}/complaint", {"grounds": GROUNDS, "evidence": "there"})
+        assert short.status_code == 422 and GROUNDS in short.text and "where it can be seen" in short.text
+        for _ in range(2):
+            filed = await b.post(f"{path}/complaint", {"grounds": GROUNDS, "evidence": EVIDENCE, "request_key": "one"})
+            assert "Your complaint is filed" in filed.text
+        (told,) = await scene.events(ComplaintFiled)
+        queue = await judge.get("/auctions/complaints")
+        assert GROUNDS in queue.text and EVIDENCE in queue.text
+        target = f"/auctions/complaints/{told.complaint_id}"
+        hasty = await judge.post(target, {"decision": "upheld", "reason": "Yes."})
+        assert hasty.status_code == 422 and "Say why" in hasty.text
+        for _ in range(2):
+            done = await judge.post(target, {"decision": "upheld", "reason": "A brand without 'or equivalent'."})
+            assert "The complaint is upheld." in done.text
+    (decided,) = await scene.events(ComplaintDecided)
+    (closed,) = await scene.events(AuctionClosed)
+    assert (decided.decision, closed.outcome, closed.winner_id) == ("upheld", "cancelled", None)
+    view = await scene.view()
+    assert (view["outcome"], view["winner"]) == ("cancelled", None)
+    for event in (told, decided, closed):
+        assert scene.suppliers["b"].organisation_id not in msgspec.json.encode(event).decode()
+
+
+async def test_complaints_come_while_the_session_is_open_and_only_moderators_decide(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.close()
+    path = f"/api/auctions/{scene.auction_id}/complaints"
+    async with market.client(scene.suppliers["a"]) as a, market.client(scene.buyer) as buyer:
+        late = await a.post(path, json={"grounds": GROUNDS, "evidence": EVIDENCE})
+        assert late.json()["rule"] == "session-closed"
+        assert (await buyer.get("/api/auctions/complaints")).status_code == 403
+        assert (
+            await a.post("/api/auctions/complaints/x/decision", json={"decision": "upheld", "reason": "x" * 20})
+        ).status_code == 403
