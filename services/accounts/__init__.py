@@ -4,7 +4,7 @@ It alone knows passwords (argon2id) and signs tokens; every other service checks
 hours. A program keeps an API secret, which is stored as a hash and can be revoked, and exchanges it at ``POST /api/token``
 for a token of one hour: so a revocation is in force within the hour although nobody asks accounts when a token is checked.
 
-In:  lonja.accounts (organisations that imports bring), lonja.contracts (concluded contracts, for the public card)
+In:  lonja.accounts (organisations that imports bring), lonja.contracts (concluded contracts, for the public card; sanctions)
 Out: lonja.accounts: OrganisationRegistered, OrganisationStateChanged, MemberJoined
-Tables: organisations, members, invitations, api_keys, tries (failed logins of the last minutes), contracts (replica)
+Tables: organisations, suspensions, members, invitations, api_keys, tries (failed logins of the last minutes), contracts (replica)
 """

@@ -17,6 +17,7 @@ from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
+UNKNOWN = NotAuthorizedException("This token is of a member that is not known here. Log in again.")
 SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
 
 
@@ -133,8 +134,11 @@ class AccountsApi(Controller):
 
     @post("/me/keys", opt=MEMBERS)
     async def make_key(self, ground: FromGround, request: MemberVisit, data: JSONBody[KeyName]) -> NewKey:
-        async with ground.database.transaction("accounts") as tx:
-            return NewKey(await handlers.make_key(tx, request.user, data.name))
+        try:
+            async with ground.database.transaction("accounts") as tx:
+                return NewKey(await handlers.make_key(tx, request.user, data.name))
+        except handlers.MemberUnknown:
+            raise UNKNOWN from None
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
     async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: FromPath[str]) -> None:

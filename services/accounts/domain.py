@@ -29,6 +29,8 @@ NEXT_STATES = {
 }
 PASSWORD_MINIMUM = 10
 PASSWORD_MAXIMUM = 200
+BY_HAND = "by-hand"
+"""The suspension that an administrator spoke, of which an organisation has one at most."""
 INVITATION_HOLDS = timedelta(days=7)
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+")
 
@@ -81,6 +83,21 @@ class RoleNotOfOrganisation(RuleBroken):
 
 class StateChangeNotAllowed(RuleBroken):
     code = "state-change-not-allowed"
+
+
+class SanctionInForce(StateChangeNotAllowed):
+    """A sanction ends by its time or by an appeal, not by hand."""
+
+    code = "sanction-in-force"
+
+
+class Suspension(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason why an organisation is suspended. ``suspension_id`` is the sanction's id, or :data:`BY_HAND`; ``until`` None: until
+    an administrator ends it."""
+
+    suspension_id: str
+    reason: str
+    until: datetime | None = None
 
 
 class Organisation(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +202,29 @@ def change_state(
         state=state,
         reason=checked_name(reason, "reason"),
         until=until if state == "suspended" else None,
+    )
+
+
+def longest(suspensions: Iterable[Suspension], now: datetime) -> Suspension | None:
+    """Of several in force the one that ends last holds; None where none is in force."""
+    held = [each for each in suspensions if each.until is None or each.until > now]
+    return max(held, key=lambda each: (each.until is None, each.until or now, each.suspension_id), default=None)
+
+
+def restate(
+    organisation: Organisation, suspensions: Iterable[Suspension], now: datetime
+) -> OrganisationStateChanged | None:
+    """The state that follows from the suspensions, where it differs. Nobody is suspended who is pending or closed."""
+    if organisation.state not in ("active", "suspended"):
+        return None
+    held = longest(suspensions, now)
+    if held is None:
+        over = "the suspension is over"
+        return change_state(organisation, "active", over) if organisation.state == "suspended" else None
+    if organisation.state == "suspended" and organisation.suspended_until == held.until:
+        return None
+    return OrganisationStateChanged(
+        organisation_id=organisation.organisation_id, state="suspended", reason=held.reason, until=held.until
     )
 
 

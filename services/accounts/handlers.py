@@ -8,8 +8,8 @@ import msgspec
 
 from catalogue.rules import RuleBroken
 from events import Event, Message
-from events.accounts import MemberJoined, OrganisationRegistered
-from events.contracts import ContractConcluded, ContractEnded
+from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
+from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
 from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
@@ -18,6 +18,7 @@ from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.accounts import passwords, places, store
 from services.accounts.domain import (
+    BY_HAND,
     INVITATION_HOLDS,
     MEMBER_ROLES,
     SELF_REGISTERED,
@@ -26,18 +27,26 @@ from services.accounts.domain import (
     Member,
     NotSelfRegistered,
     Organisation,
+    SanctionInForce,
+    Suspension,
     change_state,
     checked_email,
     checked_language,
     checked_member_roles,
     checked_name,
     checked_password,
+    longest,
     organisation_roles,
+    restate,
 )
 
 
 class InvitationOver(RuleBroken):
     code = "invitation-over"
+
+
+class MemberUnknown(Exception):
+    """The token is good, and its member is none of this market: it was made elsewhere with the same keys."""
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +223,9 @@ async def accept_invitation(tx: Transaction, secret: str, password_hash: str) ->
 
 
 async def make_key(tx: Transaction, principal: Principal, name: str) -> str:
-    """A program's secret, told this once."""
+    """A program's secret, told this once. Raises MemberUnknown."""
+    if await store.member(tx, principal.member_id) is None:
+        raise MemberUnknown
     secret = passwords.new_secret("lonja")
     key = store.ApiKey(
         key_id=new_id(),
@@ -236,16 +247,52 @@ async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None
 async def set_state(
     tx: Transaction, organisation_id: str, state: str, reason: str, until: datetime | None = None
 ) -> Organisation:
-    """Suspend, activate or close. In the state already: nothing happens. Raises StateChangeNotAllowed, NotFound."""
+    """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
+    suspensions hold, and only its own is the administrator's to end.
+
+    Raises StateChangeNotAllowed, SanctionInForce, NotFound.
+    """
     organisation = await store.organisation(tx, organisation_id, lock=True)
     if organisation is None:
         raise NotFound("organisation", organisation_id)
+    if state == "suspended" and organisation.state in ("active", "suspended"):
+        held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
+        await store.put_suspension(tx, organisation_id, held)
+        return await _restated(tx, organisation)
     if organisation.state == state:
         return organisation
-    changed = change_state(organisation, state, reason, until)
-    await store.save_state(tx, organisation_id, changed.state, changed.until)
+    if state == "active" and organisation.state == "suspended":
+        ended = await store.end_suspension(tx, organisation_id, BY_HAND)
+        sanction = longest(await store.suspensions(tx, organisation_id), tx.now)
+        if sanction is not None and ended:
+            return await _restated(tx, organisation)
+        if sanction is not None:
+            raise SanctionInForce(
+                f"A sanction suspends it until {sanction.until}: that ends by itself, or by an appeal.",
+                field="state",
+                until=sanction.until,
+            )
+    return await _changed(tx, organisation, change_state(organisation, state, reason, until))
+
+
+async def _restated(tx: Transaction, organisation: Organisation) -> Organisation:
+    """The organisation, which is locked, in the state that its suspensions give it now."""
+    changed = restate(organisation, await store.suspensions(tx, organisation.organisation_id), tx.now)
+    return await _changed(tx, organisation, changed) if changed else organisation
+
+
+async def _changed(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
+    await store.save_state(tx, organisation.organisation_id, changed.state, changed.until)
     tx.emit(changed)
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
+
+
+async def end_suspensions(tx: Transaction, limit: int) -> int:
+    """Those whose last day has come; how many."""
+    over = await store.suspensions_over(tx, limit)
+    for organisation in over:
+        await _restated(tx, organisation)
+    return len(over)
 
 
 def checked_new_password(wanted: Registration) -> str:
@@ -271,8 +318,40 @@ async def on_ended(tx: Transaction, message: Message) -> None:
     await store.drop_contract(tx, message.event.contract_id)
 
 
+async def on_sanctioned(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, OrganisationSanctioned)
+    counted = len(event.contract_ids)
+    breach = "won and not signed" if event.side == "supplier" else "awarded and not signed by the buyer"
+    held = Suspension(
+        suspension_id=event.sanction_id,
+        reason=f"{counted} contract{'s' if counted != 1 else ''} {breach}; suspension number {event.level}",
+        until=event.until,
+    )
+    await _suspend(tx, event.organisation_id, held)
+
+
+async def on_appeal_decided(tx: Transaction, message: Message) -> None:
+    """Lifted, it ends when that was decided."""
+    event = message.event
+    assert isinstance(event, SanctionAppealDecided)
+    if event.decision == "lifted":
+        ended = Suspension(suspension_id=event.sanction_id, reason="lifted on appeal", until=event.decided_at)
+        await _suspend(tx, event.organisation_id, ended)
+
+
+async def _suspend(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
+    """Of who is not known here there is no state to tell of."""
+    organisation = await store.organisation(tx, organisation_id, lock=True)
+    await store.put_suspension(tx, organisation_id, suspension)
+    if organisation is not None:
+        await _restated(tx, organisation)
+
+
 HANDLERS: Mapping[type[Event], Handler] = {
     OrganisationRegistered: on_registered,
     ContractConcluded: on_concluded,
     ContractEnded: on_ended,
+    OrganisationSanctioned: on_sanctioned,
+    SanctionAppealDecided: on_appeal_decided,
 }

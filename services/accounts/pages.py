@@ -18,7 +18,7 @@ from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, Visit, allow, fo
 from infra.web.access import COOKIE
 from infra.web.errors import NotFound
 from services.accounts import handlers, login, passwords, store
-from services.accounts.api import SLOW_DOWN, address_of
+from services.accounts.api import SLOW_DOWN, UNKNOWN, address_of
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import LANGUAGES, MANAGERS, MEMBER_ROLES, NEXT_STATES, checked_password, local_path
 from services.accounts.handlers import InvitationOver, Registration
@@ -240,6 +240,8 @@ class AccountPages(Controller):
         try:
             async with ground.database.transaction("accounts") as tx:
                 secret = await handlers.make_key(tx, request.user, fields.get("key_name", ""))
+        except handlers.MemberUnknown:
+            raise UNKNOWN from None
         except RuleBroken as error:
             return await self._page(ground, request, errors=beside(error))
         return await self._page(ground, request, secret=secret)

@@ -13,7 +13,7 @@ from sqlmodel import Field, select
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded
 from infra.database import Transaction, schema_rows
-from services.accounts.domain import Member, Organisation
+from services.accounts.domain import BY_HAND, Member, Organisation, Suspension
 
 Row = schema_rows("accounts")
 Value = TypeVar("Value", bound=msgspec.Struct)
@@ -45,6 +45,17 @@ class OrganisationRow(Row, table=True):
     suspended_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), index=True)
     imported: bool
     registered_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class SuspensionRow(Row, table=True):
+    """Why an organisation is suspended, each reason with its end; one that was lifted ends when it was."""
+
+    __tablename__ = "suspensions"
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    suspension_id: str = Field(primary_key=True, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
 
 
 class MemberRow(Row, table=True):
@@ -199,6 +210,37 @@ def add_organisation(tx: Transaction, new: Organisation) -> None:
 async def save_state(tx: Transaction, organisation_id: str, state: str, until: datetime | None) -> None:
     row = await tx.session.get_one(OrganisationRow, organisation_id)
     row.state, row.suspended_until = state, until
+
+
+async def suspensions(tx: Transaction, organisation_id: str) -> list[Suspension]:
+    rows = await (await tx.raw()).fetch(
+        "select suspension_id, reason, until from accounts.suspensions where organisation_id = $1", organisation_id
+    )
+    return [Suspension(**dict(row)) for row in rows]
+
+
+async def put_suspension(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
+    """The later said holds; a sanction that was lifted stays lifted."""
+    await (await tx.raw()).execute(
+        "insert into accounts.suspensions as old (organisation_id, suspension_id, reason, until) values ($1, $2, $3, $4)"
+        " on conflict (organisation_id, suspension_id) do update set reason = excluded.reason, until = excluded.until"
+        " where old.suspension_id = $5 or excluded.until < old.until",
+        organisation_id,
+        suspension.suspension_id,
+        suspension.reason,
+        suspension.until,
+        BY_HAND,
+    )
+
+
+async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: str) -> bool:
+    """Whether there was one."""
+    ended = await (await tx.raw()).fetchval(
+        "delete from accounts.suspensions where organisation_id = $1 and suspension_id = $2 returning true",
+        organisation_id,
+        suspension_id,
+    )
+    return bool(ended)
 
 
 async def suspensions_over(tx: Transaction, limit: int) -> list[Organisation]:

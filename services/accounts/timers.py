@@ -4,17 +4,13 @@ from datetime import timedelta
 
 from infra.database import Transaction
 from infra.service import Timer
-from services.accounts import store
-from services.accounts.handlers import set_state
+from services.accounts import handlers, store
 
 KEPT = timedelta(hours=1)
 
 
 async def end_suspensions(tx: Transaction) -> int:
-    over = await store.suspensions_over(tx, 100)
-    for organisation in over:
-        await set_state(tx, organisation.organisation_id, "active", "the suspension has run its time")
-    return len(over)
+    return await handlers.end_suspensions(tx, 100)
 
 
 async def forget_tries(tx: Transaction) -> int:

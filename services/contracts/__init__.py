@@ -1,7 +1,8 @@
 """Contracts: an award becomes a contract in signed steps, or goes on to the next bidder; and direct purchases (DOMAIN section 4).
 
 Topics in: ``lonja.accounts`` (registered, state changed), ``lonja.catalogue`` (SKUs published, offers published and archived),
-``lonja.auctions`` (opened, bids disclosed, closed), ``lonja.pools`` (opened, allocated). Out: ``lonja.contracts``.
-Tables: deals and purchases (state), contracts (one for each supplier asked, for lists and pages); replicas: organisations, skus,
-offers, auctions, bids, pools.
+``lonja.auctions`` (opened, bids disclosed, closed), ``lonja.pools`` (opened, allocated), its own ``lonja.contracts`` (concluded,
+ended: for sanctions and the public record). Out: ``lonja.contracts``.
+Tables: deals and purchases (state), contracts (one for each supplier asked, for lists and pages), breaches, sanctions, facts (the
+public record); replicas: organisations, skus, offers, auctions, bids, pools.
 """

@@ -3,8 +3,12 @@
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi, PurchasesApi
-from services.contracts.handlers import HANDLERS
+from services.contracts.api.record import RecordApi
+from services.contracts.api.sanctions import SanctionsApi
+from services.contracts.handlers import HANDLERS, sanctions
 from services.contracts.pages import ContractPages, PurchasePages
+from services.contracts.pages.record import RecordPages
+from services.contracts.pages.sanctions import SanctionPages
 from services.contracts.store import Row
 from services.contracts.timers import TIMERS
 
@@ -15,7 +19,10 @@ def create(ground: Ground) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, ContractsApi, PurchasesApi, ContractPages, PurchasePages)],
-        handlers=HANDLERS,
+        routes=[
+            routes(ground, ContractsApi, PurchasesApi, SanctionsApi, RecordApi),
+            routes(ground, ContractPages, PurchasePages, SanctionPages, RecordPages),
+        ],
+        handlers={**HANDLERS, **sanctions.HANDLERS},
         timers=TIMERS,
     )

@@ -76,6 +76,9 @@ class Sanction:
     def in_force(self, now: datetime) -> bool:
         return not self.lifted and self.sanctioned.since <= now < self.sanctioned.until
 
+    def state(self, now: datetime) -> Literal["in-force", "past", "lifted"]:
+        return "in-force" if self.in_force(now) else "lifted" if self.lifted else "past"
+
     def may_be_appealed(self, now: datetime) -> bool:
         return self.appealed is None and now < self.sanctioned.appeal_until
 

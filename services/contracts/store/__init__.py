@@ -1,6 +1,9 @@
 """Rows of contracts: deals and purchases (the state, rewritten under its lock), contracts (one for each supplier asked, to be
-listed and searched), and replicas of organisations, SKUs, offers, auctions, their disclosed bids, and pools."""
+listed and searched), breaches and sanctions, facts of the public record, and replicas of organisations, SKUs, offers, auctions,
+their disclosed bids, and pools."""
 
+from services.contracts.store.record import FactRow
 from services.contracts.store.rows import Row
+from services.contracts.store.sanctions import BreachRow, SanctionRow
 
-__all__ = ["Row"]
+__all__ = ["BreachRow", "FactRow", "Row", "SanctionRow"]

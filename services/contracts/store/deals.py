@@ -18,6 +18,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
+async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> Kept | None:
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from contracts.deals where process_id = $1 and buyer_id = $2", process_id, buyer_id
+    )
+    return _kept(row) if row else None
+
+
 async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept | None:
     row = await db.fetchrow(
         f"select {_COLUMNS} from contracts.deals where process_id = $1 and buyer_id = $2 for update",

@@ -1,0 +1,150 @@
+"""JSON of an organisation's public record."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+from litestar import Controller, get
+from litestar.params import FromPath
+
+from infra.service import Ground
+from infra.tokens import Principal
+from infra.web import PUBLIC, FromGround, Visit, clean
+from infra.web.errors import NotFound
+from services.contracts.domain.record import KINDS, Fact, Kind, counted
+from services.contracts.domain.sanctions import Side
+from services.contracts.handlers import SEES_ALL
+from services.contracts.store import record, replicas, sanctions
+from services.contracts.store.record import Mention
+
+PLACES = {"auction": "/auctions", "pool": "/pools"}
+"""Where everybody reads about the process that a contract came from; nobody else reads about a purchase before it is signed."""
+
+
+class Mentioned(msgspec.Struct, kw_only=True):
+    """A contract in the record. ``link`` is the contract where the reader may see it, else the process it came from, or ""."""
+
+    contract_id: str
+    title: str
+    partner_id: str
+    partner_name: str
+    currency: str
+    amount: Decimal
+    at: datetime
+    link: str
+
+
+class Suspended(msgspec.Struct, kw_only=True):
+    """``level`` 1 is the first time. ``state`` is in-force, past or lifted; ``appeal`` none, waiting, upheld or lifted."""
+
+    sanction_id: str
+    side: Side
+    level: int
+    since: datetime
+    until: datetime
+    state: str
+    appeal: str
+    contracts: list[Mentioned]
+
+
+class SideRecord(msgspec.Struct, kw_only=True):
+    """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first."""
+
+    side: Side
+    counts: dict[Kind, int]
+    contracts: dict[Kind, list[Mentioned]]
+
+
+class RecordView(msgspec.Struct, kw_only=True):
+    """``sides`` are those the organisation acts on."""
+
+    organisation_id: str
+    name: str
+    sides: list[SideRecord]
+    sanctions: list[Suspended]
+
+
+def mentioned(found: Mention, side: Side, at: datetime, reader: Principal | None) -> Mentioned:
+    """As the record of the contract's ``side`` names it."""
+    insider = reader is not None and (
+        reader.organisation_id in (found.buyer_id, found.supplier_id) or reader.may(*SEES_ALL)
+    )
+    place = PLACES.get(found.origin)
+    link = f"{place}/{found.process_id}" if place else ""
+    if insider or found.state == "concluded":
+        link = f"/contracts/{found.contract_id}"
+    sells = side == "supplier"
+    return Mentioned(
+        contract_id=found.contract_id,
+        title=found.title,
+        partner_id=found.buyer_id if sells else found.supplier_id,
+        partner_name=found.buyer_name if sells else found.supplier_name,
+        currency=found.currency,
+        amount=found.amount,
+        at=at,
+        link=link,
+    )
+
+
+async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
+    """``shown`` contracts of a kind at most; the counts are of all. Raises NotFound."""
+    organisation_id, now = clean(organisation_id), ground.clock()
+    async with ground.database.pool.acquire() as db:
+        organisation = await replicas.organisations.get(db, organisation_id)
+        if organisation is None:
+            raise NotFound("organisation", organisation_id)
+        facts = await record.facts(db, organisation_id)
+        spoken = await sanctions.of_organisation(db, organisation_id)
+        kept: dict[tuple[Side, Kind], list[Fact]] = {}
+        for fact in facts:
+            kept.setdefault((fact.side, fact.kind), []).append(fact)
+        latest = {key: each[:shown] for key, each in kept.items()}
+        wanted = {fact.contract_id for each in latest.values() for fact in each}
+        wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
+        known = await record.mentions(db, wanted)
+    sides = [side for side in KINDS if side in organisation.roles or any(fact.side == side for fact in facts)]
+    return RecordView(
+        organisation_id=organisation_id,
+        name=organisation.name,
+        sides=[
+            SideRecord(
+                side=side,
+                counts=counted(facts, side),
+                contracts={
+                    kind: [
+                        mentioned(known[fact.contract_id], side, fact.at, reader)
+                        for fact in latest.get((side, kind), [])
+                    ]
+                    for kind in KINDS[side]
+                },
+            )
+            for side in sides
+        ],
+        sanctions=[
+            Suspended(
+                sanction_id=told.sanction_id,
+                side=told.side,
+                level=told.level,
+                since=told.since,
+                until=told.until,
+                state=each.state(now),
+                appeal=each.decided.decision if each.decided else "waiting" if each.appealed else "none",
+                contracts=[
+                    mentioned(known[contract_id], told.side, known[contract_id].over_at, reader)
+                    for contract_id in told.contract_ids
+                ],
+            )
+            for each in spoken
+            for told in (each.sanctioned,)
+        ],
+    )
+
+
+class RecordApi(Controller):
+    path = "/api/organisations"
+    tags = ["contracts"]
+
+    @get("/{organisation_id:str}/record", opt=PUBLIC, raises=[NotFound])
+    async def read_record(self, request: Visit, ground: FromGround, organisation_id: FromPath[str]) -> RecordView:
+        """What became of an organisation's contracts in this market, and its suspensions: public."""
+        return await record_of(ground, organisation_id, request.scope.get("user"))

@@ -1,0 +1,86 @@
+"""Breaches are counted, organisations are suspended and may appeal, and every party's record is kept.
+
+The service reads its own topic: what counts against or for somebody is what was published, in one place, whoever decided it.
+"""
+
+from collections.abc import Mapping
+
+from catalogue.calendar import RegionCalendar
+from events.codec import Event, Message
+from events.contracts import ContractConcluded, ContractEnded
+from infra.database import Transaction
+from infra.ids import derive_id
+from infra.replicas import calendar_of
+from infra.service import Handler
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web.errors import NotFound
+from services.contracts.domain import sanctions
+from services.contracts.domain.record import facts_of
+from services.contracts.domain.sanctions import Breach, Decision, Sanction
+from services.contracts.store import deals, record, replicas
+from services.contracts.store import sanctions as store
+
+APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
+"""Who may appeal for its organisation, whichever side was sanctioned."""
+
+
+async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Principal) -> None:
+    """Raises NotFound, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
+    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
+    if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
+        raise NotFound("sanction", sanction_id)
+    happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
+    await _happened(tx, sanction, happened)
+
+
+async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
+    """Raises NotFound and what :func:`domain.sanctions.decide_appeal` names."""
+    sanction = await store.get(await tx.raw(), sanction_id, lock=True)
+    if sanction is None:
+        raise NotFound("sanction", sanction_id)
+    await _happened(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
+
+
+async def _happened(tx: Transaction, sanction: Sanction, events: tuple[Event, ...]) -> None:
+    for event in events:
+        sanction = sanctions.apply(sanction, event)
+        await store.put(await tx.raw(), sanction)
+        tx.emit(event)
+
+
+async def on_concluded(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, ContractConcluded)
+    if message.event.source is None:  # imports come by the ten thousand
+        await record.add(await tx.raw(), facts_of(message.event, message.envelope.time))
+
+
+async def on_ended(tx: Transaction, message: Message) -> None:
+    """A contract of no deal of this market was imported: it suspends nobody."""
+    ended, at = message.event, message.envelope.time
+    assert isinstance(ended, ContractEnded)
+    db = await tx.raw()
+    await record.add(db, facts_of(ended, at))
+    breached = sanctions.breach_of(ended)
+    kept = await deals.get(db, ended.process_id, ended.buyer_id) if breached else None
+    if breached is None or kept is None:
+        return
+    side, organisation_id = breached
+    await store.hold(db, organisation_id)
+    breach = Breach(contract_id=ended.contract_id, at=at, policy=kept.deal.policy)
+    await store.add_breach(db, organisation_id, side, breach)
+    organisation = await replicas.organisations.get(db, organisation_id)
+    earlier = await store.of_organisation(db, organisation_id)
+    spoken = sanctions.judge(
+        organisation_id,
+        side,
+        await store.breaches(db, organisation_id, side),
+        [each for each in earlier if each.sanctioned.side == side],
+        calendar_of(organisation) if organisation else RegionCalendar("UTC"),
+        derive_id=derive_id,
+    )
+    for sanction in spoken:
+        await store.put(db, sanction)
+        tx.emit(sanction.sanctioned)
+
+
+HANDLERS: Mapping[type[Event], Handler] = {ContractConcluded: on_concluded, ContractEnded: on_ended}

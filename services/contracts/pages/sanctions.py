@@ -1,0 +1,94 @@
+"""Pages of suspensions: why one's own organisation is suspended and its appeal, and the moderators' queue."""
+
+from typing import cast, get_args
+
+from litestar import Controller, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, MODERATOR
+from infra.web import MEMBERS, FromGround, MemberVisit, allow, clean, form_fields, page, redirect
+from services.contracts.api.sanctions import views
+from services.contracts.domain.sanctions import Decision
+from services.contracts.handlers import sanctions as handlers
+from services.contracts.pages import beside
+from services.contracts.store import sanctions
+
+
+class SanctionPages(Controller):
+    path = "/contracts"
+    include_in_schema = False
+
+    @get("/sanctions", opt=MEMBERS)
+    async def own(self, ground: FromGround, request: MemberVisit) -> Template:
+        return await self._own(ground, request)
+
+    @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS))
+    async def appeal(self, ground: FromGround, request: MemberVisit, sanction_id: FromPath[str]) -> Template | Redirect:
+        values = await form_fields(request)
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.appeal(tx, clean(sanction_id), values.get("reasons", ""), request.user)
+        except RuleBroken as broken:
+            return await self._own(ground, request, sanction_id, values, beside(broken))
+        return redirect("/contracts/sanctions", "Your appeal is filed. A moderator decides about it.")
+
+    @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def appeals(self, ground: FromGround, request: MemberVisit) -> Template:
+        return await self._queue(ground, request)
+
+    @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR))
+    async def decide(self, ground: FromGround, request: MemberVisit, sanction_id: FromPath[str]) -> Template | Redirect:
+        values = await form_fields(request)
+        decision = values.get("decision", "")
+        if decision not in get_args(Decision):
+            return await self._queue(ground, request, sanction_id, values, {"decision": "Choose one of the two."})
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), values.get("explanation", ""))
+        except RuleBroken as broken:
+            return await self._queue(ground, request, sanction_id, values, beside(broken))
+        said = "The suspension is lifted." if decision == "lifted" else "The suspension stands."
+        return redirect("/contracts/appeals", said)
+
+    async def _own(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        sanction_id: str = "",
+        values: dict[str, str] | None = None,
+        errors: dict[str, str] | None = None,
+    ) -> Template:
+        found = await sanctions.of_organisation(ground.database.pool, request.user.organisation_id)
+        return page(
+            request,
+            "contracts/sanctions.html",
+            status_code=422 if errors else 200,
+            sanctions=await views(ground, found, request),
+            appeals=request.user.may(*handlers.APPEALS),
+            at_fault=sanction_id,
+            values=values or {},
+            errors=errors or {},
+        )
+
+    async def _queue(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        sanction_id: str = "",
+        values: dict[str, str] | None = None,
+        errors: dict[str, str] | None = None,
+    ) -> Template:
+        found = await sanctions.appealed(ground.database.pool)
+        return page(
+            request,
+            "contracts/appeals.html",
+            status_code=422 if errors else 200,
+            sanctions=await views(ground, found, request),
+            decides=request.user.may(MODERATOR),
+            at_fault=sanction_id,
+            values=values or {},
+            errors=errors or {},
+        )

@@ -1,0 +1,99 @@
+"""Breaches, and the sanctions they brought."""
+
+from datetime import datetime
+
+import asyncpg
+import msgspec
+from sqlalchemy import Column, DateTime, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from services.contracts.domain.sanctions import Breach, Sanction, Side
+from services.contracts.store.rows import Row
+
+
+class BreachRow(Row, table=True):
+    """``state`` is the domain's breach, with the policy that its deal ran under."""
+
+    __tablename__ = "breaches"
+    __table_args__ = (Index(None, "organisation_id", "side"),)
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text)
+    side: str = Field(sa_type=Text)
+    state: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class SanctionRow(Row, table=True):
+    """``state`` is the domain's sanction; ``decide_by`` is set while an appeal waits for its decision."""
+
+    __tablename__ = "sanctions"
+    __table_args__ = (Index("ix_sanctions_appealed", "decide_by", postgresql_where=text("decide_by is not null")),)
+
+    sanction_id: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text, index=True)
+    since: datetime = Field(sa_type=DateTime(timezone=True))
+    decide_by: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    state: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+async def hold(db: asyncpg.Connection, organisation_id: str) -> None:
+    """Whoever else judges this organisation waits until this transaction ends."""
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}")
+
+
+async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Side, breach: Breach) -> None:
+    await db.execute(
+        "insert into contracts.breaches (contract_id, organisation_id, side, state) values ($1, $2, $3, $4::text::jsonb)"
+        " on conflict (contract_id) do nothing",
+        breach.contract_id,
+        organisation_id,
+        side,
+        msgspec.json.encode(breach).decode(),
+    )
+
+
+async def breaches(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Breach]:
+    rows = await db.fetch(
+        "select state::text from contracts.breaches where organisation_id = $1 and side = $2", organisation_id, side
+    )
+    return [msgspec.json.decode(row["state"], type=Breach) for row in rows]
+
+
+async def put(db: asyncpg.Connection, sanction: Sanction) -> None:
+    told, appealed = sanction.sanctioned, sanction.appealed
+    await db.execute(
+        "insert into contracts.sanctions (sanction_id, organisation_id, since, decide_by, state)"
+        " values ($1, $2, $3, $4, $5::text::jsonb)"
+        " on conflict (sanction_id) do update set decide_by = excluded.decide_by, state = excluded.state",
+        told.sanction_id,
+        told.organisation_id,
+        told.since,
+        appealed.due_at if appealed and sanction.decided is None else None,
+        msgspec.json.encode(sanction).decode(),
+    )
+
+
+async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: bool = False) -> Sanction | None:
+    state = await db.fetchval(
+        f"select state::text from contracts.sanctions where sanction_id = $1{' for update' if lock else ''}",
+        sanction_id,
+    )
+    return msgspec.json.decode(state, type=Sanction) if state else None
+
+
+async def of_organisation(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Sanction]:
+    """On both sides, the latest first."""
+    rows = await db.fetch(
+        "select state::text from contracts.sanctions where organisation_id = $1 order by since desc, sanction_id",
+        organisation_id,
+    )
+    return [msgspec.json.decode(row["state"], type=Sanction) for row in rows]
+
+
+async def appealed(db: asyncpg.Connection | asyncpg.Pool) -> list[Sanction]:
+    """Those whose appeal waits for a decision, what is due first first."""
+    rows = await db.fetch(
+        "select state::text from contracts.sanctions where decide_by is not null order by decide_by, sanction_id"
+    )
+    return [msgspec.json.decode(row["state"], type=Sanction) for row in rows]
