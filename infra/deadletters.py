@@ -10,10 +10,13 @@ from aiokafka.structs import ConsumerRecord
 from events.topics import DEAD_LETTERS
 
 PREFIX = "lonja_"
+REPLAYED = f"{PREFIX}replayed"
+"""The header of a note in the same topic: the dead letter of that number was sent again."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """``position`` is its offset in the dead letter topic, the number ``lonja dead-letters show`` takes."""
+    """``position`` is its offset in the dead letter topic, the number ``lonja dead-letters show`` takes. ``replayed``: it was sent
+    again since; where it failed again, that is a dead letter of its own."""
 
     position: int
     consumer: str
@@ -27,6 +30,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
+    replayed: bool = False
 
 
 async def bury(kafka: AIOKafkaProducer, consumer: str, record: ConsumerRecord, error: BaseException) -> None:
@@ -48,20 +52,28 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
     kafka = AIOKafkaConsumer(
         DEAD_LETTERS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
     )
+    letters: dict[int, DeadLetter] = {}
     try:
         await kafka.start()
         ends = await kafka.end_offsets(kafka.assignment())
         for partition, end in ends.items():
             while await kafka.position(partition) < end:
                 for record in (await kafka.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                    yield _letter(record)
+                    again = dict(record.headers).get(REPLAYED)
+                    if again is None:
+                        letters[record.offset] = _letter(record)
+                    elif letter := letters.get(int(again)):
+                        letters[int(again)] = msgspec.structs.replace(letter, replayed=True)
     finally:
         await kafka.stop()
+    for letter in letters.values():
+        yield letter
 
 
 async def replay(kafka: AIOKafkaProducer, letter: DeadLetter) -> None:
-    """Send the message to its topic again, as it first came. Handlers that did handle it ignore the repeat."""
+    """Send the message to its topic again, as it first came, and note that. Handlers that did handle it ignore the repeat."""
     await kafka.send_and_wait(letter.topic, key=letter.key, value=letter.value, headers=letter.headers)
+    await kafka.send_and_wait(DEAD_LETTERS, key=letter.key, headers=[(REPLAYED, str(letter.position).encode())])
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:

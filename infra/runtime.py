@@ -51,10 +51,15 @@ def addresses(config: Config) -> tuple[str, str]:
     )
 
 
+def check_services(names: Sequence[str]) -> None:
+    """Raises :class:`UnknownName`."""
+    _check_names("service", names, import_module("services").NAMES)
+
+
 def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
     """Create the named services, all of them by default. Raises :class:`UnknownName`."""
+    check_services(names)
     known = import_module("services").NAMES
-    _check_names("service", names, known)
     return [import_module(f"services.{name}.service").create(ground) for name in known if not names or name in names]
 
 

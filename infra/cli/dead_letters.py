@@ -22,15 +22,26 @@ class NoSuchDeadLetter(LookupError):
 
 
 @app.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """All dead letters, oldest first."""
-    letters = asyncio.run(_read())
+def list_all(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Dead letters that nobody replayed, oldest first."""
+    letters = [letter for letter in asyncio.run(_read()) if everything or not letter.replayed]
     if as_json:
         print_json([_summary(letter) for letter in letters])
     elif letters:
         print_table(
-            ("number", "consumer", "type", "topic", "error"),
-            ((letter.position, letter.consumer, letter.type, letter.topic, letter.error) for letter in letters),
+            ("number", "consumer", "type", "error"),
+            (
+                (
+                    letter.position,
+                    letter.consumer,
+                    letter.type,
+                    f"{letter.error}{' (replayed)' if letter.replayed else ''}",
+                )
+                for letter in letters
+            ),
         )
     else:
         say("no dead letters")
@@ -56,13 +67,13 @@ def show(number: Position, as_json: AsJson = False) -> None:
 @app.command()
 def replay(
     number: Annotated[int | None, typer.Argument(help="The number that `list` shows.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Replay every dead letter.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Replay every dead letter that was not.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
     if (number is None) != everything:
         raise typer.BadParameter("give either a number or --all")
-    letters = asyncio.run(_read()) if number is None else [_one(number)]
+    letters = [each for each in asyncio.run(_read()) if not each.replayed] if number is None else [_one(number)]
     asyncio.run(_replay(letters))
     if as_json:
         print_json({"replayed": [letter.position for letter in letters]})
@@ -71,7 +82,7 @@ def replay(
 
 
 def _summary(letter: "DeadLetter") -> dict[str, object]:
-    names = ("position", "consumer", "type", "event_id", "topic", "partition", "offset", "error")
+    names = ("position", "consumer", "type", "event_id", "topic", "partition", "offset", "error", "replayed")
     return {name: getattr(letter, name) for name in names}
 
 

@@ -32,6 +32,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     config = Config.load()
+    runtime.check_services(names or ())
     works: list[Awaitable[None]] = []
     if only is not Half.worker:
         works.append(runtime.run_web(config, names or (), port))

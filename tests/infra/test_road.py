@@ -142,6 +142,8 @@ async def test_failing_event_becomes_a_dead_letter_and_the_rest_goes_on(probe: P
     probe.fails.clear()
     await deadletters.replay(probe.kafka, letters[0])
     assert "bad" in await probe.until(before + 3)
+    again = [letter async for letter in deadletters.read(probe.bootstrap) if letter.position == letters[0].position]
+    assert [letter.replayed for letter in again] == [True]
 
 
 async def test_bytes_that_are_no_event_become_a_dead_letter_at_once(probe: Probe) -> None:
