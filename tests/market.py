@@ -202,7 +202,9 @@ def unconnected(home: Path) -> Ground:
     config = Config.load({"LONJA_HOME": str(home)})
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     database = Database(create_async_engine(url.replace("://", "+asyncpg://")), None, url, system_clock)  # type: ignore[arg-type]
-    return Ground(config, database, system_clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir))
+    return Ground(
+        config, database, system_clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
+    )
 
 
 async def empty_database(servers: Servers, name: str = DATABASE) -> str:
