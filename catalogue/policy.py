@@ -28,6 +28,16 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 KINDS = frozenset({"goods", "works", "services"})
 """OCDS ``mainProcurementCategory``."""
 
+TERMS = {
+    "delivery-time": "Delivered by",
+    "delivery-place": "Place of delivery",
+    "acceptance": "Acceptance",
+    "payment": "Payment",
+    "requisites": "Requisites",
+    "wording": "Wording",
+}
+"""What a draft of a contract says besides its lines, in words; delivery-time is a date."""
+
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -177,6 +187,45 @@ class AuctionRules(_Rules, frozen=True, kw_only=True):
         return tuple(duration for duration in self.durations if kind in duration.kinds)
 
 
+class Ground(_Rules, frozen=True, kw_only=True):
+    """A ground on which a side may refuse to sign. Where it is ``justified`` and holds, the refusal is no breach."""
+
+    code: str
+    title: str
+    sides: Annotated[tuple[Literal["supplier", "buyer"], ...], Meta(min_length=1)]
+    justified: bool = True
+
+
+class Bracket(_Rules, frozen=True, kw_only=True):
+    up_to: Decimal
+    """Of the contract's amount, included."""
+    amount: Decimal
+    """The least security."""
+
+
+class PerformanceSecurity(_Rules, frozen=True, kw_only=True):
+    """What a supplier puts up before it signs; the last bracket holds for everything above it too."""
+
+    kinds: tuple[str, ...]
+    brackets: Annotated[tuple[Bracket, ...], Meta(min_length=1)]
+    valid_days: Count
+    """Calendar days that it outlasts the end of performance."""
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.kinds) - KINDS:
+            raise ValueError(f"there is no kind {sorted(unknown)}")
+        limits = [bracket.up_to for bracket in self.brackets]
+        if limits != sorted(set(limits)) or any(bracket.amount < 0 for bracket in self.brackets):
+            raise ValueError("brackets rise in up_to, and no amount is below zero")
+
+    def due(self, kind: str, amount: Decimal) -> Decimal:
+        """The least security for a contract of that amount; 0 where none is due."""
+        if kind not in self.kinds:
+            return Decimal(0)
+        fitting = (bracket for bracket in self.brackets if amount <= bracket.up_to)
+        return next(fitting, self.brackets[-1]).amount
+
+
 class ContractRules(_Rules, frozen=True, kw_only=True):
     """From award to signature; lengths in working days."""
 
@@ -195,6 +244,27 @@ class ContractRules(_Rules, frozen=True, kw_only=True):
     buyer_activates_from_rank: Annotated[int, Meta(ge=2)]
     """From this rank on the cascade waits for the buyer instead of going on by itself."""
     no_penalty_from_rank: Annotated[int, Meta(ge=2)]
+    objections_per_contract: Count = 0
+    """Protocols of disagreement that the supplier may file."""
+    changeable_terms: tuple[str, ...] = ()
+    """What a protocol may change; never price, quantity or item, for these were competed."""
+    performance_days: Positive = 20
+    """From the draft on until everything is delivered, where the draft names no day."""
+    grounds: tuple[Ground, ...] = ()
+    """The closed list; a refusal on none of them is never justified."""
+    dispute_days: Positive = 5
+    """The other side says that a justified ground does not hold."""
+    dispute_decision_days: Positive = 10
+    security: PerformanceSecurity | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.changeable_terms) - TERMS.keys():
+            raise ValueError(f"a draft has no terms {sorted(unknown)}")
+        if len({ground.code for ground in self.grounds}) < len(self.grounds):
+            raise ValueError("every ground has a code of its own")
+
+    def grounds_of(self, side: str) -> tuple[Ground, ...]:
+        return tuple(ground for ground in self.grounds if side in ground.sides)
 
 
 class Suspension(_Rules, frozen=True, kw_only=True):

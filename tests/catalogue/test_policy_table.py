@@ -1,4 +1,4 @@
-"""The presets side by side: every number of a mini-auction that they differ in, and that each is in a file with its source."""
+"""The presets side by side: every number of a mini-auction and of signing, and that each is in a file with its source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 import catalogue.policy
-from catalogue.policy import AuctionRules, Equivalents, Outage, Policy, Restart, Rounds, Window, Withdrawal, load
+from catalogue.policy import (
+    AuctionRules,
+    ContractRules,
+    Equivalents,
+    Outage,
+    Policy,
+    Restart,
+    Rounds,
+    Window,
+    Withdrawal,
+    load,
+)
 
 NAMES = ("moscow", "pregao", "prozorro", "demo", "acordar")
 FOLDER = Path(catalogue.policy.__file__).parent / "policies"
@@ -53,6 +64,41 @@ TABLE: dict[str, tuple[object, ...]] = {
     ),
 }
 
+TERMS = ("delivery-time", "delivery-place", "acceptance", "payment", "requisites", "wording")
+JUSTIFIED = {
+    "supplier": {"force-majeure", "draft-differs", "act-of-authority"},
+    "buyer": {"force-majeure", "act-of-authority", "funding-withdrawn", "supplier-unfit"},
+}
+BRACKETS = (
+    (100_000, 0),
+    (200_000, 10_000),
+    (300_000, 20_000),
+    (600_000, 30_000),
+    (1_000_000, 50_000),
+    (3_000_000, 100_000),
+)
+ROUBLES = (("works", "services"), 31, BRACKETS)
+
+# From award to signature, in working days; one number where all presets have the same.
+SIGNING: dict[str, object] = {
+    "supplier_offer_days": 1,
+    "buyer_draft_days": 1,
+    "supplier_signature_days": 2,
+    "buyer_answer_days": 2,
+    "extension_days": 2,
+    "extensions_per_side": 1,
+    "total_days": 10,
+    "buyer_activates_from_rank": 3,
+    "no_penalty_from_rank": 3,
+    "objections_per_contract": 1,
+    "changeable_terms": TERMS,
+    "performance_days": 20,
+    "grounds": JUSTIFIED,
+    "dispute_days": 5,
+    "dispute_decision_days": 10,
+}
+SECURITY = (ROUBLES, None, None, ROUBLES, None)
+
 
 def number(policy: Policy, name: str) -> object:
     rules = policy.auction
@@ -78,6 +124,54 @@ def test_the_table_leaves_no_number_of_a_mini_auction_out() -> None:
     assert set(AuctionRules.__struct_fields__) <= told
 
 
+def signing(policy: Policy, name: str) -> object:
+    rules = policy.contract
+    if name == "grounds":
+        return {
+            side: {each.code for each in rules.grounds_of(side) if each.justified} for side in ("supplier", "buyer")
+        }
+    return getattr(rules, name)
+
+
+@pytest.mark.parametrize("name", SIGNING)
+def test_every_preset_signs_by_this_number(name: str) -> None:
+    assert [signing(load(preset), name) for preset in NAMES] == [SIGNING[name]] * len(NAMES)
+
+
+def test_security_is_due_in_roubles_for_works_and_services_by_bracket() -> None:
+    found = [load(preset).contract.security for preset in NAMES]
+    assert (
+        tuple(
+            each and (each.kinds, each.valid_days, tuple((bracket.up_to, bracket.amount) for bracket in each.brackets))
+            for each in found
+        )
+        == SECURITY
+    )
+
+
+def test_the_table_leaves_no_number_of_signing_out() -> None:
+    assert set(ContractRules.__struct_fields__) == {*SIGNING, "security"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "due"),
+    [
+        ("goods", "3000000", 0),
+        ("works", "100000", 0),
+        ("works", "100000.01", 10_000),
+        ("services", "200000", 10_000),
+        ("services", "300000", 20_000),
+        ("services", "600000", 30_000),
+        ("works", "1000000", 50_000),
+        ("works", "3000000", 100_000),
+        ("works", "9000000", 100_000),
+    ],
+)
+def test_the_security_that_is_due(kind: str, amount: str, due: int) -> None:
+    security = load("moscow").contract.security
+    assert security is not None and security.due(kind, Decimal(amount)) == due
+
+
 def test_acordar_has_no_live_auction_and_says_so() -> None:
     assert "no live auction" in load("acordar").auction.none_because
     assert all(not load(name).auction.none_because for name in NAMES if name != "acordar")
@@ -88,13 +182,15 @@ def test_the_shipped_presets_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_number_of_the_auction_has_its_source_beside_it(name: str) -> None:
+@pytest.mark.parametrize("part", ["auction", "contract"])
+def test_every_number_has_its_source_beside_it(name: str, part: str) -> None:
     """On its own line, or on the line that heads its table; "no law" is a source too."""
-    headed = False
-    for line in (FOLDER / f"{name}.toml").read_text(encoding="utf-8").partition("\n[auction]")[2].splitlines():
+    if (name, part) == ("acordar", "auction"):
+        return  # its numbers are unused, and said to be
+    headed = told = False
+    for line in (FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
+            told = line.lstrip("[").partition("]")[0].partition(".")[0] == part
             headed = "#" in line
-            if line.startswith("[contract]"):
-                return
-        elif line.strip() and not line.startswith("#") and name != "acordar":
+        elif told and line.strip() and not line.startswith("#"):
             assert headed or "#" in line, f"{name}.toml: {line}"
