@@ -302,6 +302,25 @@ class Sanctions(_Rules, frozen=True, kw_only=True):
         return since.replace(year=year, month=month + 1, day=min(since.day, monthrange(year, month + 1)[1]))
 
 
+class ExecutionRules(_Rules, frozen=True, kw_only=True):
+    """From signature to closure; lengths in working days."""
+
+    acceptance_days: Positive
+    """The buyer accepts or refuses a delivery."""
+    silence_accepts: bool
+    """A delivery that the buyer did not answer in time counts as accepted; else it is overdue and waits."""
+    payment_days: Positive
+    """The buyer pays or disputes an invoice."""
+    receipt_days: Positive
+    """The supplier confirms that the money came."""
+    answer_days: Positive
+    """The other side answers a dispute, or a proposal to end the contract; it is heard before a moderator decides."""
+    decision_days: Positive
+    """A moderator decides a dispute, from its opening."""
+    notice_days: Positive
+    """So long a side has to mend its breach before the other may end the contract on it."""
+
+
 class PoolRules(_Rules, frozen=True, kw_only=True):
     min_enrolment_days: Count
     """Working days an enrolment is open at least; 0: free."""
@@ -333,6 +352,15 @@ class Policy(_Rules, frozen=True, kw_only=True):
     pool: PoolRules
     purchase: PurchaseRules
     sanctions: Sanctions | None = None
+    execution: ExecutionRules = ExecutionRules(
+        acceptance_days=20,
+        silence_accepts=False,
+        payment_days=7,
+        receipt_days=5,
+        answer_days=5,
+        decision_days=10,
+        notice_days=10,
+    )
 
     def __post_init__(self) -> None:
         try:

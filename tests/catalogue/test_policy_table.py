@@ -13,6 +13,7 @@ from catalogue.policy import (
     AuctionRules,
     ContractRules,
     Equivalents,
+    ExecutionRules,
     Outage,
     Policy,
     Restart,
@@ -100,6 +101,17 @@ SIGNING: dict[str, object] = {
 SECURITY = (ROUBLES, None, None, ROUBLES, None)
 
 
+EXECUTION: dict[str, tuple[object, ...]] = {
+    "acceptance_days": (20,) * 5,
+    "silence_accepts": (False,) * 5,
+    "payment_days": (7,) * 5,
+    "receipt_days": (5,) * 5,
+    "answer_days": (5,) * 5,
+    "decision_days": (10,) * 5,
+    "notice_days": (10,) * 5,
+}
+
+
 def number(policy: Policy, name: str) -> object:
     rules = policy.auction
     match name:
@@ -117,6 +129,20 @@ def number(policy: Policy, name: str) -> object:
 @pytest.mark.parametrize("name", TABLE)
 def test_the_presets_have_these_numbers(name: str) -> None:
     assert tuple(number(load(preset), name) for preset in NAMES) == TABLE[name]
+
+
+@pytest.mark.parametrize("name", ExecutionRules.__struct_fields__)
+def test_the_presets_carry_contracts_out_by_these_numbers(name: str) -> None:
+    assert tuple(getattr(load(preset).execution, name) for preset in NAMES) == EXECUTION[name]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "demo"])
+def test_every_number_of_the_execution_is_in_the_file_with_its_source(name: str) -> None:
+    """demo has moscow's."""
+    text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").partition("\n[execution]")[2].partition("\n[")[0]
+    lines = [line for line in text.splitlines()[1:] if line.strip()]
+    assert [line.partition(" ")[0] for line in lines] == list(ExecutionRules.__struct_fields__)
+    assert all("  # " in line for line in lines)
 
 
 def test_the_table_leaves_no_number_of_a_mini_auction_out() -> None:
