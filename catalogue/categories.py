@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +26,10 @@ _FIRST_SERVICE_DIVISION = 50
 
 class MalformedCategory(RuleBroken):
     code = "malformed-category"
+
+
+class NotOneFunctionalGroup(RuleBroken):
+    code = "not-one-functional-group"
 
 
 class AttributeMissing(RuleBroken):
@@ -117,6 +121,20 @@ def prefixes(code: str) -> tuple[str, ...]:
 def division(code: str) -> str:
     """The two digits that make a functional group (DOMAIN section 3: the lines of a mini-auction share one)."""
     return normalise(code)[:2]
+
+
+def require_one_group(categories: Iterable[tuple[str, str]]) -> None:
+    """All lines of one process belong to one functional group: the first two digits, in CPV as in UNSPSC and OKPD2.
+
+    ``categories`` are (scheme, code). Raises NotOneFunctionalGroup.
+    """
+    groups = sorted({f"{scheme} {code[:2]}" for scheme, code in categories})
+    if len(groups) > 1:
+        raise NotOneFunctionalGroup(
+            f"All lines belong to one functional group; these belong to {', '.join(groups)}.",
+            field="lines",
+            groups=", ".join(groups),
+        )
 
 
 def is_works(code: str) -> bool:

@@ -338,6 +338,27 @@ class PurchaseRules(_Rules, frozen=True, kw_only=True):
             raise ValueError("the ceiling of a direct purchase is above zero")
 
 
+class QuoteRules(_Rules, frozen=True, kw_only=True):
+    """Quick quotes: sealed quotes until a deadline, then the buyer's choice."""
+
+    min_minutes: Positive
+    """A request takes quotes for so long at least."""
+    max_days: Positive
+    """And for so many days of the calendar at most."""
+    settle_seconds: Count
+    """The deadline waits this long for quotes that arrived before it."""
+    choose_days: Positive
+    """Working days after the deadline in which the buyer chooses; then the request lapses."""
+    justification_characters: Positive
+    """How long at least the reason is for a quote that is not the cheapest."""
+    ceiling: Decimal | None = None
+    """Highest total of a quote; None: none holds."""
+
+    def __post_init__(self) -> None:
+        if self.ceiling is not None and self.ceiling <= 0:
+            raise ValueError("the ceiling of a quick quote is above zero")
+
+
 class Policy(_Rules, frozen=True, kw_only=True):
     """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation."""
 
@@ -351,6 +372,8 @@ class Policy(_Rules, frozen=True, kw_only=True):
     contract: ContractRules
     pool: PoolRules
     purchase: PurchaseRules
+    quote: QuoteRules | None = None
+    """None: this market has no quick quotes."""
     sanctions: Sanctions | None = None
     execution: ExecutionRules = ExecutionRules(
         acceptance_days=20,

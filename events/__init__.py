@@ -21,6 +21,7 @@ from events import (
     notifications,
     observatory,
     pools,
+    quotes,
     recommender,
     transparency,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "notifications",
     "observatory",
     "pools",
+    "quotes",
     "recommender",
     "registry",
     "transparency",

@@ -59,8 +59,9 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
 @event(key="process_id")
 class AwardMade(Event, frozen=True, kw_only=True):
-    """A supplier was chosen. ``process_id`` is the auction, pool, purchase or imported tender; ``origin`` says which of
-    ``auction``, ``pool``, ``purchase``, ``import``. The recommender learns from it. An amount that is not known is None."""
+    """A supplier was chosen. ``process_id`` is the auction, quote request, pool, purchase or imported tender; ``origin`` says
+    which of ``auction``, ``quote``, ``pool``, ``purchase``, ``import``. The recommender learns from it. An amount that is not
+    known is None."""
 
     process_id: str
     award_id: str

@@ -10,6 +10,7 @@ SERVICES = (
     "catalogue",
     "auctions",
     "pools",
+    "quotes",
     "contracts",
     "observatory",
     "recommender",
@@ -65,8 +66,14 @@ TOPICS = (
         consumers=("auctions", "contracts", "recommender", "portal"),
     ),
     Topic(
+        name="lonja.quotes",
+        key="quote request",
+        producers=("quotes",),
+        consumers=("contracts",),
+    ),
+    Topic(
         name="lonja.contracts",
-        key="process (auction, pool, purchase or imported tender), or organisation for a sanction",
+        key="process (auction, quote request, pool, purchase or imported tender), or organisation for a sanction",
         producers=("contracts", "transparency"),
         consumers=("accounts", "pools", "contracts", "observatory", "recommender", "transparency", "portal"),
     ),

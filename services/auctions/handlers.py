@@ -1,7 +1,5 @@
 """Use cases and reactions: openings by buyers and pools, and the replicas. (Bids: ``lane.py``. The close: ``timers.py``.)"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
@@ -11,16 +9,17 @@ import msgspec
 
 from catalogue.money import minor_step, round_money
 from catalogue.policy import Policy, load
+from catalogue.references import Reference
 from catalogue.rules import RuleBroken
-from catalogue.units import parse_unit
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
-from events.catalogue import SkuPublished
 from events.codec import Event, Message
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
 from infra.ids import derive_id, new_id
+from infra.lines import Beside, WantedLine, beside_references
+from infra.lines import lines_of as lines_wanted
 from infra.replicas import calendar_of
 from infra.service import Handler
 from infra.tokens import Principal
@@ -31,8 +30,7 @@ from services.auctions.domain import complaints, remedies
 from services.auctions.domain.auction import Fact, apply, begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.complaints import Complaint
-from services.auctions.domain.opening import OpenAuction, Reference, open_auction
-from services.auctions.domain.references import ReferenceNotComparable, nearest, reference_for
+from services.auctions.domain.opening import OpenAuction, open_auction
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
@@ -41,28 +39,14 @@ from services.auctions.store.auctions import Stored
 UNKNOWN_BUYER = "unknown"
 
 
-class SkuNotPublished(RuleBroken):
-    code = "sku-not-published"
-
-
-class UnitNotKnown(RuleBroken):
-    code = "unit-not-known"
-
-
 class NotTheBuyer(RuleBroken):
     code = "not-the-buyer"
 
 
-class NewLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A SKU by its id, or a free text line with a category code and unit. ``quantity`` counts units, or packs of a SKU sold in
-    packs; ``unit_price`` is for one of these."""
+class NewLine(WantedLine, frozen=True, kw_only=True):
+    """``unit_price`` is for one of what ``quantity`` counts."""
 
-    quantity: Decimal
     unit_price: Decimal
-    sku_id: str = ""
-    description: str = ""
-    category: str = ""
-    unit: str = ""
 
 
 class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,59 +65,19 @@ class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
     equivalents: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Priced:
-    """A line with what is published about its price: ``reference`` is in its own unit; ``remark`` says why there is none."""
-
-    line: Line
-    reference: Reference | None
-    remark: str
-
-
 async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ...]:
     """Lines as the domain knows them, SKUs filled in. Raises SkuNotPublished, UnitNotKnown."""
-    known = await replicas.skus.get(db, [line.sku_id for line in wanted.lines if line.sku_id])
-    return tuple(_line(str(number), line, known, wanted) for number, line in enumerate(wanted.lines, start=1))
+    lines = await lines_wanted(db, replicas.skus, wanted.lines)
+    vat = {"vat_rate": wanted.vat_rate, "vat_included": wanted.vat_included}
+    prices = (each.unit_price for each in wanted.lines)
+    return tuple(
+        msgspec.structs.replace(line, unit_price=price, **vat) for line, price in zip(lines, prices, strict=True)
+    )
 
 
-def _line(line_id: str, line: NewLine, known: Mapping[str, SkuPublished], wanted: NewAuction) -> Line:
-    rest = {"quantity": line.quantity, "unit_price": line.unit_price, "vat_rate": wanted.vat_rate}
-    rest["vat_included"] = wanted.vat_included
-    if line.sku_id:
-        sku = known.get(line.sku_id)
-        if sku is None:
-            raise SkuNotPublished(f"Line {line_id}: there is no published SKU {line.sku_id!r}.", field="lines")
-        return Line(
-            line_id=line_id,
-            description=sku.name,
-            category=sku.category,
-            sku_id=sku.sku_id,
-            unit=sku.base_unit,
-            pack_size=sku.pack_size,
-            attributes=sku.attributes,
-            **rest,
-        )
-    unit = parse_unit(line.unit)
-    if unit is None:
-        raise UnitNotKnown(f"Line {line_id}: {line.unit!r} is no unit we know, such as piece, kg or l.", field="lines")
-    category = Category(code=line.category.strip()) if line.category.strip() else None
-    return Line(line_id=line_id, description=line.description, category=category, unit=unit.code, **rest)
-
-
-async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, currency: str) -> list[Priced]:
+async def priced(db: asyncpg.Connection, lines: tuple[Line, ...], place: Place, currency: str) -> list[Beside]:
     """Each line beside the reference price that speaks for it at the place of delivery."""
-    published = await replicas.references.get(db, [line.sku_id for line in lines if line.sku_id])
-    answers = []
-    for line in lines:
-        snapshot = nearest(published.get(line.sku_id or "", ()), place)
-        if snapshot is None:
-            answers.append(Priced(line, None, "No reference price is published: choose freely."))
-            continue
-        try:
-            answers.append(Priced(line, reference_for(line, snapshot, currency), ""))
-        except ReferenceNotComparable as broken:
-            answers.append(Priced(line, None, broken.message))
-    return answers
+    return await beside_references(db, replicas.references, lines, place, currency)
 
 
 def suggested(reference: Reference, currency: str) -> Decimal:

@@ -1,4 +1,4 @@
-"""The presets side by side: every number of a mini-auction and of signing, and that each is in a file with its source."""
+"""The presets side by side: every number of a mini-auction, of a quick quote and of signing, each in a file with its source."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from catalogue.policy import (
     ExecutionRules,
     Outage,
     Policy,
+    QuoteRules,
     Restart,
     Rounds,
     Window,
@@ -111,6 +112,15 @@ EXECUTION: dict[str, tuple[object, ...]] = {
     "notice_days": (10,) * 5,
 }
 
+QUOTES: dict[str, tuple[object, ...]] = {
+    "min_minutes": (180, 180, 180, 3, 180),
+    "max_days": (30,) * 5,
+    "settle_seconds": (1,) * 5,
+    "choose_days": (2,) * 5,
+    "justification_characters": (20,) * 5,
+    "ceiling": (600_000, None, None, 600_000, None),
+}
+
 
 def number(policy: Policy, name: str) -> object:
     rules = policy.auction
@@ -143,6 +153,12 @@ def test_every_number_of_the_execution_is_in_the_file_with_its_source(name: str)
     lines = [line for line in text.splitlines()[1:] if line.strip()]
     assert [line.partition(" ")[0] for line in lines] == list(ExecutionRules.__struct_fields__)
     assert all("  # " in line for line in lines)
+
+
+@pytest.mark.parametrize("name", QUOTES)
+def test_the_presets_have_these_numbers_for_quick_quotes(name: str) -> None:
+    assert tuple(getattr(load(preset).quote, name) for preset in NAMES) == QUOTES[name]
+    assert set(QuoteRules.__struct_fields__) == set(QUOTES)
 
 
 def test_the_table_leaves_no_number_of_a_mini_auction_out() -> None:
@@ -208,7 +224,7 @@ def test_the_shipped_presets_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("part", ["auction", "contract"])
+@pytest.mark.parametrize("part", ["auction", "contract", "quote"])
 def test_every_number_has_its_source_beside_it(name: str, part: str) -> None:
     """On its own line, or on the line that heads its table; "no law" is a source too."""
     if (name, part) == ("acordar", "auction"):

@@ -10,8 +10,10 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.calendar import RegionCalendar
+from catalogue.categories import require_one_group
 from catalogue.money import minor_step, round_money
 from catalogue.policy import AuctionRules, Duration, Policy, Window
+from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionOpened, Scoring, SessionRules
 from events.values import Category, Line, Place
@@ -41,10 +43,6 @@ class LineNotComplete(RuleBroken):
     """A line without an id of its own, a category, a positive quantity or a positive unit price."""
 
     code = "line-not-complete"
-
-
-class NotOneFunctionalGroup(RuleBroken):
-    code = "not-one-functional-group"
 
 
 class UnknownKind(RuleBroken):
@@ -123,15 +121,6 @@ class OpenAuction:
     pool_id: str | None = None
     scoring: Scoring = BY_PRICE
     equivalents: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A published reference price, in the unit, VAT basis and currency of the line it is given for."""
-
-    reference_id: str
-    grade: str
-    unit_price: Decimal
 
 
 def open_auction(
@@ -250,19 +239,12 @@ def _complete(line: Line, currency: str) -> Line:
 
 
 def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
-    """A functional group is a CPV division: the first two digits (the same holds for UNSPSC and OKPD2)."""
     if not lines:
         raise NoLines("A session needs at least one line.", field="lines")
     if len({line.line_id for line in lines}) < len(lines):
         raise LineNotComplete("Every line needs an id of its own.", field="lines")
     categories = [category, *(line.category for line in lines if line.category is not None)]
-    groups = sorted({f"{each.scheme} {each.code[:2]}" for each in categories})
-    if len(groups) > 1:
-        raise NotOneFunctionalGroup(
-            f"All lines belong to one functional group; these belong to {', '.join(groups)}.",
-            field="lines",
-            groups=", ".join(groups),
-        )
+    require_one_group((each.scheme, each.code) for each in categories)
 
 
 def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:

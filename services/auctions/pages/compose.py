@@ -17,12 +17,13 @@ from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.values import Line, Place
 from infra.ids import new_id
+from infra.lines import Beside
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
 from services.auctions import handlers
 from services.auctions.domain.opening import durations
-from services.auctions.handlers import NewAuction, NewLine, Priced
+from services.auctions.handlers import NewAuction, NewLine
 from services.auctions.store import auctions, replicas
 
 Fields = dict[str, str]
@@ -232,7 +233,7 @@ def _preview(number: int, line: NewLine, draft: NewAuction, known: Mapping[str, 
     )
 
 
-def _suggest(fields: Fields, beside: list[Priced], policy: Policy) -> None:
+def _suggest(fields: Fields, beside: list[Beside], policy: Policy) -> None:
     for each in beside:
         name = f"line-{each.line.line_id}-unit_price"
         if each.reference is not None and not fields.get(name):

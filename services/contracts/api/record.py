@@ -17,7 +17,7 @@ from services.contracts.handlers import SEES_ALL
 from services.contracts.store import record, replicas, sanctions
 from services.contracts.store.record import Mention
 
-PLACES = {"auction": "/auctions", "pool": "/pools"}
+PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
 """Where everybody reads about the process that a contract came from; nobody else reads about a purchase before it is signed."""
 
 

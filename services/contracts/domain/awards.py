@@ -1,4 +1,5 @@
-"""Where deals come from: a mini-auction that was won, a pool that was shared out, a purchase that was accepted."""
+"""Where deals come from: a mini-auction that was won, a quote that was chosen, a pool that was shared out, a purchase that was
+accepted."""
 
 from collections.abc import Mapping
 
@@ -6,6 +7,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from events.pools import PoolAllocated
+from events.quotes import QuoteRequestClosed
 from services.contracts.domain.deals import Deal
 from services.contracts.domain.purchases import Purchase
 from services.contracts.domain.signing import Award
@@ -28,6 +30,29 @@ def of_auction(
         currency=closed.currency,
         amount=closed.amount,
         lines=opened.lines,
+        policy=policy,
+        calendar=calendar,
+    )
+    return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
+
+
+def of_quote(
+    closed: QuoteRequestClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
+) -> tuple[Deal, Award] | None:
+    """None where the buyer chose nobody."""
+    if closed.winner_id is None or closed.amount is None:
+        return None
+    deal = Deal(
+        process_id=closed.request_id,
+        origin="quote",
+        buyer_id=closed.buyer_id,
+        buyer_name=closed.buyer_name,
+        title=closed.title,
+        category=closed.category,
+        place=closed.place,
+        currency=closed.currency,
+        amount=closed.amount,
+        lines=closed.lines,
         policy=policy,
         calendar=calendar,
     )

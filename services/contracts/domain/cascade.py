@@ -22,14 +22,15 @@ class RankingIncomplete(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedBid:
-    """The last bid of one bidder on the whole process; rank 1 is the lowest. Who is not ``active`` (suspended, closed) is not
-    asked."""
+    """The last bid of one bidder on the whole process; rank 1 is the lowest, or the quote that the buyer chose. Who is not
+    ``active`` (suspended, closed) is not asked. ``lines`` are the bidder's own where it priced them."""
 
     rank: int
     supplier_id: str
     supplier_name: str
     amount: Decimal
     active: bool = True
+    lines: tuple[Line, ...] = ()
 
 
 def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
@@ -73,8 +74,9 @@ def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
 def offer_to(
     deal: Deal, bid: RankedBid, ranking: Sequence[RankedBid], now: datetime, derive_id: DeriveId
 ) -> tuple[Event, ...]:
-    """The former award is lost, and the deal's amount grows as the bid is above the lowest one; an auction's bid is met exactly."""
+    """The former award is lost, and the deal's amount changes as the bid differs from the first one; an auction's bid and a quote
+    are met exactly."""
     lowest = min(ranking, key=lambda each: each.rank)
     total = Money(deal.amount * bid.amount / lowest.amount, deal.currency).rounded()
-    lines = priced(deal.lines, total)
+    lines = bid.lines or priced(deal.lines, total)
     return (lost(deal), *offer(deal, bid.supplier_id, bid.supplier_name, bid.rank, total.amount, lines, now, derive_id))

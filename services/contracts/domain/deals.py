@@ -4,7 +4,8 @@ DOMAIN section 4. The winner signs the generated offer, the buyer sends the draf
 some working days. Where the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at
 its own price, with a fresh clock; from a rank of the policy on only when the buyer asks for it, and then a refusal has no
 penalty. A pool is one deal for each member (section 5), a direct purchase a deal without a cascade, whose supplier has already
-said yes. A buyer who does not sign ends the deal.
+said yes; after a quick quote, whose winner the buyer chose, every further supplier is asked only when the buyer wants it. A
+buyer who does not sign ends the deal.
 """
 
 from collections.abc import Callable
@@ -36,9 +37,10 @@ SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE = "supplier-offer", "buyer-draft
 FLOWS = {
     "auction": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
     "pool": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
+    "quote": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
     "purchase": (BUYER_DRAFT, SUPPLIER_SIGNATURE),
 }
-METHODS = {"auction": "open", "pool": "open", "purchase": "direct"}
+METHODS = {"auction": "open", "pool": "open", "quote": "open", "purchase": "direct"}
 """OCDS ``method`` codes by origin."""
 PARTIES: dict[str, Party] = {SUPPLIER_OFFER: "supplier", BUYER_DRAFT: "buyer", SUPPLIER_SIGNATURE: "supplier"}
 

@@ -219,7 +219,7 @@ def _end(
     bid = next_bid(deal, ranking) if party == "supplier" else None
     if bid is None:
         return (ended,)
-    if bid.rank >= rules.buyer_activates_from_rank:
+    if deal.origin == "quote" or bid.rank >= rules.buyer_activates_from_rank:
         awaits = CascadeAwaitsBuyer(
             process_id=deal.process_id,
             contract_id=contract.contract_id,

@@ -17,6 +17,7 @@ from events.catalogue import OfferArchived, OfferPublished
 from events.codec import Event, Message
 from events.contracts import PurchaseAnswered
 from events.pools import PoolAllocated, PoolOpened
+from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import derive_id, new_id
@@ -255,6 +256,30 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
         await award(tx, *deal, auction_id=closed.auction_id)
 
 
+async def on_quote_disclosed(tx: Transaction, message: Message) -> None:
+    """The ranking of whom the buyer may ask if its choice does not sign."""
+    quote = message.event
+    assert isinstance(quote, QuoteDisclosed)
+    await replicas.put_quote(await tx.raw(), quote)
+
+
+async def on_quote_request_closed(tx: Transaction, message: Message) -> None:
+    """Who was chosen is offered the contract."""
+    closed = message.event
+    assert isinstance(closed, QuoteRequestClosed)
+    if closed.winner_id is None:
+        return
+    db = await tx.raw()
+    deal = awards.of_quote(
+        closed,
+        winner_name=await _name(db, closed.winner_id),
+        policy=load(closed.policy),
+        calendar=await _calendar(db, closed.buyer_id, closed.place),
+    )
+    if deal is not None:
+        await award(tx, *deal, auction_id=closed.request_id)
+
+
 async def on_pool_opened(tx: Transaction, message: Message) -> None:
     assert isinstance(message.event, PoolOpened)
     await replicas.put_pool(await tx.raw(), message.event.pool_id, message.event.policy)
@@ -296,4 +321,6 @@ HANDLERS: Mapping[type[Event], Handler] = {
     AuctionClosed: on_auction_closed,
     PoolOpened: on_pool_opened,
     PoolAllocated: on_pool_allocated,
+    QuoteDisclosed: on_quote_disclosed,
+    QuoteRequestClosed: on_quote_request_closed,
 }

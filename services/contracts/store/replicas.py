@@ -8,6 +8,8 @@ from catalogue.offers import EcoLabel, Offer, Tier
 from catalogue.places import Place
 from events.auctions import AuctionOpened, BidDisclosed
 from events.catalogue import OfferPublished
+from events.quotes import QuoteDisclosed
+from events.values import Line
 from infra.replicas import Organisations, Skus
 from services.contracts.domain.cascade import RankedBid
 from services.contracts.store.rows import Row
@@ -69,15 +71,31 @@ async def put_bid(db: asyncpg.Connection, event: BidDisclosed) -> None:
     )
 
 
+async def put_quote(db: asyncpg.Connection, event: QuoteDisclosed) -> None:
+    """Beside the bids; its lines have prices of their own."""
+    await db.execute(
+        "insert into contracts.bids (auction_id, supplier_id, rank, amount, lines) values ($1, $2, $3, $4, $5::text::jsonb)"
+        " on conflict (auction_id, supplier_id) do nothing",
+        event.request_id,
+        event.supplier_id,
+        event.rank,
+        event.amount,
+        msgspec.json.encode(event.lines).decode(),
+    )
+
+
 async def ranking(db: asyncpg.Connection, auction_id: str | None) -> tuple[RankedBid, ...]:
     """Every bidder by rank, with its name and whether it is active now; empty where there was no auction."""
     rows = await db.fetch(
         "select rank, b.supplier_id, coalesce(body->>'name', b.supplier_id) as supplier_name, amount,"
-        " coalesce(state, 'active') = 'active' as active from contracts.bids b"
+        " coalesce(state, 'active') = 'active' as active, lines::text as lines from contracts.bids b"
         " left join contracts.organisations o on o.organisation_id = b.supplier_id where auction_id = $1 order by rank",
         auction_id,
     )
-    return tuple(RankedBid(**dict(row)) for row in rows)
+    return tuple(
+        RankedBid(**(dict(row) | {"lines": msgspec.json.decode(row["lines"] or "[]", type=tuple[Line, ...])}))
+        for row in rows
+    )
 
 
 async def put_pool(db: asyncpg.Connection, pool_id: str, policy: str) -> None:

@@ -91,7 +91,8 @@ class AuctionRow(Row, table=True):
 
 
 class BidRow(Row, table=True):
-    """The last bid of each bidder, disclosed after the close."""
+    """The last bid of each bidder, disclosed after the close; ``lines`` are those of a quote, which prices each by itself.
+    ``auction_id`` is the auction or the quote request."""
 
     __tablename__ = "bids"
 
@@ -99,6 +100,7 @@ class BidRow(Row, table=True):
     supplier_id: str = Field(primary_key=True, sa_type=Text)
     rank: int
     amount: Decimal = Field(sa_type=Numeric)
+    lines: list[Any] | None = Field(default=None, sa_column=Column(JSONB))
 
 
 class PoolRow(Row, table=True):

@@ -9,11 +9,12 @@ import msgspec
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, load
+from catalogue.references import Reference
 from events.auctions import AuctionOpened, BidRefused
 from events.values import Category, Line, Place
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, begin
 from services.auctions.domain.bids import place_bid
-from services.auctions.domain.opening import OpenAuction, Reference, open_auction, session_rules
+from services.auctions.domain.opening import OpenAuction, open_auction, session_rules
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")

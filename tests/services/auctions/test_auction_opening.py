@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from catalogue.categories import NotOneFunctionalGroup
 from catalogue.policy import load
+from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.values import Category
 from services.auctions.domain import opening
-from services.auctions.domain.opening import OpenAuction, Reference
+from services.auctions.domain.opening import OpenAuction
 from tests.services.auctions.stories import A_DAY_OF_PAPER, MOSCOW, NOON_UTC, a_line, at_moscow, opened
 
 
@@ -61,9 +63,9 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"lines": (a_line(unit_price="-1"),)}, opening.LineNotComplete),
         ({"lines": (a_line(unit_price="NaN"),)}, opening.LineNotComplete),
         ({"lines": (a_line(quantity="1E+99"),)}, opening.LineNotComplete),
-        ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, opening.NotOneFunctionalGroup),
-        ({"category": Category(code="33190000")}, opening.NotOneFunctionalGroup),
-        ({"category": Category(code="30190000", scheme="UNSPSC")}, opening.NotOneFunctionalGroup),
+        ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, NotOneFunctionalGroup),
+        ({"category": Category(code="33190000")}, NotOneFunctionalGroup),
+        ({"category": Category(code="30190000", scheme="UNSPSC")}, NotOneFunctionalGroup),
         ({"kind": "wishes"}, opening.UnknownKind),
         ({"lines": worth("5000000.01")}, opening.CeilingExceeded),
         ({"lines": worth("3000000.01"), "kind": "works"}, opening.CeilingExceeded),

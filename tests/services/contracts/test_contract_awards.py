@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money
-from events.contracts import ContractDrafted, ContractEnded
+from events.contracts import CascadeAwaitsBuyer, ContractDrafted, ContractEnded
 from events.pools import Allocation, PoolAllocated
-from services.contracts.domain.awards import of_auction, of_pool
-from services.contracts.domain.cascade import priced
+from events.quotes import QuoteRequestClosed
+from services.contracts.domain.awards import of_auction, of_pool, of_quote
+from services.contracts.domain.cascade import RankedBid, priced
 from services.contracts.domain.deals import Deal
-from services.contracts.domain.signing import Refuse
-from tests.services.contracts.deals_told import CALENDAR, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
+from services.contracts.domain.signing import ActivateNext, Refuse
+from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, PLACE, Story, a_line, closed, opened
 
 MEMBERS = {"school": "480.00", "clinic": "319.99", "museum": "0.01"}
 
@@ -77,6 +78,59 @@ def test_where_the_supplier_refuses_one_member_that_member_goes_to_the_next_and_
     assert draft.pool_id == "pool" and draft.supplier_id == "supplier-2"
     assert draft.amount == draft.lines[0].amount == D("486.01")  # 480 x 810.01 / 800, half-even
     assert stories["clinic"].contract.supplier_id == "supplier-1"
+
+
+def a_choice(winner: str | None = "supplier-2") -> QuoteRequestClosed:
+    """Supplier 2 was chosen at 850.00, though supplier 1 quoted 800.00."""
+    return QuoteRequestClosed(
+        request_id="request",
+        buyer_id="school",
+        buyer_name="School",
+        title="Paper",
+        kind="goods",
+        category=PAPER,
+        place=PLACE,
+        currency="RUB",
+        outcome="awarded" if winner else "lapsed",
+        quotes=2,
+        cheapest=D("800.00"),
+        amount=D("850.00") if winner else None,
+        winner_id=winner,
+        winner=1 if winner else None,
+        lines=(a_line("1", "500.00"), a_line("2", "350.00")) if winner else (),
+        justification="Delivers before the term begins" if winner else "",
+        reason="",
+        policy="moscow",
+        opened_at=MONDAY,
+        ended_at=MONDAY,
+        closed_at=MONDAY,
+    )
+
+
+def test_who_is_chosen_among_quotes_is_offered_the_contract_and_the_others_only_when_the_buyer_wants():
+    own = (a_line("1", "790.00"), a_line("2", "10.00"))
+    ranking = (
+        RankedBid(rank=1, supplier_id="supplier-2", supplier_name="Two", amount=D("850.00")),
+        RankedBid(rank=2, supplier_id="supplier-1", supplier_name="One", amount=D("800.00"), lines=own),
+    )
+    deal = of_quote(a_choice(), winner_name="Two", policy=MOSCOW, calendar=CALENDAR)
+    story = Story(*deal, ranking)
+    assert (story.contract.supplier_id, story.contract.amount, story.contract.step) == (
+        "supplier-2",
+        D("850.00"),
+        "supplier-offer",
+    )
+    _, awaits = story.tell(
+        Refuse(contract_id=story.contract.contract_id, organisation_id="supplier-2", explanation="No lorries")
+    )
+    assert isinstance(awaits, CascadeAwaitsBuyer) and story.contract.state == "ended"
+    story.tell(ActivateNext(contract_id=story.contract.contract_id, organisation_id="school"))
+    assert (story.contract.supplier_id, story.contract.amount) == ("supplier-1", D("800.00"))
+    assert story.contract.lines == own
+
+
+def test_quotes_of_which_none_was_chosen_make_no_deal():
+    assert of_quote(a_choice(winner=None), winner_name="", policy=MOSCOW, calendar=CALENDAR) is None
 
 
 @settings(max_examples=60, deadline=None)

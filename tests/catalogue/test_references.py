@@ -6,10 +6,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from catalogue.references import ReferenceNotComparable, nearest, reference_for
 from events.observatory import ReferencePricePublished
 from events.values import Line, Place
 from services.auctions.domain.picture import staircase
-from services.auctions.domain.references import ReferenceNotComparable, nearest, reference_for
 
 SNAPSHOT = ReferencePricePublished(
     item_key="paper",
@@ -61,7 +61,7 @@ def test_a_reference_is_told_in_the_lines_own_pack_unit_and_vat(changes: dict[st
         ({"unit": "KGM"}, "RUB", "per one, the line counts in kilogram"),
         ({"unit": "LS"}, "RUB", "cannot be compared"),
         ({"vat_included": None}, "RUB", "does not say its VAT"),
-        ({}, "EUR", "is in RUB, this session in EUR"),
+        ({}, "EUR", "is in RUB, this purchase in EUR"),
     ],
 )
 def test_a_reference_that_cannot_be_held_against_the_line_says_why(

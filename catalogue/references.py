@@ -3,18 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Protocol, TypeVar
 
 from catalogue.money import minor_units
 from catalogue.rules import RuleBroken
 from catalogue.units import Pack, per_base_unit
 from catalogue.units import unit as unit_of
-from events.observatory import ReferencePricePublished
-from events.values import Line, Place
-from services.auctions.domain.opening import Reference
 
 _PLACES = ("locality", "region", "country")
+
+
+class Where(Protocol):
+    """What is asked of a place (:class:`events.values.Place`)."""
+
+    @property
+    def country(self) -> str | None: ...
+    @property
+    def region(self) -> str | None: ...
+    @property
+    def locality(self) -> str | None: ...
+
+
+class Priced(Protocol):
+    """What is asked of a line (:class:`events.values.Line`)."""
+
+    @property
+    def unit(self) -> str: ...
+    @property
+    def pack_size(self) -> Decimal: ...
+    @property
+    def vat_rate(self) -> Decimal | None: ...
+    @property
+    def vat_included(self) -> bool | None: ...
+
+
+class Published(Protocol):
+    """What is asked of a snapshot (:class:`events.observatory.ReferencePricePublished`)."""
+
+    @property
+    def reference_id(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def place_code(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def median(self) -> Decimal: ...
+    @property
+    def grade(self) -> str: ...
+    @property
+    def valued_at(self) -> datetime: ...
+
+
+P = TypeVar("P", bound=Published)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A published reference price, in the unit, VAT basis and currency of the line it is given for."""
+
+    reference_id: str
+    grade: str
+    unit_price: Decimal
 
 
 class ReferenceNotComparable(RuleBroken):
@@ -23,25 +80,25 @@ class ReferenceNotComparable(RuleBroken):
     code = "reference-not-comparable"
 
 
-def nearest(published: Iterable[ReferencePricePublished], place: Place) -> ReferencePricePublished | None:
+def nearest(published: Iterable[P], place: Where) -> P | None:
     """The snapshot for the narrowest level that holds the place (its locality, region, country), the latest of these."""
     town = f"{place.region or place.country}/{place.locality}"
     codes = {"locality": town, "region": place.region or "", "country": place.country or ""}
 
-    def fits(snapshot: ReferencePricePublished) -> bool:
+    def fits(snapshot: P) -> bool:
         return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes[snapshot.level].casefold()
 
     holding = [snapshot for snapshot in published if fits(snapshot)]
     return min(holding, key=lambda each: (_PLACES.index(each.level), -each.valued_at.timestamp()), default=None)
 
 
-def reference_for(line: Line, published: ReferencePricePublished, currency: str) -> Reference:
+def reference_for(line: Priced, published: Published, currency: str) -> Reference:
     """The reference per unit (pack) of the line, with VAT where the line has it. Raises ReferenceNotComparable.
 
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
     """
     if published.currency != currency:
-        raise ReferenceNotComparable(f"The reference price is in {published.currency}, this session in {currency}.")
+        raise ReferenceNotComparable(f"The reference price is in {published.currency}, this purchase in {currency}.")
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise ReferenceNotComparable("The reference price is without VAT, and the line does not say its VAT.")
     try:

@@ -1,0 +1,100 @@
+"""Quick quotes (purchase by need). Producer: quotes. Until the deadline nothing is told of who quotes or what: no event at all."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from events.codec import Event, event
+from events.values import Category, Line, Place
+
+
+@event(key="request_id")
+class QuoteRequestOpened(Event, frozen=True, kw_only=True):
+    """Suppliers may send sealed quotes until ``closes_at``, and change or withdraw them; then the buyer chooses until ``choose_by``.
+
+    ``lines`` have no prices. ``kind`` is goods, works or services; ``policy`` names the preset whose numbers were frozen with
+    the request.
+    """
+
+    request_id: str
+    buyer_id: str
+    buyer_name: str
+    title: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    lines: tuple[Line, ...]
+    requirements: str
+    policy: str
+    opened_at: datetime
+    closes_at: datetime
+    choose_by: datetime
+
+
+@event(key="request_id")
+class QuotingEnded(Event, frozen=True, kw_only=True):
+    """The deadline passed with so many standing quotes. The buyer sees them now, each as a participant number."""
+
+    request_id: str
+    buyer_id: str
+    title: str
+    quotes: int
+    opened_at: datetime
+    ended_at: datetime
+
+
+@event(key="request_id")
+class QuoteDisclosed(Event, frozen=True, kw_only=True):
+    """After the close: who quoted what, one for each standing quote. For services that need it (contracts, prices, recommender);
+    public documents name only the winner.
+
+    ``amount`` is the sum of the ``lines``, VAT included. ``rank`` is the order in which the contract may be offered: the chosen
+    quote is 1, the others follow from the cheapest on, the earlier one first where two cost the same.
+    """
+
+    request_id: str
+    quote_id: str
+    supplier_id: str
+    participant: int
+    rank: int
+    chosen: bool
+    amount: Decimal
+    currency: str
+    lines: tuple[Line, ...]
+    delivery_days: int
+    quoted_at: datetime
+    buyer_id: str
+    category: Category
+    place: Place
+
+
+@event(key="request_id")
+class QuoteRequestClosed(Event, frozen=True, kw_only=True):
+    """``outcome`` is awarded, rejected (by the buyer, with its ``reason``), lapsed (it chose nobody in time) or unsuccessful
+    (nobody quoted). ``winner`` is the participant number; ``lines`` and ``amount`` are the winner's.
+
+    ``cheapest`` is the lowest amount quoted; where another was chosen, ``justification`` says why. Published after the request's
+    QuoteDisclosed events, so that whoever reads it has the ranking already.
+    """
+
+    request_id: str
+    buyer_id: str
+    buyer_name: str
+    title: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    outcome: str
+    quotes: int
+    cheapest: Decimal | None
+    amount: Decimal | None
+    winner_id: str | None
+    winner: int | None
+    lines: tuple[Line, ...]
+    justification: str
+    reason: str
+    policy: str
+    opened_at: datetime
+    ended_at: datetime
+    closed_at: datetime

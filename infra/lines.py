@@ -1,0 +1,92 @@
+"""The lines of a purchase as its buyer names them, filled in from the catalogue, each beside the reference price that speaks for it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import asyncpg
+import msgspec
+
+from catalogue.references import Reference, ReferenceNotComparable, nearest, reference_for
+from catalogue.rules import RuleBroken
+from catalogue.units import parse_unit
+from events.catalogue import SkuPublished
+from events.values import Category, Line, Place
+from infra.replicas import ReferencePrices, Skus
+
+
+class SkuNotPublished(RuleBroken):
+    code = "sku-not-published"
+
+
+class UnitNotKnown(RuleBroken):
+    code = "unit-not-known"
+
+
+class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A SKU by its id, or a free text line with a category code and unit. ``quantity`` counts units, or packs of a SKU sold in
+    packs."""
+
+    quantity: Decimal
+    sku_id: str = ""
+    description: str = ""
+    category: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A line with what is published about its price: ``reference`` is in its own unit; ``remark`` says why there is none."""
+
+    line: Line
+    reference: Reference | None
+    remark: str
+
+
+async def lines_of(db: asyncpg.Connection, skus: Skus, wanted: Sequence[WantedLine]) -> tuple[Line, ...]:
+    """Lines as domains know them, numbered from 1, without prices. Raises SkuNotPublished, UnitNotKnown."""
+    known = await skus.get(db, [line.sku_id for line in wanted if line.sku_id])
+    return tuple(_line(str(number), line, known) for number, line in enumerate(wanted, start=1))
+
+
+def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> Line:
+    if line.sku_id:
+        sku = known.get(line.sku_id)
+        if sku is None:
+            raise SkuNotPublished(f"Line {line_id}: there is no published SKU {line.sku_id!r}.", field="lines")
+        return Line(
+            line_id=line_id,
+            description=sku.name,
+            category=sku.category,
+            sku_id=sku.sku_id,
+            quantity=line.quantity,
+            unit=sku.base_unit,
+            pack_size=sku.pack_size,
+            attributes=sku.attributes,
+        )
+    unit = parse_unit(line.unit)
+    if unit is None:
+        raise UnitNotKnown(f"Line {line_id}: {line.unit!r} is no unit we know, such as piece, kg or l.", field="lines")
+    category = Category(code=line.category.strip()) if line.category.strip() else None
+    return Line(
+        line_id=line_id, description=line.description, category=category, quantity=line.quantity, unit=unit.code
+    )
+
+
+async def beside_references(
+    db: asyncpg.Connection, references: ReferencePrices, lines: Iterable[Line], place: Place, currency: str
+) -> list[Beside]:
+    """Each line beside the reference price that speaks for it at the place of delivery."""
+    lines = list(lines)
+    published = await references.get(db, [line.sku_id for line in lines if line.sku_id])
+    answers = []
+    for line in lines:
+        snapshot = nearest(published.get(line.sku_id or "", ()), place)
+        if snapshot is None:
+            answers.append(Beside(line, None, "No reference price is published: choose freely."))
+            continue
+        try:
+            answers.append(Beside(line, reference_for(line, snapshot, currency), ""))
+        except ReferenceNotComparable as broken:
+            answers.append(Beside(line, None, broken.message))
+    return answers
