@@ -4,20 +4,23 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, Router, get, post
+from litestar import Controller, Router, delete, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load as load_policy
+from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow
 from services.catalogue import store, views
+from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
-from services.catalogue.handlers import offers, skus
+from services.catalogue.handlers import basket, offers, skus
 from services.catalogue.handlers.offers import Terms
 from services.catalogue.handlers.skus import Proposal
+from services.catalogue.pricing import home_region
 from services.catalogue.store import Standing, Version
 from services.catalogue.views import Search, SearchPage, SkuPage
 
@@ -35,6 +38,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Return(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     version: Number = None
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """``quantity`` in packs; left out: as many as were in, else the least that is offered."""
+
+    quantity: Decimal | None = None
 
 
 class Archiving(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +175,45 @@ class CatalogueApi(Controller):
     async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: Id) -> Standing:
         async with ground.database.transaction("catalogue") as tx:
             return await offers.withdraw(tx, offer_id, request.user)
+
+
+class BasketApi(Controller):
+    """One basket a member. Every call answers with the whole of it and may be repeated."""
+
+    path = "/api/catalogue/basket"
+    tags = ["catalogue"]
+    opt = allow(BUYER_OFFICER)
+
+    @get()
+    async def basket(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Basket:
+        """Each line at its best landed price at the buyer's place, or why there is none."""
+        async with ground.database.transaction("catalogue") as tx:
+            return await _basket(tx, request, finder)
+
+    @put("/{sku_id:str}")
+    async def put(
+        self,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
+        request: MemberVisit,
+        sku_id: Id,
+        data: JSONBody[Wish | None] = None,
+    ) -> Basket:
+        async with ground.database.transaction("catalogue") as tx:
+            await basket.put(tx, sku_id, data.quantity if data else None, request.user)
+            return await _basket(tx, request, finder)
+
+    @delete("/{sku_id:str}", status_code=200)
+    async def take_out(
+        self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit, sku_id: Id
+    ) -> Basket:
+        async with ground.database.transaction("catalogue") as tx:
+            await basket.take_out(tx, sku_id, request.user)
+            return await _basket(tx, request, finder)
+
+
+async def _basket(tx: Transaction, request: MemberVisit, finder: Finder) -> Basket:
+    return await basket_of(tx, request.user.member_id, home_region(request.user), finder.currency)
 
 
 def with_finder(finder: Finder, *handlers: Any) -> Router:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from catalogue.money import Money, minor_units
 from catalogue.offers import Offer, Priced, price_for
 from events.observatory import ReferencePricePublished
+from infra.tokens import Principal
 
 
 def best_price(offers: Iterable[Offer], region: str, on: date, currency: str) -> Money | None:
@@ -17,6 +18,11 @@ def best_price(offers: Iterable[Offer], region: str, on: date, currency: str) ->
         if offer.currency == currency
     )
     return min((answer.gross.rounded() for answer in answers if isinstance(answer, Priced)), default=None)
+
+
+def home_region(principal: Principal | None) -> str:
+    """Where a reader's prices are for: its region, else its country; "" where neither is known."""
+    return (principal.region or principal.country) if principal else ""
 
 
 def in_minor_units(price: Money) -> int:

@@ -4,10 +4,10 @@ from catalogue.policy import load
 from infra.service import Ground, Service
 from infra.web import routes
 from services.catalogue import store
-from services.catalogue.api import CatalogueApi, with_finder
+from services.catalogue.api import BasketApi, CatalogueApi, with_finder
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import HANDLERS
-from services.catalogue.pages import OfferPages, SearchPages, SkuPages
+from services.catalogue.pages import BasketPages, OfferPages, SearchPages, SkuPages
 from services.catalogue.timers import TIMERS
 
 NAME = "catalogue"
@@ -18,7 +18,9 @@ def create(ground: Ground) -> Service:
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
-        routes=[routes(ground, with_finder(finder, CatalogueApi, SearchPages, SkuPages, OfferPages))],
+        routes=[
+            routes(ground, with_finder(finder, CatalogueApi, BasketApi, SearchPages, SkuPages, OfferPages, BasketPages))
+        ],
         handlers=HANDLERS,
         timers=TIMERS,
         lifespans=[finder.running],

@@ -1,11 +1,13 @@
-"""Rows of the catalogue: versions of SKUs, offers, copies of organisations and reference prices, and what changed for the search."""
+"""Rows of the catalogue: versions of SKUs, offers, baskets, copies of organisations and reference prices, and what changed for
+the search."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Text, text, update
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, delete, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, select
 
@@ -62,6 +64,18 @@ class OfferRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class BasketRow(Row, table=True):
+    """A SKU that a member collected; ``removed_at`` marks what can still be put back."""
+
+    __tablename__ = "basket_lines"
+
+    member_id: str = Field(primary_key=True, sa_type=Text)
+    sku_id: str = Field(primary_key=True, sa_type=Text)
+    quantity: Decimal = Field(sa_type=Numeric)
+    added_at: datetime = Field(sa_type=DateTime(timezone=True))
+    removed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
 class ChangeRow(Row, table=True):
     """The last transaction that changed what a search shows of a SKU.
 
@@ -95,6 +109,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     published_at: datetime
     ended: str | None = None
     ended_at: datetime | None = None
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a basket. ``quantity`` counts packs; ``removed_at`` is None while it is in."""
+
+    sku_id: str
+    quantity: Decimal
+    removed_at: datetime | None = None
 
 
 # SKUs
@@ -138,6 +160,12 @@ async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -
     open_states = [State.MODERATION.value, State.RETURNED.value]
     query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, SkuRow.state.in_(open_states))
     return [_version(row) for row in await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))]
+
+
+async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
+    """The latest version of each, whatever its state."""
+    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids)).order_by(SkuRow.version)
+    return {row.sku_id: _version(row) for row in await tx.session.exec(query)}
 
 
 async def save(tx: Transaction, kept: Version) -> None:
@@ -232,6 +260,36 @@ def _standing(row: OfferRow) -> Standing:
         ended=row.ended,
         ended_at=row.ended_at,
     )
+
+
+# Baskets
+
+
+async def basket(tx: Transaction, member_id: str) -> list[Kept]:
+    """All lines of a member's basket in the order they came, those removed too."""
+    query = select(BasketRow).where(BasketRow.member_id == member_id).order_by(BasketRow.added_at, BasketRow.sku_id)
+    return [
+        Kept(sku_id=row.sku_id, quantity=row.quantity, removed_at=row.removed_at)
+        for row in await tx.session.exec(query)
+    ]
+
+
+async def put_in_basket(tx: Transaction, member_id: str, sku_id: str, quantity: Decimal) -> None:
+    """At its place where it is in already."""
+    values = {"member_id": member_id, "sku_id": sku_id, "quantity": quantity, "added_at": tx.now}
+    statement = insert(BasketRow).values(values)
+    changed = {"quantity": quantity, "removed_at": None}
+    await tx.session.exec(statement.on_conflict_do_update(index_elements=["member_id", "sku_id"], set_=changed))
+
+
+async def take_out_of_basket(tx: Transaction, member_id: str, sku_id: str) -> None:
+    line = (BasketRow.member_id == member_id, BasketRow.sku_id == sku_id, BasketRow.removed_at.is_(None))
+    await tx.session.exec(update(BasketRow).where(*line).values(removed_at=tx.now))
+
+
+async def forget_removed(tx: Transaction, member_id: str, before: datetime) -> None:
+    old = (BasketRow.member_id == member_id, BasketRow.removed_at < before)  # type: ignore[operator]
+    await tx.session.exec(delete(BasketRow).where(*old))
 
 
 # What the search has still to take over

@@ -20,6 +20,7 @@ from services.catalogue.finder import Finder
 from services.catalogue.handlers.bounds import broken_quantity
 from services.catalogue.handlers.offers import category_of
 from services.catalogue.pricing import best_price, common_region, in_minor_units, reference_for
+from services.catalogue.store import Standing
 
 PER_PAGE = 20
 HIGHEST_PRICE = 10**17
@@ -190,19 +191,31 @@ async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal 
     offers = [each.offer for each in standing]
     region = region or common_region(offers)
     quantity = quantity or min((offer.min_quantity for offer in offers), default=Decimal(1))
-    today = tx.now.date()
-    card = _card(version.sku, offers, references, region, today, currency)
-    pack = version.sku.pack_size
-    ranked = rank(offers, pack_size=pack, quantity=quantity, region=region, on=today, currency=currency)
-    names = {each.offer.offer_id: each.supplier_name for each in standing}
+    card = _card(version.sku, offers, references, region, tx.now.date(), currency)
     return SkuPage(
         sku=card,
         state=version.state.value,
         reasons=version.reasons,
         region=region,
         quantity=quantity,
-        offers=[_ranked(row, names[row.offer.offer_id], pack, card.reference) for row in ranked],
+        offers=ranked_offers(standing, card, quantity, region, tx.now.date()),
     )
+
+
+def ranked_offers(
+    standing: Sequence[Standing], card: Card, quantity: Decimal, region: str, on: date
+) -> list[RankedOffer]:
+    """The offers of one SKU by landed price, those not available last."""
+    ranked = rank(
+        (each.offer for each in standing),
+        pack_size=card.pack_size,
+        quantity=quantity,
+        region=region,
+        on=on,
+        currency=card.currency,
+    )
+    names = {each.offer.offer_id: each.supplier_name for each in standing}
+    return [_ranked(row, names[row.offer.offer_id], card.pack_size, card.reference) for row in ranked]
 
 
 def _card(

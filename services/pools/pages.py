@@ -21,7 +21,7 @@ from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, form_fields, page, read_form, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS, Id
 from services.pools.domain import Stage
@@ -68,15 +68,16 @@ class PoolPages(Controller):
         return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
 
     @get("/new", opt=OFFICERS)
-    async def terms(self, ground: FromGround, request: MemberVisit, sku: FromQuery[str] = "") -> Template:
+    async def terms(self, ground: FromGround, request: MemberVisit) -> Template:
+        """``sku`` in the query, once or several times: what the pool begins with."""
+        wanted = list(dict.fromkeys(clean(sku_id) for sku_id in request.query_params.getall("sku", [])))[:LINES]
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
             values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
             values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
-            return await _terms_page(
-                tx, request, policy, lead, values, [await _line(tx, sku, lead, policy)] if sku else []
-            )
+            lines = [await _line(tx, sku_id, lead, policy) for sku_id in wanted]
+            return await _terms_page(tx, request, policy, lead, values, lines)
 
     @post("/new", opt=OFFICERS)
     async def open_pool(self, ground: FromGround, request: MemberVisit) -> Answer:

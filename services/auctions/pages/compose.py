@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -64,21 +65,23 @@ class ComposePages(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        sku: FromQuery[str] = "",
-        quantity: FromQuery[str] = "",
         again: FromQuery[str] = "",
     ) -> Template:
-        """``again`` an auction to open once more."""
+        """``again`` is an auction to open once more; pairs of ``sku`` and ``quantity`` are lines to begin with."""
+        wanted = _asked(request)
         async with ground.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
             before = await auctions.get(db, clean(again)) if again else None
-            skus = await replicas.skus.get(db, [clean(sku)]) if sku else {}
+            skus = await replicas.skus.get(db, [sku_id for sku_id, _ in wanted])
         fields = _head(buyer.place)
         if before is not None:
             fields |= _as_fields(before.opened.lines)
             fields |= {"title": before.opened.title, "kind": before.opened.kind} | _place(before.opened.place)
-        elif sku in skus:
-            fields |= {"title": skus[sku].name, "line-0-sku_id": sku, "line-0-quantity": quantity or "1"}
+        elif skus:
+            known = [(sku_id, quantity) for sku_id, quantity in wanted if sku_id in skus]
+            fields["title"] = skus[known[0][0]].name + (f" and {len(known) - 1} more" if len(known) > 1 else "")
+            for number, (sku_id, quantity) in enumerate(known):
+                fields |= {f"line-{number}-sku_id": sku_id, f"line-{number}-quantity": quantity or "1"}
         else:
             fields |= _blank(0)
         return await _form(request, ground, fields, {}, prefill=True)
@@ -106,6 +109,16 @@ class ComposePages(Controller):
             except RuleBroken as broken:
                 errors = {{"opens_at": "duration_minutes"}.get(broken.field or "", broken.field or ""): broken.message}
         return await _form(request, ground, fields, errors, status_code=422)
+
+
+def _asked(request: MemberVisit) -> list[tuple[str, str]]:
+    """The SKUs of the query with their quantities, in order, each once; a quantity may be left out."""
+    skus, quantities = (request.query_params.getall(name, []) for name in ("sku", "quantity"))
+    pairs = zip_longest((clean(sku_id) for sku_id in skus[:MOST_LINES]), quantities[: len(skus)], fillvalue="")
+    first: dict[str, str] = {}
+    for sku_id, quantity in pairs:
+        first.setdefault(sku_id, clean(quantity))
+    return [(sku_id, quantity) for sku_id, quantity in first.items() if sku_id]
 
 
 async def _form(

@@ -17,11 +17,13 @@ from msgspec import Meta
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
 from catalogue.units import unit_word
-from infra.tokens import Principal
+from infra.database import Transaction
+from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, Visit, page, read_form
-from services.catalogue import views
+from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.bounds import broken_quantity
+from services.catalogue.pricing import home_region
 from services.catalogue.views import Search
 
 COUNTRIES_OFFERED = 3
@@ -68,12 +70,15 @@ class SearchPages(Controller):
         asked = Search(**chosen, region=values["region"], attributes=attributes)
         async with ground.database.transaction("catalogue") as tx:
             found = await views.search(tx, finder, asked, finder.currency)
+            inside = await in_basket(tx, request.scope.get("user"))
         known = [values["region"], *found.facets["region"]]
         return page(
             request,
             "catalogue/search.html",
             status_code=422 if errors else 200,
             found=found,
+            inside=inside,
+            here=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
             currency=finder.currency,
             asked=asked,
             values=values,
@@ -100,12 +105,14 @@ class SearchPages(Controller):
             shown = await views.sku_page(
                 tx, sku_id, region, form.quantity if form and not errors else None, finder.currency
             )
+            inside = await in_basket(tx, request.scope.get("user"))
         served = [area for each in shown.offers for area in each.offer.regions]
         return page(
             request,
             "catalogue/sku.html",
             status_code=422 if errors else 200,
             shown=shown,
+            inside=inside.get(sku_id),
             unit_word=unit_word,
             sku=shown.sku,
             values={"quantity": f"{shown.quantity.normalize():f}", **values, "region": shown.region},
@@ -118,8 +125,12 @@ class SearchPages(Controller):
         )
 
 
-def home_region(principal: Principal | None) -> str:
-    return (principal.region or principal.country) if principal else ""
+async def in_basket(tx: Transaction, principal: Principal | None) -> dict[str, Decimal]:
+    """What the reader has in its basket: packs by SKU; nothing for who has none."""
+    if principal is None or not principal.may(BUYER_OFFICER):
+        return {}
+    kept = await store.basket(tx, principal.member_id)
+    return {line.sku_id: line.quantity for line in kept if line.removed_at is None}
 
 
 async def region_choices(principal: Principal | None, codes: Iterable[str]) -> dict[str, str]:

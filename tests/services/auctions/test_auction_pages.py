@@ -97,6 +97,16 @@ async def test_a_buyer_opens_from_a_sku_at_its_reference_price_once(market: Mark
     assert (event.initial_price, event.reference_ids) == (Decimal("30000.00"), (f"ref-{sku_id}",))
 
 
+async def test_several_skus_make_as_many_lines(market: Market) -> None:
+    buyer, skus = await an_organisation(market, "buyer"), [await a_referenced_sku(market) for _ in range(2)]
+    async with market.browser(buyer) as browser:
+        query = f"sku={skus[0]}&quantity=100&sku=unheard-of&quantity=7&sku={skus[1]}&quantity=2.5&sku={skus[1]}"
+        page = (await browser.client.get(f"/auctions/new?{query}")).text
+    lines = [f'name="line-{number}-sku_id" value="{sku_id}"' for number, sku_id in enumerate(skus)]
+    assert all(line in page for line in lines) and "line-2-" not in page
+    assert 'value="Paper A4 and 1 more"' in page and 'value="2.5"' in page
+
+
 async def test_an_initial_price_above_the_reference_is_refused_and_nothing_typed_is_lost(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:

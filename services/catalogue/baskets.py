@@ -1,0 +1,116 @@
+"""What a basket shows: each line at its best price for a place, all of them together, and which may go into one mini-auction."""
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from catalogue.categories import division, short_cpv
+from catalogue.skus import State
+from infra.database import Transaction
+from services.catalogue import store, views
+from services.catalogue.handlers.basket import PUT_BACK_WITHIN
+from services.catalogue.pricing import common_region
+from services.catalogue.store import Kept, Version
+from services.catalogue.views import Card, RankedOffer, Refusal
+
+
+class BasketLine(msgspec.Struct, frozen=True, kw_only=True):
+    """``quantity`` counts packs. ``best`` is the offer with the lowest landed price that is available for them, None where
+    ``unavailable`` says why there is none."""
+
+    sku: Card
+    quantity: Decimal
+    best: RankedOffer | None
+    unavailable: Refusal | None
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of one functional group, a CPV division: these may go into one mini-auction. ``query`` names them with their
+    quantities, as the pages that begin with SKUs read them."""
+
+    division: str
+    name: str
+    sku_ids: tuple[str, ...]
+    query: str
+
+
+class Basket(msgspec.Struct, frozen=True, kw_only=True):
+    """``total`` is due for the lines that have a best offer, VAT and delivery included; ``complete`` says that these are all.
+    ``removed`` are SKUs that were taken out within a day: putting one in again gives it its former quantity."""
+
+    region: str
+    currency: str
+    lines: tuple[BasketLine, ...]
+    total: Decimal | None
+    complete: bool
+    groups: tuple[Group, ...]
+    query: str
+    removed: tuple[Card, ...]
+
+
+async def basket_of(tx: Transaction, member_id: str, region: str, currency: str) -> Basket:
+    """Prices are for ``region``; "" takes for each line the region that most offers of it serve."""
+    kept = await store.basket(tx, member_id)
+    ids = [each.sku_id for each in kept]
+    published = await store.published(tx, ids)
+    versions = {**await store.newest_of(tx, ids), **published}
+    cards = {
+        card.sku_id: card for card in await views.cards(tx, [versions[each].sku for each in ids], region, currency)
+    }
+    standing = await store.standing(tx, ids)
+
+    def line(each: Kept) -> BasketLine:
+        card, offers = cards[each.sku_id], standing[each.sku_id]
+        place = region or common_region(standing.offer for standing in offers)
+        ranked = views.ranked_offers(offers, card, each.quantity, place, tx.now.date())
+        best = next((offer for offer in ranked[:1] if offer.total is not None and each.sku_id in published), None)
+        why = None if best else _why(versions[each.sku_id], ranked)
+        return BasketLine(sku=card, quantity=each.quantity, best=best, unavailable=why)
+
+    lines = tuple(line(each) for each in kept if each.removed_at is None)
+    usable = [line for line in lines if line.sku.sku_id in published]
+    totals = [line.best.total for line in lines if line.best is not None and line.best.total is not None]
+    lately = [each for each in kept if each.removed_at and each.removed_at > tx.now - PUT_BACK_WITHIN]
+    return Basket(
+        region=region,
+        currency=currency,
+        lines=lines,
+        total=sum(totals, Decimal(0)) if totals else None,
+        complete=len(totals) == len(lines),
+        groups=_groups(usable),
+        query=_query(usable),
+        removed=tuple(cards[each.sku_id] for each in lately if each.sku_id in published),
+    )
+
+
+def _why(version: Version, ranked: list[RankedOffer]) -> Refusal:
+    if version.state != State.PUBLISHED:
+        reasons = "; ".join(version.reasons) or "no reason is given"
+        return Refusal(because="sku-archived", message=f"The SKU is archived: {reasons}.", numbers={})
+    if ranked and ranked[0].unavailable is not None:
+        return ranked[0].unavailable
+    return Refusal(because="no-offers", message="Nobody offers it at present.", numbers={})
+
+
+def _groups(lines: list[BasketLine]) -> tuple[Group, ...]:
+    by_division: dict[str, list[BasketLine]] = {}
+    for line in lines:
+        by_division.setdefault(division(line.sku.category.code), []).append(line)
+    return tuple(
+        Group(
+            division=code,
+            name=short_cpv().name(code),
+            sku_ids=tuple(line.sku.sku_id for line in alike),
+            query=_query(alike),
+        )
+        for code, alike in by_division.items()
+    )
+
+
+def _query(lines: list[BasketLine]) -> str:
+    pairs: list[tuple[str, Any]] = []
+    for line in lines:
+        pairs += [("sku", line.sku.sku_id), ("quantity", f"{line.quantity.normalize():f}")]
+    return urlencode(pairs)

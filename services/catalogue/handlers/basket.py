@@ -1,0 +1,65 @@
+"""A member's basket: put in, take out, what was taken out can be put back for a day."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+
+from catalogue.rules import RuleBroken
+from infra.database import Transaction
+from infra.tokens import Principal
+from services.catalogue import store
+from services.catalogue.handlers.bounds import broken_quantity
+from services.catalogue.handlers.offers import SkuNotPublished
+
+MOST_LINES = 100
+"""As many as a session takes."""
+PUT_BACK_WITHIN = timedelta(days=1)
+
+
+class BasketFull(RuleBroken):
+    code = "basket-full"
+
+
+async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal: Principal) -> Decimal:
+    """From now on the basket holds so many packs of the SKU, and the answer says how many: without a quantity, those it held (or had
+    held, where it was taken out), else the least that is offered. Harmless when repeated.
+
+    Raises QuantityNotPositive, NumberOutOfBounds, SkuNotPublished, BasketFull.
+    """
+    for error in broken_quantity(quantity) if quantity is not None else ():
+        raise error
+    if sku_id not in await store.published(tx, [sku_id]):
+        raise SkuNotPublished("Only a published SKU goes into a basket.", field="sku_id", sku_id=sku_id)
+    kept = {line.sku_id: line for line in await store.basket(tx, principal.member_id)}
+    others = [line for line in kept.values() if line.removed_at is None and line.sku_id != sku_id]
+    if len(others) >= MOST_LINES:
+        raise BasketFull(
+            f"A basket holds at most {MOST_LINES} SKUs; take some out first.",
+            field="sku_id",
+            most=MOST_LINES,
+            lines=len(others),
+        )
+    if quantity is None and sku_id in kept:
+        quantity = kept[sku_id].quantity
+    if quantity is None:
+        offers = (await store.standing(tx, [sku_id]))[sku_id]
+        quantity = min((each.offer.min_quantity for each in offers), default=Decimal(1))
+    await store.put_in_basket(tx, principal.member_id, sku_id, quantity)
+    return quantity
+
+
+async def change(tx: Transaction, quantities: Mapping[str, Decimal], principal: Principal) -> None:
+    """Packs by SKU, for the lines that are in; others stay out. Raises QuantityNotPositive, NumberOutOfBounds."""
+    for quantity in quantities.values():
+        for error in broken_quantity(quantity):
+            raise error
+    for line in await store.basket(tx, principal.member_id):
+        wanted = quantities.get(line.sku_id, line.quantity)
+        if line.removed_at is None and wanted != line.quantity:
+            await store.put_in_basket(tx, principal.member_id, line.sku_id, wanted)
+
+
+async def take_out(tx: Transaction, sku_id: str, principal: Principal) -> None:
+    """Harmless where it is not in."""
+    await store.take_out_of_basket(tx, principal.member_id, sku_id)
+    await store.forget_removed(tx, principal.member_id, tx.now - PUT_BACK_WITHIN)

@@ -1,0 +1,108 @@
+"""A buyer's basket: one form for all its lines, which says of each what it costs, and where they lead on to."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.response import Template
+
+from catalogue.places import regions as regions_of
+from catalogue.rules import RuleBroken
+from catalogue.units import unit_word
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER
+from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
+from services.catalogue.baskets import basket_of
+from services.catalogue.finder import Finder
+from services.catalogue.handlers import basket
+from services.catalogue.handlers.bounds import broken_quantity
+from services.catalogue.pricing import home_region
+
+PATH = "/catalogue/basket"
+_QUANTITY = "quantity-"
+
+
+class QuantityForm(msgspec.Struct, kw_only=True):
+    quantity: Decimal
+
+
+class PutForm(msgspec.Struct, kw_only=True):
+    sku: str
+    quantity: Decimal | None = None
+    back: str = ""
+
+
+class BasketPages(Controller):
+    include_in_schema = False
+    path = PATH
+    opt = allow(BUYER_OFFICER)
+
+    @get()
+    async def basket(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Template:
+        return await _page(ground, finder, request)
+
+    @post()
+    async def put(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+        """From a search, a SKU's page, or to put back what was taken out; ``back`` is the search to return to."""
+        form, errors = read_form(await form_fields(request), PutForm)
+        if form is not None:
+            try:
+                async with ground.database.transaction("catalogue") as tx:
+                    quantity = await basket.put(tx, form.sku, form.quantity, request.user)
+                back = form.back if form.back.partition("?")[0] == "/catalogue" else PATH
+                return redirect(back, f"In your basket: {quantity.normalize():f} of it.")
+            except RuleBroken as broken:
+                errors = {"": broken.message}
+        return await _page(ground, finder, request, errors={"": " ".join(errors.values())})
+
+    @post("/lines")
+    async def change(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
+        """All quantities together, all of them or none; ``remove`` names a SKU to take out."""
+        fields = await form_fields(request)
+        typed = {name.removeprefix(_QUANTITY): text for name, text in fields.items() if name.startswith(_QUANTITY)}
+        removed = fields.get("remove", "")
+        typed.pop(removed, None)
+        errors: dict[str, str] = {}
+        wanted: dict[str, Decimal] = {}
+        for sku_id, text in typed.items():
+            form, wrong = read_form({"quantity": text}, QuantityForm)
+            broken = [error.message for error in broken_quantity(form.quantity)] if form else list(wrong.values())
+            if form is None or broken:
+                errors[_QUANTITY + sku_id] = broken[0]
+            else:
+                wanted[sku_id] = form.quantity
+        if not errors:
+            async with ground.database.transaction("catalogue") as tx:
+                await basket.change(tx, wanted, request.user)
+                if removed:
+                    await basket.take_out(tx, removed, request.user)
+        if errors:
+            return await _page(ground, finder, request, values=fields, errors=errors)
+        return redirect(PATH, "Taken out; you can put it back below." if removed else "The quantities are changed.")
+
+
+async def _page(
+    ground: Ground,
+    finder: Finder,
+    request: MemberVisit,
+    *,
+    values: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Template:
+    region = home_region(request.user)
+    async with ground.database.transaction("catalogue") as tx:
+        shown = await basket_of(tx, request.user.member_id, region, finder.currency)
+    quantities = {_QUANTITY + line.sku.sku_id: f"{line.quantity.normalize():f}" for line in shown.lines}
+    return page(
+        request,
+        "catalogue/basket.html",
+        status_code=422 if errors else 200,
+        basket=shown,
+        region_name=regions_of(request.user.country).get(region, region),
+        values={**quantities, **(values or {})},
+        errors=errors or {},
+        unit_word=unit_word,
+    )
