@@ -22,7 +22,7 @@ import asyncpg
 
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
-from infra.database import database_is_away
+from infra.database import LOST, database_is_away
 from infra.ids import new_id
 from infra.signing import Signer
 from infra.tasks import background
@@ -154,7 +154,7 @@ class Lane:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         try:
-            with suppress(OSError, asyncpg.PostgresError):  # the database is away: the pulse will tell when it is back
+            with suppress(*LOST):  # the database is away: the pulse will tell when it is back
                 await self._beat()
             async with background(self._run(), name="bidding lane"), background(self._live(), name="pulse"):
                 yield
@@ -204,9 +204,9 @@ class Lane:
             await asyncio.sleep(BEAT)
             try:
                 await self._beat()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except Exception as error:  # whatever it is: while no lane beats, nothing is closed
                 self._away = True
-                log.warning("bids cannot be decided now: %r", error)
+                log.error("bids cannot be decided now: %r", error, exc_info=not database_is_away(error))
 
     async def _beat(self) -> None:
         """Say that bids can be decided; where nobody could for a while, give the sessions of that time their time back.

@@ -11,11 +11,12 @@ from datetime import datetime
 import msgspec
 
 from catalogue.rules import RuleBroken
-from events.auctions import AuctionClosed, AuctionOpened
+from events.auctions import AuctionClosed, AuctionOpened, BidRefused
 from events.codec import Event, registry
 from infra.signing import signed_by
 from services.auctions.domain import chain
 from services.auctions.domain.audit import Audit, Unsound, begun, follow
+from services.auctions.domain.bids import AuctionOver
 from services.auctions.receipts import Receipt, holds
 
 TRAILER = "lonja.auctions.proof.v1"
@@ -84,13 +85,25 @@ def verify_receipt(text: bytes, proof: bytes | None = None, *, key: str | None =
         raise Unsound("the signature is not the key's under this line")
     if key is not None and key != receipt.key:
         raise Unsound(f"it is signed by {receipt.key}, not by the market's key {key}")
-    if proof is not None:
-        lines = lines_of(proof)
+    if proof is not None and not _too_late(receipt, lines := lines_of(proof)):
         if receipt.position >= len(lines) or lines[receipt.position] != receipt.line.encode():
             raise Unsound("the auction's log has another line at this position", receipt.position)
         if chain.root(lines[: receipt.position]).hex() != receipt.previous:
             raise Unsound("the log before this line is not the one the receipt was given for", receipt.position)
     return receipt
+
+
+def _too_late(receipt: Receipt, lines: list[bytes]) -> bool:
+    """Is it about a bid that came after the close, or after a withdrawal? The log ends with the close, and never had its line."""
+    if receipt.position < len(lines):
+        return False
+    refused, closed = _fact(receipt.line.encode(), receipt.position), _fact(lines[-1], len(lines) - 1)
+    return (
+        isinstance(refused, BidRefused)
+        and isinstance(closed, AuctionClosed)
+        and refused.refusal.rule == AuctionOver.code
+        and (refused.arrived_at >= closed.closed_at or closed.outcome in ("withdrawn", "cancelled"))
+    )
 
 
 def lines_of(proof: bytes) -> list[bytes]:

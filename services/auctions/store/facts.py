@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import asyncpg
 import msgspec
 
-from events.auctions import BidAccepted, BidRefused
+from events.auctions import AuctionClosed, BidAccepted, BidRefused
 from infra.database import Statement, columns
 from services.auctions.domain import chain
 
@@ -29,14 +29,18 @@ def insert(facts: Iterable[Fact]) -> Statement:
 
 
 async def lines(db: asyncpg.Connection, auction_id: str) -> list[bytes]:
-    """The auction's whole log as the chain has it; empty where it has none from the opening on."""
+    """The auction's log as the chain has it, to the close; empty where it has none from the opening on.
+
+    What follows the close are refusals of bids that came too late: each has its receipt, none is part of the session.
+    """
     rows = await db.fetch(
-        "select line, type, data from auctions.facts where auction_id = $1 union all"
-        " select line, case when sequence is null then $2 else $3 end, verdict from auctions.bids where auction_id = $1"
-        " order by line",
+        "select * from (select line, type, data from auctions.facts where auction_id = $1 union all"
+        " select line, case when sequence is null then $2 else $3 end, verdict from auctions.bids where auction_id = $1)"
+        " log where line <= (select line from auctions.facts where auction_id = $1 and type = $4) order by line",
         auction_id,
         BidRefused.TYPE,
         BidAccepted.TYPE,
+        AuctionClosed.TYPE,
     )
     if not rows or [row["line"] for row in rows] != list(range(len(rows))):
         return []

@@ -6,6 +6,9 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from events.auctions import AuctionClosed
+from services.auctions.domain import chain
+
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """The market's signature under the root of its log's first ``size`` leaves. Root, key and signature are hexadecimal."""
@@ -18,14 +21,26 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 async def waiting(db: asyncpg.Connection, limit: int) -> list[tuple[str, int, bytes]]:
-    """(auction id, number of lines, root) of closed auctions that the log does not have. One process at a time."""
+    """(auction id, number of lines, root) of closed auctions that the log does not have. One process at a time.
+
+    The root is the closing line's: an auction's head moves on with every bid that comes too late.
+    """
     await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/market-log', 0))")
     rows = await db.fetch(
-        "select auction_id, lines, head from auctions.auctions where result is not null and leaf is null"
-        " order by auction_id limit $1",
+        "select a.auction_id, f.line, f.previous, f.data from auctions.auctions a"
+        " join auctions.facts f on f.auction_id = a.auction_id and f.type = $2"
+        " where a.result is not null and a.leaf is null order by a.auction_id limit $1",
         limit,
+        AuctionClosed.TYPE,
     )
-    return [(row["auction_id"], row["lines"], row["head"]) for row in rows]
+    return [
+        (
+            row["auction_id"],
+            row["line"] + 1,
+            chain.link(row["previous"], chain.line(AuctionClosed.TYPE, row["data"])),
+        )
+        for row in rows
+    ]
 
 
 async def leaves(db: asyncpg.Connection, *, after: int = 0, limit: int | None = None) -> list[str]:

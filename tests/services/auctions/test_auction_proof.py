@@ -205,6 +205,18 @@ def test_a_receipt_whose_bid_is_missing_from_the_log_is_told_apart() -> None:
         verify_receipt(msgspec.json.encode(receipt), other.proof())
 
 
+def test_a_bid_after_the_close_has_its_receipt_and_leaves_the_proof_as_it_is() -> None:
+    log = moscow()
+    proof, ended = log.proof(), log.state.closes_at
+    log.bid("z", "10", at=ended + SECOND).bid("z", "10", at=ended - SECOND, key="in time")
+    late, in_time = (
+        msgspec.json.encode(each) for each in issue(SIGNER, [log.kept(len(log.facts) + at) for at in (-1, 0)])
+    )
+    assert verify_receipt(late, proof, key=SIGNER.key).position == len(proof.splitlines()) - 1
+    with pytest.raises(Unsound, match="another line"):
+        verify_receipt(in_time, proof)
+
+
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=40))
 @settings(max_examples=50, deadline=None)
 def test_every_path_of_a_tree_leads_to_its_root(leaves: list[bytes]) -> None:

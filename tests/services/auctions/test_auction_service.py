@@ -248,12 +248,17 @@ async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_
         again = await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/1")
         assert (await bidder.get(f"/api/auctions/{scene.auction_id}/receipts/2")).status_code == 404  # b's
         await scene.close()
+        late = await scene.bid("c", "900")
+        assert late.json()["rule"] == "auction-over"
+        receipts.append(late.json()["receipt"])
 
         async def proved() -> bytes | None:
             answer = await visitor.get(f"/api/auctions/{scene.auction_id}/proof")
             return answer.content if answer.status_code == 200 else None
 
         proof = await market.eventually(proved)
+        receipts.append((await scene.bid("c", "890")).json()["receipt"])
+        assert await proved() == proof, "bids that come too late change nothing about it"
         log = (await visitor.get("/api/log")).json()
         leaves = (await visitor.get("/api/log/leaves")).json()
     audit, trailer = verify(proof, key=log["key"])
