@@ -25,6 +25,7 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access
+from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.pages import engine
 
 SECURITY_HEADERS = [
@@ -65,13 +66,19 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
     app = Litestar(
         route_handlers=[
             health,
+            choose_language,
             create_static_files_router(
                 "/static", directories=[PACKAGE / "static", assets], opt=PUBLIC, include_in_schema=False
             ),
             *(route for service in services for route in service.routes),
         ],
         guards=[check_access],
-        middleware=[_correlated, authentication(ground.tokens, ground.clock), limit.middleware],
+        middleware=[
+            _correlated,
+            authentication(ground.tokens, ground.clock),
+            in_the_readers_language,
+            limit.middleware,
+        ],
         csrf_config=CSRFConfig(
             secret=secret(config.secrets_dir, "csrf"),
             cookie_name="lonja_csrf",

@@ -1,11 +1,12 @@
-"""HTML pages: Jinja templates of infra and of every service, with the filters that show money, quantities and times alike."""
+"""HTML pages: Jinja templates of infra and of every service, with the filters that show money, quantities and times alike, in the
+reader's language."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from litestar import Request
@@ -17,18 +18,28 @@ from markupsafe import Markup
 from catalogue.money import minor_units
 from infra.clock import Clock
 from infra.config import Config
+from infra.web import languages
+from infra.web.languages import pgettext, spoken, written
 
 NOTICE = "lonja_notice"
-NARROW_SPACE = "\u202f"
 
 
 def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 200, **context: Any) -> Template:
-    """Render ``<service>/<name>.html``. ``principal`` and a ``notice`` left by :func:`redirect` are always there."""
+    """Render ``<service>/<name>.html``. ``principal`` and a ``notice`` left by :func:`redirect` are always there, and ``here``: the
+    address of this page, of one that answers a form the page of the form."""
     notice = unquote(request.cookies.get(NOTICE, ""))
+    shown = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", "/"))
+    here = shown.path + (f"?{shown.query}" if shown.query else "")
     cookies = [Cookie(key=NOTICE, value="", max_age=0, path="/")] if notice else []
     return Template(
         template,
-        context={"principal": request.scope.get("user"), "notice": notice, "path": request.url.path, **context},
+        context={
+            "principal": request.scope.get("user"),
+            "notice": notice,
+            "path": request.url.path,
+            "here": here,
+            **context,
+        },
         status_code=status_code,
         cookies=cookies,
     )
@@ -51,9 +62,23 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        languages.gettext, languages.ngettext, newstyle=True, pgettext=languages.pgettext
+    )
+    for language in languages.LANGUAGES:
+        languages.translations(language)
     environment.filters |= {"money": money, "number": number, "when": when, "percent": percent, "duration": duration}
-    environment.globals |= {"now": clock, "public_url": config.public_url, "principal": None, "notice": "", "path": ""}
+    environment.globals |= {
+        "now": clock,
+        "public_url": config.public_url,
+        "principal": None,
+        "notice": "",
+        "path": "",
+        "here": "/",
+    }
+    environment.globals |= {"language": spoken, "languages": languages.LANGUAGES}
     return JinjaTemplateEngine.from_environment(environment)
 
 
@@ -61,8 +86,7 @@ def number(value: Decimal | int | None, places: int | None = None) -> str:
     """1234.5 → ``1 234.5`` with narrow no-break spaces; None → a dash."""
     if value is None:
         return "–"
-    text = f"{value:,.{places}f}" if places is not None else f"{Decimal(value).normalize():,f}"
-    return text.replace(",", NARROW_SPACE)
+    return written(f"{value:,.{places}f}" if places is not None else f"{Decimal(value).normalize():,f}")
 
 
 def money(value: Decimal | None, currency: str | None = "") -> str:
@@ -73,7 +97,7 @@ def money(value: Decimal | None, currency: str | None = "") -> str:
 
 
 def percent(value: Decimal | float | None, places: int = 1) -> str:
-    return "–" if value is None else f"{value:.{places}f}\u202f%"
+    return "–" if value is None else written(f"{value:.{places}f}") + "\u202f%"
 
 
 def when(value: datetime | None) -> Markup:
@@ -81,14 +105,13 @@ def when(value: datetime | None) -> Markup:
     if value is None:
         return Markup("–")
     utc = value.astimezone(UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        utc.isoformat().replace("+00:00", "Z"), utc.strftime("%Y-%m-%d %H:%M UTC")
-    )
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat().replace("+00:00", "Z"), languages.moment(utc))
 
 
 def duration(minutes: float) -> str:
     """90 → ``1 h 30 min``."""
     hours, rest = divmod(round(minutes), 60)
+    hour, minute = pgettext("duration", "h"), pgettext("duration", "min")
     return " ".join(
-        part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
+        part for part in (f"{hours} {hour}" if hours else "", f"{rest} {minute}" if rest or not hours else "") if part
     )

@@ -1,5 +1,7 @@
-// Times in the reader's zone; countdowns from the server's clock.
-const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+// Times in the reader's zone and the page's language; countdowns from the server's clock.
+const spoken = document.documentElement.lang;
+const locale = navigator.language.startsWith(spoken) ? navigator.language : spoken;
+const zone = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 function localTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]:not([data-local])")) {

@@ -16,11 +16,13 @@ from litestar.response.sse import ServerSentEventMessage
 from catalogue import places
 from catalogue.money import minor_units
 from catalogue.units import unit_word
+from events.auctions import BidRefused
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
 from infra.web.errors import NotFound
+from infra.web.languages import pgettext, refusal
 from services.auctions.api import PER_PAGE, ask, status_of
 from services.auctions.board import Board, Boards
 from services.auctions.domain.bids import ladder
@@ -34,7 +36,6 @@ from services.auctions.store.auctions import Filter
 RUNGS = 4
 BREATH = 0.15
 """Seconds between two pushes to one watcher: what happens within is one push."""
-STATUSES = (("open", "Running"), ("closed", "Over"), ("all", "All"))
 
 
 class BidForm(msgspec.Struct):
@@ -73,7 +74,6 @@ class AuctionPages(Controller):
             number=number,
             last=max(1, -(-total // PER_PAGE)),
             values=values,
-            statuses=STATUSES,
             query=urlencode({name: value for name, value in values.items() if value}),
             server_now=now.isoformat(),
         )
@@ -118,7 +118,7 @@ class AuctionPages(Controller):
         board = await boards.get(clean(auction_id))
         if board is None:
             raise NotFound("auction", auction_id)
-        said = _render(request, "answer", board, ground, **_told(answer), errors=errors)
+        said = _render(request, "answer", board, ground, **_told(answer, board.stored.opened.currency), errors=errors)
         return Response(said, media_type="text/html")
 
     async def _page(
@@ -139,17 +139,21 @@ class AuctionPages(Controller):
             "auctions/auction.html",
             status_code=422 if refused else 200,
             **_context(request, board, ground),
-            **_told(answer),
+            **_told(answer, board.stored.opened.currency),
             errors=errors or {},
             shared={name: _shared(request, name, board, ground) for name in ("price", "log")},
         )
 
 
-def _told(answer: Answer | None) -> dict[str, Any]:
-    """What the answer to a bid shows: the verdict, and the line of the log that its receipt is for."""
+def _told(answer: Answer | None, currency: str) -> dict[str, Any]:
+    """What the answer to a bid shows: the verdict, why it was ``refused``, and the line of the log that its receipt is for."""
     if answer is None:
-        return {"verdict": None, "position": None}
-    return {"verdict": answer.verdict, "position": answer.receipt.position}
+        return {"verdict": None, "refused": "", "position": None}
+    event, refused = answer.verdict.event, ""
+    if isinstance(event, BidRefused):
+        numbers = {number.name: number.value for number in event.refusal.numbers}
+        refused = refusal(event.refusal.rule, event.refusal.message, numbers, currency)
+    return {"verdict": answer.verdict, "refused": refused, "position": answer.receipt.position}
 
 
 async def _pushes(
@@ -214,10 +218,14 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "request_key": new_id(),
         "pushed": False,
         "decimals": minor_units(stored.opened.currency),
-        "unit_name": unit_word,
+        "unit_name": _unit_name,
         "chart_size": (WIDTH, HEIGHT),
         "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
     }
+
+
+def _unit_name(code: str) -> str:
+    return pgettext("unit", unit_word(code))
 
 
 def _region_name(country: str | None, region: str | None) -> str:

@@ -9,8 +9,11 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
+from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from infra.web.languages import gettext as _
+from infra.web.languages import refusal
 from services.auctions import handlers
 from services.auctions.api import check_length, existing
 from services.auctions.store import complaints
@@ -29,16 +32,17 @@ class SessionPages(Controller):
 
     @post("/{auction_id:str}/autobid", opt=allow(SUPPLIER_AGENT))
     async def set_floor(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
-        form, errors = read_form(await form_fields(request), FloorForm)
+        form, _wrong = read_form(await form_fields(request), FloorForm)
         if form is None:
-            return _back(auction_id, f"The floor {errors.get('floor', 'is not understood')}.")
+            return _back(auction_id, _("The floor must be a number, such as 990.00."))
         check_length(form.floor)
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)
             except RuleBroken as broken:
-                return _back(auction_id, broken.message)
-        return _back(auction_id, "The market bids for you down to your floor." if form.on else "Autobid is off.")
+                return _back(auction_id, await _refused(ground, auction_id, broken))
+        said = _("The market bids for you down to your floor.") if form.on else _("Autobid is off.")
+        return _back(auction_id, said)
 
     @post("/{auction_id:str}/deletion", opt=allow(SUPPLIER_AGENT))
     async def delete_last(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Redirect:
@@ -46,8 +50,8 @@ class SessionPages(Controller):
             try:
                 await handlers.delete_last_bid(tx, auction_id, request.user)
             except RuleBroken as broken:
-                return _back(auction_id, broken.message)
-        return _back(auction_id, "Your last bid is deleted.")
+                return _back(auction_id, await _refused(ground, auction_id, broken))
+        return _back(auction_id, _("Your last bid is deleted."))
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
     async def withdrawal_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
@@ -59,9 +63,9 @@ class SessionPages(Controller):
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.withdraw(tx, auction_id, fields.get("reason", "")[:TEXT], request.user)
-                return _back(auction_id, "The session is withdrawn.")
+                return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
-                errors = {broken.field or "": broken.message}
+                errors = {broken.field or "": _words(broken)}
         return await self._form(request, ground, auction_id, "withdrawal", fields, errors)
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
@@ -82,10 +86,10 @@ class SessionPages(Controller):
                     fields.get("request_key", "")[:200],
                 )
                 return _back(
-                    auction_id, "Your complaint is filed. A moderator decides; nobody else sees who complained."
+                    auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
                 )
             except RuleBroken as broken:
-                errors = {broken.field or "": broken.message}
+                errors = {broken.field or "": _words(broken)}
         return await self._form(request, ground, auction_id, "complaint", fields, errors)
 
     @get("/complaints", opt=allow(MODERATOR))
@@ -99,9 +103,10 @@ class SessionPages(Controller):
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.decide_complaint(tx, complaint_id, decision, clean(fields.get("reason", ""))[:TEXT])
-                return redirect("/auctions/complaints", f"The complaint is {decision}.")
+                upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
+                return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
-                errors = {broken.field or "": broken.message}
+                errors = {broken.field or "": _words(broken)}
         return await self._complaints(request, ground, complaint_id, fields, errors)
 
     async def _complaints(
@@ -142,3 +147,11 @@ class SessionPages(Controller):
 
 def _back(auction_id: str, notice: str) -> Redirect:
     return redirect(f"/auctions/{clean(auction_id)}", notice)
+
+
+async def _refused(ground: Ground, auction_id: str, broken: RuleBroken) -> str:
+    return _words(broken, (await existing(ground, auction_id)).opened.currency)
+
+
+def _words(broken: RuleBroken, currency: str = "") -> str:
+    return refusal(broken.code, broken.message, broken.numbers, currency)

@@ -1,0 +1,187 @@
+"""The reader's language: which it is, and its words, numbers and dates.
+
+Sentences stand in English where they are said: ``{{ _("…") }}`` and ``{% trans %}`` in templates, :func:`gettext` in pages. Other
+languages are gettext catalogs, text that is read when the process starts, without a compile step: one file a language in
+``infra/web/locale/`` for the layout and in ``services/<name>/locale/`` for the service's pages. What no catalog has stays English.
+
+To translate a page: mark its sentences, write ``{% set translated = true %}`` at its head (without it the layout says that the
+page's own part is in English), and let ``tests/infra/test_languages.py`` tell you which entries the catalogs lack. A refusal is
+translated by its rule's code, as an entry with the context ``refusal`` and the refusal's numbers as placeholders (:func:`refusal`).
+A language more: one line in ``LANGUAGES``, and its files.
+"""
+
+import gettext as standard
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel import Locale, negotiate_locale
+from babel.dates import format_datetime
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from litestar import Request, post
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from infra.web.access import PUBLIC
+
+ENGLISH = "en"
+LANGUAGES = {ENGLISH: "English", "es": "Español", "ru": "Русский"}
+COOKIE = "lonja_language"
+A_YEAR = 365 * 24 * 3600
+PROJECT = Path(__file__).parents[2]
+_spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
+
+
+def spoken() -> str:
+    """The language in force here: of the request that is being answered, else English."""
+    return _spoken.get()
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    token = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def language_of(request: Request[Any, Any, Any]) -> str:
+    """What the reader chose, else the member's language, else what the browser asks for, else English."""
+    chosen, member = request.cookies.get(COOKIE), request.scope.get("user")
+    if chosen in LANGUAGES:
+        return chosen
+    if member is not None and member.language in LANGUAGES:
+        return str(member.language)
+    ranges = [_weighed(part) for part in request.headers.get("accept-language", "").split(",")[:20]]
+    wanted = [tag for quality, tag in sorted(ranges, key=lambda each: -each[0]) if quality > 0]
+    return negotiate_locale(wanted, list(LANGUAGES), sep="-") or ENGLISH
+
+
+def _weighed(part: str) -> tuple[float, str]:
+    """``es-AR;q=0.8`` → (0.8, "es-AR"); what is not understood weighs nothing."""
+    found = re.fullmatch(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*", part)
+    return (float(found[2] or 1), found[1]) if found else (0.0, "")
+
+
+def in_the_readers_language(app: ASGIApp) -> ASGIApp:
+    """Middleware, after the authentication. The API speaks English alone, and pays nothing for it."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(("/api/", "/static/")):
+            await app(scope, receive, send)
+            return
+        with speaking(language_of(Request(scope))):
+            await app(scope, receive, send)
+
+    return middleware
+
+
+@post("/language", opt=PUBLIC, include_in_schema=False)
+async def choose_language(request: Request[Any, Any, Any]) -> Redirect:
+    """Keeps the choice for a year and goes back to the page, a path of this site."""
+    fields = await request.form()
+    language, target = fields.get("language", ""), fields.get("next", "/")
+    goal = target if isinstance(target, str) and re.fullmatch(r"/(?![/\\])[!-\[\]-~]*", target) else "/"
+    cookies = []
+    if language in LANGUAGES:
+        cookies.append(Cookie(key=COOKIE, value=language, max_age=A_YEAR, path="/", httponly=True, samesite="lax"))
+    return Redirect(goal, status_code=303, cookies=cookies)
+
+
+# Words
+
+
+def gettext(sentence: str, **facts: object) -> str:
+    """The sentence in the reader's language, its ``%(name)s`` filled in."""
+    words = translations(spoken()).gettext(sentence)
+    return words % facts if facts else words
+
+
+def pgettext(context: str, words: str) -> str:
+    """Words that mean different things in different places, such as a unit or a state."""
+    return translations(spoken()).pgettext(context, words)
+
+
+def ngettext(singular: str, plural: str, count: int) -> str:
+    return translations(spoken()).ngettext(singular, plural, count)
+
+
+def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: str = "") -> str:
+    """Why a rule refused: in English the sentence as published, else what the catalog says for the rule's code.
+
+    ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. An
+    unknown code, or a number that is missing, leaves the English sentence.
+    """
+    words = pgettext("refusal", code)
+    if spoken() == ENGLISH or words == code:
+        return sentence
+    try:
+        return words % ({name: _told(value) for name, value in numbers.items()} | {"currency": currency})
+    except KeyError:
+        return sentence
+
+
+def _told(value: object) -> str:
+    """A number, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
+    text = str(value)
+    if isinstance(value, datetime) or re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
+        return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True)
+    try:
+        return written(f"{Decimal(text):,f}")
+    except InvalidOperation:
+        return pgettext("refusal value", text)
+
+
+@cache
+def translations(language: str) -> standard.NullTranslations:
+    """All catalogs of a language as one."""
+    if language == ENGLISH:
+        return standard.NullTranslations()
+    together = Catalog(locale=language)
+    for path in catalogs(language):
+        for message in catalog(path, language):
+            if message.id:
+                together[message.id] = message
+    compiled = BytesIO()
+    write_mo(compiled, together)
+    compiled.seek(0)
+    return standard.GNUTranslations(compiled)
+
+
+def catalogs(language: str) -> list[Path]:
+    return sorted([*PROJECT.glob(f"infra/web/locale/{language}.po"), *PROJECT.glob(f"services/*/locale/{language}.po")])
+
+
+def catalog(path: Path, language: str) -> Catalog:
+    with path.open(encoding="utf-8") as file:
+        return read_po(file, locale=language, abort_invalid=True)
+
+
+# Numbers and dates
+
+NARROW_SPACE = "\u202f"
+_DECIMAL_SIGN = {language: Locale(language).number_symbols["latn"]["decimal"] for language in LANGUAGES}
+
+
+def written(number: str) -> str:
+    """``1,234.50`` as the reader writes it: narrow no-break spaces for groups, the language's decimal sign."""
+    return number.translate({ord(","): NARROW_SPACE, ord("."): _DECIMAL_SIGN[spoken()]})
+
+
+def moment(instant: datetime, *, seconds: bool = False) -> str:
+    """An instant as text, in UTC."""
+    language = spoken()
+    date = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
+    clock = "HH:mm:ss" if seconds else "HH:mm"
+    return format_datetime(instant.astimezone(UTC), f"{date} {clock}", locale=language) + " UTC"

@@ -1,0 +1,231 @@
+"""The catalogs say everything that the pages say, and nothing else; readers are met in their language."""
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from babel.messages.catalog import Message
+from babel.messages.extract import extract_python
+from jinja2.ext import babel_extract
+from litestar.testing import RequestFactory
+
+from catalogue.rules import RuleBroken
+from catalogue.units import UNITS, unit_word
+from infra.tokens import ROLES, Principal
+from infra.web.languages import (
+    COOKIE,
+    ENGLISH,
+    LANGUAGES,
+    PROJECT,
+    catalog,
+    catalogs,
+    language_of,
+    moment,
+    ngettext,
+    refusal,
+    speaking,
+)
+from infra.web.pages import duration, money, number, percent, when
+
+OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
+KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+HERE = PROJECT / "infra/web/languages.py"
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+Key = tuple[str, str]
+"""(context, English words)."""
+
+
+def said(project: Path = PROJECT) -> dict[Key, str]:
+    """Every sentence marked in the templates and pages, and where."""
+    found: dict[Key, str] = {}
+    pages = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.html"))]
+    code = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.py"))]
+    for path in [*pages, *(path for path in code if "gettext" in path.read_text(encoding="utf-8"))]:
+        if path == HERE:
+            continue
+        with path.open("rb") as file:
+            extract = babel_extract if path.suffix == ".html" else extract_python
+            options = {"trim_blocks": "true", "lstrip_blocks": "true"} if path.suffix == ".html" else {}
+            for line, function, words, _ in extract(file, list(KEYWORDS), (), options):  # type: ignore[operator]
+                texts = [text for text in (words if isinstance(words, tuple) else (words,)) if text]
+                if not texts or (function == "pgettext" and len(texts) < 2):
+                    continue  # the words are not written here: they come from one of the lists below
+                key = (texts[0], texts[1]) if function == "pgettext" else ("", texts[0])
+                found.setdefault(key, f"{path.relative_to(project)}:{line}")
+    return found
+
+
+def entries(language: str) -> dict[Key, Message]:
+    found: dict[Key, Message] = {}
+    for path in catalogs(language):
+        for message in catalog(path, language):
+            if message.id:
+                assert not message.fuzzy, f"{path}: {message.id!r} is not sure"
+                key = (message.context or "", _first(message.id))
+                assert key not in found, f"{path}: {key} is there twice"
+                found[key] = message
+    return found
+
+
+def _first(words: str | tuple[str, ...]) -> str:
+    return words if isinstance(words, str) else words[0]
+
+
+def rules() -> dict[str, set[str]]:
+    """The rules of auctions by code, and the numbers that every refusal by it has."""
+    domain = import_module("services.auctions.domain")
+    modules = [import_module(f"{domain.__name__}.{module.name}") for module in iter_modules(domain.__path__)]
+    found: dict[str, set[str]] = {}
+    for module in [*modules, import_module("services.auctions.handlers")]:
+        classes = {name: each for name, each in vars(module).items() if isinstance(each, type)}
+        for call in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):
+            named = (
+                classes.get(call.func.id) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else None
+            )
+            if isinstance(call, ast.Call) and named is not None and issubclass(named, RuleBroken):
+                numbers = {word.arg for word in call.keywords if word.arg} - {"field"}
+                found[named.code] = found.get(named.code, numbers) & numbers
+    return found
+
+
+def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
+    there = entries(language)
+    yield from (f"{place}: {key[1]!r}" for key, place in said(project).items() if key not in there)
+    yield from (f"rule {code}" for code in rules() if ("refusal", code) not in there)
+    yield from (f"{key} is empty" for key, message in there.items() if not all(_strings(message)))
+
+
+def orphans(language: str, project: Path = PROJECT) -> list[Key]:
+    known = {"refusal": {each.code for each in _all(RuleBroken)}, "unit": {unit_word(code) for code in UNITS}}
+    listed = {(context, words) for context, all_of_it in known.items() for words in all_of_it}
+    marked = said(project)
+    return [key for key in entries(language) if key not in marked and key not in listed and key[0] != "refusal value"]
+
+
+def _all(base: type[RuleBroken]) -> Iterator[type[RuleBroken]]:
+    for each in base.__subclasses__():
+        yield each
+        yield from _all(each)
+
+
+def _strings(message: Message) -> tuple[str, ...]:
+    return message.string if isinstance(message.string, tuple) else (message.string,)
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_sentence_and_every_rule_is_in_every_language(language: str) -> None:
+    assert list(lacking(language)) == [], f"say it in services/*/locale/{language}.po"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_no_entry_is_left_over(language: str) -> None:
+    rules()  # imports them
+    assert orphans(language) == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_placeholders_agree_and_every_plural_has_its_forms(language: str) -> None:
+    told = rules()
+    forms = 3 if language == "ru" else 2
+    for (context, words), message in entries(language).items():
+        for text in _strings(message):
+            placeholders = set(PLACEHOLDER.findall(text))
+            assert text.replace("%%", "").count("%") == len(PLACEHOLDER.findall(text)), f"a % is left over: {text!r}"
+            if context == "refusal" and words in told:
+                assert placeholders <= told[words] | {"currency"}, f"{words}: not every refusal has these numbers"
+            elif not context:
+                assert placeholders == set(PLACEHOLDER.findall(_first(message.id))), f"{words!r} became {text!r}"
+        assert not message.pluralizable or len(_strings(message)) == forms, words
+
+
+def test_a_page_that_says_more_or_less_than_the_catalogs_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services/new.html").write_text("{{ _('Never said before') }}{% trans %}Nor this{% endtrans %}")
+    assert list(lacking("es", tmp_path)) == [
+        "services/new.html:1: 'Never said before'",
+        "services/new.html:1: 'Nor this'",
+    ]
+    assert ("", "Log in") in orphans("es", tmp_path)
+
+
+def a_visit(*, chosen: str = "", member: str = "", asks_for: str = "") -> Any:
+    headers = {"accept-language": asks_for, "cookie": f"{COOKIE}={chosen}"}
+    visit = RequestFactory().get(headers={name: value for name, value in headers.items() if value})
+    visit.scope["user"] = SimpleNamespace(language=member) if member else None
+    return visit
+
+
+@pytest.mark.parametrize(
+    ("visit", "language"),
+    [
+        (a_visit(), "en"),
+        (a_visit(asks_for="ru-RU,ru;q=0.9,en;q=0.8"), "ru"),
+        (a_visit(asks_for="de, es-AR;q=0.5, en;q=0.4"), "es"),
+        (a_visit(asks_for="en;q=0.4, es-419;q=0.9"), "es"),
+        (a_visit(asks_for="ru;q=0, de"), "en"),
+        (a_visit(asks_for="*;q=x, ,,;;=" * 50), "en"),
+        (a_visit(member="es", asks_for="ru"), "es"),
+        (a_visit(member="pt", asks_for="ru"), "ru"),
+        (a_visit(chosen="ru", member="es", asks_for="en"), "ru"),
+        (a_visit(chosen="en", member="es"), "en"),
+        (a_visit(chosen="xx", member="es"), "es"),
+    ],
+)
+def test_the_choice_comes_first_then_the_member_then_the_browser(visit: Any, language: str) -> None:
+    assert language_of(visit) == language
+
+
+def test_members_have_a_language_that_there_is() -> None:
+    somebody = Principal(member_id="m", name="M", organisation_id="o", organisation_name="O", roles=ROLES)
+    assert somebody.language in LANGUAGES
+
+
+def test_numbers_and_times_follow_the_language() -> None:
+    at = datetime(2026, 11, 25, 20, 4, 7, tzinfo=UTC)
+    written = {}
+    for language in LANGUAGES:
+        with speaking(language):
+            written[language] = (
+                money(Decimal("1234.5"), "RUB"),
+                number(Decimal("0.50")),
+                percent(Decimal("5.25"), 2),
+                duration(90),
+                moment(at),
+            )
+    assert written["en"] == ("1\u202f234.50\u00a0RUB", "0.5", "5.25\u202f%", "1 h 30 min", "2026-11-25 20:04 UTC")
+    assert written["es"] == ("1\u202f234,50\u00a0RUB", "0,5", "5,25\u202f%", "1 h 30 min", "25 nov 2026 20:04 UTC")
+    assert written["ru"] == (
+        "1\u202f234,50\u00a0RUB",
+        "0,5",
+        "5,25\u202f%",
+        "1 ч 30 мин",
+        "25 нояб. 2026\u202fг. 20:04 UTC",
+    )
+    assert 'datetime="2026-11-25T20:04:07Z"' in when(at)
+
+
+def test_russian_counts_in_three_ways() -> None:
+    with speaking("ru"):
+        words = [ngettext("%(num)s bid", "%(num)s bids", count) % {"num": count} for count in (1, 2, 5, 11, 21, 104)]
+    assert words == ["1 ставка", "2 ставки", "5 ставок", "11 ставок", "21 ставка", "104 ставки"]
+
+
+def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() -> None:
+    numbers = {"price": "1000.00", "step": Decimal("10.00"), "cut": "5.00", "amount": "995"}
+    assert refusal("cut-below-step", "As published.", numbers, "RUB") == "As published."
+    with speaking("es"):
+        told = refusal("cut-below-step", "As published.", numbers, "RUB")
+        assert told == "Una puja debe bajar de 1\u202f000,00 RUB en al menos un escalón de 10,00; esta baja 5,00."
+        assert refusal("supplier-not-active", "", {"standing": "suspended"}).endswith(": suspendido.")
+        at = {"closes_at": "2026-11-25 20:04:07+00:00", "arrived_at": datetime(2026, 11, 25, 20, 5, tzinfo=UTC)}
+        assert "25 nov 2026 20:04:07 UTC" in refusal("auction-over", "", at)
+        assert refusal("never-heard-of", "As published.", numbers) == "As published."
+        assert refusal("cut-below-step", "As published.", {}) == "As published."

@@ -1,0 +1,122 @@
+"""The pages in three languages: nothing is left in English but what people and laws wrote themselves."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from events.auctions import BidRefused
+from tests.market import Browser, Market
+from tests.services.auctions.scenes import Scene, a_scene
+
+NAMES = "Lonja API Apache License UTC RUB RU MOW"
+"""What is the same in every language."""
+
+
+class Words(HTMLParser):
+    """The Latin words a reader sees or hears, without those said to be of another language and without code."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: set[str] = set()
+        self._skipping: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        told = dict(attributes)
+        if tag in ("script", "style", "code", "head") or (tag != "html" and told.get("lang")):
+            self._skipping.append(tag)
+        if not self._skipping:
+            self._hear(" ".join(told.get(name) or "" for name in ("aria-label", "title", "placeholder", "alt")))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._skipping and self._skipping[-1] == tag:
+            self._skipping.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipping:
+            self._hear(data)
+
+    def _hear(self, text: str) -> None:
+        self.words |= set(re.findall(r"[A-Za-z]{2,}", text))
+
+
+async def speaks(browser: Browser, language: str) -> None:
+    answer = await browser.post("/language", {"language": language, "next": "/auctions?status=all"})
+    assert answer.url.path == "/auctions" and f'<html lang="{language}">' in answer.text
+
+
+def left_in_english(page: str, scene: Scene) -> set[str]:
+    people = [scene.buyer, *scene.suppliers.values()]
+    said_by_people = f"Office paper Paper A4 Moscow Demonstration minutes for hours Moskva {NAMES} " + " ".join(
+        f"{person.name} {person.organisation_name}" for person in people
+    )
+    return Words(page).words - set(re.findall(r"[A-Za-zñ]+", said_by_people))
+
+
+@pytest.mark.parametrize("outcome", ["running", "won", "withdrawn"])
+async def test_a_session_is_told_in_russian_from_beginning_to_end(market: Market, outcome: str) -> None:
+    scene = await a_scene(market)
+    path = f"/auctions/{scene.auction_id}"
+    await scene.bid("a", "990")
+    await scene.bid("b", "985")
+    await scene.bid("b", "980")
+    async with (
+        market.browser(scene.suppliers["a"]) as a,
+        market.browser(scene.suppliers["b"]) as b,
+        market.browser(scene.buyer) as buyer,
+        market.browser() as visitor,
+    ):
+        for browser in (a, b, buyer, visitor):
+            await speaks(browser, "ru")
+        if outcome == "running":
+            await a.post(f"{path}/autobid", {"floor": "900", "on": "yes"})
+            assert left_in_english((await a.get(f"{path}/complaint")).text, scene) == set()
+            assert left_in_english((await buyer.get(f"{path}/withdrawal")).text, scene) == set()
+        elif outcome == "withdrawn":
+            await buyer.post(f"{path}/withdrawal", {"reason": "Другой бюджет."})
+        else:
+            await scene.close()
+        for browser in (a, b, buyer, visitor):
+            assert left_in_english((await browser.get(path)).text, scene) == set()
+
+
+async def test_a_refusal_is_explained_in_the_readers_language_and_stays_english_in_the_log(market: Market) -> None:
+    scene = await a_scene(market)
+    path = f"/auctions/{scene.auction_id}"
+    async with market.browser(scene.suppliers["a"]) as a:
+        await speaks(a, "es")
+        refused = await a.post(f"{path}/bids", {"amount": "995", "request_key": "k"})
+        assert "en al menos un escalón de 10,00; esta baja 5,00." in refused.text
+        assert "Haga una primera puja a mano" in (await a.post(f"{path}/autobid", {"floor": "9", "on": "yes"})).text
+        assert "algo más de detalle" in (await a.post(f"{path}/complaint", {"grounds": "x"})).text
+    (event,) = await scene.events(BidRefused)
+    assert event.refusal.message.startswith("A bid must be at least one step")
+    async with market.browser(scene.suppliers["b"]) as b:
+        assert "A bid must be at least one step" in (await b.post(f"{path}/bids", {"amount": "995"})).text
+
+
+async def test_what_is_not_translated_says_that_it_is_english(market: Market) -> None:
+    scene = await a_scene(market)
+    async with market.browser(scene.buyer) as buyer:
+        await speaks(buyer, "ru")
+        new = (await buyer.get("/auctions/new")).text
+        assert '<html lang="ru">' in new and '<main id="main" lang="en">' in new and "Каталог" in new
+        assert '<main id="main">' in (await buyer.get("/auctions")).text
+        assert '<main id="main" lang="en">' in (await buyer.get("/auctions/no-such")).text
+
+
+async def test_a_language_that_is_not_there_changes_nothing_and_nobody_is_led_away(market: Market) -> None:
+    async with market.browser() as visitor:
+        for target in ("https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"):
+            answer = await visitor.client.post(
+                "/language",
+                data={"language": "tlh", "next": target, "_csrf_token": await csrf(visitor)},
+                follow_redirects=False,
+            )
+            assert answer.headers["location"] == "/" and "lonja_language" not in answer.headers.get("set-cookie", "")
+
+
+async def csrf(browser: Browser) -> str:
+    await browser.client.get("/health")
+    return browser.client.cookies["lonja_csrf"]
