@@ -4,12 +4,14 @@ A setting that is absent has a default that works on a fresh machine; a setting 
 says which variable broke which rule.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+FOR_ALL_HOMES = ("LONJA_HOME", "LONJA_CACHE")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -75,6 +77,31 @@ class Config:
             rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
         )
 
+    @classmethod
+    def running(cls, environ: Mapping[str, str] = os.environ) -> "Config":
+        """The settings of the market that runs in this home, or did last; a variable that is given here comes first.
+
+        For commands that are about that market, so that another terminal need not repeat its settings. Raises BadSetting.
+        """
+        path = _settings(cls.load(environ).home)
+        remembered = json.loads(path.read_text()) if path.exists() else {}
+        return cls.load({**remembered, **{name: value for name, value in environ.items() if value}})
+
+    def remember(self, environ: Mapping[str, str] = os.environ) -> None:
+        """Write down what was set for this market, for :meth:`running`. It may hold a password: only the owner reads it."""
+        given = {
+            name: value
+            for name, value in environ.items()
+            if value and name in self.environment() and name not in FOR_ALL_HOMES
+        }
+        path = _settings(self.home)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".part")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(given))
+        fresh.replace(path)
+
     def environment(self) -> dict[str, str]:
         """The variables that make a child process load an equal Config."""
         settings = {
@@ -90,6 +117,10 @@ class Config:
             "LONJA_RATE_LIMIT": str(self.rate_limit),
         }
         return {name: value for name, value in settings.items() if value is not None}
+
+
+def _settings(home: Path) -> Path:
+    return home / "run" / "settings.json"
 
 
 def _shared_cache(home: Path) -> Path:

@@ -99,7 +99,7 @@ async def _read() -> "list[DeadLetter]":
     from infra import deadletters
     from infra.runtime import addresses
 
-    bootstrap = addresses(Config.load())[1]
+    bootstrap = addresses(Config.running())[1]
     try:
         return [letter async for letter in deadletters.read(bootstrap)]
     except KafkaConnectionError as failure:
@@ -111,7 +111,7 @@ async def _replay(letters: "list[DeadLetter]") -> None:
     from infra.outbox import producer
     from infra.runtime import addresses
 
-    kafka = producer(addresses(Config.load())[1])
+    kafka = producer(addresses(Config.running())[1])
     await kafka.start()
     try:
         for letter in letters:

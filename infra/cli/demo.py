@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import httpx
-
-from infra.cli.output import AsJson, NotRunning, print_json, print_table, say
+from infra.cli.market import answering
+from infra.cli.output import AsJson, print_json, print_table, say
 from infra.config import Config
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 def demo(as_json: AsJson = False) -> None:
     """Fill an empty market with agencies, suppliers, goods, offers, auctions and a pool; done again, it changes nothing."""
-    config = Config.load()
+    config = Config.running()
     filled = asyncio.run(fill(config, print_nothing if as_json else say))
     if as_json:
         print_json({"filled": filled, "url": config.public_url, "logins": logins(config)})
@@ -33,12 +32,7 @@ async def fill(config: Config, tell: Callable[[str], None]) -> bool:
     from infra.demo.seed import demo_password, seed
     from infra.runtime import standing
 
-    url = f"http://127.0.0.1:{config.port}"
-    async with httpx.AsyncClient() as http:
-        try:
-            await http.get(f"{url}/health")
-        except httpx.TransportError as failure:
-            raise NotRunning(f"the market at {url}") from failure
+    url = await answering(f"http://127.0.0.1:{config.port}")
     async with standing(config) as ground:
         return await seed(url, ground.database, demo_password(config), tell)
 

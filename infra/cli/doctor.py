@@ -27,7 +27,7 @@ class Finding:
 
 def doctor(as_json: AsJson = False) -> None:
     """Check Python, Java, wheels, jars, ports, PostgreSQL, Kafka, topics and disk; exit code 1 when one has failed."""
-    findings = list(examine(Config.load()))
+    findings = list(examine(Config.running()))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

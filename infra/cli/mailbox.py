@@ -16,7 +16,7 @@ def mailbox(
     """List the mail kept by the local mailbox, or show one message."""
     from infra.mailbox import message, messages, page_url
 
-    config = Config.load()
+    config = Config.running()
     if number is not None:
         mail = message(config.mail_dir, number)
         if as_json:

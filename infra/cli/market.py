@@ -1,4 +1,4 @@
-"""The database of a running market, for commands that read or write it directly."""
+"""The market that runs, as commands reach it: by its address, or straight in its database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +9,18 @@ from infra.cli.output import NotRunning
 if TYPE_CHECKING:
     from infra.config import Config
     from infra.database import Database
+
+
+async def answering(url: str) -> str:
+    """The address again, once something answers there. Raises NotRunning."""
+    import httpx
+
+    async with httpx.AsyncClient() as http:
+        try:
+            await http.get(f"{url}/health")
+        except httpx.TransportError as failure:
+            raise NotRunning(f"the market at {url}") from failure
+    return url
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.cli.market import answering
 from infra.cli.output import AsJson, errors, print_json, print_table, say
 from infra.config import Config
 
@@ -32,7 +33,7 @@ def simulate(
     """Play a market day through the API: agencies, suppliers bidding at once, a pool, contracts; print what happened."""
     from infra.demo.day import Plan
 
-    config = Config.load()
+    config = Config.running()
     plan = Plan(
         seed=seed,
         seconds=seconds,
@@ -66,7 +67,7 @@ async def _play(config: Config, plan: "Plan", url: str, record: Path | None, *, 
 
     with record.open("a") if record else nullcontext() as lines:
         tally = Tally(record=lines)
-        async with Client.visiting(url, plan.patience) as visitor:
+        async with Client.visiting(await answering(url), plan.patience) as visitor:
             if quiet:
                 return await Day(visitor, plan, demo_password(config), tally, lambda line: None).play()
             with errors.status("") as status:

@@ -28,7 +28,7 @@ def rebuild(
     as_json: AsJson = False,
 ) -> None:
     """Make streaming views again, by replay of the whole log."""
-    replayed = asyncio.run(_rebuild(Config.load(), views or [], quiet=as_json))
+    replayed = asyncio.run(_rebuild(Config.running(), views or [], quiet=as_json))
     if as_json:
         print_json(replayed)
 

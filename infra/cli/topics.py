@@ -13,7 +13,7 @@ def topics(as_json: AsJson = False) -> None:
     from events.topics import TOPICS
     from infra.runtime import addresses
 
-    held = asyncio.run(message_counts(addresses(Config.load())[1]))
+    held = asyncio.run(message_counts(addresses(Config.running())[1]))
     if as_json:
         print_json([{**asdict(row), "messages": held.get(row.name)} for row in TOPICS])
         return

@@ -43,6 +43,7 @@ def up() -> None:
         if not is_free(config.port):
             raise PortTaken(config.port)
         say(f"Lonja in {config.home}")
+        config.remember()
         web_assets(config.home, config.cache, say)
         servers = prepare_servers(config, say)
         asyncio.run(_run(config, servers, began))

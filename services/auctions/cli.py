@@ -135,6 +135,6 @@ async def _proof(auction_id: str) -> bytes:
     from infra.signing import Signer
     from services.auctions.market_log import MarketLog
 
-    config = Config.load()
+    config = Config.running()
     async with market_database(config, "auctions.leaves") as database, database.pool.acquire() as db:
         return await MarketLog(Signer.load(config.secrets_dir)).proof(db, auction_id)

@@ -20,7 +20,7 @@ def train(as_json: AsJson = False) -> None:
     from services.recommender.training import train_now
 
     async def work() -> Training:
-        async with standing(Config.load()) as ground:
+        async with standing(Config.running()) as ground:
             return await train_now(ground)
 
     if not as_json:
@@ -44,7 +44,7 @@ def figures(as_json: AsJson = False) -> None:
     from services.recommender.store import trainings
 
     async def work() -> list[trainings.Training]:
-        async with standing(Config.load()) as ground, ground.database.transaction("recommender") as tx:
+        async with standing(Config.running()) as ground, ground.database.transaction("recommender") as tx:
             return await trainings.newest(tx, 1)
 
     newest = asyncio.run(work())

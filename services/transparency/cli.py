@@ -222,7 +222,7 @@ def _on_the_database(work: "Callable[[Database], Awaitable[Any]]") -> Any:
     from infra.config import Config
 
     async def run() -> Any:
-        async with market_database(Config.load(), "transparency.releases") as database:
+        async with market_database(Config.running(), "transparency.releases") as database:
             return await work(database)
 
     return asyncio.run(run())

@@ -46,6 +46,18 @@ def test_a_child_process_loads_an_equal_config(tmp_path: Path) -> None:
     assert Config.load(config.environment()) == config
 
 
+def test_another_terminal_knows_the_settings_of_the_market_of_this_home(tmp_path: Path) -> None:
+    home = {"LONJA_HOME": str(tmp_path)}
+    assert Config.running(home) == Config.load(home)
+    started = {**home, "LONJA_PORT": "8123", "LONJA_POLICY": "demo", "LONJA_SMTP_URL": "", "OTHER": "x"}
+    Config.load(started).remember(started)
+    assert Config.running(home) == Config.load(started)
+    assert Config.running({**home, "LONJA_PORT": "8124"}).public_url == "http://127.0.0.1:8124"
+    assert (tmp_path / "run" / "settings.json").stat().st_mode & 0o077 == 0
+    Config.load(home).remember(home)
+    assert Config.running(home) == Config.load(home), "the last start counts"
+
+
 def test_ports_are_remembered_and_differ_between_parts(tmp_path: Path) -> None:
     first, other = remembered_port(tmp_path, "postgres"), remembered_port(tmp_path, "kafka")
     assert first != other
