@@ -3,6 +3,7 @@
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi, PurchasesApi
+from services.contracts.api.execution import ExecutionApi
 from services.contracts.api.record import RecordApi
 from services.contracts.api.sanctions import SanctionsApi
 from services.contracts.handlers import HANDLERS, sanctions
@@ -20,7 +21,7 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[
-            routes(ground, ContractsApi, PurchasesApi, SanctionsApi, RecordApi),
+            routes(ground, ContractsApi, PurchasesApi, SanctionsApi, RecordApi, ExecutionApi),
             routes(ground, ContractPages, PurchasePages, SanctionPages, RecordPages),
         ],
         handlers={**HANDLERS, **sanctions.HANDLERS},

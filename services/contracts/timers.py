@@ -1,14 +1,15 @@
-"""Steps that nobody took in time, and purchase requests that nobody answered."""
+"""Steps that nobody took in time, purchase requests that nobody answered, and deadlines of contracts that are carried out."""
 
 import logging
 
 from infra.database import Transaction
 from infra.service import Timer
 from services.contracts.domain.cascade import RankingIncomplete
+from services.contracts.domain.execution import Tick
 from services.contracts.domain.purchases import LapseAnswer
 from services.contracts.domain.signing import Lapse
-from services.contracts.handlers import answered, decided
-from services.contracts.store import deals, purchases
+from services.contracts.handlers import answered, decided, execution
+from services.contracts.store import deals, executions, purchases
 
 log = logging.getLogger(__name__)
 AT_ONCE = 100
@@ -34,4 +35,15 @@ async def lapse_purchases(tx: Transaction) -> int:
     return len(due)
 
 
-TIMERS = (Timer("lapse steps", 1, lapse_steps), Timer("lapse purchases", 1, lapse_purchases))
+async def pass_deadlines(tx: Transaction) -> int:
+    due = await executions.lock_due(await tx.raw(), tx.now, AT_ONCE)
+    for kept in due:
+        await execution.decided(tx, kept, Tick())
+    return len(due)
+
+
+TIMERS = (
+    Timer("lapse steps", 1, lapse_steps),
+    Timer("lapse purchases", 1, lapse_purchases),
+    Timer("pass deadlines", 1, pass_deadlines),
+)

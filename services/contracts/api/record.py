@@ -11,10 +11,12 @@ from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import PUBLIC, FromGround, Visit, clean
 from infra.web.errors import NotFound
+from services.contracts.domain.execution.performance import KINDS as PERFORMED
+from services.contracts.domain.execution.performance import Kind as PerformedKind
 from services.contracts.domain.record import KINDS, Fact, Kind, counted
 from services.contracts.domain.sanctions import Side
 from services.contracts.handlers import SEES_ALL
-from services.contracts.store import record, replicas, sanctions
+from services.contracts.store import executions, record, replicas, sanctions
 from services.contracts.store.record import Mention
 
 PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
@@ -48,11 +50,14 @@ class Suspended(msgspec.Struct, kw_only=True):
 
 
 class SideRecord(msgspec.Struct, kw_only=True):
-    """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first."""
+    """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first.
+    ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their acceptance, answers
+    and payments on time or late, disputes by their end."""
 
     side: Side
     counts: dict[Kind, int]
     contracts: dict[Kind, list[Mentioned]]
+    performed: dict[PerformedKind, int]
 
 
 class RecordView(msgspec.Struct, kw_only=True):
@@ -102,6 +107,7 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         wanted = {fact.contract_id for each in latest.values() for fact in each}
         wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
         known = await record.mentions(db, wanted)
+        performed = await executions.counts(db, organisation_id)
     sides = [side for side in KINDS if side in organisation.roles or any(fact.side == side for fact in facts)]
     return RecordView(
         organisation_id=organisation_id,
@@ -117,6 +123,7 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
                     ]
                     for kind in KINDS[side]
                 },
+                performed={kind: performed[side, kind] for kind in PERFORMED[side]},
             )
             for side in sides
         ],

@@ -142,7 +142,9 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
         raise NotFound("standing offer", wanted.offer_id)
     buyer = await known(db, principal.organisation_id, principal.organisation_name)
     return purchases.request(
-        RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=_place(wanted, buyer.place)),
+        RequestPurchase(
+            process_id=new_id(), quantity=wanted.quantity, place=place_of(wanted.region, wanted.locality, buyer.place)
+        ),
         offer,
         sku,
         buyer=buyer,
@@ -197,13 +199,14 @@ async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> Orga
     return found
 
 
-def _place(wanted: NewPurchase, seat: Place) -> Place:
-    if not wanted.region and not wanted.locality:
+def place_of(region: str, locality: str, seat: Place) -> Place:
+    """Where something goes, by a region's ISO 3166-2 code or name; where neither is given, the seat. Raises PlaceNotFound."""
+    if not region and not locality:
         return seat
-    prefix, dash, _ = wanted.region.partition("-")
+    prefix, dash, _ = region.partition("-")
     country = prefix if dash and len(prefix) == 2 else seat.country or ""
-    region = wanted.region or seat.region or ""
-    found = places.locate(country, region or None, wanted.locality or None)
+    region = region or seat.region or ""
+    found = places.locate(country, region or None, locality or None)
     if found is None or (region and places.region_code(found.country, region) is None):
         raise PlaceNotFound(f"{region!r} is no region of {country or 'any country'} (ISO 3166-2).", field="region")
     return Place(**structs.asdict(found))

@@ -17,6 +17,7 @@ from infra.web.errors import NotFound
 from services.contracts.domain import sanctions
 from services.contracts.domain.record import facts_of
 from services.contracts.domain.sanctions import Breach, Decision, Sanction
+from services.contracts.handlers import execution
 from services.contracts.store import deals, record, replicas
 from services.contracts.store import sanctions as store
 
@@ -52,6 +53,7 @@ async def on_concluded(tx: Transaction, message: Message) -> None:
     assert isinstance(message.event, ContractConcluded)
     if message.event.source is None:  # imports come by the ten thousand
         await record.add(await tx.raw(), facts_of(message.event, message.envelope.time))
+        await execution.start(tx, message.event.contract_id)
 
 
 async def on_ended(tx: Transaction, message: Message) -> None:

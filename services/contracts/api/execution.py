@@ -1,0 +1,410 @@
+"""JSON of contracts that are carried out: how one stands, what each side does next, and the moderators' disputes."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean
+from infra.web.errors import NotFound
+from services.contracts.domain.execution import (
+    AnswerDispute,
+    AnswerEnding,
+    AssessDelivery,
+    Command,
+    ConfirmReceipt,
+    DecideDispute,
+    OpenDispute,
+    PayInvoice,
+    PlaceOrder,
+    ProposeEnding,
+    ReportDelivery,
+    SubmitInvoice,
+    Withdraw,
+    WithdrawEnding,
+)
+from services.contracts.domain.execution.duties import Duty, duties
+from services.contracts.domain.execution.endings import Ground as EndingGround
+from services.contracts.domain.execution.endings import Kind
+from services.contracts.domain.execution.state import (
+    About,
+    Balance,
+    Delivery,
+    Dispute,
+    Ending,
+    Execution,
+    Invoice,
+    Order,
+    Outcome,
+    balances,
+)
+from services.contracts.handlers import SEES_ALL, place_of
+from services.contracts.handlers import execution as handlers
+from services.contracts.store import executions
+
+PARTIES = allow(*handlers.ACTS)
+Words = Annotated[str, Meta(max_length=4000)]
+Short = Annotated[str, Meta(max_length=200)]
+Quantities = dict[Short, Decimal]
+"""By line id."""
+
+
+class ExecutionView(msgspec.Struct, kw_only=True):
+    """``status`` is running, closed or terminated; ``how`` fulfilled, agreement or the ground. ``paid`` is what was settled of
+    ``amount``. ``due`` says what is for whom to do, the most urgent first. Words of the sides (delivery notes, invoice numbers,
+    reasons) are for the two of them and whoever watches over the market; to others they are ""."""
+
+    contract_id: str
+    status: str
+    how: str
+    over_at: datetime | None
+    term_until: datetime
+    currency: str
+    amount: Decimal
+    paid: Decimal
+    lines: tuple[Balance, ...]
+    orders: tuple[Order, ...]
+    deliveries: tuple[Delivery, ...]
+    invoices: tuple[Invoice, ...]
+    disputes: tuple[Dispute, ...]
+    ending: Ending | None
+    due: tuple[Duty, ...]
+
+
+class OrderIn(msgspec.Struct, kw_only=True):
+    """``days`` are working days until it is delivered, to the contract's place unless a region (ISO 3166-2) or locality is given."""
+
+    lines: Quantities
+    days: int
+    region: Short = ""
+    locality: Short = ""
+
+
+class DeliveryIn(msgspec.Struct, kw_only=True):
+    order: int
+    lines: Quantities
+    note: Short
+    delivered_on: date
+
+
+class AssessmentIn(msgspec.Struct, kw_only=True):
+    """``lines`` are what is accepted; the rest needs reasons."""
+
+    lines: Quantities
+    reasons: Words = ""
+
+
+class InvoiceIn(msgspec.Struct, kw_only=True):
+    """For all that was accepted of these deliveries; ``reference`` is the supplier's own number."""
+
+    deliveries: list[int]
+    reference: Short
+
+
+class WithdrawalIn(msgspec.Struct, kw_only=True):
+    about: Literal["order", "delivery", "invoice"]
+    number: int
+
+
+class DisputeIn(msgspec.Struct, kw_only=True):
+    """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside."""
+
+    about: About
+    number: int
+    asks: Outcome
+    reasons: Words
+
+
+class DisputeAnswerIn(msgspec.Struct, kw_only=True):
+    """Where both sides ask the same, the dispute ends so."""
+
+    asks: Outcome
+    words: Words
+
+
+class DisputeDecisionIn(msgspec.Struct, kw_only=True):
+    outcome: Outcome
+    explanation: Words
+
+
+class EndingIn(msgspec.Struct, kw_only=True):
+    """A closure is by agreement; a termination too, or on a breach of the other side that is there now."""
+
+    kind: Kind
+    reasons: Words
+    ground: EndingGround = "agreement"
+
+
+class EndingAnswerIn(msgspec.Struct, kw_only=True):
+    agrees: bool
+    words: Words = ""
+
+
+class OpenDisputeView(msgspec.Struct, kw_only=True):
+    contract_id: str
+    dispute: Dispute
+    overdue: bool
+
+
+def insider(execution: Execution, principal: Principal | None) -> bool:
+    """One of the two sides, or who watches over the market."""
+    return principal is not None and (
+        principal.organisation_id in (execution.buyer_id, execution.supplier_id) or principal.may(*SEES_ALL)
+    )
+
+
+def without_words(execution: Execution) -> Execution:
+    """As everybody may read it."""
+    ending = execution.ending
+    return replace(
+        execution,
+        deliveries=tuple(replace(each, note="", reasons="") for each in execution.deliveries),
+        invoices=tuple(replace(each, reference="") for each in execution.invoices),
+        disputes=tuple(
+            replace(each, explanation="", said=tuple(replace(said, words="") for said in each.said))
+            for each in execution.disputes
+        ),
+        ending=replace(ending, reasons="", objection="") if ending else None,
+    )
+
+
+async def readable(ground: Ground, contract_id: str, principal: Principal | None) -> Execution:
+    """As the reader may see it. Raises NotFound where the contract is not concluded."""
+    kept = await handlers.find(ground.database.pool, clean(contract_id))
+    if kept is None:
+        raise NotFound("concluded contract", contract_id)
+    return kept.execution if insider(kept.execution, principal) else without_words(kept.execution)
+
+
+async def view(ground: Ground, contract_id: str, principal: Principal | None) -> ExecutionView:
+    execution = await readable(ground, contract_id, principal)
+    same = "contract_id status how over_at term_until currency amount orders deliveries invoices disputes ending"
+    return ExecutionView(
+        **{name: getattr(execution, name) for name in same.split()},
+        paid=execution.settled,
+        lines=balances(execution),
+        due=duties(execution, ground.clock()),
+    )
+
+
+class ExecutionApi(Controller):
+    path = "/api/contracts"
+    tags = ["contracts"]
+
+    @get("/{contract_id:str}/execution", opt=PUBLIC, raises=[NotFound])
+    async def read_execution(self, request: Visit, ground: FromGround, contract_id: FromPath[str]) -> ExecutionView:
+        """How far a concluded contract is carried out: public."""
+        return await view(ground, contract_id, request.scope.get("user"))
+
+    @post("/{contract_id:str}/orders", opt=PARTIES, raises=[NotFound])
+    async def place_order(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[OrderIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        contract = await readable(ground, contract_id, request.user)
+        command = PlaceOrder(
+            **_by(request),
+            lines=data.lines,
+            days=data.days,
+            place=place_of(clean(data.region), clean(data.locality), contract.place),
+        )
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/deliveries", opt=PARTIES, raises=[NotFound])
+    async def report_delivery(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[DeliveryIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        command = ReportDelivery(
+            **_by(request),
+            order=data.order,
+            lines=data.lines,
+            note=clean(data.note),
+            delivered_on=data.delivered_on,
+        )
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/deliveries/{number:int}/assessment", opt=PARTIES, raises=[NotFound])
+    async def assess_delivery(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        number: FromPath[int],
+        data: JSONBody[AssessmentIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        """Accepted in full, in part, or refused where ``lines`` is empty."""
+        command = AssessDelivery(
+            organisation_id=request.user.organisation_id,
+            delivery=number,
+            lines=data.lines,
+            reasons=clean(data.reasons),
+        )
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/invoices", opt=PARTIES, raises=[NotFound])
+    async def submit_invoice(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[InvoiceIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        command = SubmitInvoice(**_by(request), deliveries=tuple(data.deliveries), reference=clean(data.reference))
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/invoices/{number:int}/payment", opt=PARTIES, raises=[NotFound])
+    async def pay_invoice(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        number: FromPath[int],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        """The buyer says that it paid."""
+        return await _act(ground, request, contract_id, PayInvoice(**_by(request), invoice=number), key)
+
+    @post("/{contract_id:str}/invoices/{number:int}/receipt", opt=PARTIES, raises=[NotFound])
+    async def confirm_receipt(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        number: FromPath[int],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        """The supplier says that the money came. The last one closes a contract of which all was accepted."""
+        command = ConfirmReceipt(organisation_id=request.user.organisation_id, invoice=number)
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/withdrawals", opt=PARTIES, raises=[NotFound])
+    async def withdraw(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[WithdrawalIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        """What nobody answered yet is taken back by its author."""
+        command = Withdraw(organisation_id=request.user.organisation_id, about=data.about, number=data.number)
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
+    async def open_dispute(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[DisputeIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        command = OpenDispute(
+            **_by(request), about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
+        )
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
+    async def answer_dispute(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        number: FromPath[int],
+        data: JSONBody[DisputeAnswerIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        command = AnswerDispute(**_by(request), dispute=number, asks=data.asks, words=clean(data.words))
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide_dispute(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        number: FromPath[int],
+        data: JSONBody[DisputeDecisionIn],
+    ) -> ExecutionView:
+        command = DecideDispute(dispute=number, outcome=data.outcome, explanation=clean(data.explanation))
+        async with ground.database.transaction("contracts") as tx:
+            await handlers.decide_dispute(tx, clean(contract_id), command)
+        return await view(ground, contract_id, request.user)
+
+    @post("/{contract_id:str}/ending", opt=PARTIES, raises=[NotFound])
+    async def propose_ending(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[EndingIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        command = ProposeEnding(**_by(request), kind=data.kind, ground=data.ground, reasons=clean(data.reasons))
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/ending/answer", opt=PARTIES, raises=[NotFound])
+    async def answer_ending(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        contract_id: FromPath[str],
+        data: JSONBody[EndingAnswerIn],
+        key: IdempotencyKey = "",
+    ) -> ExecutionView:
+        """A yes ends the contract at once."""
+        command = AnswerEnding(
+            organisation_id=request.user.organisation_id, agrees=data.agrees, words=clean(data.words)
+        )
+        return await _act(ground, request, contract_id, command, key)
+
+    @post("/{contract_id:str}/ending/withdrawal", opt=PARTIES, raises=[NotFound])
+    async def withdraw_ending(
+        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], key: IdempotencyKey = ""
+    ) -> ExecutionView:
+        command = WithdrawEnding(organisation_id=request.user.organisation_id)
+        return await _act(ground, request, contract_id, command, key)
+
+    @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def list_disputes(self, request: MemberVisit, ground: FromGround) -> list[OpenDisputeView]:
+        """All that are open, what is to be decided first first."""
+        return open_disputes(await executions.disputed(ground.database.pool), ground.clock())
+
+
+def open_disputes(found: list[Execution], now: datetime) -> list[OpenDisputeView]:
+    open_ones = [
+        OpenDisputeView(contract_id=each.contract_id, dispute=dispute, overdue=now >= dispute.decide_by)
+        for each in found
+        for dispute in each.disputes
+        if dispute.open
+    ]
+    return sorted(open_ones, key=lambda each: each.dispute.decide_by)
+
+
+async def _act(ground: Ground, request: MemberVisit, contract_id: str, command: Command, key: str) -> ExecutionView:
+    async with ground.database.transaction("contracts") as tx:
+        await handlers.act(tx, clean(contract_id), command, request.user, clean(key) or new_id())
+    return await view(ground, contract_id, request.user)
+
+
+def _by(request: MemberVisit) -> dict[str, str]:
+    return {"organisation_id": request.user.organisation_id, "member_id": request.user.member_id}

@@ -1,0 +1,369 @@
+"""A concluded contract while it is carried out: what was ordered, delivered, accepted, invoiced and paid, and what is disputed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Literal
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import Money, QuantityNotPositive, split
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events.contracts import InvoicedLine, LineQuantity
+from events.values import Line, Place
+from services.contracts.domain.deals import Party
+from services.contracts.domain.signing import NotAParty
+
+About = Literal["delivery", "invoice"]
+Outcome = Literal["stands", "set-aside"]
+"""Of a dispute: the disputed word holds, or it is as if it had not been said."""
+OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
+NONE = Decimal(0)
+_FINEST = 6
+"""Decimals of a quantity."""
+
+
+class ActOfOtherParty(RuleBroken):
+    code = "act-of-other-party"
+
+
+class ContractNotRunning(RuleBroken):
+    """It is closed or terminated: nothing new is ordered or delivered."""
+
+    code = "contract-not-running"
+
+
+class NothingOfThatNumber(RuleBroken):
+    code = "nothing-of-that-number"
+
+
+class LineNotInContract(RuleBroken):
+    code = "line-not-in-contract"
+
+
+class QuantityTooFine(RuleBroken):
+    code = "quantity-too-fine"
+
+
+class NoQuantity(RuleBroken):
+    """At least one line has a quantity above zero."""
+
+    code = "no-quantity"
+
+
+class AnsweredAlready(RuleBroken):
+    """It was answered, or taken back, and the answer was another one."""
+
+    code = "answered-already"
+
+
+class Disputed(RuleBroken):
+    """What is disputed waits for the end of the dispute."""
+
+    code = "disputed"
+
+
+class ReasonsMissing(RuleBroken):
+    code = "reasons-missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """``overdue_at`` is the deadline at which something of it was missing, None while none was."""
+
+    number: int
+    lines: tuple[LineQuantity, ...]
+    place: Place
+    placed_at: datetime
+    due_at: datetime
+    withdrawn: bool = False
+    overdue_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """``accepted`` and ``outcome`` (accepted, partly, refused) are set while it is assessed, ``assessed_by`` buyer, dispute or silence;
+    ``due_at`` is the buyer's deadline, ``overdue`` that it passed."""
+
+    number: int
+    order: int
+    lines: tuple[LineQuantity, ...]
+    note: str
+    delivered_on: date
+    reported_at: datetime
+    due_at: datetime
+    late: bool
+    status: Literal["reported", "assessed", "withdrawn"] = "reported"
+    outcome: str = ""
+    accepted: tuple[LineQuantity, ...] = ()
+    reasons: str = ""
+    assessed_by: str = ""
+    assessed_at: datetime | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """``due_at`` is the buyer's deadline to pay, after that the supplier's to confirm; ``overdue`` that the buyer's passed."""
+
+    number: int
+    reference: str
+    deliveries: tuple[int, ...]
+    lines: tuple[InvoicedLine, ...]
+    amount: Decimal
+    submitted_at: datetime
+    due_at: datetime
+    status: Literal["submitted", "paid", "settled", "withdrawn"] = "submitted"
+    paid_at: datetime | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """``by`` is a side of the dispute."""
+
+    by: Party
+    words: str
+    asks: Outcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """About the ``word`` (the status) that a delivery or invoice had at the opening. ``said`` begins with the opening;
+    ``outcome`` is "" while it is open."""
+
+    number: int
+    about: About
+    subject: int
+    word: str
+    said: tuple[Said, ...]
+    answer_by: datetime
+    decide_by: datetime
+    outcome: str = ""
+    how: str = ""
+    explanation: str = ""
+    ended_at: datetime | None = None
+
+    @property
+    def by(self) -> Party:
+        return self.said[0].by
+
+    @property
+    def asked(self) -> Outcome:
+        return self.said[0].asks
+
+    @property
+    def open(self) -> bool:
+        return not self.outcome
+
+    def asks(self, party: Party) -> Outcome | None:
+        """What the side would settle for now; None while it has said nothing."""
+        return next((said.asks for said in reversed(self.said) if said.by == party), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A proposal to end the contract, not answered with a yes yet. ``objection`` is the other side's, "" for none."""
+
+    kind: Literal["closure", "termination"]
+    ground: str
+    by: Party
+    reasons: str
+    proposed_at: datetime
+    due_at: datetime
+    objection: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """``lines`` are the contract's, each with its quantity and its share of the amount; nothing is ordered after
+    ``term_until``. Orders, deliveries, invoices and disputes are in the order of their numbers."""
+
+    process_id: str
+    contract_id: str
+    pool_id: str | None
+    buyer_id: str
+    supplier_id: str
+    currency: str
+    amount: Decimal
+    lines: tuple[Line, ...]
+    place: Place
+    policy: Policy
+    calendar: RegionCalendar
+    signed_at: datetime
+    term_until: datetime
+    orders: tuple[Order, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
+    disputes: tuple[Dispute, ...] = ()
+    ending: Ending | None = None
+    status: Literal["running", "closed", "terminated"] = "running"
+    how: str = ""
+    over_at: datetime | None = None
+
+    def due(self, now: datetime, days: int) -> datetime:
+        return self.policy.due(now, days, self.calendar)
+
+    @property
+    def standing_orders(self) -> tuple[Order, ...]:
+        return tuple(order for order in self.orders if not order.withdrawn)
+
+    @property
+    def standing_invoices(self) -> tuple[Invoice, ...]:
+        return tuple(invoice for invoice in self.invoices if invoice.status != "withdrawn")
+
+    @property
+    def settled(self) -> Decimal:
+        return sum((invoice.amount for invoice in self.invoices if invoice.status == "settled"), NONE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One line in sums. ``delivered`` is what waits for acceptance or was accepted; ``amount`` is what was invoiced."""
+
+    line: Line
+    contracted: Decimal
+    ordered: Decimal
+    delivered: Decimal
+    accepted: Decimal
+    invoiced: Decimal
+    amount: Decimal
+
+
+def whole(line: Line) -> Decimal:
+    """The contracted quantity; what is bought as one has none written."""
+    return Decimal(1) if line.quantity is None else line.quantity
+
+
+def balances(execution: Execution) -> tuple[Balance, ...]:
+    """In the order of the contract's lines."""
+    ordered = total(order.lines for order in execution.standing_orders)
+    accepted = total(delivery.accepted for delivery in execution.deliveries)
+    pending = total(delivery.lines for delivery in execution.deliveries if delivery.status == "reported")
+    invoiced = [line for invoice in execution.standing_invoices for line in invoice.lines]
+    return tuple(
+        Balance(
+            line=line,
+            contracted=whole(line),
+            ordered=ordered.get(line.line_id, NONE),
+            delivered=pending.get(line.line_id, NONE) + accepted.get(line.line_id, NONE),
+            accepted=accepted.get(line.line_id, NONE),
+            invoiced=sum((each.quantity for each in invoiced if each.line_id == line.line_id), NONE),
+            amount=sum((each.amount for each in invoiced if each.line_id == line.line_id), NONE),
+        )
+        for line in execution.lines
+    )
+
+
+def unordered(execution: Execution) -> dict[str, Decimal]:
+    """By line, what the contract still has to be ordered of; without lines that have nothing."""
+    return {b.line.line_id: b.contracted - b.ordered for b in balances(execution) if b.contracted > b.ordered}
+
+
+def outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
+    """By line, what of the order is still to be delivered; what was refused is so again."""
+    come = total(
+        delivery.lines if delivery.status == "reported" else delivery.accepted
+        for delivery in execution.deliveries
+        if delivery.order == order.number and delivery.status != "withdrawn"
+    )
+    rest = {line.line_id: line.quantity - come.get(line.line_id, NONE) for line in order.lines}
+    return {line_id: quantity for line_id, quantity in rest.items() if quantity > 0}
+
+
+def invoiced_in(execution: Execution, delivery: int) -> Invoice | None:
+    return next((invoice for invoice in execution.standing_invoices if delivery in invoice.deliveries), None)
+
+
+def invoiceable(execution: Execution) -> tuple[Delivery, ...]:
+    """Something of them was accepted, nothing invoiced, nothing is disputed."""
+    return tuple(
+        delivery
+        for delivery in execution.deliveries
+        if delivery.accepted
+        and invoiced_in(execution, delivery.number) is None
+        and disputed(execution, "delivery", delivery.number) is None
+    )
+
+
+def disputed(execution: Execution, about: About, number: int) -> Dispute | None:
+    """The open dispute about it."""
+    return next(
+        (each for each in execution.disputes if each.open and (each.about, each.subject) == (about, number)), None
+    )
+
+
+def share(execution: Execution, line: Line, quantity: Decimal) -> Decimal:
+    """Of the line's amount, what this much of its quantity comes to: to the minor unit, and all of it for all."""
+    whole_amount = Money(line.amount or NONE, execution.currency)
+    return split(whole_amount, {"part": quantity, "rest": whole(line) - quantity})["part"].amount
+
+
+def total(parts: Iterable[Iterable[LineQuantity]]) -> dict[str, Decimal]:
+    """Sums by line; without lines that have nothing."""
+    sums: dict[str, Decimal] = {}
+    for lines in parts:
+        for line in lines:
+            sums[line.line_id] = sums.get(line.line_id, NONE) + line.quantity
+    return sums
+
+
+# What every decision asks
+
+
+def party_of(execution: Execution, organisation_id: str) -> Party:
+    """Raises NotAParty."""
+    if organisation_id == execution.buyer_id:
+        return "buyer"
+    if organisation_id == execution.supplier_id:
+        return "supplier"
+    raise NotAParty(
+        "Your organisation is neither the buyer nor the supplier of this contract.", field="organisation_id"
+    )
+
+
+def require_party(execution: Execution, organisation_id: str, party: Party) -> None:
+    """Raises NotAParty, ActOfOtherParty."""
+    if party_of(execution, organisation_id) != party:
+        raise ActOfOtherParty(f"This is for the {party} to do.", party=party)
+
+
+def require_running(execution: Execution) -> None:
+    if execution.status != "running":
+        raise ContractNotRunning(f"This contract is {execution.status}.", state=execution.status)
+
+
+def require_undisputed(execution: Execution, about: About, number: int) -> None:
+    if (dispute := disputed(execution, about, number)) is not None:
+        raise Disputed(f"The {about} {number} is disputed: that ends first.", dispute=dispute.number)
+
+
+def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
+    """The words without blanks around them."""
+    if not words.strip():
+        raise ReasonsMissing(sentence, field=field)
+    return words.strip()
+
+
+def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[LineQuantity, ...]:
+    """Those above zero, in the order of the contract's lines; nothing is lost, for what is not possible is refused. The field of
+    a line is ``quantity-`` and its id. Raises LineNotInContract, QuantityNotPositive, QuantityTooFine."""
+    known = {line.line_id for line in execution.lines}
+    for line_id, quantity in wanted.items():
+        field = f"quantity-{line_id}"
+        if line_id not in known:
+            raise LineNotInContract(f"The contract has no line {line_id!r}.", field=field, line=line_id)
+        if not quantity.is_finite() or quantity < 0:
+            raise QuantityNotPositive(
+                f"A quantity is not below zero, as {quantity} is.", field=field, quantity=quantity
+            )
+        exponent = quantity.normalize().as_tuple().exponent
+        if isinstance(exponent, int) and exponent < -_FINEST:
+            raise QuantityTooFine(f"A quantity has {_FINEST} decimals at most.", field=field, quantity=quantity)
+    return tuple(
+        LineQuantity(line_id=line.line_id, quantity=wanted[line.line_id])
+        for line in execution.lines
+        if wanted.get(line.line_id)
+    )

@@ -1,0 +1,84 @@
+"""Use cases of carrying a contract out. Who is suspended goes on with what it signed: nothing here asks for that."""
+
+import asyncpg
+
+from infra.database import Transaction
+from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web.errors import NotFound
+from services.contracts.domain.deals import concluded, latest
+from services.contracts.domain.execution import Command, DecideDispute, apply, begin, decide
+from services.contracts.domain.execution.state import Execution
+from services.contracts.handlers import RoleMissing
+from services.contracts.store import contracts, deals, executions
+from services.contracts.store.executions import Kept
+
+PARTY_ROLES = {"buyer": (BUYER_OFFICER, BUYER_APPROVER), "supplier": (SUPPLIER_AGENT,)}
+ACTS = (*PARTY_ROLES["buyer"], *PARTY_ROLES["supplier"])
+"""Who acts for either side."""
+
+
+async def start(tx: Transaction, contract_id: str) -> None:
+    """What is due after the signature is listed from now on. Nothing where that is so already."""
+    kept = await find(tx, contract_id, lock=True)
+    if kept is not None and kept.version == 0:
+        await executions.save(await tx.raw(), kept, (), tx.now)
+
+
+async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Kept | None:
+    """None where there is no such contract, or it is not concluded. Until :func:`start` heard of it, it begins as its deal says."""
+    db = await where.raw() if isinstance(where, Transaction) else where
+    kept = await executions.get(db, contract_id, lock=lock)
+    if kept is not None:
+        return kept
+    contract = await contracts.get(db, contract_id)
+    if contract is None or contract.state != "concluded" or contract.over_at is None:
+        return None
+    key = contract.drafted.process_id, contract.drafted.buyer_id
+    held = await deals.lock(db, *key) if lock else await deals.get(db, *key)
+    assert held is not None, "every contract belongs to a deal, written with it"
+    if lock and (kept := await executions.get(db, contract_id, lock=True)) is not None:
+        return kept
+    event = concluded(held.deal, latest(held.deal), contract.over_at)
+    return Kept(execution=begin(event, policy=held.deal.policy, calendar=held.deal.calendar))
+
+
+async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
+    """Once for each key of an organisation. Raises NotFound, RoleMissing and what :mod:`domain.execution` names."""
+    key = f"execution/{contract_id}/{principal.organisation_id}/{type(command).__name__}/{request_key}"
+    if await tx.answered(key) is not None:
+        return
+    kept = await _locked(tx, contract_id)
+    _require_role(kept.execution, principal)
+    await decided(tx, kept, command, principal.name)
+    await tx.remember(key, b"")
+
+
+async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
+    """A moderator's. Raises NotFound and what :func:`domain.execution.disputes.decide_dispute` names."""
+    await decided(tx, await _locked(tx, contract_id), command, "")
+
+
+async def decided(tx: Transaction, kept: Kept, command: Command, member_name: str = "") -> None:
+    """Decide about an execution that is locked, and keep what happened."""
+    happened = decide(kept.execution, command, tx.now)
+    execution = kept.execution
+    for event in happened:
+        execution = apply(execution, event)
+        tx.emit(event)
+    saved = Kept(execution=execution, version=kept.version)
+    await executions.save(await tx.raw(), saved, happened, tx.now, member_name)
+
+
+async def _locked(tx: Transaction, contract_id: str) -> Kept:
+    kept = await find(tx, contract_id, lock=True)
+    if kept is None:
+        raise NotFound("concluded contract", contract_id)
+    return kept
+
+
+def _require_role(execution: Execution, principal: Principal) -> None:
+    """Only of who is a party: the domain refuses everybody else."""
+    side = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}.get(principal.organisation_id)
+    if side is not None and not principal.may(*PARTY_ROLES[side]):
+        words = " or ".join(role.replace("_", " ") for role in PARTY_ROLES[side])
+        raise RoleMissing(f"This needs the role {words}.", role=PARTY_ROLES[side][0])

@@ -1,0 +1,198 @@
+"""Contracts that are carried out: loaded under lock, rewritten with their version, with their history and what counts of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from events import Event, registry
+from services.contracts.domain.execution.duties import duties, next_at
+from services.contracts.domain.execution.performance import performed
+from services.contracts.domain.execution.state import Execution
+from services.contracts.store.rows import Row
+
+_COLUMNS = "state::text as state, version"
+
+
+class ExecutionRow(Row, table=True):
+    """``state`` is the domain's execution. ``due_at`` is when the clock has to look again; ``buyer_waits`` that something is for the
+    buyer to do, ``disputed_at`` the deadline of the first open dispute."""
+
+    __tablename__ = "executions"
+    __table_args__ = (
+        Index("ix_executions_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_executions_buyer", "buyer_id", postgresql_where=text("buyer_waits")),
+        Index("ix_executions_supplier", "supplier_id", postgresql_where=text("supplier_waits")),
+        Index("ix_executions_disputed", "disputed_at", postgresql_where=text("disputed_at is not null")),
+    )
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    buyer_id: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text)
+    due_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    buyer_waits: bool = Field(sa_type=Boolean)
+    supplier_waits: bool = Field(sa_type=Boolean)
+    disputed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    version: int = Field(default=1, sa_type=BigInteger)
+
+
+class HappenedRow(Row, table=True):
+    """What happened while a contract was carried out, in order; ``member_name`` is whoever did it, "" for the clock."""
+
+    __tablename__ = "execution_events"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    position: int = Field(primary_key=True, sa_type=Integer)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    member_name: str = Field(sa_type=Text)
+    type: str = Field(sa_type=Text)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class PerformedRow(Row, table=True):
+    """What counts of one contract in the public record of one of its sides."""
+
+    __tablename__ = "performed"
+    __table_args__ = (Index(None, "organisation_id"),)
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    number: int = Field(primary_key=True, sa_type=Integer)
+    side: str = Field(sa_type=Text)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution as it stands at a version; 0: not stored yet."""
+
+    execution: Execution
+    version: int = 0
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    at: datetime
+    member_name: str
+    event: Event
+
+
+async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Kept | None:
+    row = await db.fetchrow(
+        f"select {_COLUMNS} from contracts.executions where contract_id = $1{' for update' if lock else ''}",
+        contract_id,
+    )
+    return _kept(row) if row else None
+
+
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Kept]:
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.executions where due_at <= $1 order by due_at limit $2 for update skip locked",
+        now,
+        limit,
+    )
+    return [_kept(row) for row in rows]
+
+
+async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Execution]:
+    """Those in which something is for the organisation to do, the oldest deadline of the clock first."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.executions where (buyer_id = $1 and buyer_waits) or (supplier_id = $1 and"
+        " supplier_waits) order by due_at nulls last, contract_id limit $2",
+        organisation_id,
+        limit,
+    )
+    return [_kept(row).execution for row in rows]
+
+
+async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Execution]:
+    """Those with an open dispute, what is to be decided first first."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from contracts.executions where disputed_at is not null order by disputed_at, contract_id"
+    )
+    return [_kept(row).execution for row in rows]
+
+
+async def save(
+    db: asyncpg.Connection, kept: Kept, happened: Sequence[Event], now: datetime, member_name: str = ""
+) -> None:
+    """``kept`` is of the version that was loaded; with it what happened to it now, and what both records count of it."""
+    execution = kept.execution
+    waits = {duty.party for duty in duties(execution, now)}
+    await db.execute(
+        "insert into contracts.executions (contract_id, buyer_id, supplier_id, due_at, buyer_waits, supplier_waits,"
+        " disputed_at, state, version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1)"
+        " on conflict (contract_id) do update set due_at = excluded.due_at, buyer_waits = excluded.buyer_waits,"
+        " supplier_waits = excluded.supplier_waits, disputed_at = excluded.disputed_at, state = excluded.state,"
+        " version = excluded.version",
+        execution.contract_id,
+        execution.buyer_id,
+        execution.supplier_id,
+        next_at(execution),
+        "buyer" in waits,
+        "supplier" in waits,
+        min((each.decide_by for each in execution.disputes if each.open), default=None),
+        msgspec.json.encode(execution).decode(),
+        kept.version,
+    )
+    await _add_history(db, execution.contract_id, happened, now, member_name)
+    await _count(db, execution)
+
+
+async def _add_history(
+    db: asyncpg.Connection, contract_id: str, happened: Sequence[Event], now: datetime, member_name: str
+) -> None:
+    begins: int = await db.fetchval(
+        "select coalesce(max(position), 0) from contracts.execution_events where contract_id = $1", contract_id
+    )
+    await db.executemany(
+        "insert into contracts.execution_events (contract_id, position, at, member_name, type, body)"
+        " values ($1, $2, $3, $4, $5, $6::text::jsonb)",
+        [
+            (contract_id, position, now, member_name, event.TYPE, msgspec.json.encode(event).decode())
+            for position, event in enumerate(happened, start=begins + 1)
+        ],
+    )
+
+
+async def _count(db: asyncpg.Connection, execution: Execution) -> None:
+    sides = {"buyer": execution.buyer_id, "supplier": execution.supplier_id}
+    await db.execute("delete from contracts.performed where contract_id = $1", execution.contract_id)
+    await db.executemany(
+        "insert into contracts.performed (contract_id, organisation_id, kind, number, side) values ($1, $2, $3, $4, $5)",
+        [(execution.contract_id, sides[fact.side], fact.kind, fact.number, fact.side) for fact in performed(execution)],
+    )
+
+
+async def history(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> list[Happened]:
+    rows = await db.fetch(
+        "select at, member_name, type, body::text as body from contracts.execution_events where contract_id = $1"
+        " order by position",
+        contract_id,
+    )
+    return [
+        Happened(
+            at=row["at"],
+            member_name=row["member_name"],
+            event=msgspec.json.decode(row["body"], type=registry()[row["type"]]),
+        )
+        for row in rows
+    ]
+
+
+async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[str, str]]:
+    """By side and kind."""
+    rows = await db.fetch(
+        "select side, kind, count(*) as n from contracts.performed where organisation_id = $1 group by side, kind",
+        organisation_id,
+    )
+    return Counter({(row["side"], row["kind"]): row["n"] for row in rows})
+
+
+def _kept(row: asyncpg.Record) -> Kept:
+    return Kept(execution=msgspec.json.decode(row["state"], type=Execution), version=row["version"])
