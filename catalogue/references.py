@@ -1,4 +1,4 @@
-"""Which published reference price speaks for a line, and what it says in the line's own unit and VAT basis."""
+"""Which published reference price speaks for a line, and what that or a price once paid says in the line's own unit and VAT basis."""
 
 from __future__ import annotations
 
@@ -92,6 +92,34 @@ def nearest(published: Iterable[P], place: Where) -> P | None:
     return min(holding, key=lambda each: (_PLACES.index(each.level), -each.valued_at.timestamp()), default=None)
 
 
+class PaidNotComparable(RuleBroken):
+    """A price was paid, but in a unit, currency or VAT basis that the line can not be held against."""
+
+    code = "paid-not-comparable"
+
+
+def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> Decimal:
+    """What a unit (pack) of the line costs where a unit of ``paid`` cost ``unit_price``: in the line's unit, with VAT where the line has
+    it. Raises PaidNotComparable."""
+    try:
+        (now, now_base), (then, then_base) = _worth(line), _worth(paid)
+    except RuleBroken as broken:
+        raise PaidNotComparable(f"The price paid cannot be compared: {broken.message}") from broken
+    if now_base != then_base:
+        raise PaidNotComparable(f"The price paid was per {_name(paid.unit)}, the line counts in {_name(line.unit)}.")
+    exact = Fraction(unit_price) * now / then
+    return round(Decimal(exact.numerator) / Decimal(exact.denominator), minor_units(currency) + 4)
+
+
+def _worth(line: Priced) -> tuple[Fraction, str]:
+    """How much a unit (pack) of the line costs for each 1 that its base unit costs without VAT, and the base unit. Raises RuleBroken."""
+    if line.vat_included is None or (line.vat_included and line.vat_rate is None):
+        raise PaidNotComparable("it is not said whether it is with VAT.")
+    _, base = per_base_unit(Decimal(1), Pack(line.pack_size, line.unit))
+    factor = Fraction(line.pack_size) * unit_of(line.unit).factor
+    return factor * (1 + Fraction(line.vat_rate or 0) / 100) if line.vat_included else factor, base.code
+
+
 def reference_for(line: Priced, published: Published, currency: str) -> Reference:
     """The reference per unit (pack) of the line, with VAT where the line has it. Raises ReferenceNotComparable.
 
@@ -102,17 +130,14 @@ def reference_for(line: Priced, published: Published, currency: str) -> Referenc
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise ReferenceNotComparable("The reference price is without VAT, and the line does not say its VAT.")
     try:
-        _, base = per_base_unit(Decimal(1), Pack(line.pack_size, line.unit))
+        worth, base = _worth(line)
     except RuleBroken as broken:
         raise ReferenceNotComparable(f"The reference price cannot be compared: {broken.message}") from broken
-    if base.code != published.unit:
+    if base != published.unit:
         raise ReferenceNotComparable(
             f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}."
         )
-    factor = Fraction(line.pack_size) * unit_of(line.unit).factor
-    if line.vat_included:
-        factor *= 1 + Fraction(line.vat_rate or 0) / 100
-    exact = Fraction(published.median) * factor
+    exact = Fraction(published.median) * worth
     price = Decimal(exact.numerator) / Decimal(exact.denominator)
     return Reference(published.reference_id, published.grade, round(price, minor_units(currency) + 4))
 

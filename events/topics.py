@@ -75,7 +75,16 @@ TOPICS = (
         name="lonja.contracts",
         key="process (auction, quote request, pool, purchase or imported tender), or organisation for a sanction",
         producers=("contracts", "transparency"),
-        consumers=("accounts", "pools", "contracts", "observatory", "recommender", "transparency", "portal"),
+        consumers=(
+            "accounts",
+            "auctions",
+            "pools",
+            "contracts",
+            "observatory",
+            "recommender",
+            "transparency",
+            "portal",
+        ),
     ),
     Topic(
         name="lonja.observatory",

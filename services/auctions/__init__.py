@@ -1,10 +1,11 @@
 """Mini-auctions: opened by a buyer or a pool, bid on by suppliers, closed with one winner (DOMAIN section 3).
 
-Reads lonja.accounts (who may open and bid), lonja.catalogue (SKUs), lonja.observatory (reference prices) and lonja.pools
-(openings asked for); writes lonja.auctions. Until the close a bidder is a participant number wherever anybody looks.
+Reads lonja.accounts (who may open and bid), lonja.catalogue (SKUs), lonja.observatory (reference prices), lonja.pools
+(openings asked for) and lonja.contracts (what was bought before, and for how much); writes lonja.auctions. Until the close a
+bidder is a participant number wherever anybody looks.
 
 Tables: auctions (what was opened, with its policy, and the small state that the row lock guards), bids (every bid with its
-one verdict: the log), and the replicas organisations, skus, reference_prices.
+one verdict: the log), and the replicas organisations, skus, reference_prices, past_contracts, last_prices.
 
 Bids go through ``lane.py``: one lane a web process decides whatever arrived while the last commit ran, in one transaction.
 Live pages are told by ``auction:<id>`` announcements; ``board.py`` keeps what all watchers of an auction see, by version.

@@ -14,6 +14,7 @@ from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
 from events.codec import Event, Message
+from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
@@ -25,6 +26,7 @@ from infra.service import Handler
 from infra.tokens import Principal
 from infra.web.arguments import clean
 from infra.web.errors import NotFound
+from services.auctions import last_time
 from services.auctions.domain import autobid as floors
 from services.auctions.domain import complaints, remedies
 from services.auctions.domain.auction import Fact, apply, begin
@@ -93,16 +95,31 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         return answer.decode()
     db = await tx.raw()
     buyer = await buyer_of(db, principal)
+    opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
+    await tx.remember(request, opened.auction_id.encode())
+    return opened.auction_id
+
+
+async def preview(
+    db: asyncpg.Connection, wanted: NewAuction, principal: Principal, policy: Policy, now: datetime
+) -> AuctionOpened:
+    """What :func:`open_for_buyer` would open. Raises RuleBroken."""
+    buyer = await buyer_of(db, principal)
+    return await _opened(db, await _command(db, wanted, buyer, policy), policy, buyer, now)
+
+
+async def _command(
+    db: asyncpg.Connection, wanted: NewAuction, buyer: OrganisationRegistered, policy: Policy
+) -> OpenAuction:
     lines = await lines_of(db, wanted)
-    place = wanted.place if wanted.place.country else buyer.place
-    command = OpenAuction(
+    return OpenAuction(
         auction_id=new_id(),
         buyer_id=buyer.organisation_id,
         buyer_name=buyer.name,
         title=wanted.title,
         kind=wanted.kind,
         category=next((line.category for line in lines if line.category), Category(code="")),
-        place=place,
+        place=wanted.place if wanted.place.country else buyer.place,
         currency=policy.currency,
         lines=lines,
         duration_minutes=wanted.duration_minutes,
@@ -112,9 +129,6 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         scoring=wanted.scoring,
         equivalents=wanted.equivalents,
     )
-    opened = await _open(tx, command, policy, buyer)
-    await tx.remember(request, opened.auction_id.encode())
-    return opened.auction_id
 
 
 async def buyer_of(db: asyncpg.Connection, principal: Principal) -> OrganisationRegistered:
@@ -129,11 +143,17 @@ async def buyer_of(db: asyncpg.Connection, principal: Principal) -> Organisation
     )
 
 
-async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: OrganisationRegistered) -> AuctionOpened:
-    db = await tx.raw()
+async def _opened(
+    db: asyncpg.Connection, command: OpenAuction, policy: Policy, buyer: OrganisationRegistered, now: datetime
+) -> AuctionOpened:
     beside = await priced(db, command.lines, command.place, command.currency)
     references = {each.line.line_id: each.reference for each in beside if each.reference}
-    opened = open_auction(command, policy=policy, calendar=calendar_of(buyer), references=references, now=tx.now)
+    return open_auction(command, policy=policy, calendar=calendar_of(buyer), references=references, now=now)
+
+
+async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: OrganisationRegistered) -> AuctionOpened:
+    db = await tx.raw()
+    opened = await _opened(db, command, policy, buyer, tx.now)
     state = begin(opened)
     if await auctions.insert(db, state, policy):
         fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
@@ -287,4 +307,6 @@ HANDLERS: dict[type[Event], Handler] = {
     **replicas.skus.handlers,
     **replicas.references.handlers,
     PoolSourcingRequested: on_sourcing_requested,
+    ContractConcluded: last_time.on_concluded,
+    ContractEnded: last_time.on_ended,
 }

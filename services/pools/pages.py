@@ -11,8 +11,9 @@ from litestar import Controller, get, post
 from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
+from catalogue.durations import durations
 from catalogue.places import regions as regions_of
-from catalogue.policy import Policy
+from catalogue.policy import Duration, Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
@@ -20,6 +21,7 @@ from events.accounts import OrganisationRegistered
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect
 from services.pools import handlers, store, views
@@ -41,6 +43,10 @@ class TermsForm(msgspec.Struct, kw_only=True):
     below_minimum: str
     duration_minutes: int
     kind: str = "goods"
+
+
+class PriceForm(msgspec.Struct, kw_only=True):
+    price: Decimal | None = None
 
 
 class PoolPages(Controller):
@@ -211,6 +217,7 @@ async def _pool_page(
     policy = load_policy(pool.policy)
     lead = await store.organisations.get(await tx.raw(), pool.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
     return page(
         request,
         "pools/pool.html",
@@ -226,10 +233,30 @@ async def _pool_page(
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values=values or (_former_demand(pool, mine, log, me) if me else {}),
         errors=errors or {},
-        references=await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency),
+        references=references,
         step_percents=policy.auction.step_percents,
-        durations=policy.auction.offered(pool.kind),
+        durations=_lengths(pool, policy, lead, tx.now, values or {}, references),
     )
+
+
+def _lengths(
+    pool: Details,
+    policy: Policy,
+    lead: OrganisationRegistered,
+    now: datetime,
+    values: Mapping[str, str],
+    references: Mapping[str, Decimal],
+) -> list[tuple[Duration, RuleBroken | None]]:
+    """The lengths of its kind, each with the rule that forbids it now for the whole demand at the prices written (or suggested)."""
+    prices = {}
+    for number, line in enumerate(pool.lines):
+        form, _ = read_form({"price": values.get(f"price_{number}", "")}, PriceForm)
+        typed = form.price if form and form.price is not None and form.price.is_finite() else None
+        known = (each for each in (line.unit_price, references.get(line.line_id)) if each is not None)
+        prices[line.line_id] = typed if typed is not None else min(known, default=Decimal(0))
+    first = sum(((line.quantity or 0) * prices[line.line_id] for line in pool.demand), start=Decimal(0))
+    offered = durations(pool.kind, first, policy=policy, calendar=calendar_of(lead), opens_at=now)
+    return [(each, broken) for each, broken in offered if pool.kind in each.kinds]
 
 
 def _former_demand(

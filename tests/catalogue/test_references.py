@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from catalogue.references import ReferenceNotComparable, nearest, reference_for
+from catalogue.references import PaidNotComparable, ReferenceNotComparable, nearest, paid_for, reference_for
 from events.observatory import ReferencePricePublished
 from events.values import Line, Place
 from services.auctions.domain.picture import staircase
@@ -95,3 +95,31 @@ def test_the_staircase_goes_down_one_tread_a_bid() -> None:
     heights = [int(step[1:]) for step in picture.line.split() if step[0] == "V"]
     assert len(heights) == 2 and heights == sorted(heights) and picture.last_y == heights[-1]
     assert "V" not in staircase(Decimal(100), []).line
+
+
+@pytest.mark.parametrize(
+    ("paid", "price"),
+    [
+        ({}, "300"),
+        ({"vat_included": False}, "360"),  # 20 % on top of it
+        ({"vat_rate": Decimal(0)}, "360"),
+        ({"pack_size": Decimal(250)}, "600"),
+        ({"unit": "DZN", "pack_size": Decimal(1)}, "12500"),
+    ],
+)
+def test_a_price_once_paid_is_told_in_the_lines_own_terms(paid: dict[str, object], price: str) -> None:
+    assert paid_for(LINE, msgspec.structs.replace(LINE, **paid), Decimal(300), "RUB") == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("paid", "said"),
+    [
+        ({"unit": "KGM"}, "was per"),
+        ({"unit": ""}, "cannot be compared"),
+        ({"vat_included": None}, "with VAT"),
+        ({"vat_rate": None}, "with VAT"),
+    ],
+)
+def test_a_price_once_paid_for_something_else_is_not_compared(paid: dict[str, object], said: str) -> None:
+    with pytest.raises(PaidNotComparable, match=said):
+        paid_for(LINE, msgspec.structs.replace(LINE, **paid), Decimal(300), "RUB")

@@ -26,6 +26,9 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     await agency.fill(title="Lever arch files for the archive")
     await page.locator("[name=duration_minutes][value='3']").check()
     await agency.shot("auction-compose")
+    await agency.press("Look it over")
+    await expect(page.get_by_role("heading", name="Look it over")).to_be_visible()
+    await agency.shot("auction-review")
     await agency.press("Open the session")
     await expect(page.get_by_role("heading", name="Lever arch files for the archive")).to_be_visible()
     auction = page.url.removeprefix(agency.url).partition("?")[0]

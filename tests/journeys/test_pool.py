@@ -38,7 +38,7 @@ async def test_three_agencies_buy_together_and_each_gets_its_contract_and_its_sa
     await expect(lead.sees("minimum reached")).to_be_visible()
     await lead.shot("pool-enrolling")
     await lead.press("Freeze the demand now")
-    await page.locator("[name=duration_minutes]").select_option("3")
+    await page.locator("[name=duration_minutes][value='3']").check()
     await lead.shot("pool-frozen")
     await lead.press("Run the mini-auction")
     await page.get_by_role("link", name="Watch the bids").click()

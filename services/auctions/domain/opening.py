@@ -1,18 +1,22 @@
-"""May this mini-auction be opened, and as what: lines, ceilings, the reference price, durations and windows, steps."""
+"""May this mini-auction be opened, and as what: lines, ceilings, the reference price, steps.
+
+Lengths and windows: :mod:`catalogue.durations`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
+from catalogue.durations import DurationNotOffered, end_of, spelt
 from catalogue.money import minor_step, round_money
-from catalogue.policy import AuctionRules, Duration, Policy, Window
+from catalogue.policy import AuctionRules, Duration, Policy
 from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionOpened, Scoring, SessionRules
@@ -65,18 +69,6 @@ class InitialPriceTooLow(RuleBroken):
 
 class OpensInThePast(RuleBroken):
     code = "opens-in-the-past"
-
-
-class DurationNotOffered(RuleBroken):
-    code = "duration-not-offered"
-
-
-class InitialPriceTooHighForDuration(RuleBroken):
-    code = "initial-price-too-high-for-duration"
-
-
-class OutsideWindow(RuleBroken):
-    code = "outside-window"
 
 
 class StepNotOffered(RuleBroken):
@@ -310,66 +302,10 @@ def _fits(
     offered = policy.auction.offered(command.kind)
     duration = next((each for each in offered if each.minutes == command.duration_minutes), None)
     if duration is None:
-        lengths = ", ".join(str(each.minutes) for each in offered)
+        lengths = " or ".join(spelt(each.minutes) for each in offered)
         raise DurationNotOffered(
-            f"A session for {command.kind} lasts {lengths} minutes, not {command.duration_minutes}.",
+            f"A session for {command.kind} lasts {lengths}, not {spelt(command.duration_minutes)}.",
             field="duration_minutes",
             duration_minutes=command.duration_minutes,
         )
-    return duration, _end_of(duration, opens_at, initial_price, policy, calendar)
-
-
-def durations(
-    kind: str, initial_price: Decimal, *, policy: Policy, calendar: RegionCalendar, opens_at: datetime
-) -> list[tuple[Duration, RuleBroken | None]]:
-    """Every length there is, each with the rule that forbids it for this kind, price and hour, or None."""
-    answers: list[tuple[Duration, RuleBroken | None]] = []
-    for duration in policy.auction.durations:
-        broken: RuleBroken | None = None
-        if kind not in duration.kinds:
-            kinds = " and ".join(duration.kinds)
-            broken = DurationNotOffered(f"{duration.minutes} minutes are for {kinds}.", field="duration_minutes")
-        else:
-            try:
-                _end_of(duration, opens_at, initial_price, policy, calendar)
-            except RuleBroken as refused:
-                broken = refused
-        answers.append((duration, broken))
-    return answers
-
-
-def _end_of(
-    duration: Duration, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
-) -> datetime:
-    highest = duration.max_initial_price
-    if highest is not None and initial_price > highest:
-        raise InitialPriceTooHighForDuration(
-            f"A session of {duration.minutes} minutes begins at no more than {highest:,f} {policy.currency}, "
-            f"not at {initial_price:,f}.",
-            field="duration_minutes",
-            initial_price=initial_price,
-            max_initial_price=highest,
-        )
-    closes_at = opens_at + timedelta(minutes=duration.minutes)
-    _inside_windows(duration, calendar.local(opens_at), calendar.local(closes_at))
-    return closes_at
-
-
-def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None:
-    """``first`` and ``last`` are on the buyer's clock."""
-    start, run = duration.starts_within, duration.runs_within
-    if start and not start.first <= first.time() <= start.last:
-        raise _outside(duration, "starts within", start, first, last)
-    if run and not (run.first <= first.time() and last.time() <= run.last and first.date() == last.date()):
-        raise _outside(duration, "runs within", run, first, last)
-
-
-def _outside(duration: Duration, rule: str, window: Window, first: datetime, last: datetime) -> OutsideWindow:
-    return OutsideWindow(
-        f"A session of {duration.minutes} minutes {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
-        f"this one would run from {first:%H:%M} to {last:%H:%M}.",
-        field="opens_at",
-        window=f"{window.first:%H:%M}-{window.last:%H:%M}",
-        opens_at=first,
-        closes_at=last,
-    )
+    return duration, end_of(duration, opens_at, initial_price, policy, calendar)

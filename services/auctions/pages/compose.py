@@ -1,8 +1,8 @@
-"""Opening a mini-auction: lines come and go without losing input, the reference price stands beside, every error at its field."""
+"""Opening a mini-auction: from SKUs, an earlier session, an earlier contract or nothing. Lines come and go without losing input, what is
+known of prices stands beside, every error at its field, and before it opens one sees all of it once."""
 
-import asyncio
-import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
@@ -13,46 +13,35 @@ from litestar.params import FromQuery
 from litestar.response import Template
 
 from catalogue import places
-from catalogue.policy import Policy, load
+from catalogue.calendar import RegionCalendar
+from catalogue.categories import is_goods, is_works
+from catalogue.durations import OutsideWindow, durations, next_start
+from catalogue.policy import Duration, Policy, load
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
-from events.values import Line, Place
+from events.accounts import OrganisationRegistered
+from events.auctions import AuctionOpened
+from events.values import Category, Line
 from infra.ids import new_id
 from infra.lines import Beside
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
-from services.auctions import handlers
-from services.auctions.domain.opening import durations
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect
+from infra.web.errors import NotFound
+from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
-from services.auctions.store import auctions, replicas
+from services.auctions.pages import draft
+from services.auctions.pages.draft import MOST_LINES, Fields
+from services.auctions.store import auctions, past, replicas
+from services.auctions.store.auctions import Filter
 
-Fields = dict[str, str]
 KINDS = (("goods", "Goods"), ("works", "Works"), ("services", "Services"))
-_LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
-MOST_LINES = 100
-
-
-class LineForm(msgspec.Struct):
-    quantity: Decimal
-    unit_price: Decimal
-    sku_id: str = ""
-    description: str = ""
-    category: str = ""
-    unit: str = ""
-
-
-class HeadForm(msgspec.Struct):
-    title: str
-    duration_minutes: int
-    step_percent: Decimal
-    kind: str = "goods"
-    vat_rate: Decimal = Decimal(0)
-    vat_included: bool = False
-    country: str = ""
-    region: str = ""
-    locality: str = ""
-    request_key: str = ""
+SCORINGS = {
+    "price": "the price alone",
+    "quality": "the price divided by a quality coefficient",
+    "life-cycle": "the price and the cost of the life cycle",
+}
+SHOWN_OF_BEFORE = 30
 
 
 class ComposePages(Controller):
@@ -62,63 +51,116 @@ class ComposePages(Controller):
 
     @get()
     async def compose_page(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        again: FromQuery[str] = "",
+        self, request: MemberVisit, ground: FromGround, again: FromQuery[str] = "", contract: FromQuery[str] = ""
     ) -> Template:
-        """``again`` is an auction to open once more; pairs of ``sku`` and ``quantity`` are lines to begin with."""
-        wanted = _asked(request)
+        """``again`` is a session to open once more, ``contract`` one of the buyer's own whose lines are wanted again; pairs of
+        ``sku`` and ``quantity`` are lines to begin with."""
         async with ground.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
-            before = await auctions.get(db, clean(again)) if again else None
-            skus = await replicas.skus.get(db, [sku_id for sku_id, _ in wanted])
-        fields = _head(buyer.place)
-        if before is not None:
-            fields |= _as_fields(before.opened.lines)
-            fields |= {"title": before.opened.title, "kind": before.opened.kind} | _place(before.opened.place)
-        elif skus:
-            known = [(sku_id, quantity) for sku_id, quantity in wanted if sku_id in skus]
-            fields["title"] = skus[known[0][0]].name + (f" and {len(known) - 1} more" if len(known) > 1 else "")
-            for number, (sku_id, quantity) in enumerate(known):
-                fields |= {f"line-{number}-sku_id": sku_id, f"line-{number}-quantity": quantity or "1"}
-        else:
-            fields |= _blank(0)
+            fields = _head(buyer)
+            if again:
+                before = await auctions.get(db, clean(again))
+                if before is None:
+                    raise NotFound("auction", again)
+                opened = before.opened
+                known = await replicas.skus.get(db, [line.sku_id for line in opened.lines if line.sku_id])
+                fields |= draft.of_lines(opened.lines, known) | draft.of_place(opened.place) | _vat(opened.lines)
+                fields |= {"title": opened.title, "kind": opened.kind, **draft.of_scoring(opened.scoring)}
+                fields["equivalents"] = "on" if opened.equivalents else ""
+            elif contract:
+                signed = await past.get(db, clean(contract))
+                if signed is None or signed.buyer_id != request.user.organisation_id:
+                    raise NotFound("contract of yours", contract)
+                known = await replicas.skus.get(db, [line.sku_id for line in signed.lines if line.sku_id])
+                fields |= draft.of_lines(signed.lines, known) | draft.of_place(signed.place) | _vat(signed.lines)
+                fields["title"] = signed.title
+                # What was paid is the price of last time, shown beside; where a reference binds, that is where one begins.
+                beside = await handlers.priced(db, signed.lines, signed.place, load(ground.config.policy).currency)
+                fields |= {f"line-{n}-unit_price": "" for n, each in enumerate(beside) if each.reference}
+            else:
+                fields |= await _from_query(request, db)
         return await _form(request, ground, fields, {}, prefill=True)
+
+    @get("/history")
+    async def history(self, request: MemberVisit, ground: FromGround, q: FromQuery[str] = "") -> Template:
+        """The buyer's own sessions that are over, and its contracts: each is a beginning."""
+        own, words = request.user.organisation_id, clean(q)[:200]
+        now = ground.clock()
+        async with ground.database.pool.acquire() as db:
+            sessions, _ = await auctions.listing(
+                db, Filter(status="closed", buyer_id=own, q=words), now=now, limit=SHOWN_OF_BEFORE, offset=0
+            )
+            contracts = await past.of_buyer(db, own, words, SHOWN_OF_BEFORE)
+        return page(
+            request,
+            "auctions/history.html",
+            sessions=[each for each in sessions if each.result is not None],
+            contracts=contracts,
+            values={"q": words},
+        )
 
     @post()
     async def compose(self, request: MemberVisit, ground: FromGround) -> Response[Any] | Template:
         fields = await form_fields(request)
+        fields.pop("_csrf_token", None)
         action = fields.pop("action", "")
-        fields.setdefault("vat_included", "")
-        if action == "add":
-            numbers = _numbers(fields)
-            fields |= _blank(max(numbers, default=-1) + 1) if len(numbers) < MOST_LINES else {}
-        elif action.startswith("remove-"):
-            fields = {name: value for name, value in fields.items() if not name.startswith(f"line-{action[7:]}-")}
-        if action != "open":
-            return await _form(request, ground, fields, {}, prefill=True)
-        wanted, errors = await _read(fields)
+        for box in ("vat_included", "equivalents"):
+            fields.setdefault(box, "")
+        if action not in ("review", "open"):
+            return await _form(request, ground, draft.edited(fields, action), {}, prefill=True)
+        policy = load(ground.config.policy)
+        async with ground.database.pool.acquire() as db:
+            buyer = await handlers.buyer_of(db, request.user)
+        wanted, errors = await draft.read(fields, buyer.time_zone)
         if wanted is not None:
             try:
+                if action == "review":
+                    return await _review(request, ground, fields, wanted, policy)
                 async with ground.database.transaction("auctions") as tx:
                     auction_id = await handlers.open_for_buyer(
-                        tx, wanted, request.user, load(ground.config.policy), fields.get("request_key") or new_id()
+                        tx, wanted, request.user, policy, fields.get("request_key") or new_id()
                     )
-                return redirect(f"/auctions/{auction_id}", "The session is open. Suppliers may bid now.")
+                said = "The session is open. Suppliers may bid now."
+                if wanted.opens_at is not None and wanted.opens_at > ground.clock():
+                    said = "The session is published. Suppliers may bid from its opening on."
+                return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
-                errors = {{"opens_at": "duration_minutes"}.get(broken.field or "", broken.field or ""): broken.message}
+                errors = {_field_of(broken, fields): broken.message}
         return await _form(request, ground, fields, errors, status_code=422)
 
 
-def _asked(request: MemberVisit) -> list[tuple[str, str]]:
-    """The SKUs of the query with their quantities, in order, each once; a quantity may be left out."""
+def _field_of(broken: RuleBroken, fields: Fields) -> str:
+    """Where the refusal stands: at the line it is about, at the time that was typed or else at the length."""
+    line = str(broken.numbers.get("line", ""))
+    numbers = draft.line_numbers(fields)
+    if line.isdecimal() and 0 < int(line) <= len(numbers):
+        return f"line-{numbers[int(line) - 1]}-unit_price"
+    if broken.field == "opens_at" and not fields.get("opens_at", "").strip():
+        return "duration_minutes"
+    return broken.field or ""
+
+
+async def _from_query(request: MemberVisit, db: Any) -> Fields:
+    """Of the SKUs in the query those that are published, each once; a quantity may be left out. Without any, an empty line."""
     skus, quantities = (request.query_params.getall(name, []) for name in ("sku", "quantity"))
-    pairs = zip_longest((clean(sku_id) for sku_id in skus[:MOST_LINES]), quantities[: len(skus)], fillvalue="")
-    first: dict[str, str] = {}
-    for sku_id, quantity in pairs:
-        first.setdefault(sku_id, clean(quantity))
-    return [(sku_id, quantity) for sku_id, quantity in first.items() if sku_id]
+    wanted: dict[str, str] = {}
+    for sku_id, quantity in zip_longest(skus[:MOST_LINES], quantities[: len(skus)], fillvalue=""):
+        wanted.setdefault(clean(sku_id), clean(quantity))
+    known = await replicas.skus.get(db, wanted)
+    lines = [(known[sku_id], quantity) for sku_id, quantity in wanted.items() if sku_id in known]
+    if not lines:
+        return draft.blank_line(0)
+    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+    fields = {"title": lines[0][0].name + more, "kind": _kind_of(lines[0][0].category)}
+    for number, (sku, quantity) in enumerate(lines):
+        fields |= {f"line-{number}-sku_id": sku.sku_id, f"line-{number}-quantity": quantity or "1"}
+    return fields
+
+
+def _kind_of(category: Category) -> str:
+    if category.scheme != "CPV" or is_goods(category.code):
+        return "goods"
+    return "works" if is_works(category.code) else "services"
 
 
 async def _form(
@@ -130,28 +172,29 @@ async def _form(
     prefill: bool = False,
     status_code: int = 200,
 ) -> Template:
-    policy = load(ground.config.policy)
+    policy, now = load(ground.config.policy), ground.clock()
     async with ground.database.pool.acquire() as db:
         buyer = await handlers.buyer_of(db, request.user)
-        draft, place = _draft(fields), _typed_place(fields)
-        known = await replicas.skus.get(db, [line.sku_id for line in draft.lines if line.sku_id])
-        numbers = [number for number in _numbers(fields) if fields.get(f"line-{number}-sku_id", "") in {"", *known}]
+        sketched, place = draft.sketch(fields), draft.place_in(fields)
+        known = await replicas.skus.get(db, [line.sku_id for line in sketched.lines if line.sku_id])
+        numbers = draft.line_numbers(fields)
         lines = tuple(
-            _preview(number, line, draft, known)
-            for number, line in zip(_numbers(fields), draft.lines, strict=True)
-            if number in numbers
+            _preview(number, line, sketched, known) for number, line in zip(numbers, sketched.lines, strict=True)
         )
         beside = await handlers.priced(db, lines, place, policy.currency)
+        before = await last_time.last_time(db, lines, buyer.organisation_id, policy.currency)
     if prefill:
         _suggest(fields, beside, policy)
         lines = tuple(
-            msgspec.structs.replace(line, unit_price=_number(fields.get(f"line-{line.line_id}-unit_price", "")))
+            msgspec.structs.replace(line, unit_price=draft.number_in(fields.get(f"line-{line.line_id}-unit_price", "")))
             for line in lines
         )
+    if fields.get("scoring", "price") != "price" and not draft.criterion_numbers(fields):
+        fields |= draft.blank_criterion(0)
     total = handlers.total(lines, policy.currency)
-    offered = durations(
-        fields.get("kind", "goods"), total, policy=policy, calendar=handlers.calendar_of(buyer), opens_at=ground.clock()
-    )
+    calendar = handlers.calendar_of(buyer)
+    opens_at = draft.opening_of(fields, buyer.time_zone) or now
+    offered = durations(fields.get("kind", "goods"), total, policy=policy, calendar=calendar, opens_at=opens_at)
     fields.setdefault("duration_minutes", next((str(each.minutes) for each, broken in offered if broken is None), ""))
     return page(
         request,
@@ -160,77 +203,64 @@ async def _form(
         values=fields,
         errors=errors,
         lines=[
-            (number, known.get(line.sku_id or ""), line, each)
+            (number, known.get(line.sku_id or ""), line, each, before.get(line.line_id))
             for number, line, each in zip(numbers, lines, beside, strict=True)
         ],
+        compared=last_time.compare(lines, before, policy.currency),
         total=total,
         currency=policy.currency,
         policy=policy,
-        offered=offered,
+        offered=[(each, broken, _instead(each, broken, calendar, now)) for each, broken in offered],
+        windows=[each for each in policy.auction.durations if each.runs_within or each.starts_within],
+        zone=buyer.time_zone,
+        local_now=calendar.local(now),
         kinds=KINDS,
+        scorings=[(each, SCORINGS[each]) for each in policy.auction.scorings],
+        criteria=[(each, draft.option_numbers(fields, each)) for each in draft.criterion_numbers(fields)],
         unit_name=unit_word,
         steps=[(str(percent), f"{percent} % of the initial price") for percent in policy.auction.step_percents],
         regions=places.regions(fields.get("country", "") or "XX"),
     )
 
 
-async def _read(fields: Fields) -> tuple[NewAuction | None, dict[str, str]]:
-    head, errors = read_form(fields, HeadForm)
-    lines = []
-    for number in _numbers(fields):
-        prefix = f"line-{number}-"
-        line, wrong = read_form(
-            {name.removeprefix(prefix): text for name, text in fields.items() if name.startswith(prefix)}, LineForm
-        )
-        errors |= {prefix + name: sentence for name, sentence in wrong.items()}
-        if line is not None:
-            lines.append(NewLine(**msgspec.structs.asdict(line)))
-    place = Place()
-    if head is not None and head.country:
-        found = await asyncio.to_thread(places.locate, head.country, head.region, head.locality)
-        if found is None:
-            errors["country"] = "is not a country we know (ISO 3166-1, such as RU)"
-        elif head.region and found.region is None:
-            errors["region"] = "is not a region of this country; choose one of the list"
-        else:
-            place = msgspec.convert(msgspec.to_builtins(found), Place)
-    if head is None or errors:
-        return None, errors
-    return NewAuction(
-        title=head.title,
-        lines=tuple(lines),
-        duration_minutes=head.duration_minutes,
-        step_percent=head.step_percent,
-        kind=head.kind,
-        place=place,
-        vat_rate=head.vat_rate,
-        vat_included=head.vat_included,
-    ), {}
+def _instead(duration: Duration, broken: RuleBroken | None, calendar: RegionCalendar, now: datetime) -> datetime | None:
+    """When a length that the hour forbids could begin, on the buyer's clock."""
+    start = next_start(duration, now, calendar) if isinstance(broken, OutsideWindow) else None
+    return calendar.local(start) if start else None
 
 
-def _draft(fields: Fields) -> NewAuction:
-    """What can be read of a form that is not finished: what is missing counts as nothing."""
-    return NewAuction(
-        title=fields.get("title", ""),
-        lines=tuple(
-            NewLine(
-                quantity=_number(fields.get(f"line-{number}-quantity", "")),
-                unit_price=_number(fields.get(f"line-{number}-unit_price", "")),
-                sku_id=fields.get(f"line-{number}-sku_id", ""),
-                description=fields.get(f"line-{number}-description", ""),
-                category=fields.get(f"line-{number}-category", ""),
-                unit=fields.get(f"line-{number}-unit", ""),
-            )
-            for number in _numbers(fields)
-        ),
-        duration_minutes=0,
-        step_percent=Decimal(0),
-        vat_rate=_number(fields.get("vat_rate", "")),
-        vat_included=bool(fields.get("vat_included")),
+async def _review(request: MemberVisit, ground: Ground, fields: Fields, wanted: NewAuction, policy: Policy) -> Template:
+    """Everything as it would be opened. Raises RuleBroken."""
+    now = ground.clock()
+    async with ground.database.pool.acquire() as db:
+        opened: AuctionOpened = await handlers.preview(db, wanted, request.user, policy, now)
+        buyer = await handlers.buyer_of(db, request.user)
+        beside = await handlers.priced(db, opened.lines, opened.place, policy.currency)
+        before = await last_time.last_time(db, opened.lines, opened.buyer_id, policy.currency)
+    return page(
+        request,
+        "auctions/review.html",
+        values=fields,
+        opened=opened,
+        lines=[
+            (line, each.reference, before.get(line.line_id)) for line, each in zip(opened.lines, beside, strict=True)
+        ],
+        compared=last_time.compare(opened.lines, before, policy.currency),
+        at_once=wanted.opens_at is None,
+        opens_at=handlers.calendar_of(buyer).local(opened.opens_at),
+        closes_at=handlers.calendar_of(buyer).local(opened.closes_at),
+        zone=buyer.time_zone,
+        minutes=wanted.duration_minutes,
+        step_percent=wanted.step_percent,
+        scorings=SCORINGS,
+        policy=policy,
+        kinds=dict(KINDS),
+        unit_name=unit_word,
+        region_name=places.regions(opened.place.country or "XX").get(opened.place.region or "", opened.place.region),
     )
 
 
-def _preview(number: int, line: NewLine, draft: NewAuction, known: Mapping[str, Any]) -> Line:
+def _preview(number: int, line: NewLine, sketched: NewAuction, known: Mapping[str, Any]) -> Line:
     sku = known.get(line.sku_id)
     return Line(
         line_id=str(number),
@@ -241,8 +271,8 @@ def _preview(number: int, line: NewLine, draft: NewAuction, known: Mapping[str, 
         unit=sku.base_unit if sku else line.unit,
         pack_size=sku.pack_size if sku else Decimal(1),
         unit_price=line.unit_price,
-        vat_rate=draft.vat_rate,
-        vat_included=draft.vat_included,
+        vat_rate=sketched.vat_rate,
+        vat_included=sketched.vat_included,
     )
 
 
@@ -253,53 +283,21 @@ def _suggest(fields: Fields, beside: list[Beside], policy: Policy) -> None:
             fields[name] = str(handlers.suggested(each.reference, policy.currency))
 
 
-def _numbers(fields: Fields) -> list[int]:
-    found = (_LINE.fullmatch(name) for name in fields)
-    return sorted({int(match[1]) for match in found if match})
-
-
-def _number(text: str) -> Decimal:
-    form, _ = read_form({"quantity": text, "unit_price": "0"}, LineForm)
-    usable = form is not None and form.quantity.is_finite() and 0 <= form.quantity.adjusted() + 30 < 45
-    return form.quantity if form is not None and usable else Decimal(0)
-
-
-def _head(place: Place) -> Fields:
+def _head(buyer: OrganisationRegistered) -> Fields:
     return {
         "kind": "goods",
         "vat_rate": "20",
         "vat_included": "on",
         "step_percent": "1",
         "request_key": new_id(),
-        **_place(place),
+        **draft.of_place(buyer.place),
     }
 
 
-def _place(place: Place) -> Fields:
-    return {"country": place.country or "", "region": place.region or "", "locality": place.locality or ""}
-
-
-def _typed_place(fields: Fields) -> Place:
-    return Place(
-        country=fields.get("country", "").strip() or None,
-        region=fields.get("region", "").strip() or None,
-        locality=fields.get("locality", "").strip() or None,
-    )
-
-
-def _blank(number: int) -> Fields:
-    return {f"line-{number}-{name}": "" for name in ("description", "category", "unit", "quantity", "unit_price")}
-
-
-def _as_fields(lines: tuple[Line, ...]) -> Fields:
-    fields: Fields = {}
-    for number, line in enumerate(lines):
-        fields |= {
-            f"line-{number}-sku_id": line.sku_id or "",
-            f"line-{number}-description": line.description,
-            f"line-{number}-category": line.category.code if line.category else "",
-            f"line-{number}-unit": line.unit,
-            f"line-{number}-quantity": f"{line.quantity:f}" if line.quantity is not None else "",
-            f"line-{number}-unit_price": f"{line.unit_price:f}" if line.unit_price is not None else "",
-        }
-    return fields
+def _vat(lines: tuple[Line, ...]) -> Fields:
+    """As the first line has it; one form has one."""
+    first = next(iter(lines), None)
+    if first is None or first.vat_included is None:
+        return {}
+    rate = {"vat_rate": f"{first.vat_rate.normalize():f}"} if first.vat_rate is not None else {}
+    return {**rate, "vat_included": "on" if first.vat_included else ""}

@@ -2,6 +2,7 @@
 
 auctions  opening, reading, listing, closing
 bids      the hot path's array statements, and the log
+past      contracts of before, and the last price of a SKU in them
 replicas  what other services told: organisations, SKUs, reference prices
 rows      the tables
 """

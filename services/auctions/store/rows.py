@@ -143,3 +143,32 @@ class PulseRow(Row, table=True):
 
     one: bool = Field(default=True, primary_key=True)
     beat_at: datetime = Field(sa_type=INSTANT)
+
+
+class PastContractRow(Row, table=True):
+    """A contract that lines can be taken from, or a price: concluded here, or imported with a SKU. ``body`` is its event."""
+
+    __tablename__ = "past_contracts"
+    __table_args__ = (Index("ix_past_contracts_buyer", "buyer_id", "signed_at"),)
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    buyer_id: str = Field(sa_type=Text)
+    signed_at: datetime = Field(sa_type=INSTANT)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class LastPriceRow(Row, table=True):
+    """A line of a past contract that says what a SKU cost, to find the last one by SKU, and by buyer."""
+
+    __tablename__ = "last_prices"
+    __table_args__ = (
+        Index("ix_last_prices_market", "sku_id", "currency", "signed_at"),
+        Index("ix_last_prices_buyer", "sku_id", "buyer_id", "currency", "signed_at"),
+    )
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    line_id: str = Field(primary_key=True, sa_type=Text)
+    sku_id: str = Field(sa_type=Text)
+    buyer_id: str = Field(sa_type=Text)
+    currency: str = Field(sa_type=Text)
+    signed_at: datetime = Field(sa_type=INSTANT)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from catalogue import durations
 from catalogue.categories import NotOneFunctionalGroup
 from catalogue.policy import load
 from catalogue.references import Reference
@@ -72,9 +73,9 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"lines": worth("3000000.01"), "kind": "services"}, opening.CeilingExceeded),
         ({"lines": worth("0.01")}, opening.InitialPriceTooLow),
         ({"opens_at": NOON_UTC - timedelta(microseconds=1)}, opening.OpensInThePast),
-        ({"duration_minutes": 60}, opening.DurationNotOffered),
-        ({"duration_minutes": 180, "kind": "works"}, opening.DurationNotOffered),
-        ({"duration_minutes": 180, "lines": worth("100000.01")}, opening.InitialPriceTooHighForDuration),
+        ({"duration_minutes": 60}, durations.DurationNotOffered),
+        ({"duration_minutes": 180, "kind": "works"}, durations.DurationNotOffered),
+        ({"duration_minutes": 180, "lines": worth("100000.01")}, durations.InitialPriceTooHighForDuration),
         ({"step_percent": Decimal("0.75")}, opening.StepNotOffered),
     ],
 )
@@ -118,7 +119,7 @@ def test_windows_are_read_on_the_buyers_clock(minutes: int, hour: int, minute: i
     if fits:
         assert opened(command, now=at_moscow(3)).opens_at == command.opens_at
     else:
-        with pytest.raises(opening.OutsideWindow):
+        with pytest.raises(durations.OutsideWindow):
             opened(command, now=at_moscow(3))
 
 

@@ -415,6 +415,8 @@ class TestPages:
             assert (await browser.get("/pools/new")).status_code == 403
         async with market.browser(officer) as browser:
             assert (await browser.get("/pools/new", sku=sku_id)).status_code == 200
+            both = (await browser.client.get(f"/pools/new?sku={sku_id}&quantity=2&sku={await a_sku(market)}")).text
+            assert 'name="sku_0"' in both and 'name="sku_1"' in both
             assert (await browser.get("/pools/nowhere")).status_code == 404
 
     async def test_a_pool_is_opened_enrolled_in_and_left_and_joined_again_without_script(self, market: Market) -> None:
@@ -446,6 +448,9 @@ class TestPages:
             assert "Your demand" in again.text
             frozen = await browser.post(f"{path}/freeze")
             assert 'value="90.00"' in frozen.text  # suggested: the reference, below the 95 of the terms
+            dear = await browser.post(f"{path}/source", {"price_0": "60000", "duration_minutes": "3"})
+            assert dear.status_code == 422 and "begins at no more than 100,000 RUB" in dear.text
+            assert "begins at no more" not in frozen.text
             sourcing = await browser.post(
                 f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "90"}
             )

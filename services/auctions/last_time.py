@@ -1,0 +1,97 @@
+"""What the lines of a session cost when they were bought before, and the contracts that this is known from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import asyncpg
+
+from catalogue.money import round_money
+from catalogue.references import PaidNotComparable, paid_for
+from events.codec import Message
+from events.contracts import ContractConcluded, ContractEnded
+from events.values import Line
+from infra.database import Transaction
+from services.auctions.store import past
+
+IMPORTED = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class LastTime:
+    """``unit_price`` is in the line's own unit and VAT basis; None where ``remark`` says why it cannot be. ``own``: the buyer itself
+    paid it, else it is the market's, and ``buyer_name`` the one who did."""
+
+    unit_price: Decimal | None
+    remark: str
+    own: bool
+    buyer_name: str
+    signed_at: datetime
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """``lines`` of the session have a price of last time: then they cost ``before``, now they begin at ``now``, ``percent`` above that
+    (below: negative)."""
+
+    lines: int
+    before: Decimal
+    now: Decimal
+    percent: Decimal
+
+
+async def last_time(db: asyncpg.Connection, lines: Iterable[Line], buyer_id: str, currency: str) -> dict[str, LastTime]:
+    """By line id; a line that nobody ever bought here, or that names no SKU, is absent."""
+    lines = [line for line in lines if line.sku_id]
+    found = await past.last_paid(db, [line.sku_id for line in lines if line.sku_id], currency, buyer_id)
+    return {
+        line.line_id: _told(line, paid, buyer_id, currency) for line in lines if (paid := found.get(line.sku_id or ""))
+    }
+
+
+def _told(line: Line, paid: past.Paid, buyer_id: str, currency: str) -> LastTime:
+    contract = paid.contract
+    price, remark = None, ""
+    try:
+        price = paid_for(line, paid.line, paid.unit_price, currency)
+    except PaidNotComparable as broken:
+        remark = broken.message
+    imported = contract.origin == IMPORTED
+    return LastTime(
+        unit_price=price,
+        remark=remark,
+        own=contract.buyer_id == buyer_id,
+        buyer_name=contract.buyer_name,
+        signed_at=contract.signed_at,
+        link=f"/observatory/items/{line.sku_id}" if imported else f"/contracts/{contract.contract_id}",
+    )
+
+
+def compare(lines: Sequence[Line], before: Mapping[str, LastTime], currency: str) -> Compared | None:
+    """None where no line can be compared: a price of last time, a quantity and a price now are needed."""
+    pairs = [
+        (line.quantity * last.unit_price, line.quantity * line.unit_price)
+        for line in lines
+        if (last := before.get(line.line_id)) and last.unit_price and line.quantity and line.unit_price
+    ]
+    then, now = (sum((round_money(pair[side], currency) for pair in pairs), start=Decimal(0)) for side in (0, 1))
+    if not then:
+        return None
+    return Compared(lines=len(pairs), before=then, now=now, percent=round((now / then - 1) * 100, 1))
+
+
+async def on_concluded(tx: Transaction, message: Message) -> None:
+    """Of imports only what prices a SKU is kept: they are many, and nobody opens a session from another market's texts."""
+    event = message.event
+    assert isinstance(event, ContractConcluded)
+    tells = any(line.sku_id and past.price_of(line) for line in event.lines)
+    if event.origin != IMPORTED or tells:
+        await past.put(await tx.raw(), event)
+
+
+async def on_ended(tx: Transaction, message: Message) -> None:
+    """A cancelled contract says nothing about prices; one that was never signed is not here."""
+    assert isinstance(message.event, ContractEnded)
+    await past.drop(await tx.raw(), message.event.contract_id)

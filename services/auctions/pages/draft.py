@@ -1,0 +1,269 @@
+"""The form of a session as it is written: fields with numbered lines and criteria that come and go, read strictly for the opening and
+leniently for what is shown meanwhile."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from catalogue import places
+from events.auctions import Criterion, Option, Scoring
+from events.values import Line, Place
+from infra.web import read_form
+from services.auctions.handlers import NewAuction, NewLine
+
+Fields = dict[str, str]
+_LINE = re.compile(r"line-(\d{1,3})-[a-z_]+")
+_CRITERION = re.compile(r"criterion-(\d{1,2})-.+")
+_OPTION = re.compile(r"criterion-(\d{1,2})-option-(\d{1,2})-[a-z]+")
+_ACTION = re.compile(r"([a-z]+(?:-[a-z]+)?)(?:-(\d{1,5}))?(?:-(\d{1,2}))?")
+MOST_LINES = 100
+MOST_CRITERIA = 20
+MOST_OPTIONS = 20
+LOCAL = "%Y-%m-%dT%H:%M"
+"""Of a date and time field: a wall clock without a zone."""
+
+
+class LineForm(msgspec.Struct):
+    quantity: Decimal
+    unit_price: Decimal
+    sku_id: str = ""
+    description: str = ""
+    category: str = ""
+    unit: str = ""
+
+
+class OptionForm(msgspec.Struct):
+    title: str
+    value: Decimal
+
+
+class HeadForm(msgspec.Struct):
+    title: str
+    duration_minutes: int
+    step_percent: Decimal
+    kind: str = "goods"
+    vat_rate: Decimal = Decimal(0)
+    vat_included: bool = False
+    equivalents: bool = False
+    scoring: str = "price"
+    country: str = ""
+    region: str = ""
+    locality: str = ""
+
+
+async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, str]]:
+    """The session asked for, or what is wrong at which field. ``zone`` is that of the buyer's clock."""
+    head, errors = read_form(fields, HeadForm)
+    lines = []
+    for number in line_numbers(fields):
+        prefix = f"line-{number}-"
+        line, wrong = read_form(_below(fields, prefix), LineForm)
+        errors |= {prefix + name: sentence for name, sentence in wrong.items()}
+        if line is not None:
+            lines.append(NewLine(**msgspec.structs.asdict(line)))
+    scoring, wrong = _scoring(fields)
+    errors |= wrong
+    opens_at = opening_of(fields, zone)
+    if opens_at is None and fields.get("opens_at", "").strip():
+        errors["opens_at"] = "must be a date and time, such as 2027-01-31T09:00"
+    place = Place()
+    if head is not None and head.country:
+        found = await asyncio.to_thread(places.locate, head.country, head.region, head.locality)
+        if found is None:
+            errors["country"] = "is not a country we know (ISO 3166-1, such as RU)"
+        elif head.region and found.region is None:
+            errors["region"] = "is not a region of this country; choose one of the list"
+        else:
+            place = msgspec.convert(msgspec.to_builtins(found), Place)
+    if head is None or errors:
+        return None, errors
+    return NewAuction(
+        title=head.title,
+        lines=tuple(lines),
+        duration_minutes=head.duration_minutes,
+        step_percent=head.step_percent,
+        kind=head.kind,
+        place=place,
+        vat_rate=head.vat_rate,
+        vat_included=head.vat_included,
+        opens_at=opens_at,
+        scoring=scoring,
+        equivalents=head.equivalents,
+    ), {}
+
+
+def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
+    """Weights are written in percent. Ranked by price, what was written about criteria is left aside."""
+    by = fields.get("scoring", "") or "price"
+    if by == "price":
+        return Scoring(), {}
+    criteria, errors = [], {}
+    for number in criterion_numbers(fields):
+        options = []
+        for which in option_numbers(fields, number):
+            prefix = f"criterion-{number}-option-{which}-"
+            option, wrong = read_form(_below(fields, prefix), OptionForm)
+            errors |= {prefix + name: sentence for name, sentence in wrong.items()}
+            if option is not None:
+                value = option.value / 100 if by == "quality" else option.value
+                options.append(Option(title=option.title, value=value))
+        title = fields.get(f"criterion-{number}-title", "").strip()
+        if not title:
+            errors[f"criterion-{number}-title"] = "is required"
+        criteria.append(Criterion(criterion_id=str(len(criteria) + 1), title=title, options=tuple(options)))
+    return Scoring(by=by, criteria=tuple(criteria)), errors
+
+
+def opening_of(fields: Fields, zone: str) -> datetime | None:
+    """When it is to open; None where that is left open, or cannot be read."""
+    try:
+        wall = datetime.strptime(fields.get("opens_at", "").strip()[:16], LOCAL)
+    except ValueError:
+        return None
+    return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def sketch(fields: Fields) -> NewAuction:
+    """What can be read of a form that is not finished: what is missing counts as nothing."""
+    return NewAuction(
+        title=fields.get("title", ""),
+        lines=tuple(
+            NewLine(
+                quantity=number_in(fields.get(f"line-{number}-quantity", "")),
+                unit_price=number_in(fields.get(f"line-{number}-unit_price", "")),
+                sku_id=fields.get(f"line-{number}-sku_id", ""),
+                description=fields.get(f"line-{number}-description", ""),
+                category=fields.get(f"line-{number}-category", ""),
+                unit=fields.get(f"line-{number}-unit", ""),
+            )
+            for number in line_numbers(fields)
+        ),
+        duration_minutes=0,
+        step_percent=number_in(fields.get("step_percent", "")),
+        vat_rate=number_in(fields.get("vat_rate", "")),
+        vat_included=bool(fields.get("vat_included")),
+    )
+
+
+def number_in(text: str) -> Decimal:
+    """0 where the text is no number that a session could hold."""
+    form, _ = read_form({"title": "-", "value": text}, OptionForm)
+    usable = form is not None and form.value.is_finite() and 0 <= form.value.adjusted() + 30 < 45
+    return form.value if form is not None and usable else Decimal(0)
+
+
+def _below(fields: Fields, prefix: str) -> Fields:
+    return {name.removeprefix(prefix): text for name, text in fields.items() if name.startswith(prefix)}
+
+
+# What comes and goes
+
+
+def edited(fields: Fields, action: str) -> Fields:
+    """The fields after a button that adds or removes something, such as ``remove-option-0-2``; after any other as they were."""
+    said = _ACTION.fullmatch(action)
+    if said is None:
+        return fields
+    first, second = (int(number) if number else 0 for number in said.group(2, 3))
+    match said[1]:
+        case "add" if len(line_numbers(fields)) < MOST_LINES:
+            return fields | blank_line(_next(line_numbers(fields)))
+        case "remove":
+            return _without(fields, f"line-{first}-")
+        case "add-criterion" if len(criterion_numbers(fields)) < MOST_CRITERIA:
+            return fields | blank_criterion(_next(criterion_numbers(fields)))
+        case "remove-criterion":
+            return _without(fields, f"criterion-{first}-")
+        case "add-option" if len(option_numbers(fields, first)) < MOST_OPTIONS:
+            return fields | _blank_option(first, _next(option_numbers(fields, first)))
+        case "remove-option":
+            return _without(fields, f"criterion-{first}-option-{second}-")
+        case "at":
+            return fields | {"duration_minutes": said[2] or "", "opens_at": fields.get(f"start-{first}", "")}
+    return fields
+
+
+def _without(fields: Fields, prefix: str) -> Fields:
+    return {name: text for name, text in fields.items() if not name.startswith(prefix)}
+
+
+def _next(numbers: list[int]) -> int:
+    return max(numbers, default=-1) + 1
+
+
+def line_numbers(fields: Iterable[str]) -> list[int]:
+    return _numbers(_LINE, fields)
+
+
+def criterion_numbers(fields: Iterable[str]) -> list[int]:
+    return _numbers(_CRITERION, fields)
+
+
+def option_numbers(fields: Iterable[str], criterion: int) -> list[int]:
+    found = (_OPTION.fullmatch(name) for name in fields)
+    return sorted({int(match[2]) for match in found if match and int(match[1]) == criterion})
+
+
+def _numbers(pattern: re.Pattern[str], fields: Iterable[str]) -> list[int]:
+    found = (pattern.fullmatch(name) for name in fields)
+    return sorted({int(match[1]) for match in found if match})
+
+
+def blank_line(number: int) -> Fields:
+    return {f"line-{number}-{name}": "" for name in ("description", "category", "unit", "quantity", "unit_price")}
+
+
+def blank_criterion(number: int) -> Fields:
+    """With two options, for one alone tells no bids apart."""
+    return {f"criterion-{number}-title": "", **_blank_option(number, 0), **_blank_option(number, 1)}
+
+
+def _blank_option(criterion: int, number: int) -> Fields:
+    return {f"criterion-{criterion}-option-{number}-{name}": "" for name in ("title", "value")}
+
+
+# Filled in from what is known
+
+
+def of_lines(lines: Iterable[Line], buyable: Iterable[str]) -> Fields:
+    """A line whose SKU is not in the catalogue any more goes on as a text with its category and unit."""
+    buyable = set(buyable)
+    fields: Fields = {}
+    for number, line in enumerate(list(lines)[:MOST_LINES]):
+        fields |= {
+            f"line-{number}-sku_id": line.sku_id if line.sku_id in buyable else "",
+            f"line-{number}-description": line.description,
+            f"line-{number}-category": line.category.code if line.category else "",
+            f"line-{number}-unit": line.unit or line.unit_text,
+            f"line-{number}-quantity": f"{line.quantity:f}" if line.quantity is not None else "",
+            f"line-{number}-unit_price": f"{line.unit_price:f}" if line.unit_price is not None else "",
+        }
+    return {name: text or "" for name, text in fields.items()}
+
+
+def of_scoring(scoring: Scoring) -> Fields:
+    fields = {"scoring": scoring.by}
+    factor = 100 if scoring.by == "quality" else 1
+    for number, criterion in enumerate(scoring.criteria):
+        fields[f"criterion-{number}-title"] = criterion.title
+        for which, option in enumerate(criterion.options):
+            prefix = f"criterion-{number}-option-{which}-"
+            fields |= {f"{prefix}title": option.title, f"{prefix}value": f"{(option.value * factor).normalize():f}"}
+    return fields
+
+
+def of_place(place: Place) -> Fields:
+    return {"country": place.country or "", "region": place.region or "", "locality": place.locality or ""}
+
+
+def place_in(fields: Fields) -> Place:
+    return Place(
+        country=fields.get("country", "").strip() or None,
+        region=fields.get("region", "").strip() or None,
+        locality=fields.get("locality", "").strip() or None,
+    )
