@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -107,7 +108,8 @@ def region_code(country: str, text: str) -> str | None:
     return known
 
 
-def regions(country: str) -> dict[str, str]:
+@cache
+def regions(country: str) -> Mapping[str, str]:
     """Top-level regions of a country, ISO 3166-2 code → name, by name."""
     import pycountry
 

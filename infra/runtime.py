@@ -1,6 +1,7 @@
 """Puts services to work in a process: the web process serves routes, the worker relays, consumes and keeps the timers."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -10,6 +11,7 @@ from importlib import import_module
 import uvicorn
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from litestar import Litestar
 
 from catalogue import policy
 from events.topics import TOPICS
@@ -105,18 +107,23 @@ async def create_topics(bootstrap: str) -> None:
 async def run_web(config: Config, names: Sequence[str] = (), port: int | None = None) -> None:
     """Serve the routes until cancelled or signalled."""
     async with standing(config) as ground:
-        app = create_app(ground, load(ground, names), config.home / "static")
-        settings = uvicorn.Config(
-            app,
-            host="127.0.0.1",
-            port=port or config.port,
-            loop="uvloop",
-            http="httptools",
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=3,  # live streams never end by themselves
-        )
-        await uvicorn.Server(settings).serve()
+        await serve(create_app(ground, load(ground, names), config.home / "static"), port or config.port)
+
+
+async def serve(app: Litestar, port: int) -> None:
+    """Serve the app until cancelled or signalled."""
+    settings = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,  # live streams never end by themselves
+    )
+    gc.collect()
+    gc.freeze()  # modules, routes and templates stay: to walk them again and again would hold up bids and pushes
+    await uvicorn.Server(settings).serve()
 
 
 async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = system_clock) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
+import uvloop
 
 from infra.config import Config
 
@@ -38,7 +39,7 @@ def serve(
         works.append(runtime.run_web(config, names or (), port))
     if only is not Half.web:
         works.append(runtime.run_worker(config, names or ()))
-    asyncio.run(_until_signalled(works, signals=only is Half.worker))
+    uvloop.run(_until_signalled(works, signals=only is Half.worker))
 
 
 async def _until_signalled(works: list[Awaitable[None]], *, signals: bool) -> None:

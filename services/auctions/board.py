@@ -1,46 +1,106 @@
-"""What every watcher of an auction sees, read once a version and process, however many watch."""
+"""What every watcher of an auction sees: read once a version and process, and handed to all who watch, however many."""
 
 import asyncio
+import logging
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import asyncpg
 
 from events.auctions import BidAccepted, BidRefused
+from infra.database import database_is_away
+from infra.live import Live
 from services.auctions.domain.picture import Staircase, staircase
+from services.auctions.journal import channel
 from services.auctions.store import auctions, bids, replicas
 from services.auctions.store.auctions import Stored
 
+logger = logging.getLogger(__name__)
 KEPT = 1000
 """Boards in memory; the one looked at longest ago goes first."""
 LOG = 40
 TREADS = 120
+BREATH = 0.02
+"""Seconds at least between two boards of one auction that are handed out; what happens within is one. As long as it took to hand
+one out, so that half of the process's time is left for bids."""
+WOKEN = 50
+"""Watchers told in one go; bids and pages are served before the next are told."""
 
 
-@dataclass
+class Fragment(NamedTuple):
+    """A piece of the page as HTML, and as the message that pushes it."""
+
+    html: str
+    message: bytes
+
+
+@dataclass(eq=False)
 class Board:
-    """``log`` are the latest verdicts, the newest first; ``fragments`` their HTML, once somebody rendered it."""
+    """``lines`` is the length of the log as the public has it, ``log`` its latest verdicts, the newest first. ``fragments`` and
+    ``pushes`` are kept here once somebody made them, by name and whatever else they depend on."""
 
     stored: Stored
+    lines: int
     log: list[BidAccepted | BidRefused]
     chart: Staircase
     extended_by: BidAccepted | None
     winner: str | None
-    fragments: dict[str, str] = field(default_factory=dict)
+    fragments: dict[Hashable, Fragment] = field(default_factory=dict)
+    pushes: dict[Hashable, bytes] = field(default_factory=dict)
 
     @property
     def version(self) -> int:
         return self.stored.version
 
 
+class Feed:
+    """The latest board of one auction for those who wait for it. Nothing is queued: a watcher takes the next when it has sent
+    the last, and one too slow for every board gets the newest."""
+
+    def __init__(self) -> None:
+        self.watchers = 0
+        self.task: asyncio.Task[None] | None = None
+        self._board: Board | None = None
+        self._ended = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def after(self, board: Board | None) -> Board | None:
+        """A board other than this one, None when there will be no more."""
+        while self._board is board and not self._ended:
+            news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(news)
+            await news
+        return self._board if self._board is not board else None
+
+    async def show(self, board: Board) -> None:
+        self._board = board
+        await self._tell()
+
+    async def end(self) -> None:
+        self._ended = True
+        await self._tell()
+
+    async def _tell(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), WOKEN):
+            for news in waiting[start : start + WOKEN]:
+                if not news.done():  # its watcher went away
+                    news.set_result(None)
+            await asyncio.sleep(0)
+
+
 class Boards:
     """The boards of one web process."""
 
-    def __init__(self, db: asyncpg.Pool) -> None:
+    def __init__(self, db: asyncpg.Pool, live: Live) -> None:
         self._db = db
+        self._live = live
         self._kept: OrderedDict[str, Board] = OrderedDict()
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._feeds: dict[str, Feed] = {}
 
     async def get(self, auction_id: str, version: int | None = None) -> Board | None:
         """The board at ``version`` or later; without one, as it stands now. None where there is no such auction."""
@@ -61,15 +121,70 @@ class Boards:
                 self._kept.popitem(last=False)
             return kept
 
+    async def watch(self, auction_id: str) -> AsyncIterator[Board]:
+        """The board of an auction that exists, then each that follows, or only the newest of several. Ends with the session, or
+        when the next board could not be read: then come again."""
+        feed = self._feeds.get(auction_id)
+        if feed is None:
+            feed = self._feeds[auction_id] = Feed()
+            feed.task = asyncio.create_task(self._follow(auction_id, feed), name=f"feed {auction_id}")
+        feed.watchers += 1
+        board: Board | None = None
+        try:
+            while (board := await feed.after(board)) is not None:
+                yield board
+        finally:
+            feed.watchers -= 1
+            if not feed.watchers and feed.task is not None:
+                feed.task.cancel()
+                self._forget(auction_id, feed)
+
+    async def _follow(self, auction_id: str, feed: Feed) -> None:
+        """One for all watchers of the auction."""
+        shown = -1
+        clock = asyncio.get_running_loop().time
+        try:
+            async for said in self._live.watch(channel(auction_id)):
+                version = said["version"] if said else None
+                if version is not None and version <= shown:
+                    continue
+                began = clock()
+                board = await self.get(auction_id, version)
+                if board is not None and board.version > shown:
+                    shown = board.version
+                    await feed.show(board)
+                if board is None or board.stored.result is not None:
+                    break
+                await asyncio.sleep(max(BREATH, clock() - began))
+        except Exception as error:
+            away = database_is_away(error)
+            logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
+        finally:
+            self._forget(auction_id, feed)
+        await feed.end()
+
+    def _forget(self, auction_id: str, feed: Feed) -> None:
+        """The next watcher begins a new feed."""
+        if self._feeds.get(auction_id) is feed:
+            del self._feeds[auction_id]
+
     async def _read(self, auction_id: str) -> Board | None:
         async with self._db.acquire() as db, db.transaction(isolation="repeatable_read", readonly=True):
             stored = await auctions.get(db, auction_id)
             if stored is None:
                 return None
-            log = [event for _, event in await bids.public_log(db, auction_id, limit=LOG)]
-            path = await bids.price_path(db, auction_id, points=TREADS)
+            sequence = stored.state.public().sequence
+            log = await bids.public_log(db, auction_id, limit=LOG)
+            path = await bids.price_path(db, auction_id, sequence, points=TREADS)
             extended_by = await bids.last_extension(db, auction_id)
+            sealed_from = await bids.first_withheld(db, auction_id) if stored.state.sealed else None
             winner_id = stored.result.winner_id if stored.result else None
             winner = await replicas.organisations.get(db, winner_id) if winner_id else None
-        chart = staircase(stored.opened.initial_price, [event.amount for event in path])
-        return Board(stored, log, chart, extended_by, winner.name if winner else winner_id)
+        return Board(
+            stored=stored,
+            lines=stored.lines if sealed_from is None else sealed_from,
+            log=[event for _, event in log],
+            chart=staircase(stored.opened.initial_price, [event.amount for event in path]),
+            extended_by=extended_by,
+            winner=winner.name if winner else winner_id,
+        )

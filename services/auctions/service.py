@@ -17,7 +17,7 @@ NAME = "auctions"
 def create(ground: Ground) -> Service:
     lane = Lane(ground.database.url, ground.clock, ground.signer)
     market_log = MarketLog(ground.signer)
-    shared = with_lane(lane, Boards(ground.database.pool), market_log, BidsApi, SessionApi, AuctionPages)
+    shared = with_lane(lane, Boards(ground.database.pool, ground.live), market_log, BidsApi, SessionApi, AuctionPages)
     return Service(
         name=NAME,
         metadata=Row.metadata,

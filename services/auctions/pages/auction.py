@@ -1,7 +1,6 @@
 """The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -10,7 +9,7 @@ import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
-from litestar.response import ServerSentEvent, Template
+from litestar.response import Stream, Template
 from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
@@ -22,20 +21,21 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
 from infra.web.errors import NotFound
-from infra.web.languages import pgettext, refusal
+from infra.web.languages import pgettext, refusal, spoken
 from services.auctions.api import PER_PAGE, ask, status_of
-from services.auctions.board import Board, Boards
+from services.auctions.board import Board, Boards, Fragment
 from services.auctions.domain.bids import ladder
 from services.auctions.domain.picture import HEIGHT, WIDTH
 from services.auctions.domain.rounds import turn_of
-from services.auctions.journal import channel
 from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions
 from services.auctions.store.auctions import Filter
 
 RUNGS = 4
-BREATH = 0.15
-"""Seconds between two pushes to one watcher: what happens within is one push."""
+OWN = ("mine",)
+FRAGMENTS = ("price", "log", "said", *OWN)
+SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
+"""What differs in fragments that are otherwise alike."""
 
 
 class BidForm(msgspec.Struct):
@@ -92,11 +92,14 @@ class AuctionPages(Controller):
         boards: NamedDependency[Boards],
         auction_id: FromPath[str],
         since: FromQuery[int] = -1,
-    ) -> ServerSentEvent:
-        """Pushes what changed after version ``since``: rendered once for all watchers, but for each one's own position."""
+    ) -> Stream:
+        """Pushes what changed after the log's first ``since`` lines: rendered once for all watchers, but for each one's own
+        position."""
         if await boards.get(clean(auction_id)) is None:
             raise NotFound("auction", auction_id)
-        return ServerSentEvent(_pushes(request, ground, boards, clean(auction_id), since))
+        pushes = _pushes(request, ground, boards, clean(auction_id), since)
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        return Stream(pushes, media_type="text/event-stream", headers=headers)
 
     @post("/{auction_id:str}/bids", opt=allow(SUPPLIER_AGENT), status_code=200)
     async def bid(
@@ -141,7 +144,12 @@ class AuctionPages(Controller):
             **_context(request, board, ground),
             **_told(answer, board.stored.opened.currency),
             errors=errors or {},
-            shared={name: _shared(request, name, board, ground) for name in ("price", "log")},
+            shared={
+                name: _fragment(request, name, board, ground).html.replace(
+                    SERVER_NOW.decode(), ground.clock().isoformat()
+                )
+                for name in ("price", "log")
+            },
         )
 
 
@@ -156,34 +164,57 @@ def _told(answer: Answer | None, currency: str) -> dict[str, Any]:
     return {"verdict": answer.verdict, "refused": refused, "position": answer.receipt.position}
 
 
-async def _pushes(
-    request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int
-) -> AsyncIterator[ServerSentEventMessage]:
-    sent = since
-    async for said in ground.live.watch(channel(auction_id)):
-        version = said["version"] if said else None
-        if version is not None and version <= sent:
-            continue
-        board = await boards.get(auction_id, version)
-        if board is None:
-            return
-        if board.version > sent:
-            sent = board.version
-            for name in ("price", "log"):
-                yield ServerSentEventMessage(_shared(request, name, board, ground), event=name)
-            yield ServerSentEventMessage(_render(request, "said", board, ground), event="said")
-            yield ServerSentEventMessage(_render(request, "mine", board, ground, pushed=True), event="mine")
+async def _pushes(request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int) -> AsyncIterator[bytes]:
+    """Of each board the fragments that this watcher does not have already, in one piece. While a turn is sealed that is nothing
+    for anybody but who bid."""
+    before: Board | None = None
+    async for board in boards.watch(auction_id):
+        if board.lines > since:
+            pushed = _push(request, ground, board, before, FRAGMENTS)
+        else:  # the page came with it, but for what its reader bid in a sealed turn
+            pushed = _push(request, ground, board, before, OWN) if board.stored.state.sealed else b""
+        before = board
+        if pushed:
+            if REQUEST_KEY in pushed:
+                pushed = pushed.replace(REQUEST_KEY, new_id().encode())
+            yield pushed.replace(SERVER_NOW, ground.clock().isoformat().encode())
         if board.stored.result is not None:
-            yield ServerSentEventMessage("", event="done")
-            return
-        await asyncio.sleep(BREATH)
+            yield ServerSentEventMessage("", event="done").encode()
 
 
-def _shared(request: Visit, name: str, board: Board, ground: Ground) -> str:
-    """A fragment that is the same for everybody, rendered once a version; only the server's clock is put in anew."""
-    if name not in board.fragments:
-        board.fragments[name] = _render(request, name, board, ground)
-    return board.fragments[name].replace("@server-now@", ground.clock().isoformat())
+def _push(request: Visit, ground: Ground, board: Board, before: Board | None, names: tuple[str, ...]) -> bytes:
+    """What is new after ``before``, put together once for all who see the same."""
+    key = (names, before.version if before else None, spoken(), _audience(request, board))
+    pushed = board.pushes.get(key)
+    if pushed is None:
+        fragments = [(_fragment(request, name, board, ground), name) for name in names]
+        board.pushes[key] = pushed = b"".join(
+            fragment.message
+            for fragment, name in fragments
+            if before is None or _fragment(request, name, before, ground) != fragment
+        )
+    return pushed
+
+
+def _fragment(request: Visit, name: str, board: Board, ground: Ground) -> Fragment:
+    """Rendered once for all who see the same; only the server's clock and the key of a next bid are to be put in anew."""
+    key = (name, spoken(), _audience(request, board) if name in OWN else None)
+    found = board.fragments.get(key)
+    if found is None:
+        html = _render(request, name, board, ground, pushed=True, request_key=REQUEST_KEY.decode())
+        found = board.fragments[key] = Fragment(html, ServerSentEventMessage(html, event=name).encode())
+    return found
+
+
+def _audience(request: Visit, board: Board) -> Hashable:
+    """Whoever has the same sees the same: the own part is one's own from the first accepted bid on."""
+    principal: Principal | None = request.scope.get("user")
+    if principal is None:
+        return None
+    own = principal.organisation_id
+    takes_part = own in board.stored.state.participants
+    buys = own == board.stored.opened.buyer_id
+    return principal.roles, buys, own if takes_part else ""
 
 
 def _render(request: Visit, name: str, board: Board, ground: Ground, **more: Any) -> str:

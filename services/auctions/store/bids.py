@@ -111,16 +111,24 @@ async def public_log(
     return [(row["line"], _event(row)) for row in rows]
 
 
-async def price_path(db: asyncpg.Connection, auction_id: str, *, points: int) -> list[BidAccepted]:
-    """Accepted bids in sequence for a picture, thinned to about ``points``; the last is always there."""
+async def price_path(db: asyncpg.Connection, auction_id: str, last: int, *, points: int) -> list[BidAccepted]:
+    """Accepted bids up to number ``last`` in sequence for a picture, thinned to about ``points``; the last is always there."""
+    every = max(1, last // points)
     rows = await db.fetch(
-        "select sequence, verdict from auctions.bids b, (select coalesce(max(sequence), 0) as n from auctions.bids"
-        " where auction_id = $1 and not withheld) last where b.auction_id = $1 and b.sequence is not null and not withheld"
-        " and (b.sequence % greatest(1, last.n / $2) = 0 or b.sequence = last.n) order by b.sequence",
+        "select sequence, verdict from auctions.bids where auction_id = $1 and sequence = any($2::int[]) and not withheld"
+        " order by sequence",
         auction_id,
-        points,
+        [*range(every, last, every), last],
     )
     return [event for row in rows if isinstance(event := _event(row), BidAccepted)]
+
+
+async def first_withheld(db: asyncpg.Connection, auction_id: str) -> int | None:
+    """The line from which on the log is kept from the public."""
+    found: int | None = await db.fetchval(
+        "select min(line) from auctions.bids where auction_id = $1 and withheld", auction_id
+    )
+    return found
 
 
 async def last_extension(db: asyncpg.Connection, auction_id: str) -> BidAccepted | None:

@@ -1,6 +1,9 @@
 """The pages as a browser without script sees them, the live stream, and openings by form and by pool."""
 
 import asyncio
+import html
+import re
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,14 +11,21 @@ from typing import Any
 import httpx
 import msgspec
 
+from catalogue.policy import load
 from events.auctions import AuctionOpened, AuctionOpeningRefused
 from events.catalogue import SkuPublished
 from events.observatory import ReferencePricePublished
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line
 from infra.ids import derive_id, new_id
+from services.auctions.domain.auction import begin
+from services.auctions.domain.chain import GENESIS
+from services.auctions.journal import chained, entries, write
+from services.auctions.store import auctions
+from services.auctions.store.auctions import Stored
 from tests.market import Market
 from tests.services.auctions.scenes import MOSCOW, Scene, a_scene, an_organisation, paper
+from tests.services.auctions.stories import an_auction
 
 PAPER = Category(code="30197643", title="Photocopier paper")
 
@@ -227,6 +237,52 @@ async def test_watchers_hear_of_a_bid_the_extension_and_the_close_and_only_their
     async with market.browser() as visitor:  # who comes back after a break is told at once how things stand
         await asyncio.wait_for(late.read(visitor.client, path), 10)
     assert "won by" in late.text
+
+
+async def a_sealed_scene(market: Market) -> Scene:
+    """First bids are sealed for ten minutes, then come rounds of turns."""
+    scene = await a_scene(market)
+    policy = load("prozorro")
+    opened = an_auction(policy=policy).opened
+    now = market.clock()
+    opened = msgspec.structs.replace(
+        opened, auction_id=new_id(), opens_at=now, closes_at=now + timedelta(minutes=10), buyer_id=new_id()
+    )
+    state = begin(opened)
+    fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
+    async with market.ground.database.transaction("auctions") as tx:
+        db = await tx.raw()
+        await auctions.insert(db, state, policy)
+        await write(db, [chained(fresh, entries([opened]), state, now)], now)
+    return replace(scene, auction_id=opened.auction_id)
+
+
+async def test_a_sealed_bid_is_pushed_to_who_sent_it_and_to_nobody_else(market: Market) -> None:
+    scene = await a_sealed_scene(market)
+    mine, public, rival = Watching(), Watching(), Watching()
+    async with (
+        market.browser(scene.suppliers["a"]) as a,
+        market.browser(scene.suppliers["b"]) as b,
+        market.browser() as visitor,
+    ):
+        page = (await visitor.get(f"/auctions/{scene.auction_id}")).text
+        path = html.unescape(re.search(r'sse-connect="([^"]+)"', page)[1])  # type: ignore[index]
+        streams = [
+            asyncio.create_task(watching.read(browser.client, path))
+            for watching, browser in ((mine, a), (public, visitor), (rival, b))
+        ]
+        await asyncio.sleep(0.3)
+        before = public.text, rival.text
+        assert (await scene.bid("a", "875")).status_code == 201
+        await market.eventually(lambda: _has(mine, "875.00"))
+        again = html.unescape((await visitor.get(f"/auctions/{scene.auction_id}")).text)
+        assert path in again and "875.00" not in again
+        assert (public.text, rival.text) == before
+        market.clock.advance(timedelta(minutes=10, seconds=2))
+        await market.eventually(lambda: _has(public, "875.00"))
+        assert "875.00" in rival.text
+        for stream in streams:
+            stream.cancel()
 
 
 async def _has(watching: Watching, words: str) -> bool:

@@ -1,0 +1,220 @@
+"""What the benchmarks of auctions load: the real web and worker processes of auctions, on an empty database and empty topics.
+
+The web process has two more routes, which do nothing and go through the same middleware: the limits in the same run.
+"""
+
+import asyncio
+import multiprocessing
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import psutil
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from litestar import get, post
+from litestar.response import Stream
+
+from catalogue.policy import load as load_policy
+from events.accounts import OrganisationRegistered
+from events.auctions import AuctionOpened, SessionRules
+from events.values import Category, Place
+from infra.config import Config
+from infra.embedded import Servers
+from infra.ids import new_id
+from infra.runtime import prepare, run_worker, serve, standing
+from infra.service import Ground
+from infra.tokens import SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, FromGround, allow, create_app, routes
+from services.auctions import service as auctions_service
+from services.auctions.api import BidIn
+from services.auctions.domain.auction import begin
+from services.auctions.domain.chain import GENESIS
+from services.auctions.domain.opening import session_rules
+from services.auctions.journal import chained, entries, write
+from services.auctions.store import auctions, replicas
+from services.auctions.store.auctions import Stored
+from tests.market import empty_database, forget_topics
+
+INITIAL = Decimal("5000000.00")
+STEP = Decimal("0.01")
+SUPPLIERS = 64
+NOTHING = "/api/nothing"
+NOTHING_LIVE = "/nothing/live"
+POLICY = load_policy("demo")
+RULES = session_rules(POLICY.auction, None)
+
+
+@post(NOTHING, opt=allow(SUPPLIER_AGENT), include_in_schema=False)
+async def nothing(data: BidIn) -> BidIn:
+    return data
+
+
+@get(NOTHING_LIVE, opt=PUBLIC, include_in_schema=False)
+async def nothing_live(ground: FromGround) -> Stream:
+    """Pushes to each watcher what is announced on the channel of the same name."""
+
+    async def pushes() -> AsyncIterator[bytes]:
+        async for said in ground.live.watch(NOTHING_LIVE):
+            if said is not None:
+                yield f"event: nothing\r\ndata: {said['version']}{' ' * said['size']}\r\n\r\n".encode()
+
+    return Stream(pushes(), media_type="text/event-stream")
+
+
+@dataclass(frozen=True)
+class Site:
+    """``tokens`` are of suppliers who may bid, by their organisation's id."""
+
+    config: Config
+    ground: Ground
+    tokens: dict[str, str]
+
+    async def open(self, ends: Iterable[datetime], rules: SessionRules = RULES) -> list[str]:
+        """Auctions that end at these instants; their ids."""
+        async with self.ground.database.transaction("auctions") as tx:
+            db = await tx.raw()
+            written = []
+            for closes_at in ends:
+                opened = AuctionOpened(
+                    auction_id=new_id(),
+                    buyer_id="bench",
+                    buyer_name="Bench",
+                    title="Bench",
+                    kind="goods",
+                    category=Category(code="30"),
+                    place=Place(country="RU"),
+                    currency="RUB",
+                    initial_price=INITIAL,
+                    step=STEP,
+                    lines=(),
+                    policy="demo",
+                    opens_at=tx.now,
+                    closes_at=closes_at,
+                    rules=rules,
+                )
+                state = begin(opened)
+                await auctions.insert(db, state, POLICY)
+                fresh = Stored(state=state, policy=POLICY, lines=0, head=GENESIS, result=None, version=-1)
+                written.append(chained(fresh, entries([opened]), state, tx.now))
+            await write(db, written, tx.now)
+        return [each.after.opened.auction_id for each in written]
+
+    async def check_events(self) -> None:
+        """Every event of the outbox must get into its topic, once."""
+        pool = self.ground.database.pool
+        written = await pool.fetchval("select count(*) from auctions.outbox")
+        for _ in range(300):
+            if not await pool.fetchval("select exists (select from auctions.outbox where published_at is null)"):
+                break
+            await asyncio.sleep(0.1)
+        kafka = AIOKafkaConsumer(bootstrap_servers=self.config.kafka_bootstrap, enable_auto_commit=False)
+        await kafka.start()
+        try:
+            await kafka._client.force_metadata_update()
+            topic = AuctionOpened.TOPIC
+            parts = [TopicPartition(topic, part) for part in kafka.partitions_for_topic(topic) or ()]
+            ends = await kafka.end_offsets(parts)
+        finally:
+            await kafka.stop()
+        if written != sum(ends.values()):
+            raise AssertionError(f"{written} events written, {sum(ends.values())} in Kafka")
+
+
+@asynccontextmanager
+async def site(servers: Servers) -> AsyncIterator[Site]:
+    config = Config.load({"LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
+    url = await empty_database(servers, "lonja_bench")
+    config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap, rate_limit=100_000_000)
+    await forget_topics(servers.kafka_bootstrap)
+    await prepare(config)
+    async with standing(config) as ground:
+        suppliers = [new_id() for _ in range(SUPPLIERS)]
+        async with ground.database.transaction("auctions") as tx:
+            for supplier in suppliers:
+                told = OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")
+                await replicas.organisations.put(await tx.raw(), told)
+        yield Site(config, ground, {each: _token(ground, each) for each in suppliers})
+
+
+def _token(ground: Ground, supplier: str) -> str:
+    agent = Principal(
+        member_id=supplier, name="S", organisation_id=supplier, organisation_name="S", roles=(SUPPLIER_AGENT,)
+    )
+    return ground.tokens.issue(agent, ground.clock())
+
+
+@dataclass(frozen=True)
+class Web:
+    port: int
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """That the process used so far."""
+        used = self.process.cpu_times()
+        return float(used.user + used.system)
+
+
+@asynccontextmanager
+async def web(config: Config) -> AsyncIterator[Web]:
+    """The web process, as ``lonja serve --only web`` runs it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    async with _process(_serve, config, port) as process:
+        for _ in range(200):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.1)
+        yield Web(port, psutil.Process(process.pid))
+
+
+@asynccontextmanager
+async def worker(config: Config) -> AsyncIterator[None]:
+    """The worker process of auctions, as ``lonja serve --only worker auctions`` runs it: relay, consumer and timers."""
+    async with _process(_work, config):
+        url = config.database_url
+        assert url is not None
+        connection = await asyncpg.connect(url)
+        try:
+            while not await connection.fetchval("select exists (select from pg_locks where locktype = 'advisory')"):
+                await asyncio.sleep(0.1)  # the relay begins with its lock
+        finally:
+            await connection.close()
+        yield
+
+
+@asynccontextmanager
+async def _process(target: Callable[..., None], *arguments: Any) -> AsyncIterator[multiprocessing.context.SpawnProcess]:
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments, daemon=True)
+    process.start()
+    try:
+        yield process
+        if process.exitcode is not None:
+            raise AssertionError(f"{target.__name__} ended by itself with {process.exitcode}")
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.join, 10)
+
+
+def _serve(config: Config, port: int) -> None:
+    async def main() -> None:
+        async with standing(config) as ground:
+            service = auctions_service.create(ground)
+            more = routes(ground, nothing, nothing_live)
+            app = create_app(ground, [replace(service, routes=[*service.routes, more])], config.home)
+            await serve(app, port)
+
+    uvloop.run(main())
+
+
+def _work(config: Config) -> None:
+    uvloop.run(run_worker(config, ["auctions"]))

@@ -1,0 +1,172 @@
+"""How long after its commit a bid is seen by a thousand watchers of its auction, beside a push that does nothing.
+
+The watchers are SSE connections of a process of their own; some are of the suppliers who bid, and their own part is rendered for
+them. A bid is committed when the database tells so to a listener of this process; a watcher has it when the bytes are there that
+show it or a later one. Bids come at irregular instants, as many a second as in the last minutes of a hot auction.
+"""
+
+import asyncio
+import json
+import random
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import uvloop
+
+from infra.embedded import Servers
+from services.auctions.journal import channel
+from tests.benchmarks import Figure
+from tests.benchmarks.site import INITIAL, NOTHING_LIVE, STEP, Site, site, web, worker
+
+WATCHERS = 1000
+SECONDS = 10.0
+A_SECOND = 10.0
+BEFORE = 100
+"""Bids before anybody watches: the log is full, and every supplier takes part."""
+SIZE = 9_000
+"""Bytes of a push that does nothing: as many as one of a bid has, or a few more."""
+Happen = Callable[[int], Awaitable[None]]
+
+
+async def measure(servers: Servers) -> list[Figure]:
+    """Milliseconds from the commit of each bid to each watcher."""
+    async with site(servers) as market, web(market.config) as process, worker(market.config):
+        (auction_id,) = await market.open([market.ground.clock() + timedelta(hours=1)])
+        tokens = list(market.tokens.values())
+
+        async def nothing(number: int) -> None:
+            said = {"channel": NOTHING_LIVE, "data": {"version": number, "size": SIZE}}
+            await market.ground.database.pool.execute(
+                "select pg_notify('lonja_live', $1)", msgspec.json.encode(said).decode()
+            )
+
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{process.port}") as client:
+
+            async def bid(number: int) -> None:
+                answer = await client.post(
+                    f"/api/auctions/{auction_id}/bids",
+                    json={"amount": str(INITIAL - number * STEP)},
+                    headers={"authorization": f"Bearer {tokens[number % len(tokens)]}"},
+                )
+                if answer.json().get("sequence") != number:
+                    raise AssertionError(f"bid {number} was answered {answer.text}")
+
+            for number in range(1, BEFORE):
+                await bid(number)
+            limits = await _watched(market, process.port, NOTHING_LIVE, NOTHING_LIVE, nothing)
+            watched = f"/auctions/{auction_id}/live"
+            before = process.cpu_seconds()
+            times = await _watched(market, process.port, watched, channel(auction_id), bid)
+            busy = (process.cpu_seconds() - before) / SECONDS
+        await market.check_events()
+    figures = []
+    for name, at in (("p50", 0.5), ("p99", 0.99)):
+        limit, value = limits[int(len(limits) * at)] * 1000, times[int(len(times) * at)] * 1000
+        aim = "below 100 ms" if name == "p99" else ""
+        what = f"to {WATCHERS:,} watchers, {name}"
+        figures += [
+            Figure(name=f"a push of nothing {what}", value=limit, unit="ms"),
+            Figure(name=f"from commit {what}", value=value, unit="ms", limit=limit, ratio=value / limit, aim=aim),
+        ]
+    return [*figures, Figure(name="the web process meanwhile", value=100 * busy, unit="% of a core")]
+
+
+async def _watched(market: Site, port: int, path: str, channel: str, happen: Happen) -> list[float]:
+    """Let it ``happen`` at random instants; seconds from each commit until each watcher had it, the shortest first."""
+    committed: dict[int, float] = {}
+
+    def heard(_connection: Any, _pid: int, _name: str, payload: str) -> None:
+        said = msgspec.json.decode(payload)
+        if said["channel"] == channel:
+            committed[said["data"]["version"]] = time.monotonic()
+
+    order = json.dumps({"port": port, "path": path, "tokens": list(market.tokens.values())})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.benchmarks.watching", order, stdin=-1, stdout=-1, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdin and process.stdout and market.config.database_url
+    listener = await asyncpg.connect(market.config.database_url)
+    try:
+        await listener.add_listener("lonja_live", heard)
+        if await process.stdout.readline() != b"ready\n":
+            raise AssertionError("the watchers did not connect")
+        dice = random.Random(7)
+        number, instant, until = BEFORE, time.monotonic(), time.monotonic() + SECONDS
+        while (instant := instant + dice.expovariate(A_SECOND)) < until:
+            await asyncio.sleep(max(0.0, instant - time.monotonic()))
+            await happen(number)
+            number += 1
+        await asyncio.sleep(1)
+        answer, _ = await process.communicate(b"enough\n")
+    finally:
+        await listener.close()
+    if process.returncode:
+        raise AssertionError("the process of the watchers failed")
+    if sorted(committed) != list(range(BEFORE, number)):
+        raise AssertionError(f"{number - BEFORE} happened, {len(committed)} were committed")
+    return sorted(
+        seconds for seen in json.loads(answer) for seconds in _waited(committed, [(each[0], each[1]) for each in seen])
+    )
+
+
+def _waited(committed: dict[int, float], seen: Sequence[tuple[int, float]]) -> list[float]:
+    """For one watcher, how long each number took until it or a later one was there."""
+    waited = []
+    for number, since in committed.items():
+        first = min((at for shown, at in seen if shown >= number), default=None)
+        if first is None:
+            raise AssertionError(f"a watcher never saw number {number}")
+        waited.append(first - since)
+    return waited
+
+
+class _Watcher(asyncio.Protocol):
+    """One SSE connection; what it saw and when."""
+
+    SHOWN = re.compile(rb"event: (?:said|nothing)\r\ndata: \D*(\d+)\D")
+
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+        self.seen: list[tuple[int, float]] = []
+        self.buffer = b""
+        self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.write(self.request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        if not self.connected.done():
+            if not data.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(data.decode())
+            self.connected.set_result(None)
+        self.buffer += data
+        self.seen += [(int(found[1]), now) for found in self.SHOWN.finditer(self.buffer)]
+        self.buffer = self.buffer[-100:]
+
+
+async def _watch(port: int, path: str, tokens: Sequence[str]) -> None:
+    """Connect all, say so, and tell what they saw when somebody writes a line."""
+    loop = asyncio.get_running_loop()
+    watchers = []
+    for number in range(WATCHERS):
+        cookie = f"cookie: lonja_session={tokens[number]}\r\n" if number < len(tokens) else ""
+        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{cookie}\r\n".encode()
+        _, watcher = await loop.create_connection(lambda request=request: _Watcher(request), "127.0.0.1", port)  # type: ignore[misc]
+        watchers.append(watcher)
+        await watcher.connected
+    print("ready", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    print(json.dumps([watcher.seen for watcher in watchers]))
+
+
+if __name__ == "__main__":
+    uvloop.run(_watch(**json.loads(sys.argv[1])))
