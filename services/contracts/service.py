@@ -8,6 +8,7 @@ from services.contracts.api.record import RecordApi
 from services.contracts.api.sanctions import SanctionsApi
 from services.contracts.handlers import HANDLERS, sanctions
 from services.contracts.pages import ContractPages, PurchasePages
+from services.contracts.pages.execution import ExecutionPages
 from services.contracts.pages.record import RecordPages
 from services.contracts.pages.sanctions import SanctionPages
 from services.contracts.store import Row
@@ -22,7 +23,7 @@ def create(ground: Ground) -> Service:
         metadata=Row.metadata,
         routes=[
             routes(ground, ContractsApi, PurchasesApi, SanctionsApi, RecordApi, ExecutionApi),
-            routes(ground, ContractPages, PurchasePages, SanctionPages, RecordPages),
+            routes(ground, ContractPages, PurchasePages, SanctionPages, RecordPages, ExecutionPages),
         ],
         handlers={**HANDLERS, **sanctions.HANDLERS},
         timers=TIMERS,

@@ -41,6 +41,7 @@ from services.contracts.api import (
 from services.contracts.domain.deals import BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import NewPurchase, may_see
+from services.contracts.pages.work import NOTHING, Acted, due_of, section
 from services.contracts.store import contracts, purchases, replicas
 from services.contracts.store.contracts import Contract
 
@@ -81,8 +82,14 @@ def beside(broken: RuleBroken) -> dict[str, str]:
 
 
 async def contract_page(
-    ground: Ground, request: Visit, contract_id: str, values: dict[str, str], errors: dict[str, str]
+    ground: Ground,
+    request: Visit,
+    contract_id: str,
+    values: dict[str, str],
+    errors: dict[str, str],
+    acted: Acted = NOTHING,
 ) -> Template:
+    """``acted`` is a form by which the contract is carried out, that was refused."""
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
@@ -91,9 +98,10 @@ async def contract_page(
     return page(
         request,
         "contracts/contract.html",
-        status_code=422 if errors else 200,
+        status_code=422 if errors or acted.errors else 200,
         contract=found,
         drafted=drafted,
+        work=await section(ground, contract_id, principal, acted) if found.state == "concluded" else None,
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -157,6 +165,7 @@ class ContractPages(Controller):
             me=me,
             mine=mine,
             waiting=await contracts.waiting(pool, me) if party else [],
+            due=await due_of(ground, principal) if party and principal else [],
             requests=await purchases.listing(pool, me, limit=OPEN_PURCHASES, open_only=True) if party else [],
             contracts=found,
             total=total,

@@ -1,0 +1,244 @@
+"""The forms by which a contract is carried out, and the moderators' disputes."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any, cast, get_args
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.ids import new_id
+from infra.tokens import ADMINISTRATOR, MODERATOR
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from infra.web.errors import NotFound
+from services.contracts.api.execution import open_disputes, readable
+from services.contracts.domain.execution import (
+    AnswerDispute,
+    AnswerEnding,
+    AssessDelivery,
+    Command,
+    ConfirmReceipt,
+    DecideDispute,
+    OpenDispute,
+    PayInvoice,
+    PlaceOrder,
+    ProposeEnding,
+    ReportDelivery,
+    SubmitInvoice,
+    Withdraw,
+    WithdrawEnding,
+)
+from services.contracts.domain.execution.endings import Ground, Kind
+from services.contracts.domain.execution.state import About, Execution, Outcome
+from services.contracts.handlers import execution as handlers
+from services.contracts.handlers import place_of
+from services.contracts.pages import beside, contract_page
+from services.contracts.pages.work import ASKED, Acted
+from services.contracts.store import contracts, executions
+
+Fields = dict[str, str]
+
+
+class NotUnderstood(Exception):
+    """What is wrong with a form, by field."""
+
+    def __init__(self, errors: Fields) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class _Quantity(msgspec.Struct, kw_only=True):
+    quantity: Decimal = Decimal(0)
+
+
+class _OrderForm(msgspec.Struct, kw_only=True):
+    days: int
+    region: str = ""
+    locality: str = ""
+
+
+class _DeliveryForm(msgspec.Struct, kw_only=True):
+    order: int
+    note: str
+    delivered_on: date
+
+
+class _NumberForm(msgspec.Struct, kw_only=True):
+    number: int
+
+
+def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:
+    """The fields, and with ``lines`` the quantities beside them. Raises NotUnderstood with all that is wrong."""
+    form, errors = read_form(fields, shape)
+    quantities: dict[str, Decimal] = {}
+    for line in lines.lines if lines else ():
+        name = f"quantity-{line.line_id}"
+        read, wrong = read_form({"quantity": fields.get(name, "")}, _Quantity)
+        if read is None:
+            errors[name] = wrong["quantity"]
+        else:
+            quantities[line.line_id] = read.quantity
+    if errors or form is None:
+        raise NotUnderstood(errors)
+    return form, quantities
+
+
+def _choice(fields: Fields, name: str, choices: tuple[Any, ...]) -> Any:
+    if fields.get(name) not in choices:
+        raise NotUnderstood({name: "Choose one of these."})
+    return fields[name]
+
+
+def _order(fields: Fields, execution: Execution, by: Fields) -> Command:
+    form, lines = _form(fields, _OrderForm, execution)
+    place = place_of(form.region, form.locality, execution.place)
+    return PlaceOrder(**by, lines=lines, days=form.days, place=place)
+
+
+def _delivery(fields: Fields, execution: Execution, by: Fields) -> Command:
+    form, lines = _form(fields, _DeliveryForm, execution)
+    return ReportDelivery(**by, order=form.order, lines=lines, note=form.note, delivered_on=form.delivered_on)
+
+
+def _assessment(fields: Fields, execution: Execution, by: Fields) -> Command:
+    """Two buttons of the form say all of it or nothing; the third what is written in the fields."""
+    form, lines = _form(fields, _NumberForm, execution)
+    if not 1 <= form.number <= len(execution.deliveries):
+        raise NotFound("delivery", fields["number"])
+    if fields.get("answer") == "all":
+        lines = {line.line_id: line.quantity for line in execution.deliveries[form.number - 1].lines}
+    elif fields.get("answer") == "none":
+        lines = {}
+    return AssessDelivery(
+        organisation_id=by["organisation_id"], delivery=form.number, lines=lines, reasons=fields.get("reasons", "")
+    )
+
+
+def _invoice(fields: Fields, execution: Execution, by: Fields) -> Command:
+    chosen = tuple(each.number for each in execution.deliveries if fields.get(f"delivery-{each.number}"))
+    return SubmitInvoice(**by, deliveries=chosen, reference=fields.get("reference", ""))
+
+
+def _payment(fields: Fields, execution: Execution, by: Fields) -> Command:
+    return PayInvoice(**by, invoice=_form(fields, _NumberForm)[0].number)
+
+
+def _receipt(fields: Fields, execution: Execution, by: Fields) -> Command:
+    return ConfirmReceipt(organisation_id=by["organisation_id"], invoice=_form(fields, _NumberForm)[0].number)
+
+
+def _withdrawal(fields: Fields, execution: Execution, by: Fields) -> Command:
+    about = _choice(fields, "about", ("order", "delivery", "invoice"))
+    number = _form(fields, _NumberForm)[0].number
+    return Withdraw(organisation_id=by["organisation_id"], about=about, number=number)
+
+
+def _dispute(fields: Fields, execution: Execution, by: Fields) -> Command:
+    return OpenDispute(
+        **by,
+        about=_choice(fields, "about", get_args(About)),
+        number=_form(fields, _NumberForm)[0].number,
+        asks=_choice(fields, "asks", get_args(Outcome)),
+        reasons=fields.get("reasons", ""),
+    )
+
+
+def _dispute_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
+    return AnswerDispute(
+        **by,
+        dispute=_form(fields, _NumberForm)[0].number,
+        asks=_choice(fields, "asks", get_args(Outcome)),
+        words=fields.get("words", ""),
+    )
+
+
+def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
+    """The choice is of both: a closure, or a termination on a ground."""
+    wish = fields.get("wish", "")
+    kind, _, ground = wish.partition("/")
+    if kind not in get_args(Kind) or ground not in get_args(Ground):
+        raise NotUnderstood({"wish": "Choose one of these."})
+    return ProposeEnding(**by, kind=cast(Kind, kind), ground=cast(Ground, ground), reasons=fields.get("reasons", ""))
+
+
+def _ending_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
+    agrees = _choice(fields, "answer", ("yes", "no")) == "yes"
+    return AnswerEnding(organisation_id=by["organisation_id"], agrees=agrees, words=fields.get("words", ""))
+
+
+def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Command:
+    return WithdrawEnding(organisation_id=by["organisation_id"])
+
+
+ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
+    "order": (_order, "Ordered. The supplier sees it now."),
+    "delivery": (_delivery, "Told. The buyer accepts or refuses it."),
+    "assessment": (_assessment, "Answered. The supplier sees it now."),
+    "invoice": (_invoice, "The invoice is sent."),
+    "payment": (_payment, "Paid. The supplier confirms that the money came."),
+    "receipt": (_receipt, "Confirmed: the invoice is settled."),
+    "withdrawal": (_withdrawal, "Taken back."),
+    "dispute": (_dispute, "The dispute is open. The other side is asked to answer."),
+    "dispute-answer": (_dispute_answer, "Said. The other side sees it now."),
+    "ending": (_ending, "Proposed. The other side is asked."),
+    "ending-answer": (_ending_answer, "Answered."),
+    "ending-withdrawal": (_ending_withdrawal, "Taken back."),
+}
+"""By the last part of the address: how a form is read, and what is said when it was taken."""
+
+
+class ExecutionPages(Controller):
+    path = "/contracts"
+    include_in_schema = False
+
+    @post("/{contract_id:str}/execution/{action:str}", opt=allow(*handlers.ACTS))
+    async def act(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str], action: FromPath[str]
+    ) -> Template | Redirect:
+        if action not in ACTS:
+            raise NotFound("form", action)
+        read, said = ACTS[action]
+        contract_id, fields = clean(contract_id), await form_fields(request)
+        by = {"organisation_id": request.user.organisation_id, "member_id": request.user.member_id}
+        execution = await readable(ground, contract_id, request.user)
+        try:
+            command = read(fields, execution, by)
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.act(tx, contract_id, command, request.user, fields.get("request_key") or new_id())
+        except NotUnderstood as wrong:
+            errors = wrong.errors
+        except RuleBroken as broken:
+            errors = beside(broken)
+        else:
+            return redirect(f"/contracts/{contract_id}#work", said)
+        acted = Acted(form=fields.get("form", ""), values=fields, errors=errors)
+        return await contract_page(ground, request, contract_id, {}, {}, acted)
+
+    @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR))
+    async def decide_dispute(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str], number: FromPath[int]
+    ) -> Template | Redirect:
+        contract_id, fields = clean(contract_id), await form_fields(request)
+        try:
+            outcome = _choice(fields, "outcome", get_args(Outcome))
+            command = DecideDispute(dispute=number, outcome=outcome, explanation=fields.get("explanation", ""))
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.decide_dispute(tx, contract_id, command)
+        except NotUnderstood as wrong:
+            errors = wrong.errors
+        except RuleBroken as broken:
+            errors = beside(broken)
+        else:
+            return redirect(f"/contracts/{contract_id}#work", "Decided. Both sides see it now.")
+        acted = Acted(form=f"decide-{number}", values=fields, errors=errors)
+        return await contract_page(ground, request, contract_id, {}, {}, acted)
+
+    @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def disputes(self, ground: FromGround, request: MemberVisit) -> Template:
+        found = open_disputes(await executions.disputed(ground.database.pool), ground.clock())
+        known = {each.contract_id: await contracts.get(ground.database.pool, each.contract_id) for each in found}
+        return page(request, "contracts/disputes.html", disputes=found, known=known, asked=ASKED)

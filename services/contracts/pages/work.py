@@ -1,0 +1,260 @@
+"""The part of a contract's page that shows how it is carried out: what is due, its lines in sums, the forms of each side, its history."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from events.codec import Event
+from events.contracts import (
+    ContractClosed,
+    ContractTerminated,
+    DeliveryAssessed,
+    DeliveryReported,
+    DisputeAnswered,
+    DisputeEnded,
+    DisputeOpened,
+    EndingAnswered,
+    EndingProposed,
+    ExecutionOverdue,
+    ExecutionWithdrawn,
+    InvoicePaid,
+    InvoiceSettled,
+    InvoiceSubmitted,
+    OrderPlaced,
+)
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import MODERATOR, Principal
+from services.contracts.api.execution import insider, readable
+from services.contracts.domain.deals import Party
+from services.contracts.domain.execution.disputes import WORDS, may_dispute
+from services.contracts.domain.execution.duties import Duty, duties
+from services.contracts.domain.execution.endings import grounds
+from services.contracts.domain.execution.invoices import priced
+from services.contracts.domain.execution.orders import longest_order
+from services.contracts.domain.execution.state import (
+    About,
+    Execution,
+    balances,
+    disputed,
+    invoiceable,
+    invoiced_in,
+    outstanding,
+    unordered,
+)
+from services.contracts.handlers.execution import PARTY_ROLES
+from services.contracts.store import contracts, executions
+
+AT_MOST = 50
+"""Contracts whose duties are listed at once."""
+USUAL_DAYS = 5
+"""Working days that the form of an order begins with, where the term has so many."""
+DUE = {
+    "order": ("Order what the contract still has", "order"),
+    "rest": ("The term is over: agree to close the contract with less", "end"),
+    "deliver": ("Deliver order {}", "deliver-{}"),
+    "assess": ("Accept or refuse delivery {}", "assess-{}"),
+    "invoice": ("Invoice what was accepted", "invoice"),
+    "pay": ("Pay invoice {}", "pay-{}"),
+    "confirm": ("Confirm that the money for invoice {} came", "confirm-{}"),
+    "answer-dispute": ("Answer dispute {}", "answer-{}"),
+    "answer-ending": ("Answer the proposal to end the contract", "end-answer"),
+}
+"""Words of a duty, and the form that does it."""
+GROUNDS = {
+    "agreement": "by agreement",
+    "delivery-overdue": "the delivery is overdue",
+    "acceptance-overdue": "the answer to a delivery is overdue",
+    "payment-overdue": "a payment is overdue",
+}
+OUTCOMES = {"accepted": "accepted", "partly": "accepted in part", "refused": "refused"}
+ASKED = {
+    ("delivery", "reported"): ("counts as accepted in full", "was never made"),
+    ("delivery", "assessed"): ("stands as the buyer answered it", "is answered anew"),
+    ("invoice", "submitted"): ("is to be paid", "is void"),
+    ("invoice", "paid"): ("counts as received", "was never made, and is due"),
+}
+"""By what is disputed: what it comes to where its word stands, and where it is set aside."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acted:
+    """The form that was sent and refused, what was in it, and what is wrong with it."""
+
+    form: str
+    values: dict[str, str]
+    errors: dict[str, str]
+
+
+NOTHING = Acted(form="", values={}, errors={})
+
+
+def party_of(execution: Execution, principal: Principal | None) -> Party | None:
+    if principal is None:
+        return None
+    sides: dict[str, Party] = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}
+    side = sides.get(principal.organisation_id)
+    return side if side is not None and principal.may(*PARTY_ROLES[side]) else None
+
+
+async def section(
+    ground: Ground, contract_id: str, principal: Principal | None, acted: Acted = NOTHING
+) -> dict[str, Any]:
+    """What ``contracts/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act."""
+    execution, now = await readable(ground, contract_id, principal), ground.clock()
+    inside = insider(execution, principal)
+    party = party_of(execution, principal)
+    days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
+    ready = invoiceable(execution) if party == "supplier" else ()
+    return {
+        "execution": execution,
+        "party": party,
+        "inside": inside,
+        "decides": principal is not None and principal.may(MODERATOR),
+        "acted": acted,
+        "request_key": new_id(),
+        "due": [_duty(duty, party, now) for duty in duties(execution, now)],
+        "lines": balances(execution),
+        "names": {line.line_id: line.description for line in execution.lines},
+        "unordered": unordered(execution),
+        "days": days,
+        "usual_days": min(days, USUAL_DAYS),
+        "outstanding": {order.number: outstanding(execution, order) for order in execution.standing_orders},
+        "ready": [(each, sum(line.amount for line in priced(execution, (each.number,)))) for each in ready],
+        "invoice_of": {each.number: invoiced_in(execution, each.number) for each in execution.deliveries},
+        "disputed": {
+            (about, each.number): disputed(execution, about, each.number) for about, each in _subjects(execution)
+        },
+        "disputable": {
+            (about, each.number)
+            for about, each in _subjects(execution)
+            if party and may_dispute(execution, about, each.number, party, now)
+        },
+        "whose": WORDS,
+        "asked": ASKED,
+        "grounds": [(ground_, GROUNDS[ground_]) for ground_ in grounds(execution, party)] if party else [],
+        "ground_words": GROUNDS,
+        "outcomes": OUTCOMES,
+        "today": execution.calendar.local(now).date().isoformat(),
+        "now": now,
+        "history": [
+            (each.at, told(each.event), each.member_name if inside else "")
+            for each in await executions.history(ground.database.pool, execution.contract_id)
+            if told(each.event)
+        ],
+    }
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """Something for the reader's organisation to do on a contract; ``partner`` is the other side."""
+
+    contract_id: str
+    title: str
+    partner: str
+    words: str
+    form: str
+    due_at: datetime | None
+    overdue: bool
+
+
+async def due_of(ground: Ground, principal: Principal) -> list[Due]:
+    """What waits for this member on contracts that are carried out, the most urgent first."""
+    found, now = await executions.waiting(ground.database.pool, principal.organisation_id, AT_MOST), ground.clock()
+    due = []
+    for execution in found:
+        party = party_of(execution, principal)
+        contract = await contracts.get(ground.database.pool, execution.contract_id)
+        assert contract is not None, "an execution is of a contract that is kept"
+        partner = contract.drafted.supplier_name if party == "buyer" else contract.drafted.buyer_name
+        for duty in duties(execution, now):
+            if duty.party == party:
+                words, form = due_words(duty.what, duty.number)
+                due.append(
+                    Due(
+                        contract_id=execution.contract_id,
+                        title=contract.drafted.title,
+                        partner=partner,
+                        words=words,
+                        form=form,
+                        due_at=duty.due_at,
+                        overdue=duty.overdue(now),
+                    )
+                )
+    return sorted(due, key=lambda each: (each.due_at is None, each.due_at or now))
+
+
+def _subjects(execution: Execution) -> list[tuple[About, Any]]:
+    found: list[tuple[About, Any]] = [("delivery", each) for each in execution.deliveries]
+    return found + [("invoice", each) for each in execution.invoices]
+
+
+def due_words(what: str, number: int) -> tuple[str, str]:
+    """(what it says, the form's id)"""
+    words, form = DUE[what]
+    return words.format(number), form.format(number)
+
+
+def _duty(duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
+    words, form = due_words(duty.what, duty.number)
+    return {
+        "words": words,
+        "form": form,
+        "party": duty.party,
+        "mine": duty.party == party,
+        "due_at": duty.due_at,
+        "overdue": duty.overdue(now),
+    }
+
+
+def told(event: Event) -> str:
+    """A line of the history; "" for what another line tells."""
+    match event:
+        case OrderPlaced():
+            return f"The buyer placed order {event.order}"
+        case DeliveryReported():
+            return (
+                f"The supplier told of delivery {event.delivery} on order {event.order}{', late' if event.late else ''}"
+            )
+        case DeliveryAssessed():
+            by = {"buyer": "by the buyer", "dispute": "by the end of a dispute", "silence": "by silence"}[event.by]
+            return f"Delivery {event.delivery} was {OUTCOMES[event.outcome]} {by}"
+        case InvoiceSubmitted():
+            return f"The supplier sent invoice {event.invoice}, {event.amount} {event.currency}"
+        case InvoicePaid():
+            return f"The buyer paid invoice {event.invoice}{', late' if event.late else ''}"
+        case InvoiceSettled():
+            by = "The supplier has" if event.by == "supplier" else "By the end of a dispute the supplier has"
+            return f"{by} the money of invoice {event.invoice}"
+        case ExecutionWithdrawn():
+            return f"The {event.about} {event.number} was " + (
+                "set aside by a dispute" if event.by == "dispute" else f"taken back by the {event.by}"
+            )
+        case ExecutionOverdue():
+            late = {"order": "was not delivered", "delivery": "was not answered", "invoice": "was not paid"}
+            return f"The {event.about} {event.number} {late[event.about]} in time by the {event.party}"
+        case DisputeOpened():
+            return f"The {event.by} opened dispute {event.dispute} about {event.about} {event.number}"
+        case DisputeAnswered():
+            return f"The {event.by} answered dispute {event.dispute}"
+        case DisputeEnded():
+            how = "by agreement" if event.how == "agreed" else "by a moderator's word"
+            stands = "stands" if event.outcome == "stands" else "is set aside"
+            return f"Dispute {event.dispute} ended {how}: what was said on {event.about} {event.number} {stands}"
+        case EndingProposed():
+            return f"The {event.by} proposed a {event.kind}, {GROUNDS[event.ground]}"
+        case EndingAnswered():
+            said = {
+                "agreed": f"The {event.by} agreed",
+                "objected": f"The {event.by} objected",
+                "withdrawn": "The proposal was taken back",
+                "lapsed": "The proposal lapsed",
+            }
+            return said[event.answer]
+        case ContractClosed():
+            how = "all was accepted and paid" if event.how == "fulfilled" else "both sides are content"
+            return f"The contract was closed: {how}"
+        case ContractTerminated():
+            return f"The contract was terminated, {GROUNDS[event.ground]}"
+    return ""

@@ -1,0 +1,147 @@
+"""Contracts carried out as a browser without script sees it: what is due, the forms of each side, and what is wrong beside a field."""
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from infra.ids import new_id
+from infra.tokens import Principal
+from tests.market import Market
+from tests.services.contracts.market_told import Town, a_town, a_won_auction, in_time
+from tests.services.contracts.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract
+from tests.services.contracts.test_contracts_pages import seen
+
+
+@pytest.fixture
+async def town(market: Market) -> Town:
+    return await a_town(market)
+
+
+async def filled(work: Work, who: Principal, action: str, **fields: Any) -> tuple[int, str]:
+    form = {"request_key": new_id(), "form": action, **fields}
+    async with work.town.market.browser(who) as browser:
+        answer = await browser.post(f"/contracts/{work.contract_id}/execution/{action}", form)
+        return answer.status_code, answer.text
+
+
+async def test_both_sides_carry_it_out_by_forms_until_it_is_closed(town: Town) -> None:
+    work = await a_signed_contract(town)
+    page = f"/contracts/{work.contract_id}"
+    _, text = await seen(town, work.supplier, page)
+    assert "Nothing is ordered yet" in text and "Place the order" not in text and "School No. 1, by" in text
+    _, text = await seen(town, work.buyer, page)
+    assert 'id="order"' in text and 'name="quantity-1"' in text and "100 at most" in text
+    key = {"request_key": new_id()}
+    for _ in range(2):
+        status, text = await filled(
+            work, work.buyer, "order", **{"quantity-1": "100", "quantity-2": "3", "days": 2, **key}
+        )
+        assert status == 200 and "Ordered. The supplier sees it now." in text and "Order 2" not in text
+    today = town.market.clock().astimezone(UTC).date().isoformat()
+    delivery = {"order": 1, "quantity-1": "100", "quantity-2": "3", "note": "TN-218", "delivered_on": today}
+    _, text = await filled(work, work.supplier, "delivery", **delivery)
+    assert "waits for the buyer" in text and "delivery note TN-218" in text
+    fields = {"number": 1, "answer": "part", "quantity-1": "90", "quantity-2": "3", "reasons": "Ten were wet"}
+    _, text = await filled(work, work.buyer, "assessment", **fields)
+    assert "accepted in part" in text and "Ten were wet" in text
+    await filled(work, work.supplier, "delivery", **{**delivery, "quantity-1": "10", "quantity-2": ""})
+    _, text = await filled(work, work.buyer, "assessment", number=2, answer="all", reasons="")
+    assert "Accept all of it" not in text
+    _, text = await seen(town, work.supplier, page)
+    assert 'name="delivery-1"' in text and 'name="delivery-2"' in text
+    fields = {"delivery-1": "on", "delivery-2": "on", "reference": "INV-77"}
+    _, text = await filled(work, work.supplier, "invoice", **fields)
+    assert "800.00\u00a0RUB</strong>" in text and "INV-77" in text
+    await filled(work, work.buyer, "payment", number=1)
+    _, text = await filled(work, work.supplier, "receipt", number=1)
+    assert "all of it accepted and paid" in text and "Paid 800.00" in text
+    _, text = await seen(town, None, page)
+    assert "closed" in text and "TN-218" not in text and "member" not in text and "wet" not in text
+    assert "<form" not in text.partition('id="work"')[2].partition('aria-labelledby="steps"')[0]
+
+
+async def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(town: Town) -> None:
+    work = await a_signed_contract(town)
+    status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "quantity-2": "a", "days": ""})
+    assert status == 422 and "is required" in text and "must be a number" in text and 'value="101"' in text
+    status, text = await filled(work, work.buyer, "order", **{"quantity-1": "101", "days": 3})
+    assert status == 422 and 'id="order-quantity-1-note"' in text and "Of this line 100 can still be ordered" in text
+    status, text = await filled(work, work.buyer, "order", **{"quantity-1": "", "days": 3})
+    assert status == 422 and "An order is for something" in text
+    status, text = await filled(work, work.buyer, "order", **{"quantity-1": "1", "days": 3, "region": "Atlantis"})
+    assert status == 422 and 'id="order-region-note"' in text
+    await work.order(HALF)
+    status, text = await filled(work, work.supplier, "delivery", order=1, note="", delivered_on="soon")
+    assert status == 422
+    await work.deliver(HALF)
+    status, text = await filled(work, work.buyer, "assessment", form="assess-1", number=1, answer="none", reasons=" ")
+    assert status == 422 and 'id="assess-1-reasons-note"' in text and "Say why something is not accepted" in text
+    status, text = await filled(work, work.supplier, "dispute", form="dispute-delivery-1", about="delivery", number=1)
+    assert status == 422
+    status, text = await filled(work, work.buyer, "ending", form="end", wish="nothing")
+    assert status == 422 and "Choose one of these" in text
+    assert (await filled(work, work.buyer, "nonsense"))[0] == 404
+    assert (await filled(work, MODERATOR, "order", days=1))[0] == 403
+    assert (await filled(work, town.clinic, "order", **{"quantity-1": "1", "days": 1}))[0] == 422
+
+
+async def test_the_list_says_what_waits_for_each_side(town: Town) -> None:
+    work = await a_signed_contract(town)
+
+    async def listed(who: Principal, words: str) -> bool:
+        return words in (await seen(town, who, "/contracts"))[1]
+
+    async def to_be_ordered() -> bool:
+        return await listed(work.buyer, "Order what the contract still has")
+
+    assert await town.market.eventually(to_be_ordered)
+    assert await listed(work.supplier, "nothing to carry out")
+    await work.order(days=1)
+    assert await listed(work.supplier, "Deliver order 1") and await listed(work.buyer, "nothing to carry out")
+    in_time(town, 31)
+    assert await listed(work.supplier, "overdue")
+    await work.deliver()
+    assert await listed(work.buyer, "Accept or refuse delivery 1")
+
+
+async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> None:
+    work = await a_signed_contract(town)
+    page = f"/contracts/{work.contract_id}"
+    await work.order()
+    assert "Take back" in (await seen(town, work.buyer, page))[1]
+    await work.deliver()
+    _, text = await filled(work, work.supplier, "withdrawal", about="delivery", number=1)
+    assert "Taken back." in text
+    await work.deliver()
+    await work.assess({}, delivery=2, reasons="Wet")
+    fields = {"about": "delivery", "number": 2, "asks": "set-aside", "reasons": "It was dry"}
+    _, text = await filled(work, work.supplier, "dispute", **fields)
+    assert "Dispute 1 about delivery 2" in text and "is answered anew" in text
+    _, queue = await seen(town, MODERATOR, "/contracts/disputes")
+    assert "It was dry" in queue and f"{page}#dispute-1" in queue
+    assert "Disputes to decide" in (await seen(town, MODERATOR, "/contracts"))[1]
+    await filled(work, work.buyer, "dispute-answer", number=1, asks="stands", words="It rained")
+    async with town.market.browser(MODERATOR) as browser:
+        decision = f"{page}/disputes/1/decision"
+        unsaid = await browser.post(decision, {"outcome": "stands", "explanation": ""})
+        assert unsaid.status_code == 422 and 'id="decide-1-explanation-note"' in unsaid.text
+        assert (await browser.post(decision, {"explanation": "why"})).status_code == 422
+        done = await browser.post(decision, {"outcome": "stands", "explanation": "The driver signed"})
+        assert "Decided. Both sides see it now." in done.text and "The driver signed" in done.text
+        assert work.contract_id not in (await browser.get("/contracts/disputes")).text
+    _, text = await filled(work, work.supplier, "ending", wish="termination/agreement", reasons="The mill burnt down")
+    assert "Take the proposal back" in text and "The mill burnt down" in text
+    status, text = await filled(work, work.buyer, "ending-answer", form="end-answer", answer="no", words="")
+    assert status == 422 and "Say why not." in text
+    _, text = await filled(work, work.buyer, "ending-answer", answer="yes")
+    assert "terminated" in text and "History" in text and "The contract was terminated, by agreement" in text
+    record = (await seen(town, None, f"/organisations/{work.supplier.organisation_id}/record"))[1]
+    assert "Deliveries refused</dt><dd>1" in record and "Disputes decided as the other side asked</dt><dd>1" in record
+
+
+async def test_an_unsigned_contract_is_not_carried_out(town: Town) -> None:
+    _, contract_id = await a_won_auction(town)
+    work = Work(town, "", contract_id)
+    assert "Carrying it out" not in (await seen(town, town.school, f"/contracts/{contract_id}"))[1]
+    assert (await filled(work, town.school, "order", **{"quantity-1": "1", "days": 1}))[0] == 404
