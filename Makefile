@@ -39,8 +39,8 @@ bench: setup ## measure; prints a table and writes bench.json into LONJA_HOME
 schemas: setup ## write the JSON Schemas and the AsyncAPI document of all events
 	@$(BIN)/python -m events
 
-simulate: setup ## play a seeded market day against the running Lonja
-	@$(BIN)/lonja simulate
+simulate: setup ## play 10,000 seeded stories of crashes, lost and doubled messages, on the market's own code
+	@$(BIN)/python -m tests.simulation --seeds 10000
 
 clean: ## forget all: .venv, the data of every home here, caches
 	@if test -f "$(LONJA_HOME)/ports.json"; then rm -rf "$(LONJA_HOME)"; fi

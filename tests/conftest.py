@@ -81,6 +81,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "data" in fixtures:
             item.add_marker(pytest.mark.data)
     if config.getoption("unit"):
-        slow = [item for item in items if item.get_closest_marker("servers") or item.get_closest_marker("data")]
+        slow = [item for item in items if any(item.get_closest_marker(name) for name in ("servers", "data", "long"))]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]

@@ -62,10 +62,11 @@ def _next(
         return rounds.advance(state, now)
     cut = due_cut(state, autobids)
     if cut is not None and cut.at <= now:
+        bid_id = new_id()
         bid = Bid(
-            bid_id=new_id(),
+            bid_id=bid_id,
             supplier_id=cut.supplier_id,
-            request_key=f"automatic/{state.sequence + 1}",
+            request_key=f"automatic/{bid_id}",  # nobody's request had it: two that are refused at one price, and whoever guesses
             amount=cut.amount,
             arrived_at=cut.at,
             standing=standings.get(cut.supplier_id, "unknown"),

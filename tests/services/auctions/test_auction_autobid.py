@@ -114,6 +114,19 @@ def test_who_was_suspended_is_refused_once_and_the_others_go_on() -> None:
     assert told == [("a", False), ("c", True)]
 
 
+def test_each_cut_is_a_request_of_its_own_also_when_it_is_refused_again_at_the_same_price() -> None:
+    """Two with one key would be one bid, and the second could not be stored."""
+    state = after(an_auction(), a_bid("a", "990", at=AT), a_bid("b", "980", at=AT))
+    ids = iter("12")
+    keys = []
+    for _ in range(2):
+        _, steps = advance(
+            state, {"a": floor("500")}, AT, standings={"a": "suspended"}, new_id=lambda: f"id-{next(ids)}"
+        )
+        keys += [step.bid.key for step in steps if isinstance(step, Verdict) and step.accepted is None]
+    assert len(set(keys)) == 2
+
+
 def test_a_floor_needs_a_bid_by_hand_a_price_below_it_and_a_policy_that_has_autobid() -> None:
     state = after(an_auction(), a_bid("a", "990", at=AT))
     check(state, "a", Decimal("500"), AT)

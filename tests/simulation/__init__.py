@@ -1,0 +1,10 @@
+"""Deterministic simulation: the market's own code, thousands of times, on time and servers that are only played.
+
+What runs is real: the bidding lane, the journal, the clock, relay, inbox and consumer, and the domains of auctions and contracts.
+What is played: the event loop's time (:mod:`loop`), PostgreSQL (:mod:`database`: tables, transactions, row locks) and Kafka
+(:mod:`broker`: partitions, groups, offsets). Whatever waits for one of these may find its process killed, its connection cut, its
+message lost, doubled or late; one seed decides all of it, so one seed is one story, told again by
+``python -m tests.simulation --seed N``.
+
+``tests/infra/test_road_alike.py`` holds that the played servers and the real ones do the same.
+"""

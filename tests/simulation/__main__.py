@@ -1,0 +1,72 @@
+"""``python -m tests.simulation``, ``make simulate``: play many seeds, or one again; with ``--plant`` on code that has a bug."""
+
+import argparse
+import gc
+import os
+import sys
+import time
+from collections import Counter
+from functools import partial
+from multiprocessing import Pool
+
+from tests.simulation.planted import PLANTED
+from tests.simulation.story import Failed, Report, run
+
+AT_ONCE = 50
+"""Seeds between two words on how far it is."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, metavar="N", help="play this seed alone, and say what happened in it")
+    parser.add_argument("--seeds", type=int, metavar="N", default=2000, help="play so many (default: %(default)s)")
+    parser.add_argument("--first", type=int, metavar="N", default=0, help="the first of them (default: %(default)s)")
+    parser.add_argument("--plant", metavar="NAME", choices=PLANTED, default="", help=f"one of: {', '.join(PLANTED)}")
+    parser.add_argument("--jobs", type=int, metavar="N", default=os.cpu_count(), help="processes (default: one a core)")
+    asked = parser.parse_args()
+    if asked.seed is not None:
+        return _one(asked.seed, asked.plant)
+    return _many(range(asked.first, asked.first + asked.seeds), asked.plant, asked.jobs)
+
+
+def _one(seed: int, bug: str) -> int:
+    try:
+        report = run(seed, bug)
+    except Failed as failed:
+        print(failed)
+        return 1
+    for name, number in sorted(report.counts.items()):
+        print(f"{number:8,} {name}")
+    print(f"seed {seed}: nothing broke; trace {report.trace}")
+    return 0
+
+
+def _many(seeds: range, bug: str, jobs: int) -> int:
+    began, done, counts = time.monotonic(), 0, Counter[str]()
+    with Pool(jobs, initializer=gc.freeze) as pool:
+        for told in pool.imap(partial(_told, bug=bug), seeds, chunksize=10):
+            if isinstance(told, str):
+                pool.terminate()
+                print(f"\n{told}")
+                return 1
+            counts += told.counts
+            done += 1
+            if done % AT_ONCE == 0:
+                print(f"\r{done:,} of {len(seeds):,} seeds", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    print(
+        f"{done:,} seeds from {seeds.start}: {counts['steps']:,} steps, {counts['bids']:,} bids, {counts['crashes']:,} crashes,"
+        f" {counts['doubled messages']:,} doubled messages; nothing broke ({time.monotonic() - began:.0f} s)"
+    )
+    return 0
+
+
+def _told(seed: int, bug: str) -> Report | str:
+    try:
+        return run(seed, bug)
+    except Failed as failed:
+        return str(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

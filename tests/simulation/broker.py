@@ -1,0 +1,235 @@
+"""Kafka, played: partitions in order, consumer groups that share them, offsets, and everything that may go wrong on the way.
+
+A message may be lost (its sender hears so), there although its sender hears that it is not, there twice, or late. Order holds in a
+partition and nowhere else. As with an idempotent producer nothing of a send follows in a partition after what was lost of it.
+
+Not as in Kafka: a group shares its partitions anew at once when a member comes; a dead member is noticed after a random time; bytes
+are kept as they are sent.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from aiokafka.errors import CommitFailedError, KafkaConnectionError, RequestTimedOutError
+
+from events.topics import topic
+from tests.simulation.fate import Address, Fate, Process
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Partition(NamedTuple):
+    topic: str
+    partition: int
+
+
+class Record(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    there_at: float
+    """From then on consumers see it."""
+
+
+@dataclass
+class Group:
+    """``topics`` are all that members ever asked for."""
+
+    committed: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
+    members: list["PlayedConsumer"] = field(default_factory=list)
+    topics: dict[str, None] = field(default_factory=dict)
+
+
+class Kafka:
+    """``watch`` sees every record as it is appended."""
+
+    def __init__(self, fate: Fate) -> None:
+        self.fate = fate
+        self.partitions: dict[Partition, list[Record]] = {}
+        self.groups: dict[str, Group] = defaultdict(Group)
+        self.watch: Callable[[Record], None] = lambda record: None
+        self.news = asyncio.Event()
+
+    def of(self, name: str) -> list[Partition]:
+        """Raises KeyError for a topic that is not in the table."""
+        found = [Partition(name, number) for number in range(topic(name).partitions)]
+        for each in found:
+            self.partitions.setdefault(each, [])
+        return found
+
+    def append(self, where: Partition, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        log = self.partitions[where]
+        now = asyncio.get_running_loop().time()
+        there_at = max(
+            now + self.fate.rng.random() * self.fate.weather.latency_seconds * 10, log[-1].there_at if log else 0
+        )
+        record = Record(*where, len(log), key, value, headers, there_at)
+        log.append(record)
+        self.fate.counts["messages"] += 1
+        self.watch(record)
+        self.stir(there_at - now)
+
+    def stir(self, after: float = 0) -> None:
+        """Whoever waits for messages looks again."""
+        asyncio.get_running_loop().call_later(after, self._stirred)
+
+    def _stirred(self) -> None:
+        self.news.set()
+        self.news.clear()
+
+    def share(self, group: Group) -> None:
+        """The members' partitions are dealt anew, and each begins after what was committed."""
+        for member in group.members:
+            member.positions = {}
+        for number, where in enumerate(each for name in group.topics for each in self.of(name)):
+            takers = [member for member in group.members if where.topic in member.topics]
+            if takers:
+                takers[number % len(takers)].positions[where] = group.committed[where]
+        self.stir()
+
+    def behind(self) -> int:
+        """How many records some group has not committed yet."""
+        return sum(
+            len(self.partitions[where]) - group.committed[where]
+            for group in self.groups.values()
+            for name in group.topics
+            for where in self.of(name)
+        )
+
+
+class PlayedProducer:
+    """The part of AIOKafkaProducer that relay and dead letters use."""
+
+    def __init__(self, kafka: Kafka, process: Process) -> None:
+        self._kafka = kafka
+        self._process = process
+        self._sending: dict[Partition, list[tuple[asyncio.Future[None], Any]]] = defaultdict(list)
+        process.ends.append(self)
+
+    async def send(
+        self, topic: str, value: bytes | None = None, key: bytes | None = None, headers: Headers = ()
+    ) -> "asyncio.Future[None]":
+        self._process.check()
+        partitions = self._kafka.of(topic)
+        where = partitions[crc32(key or b"") % len(partitions)]
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._sending[where]:
+            delay = self._kafka.fate.rng.random() * self._kafka.fate.weather.latency_seconds
+            asyncio.get_running_loop().call_later(delay, self._flush, where)
+        self._sending[where].append((sent, (key, value, headers)))
+        return sent
+
+    async def send_and_wait(self, topic: str, **message: Any) -> None:
+        await (await self.send(topic, **message))
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    def cut(self) -> None:
+        """What was not flushed is gone."""
+        for waiting in self._sending.values():
+            for sent, _ in waiting:
+                sent.cancel()
+            waiting.clear()
+
+    def _flush(self, where: Partition) -> None:
+        batch, self._sending[where] = self._sending[where], []
+        fate = self._kafka.fate
+        failure: Exception | None = None
+        for sent, message in batch:
+            if failure is None and fate.chance("message_lost"):
+                failure = KafkaConnectionError("the message was lost")
+                fate.say(f"{self._process.name}'s message is lost on the way to {where.topic}")
+            if failure is None:
+                self._kafka.append(where, *message)
+                if fate.chance("message_doubled"):
+                    self._kafka.append(where, *message)
+                if fate.chance("message_unsure"):
+                    failure = RequestTimedOutError("nobody knows whether the message is there")
+            if sent.done():
+                continue
+            if failure is None:
+                sent.set_result(None)
+            else:
+                sent.set_exception(failure)
+                sent.exception()  # heard of, also where the sender went away with the first that failed
+
+
+class PlayedConsumer:
+    """The part of AIOKafkaConsumer that :mod:`infra.consumer` uses. ``positions`` are of the partitions dealt to it."""
+
+    def __init__(self, kafka: Kafka, process: Process, topics: Sequence[str], group_id: str) -> None:
+        self._kafka = kafka
+        self._process = process
+        self._group = kafka.groups[group_id]
+        self.topics = topics
+        self.positions: dict[Partition, int] = {}
+
+    async def start(self) -> None:
+        await self._kafka.fate.step(self._process, "joins a group")
+        self._process.ends.append(self)
+        self._group.members.append(self)
+        self._group.topics |= dict.fromkeys(self.topics)
+        self._kafka.share(self._group)
+
+    async def stop(self) -> None:
+        self._leave()
+
+    def cut(self) -> None:
+        """The group notices after a while."""
+        asyncio.get_running_loop().call_later(self._kafka.fate.rng.random() * 4, self._leave)
+
+    async def getmany(self, timeout_ms: int, max_records: int) -> dict[Partition, list[Record]]:
+        try:
+            async with asyncio.timeout(timeout_ms / 1000 * 8):
+                while not (found := self._next(max_records)):
+                    await self._kafka.news.wait()
+        except TimeoutError:
+            return {}
+        await self._kafka.fate.step(self._process, f"reads {sum(map(len, found.values()))} messages")
+        return found
+
+    async def commit(self) -> None:
+        positions = dict(self.positions)
+        await self._kafka.fate.step(self._process, "commits its offsets")
+        if self not in self._group.members or not positions.keys() <= self.positions.keys():
+            raise CommitFailedError("the partitions are another member's now")
+        self._group.committed |= positions
+        self._kafka.fate.say(f"{self._process.name} has committed its offsets")
+
+    def _next(self, most: int) -> dict[Partition, list[Record]]:
+        fate, now = self._kafka.fate, asyncio.get_running_loop().time()
+        if self.positions and fate.chance("redelivery"):
+            self.positions = {where: self._group.committed[where] for where in self.positions}
+        found: dict[Partition, list[Record]] = {}
+        for where in sorted(self.positions, key=lambda _: fate.rng.random()):
+            log, position = self._kafka.partitions[where], self.positions[where]
+            ready = [record for record in log[position : position + most] if record.there_at <= now]
+            if ready:
+                found[where] = ready[: fate.rng.randint(1, len(ready))]
+                self.positions[where] = position + len(found[where])
+        return found
+
+    def _leave(self) -> None:
+        if self in self._group.members:
+            self._group.members.remove(self)
+            self._kafka.share(self._group)
+
+
+def consumer_at(kafka: Kafka) -> Callable[..., PlayedConsumer]:
+    """What stands for the class AIOKafkaConsumer."""
+
+    def made(*topics: str, bootstrap_servers: Address, group_id: str, **_: Any) -> PlayedConsumer:
+        return PlayedConsumer(kafka, bootstrap_servers.process, topics, group_id)
+
+    return made

@@ -1,0 +1,507 @@
+"""PostgreSQL, played: tables, transactions that see what is committed and their own writes, row locks, connections that break.
+
+The SQL of the stores is not read. :data:`STORES` are their functions, told again for these tables, with the same contracts; of the
+ground's own SQL the few statements of relay and inbox are known by their beginnings.
+
+Not as in PostgreSQL, where it does not matter to what is played on it: a transaction locks the rows that it inserts in the order of
+their keys; nobody else's half of a statement is ever seen; there is no deadlock detection, since nothing here may deadlock.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+import msgspec
+
+from catalogue.policy import Policy
+from infra.causality import current_cause
+from infra.database import Statement, Transaction
+from services.auctions.domain.auction import AuctionState, Verdict
+from services.auctions.domain.chain import GENESIS
+from services.auctions.store.auctions import Stored
+from services.auctions.store.bids import BidKey, Kept
+from services.auctions.store.facts import Fact
+from tests.simulation.fate import Fate, Process
+
+Row = tuple[str, Hashable]
+"""A table's name and a row's key."""
+
+
+CUT = (
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionResetError,
+)
+"""As which a connection that breaks in the middle of a call shows itself."""
+
+
+class NotPlayed(Exception):
+    """SQL that the played database does not know."""
+
+
+class Outgoing(NamedTuple):
+    event_id: str
+    topic: str
+    envelope: str
+    data: bytes
+
+
+@dataclass
+class Locked:
+    by: "Work"
+    waiting: deque[tuple["Work", asyncio.Future[None]]]
+
+
+class Work:
+    """A transaction that runs: its writes are its own until the commit."""
+
+    def __init__(self) -> None:
+        self.writes: dict[Row, Any] = {}
+        self.locks: list[Row] = []
+        self.notices: list[str] = []
+        self.turn: asyncio.Future[None] | None = None
+        """It waits for a lock."""
+
+
+class Postgres:
+    """``watch`` sees each commit's writes. While ``down`` nobody connects."""
+
+    def __init__(self, fate: Fate) -> None:
+        self.fate = fate
+        self.tables: dict[str, dict[Any, Any]] = defaultdict(dict)
+        self.unpublished: dict[str, dict[int, Outgoing]] = defaultdict(dict)
+        self.unique = True
+        """False: the index that holds off a second verdict is forgotten."""
+        self.watch: Callable[[dict[Row, Any]], None] = lambda writes: None
+        self.down = False
+        self._locks: dict[Row, Locked] = {}
+        self._advisory: dict[str, Connection] = {}
+        self._connections: dict[Connection, None] = {}
+        self._position = 0
+
+    async def connect(self, process: Process) -> "Connection":
+        await self.fate.step(process, "connects")
+        if self.down:
+            raise ConnectionRefusedError("the database is down")
+        connection = Connection(self, process)
+        self._connections[connection] = None
+        process.ends.append(connection)
+        return connection
+
+    def go_down(self) -> None:
+        self.down = True
+        for connection in list(self._connections):
+            connection.cut()
+
+    def position(self) -> int:
+        """Drawn when a row is inserted, so that later ones may be committed earlier."""
+        self._position += 1
+        return self._position
+
+    async def lock(self, work: Work, row: Row) -> None:
+        held = self._locks.get(row)
+        if held is None:
+            self._locks[row] = Locked(work, deque())
+            work.locks.append(row)
+        elif held.by is not work:
+            work.turn = turn = asyncio.get_running_loop().create_future()
+            held.waiting.append((work, turn))
+            self.fate.counts["lock waits"] += 1
+            await turn
+
+    def is_locked(self, row: Row, by_other_than: Work) -> bool:
+        held = self._locks.get(row)
+        return held is not None and held.by is not by_other_than
+
+    def end(self, work: Work, commit: bool) -> None:
+        if commit:
+            self._apply(work.writes)
+            self.watch(work.writes)
+        if work.turn is not None and not work.turn.done():
+            work.turn.set_exception(asyncpg.ConnectionDoesNotExistError("the connection was cut"))
+        for row in work.locks:
+            waiting = self._locks[row].waiting
+            while waiting and waiting[0][1].done():  # whoever gave up
+                waiting.popleft()
+            if not waiting:
+                del self._locks[row]
+                continue
+            following, turn = waiting.popleft()
+            self._locks[row].by = following
+            following.locks.append(row)
+            turn.set_result(None)
+        if commit and work.notices:
+            self._notify(work.notices)
+
+    def advisory(self, name: str, connection: "Connection") -> bool:
+        return self._advisory.setdefault(name, connection) is connection
+
+    def forget(self, connection: "Connection") -> None:
+        self._connections.pop(connection, None)
+        for name in [name for name, holder in self._advisory.items() if holder is connection]:
+            del self._advisory[name]
+
+    def _apply(self, writes: dict[Row, Any]) -> None:
+        for (table, key), value in writes.items():
+            self.tables[table][key] = value
+            if table.endswith(".outbox"):
+                self.unpublished[table][key] = value
+
+    def _notify(self, channels: list[str]) -> None:
+        loop = asyncio.get_running_loop()
+        for connection in self._connections:
+            for channel, heard in connection.listeners:
+                if channel in channels:
+                    loop.call_soon(heard)
+
+
+class Connection:
+    """The part of :class:`asyncpg.Connection` that the ground uses, and what the stores' functions here need."""
+
+    def __init__(self, server: Postgres, process: Process) -> None:
+        self.server = server
+        self.process = process
+        self.listeners: list[tuple[str, Callable[[], object]]] = []
+        self.work: Work | None = None
+        self._closed = False
+
+    # asyncpg's
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        self._usable()
+        assert self.work is None, "one transaction at a time"
+        self.work = work = Work()
+        try:
+            yield
+            await self._commit(work)
+        finally:
+            if self.work is work:
+                self.work = None
+                self.server.end(work, commit=False)
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        head, service = _known(sql)
+        if head == "insert into inbox":
+            return await self._claim(f"{service}.inbox", arguments[0])
+        if head == "select outbox":
+            await self.trip(f"reads the outbox of {service}")
+            waiting = self.server.unpublished[f"{service}.outbox"]
+            return [{"position": position, **waiting[position]._asdict()} for position in sorted(waiting)[:2000]]
+        raise NotPlayed(sql)
+
+    async def fetchval(self, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("select pg_try_advisory_lock"):
+            await self.trip("tries a lock")
+            return self.server.advisory(arguments[0], self)
+        raise NotPlayed(sql)
+
+    async def execute(self, sql: str, *arguments: Any) -> str:
+        head, service = _known(sql)
+        if head == "update outbox":
+            await self.trip(f"marks {len(arguments[0])} of {service} as published")
+            for position in arguments[0]:
+                self.server.unpublished[f"{service}.outbox"].pop(position, None)
+            return f"UPDATE {len(arguments[0])}"
+        raise NotPlayed(sql)
+
+    async def add_listener(self, channel: str, heard: Callable[[], object]) -> None:
+        await self.trip("listens")
+        self.listeners.append((channel, heard))
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def terminate(self) -> None:
+        self.cut()
+
+    # what the tables need
+
+    async def trip(self, what: str) -> None:
+        """There and back: the connection may not live to see it."""
+        self._usable()
+        await self.server.fate.step(self.process, what)
+        self._usable()
+        if self.server.fate.chance("cut"):
+            self.cut()
+            self._usable()
+
+    def get(self, table: str, key: Hashable) -> Any:
+        if self.work is not None and (table, key) in self.work.writes:
+            return self.work.writes[table, key]
+        return self.server.tables[table].get(key)
+
+    async def lock(self, table: str, key: Hashable) -> None:
+        """Until the transaction ends; what is read of the row after it is the latest."""
+        await self.server.lock(self._work(), (table, key))
+        self._usable()
+
+    def put(self, table: str, key: Hashable, value: Any) -> None:
+        self._work().writes[table, key] = value
+
+    async def insert(self, table: str, key: Hashable, value: Any) -> None:
+        if not await self.insert_new(table, key, value):
+            raise asyncpg.UniqueViolationError(f"{table} has {key} already")
+
+    async def insert_new(self, table: str, key: Hashable, value: Any) -> bool:
+        """False where there is such a row; whoever inserts it just now is waited for."""
+        await self.lock(table, key)
+        if self.get(table, key) is not None:
+            return False
+        self.put(table, key, value)
+        return True
+
+    def notice(self, channel: str) -> None:
+        self._work().notices.append(channel)
+
+    def cut(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self.server.forget(self)
+        work, self.work = self.work, None
+        if work is not None:
+            self.server.end(work, commit=False)
+
+    async def _commit(self, work: Work) -> None:
+        await self.trip("commits")
+        self.work = None
+        self.server.end(work, commit=True)
+        if self.server.fate.chance("doubt"):
+            self.cut()
+            self._usable()
+        await self.server.fate.step(self.process, "has committed")
+
+    async def _claim(self, table: str, event_ids: Sequence[str]) -> list[Any]:
+        await self.trip(f"claims {len(event_ids)} in {table}")
+        fresh = [each for each in sorted(set(event_ids)) if await self.insert_new(table, each, True)]
+        self.server.fate.counts["doubled messages"] += len(event_ids) - len(fresh)
+        return [{"event_id": each} for each in fresh]
+
+    def _work(self) -> Work:
+        self._usable()
+        assert self.work is not None, "no transaction"
+        return self.work
+
+    def _usable(self) -> None:
+        self.process.check()
+        if self._closed:
+            raise self.server.fate.rng.choice(CUT)("the connection was cut")
+
+
+def _known(sql: str) -> tuple[str, str]:
+    """("insert into inbox", service) and its like."""
+    words = sql.split()
+    verb = "insert into" if words[0] == "insert" else words[0]
+    where = next((word for word in words if word.endswith((".inbox", ".outbox"))), ".")
+    service, _, table = where.partition(".")
+    return f"{verb} {table}", service
+
+
+class PlayedTransaction(Transaction):
+    """The ground's unit of work on a played connection."""
+
+    def __init__(self, service: str, connection: Connection, now: datetime) -> None:
+        super().__init__(service, _NoSession(), now, current_cause())  # type: ignore[arg-type]
+        self._connection = connection
+
+    async def raw(self) -> Any:
+        return self._connection
+
+
+class _NoSession:
+    async def flush(self) -> None:
+        """There are no rows but those of the tables."""
+
+
+class PlayedDatabase:
+    """What :class:`infra.database.Database` is to handlers and timers, in one process."""
+
+    def __init__(self, server: Postgres, process: Process) -> None:
+        self._server = server
+        self._process = process
+
+    @asynccontextmanager
+    async def transaction(self, service: str) -> AsyncIterator[PlayedTransaction]:
+        connection = await self._server.connect(self._process)
+        try:
+            async with connection.transaction():
+                tx = PlayedTransaction(service, connection, self._process.clock())
+                yield tx
+                await tx.flush()
+        finally:
+            if self._process.alive:
+                self._process.ends.remove(connection)
+            connection.cut()
+
+
+# The stores' functions
+
+
+async def together(db: Connection, statements: Sequence[Statement], notices: Sequence[tuple[str, str]]) -> None:
+    await db.trip("writes")
+    for sql, values in statements:
+        if sql == UPDATE:
+            for stored in values:
+                db.put("auctions", stored.opened.auction_id, stored)
+        elif sql == INSERT_BIDS:
+            for kept in values:
+                await _insert_bid(db, kept)
+        elif sql == INSERT_FACTS:
+            for fact in values:
+                await db.insert("facts", (fact.auction_id, fact.line), fact)
+        else:
+            await _insert_outgoing(db, sql, values)
+    for channel, _ in notices:
+        db.notice(channel)
+
+
+async def _insert_bid(db: Connection, kept: Kept) -> None:
+    event, bid = kept.verdict.event, kept.verdict.bid
+    if db.server.unique:
+        await db.insert("bid keys", (event.auction_id, *bid.key), kept.line)
+    if (accepted := kept.verdict.accepted) is not None:
+        await db.insert("sequences", (event.auction_id, accepted.sequence), kept.line)
+    db.put("bids", (event.auction_id, db.server.position()), kept)
+
+
+async def _insert_outgoing(db: Connection, sql: str, values: Sequence[Any]) -> None:
+    head, service = _known(sql)
+    if head != "insert into outbox":
+        raise NotPlayed(sql)
+    for row in zip(*values, strict=True):
+        if await db.insert_new(f"{service}.outbox ids", row[0], True):
+            db.put(f"{service}.outbox", db.server.position(), Outgoing(*row))
+
+
+UPDATE, INSERT_BIDS, INSERT_FACTS = "update auctions", "insert bids", "insert facts"
+
+
+def update(changed: Iterable[Stored]) -> Statement:
+    return Statement(UPDATE, list(changed))
+
+
+def insert_bids(verdicts: Iterable[Kept]) -> Statement:
+    return Statement(INSERT_BIDS, list(verdicts))
+
+
+def insert_facts(facts: Iterable[Fact]) -> Statement:
+    return Statement(INSERT_FACTS, list(facts))
+
+
+async def insert(db: Connection, state: AuctionState, policy: Policy) -> bool:
+    await db.trip("opens an auction")
+    fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=0)
+    return await db.insert_new("auctions", state.opened.auction_id, fresh)
+
+
+async def versions_under_lock(db: Connection, auction_ids: Sequence[str]) -> dict[str, int]:
+    await db.trip(f"locks {len(auction_ids)} auctions")
+    found = {}
+    for auction_id in sorted(auction_ids):
+        if db.get("auctions", auction_id) is not None:
+            await db.lock("auctions", auction_id)
+            found[auction_id] = db.get("auctions", auction_id).version
+    return found
+
+
+async def load(db: Connection, auction_ids: Sequence[str]) -> dict[str, Stored]:
+    await db.trip(f"loads {len(auction_ids)} auctions")
+    found = {auction_id: db.get("auctions", auction_id) for auction_id in auction_ids}
+    return {auction_id: stored for auction_id, stored in found.items() if stored is not None}
+
+
+async def lock(db: Connection, auction_id: str) -> Stored | None:
+    return (await load(db, list(await versions_under_lock(db, [auction_id])))).get(auction_id)
+
+
+async def save(db: Connection, changed: Iterable[Stored]) -> None:
+    await together(db, [update(changed)], [])
+
+
+async def lock_due(db: Connection, now: datetime, limit: int) -> list[Stored]:
+    await db.trip("looks for what is due")
+    due = [each for each in db.server.tables["auctions"].values() if each.result is None and each.due_at <= now]
+    free = [each for each in due if not db.server.is_locked(("auctions", each.opened.auction_id), db._work())]
+    found = sorted(free, key=lambda each: (each.due_at, each.opened.auction_id))[:limit]
+    for stored in found:
+        await db.lock("auctions", stored.opened.auction_id)
+    return found
+
+
+async def lock_running(db: Connection, since: datetime, until: datetime) -> list[Stored]:
+    await db.trip("looks for what ran")
+
+    def ran(stored: Stored) -> bool:
+        return stored.result is None and stored.state.closes_at > since and stored.opened.opens_at < until
+
+    found = []
+    for auction_id, stored in sorted(db.server.tables["auctions"].items()):
+        if ran(stored):
+            await db.lock("auctions", auction_id)
+            if ran(latest := db.get("auctions", auction_id)):
+                found.append(latest)
+    return found
+
+
+async def asked(db: Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, Kept], dict[str, str]]:
+    await db.trip(f"looks for {len(keys)} requests")
+    known = {}
+    for auction_id in sorted({key[0] for key in keys}):
+        for kept in bids_of(db.server, auction_id):
+            if (key := (auction_id, *kept.verdict.bid.key)) in keys:
+                known.setdefault(key, kept)
+    states = db.server.tables["organisations"]
+    return known, {key[1]: states[key[1]] for key in keys if key[1] in states}
+
+
+def bids_of(server: Postgres, auction_id: str) -> list[Kept]:
+    """Those committed, in the order in which they were inserted."""
+    return [kept for (which, _), kept in server.tables["bids"].items() if which == auction_id]
+
+
+async def withheld(db: Connection, auction_ids: Sequence[str]) -> list[Kept]:
+    await db.trip("lets the withheld out")
+    found = []
+    for (auction_id, position), kept in list(db.server.tables["bids"].items()):
+        if auction_id in auction_ids and kept.withheld:
+            db.put("bids", (auction_id, position), msgspec.structs.replace(kept, withheld=False))
+            found.append(kept)
+    return sorted(found, key=lambda kept: (kept.verdict.event.auction_id, kept.line))
+
+
+async def standing(db: Connection, auction_id: str, sequences: Sequence[int]) -> list[Verdict]:
+    await db.trip("reads the bids that stand")
+    logged = [kept.verdict for kept in bids_of(db.server, auction_id)]
+    return [verdict for verdict in logged if verdict.accepted and verdict.accepted.sequence in sequences]
+
+
+async def beat(db: Connection, now: datetime) -> datetime | None:
+    await db.trip("beats")
+    await db.lock("pulse", 0)
+    before: datetime | None = db.get("pulse", 0)
+    db.put("pulse", 0, max(before or now, now))
+    return before
+
+
+async def last_beat(db: Connection) -> datetime | None:
+    await db.trip("listens to the pulse")
+    found: datetime | None = db.get("pulse", 0)
+    return found
+
+
+async def states(db: Connection, organisation_ids: Sequence[str]) -> dict[str, str]:
+    await db.trip("looks for standings")
+    known = db.server.tables["organisations"]
+    return {each: known[each] for each in organisation_ids if each in known}
+
+
+async def no_organisation(db: Connection, organisation_id: str, *, lock: bool = False) -> None:
+    """Nobody's name and place matter here."""
+    await db.trip("looks for an organisation")

@@ -1,0 +1,203 @@
+"""The processes of a played market, each with the market's own code in it, and what they are asked over a bad network."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import load
+from events.auctions import AuctionClosed, AuctionOpened, BidAccepted, BidDisclosed
+from events.codec import Event, Message
+from events.contracts import ContractDrafted
+from infra.consumer import Consumer
+from infra.database import Transaction, database_is_away
+from infra.ids import derive_id
+from infra.inbox import Inbox
+from infra.outbox import Relay
+from infra.service import Handler
+from infra.signing import Signer
+from services.auctions.lane import Asked, Lane, LaneBlocked
+from services.auctions.timers import run_clock
+from services.contracts.domain import awards, deals, signing
+from services.contracts.domain.cascade import RankedBid
+from tests.simulation.broker import Kafka, PlayedProducer
+from tests.simulation.database import PlayedDatabase, Postgres
+from tests.simulation.fate import Address, Fate, Process
+
+T = TypeVar("T")
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+CALENDAR = RegionCalendar("Europe/Moscow", "RU")
+WEBS, WORKERS = ("web 1", "web 2"), ("worker 1", "worker 2")
+TICK = 1.0
+preset = lru_cache(load)
+
+
+class Unanswered(Exception):
+    """Nobody knows what became of the request."""
+
+
+class Web:
+    """A web process: the lane, and a database for the rest."""
+
+    def __init__(self, market: "Market", name: str) -> None:
+        self.process = Process(name, market.fate)
+        self.database = PlayedDatabase(market.postgres, self.process)
+        self.lane = Lane(Address(self.process), self.process.clock, SIGNER)
+        self.process.spawn(self._run())
+
+    async def _run(self) -> None:
+        async with self.lane.running():
+            await self.process.died.wait()
+
+    async def bid(self, asked: Callable[[], Asked]) -> Any:
+        return await self.lane.place(asked())
+
+
+class Worker:
+    """A worker process: relays, consumers, the clock."""
+
+    def __init__(self, market: "Market", name: str) -> None:
+        self.process = process = Process(name, market.fate)
+        self.database = PlayedDatabase(market.postgres, process)
+        self._kafka = PlayedProducer(market.kafka, process)
+        for service in ("auctions", "contracts"):
+            process.spawn(Relay(service, Address(process), self._kafka).run())  # type: ignore[arg-type]
+        self._consume("contracts", CONTRACTS)
+        self._consume("ledger", LEDGER)
+        process.spawn(self._clock())
+
+    def _consume(self, service: str, handlers: dict[type[Event], Handler]) -> None:
+        inbox = Inbox(service, handlers, self.database, self._kafka)  # type: ignore[arg-type]
+        topics = sorted({event.TOPIC for event in handlers})
+        self.process.spawn(Consumer(inbox, topics, Address(self.process)).run())
+
+    async def _clock(self) -> None:
+        """As :func:`infra.runtime.keep`, except that an error that is nobody's absence is told."""
+        while True:
+            try:
+                async with self.database.transaction("auctions") as tx:
+                    done = await run_clock(tx)
+            except Exception as error:
+                if not database_is_away(error):
+                    raise
+                done = 0
+            if not done:
+                await asyncio.sleep(TICK)
+
+
+class Market:
+    """Two of each. ``call`` asks whichever web process is there."""
+
+    def __init__(self, fate: Fate) -> None:
+        self.fate = fate
+        self.postgres = Postgres(fate)
+        self.kafka = Kafka(fate)
+        self.running: dict[str, Web | Worker] = {}
+        self.held: dict[str, float] = {}
+        """Not started again before."""
+
+    async def keep_alive(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while (wait := self.held.get(name, 0.0) - loop.time()) > 0:
+                await asyncio.sleep(wait)
+            self.fate.say(f"{name} starts")
+            machine: Web | Worker = Web(self, name) if name in WEBS else Worker(self, name)
+            self.running[name] = machine
+            await machine.process.died.wait()
+            await asyncio.sleep(self.fate.rng.random() * self.fate.weather.latency_seconds * 100)
+
+    def take_down(self, names: tuple[str, ...], seconds: float) -> None:
+        until = asyncio.get_running_loop().time() + seconds
+        for name in names:
+            self.held[name] = until
+            if name in self.running:
+                self.running[name].process.kill("an outage")
+
+    def webs(self) -> list[Web]:
+        found = [self.running[name] for name in WEBS if name in self.running and self.running[name].process.alive]
+        return [each for each in found if isinstance(each, Web)]
+
+    async def call(self, work: Callable[[Web], Awaitable[T]]) -> T:
+        """Raises Unanswered; and what the work raises, where an answer comes."""
+        fate = self.fate
+        await fate.wait()
+        webs = self.webs()
+        if not webs or fate.chance("request_lost"):
+            raise Unanswered
+        web = fate.rng.choice(webs)
+        if fate.chance("request_doubled"):
+            twin = fate.rng.choice(webs)
+            twin.process.spawn(_asked(work, twin))
+        task = web.process.spawn(_asked(work, web))
+        await asyncio.wait({task}, timeout=0.5 + fate.rng.random() * 6)
+        if not task.done() or task.cancelled() or fate.chance("answer_lost"):
+            fate.counts["unanswered"] += 1
+            raise Unanswered
+        try:
+            return task.result()
+        except Exception as error:
+            if isinstance(error, LaneBlocked) or database_is_away(error):
+                raise Unanswered from error
+            raise
+
+
+async def _asked(work: Callable[[Web], Awaitable[T]], web: Web) -> T:
+    return await work(web)
+
+
+# What listens
+
+
+async def on_opened(tx: Transaction, message: Message) -> None:
+    db, event = await tx.raw(), message.event
+    assert isinstance(event, AuctionOpened)
+    db.put("contracts.auctions", event.auction_id, event)
+
+
+async def on_disclosed(tx: Transaction, message: Message) -> None:
+    db, event = await tx.raw(), message.event
+    assert isinstance(event, BidDisclosed) and event.rank is not None and event.amount is not None
+    bid = RankedBid(rank=event.rank, supplier_id=event.supplier_id, supplier_name="", amount=event.amount)
+    db.put("contracts.bids", (event.auction_id, event.rank), bid)
+
+
+async def on_closed(tx: Transaction, message: Message) -> None:
+    """The winner is offered the contract, by the domain of contracts."""
+    db, closed = await tx.raw(), message.event
+    assert isinstance(closed, AuctionClosed)
+    opened = db.get("contracts.auctions", closed.auction_id)
+    if opened is None:
+        raise LookupError(f"auction {closed.auction_id} closed and was never opened")
+    found = awards.of_auction(opened, closed, winner_name="The winner", policy=preset(closed.policy), calendar=CALENDAR)
+    if found is None:
+        return
+    deal, award = found
+    await db.lock("contracts.deals", deal.process_id)
+    deal = db.get("contracts.deals", deal.process_id) or deal
+    ranking = []
+    while (bid := db.get("contracts.bids", (closed.auction_id, len(ranking) + 1))) is not None:
+        ranking.append(bid)
+    for event in signing.decide(deal, award, tx.now, derive_id=derive_id, ranking=ranking):
+        deal = deals.apply(deal, event)
+        tx.emit(event)
+    db.put("contracts.deals", deal.process_id, deal)
+    db.put("contracts.rankings", closed.auction_id, ranking)
+
+
+async def count(tx: Transaction, message: Message) -> None:
+    """Not harmless when repeated: it shows whether anything is."""
+    db, name = await tx.raw(), type(message.event).__name__
+    await db.lock("ledger", name)
+    db.put("ledger", name, (db.get("ledger", name) or 0) + 1)
+
+
+CONTRACTS: dict[type[Event], Handler] = {
+    AuctionOpened: on_opened,
+    BidDisclosed: on_disclosed,
+    AuctionClosed: on_closed,
+}
+LEDGER: dict[type[Event], Handler] = dict.fromkeys((BidAccepted, AuctionClosed, ContractDrafted), count)

@@ -1,0 +1,75 @@
+"""For the time of a block the market's code meets the played servers instead of the real ones, and ids come from a seed."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import infra.consumer
+import infra.database
+import infra.ids
+from infra import outbox
+from services.auctions import journal, lane
+from services.auctions.store import auctions, bids, facts, pulse, replicas
+from tests.simulation import database
+from tests.simulation.broker import Kafka, consumer_at
+from tests.simulation.database import Connection, Postgres
+from tests.simulation.fate import Address
+
+STORES: tuple[tuple[Any, str, Any], ...] = (
+    (auctions, "insert", database.insert),
+    (auctions, "versions_under_lock", database.versions_under_lock),
+    (auctions, "load", database.load),
+    (auctions, "lock", database.lock),
+    (auctions, "lock_due", database.lock_due),
+    (auctions, "lock_running", database.lock_running),
+    (auctions, "save", database.save),
+    (auctions, "update", database.update),
+    (bids, "asked", database.asked),
+    (bids, "insert", database.insert_bids),
+    (bids, "withheld", database.withheld),
+    (bids, "standing", database.standing),
+    (facts, "insert", database.insert_facts),
+    (pulse, "beat", database.beat),
+    (pulse, "last", database.last_beat),
+    (replicas.organisations, "states", database.states),
+    (replicas.organisations, "get", database.no_organisation),
+    (journal, "together", database.together),
+    (infra.database, "together", database.together),
+)
+"""(where, name, what stands there): each must be there already."""
+PACES: tuple[tuple[Any, str, float], ...] = ((lane, "BEAT", 1.0), (outbox, "IDLE_SECONDS", 3.0))
+"""Slower than in earnest: what happens while nothing happens is most of a story."""
+
+
+class Ids:
+    """The two things that :func:`infra.ids.new_id` asks of the machine."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(seed)
+        self._drawn = 0
+
+    def time_ns(self) -> int:
+        self._drawn += 1
+        return (1_800_000_000_000 + self._drawn) * 1_000_000
+
+    def urandom(self, size: int) -> bytes:
+        return self._rng.randbytes(size)
+
+
+@contextmanager
+def played(server: Postgres, kafka: Kafka, seed: int = 0) -> Iterator[None]:
+    ids = Ids(seed)
+
+    async def connect(url: Address, **_: Any) -> Connection:
+        return await server.connect(url.process)
+
+    with ExitStack() as stack:
+        for where, name, stand_in in (*STORES, *PACES):
+            stack.enter_context(patch.object(where, name, stand_in))
+        stack.enter_context(patch("asyncpg.connect", connect))
+        stack.enter_context(patch.object(infra.consumer, "AIOKafkaConsumer", consumer_at(kafka)))
+        stack.enter_context(patch.object(infra.ids, "time", ids))
+        stack.enter_context(patch.object(infra.ids, "os", ids))
+        yield

@@ -1,0 +1,104 @@
+"""Thousands of stories on the played servers: all that must hold does, all that may happen did, and planted bugs are found."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.simulation.fate import Weather
+from tests.simulation.planted import PLANTED
+from tests.simulation.story import Failed, run
+
+SEEDS = 2000
+ENOUGH = 150
+"""Seeds within which every planted bug is found."""
+HAPPENED = {
+    "bids": 30_000,
+    "BidAccepted": 10_000,
+    "BidRefused": 10_000,
+    "extended": 5_000,
+    "automatic cuts": 500,
+    "BidDeleted": 200,
+    "TurnEnded": 1_000,
+    "RoundBegan": 500,
+    "extended for outage": 100,
+    "extended for restart": 50,
+    "auctions successful": 1_000,
+    "auctions unsuccessful": 10,
+    "auctions withdrawn": 100,
+    "crashes": 1_000,
+    "clock jumps": 300,
+    "outage": 200,
+    "cut": 300,
+    "doubt": 500,
+    "lock waits": 3_000,
+    "unanswered": 2_000,
+    "retries": 5_000,
+    "request_doubled": 1_000,
+    "answer_lost": 1_000,
+    "message_lost": 300,
+    "message_doubled": 300,
+    "message_unsure": 100,
+    "redelivery": 2_000,
+    "doubled messages": 2_000,
+}
+"""At least so often in all seeds together."""
+
+
+def test_one_seed_is_one_story_told_again_exactly() -> None:
+    assert [run(seed).trace for seed in (3, 4)] == [run(seed).trace for seed in (3, 4)]
+    assert run(3).trace != run(4).trace
+
+
+def test_a_few_stories_hold() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(12):
+        counts += run(seed).counts
+    assert counts["crashes"] and counts["bids"] and counts["doubled messages"]
+
+
+def test_in_fair_weather_every_request_is_answered_at_once() -> None:
+    report = run(1, weather=Weather(latency_seconds=0.004))
+    assert report.counts["bids"] and not report.counts["crashes"] and not report.counts["unanswered"]
+
+
+def test_a_failure_names_its_seed_its_last_steps_and_the_command_that_plays_it_again() -> None:
+    with pytest.raises(Failed) as caught:
+        run(0, "original-end")
+    said = str(caught.value)
+    assert said.startswith("seed 0: Broken: ")
+    assert "has committed" in said
+    assert said.endswith("python -m tests.simulation --seed 0 --plant original-end")
+
+
+@pytest.mark.long
+def test_another_process_tells_the_same_story() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seed", "7"],
+        env={**os.environ, "PYTHONHASHSEED": "12345"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines()[-1] == f"seed 7: nothing broke; trace {run(7).trace}"
+
+
+@pytest.mark.long
+def test_two_thousand_stories_hold_and_all_of_it_happened() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        counts += run(seed).counts
+    assert {name: (counts[name], least) for name, least in HAPPENED.items() if counts[name] < least} == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    for seed in range(ENOUGH):
+        try:
+            run(seed, bug)
+        except Failed:
+            return
+    pytest.fail(f"{bug} was not found in {ENOUGH} seeds")
