@@ -2,7 +2,7 @@
 
 from infra.web.access import MEMBERS, PUBLIC, allow
 from infra.web.app import create_app, routes
-from infra.web.arguments import FromGround, IdempotencyKey, MemberVisit, Visit, clean, form_fields
+from infra.web.arguments import FromGround, IdempotencyKey, MemberVisit, Visit, clean, clean_all, form_fields
 from infra.web.forms import read_form
 from infra.web.pages import page, redirect
 
@@ -15,6 +15,7 @@ __all__ = [
     "Visit",
     "allow",
     "clean",
+    "clean_all",
     "create_app",
     "form_fields",
     "page",

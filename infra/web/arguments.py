@@ -1,7 +1,8 @@
 """What routes take: the types of their arguments that are the same in every service, and the text in a request."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+import msgspec
 from litestar import Request
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter
@@ -9,6 +10,7 @@ from litestar.params import HeaderParameter
 from infra.service import Ground
 from infra.tokens import Principal
 
+T = TypeVar("T", bound=msgspec.Struct)
 FromGround = NamedDependency[Ground]
 """The type of the argument ``ground`` (see :func:`infra.web.routes`)."""
 IdempotencyKey = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
@@ -22,6 +24,22 @@ MemberVisit = Request[Principal, Any, Any]
 def clean(text: str) -> str:
     """PostgreSQL's text holds no NUL."""
     return text.replace("\x00", "").strip()
+
+
+def clean_all(body: T) -> T:
+    """A body of a request with every text in it as :func:`clean` makes it."""
+    return msgspec.convert(_cleaned(msgspec.to_builtins(body)), type(body))
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case dict():
+            return {clean(name): _cleaned(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_cleaned(each) for each in value]
+    return value
 
 
 async def form_fields(request: Visit) -> dict[str, str]:

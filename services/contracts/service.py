@@ -5,12 +5,16 @@ from infra.web import routes
 from services.contracts.api import ContractsApi, PurchasesApi
 from services.contracts.api.execution import ExecutionApi
 from services.contracts.api.record import RecordApi
+from services.contracts.api.refusals import RefusalsApi
 from services.contracts.api.sanctions import SanctionsApi
+from services.contracts.api.signing import SigningApi
 from services.contracts.handlers import HANDLERS, sanctions
 from services.contracts.pages import ContractPages, PurchasePages
 from services.contracts.pages.execution import ExecutionPages
 from services.contracts.pages.record import RecordPages
+from services.contracts.pages.refusals import RefusalPages
 from services.contracts.pages.sanctions import SanctionPages
+from services.contracts.pages.signing import SigningPages
 from services.contracts.store import Row
 from services.contracts.timers import TIMERS
 
@@ -22,8 +26,17 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[
-            routes(ground, ContractsApi, PurchasesApi, SanctionsApi, RecordApi, ExecutionApi),
-            routes(ground, ContractPages, PurchasePages, SanctionPages, RecordPages, ExecutionPages),
+            routes(ground, ContractsApi, SigningApi, RefusalsApi, PurchasesApi, SanctionsApi, RecordApi, ExecutionApi),
+            routes(
+                ground,
+                ContractPages,
+                SigningPages,
+                RefusalPages,
+                PurchasePages,
+                SanctionPages,
+                RecordPages,
+                ExecutionPages,
+            ),
         ],
         handlers={**HANDLERS, **sanctions.HANDLERS},
         timers=TIMERS,

@@ -7,27 +7,30 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta
 
 from catalogue.policy import load
+from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean
+from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers
-from services.contracts.domain.deals import PARTIES
-from services.contracts.handlers import SEES_ALL, NewPurchase, may_see
-from services.contracts.store import contracts, purchases
+from services.contracts.domain.choices import Choices, choices
+from services.contracts.domain.deals import PARTIES, Party
+from services.contracts.domain.refusals import Refusal
+from services.contracts.handlers import SEES_ALL, Brought, Code, NewPurchase, Words, may_see
+from services.contracts.store import contracts, deals, purchases
+from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract, Filter
+from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 PER_PAGE = 50
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
 Number = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
 State = Annotated[str, QueryParameter(name="state")]
 """The name ``state`` itself is the framework's."""
-Words = Annotated[str, Meta(max_length=2000)]
 
 
 class ContractSummary(msgspec.Struct, kw_only=True):
@@ -69,8 +72,23 @@ class Step(msgspec.Struct, kw_only=True):
     member: str | None
 
 
+class DisputeView(msgspec.Struct, kw_only=True):
+    """The ground of a refusal, disputed by the other side. ``may_dispute`` is the reader's organisation's right to do so now, until
+    ``dispute_until``; ``decide_by`` is set once it did, ``decision`` justified or unjustified once a moderator decided."""
+
+    may_dispute: bool
+    dispute_until: datetime | None
+    reasons: str | None
+    decide_by: datetime | None
+    overdue: bool
+    decision: str | None
+    explanation: str | None
+    decided_at: datetime | None
+
+
 class Ending(msgspec.Struct, kw_only=True):
-    """``reason`` is lapsed or refused, ``by`` buyer or supplier; ``next_rank`` is who could be asked if the buyer wants."""
+    """``reason`` is lapsed or refused, ``by`` buyer or supplier; ``next_rank`` is who could be asked if the buyer wants.
+    ``ground`` is the code of a ground on the policy's list, "" for none; ``dispute`` is None where there is nothing to dispute."""
 
     reason: str
     by: str
@@ -78,23 +96,46 @@ class Ending(msgspec.Struct, kw_only=True):
     explanation: str
     ended_at: datetime | None
     next_rank: int | None
+    ground: str
+    ground_title: str
+    evidence: str
+    justified: bool
+    dispute: DisputeView | None
 
 
 class ContractView(ContractSummary, kw_only=True):
+    """``drafts``, ``objections`` and ``extensions`` in their order. The two sides and who watches over the market read all of it, of
+    a concluded contract everybody reads the last draft without requisites. ``choices`` are those of the reader's side, None where
+    it has none."""
+
+    kind: str
     place: Place
     lines: tuple[Line, ...]
     steps: list[Step]
+    version: int
+    terms: tuple[Term, ...]
+    drafts: tuple[Draft, ...]
+    objections: tuple[Objection, ...]
+    extensions: tuple[Extension, ...]
+    equivalents: tuple[Equivalent, ...]
+    security_due: Decimal
+    security: Security | None
+    choices: Choices | None
     ending: Ending | None
 
 
-class StepIn(msgspec.Struct, kw_only=True):
-    """supplier-offer, buyer-draft or supplier-signature."""
+class StepIn(Brought, frozen=True, kw_only=True):
+    """supplier-offer, buyer-draft or supplier-signature, with what that brings."""
 
-    step: Annotated[str, Meta(max_length=50)]
+    step: Code
 
 
 class RefusalIn(msgspec.Struct, kw_only=True):
+    """``ground`` is a code of ``choices.grounds``, "" for none of them; ``evidence`` says where a justified one can be seen."""
+
     explanation: Words
+    ground: Code = ""
+    evidence: Words = ""
 
 
 class AnswerIn(msgspec.Struct, kw_only=True):
@@ -178,9 +219,29 @@ def summary(contract: Contract) -> dict[str, Any]:
     }
 
 
+def is_insider(contract: Contract, principal: Principal | None) -> bool:
+    return principal is not None and (contract.concerns(principal.organisation_id) or principal.may(*SEES_ALL))
+
+
+def paper_for(contract: Contract, principal: Principal | None) -> Paper:
+    """As much of the paper as this reader may read."""
+    return contract.paper if is_insider(contract, principal) else as_published(contract.paper)
+
+
+def side_of(contract: Contract, principal: Principal | None) -> Party | None:
+    """As whom the reader may act here; None for neither."""
+    if principal is None:
+        return None
+    if principal.organisation_id == contract.drafted.buyer_id and principal.may(BUYER_OFFICER):
+        return "buyer"
+    if principal.organisation_id == contract.drafted.supplier_id and principal.may(SUPPLIER_AGENT):
+        return "supplier"
+    return None
+
+
 def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
     """Those taken and those ahead."""
-    insider = principal is not None and (contract.concerns(principal.organisation_id) or principal.may(*SEES_ALL))
+    insider = is_insider(contract, principal)
     taken = {each.step: each for each in contract.steps}
     return [
         Step(
@@ -193,25 +254,78 @@ def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
     ]
 
 
-def view(contract: Contract, principal: Principal | None) -> ContractView:
+async def choices_of(ground: Ground, contract: Contract, principal: Principal | None) -> Choices | None:
+    side = side_of(contract, principal)
+    if side is None or contract.step is None:
+        return None
+    kept = await deals.get(ground.database.pool, contract.drafted.process_id, contract.drafted.buyer_id)
+    latest = kept.deal.contract if kept else None
+    if kept is None or latest is None or latest.contract_id != contract.drafted.contract_id:
+        return None
+    return choices(kept.deal, side, ground.clock())
+
+
+def dispute_view(refusal: Refusal, principal: Principal | None, now: datetime) -> DisputeView:
+    side, organisation_id = refusal.other
+    role = BUYER_OFFICER if side == "buyer" else SUPPLIER_AGENT
+    concerned = principal is not None and principal.organisation_id == organisation_id and principal.may(role)
+    disputed, decided = refusal.disputed, refusal.decided
+    return DisputeView(
+        may_dispute=concerned and refusal.may_be_disputed(now),
+        dispute_until=refusal.ended.dispute_until,
+        reasons=disputed.reasons if disputed else None,
+        decide_by=disputed.due_at if disputed else None,
+        overdue=refusal.overdue(now),
+        decision=decided.decision if decided else None,
+        explanation=decided.explanation if decided else None,
+        decided_at=decided.decided_at if decided else None,
+    )
+
+
+async def ending_of(ground: Ground, contract: Contract, principal: Principal | None) -> Ending | None:
     ended = contract.ended
-    ending = None
-    if ended is not None:
-        ending = Ending(
-            reason=ended.reason,
-            by=ended.by,
-            evasion=ended.evasion,
-            explanation=ended.explanation,
-            ended_at=contract.over_at,
-            next_rank=contract.next_rank,
-        )
+    if ended is None:
+        return None
+    refusal = await disputable.get(ground.database.pool, ended.contract_id) if ended.dispute_until else None
+    return Ending(
+        reason=ended.reason,
+        by=ended.by,
+        evasion=ended.evasion,
+        explanation=ended.explanation,
+        ended_at=contract.over_at,
+        next_rank=contract.next_rank,
+        ground=ended.ground,
+        ground_title=ended.ground_title,
+        evidence=ended.evidence,
+        justified=ended.justified,
+        dispute=dispute_view(refusal, principal, ground.clock()) if refusal else None,
+    )
+
+
+async def view(ground: Ground, contract: Contract, principal: Principal | None) -> ContractView:
+    paper = paper_for(contract, principal)
     return ContractView(
         **summary(contract),
+        kind=contract.drafted.kind,
         place=contract.drafted.place,
         lines=contract.drafted.lines,
         steps=steps_of(contract, principal),
-        ending=ending,
+        version=paper.version,
+        terms=paper.terms,
+        drafts=paper.drafts,
+        objections=paper.objections,
+        extensions=paper.extensions,
+        equivalents=paper.equivalents,
+        security_due=contract.drafted.security_due,
+        security=paper.security,
+        choices=await choices_of(ground, contract, principal),
+        ending=await ending_of(ground, contract, principal),
     )
+
+
+async def shown(ground: Ground, contract_id: str, principal: Principal | None) -> ContractView:
+    """As this reader sees it. Raises NotFound."""
+    return await view(ground, await visible(ground, contract_id, principal), principal)
 
 
 async def purchase_view(ground: Ground, kept: purchases.Kept) -> PurchaseView:
@@ -256,8 +370,7 @@ class ContractsApi(Controller):
 
     @get("/{contract_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_contract(self, request: Visit, ground: FromGround, contract_id: FromPath[str]) -> ContractView:
-        principal = request.scope.get("user")
-        return view(await visible(ground, contract_id, principal), principal)
+        return await shown(ground, contract_id, request.scope.get("user"))
 
     @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def take_step(
@@ -269,8 +382,8 @@ class ContractsApi(Controller):
     ) -> ContractView:
         """Sign, or send the draft. A step taken already is answered with the contract as it stands."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.take_step(tx, clean(contract_id), clean(data.step), request.user)
-        return view(await visible(ground, contract_id, request.user), request.user)
+            await handlers.take_step(tx, clean(contract_id), clean(data.step), request.user, clean_all(data))
+        return await shown(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def refuse(
@@ -281,8 +394,15 @@ class ContractsApi(Controller):
         data: JSONBody[RefusalIn],
     ) -> ContractView:
         async with ground.database.transaction("contracts") as tx:
-            await handlers.refuse(tx, clean(contract_id), clean(data.explanation), request.user)
-        return view(await visible(ground, contract_id, request.user), request.user)
+            await handlers.refuse(
+                tx,
+                clean(contract_id),
+                clean(data.explanation),
+                request.user,
+                ground=clean(data.ground),
+                evidence=clean(data.evidence),
+            )
+        return await shown(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def activate_next(self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str]) -> ContractPage:

@@ -1,4 +1,6 @@
 """From award to signature, and buying straight from an offer (DOMAIN section 4).
 
-``awards`` says where deals come from, ``signing`` decides what the sides and the clock do to one, ``cascade`` who comes next.
+``awards`` says where deals come from, ``signing`` decides what the sides and the clock do to one (``turns``: who may now;
+``equivalents``, ``terms``, ``security``: what a step brings; ``objections``: the protocol of disagreement), ``cascade`` who comes
+next. ``refusals`` has the closed list of grounds and their disputes, ``sanctions`` what breaches lead to.
 """

@@ -4,10 +4,12 @@ accepted."""
 from collections.abc import Mapping
 
 from catalogue.calendar import RegionCalendar
+from catalogue.categories import MalformedCategory, is_services, is_works
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from events.pools import PoolAllocated
 from events.quotes import QuoteRequestClosed
+from events.values import Category
 from services.contracts.domain.deals import Deal
 from services.contracts.domain.purchases import Purchase
 from services.contracts.domain.signing import Award
@@ -32,6 +34,8 @@ def of_auction(
         lines=opened.lines,
         policy=policy,
         calendar=calendar,
+        kind=closed.kind,
+        equivalents=opened.equivalents,
     )
     return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
 
@@ -55,6 +59,7 @@ def of_quote(
         lines=closed.lines,
         policy=policy,
         calendar=calendar,
+        kind=closed.kind,
     )
     return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
 
@@ -79,6 +84,7 @@ def of_pool(
                 lines=part.lines,
                 policy=policy,
                 calendar=calendars[part.member_id],
+                kind=allocated.kind,
             ),
             Award(supplier_id=allocated.supplier_id, supplier_name=winner_name, lines=part.lines),
         )
@@ -104,5 +110,16 @@ def of_purchase(purchase: Purchase) -> tuple[Deal, Award] | None:
         lines=(purchase.line,),
         policy=purchase.policy,
         calendar=purchase.calendar,
+        kind=_kind_of(purchase.line.category),
     )
     return deal, Award(supplier_id=requested.supplier_id, supplier_name=purchase.supplier_name, lines=deal.lines)
+
+
+def _kind_of(category: Category | None) -> str:
+    """What an offer of that category sells, by its CPV division; "" where that cannot be told."""
+    if category is None or category.scheme != "CPV":
+        return ""
+    try:
+        return "works" if is_works(category.code) else "services" if is_services(category.code) else "goods"
+    except MalformedCategory:
+        return ""

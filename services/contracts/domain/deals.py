@@ -1,11 +1,12 @@
 """A deal: what one buyer is to get out of one process, offered to one supplier after another until one signs.
 
-DOMAIN section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs; each step ends after
-some working days. Where the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at
-its own price, with a fresh clock; from a rank of the policy on only when the buyer asks for it, and then a refusal has no
-penalty. A pool is one deal for each member (section 5), a direct purchase a deal without a cascade, whose supplier has already
-said yes; after a quick quote, whose winner the buyer chose, every further supplier is asked only when the buyer wants it. A
-buyer who does not sign ends the deal.
+DOMAIN section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
+draft's terms and signs once the buyer has answered; each step ends after some working days, and each side may take more time
+once. Where the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
+price, with a fresh clock; from a rank of the policy on only when the buyer asks for it, and then a refusal has no penalty. A
+pool is one deal for each member (section 5), a direct purchase a deal without a cascade, whose supplier has already said yes;
+after a quick quote, whose winner the buyer chose, every further supplier is asked only when the buyer wants it. A buyer who
+does not sign ends the deal.
 """
 
 from collections.abc import Callable
@@ -26,14 +27,25 @@ from events.contracts import (
     ContractDrafted,
     ContractEnded,
     ContractStepTaken,
+    Equivalent,
+    ObjectionAnswered,
+    ObjectionFiled,
+    Point,
+    PointAnswer,
+    Security,
+    StepExtended,
+    Term,
 )
 from events.values import Category, Line, Place
 
 Party = Literal["buyer", "supplier"]
+SecurityKind = Literal["bank-guarantee", "deposit"]
 DeriveId = Callable[..., str]
 """The same parts (texts) always give the same id, so an event that comes twice makes the same contract."""
 
 SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE = "supplier-offer", "buyer-draft", "supplier-signature"
+BUYER_ANSWER = "buyer-answer"
+"""To a protocol of disagreement: a step of no flow, for it comes in only where the supplier objects instead of signing."""
 FLOWS = {
     "auction": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
     "pool": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
@@ -42,12 +54,21 @@ FLOWS = {
 }
 METHODS = {"auction": "open", "pool": "open", "quote": "open", "purchase": "direct"}
 """OCDS ``method`` codes by origin."""
-PARTIES: dict[str, Party] = {SUPPLIER_OFFER: "supplier", BUYER_DRAFT: "buyer", SUPPLIER_SIGNATURE: "supplier"}
+PARTIES: dict[str, Party] = {
+    SUPPLIER_OFFER: "supplier",
+    BUYER_DRAFT: "buyer",
+    SUPPLIER_SIGNATURE: "supplier",
+    BUYER_ANSWER: "buyer",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over; ``ended_by`` says who ended it."""
+    """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over; ``ended_by`` says who ended it.
+
+    ``version`` is the draft's, 0 before there is one. ``points`` are those of the last of so many ``objections``, ``answers``
+    empty while it waits for them. ``extensions`` has a side once for each time it took more time, ``step_extended`` whether
+    that was for the running step."""
 
     contract_id: str
     award_id: str
@@ -61,13 +82,22 @@ class Contract:
     taken: tuple[str, ...] = ()
     state: Literal["running", "concluded", "ended"] = "running"
     ended_by: str = ""
+    version: int = 0
+    terms: tuple[Term, ...] = ()
+    equivalents: tuple[Equivalent, ...] = ()
+    security: Security | None = None
+    objections: int = 0
+    points: tuple[Point, ...] = ()
+    answers: tuple[PointAnswer, ...] = ()
+    extensions: tuple[Party, ...] = ()
+    step_extended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
     """Identified by process and buyer. ``lines`` carry the amounts that give each its share of a total (initial prices of
     an auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at`` and ``contract`` are the latest;
-    ``next_rank`` is set while the cascade waits for the buyer."""
+    ``next_rank`` is set while the cascade waits for the buyer. ``kind`` is goods, works or services, "" where it is not known."""
 
     process_id: str
     origin: str
@@ -85,6 +115,8 @@ class Deal:
     awarded_at: datetime | None = None
     contract: Contract | None = None
     next_rank: int | None = None
+    kind: str = ""
+    equivalents: bool = False
 
 
 def apply(deal: Deal, event: Event) -> Deal:
@@ -111,8 +143,19 @@ def apply(deal: Deal, event: Event) -> Deal:
                 ),
             )
         case ContractStepTaken():
-            taken = (*latest(deal).taken, event.step)
-            return replace(deal, contract=replace(latest(deal), taken=taken, step=event.next_step, due_at=event.due_at))
+            return replace(deal, contract=_stepped(latest(deal), event))
+        case StepExtended():
+            contract = latest(deal)
+            extensions = (*contract.extensions, PARTIES[event.step])
+            return replace(
+                deal, contract=replace(contract, due_at=event.due_at, extensions=extensions, step_extended=True)
+            )
+        case ObjectionFiled():
+            objecting = replace(latest(deal), objections=event.number, points=event.points, answers=())
+            return replace(deal, contract=_at(objecting, BUYER_ANSWER, event.due_at))
+        case ObjectionAnswered():
+            answered = replace(latest(deal), answers=event.answers, version=event.version, terms=event.terms)
+            return replace(deal, contract=_at(answered, SUPPLIER_SIGNATURE, event.due_at))
         case ContractConcluded():
             return replace(deal, contract=replace(latest(deal), state="concluded"))
         case ContractEnded():
@@ -120,6 +163,19 @@ def apply(deal: Deal, event: Event) -> Deal:
                 deal, contract=replace(latest(deal), state="ended", ended_by=event.by, step=None, due_at=None)
             )
     raise TypeError(f"{type(event).__name__} does not happen to a deal")
+
+
+def _at(contract: Contract, step: str | None, due_at: datetime | None) -> Contract:
+    return replace(contract, step=step, due_at=due_at, step_extended=False)
+
+
+def _stepped(contract: Contract, event: ContractStepTaken) -> Contract:
+    after = _at(replace(contract, taken=(*contract.taken, event.step)), event.next_step, event.due_at)
+    if event.step == SUPPLIER_OFFER:
+        return replace(after, equivalents=event.equivalents)
+    if event.step == BUYER_DRAFT:
+        return replace(after, version=1, terms=event.terms, equivalents=event.equivalents)
+    return replace(after, security=event.security)
 
 
 def offer(
@@ -162,6 +218,9 @@ def offer(
         lines=lines,
         step=step,
         due_at=due(deal, step, now, now),
+        kind=deal.kind,
+        security_due=security_due(deal, amount),
+        equivalents=deal.equivalents,
     )
     return (award, draft)
 
@@ -229,17 +288,39 @@ def concluded(deal: Deal, contract: Contract, now: datetime) -> ContractConclude
         amount=contract.amount,
         lines=contract.lines,
         signed_at=now,
+        kind=deal.kind,
+        terms=contract.terms,
+        equivalents=tuple(each for each in contract.equivalents if not each.refused),
+        security=contract.security,
     )
 
 
+def security_due(deal: Deal, amount: Decimal) -> Decimal:
+    """The least performance security for a contract of this amount, 0 for none."""
+    rules = deal.policy.contract.security
+    return rules.due(deal.kind, amount) if rules is not None else Decimal(0)
+
+
 def due(deal: Deal, step: str, now: datetime, awarded_at: datetime) -> datetime:
+    whole = deal.policy.due(awarded_at, deal.policy.contract.total_days, deal.calendar)
+    return min(deal.policy.due(now, step_days(deal, step), deal.calendar), whole)
+
+
+def step_days(deal: Deal, step: str) -> int:
+    """Working days that the policy gives a step."""
     rules = deal.policy.contract
-    days = {
+    return {
         SUPPLIER_OFFER: rules.supplier_offer_days,
         BUYER_DRAFT: rules.buyer_draft_days,
         SUPPLIER_SIGNATURE: rules.supplier_signature_days,
+        BUYER_ANSWER: rules.buyer_answer_days,
     }[step]
-    return min(deal.policy.due(now, days, deal.calendar), deal.policy.due(awarded_at, rules.total_days, deal.calendar))
+
+
+def total_end(deal: Deal) -> datetime:
+    """When every step of the latest award is over."""
+    assert deal.awarded_at is not None, "there is no contract without an award"
+    return deal.policy.due(deal.awarded_at, deal.policy.contract.total_days, deal.calendar)
 
 
 def latest(deal: Deal) -> Contract:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from events import Event
-from events.contracts import ContractConcluded, ContractEnded
+from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
 from services.contracts.domain.sanctions import Side, breach_of
 
 Kind = Literal["concluded", "terminated", "evaded", "refused"]
@@ -40,7 +40,7 @@ def facts_of(event: Event, at: datetime) -> tuple[Fact, ...]:
             return _both(event.buyer_id, event.supplier_id, "concluded", event.contract_id, event.signed_at)
         case ContractEnded(reason="cancelled"):
             return _both(event.buyer_id, event.supplier_id, "terminated", event.contract_id, at)
-        case ContractEnded():
+        case ContractEnded() | RefusalDisputeDecided():
             breach = breach_of(event)
             if breach is None:
                 return ()

@@ -14,7 +14,13 @@ from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events import Event
-from events.contracts import ContractEnded, OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
+from events.contracts import (
+    ContractEnded,
+    OrganisationSanctioned,
+    RefusalDisputeDecided,
+    SanctionAppealDecided,
+    SanctionAppealed,
+)
 
 Side = Literal["supplier", "buyer"]
 Decision = Literal["upheld", "lifted"]
@@ -52,11 +58,13 @@ class DecidedOtherwise(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """A contract that the organisation evaded or refused, under the policy of its deal."""
+    """A contract that the organisation evaded or refused ``at`` a time, under the policy of its deal. ``known_at`` is later where
+    that was decided in a dispute; a sanction never begins before."""
 
     contract_id: str
     at: datetime
     policy: Policy
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +95,17 @@ class Sanction:
         return self.appealed is not None and self.decided is None and now >= self.appealed.due_at
 
 
-def breach_of(ended: ContractEnded) -> tuple[Side, str] | None:
-    """The side in breach and its organisation, or None where nobody is."""
-    if ended.evasion:
-        return "supplier", ended.supplier_id
-    if ended.by == "buyer" and ended.reason in ("refused", "lapsed"):
-        return "buyer", ended.buyer_id
-    return None
+def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Side, str] | None:
+    """The side in breach and its organisation, or None where nobody is. A refusal on a justified ground is a breach only once
+    a dispute decided so."""
+    if isinstance(event, RefusalDisputeDecided):
+        breach, by_buyer = event.decision == "unjustified", event.refused_by == "buyer"
+    else:
+        by_buyer = event.by == "buyer" and event.reason in ("refused", "lapsed") and not event.justified
+        breach = event.evasion or by_buyer
+    if not breach:
+        return None
+    return ("buyer", event.buyer_id) if by_buyer else ("supplier", event.supplier_id)
 
 
 def judge(
@@ -125,15 +137,16 @@ def judge(
         if len(uncounted) < rule.after:
             continue
         level += 1
+        since = max(each.known_at or each.at for each in uncounted)
         sanctioned = OrganisationSanctioned(
             sanction_id=derive_id("sanction", organisation_id, side, breach.contract_id),
             organisation_id=organisation_id,
             side=side,
             level=level,
             contract_ids=tuple(each.contract_id for each in uncounted),
-            since=breach.at,
-            until=rules.until(breach.at, rule.length(level)),
-            appeal_until=breach.policy.due(breach.at, rules.appeal_days, calendar),
+            since=since,
+            until=rules.until(since, rule.length(level)),
+            appeal_until=breach.policy.due(since, rules.appeal_days, calendar),
         )
         spoken.append(Sanction(sanctioned=sanctioned, policy=breach.policy, calendar=calendar))
         uncounted = []

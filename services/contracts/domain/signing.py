@@ -1,52 +1,45 @@
 """Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (DOMAIN section 4)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from catalogue.policy import Ground
 from catalogue.rules import RuleBroken
 from events import Event
-from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken
+from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
 from events.values import Line
+from services.contracts.domain import equivalents, objections, security, terms
 from services.contracts.domain.cascade import RankedBid, awaits_activation, next_bid, offer_to
 from services.contracts.domain.deals import (
+    BUYER_DRAFT,
     FLOWS,
     PARTIES,
+    SUPPLIER_OFFER,
     Contract,
     Deal,
     DeriveId,
     Party,
+    apply,
     concluded,
     due,
     latest,
     offer,
 )
-
-
-class NotAParty(RuleBroken):
-    code = "not-a-party"
-
-
-class StepOfOtherParty(RuleBroken):
-    code = "step-of-other-party"
-
-
-class StepOutOfOrder(RuleBroken):
-    code = "step-out-of-order"
-
-
-class StepOverdue(RuleBroken):
-    code = "step-overdue"
-
-
-class ContractOver(RuleBroken):
-    """It is concluded, has ended, or another supplier was asked since."""
-
-    code = "contract-over"
-
-
-class RefusalUnexplained(RuleBroken):
-    code = "refusal-unexplained"
+from services.contracts.domain.equivalents import Proposal
+from services.contracts.domain.objections import AnswerObjection, FileObjection
+from services.contracts.domain.refusals import ground_of
+from services.contracts.domain.turns import (
+    NotAParty,
+    StepOutOfOrder,
+    current,
+    extended_until,
+    party_of,
+    require_running,
+    require_side,
+    require_step,
+)
 
 
 class NobodyToActivate(RuleBroken):
@@ -66,6 +59,23 @@ class Award:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeStep:
+    """Besides the signature: ``equivalents`` go with the supplier's offer; ``terms``, and ``refused`` equivalents with the reason by
+    line, with the buyer's draft; ``security`` with the supplier's signature."""
+
+    contract_id: str
+    step: str
+    organisation_id: str
+    member_id: str
+    equivalents: tuple[Proposal, ...] = ()
+    terms: tuple[Term, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    security: Security | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """More time for one's own running step."""
+
     contract_id: str
     step: str
     organisation_id: str
@@ -74,9 +84,13 @@ class TakeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
+    """``ground`` is a code of the policy's list, "" for none of them; ``evidence`` says where it can be seen."""
+
     contract_id: str
     organisation_id: str
     explanation: str
+    ground: str = ""
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +108,14 @@ class ActivateNext:
     organisation_id: str
 
 
-Command = Award | TakeStep | Refuse | Lapse | ActivateNext
+Command = Award | TakeStep | FileObjection | AnswerObjection | Extend | Refuse | Lapse | ActivateNext
 
 
 def decide(
     deal: Deal, command: Command, now: datetime, *, derive_id: DeriveId, ranking: Sequence[RankedBid] = ()
 ) -> tuple[Event, ...]:
-    """What happens; nothing where the command repeats what was done already. Raises a RuleBroken of this module.
+    """What happens; nothing where the command repeats what was done already. Raises a RuleBroken of this module, or of the one
+    that the command is about.
 
     ``ranking`` holds every bid of the process and is needed where a contract may end or the next bidder be activated.
     """
@@ -109,6 +124,12 @@ def decide(
             return _award(deal, command, now, derive_id)
         case TakeStep():
             return _take_step(deal, command, now)
+        case FileObjection():
+            return objections.file(deal, command, now)
+        case AnswerObjection():
+            return objections.answer(deal, command, now)
+        case Extend():
+            return _extend(deal, command, now)
         case Refuse():
             return _refuse(deal, command, now, ranking, derive_id)
         case Lapse():
@@ -125,21 +146,15 @@ def _award(deal: Deal, command: Award, now: datetime, derive_id: DeriveId) -> tu
 
 def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...]:
     flow = FLOWS[deal.origin]
-    contract = _current(deal, command.contract_id)
-    party = _party(deal, contract, command.organisation_id)
+    contract = current(deal, command.contract_id)
+    party = party_of(deal, contract, command.organisation_id)
     if command.step not in flow:
         raise StepOutOfOrder(f"{command.step!r} is no step of this contract.", field="step", step=command.step)
-    if PARTIES[command.step] != party:
-        raise StepOfOtherParty(
-            f"The step {command.step} is the {PARTIES[command.step]}'s, not the {party}'s.", party=party
-        )
+    require_side(command.step, party)
     if command.step in contract.taken:
         return ()
-    _require_running(contract, now)
-    if command.step != contract.step:
-        raise StepOutOfOrder(
-            f"The step {command.step} comes after {contract.step}.", field="step", step=command.step, due=contract.step
-        )
+    require_running(contract, now)
+    require_step(contract, command.step)
     following = flow[len(contract.taken) + 1 :]
     taken = ContractStepTaken(
         process_id=deal.process_id,
@@ -149,21 +164,58 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         member_id=command.member_id,
         next_step=following[0] if following else None,
         due_at=due(deal, following[0], now, deal.awarded_at or now) if following else None,
+        **_brought(deal, contract, command, now),
     )
-    return (taken,) if following else (taken, concluded(deal, contract, now))
+    if following:
+        return (taken,)
+    after = apply(deal, taken)
+    return (taken, concluded(after, latest(after), now))
+
+
+def _brought(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> dict[str, Any]:
+    """What the step says besides that it was taken."""
+    if command.step == SUPPLIER_OFFER:
+        return {"equivalents": equivalents.named(deal, contract, command.equivalents)}
+    if command.step == BUYER_DRAFT:
+        return {
+            "equivalents": equivalents.answered(contract, command.refused),
+            "terms": terms.drafted(deal, contract, command.terms, now),
+        }
+    return {"security": security.checked(deal, contract, command.security)}
+
+
+def _extend(deal: Deal, command: Extend, now: datetime) -> tuple[StepExtended, ...]:
+    contract = current(deal, command.contract_id)
+    party = party_of(deal, contract, command.organisation_id)
+    require_side(command.step, party)
+    require_running(contract, now)
+    require_step(contract, command.step)
+    if contract.step_extended:
+        return ()
+    assert contract.due_at is not None, "it runs"
+    return (
+        StepExtended(
+            process_id=deal.process_id,
+            contract_id=contract.contract_id,
+            step=command.step,
+            party=party,
+            member_id=command.member_id,
+            was_due_at=contract.due_at,
+            due_at=extended_until(deal, contract, party),
+        ),
+    )
 
 
 def _refuse(
     deal: Deal, command: Refuse, now: datetime, ranking: Sequence[RankedBid], derive_id: DeriveId
 ) -> tuple[Event, ...]:
-    contract = _current(deal, command.contract_id)
-    party = _party(deal, contract, command.organisation_id)
+    contract = current(deal, command.contract_id)
+    party = party_of(deal, contract, command.organisation_id)
     if contract.ended_by == party:
         return ()
-    _require_running(contract, now)
-    if not command.explanation.strip():
-        raise RefusalUnexplained("A refusal says why.", field="explanation")
-    return _end(deal, contract, "refused", party, command.explanation, now, ranking, derive_id)
+    require_running(contract, now)
+    ground = ground_of(deal, party, command.ground, command.explanation, command.evidence)
+    return _end(deal, contract, "refused", party, command, ground, now, ranking, derive_id)
 
 
 def _lapse(
@@ -174,7 +226,7 @@ def _lapse(
         return ()
     if contract.step is None or contract.due_at is None or now < contract.due_at:
         return ()
-    return _end(deal, contract, "lapsed", PARTIES[contract.step], "", now, ranking, derive_id)
+    return _end(deal, contract, "lapsed", PARTIES[contract.step], None, None, now, ranking, derive_id)
 
 
 def _activate(
@@ -199,12 +251,15 @@ def _end(
     contract: Contract,
     reason: str,
     party: Party,
-    explanation: str,
+    refusal: Refuse | None,
+    ground: Ground | None,
     now: datetime,
     ranking: Sequence[RankedBid],
     derive_id: DeriveId,
 ) -> tuple[Event, ...]:
     rules = deal.policy.contract
+    punishable = party == "buyer" or contract.rank < rules.no_penalty_from_rank
+    justified = ground is not None and ground.justified
     ended = ContractEnded(
         process_id=deal.process_id,
         contract_id=contract.contract_id,
@@ -213,8 +268,13 @@ def _end(
         pool_id=deal.pool_id,
         reason=reason,
         by=party,
-        evasion=party == "supplier" and contract.rank < rules.no_penalty_from_rank,
-        explanation=explanation,
+        evasion=party == "supplier" and punishable and not justified,
+        explanation=refusal.explanation.strip() if refusal else "",
+        ground=ground.code if ground else "",
+        ground_title=ground.title if ground else "",
+        evidence=refusal.evidence.strip() if refusal else "",
+        justified=justified,
+        dispute_until=deal.policy.due(now, rules.dispute_days, deal.calendar) if justified and punishable else None,
     )
     bid = next_bid(deal, ranking) if party == "supplier" else None
     if bid is None:
@@ -229,29 +289,3 @@ def _end(
         )
         return (ended, awaits)
     return (ended, *offer_to(deal, bid, ranking, now, derive_id))
-
-
-def _current(deal: Deal, contract_id: str) -> Contract:
-    contract = latest(deal)
-    if contract.contract_id != contract_id:
-        raise ContractOver("This contract has ended and the next bidder was asked.", state="ended", rank=contract.rank)
-    return contract
-
-
-def _party(deal: Deal, contract: Contract, organisation_id: str) -> Party:
-    if organisation_id == deal.buyer_id:
-        return "buyer"
-    if organisation_id == contract.supplier_id:
-        return "supplier"
-    raise NotAParty(
-        "Your organisation is neither the buyer nor the supplier of this contract.", field="organisation_id"
-    )
-
-
-def _require_running(contract: Contract, now: datetime) -> None:
-    if contract.due_at is None:
-        raise ContractOver(f"This contract is {contract.state} already.", state=contract.state)
-    if now >= contract.due_at:
-        raise StepOverdue(
-            f"The step {contract.step} was due by {contract.due_at}; it is {now}.", due_at=contract.due_at, now=now
-        )

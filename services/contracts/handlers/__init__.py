@@ -1,7 +1,9 @@
 """Use cases and reactions of contracts: deals that are awarded and signed, direct purchases, and the replicas."""
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
+from typing import Annotated
 
 import asyncpg
 import msgspec
@@ -13,9 +15,9 @@ from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
-from events.catalogue import OfferArchived, OfferPublished
+from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.codec import Event, Message
-from events.contracts import PurchaseAnswered
+from events.contracts import ContractEnded, Point, PointAnswer, PurchaseAnswered, Security, Term
 from events.pools import PoolAllocated, PoolOpened
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
@@ -27,10 +29,14 @@ from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPP
 from infra.web.errors import NotFound
 from services.contracts.domain import awards, purchases, signing
 from services.contracts.domain.deals import Deal, apply
+from services.contracts.domain.equivalents import Card, EquivalentUndescribed, Proposal
+from services.contracts.domain.objections import AnswerObjection, FileObjection
 from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
-from services.contracts.domain.signing import ActivateNext, Award, Command, Refuse, TakeStep
+from services.contracts.domain.refusals import refusal_of
+from services.contracts.domain.signing import ActivateNext, Award, Command, Extend, Refuse, TakeStep
 from services.contracts.store import contracts, deals, replicas
 from services.contracts.store import purchases as requests
+from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract
 
 SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
@@ -52,6 +58,49 @@ class PlaceNotFound(RuleBroken):
     code = "place-not-found"
 
 
+Code = Annotated[str, msgspec.Meta(max_length=100)]
+Words = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
+    """An equivalent as a supplier names it: a SKU of the catalogue, or what it is in words."""
+
+    line_id: Code
+    quantity: Decimal
+    sku_id: Code = ""
+    description: Words = ""
+
+
+class WrittenTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """A term as a buyer writes it; ``code`` as in :data:`catalogue.policy.TERMS`, ``line_id`` "" for the whole contract."""
+
+    code: Code
+    text: Words
+    line_id: Code = ""
+
+
+class NamedSecurity(msgspec.Struct, frozen=True, kw_only=True):
+    """A performance security; ``kind`` is bank-guarantee or deposit."""
+
+    kind: Code
+    reference: Words
+    amount: Decimal
+    valid_until: date
+
+
+class Brought(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step brings besides a signature: the supplier's equivalents with its offer, the terms and the equivalents that
+    are refused (the reason by line) with the buyer's draft, a performance security with the supplier's signature."""
+
+    equivalents: tuple[NamedEquivalent, ...] = ()
+    terms: tuple[WrittenTerm, ...] = ()
+    refused_equivalents: dict[Code, Words] = {}
+    security: NamedSecurity | None = None
+
+
+NOTHING = Brought()
+
+
 class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
     """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
 
@@ -71,17 +120,86 @@ def may_see(contract: Contract, principal: Principal | None) -> bool:
 # Signing
 
 
-async def take_step(tx: Transaction, contract_id: str, step: str, principal: Principal) -> None:
+async def take_step(
+    tx: Transaction, contract_id: str, step: str, principal: Principal, brought: Brought = NOTHING
+) -> None:
     """Harmless when repeated, as all of these are. Raises NotFound, RoleMissing and what :mod:`domain.signing` names."""
     command = TakeStep(
+        contract_id=contract_id,
+        step=step,
+        organisation_id=principal.organisation_id,
+        member_id=principal.member_id,
+        equivalents=await _proposals(tx, brought.equivalents),
+        terms=tuple(Term(**structs.asdict(each)) for each in brought.terms),
+        refused=brought.refused_equivalents,
+        security=Security(**structs.asdict(brought.security)) if brought.security else None,
+    )
+    await _act(tx, contract_id, command, principal)
+
+
+async def _proposals(tx: Transaction, named: tuple[NamedEquivalent, ...]) -> tuple[Proposal, ...]:
+    """With what the catalogue says of those that name a SKU. Raises EquivalentUndescribed for one that it does not have."""
+    wanted = [each.sku_id for each in named if each.sku_id]
+    found = await replicas.skus.get(await tx.raw(), wanted) if wanted else {}
+    for each in named:
+        if each.sku_id and each.sku_id not in found:
+            raise EquivalentUndescribed(
+                "There is no such SKU in the catalogue.", field=f"equivalent-{each.line_id}", sku=each.sku_id
+            )
+    return tuple(
+        Proposal(
+            line_id=each.line_id,
+            quantity=each.quantity,
+            description=each.description,
+            card=_card(found[each.sku_id]) if each.sku_id else None,
+        )
+        for each in named
+    )
+
+
+def _card(sku: SkuPublished) -> Card:
+    return Card(sku_id=sku.sku_id, name=sku.name, category=sku.category, unit=sku.base_unit, pack_size=sku.pack_size)
+
+
+async def extend(tx: Transaction, contract_id: str, step: str, principal: Principal) -> None:
+    command = Extend(
         contract_id=contract_id, step=step, organisation_id=principal.organisation_id, member_id=principal.member_id
     )
     await _act(tx, contract_id, command, principal)
 
 
-async def refuse(tx: Transaction, contract_id: str, explanation: str, principal: Principal) -> None:
+async def file_objection(tx: Transaction, contract_id: str, points: tuple[Point, ...], principal: Principal) -> None:
+    command = FileObjection(
+        contract_id=contract_id,
+        organisation_id=principal.organisation_id,
+        member_id=principal.member_id,
+        points=points,
+    )
+    await _act(tx, contract_id, command, principal)
+
+
+async def answer_objection(
+    tx: Transaction, contract_id: str, number: int, answers: tuple[PointAnswer, ...], principal: Principal
+) -> None:
+    command = AnswerObjection(
+        contract_id=contract_id,
+        number=number,
+        organisation_id=principal.organisation_id,
+        member_id=principal.member_id,
+        answers=answers,
+    )
+    await _act(tx, contract_id, command, principal)
+
+
+async def refuse(
+    tx: Transaction, contract_id: str, explanation: str, principal: Principal, *, ground: str = "", evidence: str = ""
+) -> None:
     command = Refuse(
-        contract_id=contract_id, organisation_id=principal.organisation_id, explanation=explanation.strip()
+        contract_id=contract_id,
+        organisation_id=principal.organisation_id,
+        explanation=explanation.strip(),
+        ground=ground,
+        evidence=evidence.strip(),
     )
     await _act(tx, contract_id, command, principal)
 
@@ -98,13 +216,13 @@ async def _act(tx: Transaction, contract_id: str, command: Command, principal: P
         raise NotFound("contract", contract_id)
     if contract.concerns(principal.organisation_id):
         buys = principal.organisation_id == contract.drafted.buyer_id
-        _require(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)
+        require_role(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)
     kept = await deals.lock(db, contract.drafted.process_id, contract.drafted.buyer_id)
     assert kept is not None, "every contract belongs to a deal, written with it"
     await decided(tx, kept, command, principal.name)
 
 
-def _require(principal: Principal, role: str) -> None:
+def require_role(principal: Principal, role: str) -> None:
     if not principal.may(role):
         raise RoleMissing(f"This needs the role {role.replace('_', ' ')}.", role=role)
 
@@ -120,6 +238,8 @@ async def decided(tx: Transaction, kept: deals.Kept, command: Command, member_na
     for event in happened:
         deal = apply(deal, event)
         tx.emit(event)
+        if isinstance(event, ContractEnded) and (refusal := refusal_of(deal, event, tx.now)) is not None:
+            await disputable.put(db, refusal)
     await deals.save(db, structs.replace(kept, deal=deal))
     await contracts.write(db, happened, tx.now, member_name)
 

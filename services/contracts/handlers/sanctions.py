@@ -4,10 +4,11 @@ The service reads its own topic: what counts against or for somebody is what was
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from catalogue.calendar import RegionCalendar
 from events.codec import Event, Message
-from events.contracts import ContractConcluded, ContractEnded
+from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
 from infra.database import Transaction
 from infra.ids import derive_id
 from infra.replicas import calendar_of
@@ -60,15 +61,30 @@ async def on_ended(tx: Transaction, message: Message) -> None:
     """A contract of no deal of this market was imported: it suspends nobody."""
     ended, at = message.event, message.envelope.time
     assert isinstance(ended, ContractEnded)
+    await record.add(await tx.raw(), facts_of(ended, at))
+    await _judge(tx, ended, at, None)
+
+
+async def on_dispute_decided(tx: Transaction, message: Message) -> None:
+    """A refusal whose ground did not hold counts from when it was refused; its sanction begins no earlier than the decision."""
+    decided = message.event
+    assert isinstance(decided, RefusalDisputeDecided)
+    await record.add(await tx.raw(), facts_of(decided, decided.refused_at))
+    await _judge(tx, decided, decided.refused_at, decided.decided_at)
+
+
+async def _judge(
+    tx: Transaction, event: ContractEnded | RefusalDisputeDecided, at: datetime, known_at: datetime | None
+) -> None:
+    """Count the breach, if it is one, and speak the sanctions that follow."""
     db = await tx.raw()
-    await record.add(db, facts_of(ended, at))
-    breached = sanctions.breach_of(ended)
-    kept = await deals.get(db, ended.process_id, ended.buyer_id) if breached else None
+    breached = sanctions.breach_of(event)
+    kept = await deals.get(db, event.process_id, event.buyer_id) if breached else None
     if breached is None or kept is None:
         return
     side, organisation_id = breached
     await store.hold(db, organisation_id)
-    breach = Breach(contract_id=ended.contract_id, at=at, policy=kept.deal.policy)
+    breach = Breach(contract_id=event.contract_id, at=at, policy=kept.deal.policy, known_at=known_at)
     await store.add_breach(db, organisation_id, side, breach)
     organisation = await replicas.organisations.get(db, organisation_id)
     earlier = await store.of_organisation(db, organisation_id)
@@ -85,4 +101,8 @@ async def on_ended(tx: Transaction, message: Message) -> None:
         tx.emit(sanction.sanctioned)
 
 
-HANDLERS: Mapping[type[Event], Handler] = {ContractConcluded: on_concluded, ContractEnded: on_ended}
+HANDLERS: Mapping[type[Event], Handler] = {
+    ContractConcluded: on_concluded,
+    ContractEnded: on_ended,
+    RefusalDisputeDecided: on_dispute_decided,
+}

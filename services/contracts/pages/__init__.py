@@ -8,7 +8,7 @@ from litestar import Controller, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
-from catalogue.policy import load
+from catalogue.policy import TERMS, load
 from catalogue.rules import RuleBroken
 from infra.ids import new_id
 from infra.service import Ground
@@ -31,14 +31,19 @@ from services.contracts import handlers
 from services.contracts.api import (
     Number,
     State,
+    choices_of,
+    ending_of,
+    is_insider,
     is_party,
     own_purchase,
+    paper_for,
     purchase_view,
+    side_of,
     steps_of,
     visible,
     wanted_by,
 )
-from services.contracts.domain.deals import BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
+from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import NewPurchase, may_see
 from services.contracts.pages.work import NOTHING, Acted, due_of, section
@@ -51,23 +56,34 @@ STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), 
 STEPS = {
     SUPPLIER_OFFER: "The supplier signs the offer",
     BUYER_DRAFT: "The buyer sends the draft",
+    BUYER_ANSWER: "The buyer answers the objection",
     SUPPLIER_SIGNATURE: "The supplier signs the contract",
 }
 BUTTONS = {
     SUPPLIER_OFFER: "Sign the offer",
     BUYER_DRAFT: "Send the draft",
+    BUYER_ANSWER: "Answer the objection",
     SUPPLIER_SIGNATURE: "Sign the contract",
 }
 MEANINGS = {
     SUPPLIER_OFFER: "You confirm the lines and prices on this page. The buyer then sends you the draft of the contract.",
-    BUYER_DRAFT: "You offer the contract as it stands on this page, signed by you, for the supplier to sign.",
+    BUYER_DRAFT: "You offer the contract as it stands on this page with the terms you write, signed by you, for the supplier to sign.",
+    BUYER_ANSWER: "The supplier objects to the draft. Every point you take makes a new version of it; then the supplier signs or refuses.",
     SUPPLIER_SIGNATURE: "Your signature concludes the contract. It binds both sides, and everybody can read it from then on.",
 }
-
-
-class RefusalForm(msgspec.Struct, kw_only=True):
-    explanation: str
-    confirmed: bool
+_EVASION = (
+    "the contract goes to the next bidder, if there is one, and unless the buyer brought this supplier in it counts as an evasion;"
+    " several evasions suspend a supplier."
+)
+_BUYER = "the process ends without a contract, and it counts as the buyer's refusal without a ground, which suspends a buyer."
+CONSEQUENCES = {
+    SUPPLIER_OFFER: _EVASION,
+    BUYER_DRAFT: _BUYER,
+    BUYER_ANSWER: _BUYER,
+    SUPPLIER_SIGNATURE: _EVASION,
+}
+"""What happens where a step is not taken in time."""
+SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
 
 
 class PurchaseForm(msgspec.Struct, kw_only=True):
@@ -107,7 +123,15 @@ async def contract_page(
         buttons=BUTTONS,
         meanings=MEANINGS,
         turn=_turn(found, principal),
-        party=_party(found, principal),
+        consequences=CONSEQUENCES,
+        party=side_of(found, principal) or "",
+        insider=is_insider(found, principal),
+        paper=paper_for(found, principal),
+        choices=await choices_of(ground, found, principal),
+        ending=await ending_of(ground, found, principal),
+        terms=TERMS,
+        line_names={line.line_id: line.description for line in drafted.lines},
+        securities=SECURITIES,
         others=others,
         readable={each.drafted.contract_id for each in others if may_see(each, principal)},
         values=values,
@@ -120,19 +144,8 @@ def _told(other: Contract, shown: Contract, principal: Principal | None) -> bool
     return other.drafted.rank < shown.drafted.rank or may_see(other, principal)
 
 
-def _party(contract: Contract, principal: Principal | None) -> str:
-    """buyer, supplier or "": as whom the visitor may act here."""
-    if principal is None:
-        return ""
-    if principal.organisation_id == contract.drafted.buyer_id and principal.may(BUYER_OFFICER):
-        return "buyer"
-    if principal.organisation_id == contract.drafted.supplier_id and principal.may(SUPPLIER_AGENT):
-        return "supplier"
-    return ""
-
-
 def _turn(contract: Contract, principal: Principal | None) -> bool:
-    return contract.step is not None and PARTIES[contract.step] == _party(contract, principal)
+    return contract.step is not None and PARTIES[contract.step] == side_of(contract, principal)
 
 
 class ContractPages(Controller):
@@ -181,46 +194,6 @@ class ContractPages(Controller):
     @get("/{contract_id:str}", opt=PUBLIC)
     async def show(self, ground: FromGround, request: Visit, contract_id: FromPath[str]) -> Template:
         return await contract_page(ground, request, contract_id, {}, {})
-
-    @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def take_step(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
-    ) -> Template | Redirect:
-        step = (await form_fields(request)).get("step", "")
-        try:
-            async with ground.database.transaction("contracts") as tx:
-                await handlers.take_step(tx, clean(contract_id), step, request.user)
-        except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, {}, {"": broken.message})
-        return redirect(f"/contracts/{contract_id}", "Signed. Both sides see it now.")
-
-    @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def refuse(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
-        values = await form_fields(request)
-        form, errors = read_form(values, RefusalForm)
-        await visible(ground, contract_id, request.user)
-        if form is None or not form.confirmed:
-            unsaid = {} if values.get("confirmed") else {"confirmed": "Tick the box if you mean it."}
-            return await contract_page(ground, request, contract_id, values, {**errors, **unsaid})
-        try:
-            async with ground.database.transaction("contracts") as tx:
-                await handlers.refuse(tx, clean(contract_id), form.explanation, request.user)
-        except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, values, beside(broken))
-        return redirect(f"/contracts/{contract_id}", "You refused the contract.")
-
-    @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER))
-    async def activate_next(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
-    ) -> Template | Redirect:
-        try:
-            async with ground.database.transaction("contracts") as tx:
-                await handlers.activate_next(tx, clean(contract_id), request.user)
-        except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, {}, {"": broken.message})
-        ended = await visible(ground, contract_id, request.user)
-        newest = (await contracts.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
-        return redirect(f"/contracts/{newest.drafted.contract_id}", "The next bidder was asked to sign.")
 
 
 class PurchasePages(Controller):

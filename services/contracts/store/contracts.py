@@ -8,12 +8,22 @@ import asyncpg
 import msgspec
 
 from events.codec import Event
-from events.contracts import CascadeAwaitsBuyer, ContractConcluded, ContractDrafted, ContractEnded, ContractStepTaken
-from services.contracts.domain.deals import FLOWS, PARTIES
+from events.contracts import (
+    CascadeAwaitsBuyer,
+    ContractConcluded,
+    ContractDrafted,
+    ContractEnded,
+    ContractStepTaken,
+    ObjectionAnswered,
+    ObjectionFiled,
+    StepExtended,
+)
+from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
+from services.contracts.store.papers import Paper, written
 
 _COLUMNS = (
     "drafted::text as drafted, state, waits_for, step, due_at, drafted_at, over_at, next_rank, steps::text as steps,"
-    " ended::text as ended"
+    " ended::text as ended, paper::text as paper"
 )
 
 
@@ -37,6 +47,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     next_rank: int | None
     steps: tuple[StepTaken, ...]
     ended: ContractEnded | None
+    paper: Paper = Paper()
 
     @property
     def flow(self) -> tuple[str, ...]:
@@ -120,7 +131,16 @@ async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, 
             case ContractDrafted():
                 await _insert(db, event, now)
             case ContractStepTaken():
-                await _step(db, event, StepTaken(step=event.step, member_name=member_name, at=now))
+                taken = (StepTaken(step=event.step, member_name=member_name, at=now),)
+                await _step(db, event.contract_id, event.next_step, event.due_at, taken)
+                await _write_down(db, event.contract_id, event, now, member_name)
+            case StepExtended():
+                await _step(db, event.contract_id, event.step, event.due_at)
+                await _write_down(db, event.contract_id, event, now, member_name)
+            case ObjectionFiled() | ObjectionAnswered():
+                step = BUYER_ANSWER if isinstance(event, ObjectionFiled) else SUPPLIER_SIGNATURE
+                await _step(db, event.contract_id, step, event.due_at)
+                await _write_down(db, event.contract_id, event, now, member_name)
             case ContractConcluded():
                 await db.execute(
                     "update contracts.contracts set state = 'concluded', over_at = $2 where contract_id = $1",
@@ -166,17 +186,33 @@ async def _insert(db: asyncpg.Connection, event: ContractDrafted, now: datetime)
     )
 
 
-async def _step(db: asyncpg.Connection, event: ContractStepTaken, taken: StepTaken) -> None:
-    turn = "" if event.next_step is None else PARTIES[event.next_step]
+async def _step(
+    db: asyncpg.Connection,
+    contract_id: str,
+    step: str | None,
+    due_at: datetime | None,
+    taken: Sequence[StepTaken] = (),
+) -> None:
+    """``step`` is the running one from now on."""
     await db.execute(
         "update contracts.contracts set step = $2, due_at = $3, steps = steps || $4::text::jsonb,"
         " waits_for = case $5::text when 'buyer' then buyer_id when 'supplier' then supplier_id else '' end"
         " where contract_id = $1",
-        event.contract_id,
-        event.next_step,
-        event.due_at,
-        msgspec.json.encode([taken]).decode(),
-        turn,
+        contract_id,
+        step,
+        due_at,
+        msgspec.json.encode(taken).decode(),
+        "" if step is None else PARTIES[step],
+    )
+
+
+async def _write_down(db: asyncpg.Connection, contract_id: str, event: Event, now: datetime, member_name: str) -> None:
+    """Under the lock of its deal, like every writing."""
+    paper = await db.fetchval("select paper::text from contracts.contracts where contract_id = $1", contract_id)
+    await db.execute(
+        "update contracts.contracts set paper = $2::text::jsonb where contract_id = $1",
+        contract_id,
+        msgspec.json.encode(written(msgspec.json.decode(paper, type=Paper), event, now, member_name)).decode(),
     )
 
 
@@ -185,4 +221,5 @@ def _contract(row: asyncpg.Record) -> Contract:
     values["drafted"] = msgspec.json.decode(row["drafted"], type=ContractDrafted)
     values["steps"] = msgspec.json.decode(row["steps"], type=tuple[StepTaken, ...])
     values["ended"] = msgspec.json.decode(row["ended"], type=ContractEnded) if row["ended"] else None
+    values["paper"] = msgspec.json.decode(row["paper"], type=Paper)
     return Contract(**values)

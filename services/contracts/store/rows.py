@@ -30,7 +30,8 @@ class DealRow(Row, table=True):
 
 class ContractRow(Row, table=True):
     """What was drafted, and what became of it. ``waits_for`` is the organisation whose turn it is, "" when it is nobody's;
-    ``drafted`` and ``ended`` are the events, ``steps`` those taken, with who took them and when."""
+    ``drafted`` and ``ended`` are the events, ``steps`` those taken, with who took them and when; ``paper`` is what the drafts
+    say, with protocols and extensions."""
 
     __tablename__ = "contracts"
     __table_args__ = (
@@ -53,6 +54,7 @@ class ContractRow(Row, table=True):
     next_rank: int | None = None
     drafted: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     steps: list[Any] = Field(sa_column=Column(JSONB, nullable=False))
+    paper: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'{}'")))
     ended: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
 
 

@@ -12,19 +12,9 @@ from events.contracts import AwardMade, ContractConcluded, ContractDrafted, Cont
 from events.pools import PoolClosed
 from services.contracts.domain.cascade import RankingIncomplete, awaits_activation
 from services.contracts.domain.deals import apply
-from services.contracts.domain.signing import (
-    ActivateNext,
-    ContractOver,
-    Lapse,
-    NobodyToActivate,
-    NotAParty,
-    RefusalUnexplained,
-    Refuse,
-    StepOfOtherParty,
-    StepOutOfOrder,
-    StepOverdue,
-    TakeStep,
-)
+from services.contracts.domain.refusals import RefusalUnexplained
+from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, Refuse, TakeStep
+from services.contracts.domain.turns import ContractOver, NotAParty, StepOfOtherParty, StepOutOfOrder, StepOverdue
 from tests.services.contracts.deals_told import FOUR_BIDS, MONDAY, MOSCOW, an_award, bids, won
 
 STEPS = ("supplier-offer", "buyer-draft", "supplier-signature")

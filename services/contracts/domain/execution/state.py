@@ -13,7 +13,7 @@ from catalogue.rules import RuleBroken
 from events.contracts import InvoicedLine, LineQuantity
 from events.values import Line, Place
 from services.contracts.domain.deals import Party
-from services.contracts.domain.signing import NotAParty
+from services.contracts.domain.turns import NotAParty
 
 About = Literal["delivery", "invoice"]
 Outcome = Literal["stands", "set-aside"]

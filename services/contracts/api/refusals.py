@@ -1,0 +1,97 @@
+"""JSON of refusals whose ground is disputed: filed by the other side, decided by a moderator."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromPath, JSONBody
+
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, clean
+from infra.web.errors import NotFound
+from services.contracts.api import ContractView, shown
+from services.contracts.domain.refusals import Refusal, Verdict
+from services.contracts.handlers import Words
+from services.contracts.handlers import refusals as handlers
+from services.contracts.store import contracts, refusals
+
+
+class DisputeIn(msgspec.Struct, kw_only=True):
+    reasons: Words
+
+
+class VerdictIn(msgspec.Struct, kw_only=True):
+    decision: Verdict
+    explanation: Words
+
+
+class DisputedRefusal(msgspec.Struct, kw_only=True):
+    """What a moderator decides: was the refusal justified? ``refused_by`` is buyer or supplier."""
+
+    contract_id: str
+    title: str
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    refused_by: str
+    refused_at: datetime
+    ground_title: str
+    explanation: str
+    evidence: str
+    reasons: str
+    decide_by: datetime
+    overdue: bool
+
+
+async def waiting(ground: Ground) -> list[DisputedRefusal]:
+    """Those that wait for a decision, what is due first first."""
+    found = await refusals.disputed(ground.database.pool)
+    return [await _told(ground, each) for each in found]
+
+
+async def _told(ground: Ground, refusal: Refusal) -> DisputedRefusal:
+    contract = await contracts.get(ground.database.pool, refusal.ended.contract_id)
+    assert contract is not None and refusal.disputed is not None, "only a contract's refusal waits, once disputed"
+    drafted, ended = contract.drafted, refusal.ended
+    same = "contract_id title buyer_id buyer_name supplier_id supplier_name"
+    return DisputedRefusal(
+        **{name: getattr(drafted, name) for name in same.split()},
+        refused_by=ended.by,
+        refused_at=refusal.at,
+        ground_title=ended.ground_title,
+        explanation=ended.explanation,
+        evidence=ended.evidence,
+        reasons=refusal.disputed.reasons,
+        decide_by=refusal.disputed.due_at,
+        overdue=refusal.overdue(ground.clock()),
+    )
+
+
+class RefusalsApi(Controller):
+    path = "/api/contracts"
+    tags = ["contracts"]
+
+    @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def list_disputed(self, ground: FromGround) -> list[DisputedRefusal]:
+        """Refusals whose ground is disputed and that wait for a decision, what is due first first."""
+        return await waiting(ground)
+
+    @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
+    async def dispute(
+        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[DisputeIn]
+    ) -> ContractView:
+        """The ground on which the other side refused does not hold. Once for each contract."""
+        async with ground.database.transaction("contracts") as tx:
+            await handlers.dispute(tx, clean(contract_id), clean(data.reasons), request.user)
+        return await shown(ground, contract_id, request.user)
+
+    @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide(
+        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[VerdictIn]
+    ) -> ContractView:
+        """A refusal that was not justified counts as the breach that it was."""
+        async with ground.database.transaction("contracts") as tx:
+            await handlers.decide(tx, clean(contract_id), data.decision, clean(data.explanation))
+        return await shown(ground, contract_id, request.user)

@@ -1,0 +1,88 @@
+"""JSON of what a side may do instead of signing at once: take more time, object to the draft, answer an objection."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from events.contracts import Point, PointAnswer
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, clean, clean_all
+from infra.web.errors import NotFound
+from services.contracts import handlers
+from services.contracts.api import ContractView, shown
+from services.contracts.handlers import Code, Words
+
+
+class ExtensionIn(msgspec.Struct, kw_only=True):
+    """The running step, which is one's own."""
+
+    step: Code
+
+
+class PointIn(msgspec.Struct, kw_only=True):
+    """``code`` is one of ``choices.changeable``; ``line_id`` is "" for the whole contract. A delivery-time is a date."""
+
+    code: Code
+    wanted: Words
+    reason: Words
+    line_id: Code = ""
+
+
+class ObjectionIn(msgspec.Struct, kw_only=True):
+    points: Annotated[list[PointIn], Meta(max_length=50)]
+
+
+class PointAnswerIn(msgspec.Struct, kw_only=True):
+    number: int
+    accepted: bool
+    reason: Words = ""
+
+
+class ObjectionAnswerIn(msgspec.Struct, kw_only=True):
+    """``number`` is the protocol's; every point of it has an answer."""
+
+    number: int
+    answers: Annotated[list[PointAnswerIn], Meta(max_length=50)]
+
+
+class SigningApi(Controller):
+    path = "/api/contracts/{contract_id:str}"
+    tags = ["contracts"]
+
+    @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
+    async def extend(
+        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[ExtensionIn]
+    ) -> ContractView:
+        """More time for one's own step. A step extended already is answered with the contract as it stands."""
+        async with ground.database.transaction("contracts") as tx:
+            await handlers.extend(tx, clean(contract_id), clean(data.step), request.user)
+        return await shown(ground, contract_id, request.user)
+
+    @post("/objection", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def file_objection(
+        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[ObjectionIn]
+    ) -> ContractView:
+        """A protocol of disagreement in place of a signature. The same points again are answered with the contract as it stands."""
+        wanted = clean_all(data)
+        points = tuple(
+            Point(number=number, code=each.code, wanted=each.wanted, reason=each.reason, line_id=each.line_id)
+            for number, each in enumerate(wanted.points, start=1)
+        )
+        async with ground.database.transaction("contracts") as tx:
+            await handlers.file_objection(tx, clean(contract_id), points, request.user)
+        return await shown(ground, contract_id, request.user)
+
+    @post("/objection/answer", opt=allow(BUYER_OFFICER), raises=[NotFound])
+    async def answer_objection(
+        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[ObjectionAnswerIn]
+    ) -> ContractView:
+        """Points that are accepted make a new version of the draft; the supplier signs or refuses after it."""
+        answers = tuple(
+            PointAnswer(number=each.number, accepted=each.accepted, reason=clean(each.reason)) for each in data.answers
+        )
+        async with ground.database.transaction("contracts") as tx:
+            await handlers.answer_objection(tx, clean(contract_id), data.number, answers, request.user)
+        return await shown(ground, contract_id, request.user)

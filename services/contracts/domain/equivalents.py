@@ -1,0 +1,156 @@
+"""Equivalents: what the winner of a session that allows them may deliver instead of a part of a position (DOMAIN section 3).
+
+The supplier names them with its offer, the buyer takes or refuses each with its draft; refused, the original is due.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from msgspec import structs
+
+from catalogue.rules import RuleBroken
+from events.contracts import Equivalent
+from events.values import Category, Line
+from services.contracts.domain.deals import Contract, Deal
+
+
+class EquivalentsNotAllowed(RuleBroken):
+    """The session was not opened for equivalents."""
+
+    code = "equivalents-not-allowed"
+
+
+class EquivalentOfNoLine(RuleBroken):
+    code = "equivalent-of-no-line"
+
+
+class EquivalentTwice(RuleBroken):
+    """A line has one equivalent at most."""
+
+    code = "equivalent-twice"
+
+
+class EquivalentTooMuch(RuleBroken):
+    code = "equivalent-too-much"
+
+
+class EquivalentUndescribed(RuleBroken):
+    code = "equivalent-undescribed"
+
+
+class EquivalentOtherCategory(RuleBroken):
+    code = "equivalent-other-category"
+
+
+class EquivalentOtherUnit(RuleBroken):
+    """The unit price holds for the equivalent too, so it comes in the same unit and pack."""
+
+    code = "equivalent-other-unit"
+
+
+class EquivalentIsOriginal(RuleBroken):
+    code = "equivalent-is-original"
+
+
+class EquivalentNotNamed(RuleBroken):
+    """The buyer refuses what the supplier never named."""
+
+    code = "equivalent-not-named"
+
+
+class EquivalentRefusalUnexplained(RuleBroken):
+    code = "equivalent-refusal-unexplained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What the catalogue says of a SKU that is named as an equivalent."""
+
+    sku_id: str
+    name: str
+    category: Category
+    unit: str
+    pack_size: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """``quantity`` is in the line's unit. Without a ``card`` the description says what it is."""
+
+    line_id: str
+    quantity: Decimal
+    description: str = ""
+    card: Card | None = None
+
+
+def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tuple[Equivalent, ...]:
+    """What the supplier named, if the rules allow it. Raises a RuleBroken of this module; its field names the line."""
+    rules = deal.policy.auction.equivalents
+    if proposals and (rules is None or not deal.equivalents):
+        raise EquivalentsNotAllowed("The session was not opened for equivalents.", field="equivalents")
+    lines = {line.line_id: line for line in contract.lines}
+    found: dict[str, Equivalent] = {}
+    for proposal in proposals:
+        line = lines.get(proposal.line_id)
+        if line is None:
+            raise EquivalentOfNoLine(f"There is no line {proposal.line_id!r}.", field="equivalents")
+        if line.line_id in found:
+            raise EquivalentTwice(f"A second equivalent for {line.description}.", field=_field(line))
+        assert rules is not None, "without rules nothing may be proposed"
+        most = (line.quantity or Decimal(0)) * rules.max_percent / 100
+        if not proposal.quantity.is_finite() or not 0 < proposal.quantity <= most:
+            raise EquivalentTooMuch(
+                f"An equivalent stands for up to {rules.max_percent:f} % of a position: {most.normalize():f} of"
+                f" {line.description}, not {proposal.quantity}.",
+                field=_field(line),
+                quantity=proposal.quantity,
+                most=most,
+                percent=rules.max_percent,
+            )
+        found[line.line_id] = _fitting(deal, line, proposal)
+    return tuple(found.values())
+
+
+def _fitting(deal: Deal, line: Line, proposal: Proposal) -> Equivalent:
+    card = proposal.card
+    description = proposal.description.strip() or (card.name if card else "")
+    if not description:
+        raise EquivalentUndescribed("Say what the equivalent is, or name its SKU.", field=_field(line))
+    if card is not None:
+        category = line.category or deal.category
+        if card.sku_id == line.sku_id:
+            raise EquivalentIsOriginal("This is the product itself, not an equivalent.", field=_field(line))
+        if category is not None and card.category.code != category.code:
+            raise EquivalentOtherCategory(
+                f"{card.name} is of the category {card.category.code}, the line of {category.code}.", field=_field(line)
+            )
+        if (card.unit, card.pack_size) != (line.unit, line.pack_size):
+            raise EquivalentOtherUnit(
+                f"{card.name} comes in another unit or pack than {line.description}.",
+                field=_field(line),
+                unit=card.unit,
+                pack_size=card.pack_size,
+            )
+    return Equivalent(
+        line_id=line.line_id,
+        quantity=proposal.quantity,
+        description=description,
+        sku_id=card.sku_id if card else None,
+    )
+
+
+def answered(contract: Contract, refused: Mapping[str, str]) -> tuple[Equivalent, ...]:
+    """The equivalents as the buyer's draft takes them; ``refused`` has the reason by line. Raises EquivalentNotNamed,
+    EquivalentRefusalUnexplained."""
+    known = {each.line_id for each in contract.equivalents}
+    for line_id, reason in refused.items():
+        if line_id not in known:
+            raise EquivalentNotNamed(f"For the line {line_id!r} no equivalent was named.", field="refused_equivalents")
+        if not reason.strip():
+            raise EquivalentRefusalUnexplained("Say why it is not taken.", field=f"refused-{line_id}", line=line_id)
+    return tuple(structs.replace(each, refused=refused.get(each.line_id, "").strip()) for each in contract.equivalents)
+
+
+def _field(line: Line) -> str:
+    return f"equivalent-{line.line_id}"

@@ -1,0 +1,117 @@
+"""What a draft says besides its lines: terms the buyer writes and a protocol of disagreement may change (DOMAIN section 4).
+
+Price, quantity and item are no terms: they were competed, and nobody changes them afterwards.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from catalogue.policy import TERMS
+from catalogue.rules import RuleBroken
+from events.contracts import Term
+from events.values import Place
+from services.contracts.domain.deals import Contract, Deal
+
+DELIVERY_TIME, DELIVERY_PLACE = "delivery-time", "delivery-place"
+
+
+class TermUnknown(RuleBroken):
+    code = "term-unknown"
+
+
+class TermTwice(RuleBroken):
+    code = "term-twice"
+
+
+class TermOfNoLine(RuleBroken):
+    code = "term-of-no-line"
+
+
+class DeliveryDateInvalid(RuleBroken):
+    """It is no date, or is past already."""
+
+    code = "delivery-date-invalid"
+
+
+class DeliveryTooLate(RuleBroken):
+    """A contract of a direct purchase is short."""
+
+    code = "delivery-too-late"
+
+
+def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: datetime) -> tuple[Term, ...]:
+    """The terms of the buyer's draft: those written, and when and where all is delivered if that was not. Raises a RuleBroken
+    of this module."""
+    found: dict[tuple[str, str], Term] = {}
+    for term in (each for each in written if each.text.strip()):
+        require_fits(deal, contract, term, now, field=term.code)
+        if (term.code, term.line_id) in found:
+            raise TermTwice(f"{TERMS[term.code]} is said twice.", field=term.code)
+        found[term.code, term.line_id] = Term(code=term.code, text=term.text.strip(), line_id=term.line_id)
+    for term in defaults(deal, now):
+        found.setdefault((term.code, ""), term)
+    order = list(TERMS)
+    return tuple(sorted(found.values(), key=lambda term: (order.index(term.code), term.line_id)))
+
+
+def defaults(deal: Deal, now: datetime) -> tuple[Term, ...]:
+    """What a draft says where the buyer does not write it."""
+    days = deal.policy.contract.performance_days
+    if deal.origin == "purchase":
+        days = min(days, deal.policy.purchase.contract_days)
+    place = _words(deal.place)
+    return (
+        Term(code=DELIVERY_TIME, text=_day(deal, now, days).isoformat()),
+        *((Term(code=DELIVERY_PLACE, text=place),) if place else ()),
+    )
+
+
+def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, field: str) -> None:
+    """Raises TermUnknown, TermOfNoLine, DeliveryDateInvalid, DeliveryTooLate."""
+    if term.code not in TERMS:
+        raise TermUnknown(f"A draft has the terms {', '.join(TERMS)}, not {term.code!r}.", field=field, term=term.code)
+    if term.line_id and term.line_id not in {line.line_id for line in contract.lines}:
+        raise TermOfNoLine(f"There is no line {term.line_id!r}.", field=field, line=term.line_id)
+    if term.code != DELIVERY_TIME:
+        return
+    today = deal.calendar.local(now).date()
+    day = _date(term.text)
+    if day is None or day < today:
+        raise DeliveryDateInvalid(
+            f"The end of performance is a date from {today} on, such as {today}, not {term.text!r}.", field=field
+        )
+    latest_day = _day(deal, now, deal.policy.purchase.contract_days)
+    if deal.origin == "purchase" and day > latest_day:
+        raise DeliveryTooLate(
+            f"A direct purchase is delivered within {deal.policy.purchase.contract_days} working days: by {latest_day}.",
+            field=field,
+            day=day,
+            latest=latest_day,
+        )
+
+
+def performed_by(terms: Iterable[Term]) -> date | None:
+    """The last day of performance; None where no term says so."""
+    days = (_date(term.text) for term in terms if term.code == DELIVERY_TIME)
+    return max((day for day in days if day is not None), default=None)
+
+
+def changed(terms: Sequence[Term], changes: Sequence[Term]) -> tuple[Term, ...]:
+    """The terms with those changed or added, in their place."""
+    new = {(term.code, term.line_id): term for term in changes}
+    return (*(new.pop((term.code, term.line_id), term) for term in terms), *new.values())
+
+
+def _day(deal: Deal, now: datetime, days: int) -> date:
+    return deal.calendar.local(deal.policy.due(now, days, deal.calendar)).date()
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+
+
+def _words(place: Place) -> str:
+    return ", ".join(part for part in (place.locality, place.region, place.country) if part)

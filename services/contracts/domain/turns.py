@@ -1,0 +1,129 @@
+"""Whose turn it is: what every act of a side asks first, and the end of every step in working days (DOMAIN section 4)."""
+
+from datetime import datetime
+
+from catalogue.rules import RuleBroken
+from services.contracts.domain.deals import (
+    BUYER_ANSWER,
+    BUYER_DRAFT,
+    PARTIES,
+    SUPPLIER_OFFER,
+    SUPPLIER_SIGNATURE,
+    Contract,
+    Deal,
+    Party,
+    latest,
+    step_days,
+    total_end,
+)
+
+
+class NotAParty(RuleBroken):
+    code = "not-a-party"
+
+
+class StepOfOtherParty(RuleBroken):
+    code = "step-of-other-party"
+
+
+class StepOutOfOrder(RuleBroken):
+    code = "step-out-of-order"
+
+
+class StepOverdue(RuleBroken):
+    code = "step-overdue"
+
+
+class ContractOver(RuleBroken):
+    """It is concluded, has ended, or another supplier was asked since."""
+
+    code = "contract-over"
+
+
+class ExtensionUsedUp(RuleBroken):
+    """A side extends so often a contract, and no more."""
+
+    code = "extension-used-up"
+
+
+class ExtensionBeyondTotal(RuleBroken):
+    """What is still to come after the step would not fit into the whole time any more."""
+
+    code = "extension-beyond-total"
+
+
+AFTER = {
+    SUPPLIER_OFFER: (BUYER_DRAFT, SUPPLIER_SIGNATURE),
+    BUYER_DRAFT: (SUPPLIER_SIGNATURE,),
+    SUPPLIER_SIGNATURE: (),
+    BUYER_ANSWER: (SUPPLIER_SIGNATURE,),
+}
+"""What follows at least: an extension leaves it its full time."""
+
+
+def current(deal: Deal, contract_id: str) -> Contract:
+    contract = latest(deal)
+    if contract.contract_id != contract_id:
+        raise ContractOver("This contract has ended and the next bidder was asked.", state="ended", rank=contract.rank)
+    return contract
+
+
+def party_of(deal: Deal, contract: Contract, organisation_id: str) -> Party:
+    if organisation_id == deal.buyer_id:
+        return "buyer"
+    if organisation_id == contract.supplier_id:
+        return "supplier"
+    raise NotAParty(
+        "Your organisation is neither the buyer nor the supplier of this contract.", field="organisation_id"
+    )
+
+
+def require_side(step: str, party: Party) -> None:
+    if step not in PARTIES:
+        raise StepOutOfOrder(f"{step!r} is no step of this contract.", field="step", step=step)
+    if PARTIES[step] != party:
+        raise StepOfOtherParty(f"The step {step} is the {PARTIES[step]}'s, not the {party}'s.", party=party)
+
+
+def require_running(contract: Contract, now: datetime) -> None:
+    if contract.due_at is None:
+        raise ContractOver(f"This contract is {contract.state} already.", state=contract.state)
+    if now >= contract.due_at:
+        raise StepOverdue(
+            f"The step {contract.step} was due by {contract.due_at}; it is {now}.", due_at=contract.due_at, now=now
+        )
+
+
+def require_step(contract: Contract, step: str) -> None:
+    if contract.step != step:
+        raise StepOutOfOrder(
+            f"The step {step} is not due now, but {contract.step}.", field="step", step=step, due=contract.step
+        )
+
+
+def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
+    """The new end of the running step, if this side may still extend it. Raises ExtensionUsedUp, ExtensionBeyondTotal."""
+    assert contract.step is not None and contract.due_at is not None, "only a running step is extended"
+    rules = deal.policy.contract
+    if contract.extensions.count(party) >= rules.extensions_per_side:
+        times = {0: "never", 1: "once"}.get(rules.extensions_per_side, f"{rules.extensions_per_side} times")
+        raise ExtensionUsedUp(
+            f"A side extends {times} in a contract; the {party} has done so {contract.extensions.count(party)} times.",
+            used=contract.extensions.count(party),
+            allowed=rules.extensions_per_side,
+        )
+    end = total_end(deal)
+    wanted = deal.policy.due(contract.due_at, rules.extension_days, deal.calendar)
+    following = sum(step_days(deal, step) for step in AFTER[contract.step])
+    if following == 0:
+        wanted = min(wanted, end)
+    if wanted <= contract.due_at or deal.policy.due(wanted, following, deal.calendar) > end:
+        raise ExtensionBeyondTotal(
+            f"All steps end by {end}, {rules.total_days} working days after the award: with more time for this one the rest"
+            " would not fit.",
+            due_at=contract.due_at,
+            wanted=wanted,
+            total_end=end,
+            days_after=following,
+        )
+    return wanted

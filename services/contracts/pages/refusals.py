@@ -1,0 +1,71 @@
+"""Pages of disputed refusals: the other side's word, and the moderators' queue."""
+
+from typing import cast, get_args
+
+from litestar import Controller, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from catalogue.rules import RuleBroken
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect
+from services.contracts.api.refusals import waiting
+from services.contracts.domain.refusals import Verdict
+from services.contracts.handlers import refusals as handlers
+from services.contracts.pages import beside, contract_page
+
+
+class RefusalPages(Controller):
+    path = "/contracts"
+    include_in_schema = False
+
+    @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def dispute(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
+        values = await form_fields(request)
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.dispute(tx, clean(contract_id), values.get("reasons", "")[:2000], request.user)
+        except RuleBroken as broken:
+            return await contract_page(ground, request, contract_id, values, beside(broken))
+        return redirect(f"/contracts/{contract_id}", "You dispute the refusal. A moderator decides about it.")
+
+    @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def queue(self, ground: FromGround, request: MemberVisit) -> Template:
+        return await self._queue(ground, request)
+
+    @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR))
+    async def decide(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+        values = await form_fields(request)
+        decision = values.get("decision", "")
+        if decision not in get_args(Verdict):
+            return await self._queue(ground, request, contract_id, values, {"decision": "Choose one of the two."})
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                explanation = values.get("explanation", "")[:2000]
+                await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), explanation)
+        except RuleBroken as broken:
+            return await self._queue(ground, request, contract_id, values, beside(broken))
+        said = "justified: no penalty" if decision == "justified" else "not justified: it counts as a breach"
+        return redirect("/contracts/refusals", f"The refusal was {said}.")
+
+    async def _queue(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        contract_id: str = "",
+        values: dict[str, str] | None = None,
+        errors: dict[str, str] | None = None,
+    ) -> Template:
+        return page(
+            request,
+            "contracts/refusals.html",
+            status_code=422 if errors else 200,
+            refusals=await waiting(ground),
+            decides=request.user.may(MODERATOR),
+            at_fault=contract_id,
+            values=values or {},
+            errors=errors or {},
+        )

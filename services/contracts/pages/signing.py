@@ -1,0 +1,278 @@
+"""Pages on which the sides sign, object, take more time, refuse, or bring in the next bidder."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromPath
+from litestar.response import Redirect, Template
+
+from catalogue.policy import TERMS
+from catalogue.rules import RuleBroken
+from events.contracts import Point, PointAnswer
+from infra.database import Transaction
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from services.contracts import handlers
+from services.contracts.api import choices_of, visible
+from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
+from services.contracts.handlers import Brought, Words
+from services.contracts.pages import beside, contract_page
+from services.contracts.store import contracts
+
+ROWS = 2
+MOST_ROWS = 20
+
+
+class RefusalForm(msgspec.Struct, kw_only=True):
+    explanation: Words
+    confirmed: bool
+    ground: str = ""
+    evidence: Words = ""
+
+
+def brought(step: str, values: Mapping[str, str]) -> Brought:
+    """What the form of a step brings. Raises msgspec.ValidationError for what is no number or date, or too long."""
+    fields: dict[str, Any] = {}
+    if step == SUPPLIER_OFFER:
+        named = [name.removeprefix("equivalent-") for name in values if name.startswith("equivalent-")]
+        fields["equivalents"] = [
+            {
+                "line_id": line_id,
+                "quantity": _number(values[f"equivalent-{line_id}"]),
+                "sku_id": values.get(f"equivalent-sku-{line_id}", "").strip(),
+                "description": values.get(f"equivalent-what-{line_id}", "").strip(),
+            }
+            for line_id in named
+            if values[f"equivalent-{line_id}"].strip()
+        ]
+    if step == BUYER_DRAFT:
+        fields["terms"] = [{"code": code, "text": values[code]} for code in TERMS if values.get(code, "").strip()]
+        fields["refused_equivalents"] = {
+            name.removeprefix("refuse-"): values.get(f"refused-{name.removeprefix('refuse-')}", "")
+            for name in values
+            if name.startswith("refuse-")
+        }
+    if step == SUPPLIER_SIGNATURE and values.get("security-amount", "").strip():
+        fields["security"] = {
+            "kind": values.get("security-kind", ""),
+            "reference": values.get("security-reference", "").strip(),
+            "amount": _number(values["security-amount"]),
+            "valid_until": values.get("security-valid-until", "").strip(),
+        }
+    return msgspec.convert(fields, Brought)
+
+
+def _number(text: str) -> str:
+    return text.replace(" ", "").replace("\u00a0", "").replace(",", ".")
+
+
+_AT = {"$.security.amount": "security-amount", "$.security.valid_until": "security-valid-until"}
+
+
+def misread(error: msgspec.ValidationError) -> dict[str, str]:
+    """The error beside its field."""
+    what, _, where = str(error).partition(" - at `")
+    path = where.rstrip("`")
+    if path in _AT:
+        return {
+            _AT[path]: "must be a date, such as 2027-01-31" if "until" in path else "must be a number, such as 12.50"
+        }
+    if path.startswith("$.equivalents"):
+        return {"equivalents": "A quantity must be a number, such as 12.50."}
+    return {"": what.replace("Expected", "Expected:")}
+
+
+def points_of(values: Mapping[str, str]) -> tuple[Point, ...]:
+    """The rows of a protocol in which anything is written."""
+    rows = [
+        number
+        for number in range(1, MOST_ROWS + 1)
+        if values.get(f"wanted-{number}", "").strip() or values.get(f"reason-{number}", "").strip()
+    ]
+    return tuple(
+        Point(
+            number=number,
+            code=values.get(f"code-{row}", ""),
+            wanted=clean(values.get(f"wanted-{row}", ""))[:2000],
+            reason=clean(values.get(f"reason-{row}", ""))[:2000],
+            line_id=clean(values.get(f"line-{row}", "")),
+        )
+        for number, row in enumerate(rows, start=1)
+    )
+
+
+class SigningPages(Controller):
+    path = "/contracts/{contract_id:str}"
+    include_in_schema = False
+
+    @post("/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def take_step(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
+        values = await form_fields(request)
+        step = values.get("step", "")
+        try:
+            with_it = brought(step, values)
+        except msgspec.ValidationError as error:
+            return await contract_page(ground, request, contract_id, values, misread(error))
+        return await self._act(
+            ground,
+            request,
+            contract_id,
+            values,
+            lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user, with_it),
+            "Signed. Both sides see it now.",
+        )
+
+    @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def extend(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+        step = (await form_fields(request)).get("step", "")
+        return await self._act(
+            ground,
+            request,
+            contract_id,
+            {},
+            lambda tx: handlers.extend(tx, clean(contract_id), step, request.user),
+            "You have more time. Both sides see it now.",
+        )
+
+    @get("/objection", opt=allow(SUPPLIER_AGENT))
+    async def write_objection(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template:
+        return await self._objection(ground, request, contract_id, {}, {}, ROWS)
+
+    @post("/objection", opt=allow(SUPPLIER_AGENT))
+    async def file_objection(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
+        values = await form_fields(request)
+        points = points_of(values)
+        if values.get("more"):
+            rows = int(values["more"]) + 1 if values["more"].isdecimal() else ROWS
+            return await self._objection(ground, request, contract_id, values, {}, min(rows, MOST_ROWS), 200)
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.file_objection(tx, clean(contract_id), points, request.user)
+        except RuleBroken as broken:
+            return await self._objection(
+                ground, request, contract_id, _written(points), beside(broken), max(ROWS, len(points))
+            )
+        return redirect(f"/contracts/{contract_id}", "Your objection is filed. The buyer answers it.")
+
+    @post("/objection/answer", opt=allow(BUYER_OFFICER))
+    async def answer_objection(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
+        values = await form_fields(request)
+        number = int(values["number"]) if values.get("number", "").isdecimal() else 0
+        answered = [name.removeprefix("answer-") for name in values if name.startswith("answer-")]
+        answers = tuple(
+            PointAnswer(
+                number=int(each),
+                accepted=values[f"answer-{each}"] == "yes",
+                reason=clean(values.get(f"reason-{each}", ""))[:2000],
+            )
+            for each in answered
+            if each.isdecimal()
+        )
+        return await self._act(
+            ground,
+            request,
+            contract_id,
+            values,
+            lambda tx: handlers.answer_objection(tx, clean(contract_id), number, answers, request.user),
+            "Answered. The supplier signs or refuses now.",
+        )
+
+    @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
+    async def refuse(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+        values = await form_fields(request)
+        form, errors = read_form(values, RefusalForm)
+        await visible(ground, contract_id, request.user)
+        if form is None or not form.confirmed:
+            unsaid = {} if values.get("confirmed") else {"confirmed": "Tick the box if you mean it."}
+            return await contract_page(ground, request, contract_id, values, {**errors, **unsaid})
+        said = form
+        return await self._act(
+            ground,
+            request,
+            contract_id,
+            values,
+            lambda tx: handlers.refuse(
+                tx, clean(contract_id), said.explanation, request.user, ground=said.ground, evidence=said.evidence
+            ),
+            "You refused the contract.",
+        )
+
+    @post("/activate", opt=allow(BUYER_OFFICER))
+    async def activate_next(
+        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+    ) -> Template | Redirect:
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await handlers.activate_next(tx, clean(contract_id), request.user)
+        except RuleBroken as broken:
+            return await contract_page(ground, request, contract_id, {}, {"": broken.message})
+        ended = await visible(ground, contract_id, request.user)
+        newest = (await contracts.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
+        return redirect(f"/contracts/{newest.drafted.contract_id}", "The next bidder was asked to sign.")
+
+    async def _act(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        contract_id: str,
+        values: dict[str, str],
+        act: Callable[[Transaction], Awaitable[None]],
+        done: str,
+    ) -> Template | Redirect:
+        """Do it and go back to the contract, or show there which rule forbids it."""
+        try:
+            async with ground.database.transaction("contracts") as tx:
+                await act(tx)
+        except RuleBroken as broken:
+            return await contract_page(ground, request, contract_id, values, beside(broken))
+        return redirect(f"/contracts/{contract_id}", done)
+
+    async def _objection(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        contract_id: str,
+        values: Mapping[str, str],
+        errors: dict[str, str],
+        rows: int,
+        status: int | None = None,
+    ) -> Template:
+        contract = await visible(ground, contract_id, request.user)
+        choices = await choices_of(ground, contract, request.user)
+        return page(
+            request,
+            "contracts/objection.html",
+            status_code=status or (422 if errors else 200),
+            contract=contract,
+            drafted=contract.drafted,
+            paper=contract.paper,
+            choices=choices,
+            terms=TERMS,
+            rows=rows,
+            most_rows=MOST_ROWS,
+            values=values,
+            errors=errors,
+        )
+
+
+def _written(points: tuple[Point, ...]) -> dict[str, str]:
+    """The points as the form's fields, without the rows that were empty."""
+    return {
+        f"{name}-{point.number}": text
+        for point in points
+        for name, text in (
+            ("code", point.code),
+            ("line", point.line_id),
+            ("wanted", point.wanted),
+            ("reason", point.reason),
+        )
+    }
