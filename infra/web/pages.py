@@ -78,7 +78,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "path": "",
         "here": "/",
     }
-    environment.globals |= {"language": spoken, "languages": languages.LANGUAGES}
+    environment.globals |= {"language": spoken, "page_languages": languages.LANGUAGES}
     return JinjaTemplateEngine.from_environment(environment)
 
 
