@@ -14,7 +14,7 @@ from events.contracts import AwardMade, ContractConcluded, ContractDrafted, Cont
 from events.transparency import ReleasePublished
 from infra.database import Transaction
 from infra.service import Handler
-from services.transparency import outgoing, store
+from services.transparency import implementation, outgoing, store
 from services.transparency.mapping import ORIGIN
 from services.transparency.parts import Json
 
@@ -79,6 +79,17 @@ async def on_contract_ended(tx: Transaction, message: Message) -> None:
         await _publish(tx, event.process_id, release, at, history)
 
 
+async def on_carried_out(tx: Transaction, message: Message) -> None:
+    """Orders as milestones, payments as transactions, and the closure."""
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, implementation.CarriedOut)
+    known = await store.parties(tx, implementation.sides_of(event))
+    history = await store.history(tx, outgoing.ocid_of(event.subject))
+    release = implementation.carried_out(event, at, known, history)
+    if release is not None:
+        await _publish(tx, event.subject, release, at, history)
+
+
 async def _publish(
     tx: Transaction, process_id: str, release: Json, at: datetime, history: Sequence[Json] | None = None
 ) -> None:
@@ -107,4 +118,5 @@ HANDLERS: Mapping[type[Event], Handler] = {
     ContractDrafted: on_contract_drafted,
     ContractConcluded: on_contract_concluded,
     ContractEnded: on_contract_ended,
+    **dict.fromkeys(implementation.CARRIED_OUT, on_carried_out),
 }

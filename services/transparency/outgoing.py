@@ -80,7 +80,7 @@ def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
         },
         **delivery(event.place),
     }
-    return _release(
+    return release_of(
         event.pool_id or event.auction_id, event, at, ["tender"], parties, {"buyer": buyer, "tender": tender}
     )
 
@@ -99,7 +99,7 @@ def tender_closed(event: AuctionClosed, bids: Sequence[BidDisclosed], at: dateti
         "lots": [{"id": LOT, "status": status}],
     }
     sections = {"tender": tender, "bids": _bids(event, ranked, parties)}
-    return _release(event.pool_id or event.auction_id, event, at, ["tenderUpdate"], parties, sections)
+    return release_of(event.pool_id or event.auction_id, event, at, ["tenderUpdate"], parties, sections)
 
 
 def _bids(event: AuctionClosed, ranked: Sequence[BidDisclosed], parties: Parties) -> Json:
@@ -176,26 +176,26 @@ def award_made(event: AwardMade, at: datetime, known: Known) -> Json:
             }
         )
         tags = ["tender", *tags]
-    return _release(event.process_id, event, at, tags, parties, sections)
+    return release_of(event.process_id, event, at, tags, parties, sections)
 
 
 def contract_drafted(event: ContractDrafted, at: datetime, known: Known) -> Json:
     contract = _contract(event, "pending", event.award_id)
-    return _release(event.process_id, event, at, ["contract"], _sides(event, known), {"contracts": [contract]})
+    return release_of(event.process_id, event, at, ["contract"], _sides(event, known), {"contracts": [contract]})
 
 
 def contract_concluded(event: ContractConcluded, at: datetime, known: Known, history: Sequence[Json]) -> Json:
-    drafted = _known_contract(event.contract_id, history)
+    drafted = known_contract(event.contract_id, history)
     award_id = event.award_id or (drafted["awardID"] if drafted else event.contract_id)
     contract = {**_contract(event, "active", award_id), "dateSigned": date(event.signed_at)}
     tags = ["contractUpdate" if drafted else "contract"]
-    return _release(event.process_id, event, at, tags, _sides(event, known), {"contracts": [contract]})
+    return release_of(event.process_id, event, at, tags, _sides(event, known), {"contracts": [contract]})
 
 
 def contract_ended(event: ContractEnded, at: datetime, history: Sequence[Json]) -> Json | None:
     """In OCDS a contract is cancelled before it is signed and terminated after; the award falls with what was never signed.
     None where this market published no such contract."""
-    contract = _known_contract(event.contract_id, history)
+    contract = known_contract(event.contract_id, history)
     if contract is None:
         return None
     signed = "dateSigned" in contract
@@ -204,7 +204,7 @@ def contract_ended(event: ContractEnded, at: datetime, history: Sequence[Json]) 
     if not signed:
         sections["awards"] = [{"id": contract["awardID"], "status": "cancelled"}]
     tags = ["contractTermination"] if signed else ["awardCancellation", "contractUpdate"]
-    return _release(event.process_id, event, at, tags, Parties({}), sections)
+    return release_of(event.process_id, event, at, tags, Parties({}), sections)
 
 
 def _contract(event: ContractDrafted | ContractConcluded, status: str, award_id: str) -> Json:
@@ -227,7 +227,7 @@ def _sides(event: ContractDrafted | ContractConcluded, known: Known) -> Parties:
     return parties
 
 
-def _known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
+def known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
     """The contract as the releases so far leave it."""
     found: Json = {}
     for release in history:
@@ -237,7 +237,7 @@ def _known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
     return found or None
 
 
-def _release(process_id: str, event: Event, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
+def release_of(process_id: str, event: Event, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
     content = hashlib.sha256(msgspec.json.encode(event)).hexdigest()
     ocid = ocid_of(process_id)
     named = {name: part for name in ("buyer", "tender", "bids", "awards", "contracts") if (part := sections.get(name))}

@@ -8,7 +8,20 @@ import msgspec
 
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidAccepted, BidDisclosed
-from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from events.contracts import (
+    AwardMade,
+    ContractClosed,
+    ContractConcluded,
+    ContractDrafted,
+    ContractEnded,
+    DeliveryAssessed,
+    ExecutionOverdue,
+    ExecutionWithdrawn,
+    InvoiceSettled,
+    InvoiceSubmitted,
+    LineQuantity,
+    OrderPlaced,
+)
 from events.values import Category, Line, Place
 from infra.ids import new_id
 
@@ -207,3 +220,66 @@ class Story:
             by="supplier",
             evasion=True,
         )
+
+    def carried_out(self) -> list[Any]:
+        """All of it ordered at once, delivered too late and in two parts, invoiced anew, paid, closed."""
+        same = {
+            "process_id": self.process_id,
+            "contract_id": self.contract_id,
+            "buyer_id": self.buyer,
+            "supplier_id": self.winner,
+        }
+        all_of_it = tuple(LineQuantity(line_id=line.line_id, quantity=line.quantity) for line in self.lines)
+        at = OPENS + timedelta(days=2)
+        part = DeliveryAssessed(
+            **same,
+            delivery=1,
+            order=1,
+            outcome="partly",
+            lines=all_of_it[:1],
+            reasons="Wet",
+            by="buyer",
+            late=False,
+            order_met=False,
+            assessed_at=at,
+        )
+        invoice = InvoiceSubmitted(
+            **same,
+            invoice=1,
+            member_id="m",
+            reference="INV-77",
+            deliveries=(1, 2),
+            lines=(),
+            currency="RUB",
+            amount=Decimal("1000.00"),
+            submitted_at=at,
+            due_at=at,
+        )
+        told = {"process_id": self.process_id, "contract_id": self.contract_id}
+        return [
+            OrderPlaced(
+                **same,
+                order=1,
+                member_id="m",
+                lines=all_of_it,
+                place=MOSCOW,
+                placed_at=at,
+                due_at=at + timedelta(days=5),
+            ),
+            ExecutionOverdue(**told, about="order", number=1, party="supplier", due_at=at),
+            part,
+            msgspec.structs.replace(part, delivery=2, outcome="accepted", lines=all_of_it[1:], order_met=True),
+            invoice,
+            ExecutionWithdrawn(**told, about="invoice", number=1, by="supplier", at=at),
+            msgspec.structs.replace(invoice, invoice=2),
+            InvoiceSettled(**same, invoice=2, currency="RUB", amount=Decimal("1000.00"), by="supplier", settled_at=at),
+            ContractClosed(
+                **same,
+                how="fulfilled",
+                reasons="",
+                currency="RUB",
+                amount=Decimal("1000.00"),
+                paid=Decimal("1000.00"),
+                closed_at=at,
+            ),
+        ]

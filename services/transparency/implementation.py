@@ -1,0 +1,128 @@
+"""How a contract of this market is carried out → OCDS releases with its ``implementation``. Pure, as :mod:`outgoing` is.
+
+An order is a delivery milestone, an invoice a payment milestone, and money that came a transaction. Words of the two sides (notes,
+reasons, invoice numbers) stay with them. A contract that is closed is ``terminated`` in OCDS, as one that was ended early is.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import get_args
+
+from events.codec import Event
+from events.contracts import (
+    ContractClosed,
+    DeliveryAssessed,
+    ExecutionOverdue,
+    ExecutionWithdrawn,
+    InvoiceSettled,
+    InvoiceSubmitted,
+    OrderPlaced,
+)
+from services.transparency.outgoing import Known, known_contract, release_of
+from services.transparency.parts import Json, Parties, date, filled, value
+
+CarriedOut = (
+    OrderPlaced
+    | DeliveryAssessed
+    | InvoiceSubmitted
+    | InvoiceSettled
+    | ExecutionOverdue
+    | ExecutionWithdrawn
+    | ContractClosed
+)
+CARRIED_OUT: tuple[type[Event], ...] = get_args(CarriedOut)
+"""The events that lead to a release."""
+ENDS = {"fulfilled": "everything was accepted and paid", "agreement": "closed by agreement of both sides"}
+
+
+def sides_of(event: Event) -> set[str]:
+    """Whose particulars the release of this event shows."""
+    return {event.buyer_id, event.supplier_id} if isinstance(event, InvoiceSettled) else set()
+
+
+def carried_out(event: CarriedOut, at: datetime, known: Known, history: Sequence[Json]) -> Json | None:
+    """None where this market published no such contract, or the event says nothing of a milestone or transaction."""
+    contract = known_contract(event.contract_id, history)
+    if contract is None:
+        return None
+    parties = Parties(known)
+    same = {"id": contract["id"], "awardID": contract["awardID"]}
+    if isinstance(event, ContractClosed):
+        closed = {**same, "status": "terminated", "description": ENDS[event.how]}
+        return release_of(event.process_id, event, at, ["contractTermination"], parties, {"contracts": [closed]})
+    before = _implementations(event, history)
+    milestone = _milestone(event, at)
+    if milestone is None:
+        return None
+    if milestone["status"] != "met" and any(
+        each["id"] == milestone["id"] and each.get("dateMet") for one in before for each in one.get("milestones", ())
+    ):
+        milestone["dateMet"] = None  # so a merged record forgets what a dispute set aside
+    sections: Json = {"milestones": [milestone]}
+    if isinstance(event, InvoiceSettled):
+        sections["transactions"] = [_transaction(event, parties)]
+    tag = "implementationUpdate" if before else "implementation"
+    changed = {"contracts": [{**same, "implementation": sections}]}
+    return release_of(event.process_id, event, at, [tag], parties, changed)
+
+
+def _implementations(event: CarriedOut, history: Sequence[Json]) -> list[Json]:
+    return [
+        contract["implementation"]
+        for release in history
+        for contract in release.get("contracts", ())
+        if contract["id"] == event.contract_id and "implementation" in contract
+    ]
+
+
+def _milestone(event: CarriedOut, at: datetime) -> Json | None:
+    """The order's or the invoice's, as it is now; the numbers are those of the contract's page."""
+    modified = date(at)
+    match event:
+        case OrderPlaced():
+            return {
+                "id": f"order-{event.order}",
+                "title": f"Delivery of order {event.order}",
+                "type": "delivery",
+                "dueDate": date(event.due_at),
+                "dateModified": modified,
+                "status": "scheduled",
+            }
+        case DeliveryAssessed():
+            status = "met" if event.order_met else "partiallyMet" if event.lines else "notMet"
+            met = date(event.assessed_at) if event.order_met else None
+            milestone = {"id": f"order-{event.order}", "dateMet": met, "dateModified": modified, "status": status}
+            return filled(milestone)
+        case InvoiceSubmitted():
+            return {
+                "id": f"invoice-{event.invoice}",
+                "title": f"Payment of invoice {event.invoice}",
+                "type": "payment",
+                "dueDate": date(event.due_at),
+                "dateModified": modified,
+                "status": "scheduled",
+            }
+        case InvoiceSettled():
+            met = date(event.settled_at)
+            return {"id": f"invoice-{event.invoice}", "dateMet": met, "dateModified": modified, "status": "met"}
+        case ExecutionOverdue(about="order" | "invoice"):
+            return {"id": f"{event.about}-{event.number}", "dateModified": modified, "status": "notMet"}
+        case ExecutionWithdrawn(about="order" | "invoice"):
+            why = "set aside by a dispute" if event.by == "dispute" else f"taken back by the {event.by}"
+            return {
+                "id": f"{event.about}-{event.number}",
+                "description": why,
+                "dateModified": modified,
+                "status": "notMet",
+            }
+    return None
+
+
+def _transaction(event: InvoiceSettled, parties: Parties) -> Json:
+    return {
+        "id": f"invoice-{event.invoice}",
+        "date": date(event.settled_at),
+        "value": value(event.amount, event.currency),
+        "payer": parties.refer(event.buyer_id, "", "buyer", "payer"),
+        "payee": parties.refer(event.supplier_id, "", "payee", "supplier"),
+    }
