@@ -78,6 +78,9 @@ ASKED = {
 }
 """By what is disputed: what it comes to where its word stands, and where it is set aside."""
 
+FOLLOWS = (ExecutionOverdue, DisputeEnded, ContractClosed, ContractTerminated)
+"""What may come about by the clock or by what somebody did just before: no member did it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Acted:
@@ -122,7 +125,8 @@ async def section(
         "days": days,
         "usual_days": min(days, USUAL_DAYS),
         "outstanding": {order.number: outstanding(execution, order) for order in execution.standing_orders},
-        "ready": [(each, sum(line.amount for line in priced(execution, (each.number,)))) for each in ready],
+        "ready": ready,
+        "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
         "invoice_of": {each.number: invoiced_in(execution, each.number) for each in execution.deliveries},
         "disputed": {
             (about, each.number): disputed(execution, about, each.number) for about, each in _subjects(execution)
@@ -140,7 +144,7 @@ async def section(
         "today": execution.calendar.local(now).date().isoformat(),
         "now": now,
         "history": [
-            (each.at, told(each.event), each.member_name if inside else "")
+            (each.at, told(each.event), each.member_name if inside and not isinstance(each.event, FOLLOWS) else "")
             for each in await executions.history(ground.database.pool, execution.contract_id)
             if told(each.event)
         ],

@@ -1,7 +1,7 @@
 """Contracts carried out on the real servers: by both sides to the closure, by the clock, by a moderator, and in the public record."""
 
-from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
@@ -33,6 +33,11 @@ async def town(market: Market) -> Town:
     return await a_town(market)
 
 
+def today(town: Town) -> str:
+    """Where the buyer is."""
+    return town.market.clock().astimezone(ZoneInfo("Europe/Moscow")).date().isoformat()
+
+
 class Work:
     """A contract that was signed just now, and its two sides by the API."""
 
@@ -47,8 +52,7 @@ class Work:
         return await self.tell(self.buyer, "orders", {"lines": lines or ALL, "days": days}, key=key)
 
     async def deliver(self, lines: dict[str, str] | None = None, *, order: int = 1, key: str = "") -> tuple[int, Any]:
-        today = self.town.market.clock().astimezone(UTC).date().isoformat()
-        body = {"order": order, "lines": lines or ALL, "note": "TN-218", "delivered_on": today}
+        body = {"order": order, "lines": lines or ALL, "note": "TN-218", "delivered_on": today(self.town)}
         return await self.tell(self.supplier, "deliveries", body, key=key)
 
     async def assess(self, lines: dict[str, str], *, delivery: int = 1, reasons: str = "") -> tuple[int, Any]:

@@ -1,6 +1,5 @@
 """Contracts carried out as a browser without script sees it: what is due, the forms of each side, and what is wrong beside a field."""
 
-from datetime import UTC
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, a_won_auction, in_time
-from tests.services.contracts.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract
+from tests.services.contracts.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract, today
 from tests.services.contracts.test_contracts_pages import seen
 
 
@@ -38,8 +37,7 @@ async def test_both_sides_carry_it_out_by_forms_until_it_is_closed(town: Town) -
             work, work.buyer, "order", **{"quantity-1": "100", "quantity-2": "3", "days": 2, **key}
         )
         assert status == 200 and "Ordered. The supplier sees it now." in text and "Order 2" not in text
-    today = town.market.clock().astimezone(UTC).date().isoformat()
-    delivery = {"order": 1, "quantity-1": "100", "quantity-2": "3", "note": "TN-218", "delivered_on": today}
+    delivery = {"order": 1, "quantity-1": "100", "quantity-2": "3", "note": "TN-218", "delivered_on": today(town)}
     _, text = await filled(work, work.supplier, "delivery", **delivery)
     assert "waits for the buyer" in text and "delivery note TN-218" in text
     fields = {"number": 1, "answer": "part", "quantity-1": "90", "quantity-2": "3", "reasons": "Ten were wet"}

@@ -64,6 +64,7 @@ from services.contracts.domain.execution.state import (
     LineNotInContract,
     NoQuantity,
     NothingOfThatNumber,
+    QuantityAbsurd,
     QuantityTooFine,
     ReasonsMissing,
     balances,
@@ -138,6 +139,8 @@ class TestOrder:
             ({"1": D(-1)}, QuantityNotPositive),
             ({"1": D("NaN")}, QuantityNotPositive),
             ({"1": D("0.0000001")}, QuantityTooFine),
+            ({"1": D("1E-1000000")}, QuantityTooFine),
+            ({"1": D("1E+1000000")}, QuantityAbsurd),
             ({"1": D(0)}, NoQuantity),
         ],
     )

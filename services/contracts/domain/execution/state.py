@@ -20,8 +20,8 @@ Outcome = Literal["stands", "set-aside"]
 """Of a dispute: the disputed word holds, or it is as if it had not been said."""
 OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 NONE = Decimal(0)
-_FINEST = 6
-"""Decimals of a quantity."""
+_FINEST = Decimal("0.000001")
+_ABSURD = Decimal(10) ** 15
 
 
 class ActOfOtherParty(RuleBroken):
@@ -44,6 +44,10 @@ class LineNotInContract(RuleBroken):
 
 class QuantityTooFine(RuleBroken):
     code = "quantity-too-fine"
+
+
+class QuantityAbsurd(RuleBroken):
+    code = "quantity-absurd"
 
 
 class NoQuantity(RuleBroken):
@@ -349,7 +353,7 @@ def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
 
 def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[LineQuantity, ...]:
     """Those above zero, in the order of the contract's lines; nothing is lost, for what is not possible is refused. The field of
-    a line is ``quantity-`` and its id. Raises LineNotInContract, QuantityNotPositive, QuantityTooFine."""
+    a line is ``quantity-`` and its id. Raises LineNotInContract, QuantityNotPositive, QuantityAbsurd, QuantityTooFine."""
     known = {line.line_id for line in execution.lines}
     for line_id, quantity in wanted.items():
         field = f"quantity-{line_id}"
@@ -359,9 +363,10 @@ def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[Lin
             raise QuantityNotPositive(
                 f"A quantity is not below zero, as {quantity} is.", field=field, quantity=quantity
             )
-        exponent = quantity.normalize().as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -_FINEST:
-            raise QuantityTooFine(f"A quantity has {_FINEST} decimals at most.", field=field, quantity=quantity)
+        if quantity >= _ABSURD:
+            raise QuantityAbsurd(f"A quantity stays below {_ABSURD:,f}.", field=field, quantity=quantity)
+        if quantity != quantity.quantize(_FINEST):
+            raise QuantityTooFine("A quantity has six decimals at most.", field=field, quantity=quantity)
     return tuple(
         LineQuantity(line_id=line.line_id, quantity=wanted[line.line_id])
         for line in execution.lines
