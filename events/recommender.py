@@ -9,7 +9,8 @@ from events.codec import Event, event
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    """One opportunity with its reasons in words. ``kind`` is auction, pool or purchase; ``path`` is the page's."""
+    """One opportunity with its reasons in words. ``kind`` is auction, quote (a quick quote), pool or purchase; ``path`` is
+    the page's."""
 
     kind: str
     opportunity_id: str

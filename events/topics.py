@@ -45,13 +45,14 @@ TOPICS = (
             "transparency",
             "catalogue",
             "portal",
+            "quotes",
         ),
     ),
     Topic(
         name="lonja.catalogue",
         key="SKU",
         producers=("catalogue",),
-        consumers=("auctions", "pools", "contracts", "observatory", "recommender"),
+        consumers=("auctions", "pools", "contracts", "observatory", "recommender", "quotes"),
     ),
     Topic(
         name="lonja.auctions",
@@ -69,7 +70,7 @@ TOPICS = (
         name="lonja.quotes",
         key="quote request",
         producers=("quotes",),
-        consumers=("contracts",),
+        consumers=("contracts", "observatory", "recommender", "transparency", "portal"),
     ),
     Topic(
         name="lonja.contracts",
@@ -79,6 +80,7 @@ TOPICS = (
             "accounts",
             "auctions",
             "pools",
+            "quotes",
             "contracts",
             "observatory",
             "recommender",
@@ -90,7 +92,7 @@ TOPICS = (
         name="lonja.observatory",
         key="priced item",
         producers=("observatory",),
-        consumers=("catalogue", "auctions", "pools"),
+        consumers=("catalogue", "auctions", "pools", "quotes"),
     ),
     Topic(
         name="lonja.recommender",

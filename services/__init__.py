@@ -5,6 +5,7 @@ NAMES: tuple[str, ...] = (
     "catalogue",
     "auctions",
     "pools",
+    "quotes",
     "contracts",
     "observatory",
     "recommender",

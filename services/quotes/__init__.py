@@ -1,0 +1,8 @@
+"""Quick quotes (purchase by need): a buyer says what it needs, suppliers send sealed quotes until the deadline, and the buyer chooses
+among participants without names, saying why where it is not the cheapest (DOMAIN section 3, last rule).
+
+Topics in: ``lonja.accounts`` (who is active), ``lonja.catalogue`` (SKUs), ``lonja.observatory`` (reference prices),
+``lonja.contracts`` (what became of the choice). Out: ``lonja.quotes``.
+Tables: quote_requests (state, sealed quotes in it), versions (every version of every quote); replicas organisations, skus,
+reference_prices.
+"""

@@ -1,0 +1,127 @@
+"""JSON of quick quotes: everybody reads what is not sealed, suppliers quote, the buyer chooses."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, delete, get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
+
+from catalogue.policy import load as load_policy
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean
+from infra.web.errors import NotFound
+from services.quotes import handlers, store, views
+from services.quotes.handlers import NewQuote, NewRequest
+from services.quotes.store import Wanted
+from services.quotes.views import Details, Summary
+
+OFFICERS = allow(BUYER_OFFICER)
+AGENTS = allow(SUPPLIER_AGENT)
+PER_PAGE = 24
+Id = Annotated[str, PathParameter(max_length=200)]
+Short = Annotated[str, QueryParameter(max_length=100)]
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """``justification`` is needed unless nobody is cheaper, and is published."""
+
+    participant: int
+    justification: str = ""
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str
+
+
+class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
+    total: int
+    page: int
+    requests: list[Summary]
+
+
+async def read(tx: Transaction, request_id: str, reader: Principal | None) -> Details:
+    """Raises NotFound."""
+    kept = await store.load(tx, clean(request_id))
+    if kept is None:
+        raise NotFound("quote request", request_id)
+    return await views.details(tx, kept, reader)
+
+
+class QuotesApi(Controller):
+    path = "/api/quotes"
+    tags = ["quotes"]
+
+    @get(opt=PUBLIC)
+    async def list_requests(
+        self,
+        ground: FromGround,
+        group: Annotated[
+            str, QueryParameter(description="open, choosing, closed, or empty for all", max_length=20)
+        ] = "",
+        category: Short = "",
+        region: Short = "",
+        q: Short = "",
+        page: Annotated[int, QueryParameter(ge=1, le=100_000)] = 1,
+    ) -> RequestPage:
+        """Open ones by the nearest deadline, others by the latest."""
+        wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q))
+        async with ground.database.transaction("quotes") as tx:
+            found, total = await store.listing(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
+            return RequestPage(total=total, page=page, requests=[views.summary(kept, tx.now) for kept in found])
+
+    @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
+    async def read_request(self, request: Visit, ground: FromGround, request_id: Id) -> Details:
+        """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice."""
+        async with ground.database.transaction("quotes") as tx:
+            return await read(tx, request_id, request.scope.get("user"))
+
+    @post(opt=OFFICERS)
+    async def open_request(
+        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewRequest], key: IdempotencyKey = ""
+    ) -> Details:
+        policy = load_policy(ground.config.policy)
+        async with ground.database.transaction("quotes") as tx:
+            request_id = await handlers.open_for_buyer(tx, data, request.user, policy, key or new_id())
+            await tx.flush()
+            return await read(tx, request_id, request.user)
+
+    @post("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
+    async def submit(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        request_id: Id,
+        data: JSONBody[NewQuote],
+        key: IdempotencyKey = "",
+    ) -> Details:
+        """The caller's sealed quote, or its next version. Judged by its arrival; the same ``Idempotency-Key`` again changes nothing."""
+        arrived_at = ground.clock()
+        async with ground.database.transaction("quotes") as tx:
+            await handlers.submit(tx, request_id, data, request.user, arrived_at, key or new_id())
+            return await read(tx, request_id, request.user)
+
+    @delete("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
+    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Details:
+        """Until the deadline; a new quote may follow."""
+        arrived_at = ground.clock()
+        async with ground.database.transaction("quotes") as tx:
+            await handlers.withdraw(tx, request_id, request.user, arrived_at)
+            return await read(tx, request_id, request.user)
+
+    @post("/{request_id:str}/choice", opt=OFFICERS, status_code=200, raises=[NotFound])
+    async def choose(self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Choice]) -> Details:
+        """The buyer takes a participant's quote; the contract with it follows."""
+        async with ground.database.transaction("quotes") as tx:
+            await handlers.choose(tx, request_id, data.participant, data.justification, request.user)
+            return await read(tx, request_id, request.user)
+
+    @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
+    async def reject_all(
+        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Rejection]
+    ) -> Details:
+        """The buyer takes no quote, for a reason that is published."""
+        async with ground.database.transaction("quotes") as tx:
+            await handlers.reject_all(tx, request_id, data.reason, request.user)
+            return await read(tx, request_id, request.user)

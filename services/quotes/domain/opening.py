@@ -1,0 +1,162 @@
+"""May quotes be asked for, and until when."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from catalogue.calendar import RegionCalendar
+from catalogue.categories import require_one_group
+from catalogue.policy import KINDS, Policy
+from catalogue.rules import RuleBroken
+from events.quotes import QuoteRequestOpened
+from events.values import Category, Line, Place
+from services.quotes.domain.request import Request, within
+
+MOST_LINES = 100
+LONGEST_TITLE, LONGEST_TEXT = 300, 4000
+_ABSURD = Decimal(10**12)  # keeps the arithmetic exact
+
+
+class NoQuickQuotes(RuleBroken):
+    """The policy has none."""
+
+    code = "no-quick-quotes"
+
+
+class BuyerNotActive(RuleBroken):
+    code = "buyer-not-active"
+
+
+class TitleMissing(RuleBroken):
+    code = "title-missing"
+
+
+class UnknownKind(RuleBroken):
+    code = "unknown-kind"
+
+
+class NoLines(RuleBroken):
+    code = "no-lines"
+
+
+class TooManyLines(RuleBroken):
+    code = "too-many-lines"
+
+
+class LineNotComplete(RuleBroken):
+    """A line without a description, a category or a positive quantity."""
+
+    code = "line-not-complete"
+
+
+class DeadlineTooSoon(RuleBroken):
+    code = "deadline-too-soon"
+
+
+class DeadlineTooFar(RuleBroken):
+    code = "deadline-too-far"
+
+
+class DeadlineWithoutZone(RuleBroken):
+    code = "deadline-without-zone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRequest:
+    """``standing`` is the buyer's organisation state. ``lines`` have no prices; the first one's category stands for the whole."""
+
+    request_id: str
+    buyer_id: str
+    buyer_name: str
+    title: str
+    kind: str
+    place: Place
+    lines: tuple[Line, ...]
+    requirements: str
+    closes_at: datetime
+    standing: str = "active"
+
+
+def open_request(
+    command: OpenRequest, *, policy: Policy, calendar: RegionCalendar, now: datetime
+) -> tuple[Request, QuoteRequestOpened]:
+    """The request as opened; ``calendar`` is the buyer's. A deadline on a day off moves to the same hour of the next working day.
+
+    Raises the first rule broken (a class of this module, or NotOneFunctionalGroup).
+    """
+    rules = policy.quote
+    if rules is None:
+        raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name)
+    if command.standing != "active":
+        raise BuyerNotActive(f"Only an active buyer asks for quotes; this one is {command.standing}.")
+    title = within(command.title, "title", LONGEST_TITLE)
+    if not title:
+        raise TitleMissing("A request needs a title.", field="title")
+    requirements = within(command.requirements, "requirements", LONGEST_TEXT)
+    if command.kind not in KINDS:
+        raise UnknownKind(f"A request is for {', '.join(sorted(KINDS))}, not {command.kind!r}.", field="kind")
+    opened = QuoteRequestOpened(
+        request_id=command.request_id,
+        buyer_id=command.buyer_id,
+        buyer_name=command.buyer_name,
+        title=title,
+        kind=command.kind,
+        category=_group(command.lines),
+        place=command.place,
+        currency=policy.currency,
+        lines=command.lines,
+        requirements=requirements,
+        policy=policy.name,
+        opened_at=now,
+        closes_at=(closes_at := _deadline(command.closes_at, policy, calendar, now)),
+        choose_by=policy.due(closes_at, rules.choose_days, calendar),
+    )
+    return Request(opened=opened, rules=rules), opened
+
+
+def _group(lines: tuple[Line, ...]) -> Category:
+    if not lines:
+        raise NoLines("A request needs at least one line.", field="lines")
+    if len(lines) > MOST_LINES:
+        raise TooManyLines(f"A request has {MOST_LINES} lines at most; these are {len(lines)}.", field="lines")
+    categories = []
+    for line in lines:
+        quantity = line.quantity
+        if not line.description.strip() or line.category is None or quantity is None:
+            raise LineNotComplete(f"Line {line.line_id} needs a description, a category and a quantity.", field="lines")
+        if not quantity.is_finite() or not 0 < quantity < _ABSURD:
+            raise LineNotComplete(
+                f"Line {line.line_id} needs a quantity above zero (and below {_ABSURD:,f}).",
+                field="lines",
+                quantity=quantity,
+            )
+        categories.append(line.category)
+    require_one_group((category.scheme, category.code) for category in categories)
+    return categories[0]
+
+
+def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: datetime) -> datetime:
+    rules = policy.quote
+    assert rules is not None
+    if asked.tzinfo is None:
+        raise DeadlineWithoutZone("The deadline does not say its time zone.", field="closes_at")
+    closes_at = asked if policy.working_day_minutes is not None else calendar.roll(asked)
+    if asked < now + timedelta(minutes=rules.min_minutes):
+        raise DeadlineTooSoon(
+            f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves"
+            f" {_length(int((asked - now).total_seconds() // 60))}.",
+            field="closes_at",
+            min_minutes=rules.min_minutes,
+        )
+    if closes_at > now + timedelta(days=rules.max_days):
+        raise DeadlineTooFar(
+            f"A request is open for {rules.max_days} days at most.", field="closes_at", max_days=rules.max_days
+        )
+    return closes_at
+
+
+def _length(minutes: int) -> str:
+    hours, rest = divmod(max(0, minutes), 60)
+    return " ".join(
+        part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
+    )

@@ -1,0 +1,210 @@
+"""Sealed quotes: sent, changed and withdrawn by their suppliers until the deadline, which arrivals alone are judged by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from msgspec import structs
+
+from catalogue.money import round_money
+from catalogue.rules import RuleBroken
+from events.quotes import QuoteRequestClosed, QuotingEnded
+from events.values import Line
+from services.quotes.domain.choosing import closed
+from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
+
+LONGEST_COMMENT = 1000
+LONGEST_DELIVERY = 365
+_ABSURD = Decimal(10**12)
+_FINEST = 6
+_CONTACTS = ("@", "http:", "https:", "www.")
+
+
+class QuotingOver(RuleBroken):
+    """It arrived at the deadline or after it."""
+
+    code = "quoting-over"
+
+
+class SupplierNotActive(RuleBroken):
+    code = "supplier-not-active"
+
+
+class BuyerCannotQuote(RuleBroken):
+    code = "buyer-cannot-quote"
+
+
+class PriceMissing(RuleBroken):
+    """Every line has a price, and there is no price without a line."""
+
+    code = "price-missing"
+
+
+class PriceNotValid(RuleBroken):
+    code = "price-not-valid"
+
+
+class VatNotValid(RuleBroken):
+    code = "vat-not-valid"
+
+
+class DeliveryNotValid(RuleBroken):
+    code = "delivery-not-valid"
+
+
+class CommentNamesSupplier(RuleBroken):
+    """The buyer chooses without knowing who quotes."""
+
+    code = "comment-names-supplier"
+
+
+class AboveCeiling(RuleBroken):
+    code = "above-ceiling"
+
+
+class NothingToWithdraw(RuleBroken):
+    code = "nothing-to-withdraw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """The supplier's whole quote; a former one is replaced. ``prices`` are of one unit (pack) of a line, by its id, VAT included at
+    ``vat_rate`` percent. ``standing`` is its organisation's state, ``quote_id`` new (used for a first quote only)."""
+
+    supplier_id: str
+    supplier_name: str
+    standing: str
+    quote_id: str
+    prices: Mapping[str, Decimal]
+    vat_rate: Decimal
+    delivery_days: int
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    supplier_id: str
+
+
+def submit(request: Request, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
+    """The new version; nothing where it is the standing one again. Raises a RuleBroken of this module, QuotingOver first."""
+    _in_time(request, arrived_at)
+    if command.supplier_id == request.opened.buyer_id:
+        raise BuyerCannotQuote("The buyer cannot quote in its own request.")
+    if command.standing != "active":
+        raise SupplierNotActive(
+            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.", state=command.standing
+        )
+    if not 0 <= command.delivery_days <= LONGEST_DELIVERY:
+        raise DeliveryNotValid(
+            f"Delivery takes between 0 and {LONGEST_DELIVERY} days.", field="delivery_days", longest=LONGEST_DELIVERY
+        )
+    if not command.vat_rate.is_finite() or not 0 <= command.vat_rate <= 100:
+        raise VatNotValid("VAT lies between 0 and 100 %.", field="vat_rate")
+    comment = _without_names(command)
+    lines = _priced(request, command)
+    amount = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
+    if request.rules.ceiling is not None and amount > request.rules.ceiling:
+        raise AboveCeiling(
+            f"A quick quote goes up to {request.rules.ceiling:,f} {request.opened.currency}; this one comes to {amount:,f}.",
+            field="",
+            amount=amount,
+            ceiling=request.rules.ceiling,
+        )
+    before = request.quotes.get(command.supplier_id)
+    quote = Quote(
+        quote_id=before.quote_id if before else command.quote_id,
+        supplier_id=command.supplier_id,
+        version=before.version + 1 if before else 1,
+        lines=lines,
+        amount=amount,
+        vat_rate=command.vat_rate,
+        delivery_days=command.delivery_days,
+        comment=comment,
+        arrived_at=arrived_at,
+    )
+    if before and quote == structs.replace(before, version=quote.version, arrived_at=arrived_at):
+        return ()
+    return (QuoteSealed(quote=quote),)
+
+
+def withdraw(request: Request, command: Withdraw, arrived_at: datetime) -> tuple[Fact, ...]:
+    """Harmless when repeated. Raises QuotingOver, NothingToWithdraw."""
+    _in_time(request, arrived_at)
+    quote = request.quotes.get(command.supplier_id)
+    if quote is None:
+        raise NothingToWithdraw("Your organisation has no quote here.")
+    if quote.withdrawn:
+        return ()
+    return (QuoteWithdrawn(supplier_id=quote.supplier_id, version=quote.version + 1, arrived_at=arrived_at),)
+
+
+def end(request: Request, now: datetime) -> tuple[Fact, ...]:
+    """The timer's word that the deadline may have passed, and the seconds in which what arrived before it is still taken in."""
+    opened = request.opened
+    if request.stage is not Stage.OPEN or now < opened.closes_at + timedelta(seconds=request.rules.settle_seconds):
+        return ()
+    ended = QuotingEnded(
+        request_id=opened.request_id,
+        buyer_id=opened.buyer_id,
+        title=opened.title,
+        quotes=len(request.standing),
+        opened_at=opened.opened_at,
+        ended_at=opened.closes_at,
+    )
+    if request.standing:
+        return (ended,)
+    over: QuoteRequestClosed = closed(request, "unsuccessful", now)
+    return (ended, over)
+
+
+def _in_time(request: Request, arrived_at: datetime) -> None:
+    if request.stage is not Stage.OPEN or arrived_at >= request.opened.closes_at:
+        raise QuotingOver(
+            f"Quotes were taken until {request.opened.closes_at:%Y-%m-%d %H:%M:%S} UTC; this arrived at"
+            f" {arrived_at:%H:%M:%S}.",
+            closes_at=request.opened.closes_at,
+            arrived_at=arrived_at,
+        )
+
+
+def _without_names(command: Submit) -> str:
+    comment = within(command.comment, "comment", LONGEST_COMMENT)
+    folded = comment.casefold()
+    named = command.supplier_name and command.supplier_name.casefold() in folded
+    if named or any(mark in folded for mark in _CONTACTS):
+        raise CommentNamesSupplier(
+            "The buyer chooses without knowing who quotes: leave your name and addresses out of the comment.",
+            field="comment",
+        )
+    return comment
+
+
+def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
+    """Each line's amount is rounded once, half-even, to the minor unit."""
+    ids = [line.line_id for line in request.opened.lines]
+    if strangers := sorted(set(command.prices) - set(ids)):
+        raise PriceMissing(f"There is no line {strangers[0]!r} in this request.", field="prices", line=strangers[0])
+    lines = []
+    for line in request.opened.lines:
+        price = command.prices.get(line.line_id)
+        if price is None:
+            raise PriceMissing(
+                f"Line {line.line_id} has no price: a quote is for the whole.",
+                field=f"price-{line.line_id}",
+                line=line.line_id,
+            )
+        exponent = price.as_tuple().exponent
+        if not isinstance(exponent, int) or not 0 < price < _ABSURD or exponent < -_FINEST:
+            raise PriceNotValid(
+                f"A unit price is above zero, below {_ABSURD:,f}, and has {_FINEST} decimals at most.",
+                field=f"price-{line.line_id}",
+                line=line.line_id,
+            )
+        assert line.quantity is not None, "the opening checks it"
+        amount = round_money(line.quantity * price, request.opened.currency)
+        lines.append(
+            structs.replace(line, unit_price=price, amount=amount, vat_rate=command.vat_rate, vat_included=True)
+        )
+    return tuple(lines)

@@ -1,0 +1,265 @@
+"""Use cases and reactions of quick quotes."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from catalogue import places
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered
+from events.codec import Event, Message
+from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.values import Place
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.lines import WantedLine, lines_of
+from infra.replicas import calendar_of
+from infra.service import Handler
+from infra.tokens import Principal
+from infra.web.arguments import clean
+from infra.web.errors import NotFound
+from services.quotes import store
+from services.quotes.domain import choosing, quoting
+from services.quotes.domain.choosing import Choose, RejectAll
+from services.quotes.domain.opening import OpenRequest, open_request
+from services.quotes.domain.quoting import Submit, Withdraw
+from services.quotes.domain.request import Fact, QuoteSealed, QuoteWithdrawn, Request, Stage, apply
+from services.quotes.store import Contract, Kept
+
+ORIGIN = "quote"
+
+
+class NotASupplier(RuleBroken):
+    """Accounts has not told of it (yet), or of it as a buyer only."""
+
+    code = "not-a-supplier"
+
+
+class PlaceNotFound(RuleBroken):
+    code = "place-not-found"
+
+
+class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """``closes_at`` has its time zone. It is delivered to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
+
+    title: str
+    lines: tuple[WantedLine, ...]
+    closes_at: datetime
+    kind: str = "goods"
+    requirements: str = ""
+    region: str = ""
+    locality: str = ""
+
+
+class NewQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """``prices`` are of one unit (pack) of each line, by its id, as the buyer pays them: VAT at ``vat_rate`` percent is included."""
+
+    prices: dict[str, Decimal]
+    delivery_days: int
+    vat_rate: Decimal = Decimal(20)
+    comment: str = ""
+
+
+def channel(request_id: str) -> str:
+    """Of live pages. What is said on it is the version and the number of quotes, never more."""
+    return f"quotes:{request_id}"
+
+
+# The buyer asks
+
+
+async def open_for_buyer(tx: Transaction, wanted: NewRequest, principal: Principal, policy: Policy, key: str) -> str:
+    """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
+    answer_key = f"open/{principal.organisation_id}/{key}"
+    if answer := await tx.answered(answer_key):
+        return answer.decode()
+    buyer = await buyer_of(tx, principal)
+    lines = await lines_of(await tx.raw(), store.skus, wanted.lines)
+    request, opened = open_request(
+        OpenRequest(
+            request_id=new_id(),
+            buyer_id=buyer.organisation_id,
+            buyer_name=buyer.name,
+            title=clean(wanted.title),
+            kind=wanted.kind,
+            place=place_of(wanted.region, wanted.locality, buyer.place),
+            lines=lines,
+            requirements=clean(wanted.requirements),
+            closes_at=wanted.closes_at,
+            standing=buyer.state,
+        ),
+        policy=policy,
+        calendar=calendar_of(buyer),
+        now=tx.now,
+    )
+    tx.emit(opened)
+    await store.save(tx, Kept(request=request), _due(request), [])
+    await tx.remember(answer_key, opened.request_id.encode())
+    return opened.request_id
+
+
+async def buyer_of(tx: Transaction, principal: Principal) -> OrganisationRegistered:
+    """The principal's organisation; where accounts has not told of it yet, a standing that opens nothing."""
+    found = await store.organisations.get(await tx.raw(), principal.organisation_id)
+    return found or OrganisationRegistered(
+        organisation_id=principal.organisation_id,
+        roles=(),
+        name=principal.organisation_name,
+        state="not known here (yet)",
+        place=Place(country=principal.country or None, region=principal.region or None),
+    )
+
+
+def place_of(region: str, locality: str, seat: Place) -> Place:
+    """Raises PlaceNotFound."""
+    if not region and not locality:
+        return seat
+    prefix, dash, _ = region.partition("-")
+    country = prefix if dash and len(prefix) == 2 else seat.country or ""
+    found = places.locate(country, region or seat.region, locality or None)
+    if found is None or (region and places.region_code(found.country, region) is None):
+        raise PlaceNotFound(f"{region!r} is no region of {country or 'any country'} (ISO 3166-2).", field="region")
+    return Place(**msgspec.structs.asdict(found))
+
+
+# Suppliers quote
+
+
+async def submit(
+    tx: Transaction, request_id: str, quote: NewQuote, principal: Principal, arrived_at: datetime, key: str
+) -> None:
+    """A first quote, or a new version of it. A repeat of ``key`` changes nothing. Raises NotFound, NotASupplier and what
+    :func:`domain.quoting.submit` names."""
+    answer_key = f"submit/{clean(request_id)}/{principal.organisation_id}/{key}"
+    if await tx.answered(answer_key) is not None:
+        return
+    kept = await locked(tx, request_id)
+    supplier = await store.organisations.get(await tx.raw(), principal.organisation_id, lock=True)
+    if supplier is None or "supplier" not in supplier.roles:
+        raise NotASupplier(f"{principal.organisation_name} is not known as a supplier here (yet).")
+    command = Submit(
+        supplier_id=supplier.organisation_id,
+        supplier_name=supplier.name,
+        standing=supplier.state,
+        quote_id=new_id(),
+        prices=quote.prices,
+        vat_rate=quote.vat_rate,
+        delivery_days=quote.delivery_days,
+        comment=clean(quote.comment),
+    )
+    await happened(tx, kept, quoting.submit(kept.request, command, arrived_at))
+    await tx.remember(answer_key, b"taken")
+
+
+async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:
+    """Harmless when repeated. Raises NotFound and what :func:`domain.quoting.withdraw` names."""
+    kept = await locked(tx, request_id)
+    command = Withdraw(supplier_id=principal.organisation_id)
+    await happened(tx, kept, quoting.withdraw(kept.request, command, arrived_at))
+
+
+# The buyer chooses
+
+
+async def choose(tx: Transaction, request_id: str, participant: int, justification: str, principal: Principal) -> None:
+    """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.choose` names."""
+    kept = await locked(tx, request_id)
+    command = Choose(
+        by=principal.organisation_id,
+        participant=participant,
+        justification=clean(justification),
+        barred=await barred(tx, kept.request),
+    )
+    await happened(tx, kept, choosing.choose(kept.request, command, tx.now))
+
+
+async def reject_all(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
+    """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.reject_all` names."""
+    kept = await locked(tx, request_id)
+    command = RejectAll(by=principal.organisation_id, reason=clean(reason))
+    await happened(tx, kept, choosing.reject_all(kept.request, command, tx.now))
+
+
+async def barred(tx: Transaction, request: Request) -> frozenset[str]:
+    """Suppliers with a quote here that are not active now."""
+    states = await store.organisations.states(await tx.raw(), request.quotes)
+    return frozenset(supplier_id for supplier_id, state in states.items() if state != "active")
+
+
+# All of them
+
+
+async def locked(tx: Transaction, request_id: str) -> Kept:
+    kept = await store.load(tx, clean(request_id), lock=True)
+    if kept is None:
+        raise NotFound("quote request", request_id)
+    return kept
+
+
+async def happened(tx: Transaction, kept: Kept, facts: tuple[Fact, ...]) -> None:
+    """Keep and publish, for a request that is locked. Sealed facts go nowhere but into the service's own tables."""
+    if not facts:
+        return
+    request, sealed = kept.request, []
+    for fact in facts:
+        request = apply(request, fact)
+        match fact:
+            case QuoteSealed(quote=quote):
+                sealed.append(quote)
+            case QuoteWithdrawn(supplier_id=supplier_id):
+                sealed.append(request.quotes[supplier_id])
+            case Event():
+                tx.emit(fact)
+    await store.save(tx, msgspec.structs.replace(kept, request=request), _due(request), sealed)
+    await tx.announce(
+        channel(request.opened.request_id), {"version": kept.version + 1, "quotes": len(request.standing)}
+    )
+
+
+def _due(request: Request) -> datetime | None:
+    match request.stage:
+        case Stage.OPEN:
+            return request.opened.closes_at + timedelta(seconds=request.rules.settle_seconds)
+        case Stage.CHOOSING:
+            return request.opened.choose_by
+    return None
+
+
+# What other services said
+
+
+async def on_contract(tx: Transaction, message: Message) -> None:
+    """What became of the choice. An end says only whose contract it was: of another origin's there is no request here."""
+    event = message.event
+    assert isinstance(event, ContractDrafted | ContractConcluded | ContractEnded)
+    kept = await store.load(tx, event.process_id, lock=True)
+    if kept is None:
+        return
+    before = kept.contract
+    states = {ContractDrafted: "drafted", ContractConcluded: "concluded", ContractEnded: "ended"}
+    if isinstance(event, ContractEnded):
+        if before is None or before.contract_id != event.contract_id:
+            return
+        contract = msgspec.structs.replace(before, state="ended")
+    else:
+        contract = Contract(
+            contract_id=event.contract_id,
+            supplier_id=event.supplier_id,
+            supplier_name=event.supplier_name,
+            state=states[type(event)],
+        )
+    await store.set_contract(tx, event.process_id, contract)
+    await tx.announce(channel(event.process_id), {"version": kept.version + 1, "quotes": len(kept.request.standing)})
+
+
+HANDLERS: Mapping[type[Event], Handler] = {
+    **store.organisations.handlers,
+    **store.skus.handlers,
+    **store.references.handlers,
+    ContractDrafted: on_contract,
+    ContractConcluded: on_contract,
+    ContractEnded: on_contract,
+}

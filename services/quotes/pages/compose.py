@@ -1,0 +1,246 @@
+"""Asking for quotes: SKUs and free lines come and go without losing input, the reference price stands beside."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromQuery
+from litestar.response import Redirect, Template
+
+from catalogue import places
+from catalogue.policy import Policy
+from catalogue.policy import load as load_policy
+from catalogue.rules import RuleBroken
+from catalogue.units import unit_word
+from events.accounts import OrganisationRegistered
+from events.catalogue import SkuPublished
+from events.values import Line
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.lines import WantedLine, beside_references
+from infra.web import FromGround, MemberVisit, clean, form_fields, page, read_form, redirect
+from services.quotes import handlers, store
+from services.quotes.api import OFFICERS
+from services.quotes.domain.opening import MOST_LINES
+from services.quotes.handlers import NewRequest
+
+Fields = dict[str, str]
+KINDS = (("goods", "Goods"), ("works", "Works"), ("services", "Services"))
+_LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
+
+
+class LineForm(msgspec.Struct):
+    quantity: Decimal
+    sku_id: str = ""
+    description: str = ""
+    category: str = ""
+    unit: str = ""
+
+
+class HeadForm(msgspec.Struct):
+    title: str
+    closes_at: str
+    kind: str = "goods"
+    requirements: str = ""
+    region: str = ""
+    locality: str = ""
+
+
+class ComposePages(Controller):
+    path = "/quotes/new"
+    include_in_schema = False
+    opt = OFFICERS
+
+    @get()
+    async def compose_page(self, request: MemberVisit, ground: FromGround, again: FromQuery[str] = "") -> Template:
+        """``sku`` and ``quantity`` may come several times, in pairs; ``again`` is a request to send out once more."""
+        policy = load_policy(ground.config.policy)
+        pairs = list(_pairs(request.query_params.getall("sku", []), request.query_params.getall("quantity", [])))
+        async with ground.database.transaction("quotes") as tx:
+            buyer = await handlers.buyer_of(tx, request.user)
+            before = await store.load(tx, clean(again)) if again else None
+            fields = {"kind": "goods", "request_key": new_id(), "closes_at": _first_deadline(policy, buyer, tx.now)}
+            fields |= {"region": buyer.place.region or "", "locality": buyer.place.locality or ""}
+            if before is not None:
+                opened = before.request.opened
+                fields |= _as_fields(opened.lines)
+                fields |= {"title": opened.title, "kind": opened.kind, "requirements": opened.requirements}
+                fields |= {"region": opened.place.region or "", "locality": opened.place.locality or ""}
+            elif pairs:
+                skus = await store.skus.get(await tx.raw(), [sku for sku, _ in pairs])
+                for number, (sku, quantity) in enumerate((sku, many) for sku, many in pairs if sku in skus):
+                    fields |= _sku_line(number, sku, quantity)
+                fields["title"] = ", ".join(sku.name for sku in skus.values())[:200] if len(skus) == 1 else ""
+            else:
+                fields |= _blank_line(0)
+            return await _form(tx, request, policy, buyer, fields, {})
+
+    @post()
+    async def compose(self, request: MemberVisit, ground: FromGround) -> Redirect | Template:
+        """One form for all: ``action`` says whether to add or remove a line, to search for a SKU, or to send the request out."""
+        policy = load_policy(ground.config.policy)
+        fields = await form_fields(request)
+        action, _, which = fields.pop("action", "enter").partition(":")
+        found: Sequence[SkuPublished] | None = None
+        async with ground.database.transaction("quotes") as tx:
+            buyer = await handlers.buyer_of(tx, request.user)
+            errors: dict[str, str] = {}
+            if action == "open":
+                wanted, errors = _read(fields, buyer)
+                if wanted is not None:
+                    try:
+                        key = fields.get("request_key") or new_id()
+                        request_id = await handlers.open_for_buyer(tx, wanted, request.user, policy, key)
+                        return redirect(f"/quotes/{request_id}", "The request is open. Suppliers may quote now.")
+                    except RuleBroken as broken:
+                        errors = {broken.field or "": broken.message}
+            else:
+                fields = _changed(fields, action, which)
+                if action in ("search", "enter") and fields.get("search", "").strip():
+                    found = await store.skus.named(await tx.raw(), fields["search"])
+            return await _form(tx, request, policy, buyer, fields, errors, found)
+
+
+async def _form(
+    tx: Transaction,
+    request: MemberVisit,
+    policy: Policy,
+    buyer: OrganisationRegistered,
+    fields: Fields,
+    errors: Mapping[str, str],
+    found: Sequence[SkuPublished] | None = None,
+) -> Template:
+    db = await tx.raw()
+    numbers = _numbers(fields)
+    skus = await store.skus.get(db, [fields.get(f"line-{number}-sku_id", "") for number in numbers])
+    lines = [_preview(number, fields, skus) for number in numbers]
+    try:
+        place = handlers.place_of(fields.get("region", ""), fields.get("locality", ""), buyer.place)
+    except RuleBroken:
+        place = buyer.place
+    beside = await beside_references(db, store.references, lines, place, policy.currency)
+    return page(
+        request,
+        "quotes/new.html",
+        status_code=422 if errors else 200,
+        values=fields,
+        errors=errors,
+        lines=[(number, skus.get(each.line.sku_id or ""), each) for number, each in zip(numbers, beside, strict=True)],
+        found=found,
+        kinds=KINDS,
+        policy=policy,
+        rules=policy.quote,
+        zone=buyer.time_zone,
+        regions=places.regions(buyer.place.country or ""),
+        unit_name=unit_word,
+        full=len(numbers) >= MOST_LINES,
+    )
+
+
+def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | None, dict[str, str]]:
+    head, errors = read_form(fields, HeadForm)
+    lines = []
+    for number in _numbers(fields):
+        prefix = f"line-{number}-"
+        typed = {name.removeprefix(prefix): text for name, text in fields.items() if name.startswith(prefix)}
+        line, wrong = read_form(typed, LineForm)
+        if not typed.get("sku_id"):
+            wrong |= {
+                name: "is required" for name in ("description", "category", "unit") if not typed.get(name, "").strip()
+            }
+        errors |= {prefix + name: sentence for name, sentence in wrong.items()}
+        if line is not None:
+            lines.append(WantedLine(**msgspec.structs.asdict(line)))
+    closes_at = None
+    if head is not None:
+        try:
+            # The field holds wall-clock time of the buyer's zone.
+            closes_at = datetime.fromisoformat(head.closes_at).replace(tzinfo=ZoneInfo(buyer.time_zone))
+        except ValueError:
+            errors["closes_at"] = "must be a date and time, such as 2027-01-31T18:00"
+    if head is None or closes_at is None or errors:
+        return None, errors
+    terms = msgspec.structs.asdict(head) | {"closes_at": closes_at.astimezone(ZoneInfo("UTC"))}
+    return NewRequest(lines=tuple(lines), **terms), {}
+
+
+def _changed(fields: Fields, action: str, which: str) -> Fields:
+    """The form with one line more or less."""
+    numbers = _numbers(fields)
+    following = max(numbers, default=-1) + 1
+    if action == "remove":
+        return {name: text for name, text in fields.items() if not name.startswith(f"line-{which}-")}
+    if action == "add" and len(numbers) < MOST_LINES:
+        if not which:
+            return fields | _blank_line(following)
+        # A line in which nothing is written yet makes room for the SKU.
+        unwritten = [n for n in numbers if not any(fields.get(name, "").strip() for name in _blank_line(n))]
+        kept = {
+            name: text for name, text in fields.items() if not any(name.startswith(f"line-{n}-") for n in unwritten)
+        }
+        return kept | _sku_line(following, which, "1") | {"search": ""}
+    return fields
+
+
+def _preview(number: int, fields: Mapping[str, str], skus: Mapping[str, SkuPublished]) -> Line:
+    """As far as the reference price needs it. References are without VAT, and so is what is shown of them here."""
+    sku = skus.get(fields.get(f"line-{number}-sku_id", ""))
+    return Line(
+        line_id=str(number),
+        description=sku.name if sku else "",
+        sku_id=sku.sku_id if sku else None,
+        unit=sku.base_unit if sku else "",
+        pack_size=sku.pack_size if sku else Decimal(1),
+        vat_included=False,
+    )
+
+
+def _pairs(skus: Sequence[str], quantities: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Each SKU once, with the quantity in its place; one where none is given."""
+    padded = [*quantities, *[""] * len(skus)]
+    found = {clean(sku): quantity.strip() or "1" for sku, quantity in zip(skus, padded, strict=False) if sku.strip()}
+    return list(found.items())[:MOST_LINES]
+
+
+def _numbers(fields: Mapping[str, str]) -> list[int]:
+    matches = (_LINE.fullmatch(name) for name in fields)
+    return sorted({int(match[1]) for match in matches if match})
+
+
+def _blank_line(number: int) -> Fields:
+    return {f"line-{number}-{name}": "" for name in ("description", "category", "unit", "quantity")}
+
+
+def _sku_line(number: int, sku_id: str, quantity: str) -> Fields:
+    return {f"line-{number}-sku_id": sku_id, f"line-{number}-quantity": quantity}
+
+
+def _as_fields(lines: Sequence[Line]) -> Fields:
+    fields: Fields = {}
+    for number, line in enumerate(lines):
+        quantity = f"{line.quantity:f}" if line.quantity is not None else ""
+        if line.sku_id:
+            fields |= _sku_line(number, line.sku_id, quantity)
+        else:
+            fields |= {
+                f"line-{number}-description": line.description,
+                f"line-{number}-category": line.category.code if line.category else "",
+                f"line-{number}-unit": line.unit,
+                f"line-{number}-quantity": quantity,
+            }
+    return fields
+
+
+def _first_deadline(policy: Policy, buyer: OrganisationRegistered, now: datetime) -> str:
+    """A beginning that can be changed: the same hour of the next working day, or minutes in a rehearsal."""
+    least = timedelta(minutes=policy.quote.min_minutes if policy.quote else 0)
+    calendar = handlers.calendar_of(buyer)
+    if policy.working_day_minutes is not None:
+        asked = now + least + timedelta(minutes=2)
+    else:
+        asked = max(calendar.add_working_days(now, 1), now + least + timedelta(minutes=5))
+    return calendar.local(asked).strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,224 @@
+"""The list of requests, and one request: sealed quotes until the deadline, the buyer's choice after it."""
+
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Redirect, ServerSentEvent, Template
+from litestar.response.sse import ServerSentEventMessage
+
+from catalogue import places
+from catalogue.rules import RuleBroken
+from catalogue.units import unit_word
+from events.values import Line
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.lines import beside_references
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect
+from infra.web.errors import NotFound
+from services.quotes import handlers, store, views
+from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, Id, read
+from services.quotes.handlers import NewQuote, channel
+from services.quotes.store import Wanted
+from services.quotes.views import Details
+
+Answer = Template | Redirect
+GROUPS = (("open", "Open for quotes"), ("choosing", "The buyer chooses"), ("closed", "Over"), ("all", "All"))
+
+
+class ChoiceForm(msgspec.Struct):
+    participant: int
+    justification: str = ""
+
+
+class RequestPages(Controller):
+    path = "/quotes"
+    include_in_schema = False
+
+    @get(opt=PUBLIC)
+    async def list_page(
+        self,
+        request: Visit,
+        ground: FromGround,
+        group: FromQuery[str] = "open",
+        category: FromQuery[str] = "",
+        region: FromQuery[str] = "",
+        q: FromQuery[str] = "",
+        mine: FromQuery[str] = "",
+        number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
+    ) -> Template:
+        """``mine``: those of the reader's own organisation."""
+        user: Principal | None = request.scope.get("user")
+        own = user.organisation_id if mine and user and user.may(BUYER_OFFICER) else ""
+        wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
+        async with ground.database.transaction("quotes") as tx:
+            found, total = await store.listing(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+            rows = [views.summary(kept, tx.now) for kept in found]
+        values = {"group": group, "category": category, "region": region, "q": q, "mine": "yes" if own else ""}
+        return page(
+            request,
+            "quotes/list.html",
+            rows=rows,
+            total=total,
+            number=number,
+            last=max(1, -(-total // PER_PAGE)),
+            values=values,
+            groups=GROUPS,
+            query=urlencode({name: value for name, value in values.items() if value}),
+        )
+
+    @get("/{request_id:str}", opt=PUBLIC)
+    async def request_page(self, request: Visit, ground: FromGround, request_id: Id) -> Template:
+        async with ground.database.transaction("quotes") as tx:
+            return await _page(tx, request, request_id)
+
+    @get("/{request_id:str}/live", opt=PUBLIC)
+    async def live(
+        self, request: Visit, ground: FromGround, request_id: Id, since: FromQuery[int] = -1
+    ) -> ServerSentEvent:
+        """The number of quotes as it changes, until the deadline."""
+        return ServerSentEvent(_pushes(request, ground, clean(request_id), since))
+
+    @post("/{request_id:str}/mine", opt=AGENTS)
+    async def submit(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+        arrived_at = ground.clock()
+        values = await form_fields(request)
+        async with ground.database.transaction("quotes") as tx:
+            shown = await read(tx, request_id, request.user)
+            quote, errors = _quote(values, shown.lines)
+            if quote is not None:
+                try:
+                    key = values.get("request_key", "")[:200] or new_id()
+                    await handlers.submit(tx, request_id, quote, request.user, arrived_at, key)
+                    return redirect(
+                        f"/quotes/{request_id}#mine", "Your quote is sealed. You can change it until the deadline."
+                    )
+                except RuleBroken as broken:
+                    errors = {broken.field or "": broken.message}
+            return await _page(tx, request, request_id, values, errors)
+
+    @post("/{request_id:str}/withdrawal", opt=AGENTS)
+    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+        arrived_at = ground.clock()
+        async with ground.database.transaction("quotes") as tx:
+            try:
+                await handlers.withdraw(tx, request_id, request.user, arrived_at)
+            except RuleBroken as broken:
+                return await _page(tx, request, request_id, {}, {"": broken.message})
+        return redirect(f"/quotes/{request_id}", "Your quote is withdrawn. Until the deadline you can quote again.")
+
+    @post("/{request_id:str}/choice", opt=OFFICERS)
+    async def choose(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+        values = await form_fields(request)
+        form, errors = read_form(values, ChoiceForm)
+        async with ground.database.transaction("quotes") as tx:
+            if form is not None:
+                try:
+                    await handlers.choose(tx, request_id, form.participant, form.justification, request.user)
+                    return redirect(f"/quotes/{request_id}", "You have chosen. The contract with the winner follows.")
+                except RuleBroken as broken:
+                    errors = {broken.field or "": broken.message}
+            elif "participant" in errors:
+                errors["participant"] = "Choose one of the participants."
+            return await _page(tx, request, request_id, values, errors)
+
+    @post("/{request_id:str}/rejection", opt=OFFICERS)
+    async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+        values = await form_fields(request)
+        async with ground.database.transaction("quotes") as tx:
+            try:
+                await handlers.reject_all(tx, request_id, values.get("reason", ""), request.user)
+            except RuleBroken as broken:
+                return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
+        return redirect(f"/quotes/{request_id}", "All quotes are rejected, and your reason is published.")
+
+
+async def _page(
+    tx: Transaction,
+    request: Visit,
+    request_id: str,
+    values: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Template:
+    """``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
+    user: Principal | None = request.scope.get("user")
+    shown = await read(tx, request_id, user)
+    db = await tx.raw()
+    # References are published without VAT, and are shown so: suppliers may have different rates.
+    plain = [msgspec.structs.replace(line, vat_included=False) for line in shown.lines]
+    beside = await beside_references(db, store.references, plain, shown.place, shown.currency)
+    buys = bool(user and user.organisation_id == shown.buyer_id)
+    regions = places.regions(shown.place.country) if shown.place.country else {}
+    return page(
+        request,
+        "quotes/request.html",
+        status_code=422 if errors else 200,
+        shown=shown,
+        beside=list(zip(shown.lines, beside, strict=True)),
+        buys=buys and bool(user and user.may(BUYER_OFFICER)),
+        quotes_here=bool(user and user.may(SUPPLIER_AGENT)) and not buys,
+        values=values or _former(shown),
+        errors=errors or {},
+        request_key=new_id(),
+        region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
+        unit_name=unit_word,
+    )
+
+
+def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote | None, dict[str, str]]:
+    shape = msgspec.defstruct(
+        "QuoteForm",
+        [
+            *((f"price_{line.line_id}", Decimal) for line in lines),
+            ("vat_rate", Decimal),
+            ("delivery_days", int),
+            ("comment", str, ""),
+        ],
+    )
+    typed = {name.replace("price-", "price_"): text for name, text in values.items()}
+    form, errors = read_form(typed, shape)
+    if form is None:
+        return None, {name.replace("price_", "price-"): sentence for name, sentence in errors.items()}
+    read = msgspec.structs.asdict(form)
+    prices = {line.line_id: read.pop(f"price_{line.line_id}") for line in lines}
+    return NewQuote(prices=prices, **read), {}
+
+
+def _former(shown: Details) -> dict[str, str]:
+    """The reader's own quote as form fields, also a withdrawn one."""
+    if shown.mine is None:
+        return {"vat_rate": "20"}
+    prices = {
+        f"price-{line.line_id}": f"{line.unit_price:f}" for line in shown.mine.lines if line.unit_price is not None
+    }
+    return prices | {
+        "vat_rate": f"{shown.mine.vat_rate.normalize():f}",
+        "delivery_days": str(shown.mine.delivery_days),
+        "comment": shown.mine.comment,
+    }
+
+
+async def _pushes(request: Visit, ground: Ground, request_id: str, since: int) -> AsyncIterator[ServerSentEventMessage]:
+    """Each is rendered as for a visitor: it says nothing that the page does not say to everybody."""
+    template = request.app.template_engine.get_template("quotes/_state.html")
+    async for said in ground.live.watch(channel(request_id)):
+        if said is not None and said["version"] <= since:
+            continue
+        async with ground.database.transaction("quotes") as tx:
+            try:
+                shown: Any = await read(tx, request_id, None)
+            except NotFound:
+                return
+            context = {"shown": shown, "now": ground.clock, "pushed": True}
+        if shown.version > since:
+            since = shown.version
+            yield ServerSentEventMessage(template.render(**context), event="state")
+        if shown.status not in ("open", "settling"):
+            yield ServerSentEventMessage("", event="done")
+            return

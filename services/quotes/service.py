@@ -1,0 +1,21 @@
+"""Wiring of quick quotes."""
+
+from infra.service import Ground, Service
+from infra.web import routes
+from services.quotes.api import QuotesApi
+from services.quotes.handlers import HANDLERS
+from services.quotes.pages import ComposePages, RequestPages
+from services.quotes.store import Row
+from services.quotes.timers import TIMERS
+
+NAME = "quotes"
+
+
+def create(ground: Ground) -> Service:
+    return Service(
+        name=NAME,
+        metadata=Row.metadata,
+        routes=[routes(ground, QuotesApi, ComposePages, RequestPages)],
+        handlers=HANDLERS,
+        timers=TIMERS,
+    )

@@ -1,0 +1,168 @@
+"""Rows of quick quotes: the state of each request, sealed quotes in it, and every version there was of a quote."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Index, Text, func, or_, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlmodel import Field, select
+
+from infra.database import Transaction, schema_rows
+from infra.replicas import Organisations, ReferencePrices, Skus
+from services.quotes.domain.request import Quote, Request, Stage
+
+Row = schema_rows("quotes")
+INSTANT = DateTime(timezone=True)
+
+organisations = Organisations(Row.metadata)
+skus = Skus(Row.metadata)
+references = ReferencePrices(Row.metadata)
+
+GROUPS: Mapping[str, tuple[Stage, ...]] = {
+    "open": (Stage.OPEN,),
+    "choosing": (Stage.CHOOSING,),
+    "closed": (Stage.AWARDED, Stage.REJECTED, Stage.LAPSED, Stage.UNSUCCESSFUL),
+}
+
+
+class RequestRow(Row, table=True):
+    """``state`` is the domain's request; ``due_at`` when the timer looks at it next; ``contract`` what the choice led to."""
+
+    __tablename__ = "quote_requests"
+    __table_args__ = (Index("ix_quote_requests_due", "due_at", postgresql_where=text("due_at is not null")),)
+
+    request_id: str = Field(primary_key=True, sa_type=Text)
+    stage: str = Field(sa_type=Text, index=True)
+    buyer_id: str = Field(sa_type=Text, index=True)
+    title: str = Field(sa_type=Text)
+    category: str = Field(sa_type=Text)
+    country: str = Field(sa_type=Text)
+    region: str = Field(sa_type=Text)
+    opened_at: datetime = Field(sa_type=INSTANT)
+    closes_at: datetime = Field(sa_type=INSTANT, index=True)
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    contract: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    version: int = Field(default=0, sa_type=BigInteger)
+
+
+class VersionRow(Row, table=True):
+    """Never changed: what a quote said from ``at`` on, until the next version. ``body`` is the domain's quote."""
+
+    __tablename__ = "versions"
+
+    request_id: str = Field(primary_key=True, sa_type=Text, foreign_key="quotes.quote_requests.request_id")
+    supplier_id: str = Field(primary_key=True, sa_type=Text)
+    version: int = Field(primary_key=True)
+    at: datetime = Field(sa_type=INSTANT)
+    body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest contract that the choice led to; ``state`` is drafted, concluded or ended."""
+
+    contract_id: str
+    supplier_id: str
+    supplier_name: str
+    state: str
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A request at a version; 0: not stored yet."""
+
+    request: Request
+    contract: Contract | None = None
+    version: int = 0
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows: ``category`` is the beginning of a code, ``region`` a region or country, ``words`` are of the title."""
+
+    group: str = ""
+    category: str = ""
+    region: str = ""
+    words: str = ""
+    buyer_id: str = ""
+
+
+async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> Kept | None:
+    """As it stands, even if this transaction read and changed it before."""
+    query = select(RequestRow).where(RequestRow.request_id == request_id).execution_options(populate_existing=True)
+    row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
+    return _kept(row) if row else None
+
+
+async def save(tx: Transaction, kept: Kept, due_at: datetime | None, sealed: list[Quote]) -> None:
+    """The state, and the versions of quotes that are new in it. ``kept`` is locked, of the version that was loaded."""
+    opened = kept.request.opened
+    values = {
+        "request_id": opened.request_id,
+        "stage": kept.request.stage.value,
+        "buyer_id": opened.buyer_id,
+        "title": opened.title,
+        "category": opened.category.code,
+        "country": opened.place.country or "",
+        "region": opened.place.region or "",
+        "opened_at": opened.opened_at,
+        "closes_at": opened.closes_at,
+        "due_at": due_at,
+        "state": msgspec.to_builtins(kept.request),
+        "version": kept.version + 1,
+    }
+    statement = insert(RequestRow).values(values)
+    await tx.session.exec(statement.on_conflict_do_update(index_elements=["request_id"], set_=values))
+    for quote in sealed:
+        tx.session.add(
+            VersionRow(
+                request_id=opened.request_id,
+                supplier_id=quote.supplier_id,
+                version=quote.version,
+                at=quote.arrived_at,
+                body=msgspec.to_builtins(quote),
+            )
+        )
+
+
+async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> None:
+    """The version counts on, so that live pages see it."""
+    await tx.session.exec(
+        update(RequestRow)
+        .where(RequestRow.request_id == request_id)
+        .values(contract=msgspec.to_builtins(contract), version=RequestRow.version + 1)
+    )
+
+
+async def listing(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -> tuple[list[Kept], int]:
+    """Open ones by the nearest deadline, others by the latest; and how many there are in all."""
+    query = select(RequestRow)
+    if wanted.group in GROUPS:
+        query = query.where(RequestRow.stage.in_([stage.value for stage in GROUPS[wanted.group]]))
+    if wanted.category:
+        query = query.where(RequestRow.category.startswith(wanted.category, autoescape=True))
+    if wanted.region:
+        query = query.where(or_(RequestRow.region == wanted.region, RequestRow.country == wanted.region))
+    if wanted.buyer_id:
+        query = query.where(RequestRow.buyer_id == wanted.buyer_id)
+    for word in wanted.words.split():
+        query = query.where(RequestRow.title.icontains(word, autoescape=True))
+    total = (await tx.session.exec(select(func.count()).select_from(query.subquery()))).one()
+    order = RequestRow.closes_at.asc() if wanted.group == "open" else RequestRow.closes_at.desc()
+    rows = await tx.session.exec(query.order_by(order, RequestRow.request_id).limit(limit).offset(offset))
+    return [_kept(row) for row in rows], total
+
+
+async def claim_due(tx: Transaction) -> Kept | None:
+    """One request whose time has come, locked; those another process holds are passed over."""
+    query = select(RequestRow).where(RequestRow.due_at <= tx.now).order_by(RequestRow.due_at).limit(1)
+    row = (await tx.session.exec(query.with_for_update(skip_locked=True))).one_or_none()
+    return _kept(row) if row else None
+
+
+def _kept(row: RequestRow) -> Kept:
+    return Kept(
+        request=msgspec.convert(row.state, Request),
+        contract=msgspec.convert(row.contract, Contract) if row.contract else None,
+        version=row.version,
+    )

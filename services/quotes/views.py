@@ -1,0 +1,209 @@
+"""Who sees what of a request. Everything that leaves the service passes here, so here alone quotes stay sealed.
+
+Until the deadline: everybody how many quotes there are, a supplier its own. Then until the choice: the buyer every quote, as a
+participant without a name. After it: everybody what each participant quoted in all, and who was chosen.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from events.values import Category, Line, Place
+from infra.database import Transaction
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from services.quotes import handlers, store
+from services.quotes.domain.choosing import cheapest
+from services.quotes.domain.request import Quote, Request, Stage
+from services.quotes.store import Contract, Kept
+
+Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed", "unsuccessful"]
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and what arrived before it is taken in."""
+
+    request_id: str
+    title: str
+    status: Status
+    buyer_id: str
+    buyer_name: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    quotes: int
+    opened_at: datetime
+    closes_at: datetime
+    choose_by: datetime
+
+
+class Participant(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``lines`` and ``comment`` are for the buyer alone;
+    ``eligible`` is false for one suspended since."""
+
+    number: int
+    amount: Decimal
+    above_cheapest: Decimal
+    vat_rate: Decimal
+    delivery_days: int
+    chosen: bool
+    eligible: bool
+    comment: str = ""
+    lines: tuple[Line, ...] = ()
+
+
+class OwnQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """The reader's own, at its latest version. ``participant`` is its number, from the deadline on."""
+
+    version: int
+    withdrawn: bool
+    amount: Decimal
+    vat_rate: Decimal
+    delivery_days: int
+    comment: str
+    lines: tuple[Line, ...]
+    arrived_at: datetime
+    participant: int | None
+    chosen: bool
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """``participant``, ``supplier_name`` and ``amount`` are the chosen one's; None where nobody was chosen."""
+
+    outcome: str
+    closed_at: datetime
+    participant: int | None
+    supplier_id: str | None
+    supplier_name: str | None
+    amount: Decimal | None
+    cheapest: Decimal | None
+    justification: str
+    reason: str
+    lines: tuple[Line, ...]
+
+
+class Details(Summary, frozen=True, kw_only=True):
+    """``participants`` is None while they are sealed for the reader; ``ceiling`` the highest total of a quote."""
+
+    lines: tuple[Line, ...]
+    requirements: str
+    policy: str
+    ceiling: Decimal | None
+    justification_characters: int
+    participants: tuple[Participant, ...] | None
+    mine: OwnQuote | None
+    result: Result | None
+    contract: Contract | None
+    version: int
+
+
+def summary(kept: Kept, now: datetime) -> Summary:
+    return Summary(**_summary(kept.request, now))
+
+
+async def details(tx: Transaction, kept: Kept, reader: Principal | None) -> Details:
+    """As ``reader`` may see it; None is anybody."""
+    request, opened = kept.request, kept.request.opened
+    return Details(
+        **_summary(request, tx.now),
+        lines=opened.lines,
+        requirements=opened.requirements,
+        policy=opened.policy,
+        ceiling=request.rules.ceiling,
+        justification_characters=request.rules.justification_characters,
+        participants=await _participants(tx, request, reader),
+        mine=_own(request, reader),
+        result=await _result(tx, request),
+        contract=kept.contract,
+        version=kept.version,
+    )
+
+
+def buys(request: Request, reader: Principal | None) -> bool:
+    return reader is not None and reader.organisation_id == request.opened.buyer_id and reader.may(BUYER_OFFICER)
+
+
+async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
+    if request.stage is Stage.OPEN or (request.closed is None and not buys(request, reader)):
+        return None
+    barred = await handlers.barred(tx, request) if request.closed is None else frozenset()
+    lowest = cheapest(request, barred)
+    return tuple(
+        Participant(
+            number=request.numbers[quote.supplier_id],
+            amount=quote.amount,
+            above_cheapest=quote.amount - lowest.amount if lowest else Decimal(0),
+            vat_rate=quote.vat_rate,
+            delivery_days=quote.delivery_days,
+            chosen=request.closed is not None and request.closed.winner_id == quote.supplier_id,
+            eligible=quote.supplier_id not in barred,
+            comment=quote.comment if buys(request, reader) else "",
+            lines=quote.lines if buys(request, reader) else (),
+        )
+        for quote in request.standing
+    )
+
+
+def _own(request: Request, reader: Principal | None) -> OwnQuote | None:
+    quote: Quote | None = None
+    if reader is not None and reader.may(SUPPLIER_AGENT):
+        quote = request.quotes.get(reader.organisation_id)
+    if quote is None:
+        return None
+    return OwnQuote(
+        version=quote.version,
+        withdrawn=quote.withdrawn,
+        amount=quote.amount,
+        vat_rate=quote.vat_rate,
+        delivery_days=quote.delivery_days,
+        comment=quote.comment,
+        lines=quote.lines,
+        arrived_at=quote.arrived_at,
+        participant=request.numbers.get(quote.supplier_id),
+        chosen=request.closed is not None and request.closed.winner_id == quote.supplier_id,
+    )
+
+
+async def _result(tx: Transaction, request: Request) -> Result | None:
+    closed = request.closed
+    if closed is None:
+        return None
+    name = None
+    if closed.winner_id is not None:
+        found = await store.organisations.get(await tx.raw(), closed.winner_id)
+        name = found.name if found else closed.winner_id
+    return Result(
+        outcome=closed.outcome,
+        closed_at=closed.closed_at,
+        participant=closed.winner,
+        supplier_id=closed.winner_id,
+        supplier_name=name,
+        amount=closed.amount,
+        cheapest=closed.cheapest,
+        justification=closed.justification,
+        reason=closed.reason,
+        lines=closed.lines,
+    )
+
+
+def _summary(request: Request, now: datetime) -> Mapping[str, object]:
+    opened = request.opened
+    settling = request.stage is Stage.OPEN and now >= opened.closes_at
+    return {
+        "request_id": opened.request_id,
+        "title": opened.title,
+        "status": "settling" if settling else request.stage.value,
+        "buyer_id": opened.buyer_id,
+        "buyer_name": opened.buyer_name,
+        "kind": opened.kind,
+        "category": opened.category,
+        "place": opened.place,
+        "currency": opened.currency,
+        "quotes": len(request.standing),
+        "opened_at": opened.opened_at,
+        "closes_at": opened.closes_at,
+        "choose_by": opened.choose_by,
+    }

@@ -1,0 +1,112 @@
+"""Builders that tell a story: a school asks for quotes on paper, suppliers quote, it chooses."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from catalogue.calendar import RegionCalendar
+from catalogue.policy import Policy, load
+from events.codec import Event
+from events.values import Category, Line, Place
+from services.quotes.domain import choosing, quoting
+from services.quotes.domain.choosing import Choose, RejectAll
+from services.quotes.domain.opening import OpenRequest, open_request
+from services.quotes.domain.quoting import Submit, Withdraw
+from services.quotes.domain.request import Fact, Request, apply
+
+MOSCOW = load("moscow")
+CALENDAR = RegionCalendar("Europe/Moscow", "RU")
+MONDAY = datetime(2026, 11, 16, 7, 0, tzinfo=UTC)  # 10:00 in Moscow, in a week without holidays
+DEADLINE = MONDAY + timedelta(hours=3)
+AFTER = DEADLINE + timedelta(seconds=2)
+PAPER = Category(code="30197630", title="Printing paper")
+WHY = "It delivers before the term begins"
+
+
+def a_line(line_id: str = "1", quantity: str = "100", category: Category | None = PAPER, **more: Any) -> Line:
+    return Line(
+        line_id=line_id,
+        description=more.pop("description", f"Paper {line_id}"),
+        category=category,
+        quantity=Decimal(quantity),
+        unit="H87",
+        **more,
+    )
+
+
+def asking(**changes: Any) -> OpenRequest:
+    terms: dict[str, Any] = {
+        "request_id": "request",
+        "buyer_id": "school",
+        "buyer_name": "School No. 1",
+        "title": "Paper",
+        "kind": "goods",
+        "place": Place(country="RU", region="RU-MOW"),
+        "lines": (a_line("1"), a_line("2", quantity="3")),
+        "requirements": "White",
+        "closes_at": DEADLINE,
+    }
+    return OpenRequest(**terms | changes)
+
+
+class Asked:
+    """A request that is told commands; keeps every fact."""
+
+    def __init__(self, policy: Policy = MOSCOW, **changes: Any) -> None:
+        self.request, self.opened = open_request(asking(**changes), policy=policy, calendar=CALENDAR, now=MONDAY)
+        self.facts: list[Fact] = [self.opened]
+
+    @property
+    def events(self) -> list[Event]:
+        return [fact for fact in self.facts if isinstance(fact, Event)]
+
+    def keep(self, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        for fact in facts:
+            self.request = apply(self.request, fact)
+        self.facts += facts
+        return facts
+
+    def quoted(self, supplier: str, price: str, at: datetime = MONDAY, **changes: Any) -> tuple[Fact, ...]:
+        """Both lines at that price a unit: 103 units in all."""
+        terms: dict[str, Any] = {
+            "supplier_id": supplier,
+            "supplier_name": f"Name of {supplier}",
+            "standing": "active",
+            "quote_id": f"quote-of-{supplier}",
+            "prices": {line.line_id: Decimal(price) for line in self.opened.lines},
+            "vat_rate": Decimal(20),
+            "delivery_days": 5,
+        }
+        return self.keep(quoting.submit(self.request, Submit(**terms | changes), at))
+
+    def withdrawn(self, supplier: str, at: datetime = MONDAY) -> tuple[Fact, ...]:
+        return self.keep(quoting.withdraw(self.request, Withdraw(supplier_id=supplier), at))
+
+    def ended(self, now: datetime = AFTER) -> tuple[Fact, ...]:
+        return self.keep(quoting.end(self.request, now))
+
+    def number(self, supplier: str) -> int:
+        return self.request.numbers.get(supplier, 0)
+
+    def chosen(self, supplier: str, justification: str = "", **changes: Any) -> tuple[Fact, ...]:
+        now = changes.pop("now", AFTER)
+        terms = {"by": "school", "participant": self.number(supplier), "justification": justification} | changes
+        return self.keep(choosing.choose(self.request, Choose(**terms), now))
+
+    def rejected(self, reason: str, by: str = "school", now: datetime = AFTER) -> tuple[Fact, ...]:
+        return self.keep(choosing.reject_all(self.request, RejectAll(by=by, reason=reason), now))
+
+
+def three_quotes() -> Asked:
+    """The deadline has passed: one quoted 10, two 9 (the cheapest), three 9 a minute later."""
+    story = Asked()
+    story.quoted("one", "10")
+    story.quoted("two", "9")
+    story.quoted("three", "9", at=MONDAY + timedelta(minutes=1))
+    story.ended()
+    return story
+
+
+__all__ = ["Asked", "Request", "a_line", "asking", "three_quotes"]

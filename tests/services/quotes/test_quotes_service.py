@@ -1,0 +1,582 @@
+"""Quick quotes on the real servers: asked for, sealed, chosen; what is refused, repeated or heard late; and that nothing leaks."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from catalogue.units import base_unit
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.catalogue import SkuPublished
+from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.observatory import ReferencePricePublished
+from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
+from events.values import Category, Place
+from infra.ids import new_id
+from infra.tokens import Principal
+from tests.market import Market
+
+MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
+PAPER = Category(code="30197630", title="Printing paper")
+WHY = "It delivers before the term begins"
+PRICES = {"dear": "7654.31", "cheap": "6543.21"}
+"""Of one unit; two are asked for."""
+SECRETS = ("7654", "15308", "6543", "13086", "soft paper")
+"""Digits and words of the quotes, in whatever way they are written."""
+
+
+def a_member(role: str, name: str = "", organisation_id: str = "") -> Principal:
+    organisation_id = organisation_id or new_id()
+    return Principal(
+        member_id=f"m-{organisation_id}",
+        name=f"Somebody of {organisation_id}",
+        organisation_id=organisation_id,
+        organisation_name=name or f"Organisation {organisation_id}",
+        roles=(role,),
+        country="RU",
+        region="RU-MOW",
+    )
+
+
+async def registered(market: Market, role: str, kind: str) -> Principal:
+    member = a_member(role)
+    await market.publish(
+        OrganisationRegistered(
+            organisation_id=member.organisation_id,
+            roles=(kind,),
+            name=member.organisation_name,
+            place=MOSCOW,
+            time_zone="Europe/Moscow",
+        )
+    )
+    await market.eventually(
+        lambda: market.fetch("select 1 from quotes.organisations where organisation_id = $1", member.organisation_id)
+    )
+    return member
+
+
+async def a_buyer(market: Market) -> Principal:
+    return await registered(market, "buyer_officer", "buyer")
+
+
+async def a_supplier(market: Market) -> Principal:
+    return await registered(market, "supplier_agent", "supplier")
+
+
+async def a_sku(market: Market, reference: str = "") -> str:
+    sku_id = new_id()
+    await market.publish(
+        SkuPublished(
+            sku_id=sku_id,
+            version=1,
+            name=f"Paper A4 {sku_id[-6:]}",
+            category=PAPER,
+            attributes=(),
+            base_unit="H87",
+            pack_size=Decimal(1),
+        )
+    )
+    if reference:
+        await market.publish(
+            ReferencePricePublished(
+                item_key=sku_id,
+                reference_id=new_id(),
+                version=1,
+                sku_id=sku_id,
+                title="Paper",
+                category=PAPER,
+                unit=base_unit("H87").code,
+                currency="RUB",
+                level="region",
+                place_code="RU-MOW",
+                median=Decimal(reference),
+                p25=Decimal(reference),
+                p75=Decimal(reference),
+                observations=9,
+                suppliers=4,
+                variation=Decimal(5),
+                grade="A",
+                valued_at=datetime(2026, 11, 1, tzinfo=UTC),
+            )
+        )
+        await market.eventually(lambda: market.fetch("select 1 from quotes.reference_prices where sku_id = $1", sku_id))
+    await market.eventually(lambda: market.fetch("select 1 from quotes.skus where sku_id = $1", sku_id))
+    return sku_id
+
+
+def asking(market: Market, **changes: Any) -> dict[str, Any]:
+    return {
+        "title": "Paper for the reading room",
+        "lines": [{"description": "Paper A4", "category": "30197630", "unit": "piece", "quantity": "2"}],
+        "closes_at": (market.clock() + timedelta(minutes=10)).isoformat(),
+        "requirements": "White",
+    } | changes
+
+
+def quoting(price: str, **changes: Any) -> dict[str, Any]:
+    return {"prices": {"1": price}, "delivery_days": 3, "vat_rate": "20"} | changes
+
+
+async def asked(market: Market, buyer: Principal, **changes: Any) -> str:
+    async with market.client(buyer) as client:
+        answer = await client.post("/api/quotes", json=asking(market, **changes))
+    assert answer.status_code == 201, answer.text
+    request_id: str = answer.json()["request_id"]
+    return request_id
+
+
+async def quote(market: Market, request_id: str, supplier: Principal, price: str, **changes: Any) -> httpx.Response:
+    key = changes.pop("key", new_id())
+    async with market.client(supplier) as client:
+        return await client.post(
+            f"/api/quotes/{request_id}/mine", json=quoting(price, **changes), headers={"idempotency-key": key}
+        )
+
+
+async def seen(market: Market, request_id: str, reader: Principal | None = None) -> dict[str, Any]:
+    async with market.client(reader) as client:
+        answer = await client.get(f"/api/quotes/{request_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def in_stage(market: Market, request_id: str, *stages: str) -> None:
+    async def reached() -> bool:
+        return bool((await seen(market, request_id))["status"] in stages)
+
+    await market.eventually(reached)
+
+
+async def two_quotes(market: Market) -> tuple[str, Principal, Principal, Principal]:
+    """(request, buyer, who is dear and quick, who is cheap): sealed."""
+    buyer, dear, cheap = await a_buyer(market), await a_supplier(market), await a_supplier(market)
+    request_id = await asked(market, buyer)
+    for supplier, price, comment in ((dear, PRICES["dear"], "Very soft paper"), (cheap, PRICES["cheap"], "")):
+        answer = await quote(market, request_id, supplier, price, comment=comment)
+        assert answer.status_code == 200, answer.text
+    return request_id, buyer, dear, cheap
+
+
+async def to_choose(market: Market) -> tuple[str, Principal, Principal, Principal]:
+    found = await two_quotes(market)
+    market.clock.advance(timedelta(minutes=11))
+    await in_stage(market, found[0], "choosing")
+    return found
+
+
+async def number_of(market: Market, request_id: str, supplier: Principal) -> int:
+    mine = (await seen(market, request_id, supplier))["mine"]
+    return int(mine["participant"])
+
+
+async def choice(
+    market: Market, request_id: str, buyer: Principal, participant: int, justification: str = ""
+) -> httpx.Response:
+    body = {"participant": participant, "justification": justification}
+    async with market.client(buyer) as client:
+        return await client.post(f"/api/quotes/{request_id}/choice", json=body)
+
+
+class TestOpening:
+    async def test_opened_it_is_told_and_read_by_everybody(self, market: Market) -> None:
+        buyer = await a_buyer(market)
+        sku_id = await a_sku(market)
+        request_id = await asked(market, buyer, lines=[{"sku_id": sku_id, "quantity": "5"}])
+        shown = await seen(market, request_id)
+        assert (shown["status"], shown["quotes"], shown["buyer_id"]) == ("open", 0, buyer.organisation_id)
+        assert shown["place"]["region"] == "RU-MOW" and shown["participants"] is None and shown["mine"] is None
+        told = [each for each in await market.published("quotes", QuoteRequestOpened) if each.request_id == request_id]
+        assert [line.sku_id for line in told[0].lines] == [sku_id] and told[0].lines[0].unit_price is None
+        async with market.client() as client:
+            found = (await client.get("/api/quotes", params={"group": "open", "q": "reading paper"})).json()
+        assert request_id in {each["request_id"] for each in found["requests"]}
+
+    async def test_a_repeat_opens_one(self, market: Market) -> None:
+        buyer, key = await a_buyer(market), {"idempotency-key": new_id()}
+        async with market.client(buyer) as client:
+            answers = [await client.post("/api/quotes", json=asking(market), headers=key) for _ in range(2)]
+        assert len({answer.json()["request_id"] for answer in answers}) == 1
+
+    async def test_what_breaks_a_rule_is_refused_by_name(self, market: Market) -> None:
+        buyer = await a_buyer(market)
+        soon = (market.clock() + timedelta(minutes=1)).isoformat()
+        stranger = a_member("buyer_officer")
+        for member, changes, rule in (
+            (buyer, {"closes_at": soon}, "deadline-too-soon"),
+            (buyer, {"lines": [{"sku_id": new_id(), "quantity": "1"}]}, "sku-not-published"),
+            (buyer, {"region": "RU-NOWHERE"}, "place-not-found"),
+            (stranger, {}, "buyer-not-active"),
+        ):
+            async with market.client(member) as client:
+                answer = await client.post("/api/quotes", json=asking(market, **changes))
+            assert (answer.status_code, answer.json()["rule"]) == (422, rule)
+
+
+class TestQuoting:
+    async def test_versions_are_kept_and_a_repeat_makes_none(self, market: Market) -> None:
+        buyer, supplier = await a_buyer(market), await a_supplier(market)
+        request_id, key = await asked(market, buyer), new_id()
+        for _ in range(2):
+            assert (await quote(market, request_id, supplier, "10", key=key)).json()["mine"]["version"] == 1
+        changed = (await quote(market, request_id, supplier, "9.5")).json()["mine"]
+        assert (changed["version"], changed["amount"]) == (2, "19.00")
+        assert (await quote(market, request_id, supplier, "10", key=key)).json()["mine"]["version"] == 2  # heard late
+        async with market.client(supplier) as client:
+            gone = (await client.delete(f"/api/quotes/{request_id}/mine")).json()
+        assert (gone["mine"]["withdrawn"], gone["quotes"]) == (True, 0)
+        assert (await quote(market, request_id, supplier, "8")).json()["mine"]["version"] == 4
+        rows = await market.fetch(
+            "select version, body->>'amount' as amount from quotes.versions where request_id = $1 order by version",
+            request_id,
+        )
+        assert [(row["version"], row["amount"]) for row in rows] == [
+            (1, "20.00"),
+            (2, "19.00"),
+            (3, "19.00"),
+            (4, "16.00"),
+        ]
+
+    async def test_the_buyer_a_stranger_and_who_is_suspended_are_refused(self, market: Market) -> None:
+        buyer, suspended = await a_buyer(market), await a_supplier(market)
+        request_id = await asked(market, buyer)
+        await market.publish(
+            OrganisationStateChanged(
+                organisation_id=suspended.organisation_id,
+                state="suspended",
+                reason="evasion",
+                until=market.clock() + timedelta(days=90),
+            )
+        )
+        await market.eventually(
+            lambda: market.fetch(
+                "select 1 from quotes.organisations where organisation_id = $1 and state = 'suspended'",
+                suspended.organisation_id,
+            )
+        )
+        stranger = a_member("supplier_agent")
+        for member, rule in ((suspended, "supplier-not-active"), (stranger, "not-a-supplier")):
+            answer = await quote(market, request_id, member, "10")
+            assert (answer.status_code, answer.json()["rule"]) == (422, rule)
+        assert (await quote(market, request_id, buyer, "10")).status_code == 403
+        assert (await seen(market, request_id))["quotes"] == 0
+
+    async def test_at_the_deadline_it_is_refused_by_name(self, market: Market) -> None:
+        request_id, _, dear, _ = await to_choose(market)
+        answer = await quote(market, request_id, dear, "1")
+        assert (answer.status_code, answer.json()["rule"]) == (422, "quoting-over")
+
+    async def test_quotes_at_the_same_time_are_all_taken_in(self, market: Market) -> None:
+        buyer = await a_buyer(market)
+        suppliers = [await a_supplier(market) for _ in range(6)]
+        request_id = await asked(market, buyer)
+        answers = await asyncio.gather(
+            *(quote(market, request_id, each, str(10 + n)) for n, each in enumerate(suppliers * 2))
+        )
+        assert {answer.status_code for answer in answers} == {200}
+        assert (await seen(market, request_id))["quotes"] == 6
+
+    async def test_of_nothing_there_is_nothing(self, market: Market) -> None:
+        supplier = await a_supplier(market)
+        assert (await quote(market, new_id(), supplier, "1")).status_code == 404
+
+
+class TestSealed:
+    async def test_before_the_deadline_nobody_but_the_supplier_sees_prices_or_who(self, market: Market) -> None:
+        request_id, buyer, dear, cheap = await two_quotes(market)
+        names = {supplier: (supplier.organisation_id, supplier.organisation_name) for supplier in (dear, cheap)}
+        readers = (None, buyer, a_member("observer"), a_member("moderator"), a_member("administrator"), cheap)
+        for reader in readers:
+            async with market.client(reader) as client:
+                texts = [(await client.get(path)).text for path in (f"/api/quotes/{request_id}", "/api/quotes")]
+            async with market.browser(reader) as browser:
+                for path in (f"/quotes/{request_id}", "/quotes", "/quotes?group=all"):
+                    texts.append((await browser.get(path)).text)
+                texts.append(await first_push(market, reader, request_id))
+            hidden = [*SECRETS, *names[dear]] if reader is cheap else [*SECRETS, *names[dear], *names[cheap]]
+            if reader is cheap:
+                hidden = [word for word in hidden if word not in ("6543", "13086")]
+            for text in texts:
+                assert request_id in text or "2 quotes" in text or ">2 <" in text
+                assert not [word for word in hidden if word in text.replace("\u202f", "")], reader
+            assert (await seen(market, request_id, reader))["quotes"] == 2
+
+    async def test_before_the_deadline_no_event_tells_of_a_quote(self, market: Market) -> None:
+        request_id, *_ = await two_quotes(market)
+        rows = await market.fetch("select envelope, data from quotes.outbox where envelope like $1", f"%{request_id}%")
+        assert len(rows) == 1 and QuoteRequestOpened.TYPE in rows[0]["envelope"]
+        assert not [word for word in SECRETS if word.encode() in rows[0]["data"]]
+
+    async def test_the_buyer_sees_participants_without_names_and_nobody_else_does(self, market: Market) -> None:
+        request_id, buyer, dear, cheap = await to_choose(market)
+        names = (dear.organisation_id, dear.organisation_name, cheap.organisation_id, cheap.organisation_name)
+        async with market.browser(buyer) as browser:
+            page = (await browser.get(f"/quotes/{request_id}")).text
+        shown = await seen(market, request_id, buyer)
+        assert [each["amount"] for each in shown["participants"]] == ["13086.42", "15308.62"]
+        assert {each["number"] for each in shown["participants"]} == {1, 2}
+        assert [each["comment"] for each in shown["participants"]] == ["", "Very soft paper"]
+        assert "13\u202f086.42" in page and not [name for name in names if name in page or name in str(shown)]
+        for reader in (None, a_member("observer"), await a_buyer(market), dear):
+            other = await seen(market, request_id, reader)
+            assert other["participants"] is None and "13086" not in str(other)
+            assert cheap.organisation_id not in str(other)
+        (told,) = [each for each in await market.published("quotes", QuotingEnded) if each.request_id == request_id]
+        assert told.quotes == 2
+
+    async def test_after_the_choice_only_the_winner_has_a_name(self, market: Market) -> None:
+        request_id, buyer, dear, cheap = await to_choose(market)
+        assert (
+            await choice(market, request_id, buyer, await number_of(market, request_id, dear), WHY)
+        ).status_code == 200
+        for reader in (None, buyer, a_member("observer")):
+            shown = await seen(market, request_id, reader)
+            async with market.browser(reader) as browser:
+                page = (await browser.get(f"/quotes/{request_id}")).text
+            assert shown["result"]["supplier_name"] == dear.organisation_name and dear.organisation_name in page
+            assert shown["result"]["justification"] == WHY and WHY in page
+            assert len(shown["participants"]) == 2
+            for text in (page, str(shown)):
+                assert cheap.organisation_id not in text and cheap.organisation_name not in text
+
+
+async def first_push(market: Market, reader: Principal | None, request_id: str) -> str:
+    """What the live channel says first."""
+    cookies = {"lonja_session": market.token(reader)} if reader else {}
+    async with (
+        httpx.AsyncClient(base_url=market.url, cookies=cookies, timeout=30) as client,
+        client.stream("GET", f"/quotes/{request_id}/live") as answer,
+    ):
+        said = ""
+        async for line in answer.aiter_lines():
+            said += line + "\n"
+            if said.rstrip().endswith("</section>"):
+                return said
+    raise AssertionError("nothing came")
+
+
+class TestChoice:
+    async def test_the_choice_is_told_with_every_quote_before_it(self, market: Market) -> None:
+        request_id, buyer, dear, cheap = await to_choose(market)
+        answer = await choice(market, request_id, buyer, await number_of(market, request_id, cheap))
+        assert (answer.status_code, answer.json()["status"]) == (200, "awarded")
+        rows = await market.fetch(
+            "select envelope::jsonb->>'type' as type from quotes.outbox where envelope like $1 order by position",
+            f"%{request_id}%",
+        )
+        assert [row["type"].split(".")[2] for row in rows] == [
+            "QuoteRequestOpened",
+            "QuotingEnded",
+            "QuoteDisclosed",
+            "QuoteDisclosed",
+            "QuoteRequestClosed",
+        ]
+        told = [each for each in await market.published("quotes", QuoteDisclosed) if each.request_id == request_id]
+        assert [(each.supplier_id, each.rank, each.chosen) for each in told] == [
+            (cheap.organisation_id, 1, True),
+            (dear.organisation_id, 2, False),
+        ]
+        assert (await choice(market, request_id, buyer, await number_of(market, request_id, cheap))).status_code == 200
+        closed = [
+            each for each in await market.published("quotes", QuoteRequestClosed) if each.request_id == request_id
+        ]
+        assert [(each.outcome, each.winner_id, each.amount) for each in closed] == [
+            ("awarded", cheap.organisation_id, Decimal("13086.42"))
+        ]
+
+    async def test_one_that_is_not_the_cheapest_wants_its_reason(self, market: Market) -> None:
+        request_id, buyer, dear, _ = await to_choose(market)
+        number = await number_of(market, request_id, dear)
+        refused = await choice(market, request_id, buyer, number, "too short")
+        assert (refused.status_code, refused.json()["rule"], refused.json()["field"]) == (
+            422,
+            "justification-missing",
+            "justification",
+        )
+        other = await a_buyer(market)
+        assert (await choice(market, request_id, other, number, WHY)).json()["rule"] == "not-the-buyer"
+        assert (await choice(market, request_id, buyer, number, WHY)).json()["result"]["justification"] == WHY
+        again = await choice(market, request_id, buyer, 3 - number)
+        assert again.json()["rule"] == "wrong-stage"
+
+    async def test_two_officers_at_once_make_one_choice(self, market: Market) -> None:
+        request_id, buyer, _, _ = await to_choose(market)
+        answers = await asyncio.gather(*(choice(market, request_id, buyer, number, WHY) for number in (1, 2)))
+        assert sorted(answer.status_code for answer in answers) == [200, 422]
+
+    async def test_none_is_taken_for_a_public_reason(self, market: Market) -> None:
+        request_id, buyer, _, _ = await to_choose(market)
+        async with market.client(buyer) as client:
+            answer = await client.post(f"/api/quotes/{request_id}/rejection", json={"reason": "Above what we have"})
+        assert answer.json()["status"] == "rejected"
+        shown = await seen(market, request_id)
+        assert shown["result"]["reason"] == "Above what we have" and len(shown["participants"]) == 2
+
+    async def test_not_chosen_in_time_it_lapses_and_without_quotes_it_may_be_opened_again(self, market: Market) -> None:
+        request_id, buyer, _, _ = await to_choose(market)
+        empty = await asked(market, buyer, title="Nobody wants this")
+        market.clock.advance(timedelta(minutes=61))
+        await in_stage(market, request_id, "lapsed")
+        await in_stage(market, empty, "unsuccessful")
+        async with market.browser(buyer) as browser:
+            page = (await browser.get(f"/quotes/{empty}")).text
+            assert f"/quotes/new?again={empty}" in page
+            again = (await browser.get("/quotes/new", again=empty)).text
+        assert 'value="Nobody wants this"' in again and 'value="Paper A4"' in again
+
+
+class TestContract:
+    def drafted(self, request_id: str, buyer: Principal, supplier: Principal, rank: int) -> ContractDrafted:
+        return ContractDrafted(
+            process_id=request_id,
+            contract_id=f"contract-{request_id}-{rank}",
+            award_id=new_id(),
+            origin="quote",
+            buyer_id=buyer.organisation_id,
+            buyer_name=buyer.organisation_name,
+            supplier_id=supplier.organisation_id,
+            supplier_name=supplier.organisation_name,
+            rank=rank,
+            title="Paper",
+            category=PAPER,
+            place=MOSCOW,
+            currency="RUB",
+            amount=Decimal("13086.42"),
+            lines=(),
+            step="supplier-offer",
+            due_at=datetime(2026, 11, 30, tzinfo=UTC),
+        )
+
+    async def test_what_becomes_of_the_choice_is_shown(self, market: Market) -> None:
+        request_id, buyer, dear, cheap = await to_choose(market)
+        await choice(market, request_id, buyer, await number_of(market, request_id, cheap))
+
+        async def state(contract_id: str, wanted: str) -> bool:
+            contract = (await seen(market, request_id))["contract"]
+            return bool(contract and (contract["contract_id"], contract["state"]) == (contract_id, wanted))
+
+        first, second = self.drafted(request_id, buyer, cheap, 1), self.drafted(request_id, buyer, dear, 2)
+        await market.publish(first)
+        await market.eventually(lambda: state(first.contract_id, "drafted"))
+        ended = ContractEnded(
+            process_id=request_id,
+            contract_id=first.contract_id,
+            supplier_id=cheap.organisation_id,
+            buyer_id=buyer.organisation_id,
+            reason="refused",
+            by="supplier",
+            evasion=True,
+        )
+        await market.publish(ended)
+        await market.eventually(lambda: state(first.contract_id, "ended"))
+        await market.publish(second, ended)  # the end is heard again after the next one was asked
+        await market.eventually(lambda: state(second.contract_id, "drafted"))
+        concluded = ContractConcluded(
+            process_id=request_id,
+            contract_id=second.contract_id,
+            award_id=second.award_id,
+            origin="quote",
+            buyer_id=second.buyer_id,
+            buyer_name=second.buyer_name,
+            supplier_id=second.supplier_id,
+            supplier_name=second.supplier_name,
+            title=second.title,
+            category=PAPER,
+            method="open",
+            place=MOSCOW,
+            currency="RUB",
+            amount=second.amount,
+            lines=(),
+            signed_at=market.clock(),
+        )
+        await market.publish(concluded)
+        await market.eventually(lambda: state(second.contract_id, "concluded"))
+        async with market.browser() as browser:
+            page = (await browser.get(f"/quotes/{request_id}")).text
+        assert f"/contracts/{second.contract_id}" in page
+
+    async def test_contracts_of_others_are_nothing_to_it(self, market: Market) -> None:
+        buyer, supplier = await a_buyer(market), await a_supplier(market)
+        stranger = self.drafted(new_id(), buyer, supplier, 1)
+        await market.publish(stranger)
+        request_id = await asked(market, buyer)
+        own = self.drafted(request_id, buyer, supplier, 1)
+        await market.publish(own)
+
+        async def heard() -> bool:
+            return bool((await seen(market, request_id))["contract"])
+
+        await market.eventually(heard)
+        assert not await market.fetch("select 1 from quotes.quote_requests where request_id = $1", stranger.process_id)
+
+
+class TestPages:
+    async def test_pairs_from_a_basket_become_lines_with_their_reference_prices(self, market: Market) -> None:
+        buyer = await a_buyer(market)
+        paper, pens = await a_sku(market, reference="100.00"), await a_sku(market)
+        async with market.browser(buyer) as browser:
+            page = await browser.client.get(
+                f"/quotes/new?sku={paper}&quantity=3&sku={pens}&quantity=4&sku={new_id()}&quantity=1"
+            )
+            assert page.status_code == 200
+            assert page.text.count("<fieldset>") == 2 and 'value="3"' in page.text and 'value="4"' in page.text
+            assert "100 RUB a unit, without VAT" in page.text
+
+    async def test_a_form_with_errors_keeps_what_was_typed_and_says_what_is_wrong_beside_it(
+        self, market: Market
+    ) -> None:
+        buyer = await a_buyer(market)
+        typed = {
+            "title": "",
+            "kind": "goods",
+            "line-0-description": "Chalk",
+            "line-0-category": "",
+            "line-0-unit": "piece",
+            "line-0-quantity": "many",
+            "requirements": "White chalk only",
+            "closes_at": "tomorrow",
+            "region": "RU-MOW",
+        }
+        async with market.browser(buyer) as browser:
+            page = await browser.post("/quotes/new", typed | {"action": "open"})
+            assert page.status_code == 422
+            for name in ("title", "line-0-quantity", "line-0-category", "closes_at"):
+                assert f'id="{name}-note"' in page.text, name
+            assert 'value="Chalk"' in page.text and "White chalk only" in page.text and 'value="many"' in page.text
+            typed |= {"title": "Chalk", "line-0-category": "37800000", "line-0-quantity": "12"}
+            added = await browser.post("/quotes/new", typed | {"action": "add"})
+            assert added.text.count("<fieldset>") == 2
+            late = (market.clock() + timedelta(hours=3, minutes=20)).strftime("%Y-%m-%dT%H:%M")  # Moscow's clock
+            opened = await browser.post("/quotes/new", typed | {"action": "open", "closes_at": late})
+        assert opened.status_code == 200 and "The request is open" in opened.text and "Chalk" in opened.text
+
+    async def test_a_supplier_quotes_changes_and_withdraws_by_forms(self, market: Market) -> None:
+        buyer, supplier = await a_buyer(market), await a_supplier(market)
+        request_id = await asked(market, buyer)
+        typed = {"price-1": "", "vat_rate": "20", "delivery_days": "4", "comment": "Soft"}
+        async with market.browser(supplier) as browser:
+            refused = await browser.post(f"/quotes/{request_id}/mine", typed)
+            assert refused.status_code == 422 and 'id="price-1-note"' in refused.text and "Soft" in refused.text
+            named = await browser.post(
+                f"/quotes/{request_id}/mine", typed | {"price-1": "5", "comment": supplier.organisation_name}
+            )
+            assert named.status_code == 422 and 'id="comment-note"' in named.text
+            sealed = await browser.post(f"/quotes/{request_id}/mine", typed | {"price-1": "12,50"})
+            assert sealed.status_code == 200 and "25.00" in sealed.text and "version 1" in sealed.text
+            gone = await browser.post(f"/quotes/{request_id}/withdrawal")
+            assert "withdrawn" in gone.text and 'value="12.50"' in gone.text
+
+    async def test_a_buyer_chooses_by_the_form(self, market: Market) -> None:
+        request_id, buyer, dear, _ = await to_choose(market)
+        number = await number_of(market, request_id, dear)
+        async with market.browser(buyer) as browser:
+            none = await browser.post(f"/quotes/{request_id}/choice", {"justification": "Something that was typed"})
+            assert none.status_code == 422 and "Choose one of the participants" in none.text
+            short = await browser.post(
+                f"/quotes/{request_id}/choice", {"participant": number, "justification": "short"}
+            )
+            assert short.status_code == 422 and 'id="justification-note"' in short.text and "short" in short.text
+            chosen = await browser.post(f"/quotes/{request_id}/choice", {"participant": number, "justification": WHY})
+        assert chosen.status_code == 200 and dear.organisation_name in chosen.text
