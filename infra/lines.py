@@ -83,7 +83,7 @@ async def beside_references(
     for line in lines:
         snapshot = nearest(published.get(line.sku_id or "", ()), place)
         if snapshot is None:
-            answers.append(Beside(line, None, "No reference price is published: choose freely."))
+            answers.append(Beside(line, None, "No reference price is published."))
             continue
         try:
             answers.append(Beside(line, reference_for(line, snapshot, currency), ""))

@@ -19,7 +19,7 @@ from infra.web.pages import money
 from services.notifications.links import Links
 
 HERE = Path(__file__).parent
-KINDS = ("auction", "pool", "purchase")
+KINDS = ("auction", "quote", "pool", "purchase")
 # Headers stay on one line: a link that is folded or encoded is no link for a mail program. RFC 5322 allows 998 characters.
 _POLICY = SMTP.clone(max_line_length=990)
 

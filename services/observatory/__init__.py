@@ -1,7 +1,7 @@
 """Observatory: what things really cost. It collects the prices of contracts, offers, bids and quotes, and publishes
 reference prices that list every observation as kept or dropped, and why (DOMAIN section 7).
 
-Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``. Out: ``lonja.observatory``.
+Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``, ``lonja.quotes``. Out: ``lonja.observatory``.
 Tables: ``items``, ``observations`` (one a priced line), ``withdrawn`` (ended contracts, offers taken back), ``snapshots`` (immutable
 references), ``rolling`` (months, kept by the Faust view).
 Flow: ``intake`` events → observations · ``handlers`` keep them and mark items · ``timers`` judge what is due · ``answers`` what pages

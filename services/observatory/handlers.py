@@ -15,6 +15,7 @@ from events.auctions import BidDisclosed
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
+from events.quotes import QuoteDisclosed
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import derive_id
@@ -89,6 +90,12 @@ async def on_bid(tx: Transaction, message: Message) -> None:
     event = message.event
     assert isinstance(event, BidDisclosed)
     await store.put(tx, intake.of_bid(event, message.envelope.time), tx.now + PAUSE)
+
+
+async def on_quote(tx: Transaction, message: Message) -> None:
+    event = message.event
+    assert isinstance(event, QuoteDisclosed)
+    await store.put(tx, intake.of_quote(event), tx.now + PAUSE)
 
 
 async def on_sku(tx: Transaction, message: Message) -> None:
@@ -213,5 +220,6 @@ HANDLERS: Mapping[type[Event], Handler] = {
     OfferPublished: on_offer,
     OfferArchived: on_offer_archived,
     BidDisclosed: on_bid,
+    QuoteDisclosed: on_quote,
     SkuPublished: on_sku,
 }

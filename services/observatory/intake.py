@@ -16,6 +16,7 @@ import msgspec
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
+from events.quotes import QuoteDisclosed
 from events.values import Category, Line, Place, Source
 from infra.ids import derive_id
 from services.observatory.domain import Kind, Observation
@@ -31,6 +32,7 @@ class Origin(StrEnum):
     AWARD = "award"
     OFFER = "offer"
     BID = "bid"
+    QUOTE = "quote"
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,24 @@ def of_bid(event: BidDisclosed, published_at: datetime) -> Seen:
         buyer=(event.buyer_id, ""),
         source=event.source,
         cancelled=event.status in INVALID_BIDS,
+    )
+
+
+def of_quote(event: QuoteDisclosed) -> Seen:
+    """Of the day it was sent, whether it was chosen or not."""
+    return _seen(
+        event.lines,
+        Kind.QUOTE,
+        origin=Origin.QUOTE,
+        document_id=event.quote_id,
+        process_id=event.request_id,
+        currency=event.currency,
+        day=event.quoted_at.date(),
+        place=event.place,
+        category=event.category,
+        supplier=(event.supplier_id, ""),
+        buyer=(event.buyer_id, ""),
+        source=None,
     )
 
 

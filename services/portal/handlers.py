@@ -7,6 +7,7 @@ from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolCancelled, PoolExtended, PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
+from events.quotes import QuoteRequestOpened, QuotingEnded
 from infra.database import Transaction
 from infra.service import Handler
 from services.portal import store
@@ -31,6 +32,16 @@ async def on_bid_accepted(tx: Transaction, message: Message) -> None:
 async def on_auction_closed(tx: Transaction, message: Message) -> None:
     assert isinstance(message.event, AuctionClosed)
     await store.close(tx, message.event.auction_id)
+
+
+async def on_quote_request_opened(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, QuoteRequestOpened)
+    await store.open_quote_request(tx, message.event)
+
+
+async def on_quoting_ended(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, QuotingEnded)
+    await store.close(tx, message.event.request_id)
 
 
 async def on_pool_opened(tx: Transaction, message: Message) -> None:
@@ -69,6 +80,8 @@ HANDLERS: Mapping[type[Event], Handler] = {
     AuctionOpened: on_auction_opened,
     BidAccepted: on_bid_accepted,
     AuctionClosed: on_auction_closed,
+    QuoteRequestOpened: on_quote_request_opened,
+    QuotingEnded: on_quoting_ended,
     PoolOpened: on_pool_opened,
     PoolMemberEnrolled: on_pool_member,
     PoolMemberWithdrew: on_pool_member,

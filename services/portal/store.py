@@ -10,13 +10,15 @@ from sqlmodel import Field, select
 from events.auctions import AuctionOpened, BidAccepted
 from events.contracts import ContractConcluded
 from events.pools import PoolOpened
+from events.quotes import QuoteRequestOpened
 from infra.database import Transaction, schema_rows
 
 Row = schema_rows("portal")
 
 
 class OpeningRow(Row, table=True):
-    """An auction that takes bids or a pool that enrols; ``taking_part`` counts bids, ``members`` names a pool's."""
+    """An auction that takes bids, a request that takes quotes, or a pool that enrols; ``bids`` counts an auction's,
+    ``members`` names a pool's."""
 
     __tablename__ = "openings"
     __table_args__ = (Index(None, "kind", "closes_at"),)
@@ -102,6 +104,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     """All that the home page shows."""
 
     auctions: int
+    quotes: int
     pools: int
     suppliers: int
     contracts: int
@@ -122,6 +125,7 @@ async def front(tx: Transaction, shown: int) -> Front:
     known = [Total(row.currency, row.contracts, row.amount) for row in totals if row.contracts]
     return Front(
         auctions=counts.get("auction", 0),
+        quotes=counts.get("quote", 0),
         pools=counts.get("pool", 0),
         suppliers=(await tx.session.exec(select(func.count()).select_from(SupplierRow))).one(),
         contracts=sum(total.contracts for total in known),
@@ -165,6 +169,19 @@ async def take_bid(tx: Transaction, event: BidAccepted) -> None:
         event.auction_id,
         event.amount,
         event.sequence,
+        event.closes_at,
+    )
+
+
+async def open_quote_request(tx: Transaction, event: QuoteRequestOpened) -> None:
+    await (await tx.raw()).execute(
+        """insert into portal.openings (opening_id, kind, title, buyer_name, place, currency, bids, members, closes_at)
+           values ($1, 'quote', $2, $3, $4, $5, 0, '{}', $6) on conflict do nothing""",
+        event.request_id,
+        event.title,
+        event.buyer_name,
+        event.place.locality or event.place.region or event.place.country or "",
+        event.currency,
         event.closes_at,
     )
 

@@ -7,6 +7,7 @@ from events import Message
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
+from events.quotes import QuoteDisclosed
 from infra.database import Transaction
 from infra.service import View
 from recommender.interest import co_purchase, interest
@@ -20,6 +21,13 @@ async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
     assert isinstance(event, BidDisclosed)
     if event.category and event.status == "valid":
         await market.add_interest(tx, event.supplier_id, interest("bid", code_of(event.category)))
+
+
+async def on_quote_disclosed(tx: Transaction, message: Message) -> None:
+    """A sealed quote, told after the close, says the same of its supplier as a bid."""
+    event = message.event
+    assert isinstance(event, QuoteDisclosed)
+    await market.add_interest(tx, event.supplier_id, interest("bid", code_of(event.category)))
 
 
 async def on_offer_published(tx: Transaction, message: Message) -> None:
@@ -47,7 +55,12 @@ async def on_contract_concluded(tx: Transaction, message: Message) -> None:
 VIEWS = (
     View(
         "recommender.interest",
-        {BidDisclosed: on_bid_disclosed, OfferPublished: on_offer_published, AwardMade: on_award_made},
+        {
+            BidDisclosed: on_bid_disclosed,
+            QuoteDisclosed: on_quote_disclosed,
+            OfferPublished: on_offer_published,
+            AwardMade: on_award_made,
+        },
         market.forget_interest,
     ),
     View("recommender.co-purchases", {ContractConcluded: on_contract_concluded}, market.forget_co_purchases),

@@ -8,6 +8,7 @@ from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.pools import PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolOpened
+from events.quotes import QuoteRequestOpened, QuotingEnded
 from events.transparency import TenderImported
 from infra.database import Transaction
 from infra.service import Handler
@@ -81,6 +82,18 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
     await advice.mark_everyone(tx)
 
 
+async def on_quote_request_opened(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, QuoteRequestOpened)
+    await market.open_quote_request(tx, message.event)
+    await advice.mark_everyone(tx)
+
+
+async def on_quoting_ended(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, QuotingEnded)
+    await market.close(tx, message.event.request_id)
+    await advice.mark_everyone(tx)
+
+
 async def on_pool_opened(tx: Transaction, message: Message) -> None:
     assert isinstance(message.event, PoolOpened)
     await market.open_pool(tx, message.event)
@@ -122,6 +135,8 @@ HANDLERS: Mapping[type[Event], Handler] = {
     AuctionOpened: on_auction_opened,
     BidAccepted: on_bid_accepted,
     AuctionClosed: on_auction_closed,
+    QuoteRequestOpened: on_quote_request_opened,
+    QuotingEnded: on_quoting_ended,
     PoolOpened: on_pool_opened,
     PoolExtended: on_pool_extended,
     PoolFrozen: on_pool_frozen,

@@ -11,10 +11,11 @@ from events import Event, Message
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import ReleasePublished
 from infra.database import Transaction
 from infra.service import Handler
-from services.transparency import implementation, outgoing, store
+from services.transparency import implementation, outgoing, outgoing_quotes, store
 from services.transparency.mapping import ORIGIN
 from services.transparency.parts import Json
 
@@ -44,6 +45,32 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
     bids = await store.disclosed_bids(tx, event.auction_id)
     known = await store.parties(tx, outgoing.organisations_of(event, bids))
     await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_closed(event, bids, at, known), at)
+
+
+async def on_quote_request_opened(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, QuoteRequestOpened)
+    known = await store.parties(tx, {event.buyer_id})
+    await _publish(tx, event.request_id, outgoing_quotes.opened(event, at, known), at)
+
+
+async def on_quoting_ended(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, QuotingEnded)
+    await _publish(tx, event.request_id, outgoing_quotes.ended(event, at), at)
+
+
+async def on_quote_disclosed(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, QuoteDisclosed)
+    await store.keep_bid(tx, outgoing_quotes.as_bid(message.event))
+
+
+async def on_quote_request_closed(tx: Transaction, message: Message) -> None:
+    event, at = message.event, message.envelope.time
+    assert isinstance(event, QuoteRequestClosed)
+    quotes = await store.disclosed_bids(tx, event.request_id)
+    known = await store.parties(tx, {event.winner_id} if event.winner_id else set())
+    await _publish(tx, event.request_id, outgoing_quotes.closed(event, quotes, at, known), at)
 
 
 async def on_award_made(tx: Transaction, message: Message) -> None:
@@ -114,6 +141,10 @@ HANDLERS: Mapping[type[Event], Handler] = {
     AuctionOpened: on_auction_opened,
     BidDisclosed: on_bid_disclosed,
     AuctionClosed: on_auction_closed,
+    QuoteRequestOpened: on_quote_request_opened,
+    QuotingEnded: on_quoting_ended,
+    QuoteDisclosed: on_quote_disclosed,
+    QuoteRequestClosed: on_quote_request_closed,
     AwardMade: on_award_made,
     ContractDrafted: on_contract_drafted,
     ContractConcluded: on_contract_concluded,

@@ -1,7 +1,8 @@
 """What happened in this market → OCDS 1.1 releases. Pure: the same event gives the same release, with the same id.
 
-One process is one ocid: a mini-auction with its contract, a direct purchase, or a pool with its mini-auction and all its contracts.
-A mini-auction is one lot; in a pool each member's part is a lot that names the member as its buyer.
+One process is one ocid: a mini-auction or quick quote with its contract, a direct purchase, or a pool with its mini-auction and all
+its contracts.
+A mini-auction or quick quote is one lot; in a pool each member's part is a lot that names the member as its buyer.
 
 Nobody learns who bids: while bids are taken nothing is published about them, and after the close the bid that won names its bidder
 and every other one "participant n" (DOMAIN sections 0 and 3). Suppliers of awards and contracts are public.
@@ -28,6 +29,7 @@ LOT = "1"
 METHODS = {
     "auction": ("open", "Mini-auction"),
     "pool": ("open", "Joint purchase by mini-auction"),
+    "quote": ("open", "Quick quote"),
     "purchase": ("direct", "Direct purchase from a catalogue offer"),
 }
 Known = Mapping[str, OrganisationRegistered]
@@ -110,14 +112,15 @@ def _bids(event: AuctionClosed, ranked: Sequence[BidDisclosed], parties: Parties
     if event.amount is not None:
         lowest = {"measure": "lowestValidBidValue", "value": event.amount, "currency": event.currency}
         statistics.append({"id": "lowest", **lowest, "relatedLot": LOT})
-    return {"statistics": statistics, "details": [_bid(bid, event, parties) for bid in ranked]}
-
-
-def _bid(bid: BidDisclosed, event: AuctionClosed, parties: Parties) -> Json:
-    """The bidder's last bid. Nothing in it but the winner's leads to a person: not even our id of the bid."""
     process_id = event.pool_id or event.auction_id
+    details = [bid_of(bid, process_id, event.winner_id, event.currency, parties) for bid in ranked]
+    return {"statistics": statistics, "details": details}
+
+
+def bid_of(bid: BidDisclosed, process_id: str, winner_id: str | None, currency: str, parties: Parties) -> Json:
+    """The bidder's last bid. Nothing in it but the winner's leads to a person: not even our id of the bid."""
     number = bid.participant or bid.rank or 0
-    if bid.supplier_id == event.winner_id:
+    if bid.supplier_id == winner_id:
         tenderer = parties.refer(bid.supplier_id, "", "tenderer")
     else:
         tenderer = parties.refer(f"{process_id}-participant-{number}", f"participant {number}", "tenderer")
@@ -127,7 +130,7 @@ def _bid(bid: BidDisclosed, event: AuctionClosed, parties: Parties) -> Json:
             "date": date(bid.bid_at) if bid.bid_at else None,
             "status": bid.status,
             "tenderers": [tenderer],
-            "value": value(bid.amount, bid.currency or event.currency),
+            "value": value(bid.amount, bid.currency or currency),
             "hasRank": True if bid.rank else None,
             "rank": bid.rank,
             "relatedLots": [LOT],

@@ -7,6 +7,7 @@ from events.auctions import AuctionOpened
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
 from events.pools import PoolOpened
+from events.quotes import QuoteRequestOpened
 from events.transparency import TenderImported
 from events.values import Category, Place
 from infra.database import Transaction
@@ -145,6 +146,25 @@ async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
         event.initial_price,
         event.closes_at,
         event.pool_id,
+    )
+
+
+async def open_quote_request(tx: Transaction, event: QuoteRequestOpened) -> None:
+    """It names no price: the amount stays unknown."""
+    await (await tx.raw()).execute(
+        """insert into recommender.opportunities (opportunity_id, kind, open, native, title, buyer_id, buyer_name, region, city,
+               category, method, currency, path, closes_at)
+           values ($1, 'quote', true, true, $2, $3, $4, $5, $6, $7, 'open', $8, '/quotes/' || $1, $9)
+           on conflict do nothing""",
+        event.request_id,
+        event.title,
+        event.buyer_id,
+        event.buyer_name,
+        region_of(event.place),
+        event.place.locality or "",
+        code_of(event.category),
+        event.currency,
+        event.closes_at,
     )
 
 

@@ -32,6 +32,7 @@ from tests.services.observatory.stories import (
     its_award,
     its_end,
 )
+from tests.services.quotes.told import a_request, the_choice
 
 pytestmark = pytest.mark.servers
 IMPORTED = Source(publisher="Ministry of Health", document="prices.csv:7")
@@ -277,6 +278,26 @@ class TestPrices:
             ]
             told = [(await browser.get(path)).text for path in [*paths, f"/api/observatory/items/{sku}"]]
         assert not any(bid.supplier_id in text for bid in bids for text in told)
+
+    async def test_of_quotes_are_kept_apart_and_never_name_who_quoted(self, observatory: Observatory) -> None:
+        sku = new_id()
+        lines = (a_line(sku, None, quantity=Decimal(100)),)
+        suppliers = [new_id() for _ in range(3)]
+        request = a_request(observatory.market.clock(), lines=lines)
+        quotes, _ = the_choice(request, dict(zip(suppliers, ("12", "13.2", "14.4"), strict=True)), chosen=None)
+        await observatory.hears(*quotes, quotes[0], a_contract(sku, "50", observatory.today))
+        found = await observatory.settled(sku, 4)
+        reference = found["answer"]["reference"]
+        assert (reference["kind"], Decimal(reference["median"]), reference["suppliers"]) == (
+            "quote",
+            11,
+            3,
+        )  # without VAT
+        async with observatory.market.browser() as browser:
+            paths = [f"/observatory/items/{sku}", f"/api/observatory/items/{sku}"]
+            told = [(await browser.get(path)).text for path in paths]
+        assert not any(supplier in text for supplier in suppliers for text in told)
+        assert "a participant" in told[0]
 
 
 class TestLooking:

@@ -1,5 +1,6 @@
 """The home page: events of other services fill it, once each."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ from events.values import Category, Place, Source
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
+from tests.services.quotes.told import a_request, the_end
 
 PAPER = Category(code="30197642", title="Paper")
 
@@ -130,6 +132,23 @@ async def test_auction_whose_end_has_passed_is_not_called_open(market: Market) -
     await shown.has(auction.title)
     market.clock.advance(timedelta(minutes=2))
     assert auction.title not in await shown.text()
+
+
+async def test_an_open_quick_quote_is_counted_until_its_end(market: Market) -> None:
+    async def counted() -> int:
+        shown = re.search(r"quick quotes</a></dt><dd>(\d+)</dd>", await Shown(market).text())
+        assert shown
+        return int(shown[1])
+
+    before, request = await counted(), a_request(market.clock())
+    await market.publish(request, request)
+
+    async def is_counted(number: int) -> bool:
+        return await counted() == number
+
+    await market.eventually(lambda: is_counted(before + 1))
+    await market.publish(the_end(request))
+    await market.eventually(lambda: is_counted(before))
 
 
 async def test_pool_counts_each_member_once_until_it_freezes(market: Market) -> None:

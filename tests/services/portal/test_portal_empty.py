@@ -7,7 +7,7 @@ from infra.config import Config
 from infra.web.pages import engine
 from services.portal.store import Front
 
-EMPTY = Front(auctions=0, pools=0, suppliers=0, contracts=0, totals=[], closing=[], enrolling=[], latest=[])
+EMPTY = Front(auctions=0, quotes=0, pools=0, suppliers=0, contracts=0, totals=[], closing=[], enrolling=[], latest=[])
 
 
 def test_empty_market_says_what_to_do(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from events.values import Category, Place
 from infra.ids import new_id
 from services.recommender.store import advice
 from tests.market import Market
+from tests.services.quotes.told import a_request, the_end
 from tests.services.recommender.stories import (
     ELSEWHERE,
     MOSCOW,
@@ -73,6 +74,19 @@ async def test_an_auction_in_a_declared_category_is_recommended_and_says_why(mar
         "You declared category Processed paper and paperboard (CPV 30197630-1)",
         "It is in your region, Moskva",
     )
+
+
+async def test_a_quick_quote_is_recommended_until_its_end(market: Market) -> None:
+    trade = its_own_trade()
+    supplier, request = a_supplier(trade), a_request(market.clock(), category=trade)
+    await market.publish(supplier, request, request)
+    item = await until_listed(market, supplier.organisation_id, request.request_id)
+    assert (item.kind, item.path, item.amount) == ("quote", f"/quotes/{request.request_id}", None)
+    assert item.closes_at == request.closes_at and item.reasons[0] == f"You declared category TEST {trade.code}"
+    async with market.browser(agent_of(supplier.organisation_id)) as browser:
+        assert "quick quote" in (await browser.get("/recommendations")).text
+    await market.publish(the_end(request))
+    await until_gone(market, supplier.organisation_id, request.request_id)
 
 
 async def test_a_past_award_is_a_reason_and_a_cancelled_one_is_not(market: Market) -> None:
