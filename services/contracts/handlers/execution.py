@@ -6,7 +6,7 @@ from infra.database import Transaction
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
 from services.contracts.domain.deals import concluded, latest
-from services.contracts.domain.execution import Command, DecideDispute, apply, begin, decide
+from services.contracts.domain.execution import Command, DecideDispute, Tick, apply, begin, decide
 from services.contracts.domain.execution.state import Execution
 from services.contracts.handlers import RoleMissing
 from services.contracts.store import contracts, deals, executions
@@ -55,18 +55,18 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
     """A moderator's. Raises NotFound and what :func:`domain.execution.disputes.decide_dispute` names."""
-    await decided(tx, await _locked(tx, contract_id), command, "")
+    await decided(tx, await _locked(tx, contract_id), command)
 
 
 async def decided(tx: Transaction, kept: Kept, command: Command, member_name: str = "") -> None:
-    """Decide about an execution that is locked, and keep what happened."""
-    happened = decide(kept.execution, command, tx.now)
-    execution = kept.execution
-    for event in happened:
-        execution = apply(execution, event)
-        tx.emit(event)
-    saved = Kept(execution=execution, version=kept.version)
-    await executions.save(await tx.raw(), saved, happened, tx.now, member_name)
+    """Decide about an execution that is locked, and keep what happened: first what the clock brought about, which nobody did."""
+    execution, history = kept.execution, []
+    for asked, name in ((Tick(), ""), (command, member_name)):
+        for event in decide(execution, asked, tx.now):
+            execution = apply(execution, event)
+            tx.emit(event)
+            history.append((event, name))
+    await executions.save(await tx.raw(), Kept(execution=execution, version=kept.version), history, tx.now)
 
 
 async def _locked(tx: Transaction, contract_id: str) -> Kept:

@@ -47,7 +47,7 @@ from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, 
 from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import NewPurchase, may_see
 from services.contracts.pages.work import NOTHING, Acted, due_of, section
-from services.contracts.store import contracts, purchases, replicas
+from services.contracts.store import contracts, executions, purchases, replicas
 from services.contracts.store.contracts import Contract
 
 PER_PAGE = 20
@@ -181,6 +181,7 @@ class ContractPages(Controller):
             due=await due_of(ground, principal) if party and principal else [],
             requests=await purchases.listing(pool, me, limit=OPEN_PURCHASES, open_only=True) if party else [],
             contracts=found,
+            statuses=await executions.statuses(pool, [each.drafted.contract_id for each in found]),
             total=total,
             number=number,
             pages=max(1, -(-total // PER_PAGE)),

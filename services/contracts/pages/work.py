@@ -78,9 +78,6 @@ ASKED = {
 }
 """By what is disputed: what it comes to where its word stands, and where it is set aside."""
 
-FOLLOWS = (ExecutionOverdue, DisputeEnded, ContractClosed, ContractTerminated)
-"""What may come about by the clock or by what somebody did just before: no member did it."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Acted:
@@ -144,7 +141,7 @@ async def section(
         "today": execution.calendar.local(now).date().isoformat(),
         "now": now,
         "history": [
-            (each.at, told(each.event), each.member_name if inside and not isinstance(each.event, FOLLOWS) else "")
+            (each.at, told(each.event), each.member_name if inside else "")
             for each in await executions.history(ground.database.pool, execution.contract_id)
             if told(each.event)
         ],

@@ -118,10 +118,9 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Execution]:
     return [_kept(row).execution for row in rows]
 
 
-async def save(
-    db: asyncpg.Connection, kept: Kept, happened: Sequence[Event], now: datetime, member_name: str = ""
-) -> None:
-    """``kept`` is of the version that was loaded; with it what happened to it now, and what both records count of it."""
+async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Event, str]], now: datetime) -> None:
+    """``kept`` is of the version that was loaded; with it what happened to it now and who did it ("": the clock), and what both
+    records count of it."""
     execution = kept.execution
     waits = {duty.party for duty in duties(execution, now)}
     await db.execute(
@@ -140,12 +139,12 @@ async def save(
         msgspec.json.encode(execution).decode(),
         kept.version,
     )
-    await _add_history(db, execution.contract_id, happened, now, member_name)
+    await _add_history(db, execution.contract_id, happened, now)
     await _count(db, execution)
 
 
 async def _add_history(
-    db: asyncpg.Connection, contract_id: str, happened: Sequence[Event], now: datetime, member_name: str
+    db: asyncpg.Connection, contract_id: str, happened: Sequence[tuple[Event, str]], now: datetime
 ) -> None:
     begins: int = await db.fetchval(
         "select coalesce(max(position), 0) from contracts.execution_events where contract_id = $1", contract_id
@@ -155,7 +154,7 @@ async def _add_history(
         " values ($1, $2, $3, $4, $5, $6::text::jsonb)",
         [
             (contract_id, position, now, member_name, event.TYPE, msgspec.json.encode(event).decode())
-            for position, event in enumerate(happened, start=begins + 1)
+            for position, (event, member_name) in enumerate(happened, start=begins + 1)
         ],
     )
 
@@ -183,6 +182,15 @@ async def history(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> li
         )
         for row in rows
     ]
+
+
+async def statuses(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> dict[str, str]:
+    """running, closed or terminated, by contract."""
+    rows = await db.fetch(
+        "select contract_id, state->>'status' as status from contracts.executions where contract_id = any($1::text[])",
+        list(contract_ids),
+    )
+    return {row["contract_id"]: row["status"] for row in rows}
 
 
 async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Contracts carried out on the real servers: by both sides to the closure, by the clock, by a moderator, and in the public record."""
 
+import asyncio
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from msgspec import structs
 from events.accounts import OrganisationStateChanged
 from events.contracts import (
     ContractClosed,
+    ContractConcluded,
     ContractEnded,
     ContractTerminated,
     DeliveryAssessed,
@@ -137,12 +139,29 @@ async def test_what_comes_twice_happens_once(town: Town) -> None:
     assert (await work.order(HALF, key=new_id()))[1]["orders"][1]["number"] == 2
 
 
+async def test_what_is_asked_for_at_once_is_never_more_than_contracted(town: Town) -> None:
+    work = await a_signed_contract(town)
+    answers = await asyncio.gather(*(work.order({"1": "40"}, key=new_id()) for _ in range(6)))
+    assert sorted(status for status, _ in answers) == [201, 201, 422, 422, 422, 422]
+    assert [line["ordered"] for line in (await work.shown())["lines"]] == ["80", "0"]
+    assert [event.order for event in await work.events(OrderPlaced)] == [1, 2]
+
+
+async def test_told_of_the_signature_again_what_was_done_stays(town: Town) -> None:
+    work = await a_signed_contract(town)
+    await work.order(HALF)
+    (concluded,) = await work.events(ContractConcluded)
+    await town.tell(concluded, structs.replace(concluded, contract_id=new_id()))
+    await a_signed_contract(town)  # on the same topic, so the repeats have been read
+    assert len((await work.shown())["orders"]) == 1
+
+
 async def test_a_refusal_names_rule_numbers_and_field_and_changes_nothing(town: Town) -> None:
     work = await a_signed_contract(town)
     status, refused = await work.order({"1": "101"})
     assert (status, refused["rule"], refused["field"]) == (422, "more-than-contracted", "quantity-1")
     assert refused["numbers"] == {"quantity": "101", "left": "100"}
-    assert (await work.order(days=21))[1]["rule"] == "due-after-term"
+    assert (await work.order(days=500))[1]["rule"] == "due-after-term"
     assert (await work.tell(work.supplier, "orders", {"lines": ALL, "days": 1}))[1]["rule"] == "act-of-other-party"
     assert (await work.tell(town.clinic, "orders", {"lines": ALL, "days": 1}))[1]["rule"] == "not-a-party"
     agent_of_buyer = structs.replace(work.buyer, roles=("supplier_agent",))

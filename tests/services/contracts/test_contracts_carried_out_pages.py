@@ -101,6 +101,10 @@ async def test_the_list_says_what_waits_for_each_side(town: Town) -> None:
     assert await listed(work.supplier, "overdue")
     await work.deliver()
     assert await listed(work.buyer, "Accept or refuse delivery 1")
+    _, text = await seen(town, work.buyer, f"/contracts/{work.contract_id}")
+    late, told = "The order 1 was not delivered in time by the supplier", "told of delivery 1 on order 1, late"
+    assert f"{late}\n" in text or f"{late}</li>" in text
+    assert told in text and "Supplier 1&#39;s member" in text.partition(told)[2][:80]
 
 
 async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> None:
@@ -134,6 +138,7 @@ async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> Non
     assert status == 422 and "Say why not." in text
     _, text = await filled(work, work.buyer, "ending-answer", answer="yes")
     assert "terminated" in text and "History" in text and "The contract was terminated, by agreement" in text
+    assert '<span class="badge bad">terminated</span>' in (await seen(town, work.buyer, "/contracts"))[1]
     record = (await seen(town, None, f"/organisations/{work.supplier.organisation_id}/record"))[1]
     assert "Deliveries refused</dt><dd>1" in record and "Disputes decided as the other side asked</dt><dd>1" in record
 

@@ -81,6 +81,27 @@ async def test_a_process_is_published_step_by_step(market: Market, data: Path) -
     assert record["records"][0]["compiledRelease"]["contracts"][0]["status"] == "active"
 
 
+async def test_how_a_contract_is_carried_out_is_published_step_by_step(market: Market, data: Path) -> None:
+    story = Story()
+    await concluded(market, story)
+    await market.publish(*story.carried_out())
+    found = (await history(market, story, 14))[5:]
+    assert [tag for release in found for tag in release["tag"]] == [
+        "implementation",
+        *["implementationUpdate"] * 7,
+        "contractTermination",
+    ]
+    release_schema, _, record_schema = validators(data)
+    assert [fault for release in found for fault in faults(release_schema, release)] == []
+    async with market.client() as client:
+        record = (await client.get(f"/ocds/records/{ocid_of(story.process_id)}")).json()
+    assert faults(record_schema, record) == []
+    (contract,) = record["records"][0]["compiledRelease"]["contracts"]
+    assert (contract["status"], len(contract["implementation"]["milestones"])) == ("terminated", 3)
+    (transaction,) = contract["implementation"]["transactions"]
+    assert transaction["payer"] == {"id": story.buyer, "name": f"School of {story.buyer}"}
+
+
 async def test_nothing_tells_who_bids_before_the_close_and_only_the_winner_after(market: Market) -> None:
     story = Story()
     await market.publish(*story.organisations(), story.opened(), story.bid_accepted(), *story.disclosed())

@@ -1,5 +1,6 @@
 """Orders of the buyer, deliveries of the supplier, and what the buyer accepts of them."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -146,10 +147,8 @@ def _most_days(execution: Execution) -> int:
 
 def longest_order(execution: Execution, now: datetime) -> int:
     """Working days that an order placed now may have; 0: the term is over."""
-    days = 0
-    while days < _most_days(execution) and execution.due(now, days + 1) <= execution.term_until:
-        days += 1
-    return days
+    some = range(1, _most_days(execution) + 1)
+    return bisect_right(some, execution.term_until, key=lambda days: execution.due(now, days))
 
 
 def report_delivery(execution: Execution, command: ReportDelivery, now: datetime) -> tuple[Event, ...]:
