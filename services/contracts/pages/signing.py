@@ -42,8 +42,8 @@ def brought(step: str, values: Mapping[str, str]) -> Brought:
             {
                 "line_id": line_id,
                 "quantity": _number(values[f"equivalent-{line_id}"]),
-                "sku_id": values.get(f"equivalent-sku-{line_id}", "").strip(),
-                "description": values.get(f"equivalent-what-{line_id}", "").strip(),
+                "sku_id": values.get(f"sku-{line_id}", "").strip(),
+                "description": values.get(f"stand-in-{line_id}", "").strip(),
             }
             for line_id in named
             if values[f"equivalent-{line_id}"].strip()
