@@ -205,6 +205,8 @@ def _seen(
 ) -> Seen:
     items: dict[str, Item] = {}
     observations = []
+    # An award has no page of its own, as a contract has.
+    named = f"award {document_id}" if origin is Origin.AWARD else document_id
     for number, line, key in _priced(lines, category, currency):
         held = line.category or category
         title = (line.description or (held.title if held else "")).strip()[:TITLE_LENGTH]
@@ -231,7 +233,7 @@ def _seen(
                 supplier_name=supplier[1],
                 buyer_id=buyer[0],
                 buyer_name=buyer[1],
-                document=source.document if source else document_id,
+                document=source.document if source else named,
                 source=source,
                 cancelled=cancelled,
             )

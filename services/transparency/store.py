@@ -340,9 +340,9 @@ async def feed_state(tx: Transaction) -> FeedState:
 
 
 async def latest(tx: Transaction, limit: int) -> list[dict[str, Any]]:
-    """The newest releases, with position, ocid, tags, time and the title of what is bought."""
+    """The newest releases, with position, id, ocid, tags, time and the title of what is bought."""
     rows = await (await tx.raw()).fetch(
-        "select position, ocid, tags, released_at, coalesce(body->'tender'->>'title', body->'awards'->0->>'title',"
+        "select position, release_id, ocid, tags, released_at, coalesce(body->'tender'->>'title', body->'awards'->0->>'title',"
         " body->'contracts'->0->>'title', '') as title from transparency.releases order by position desc limit $1",
         limit,
     )

@@ -229,9 +229,3 @@ def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() 
         assert "25 nov 2026 20:04:07 UTC" in refusal("auction-over", "", at)
         assert refusal("never-heard-of", "As published.", numbers) == "As published."
         assert refusal("cut-below-step", "As published.", {}) == "As published."
-
-
-def test_a_page_may_call_its_own_choice_languages() -> None:
-    """The layout's names stay out of the way of the pages'."""
-    layout = (PROJECT / "infra" / "web" / "templates" / "base.html").read_text()
-    assert "in page_languages.items()" in layout and "in languages" not in layout

@@ -25,15 +25,15 @@ function drawChart(element, pictures) {
   const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
   const size = () => ({ width: element.clientWidth, height: Math.max(220, Math.min(340, element.clientWidth * 0.6)) });
   const seconds = months.map((month) => Date.parse(`${month}-01T00:00Z`) / 1e3);
-  const every = Math.ceil(months.length / Math.max(2, Math.floor(element.clientWidth / 110)));
-  const ticks = seconds.filter((_, number) => number % every === 0);
+  // As many months by name as there is room for, at whatever width.
+  const ticks = (width) => seconds.filter((_, number) => number % Math.ceil(months.length / Math.max(2, Math.floor(width / 110))) === 0);
   const chart = new uPlot(
     {
       ...size(),
       padding: [null, 36, null, null],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "UTC"),
       scales: wide ? { y: { distr: 3 } } : {},
-      axes: [{ splits: () => ticks, values: (_, seconds) => seconds.map((second) => month.format(second * 1e3)) }, { size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : price(tick))) }],
+      axes: [{ splits: (plot) => ticks(plot.width), values: (_, seconds) => seconds.map((second) => month.format(second * 1e3)) }, { size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : price(tick))) }],
       bands: [{ series: [2, 1], fill: "#0b5f6622" }],
       series: [
         { label: "Month", value: (_, seconds) => (seconds === null ? "–" : month.format(seconds * 1e3)) },
