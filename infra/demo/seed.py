@@ -29,6 +29,9 @@ RUNNING_TITLE = "Monitors for the computer classes"
 UNSOLD_TITLE = "Whiteboards for two reading rooms"
 BIDS = (("supplier2", 2), ("supplier6", 3), ("supplier7", 5), ("supplier2", 7))
 """Who bids in the running auction, how many steps below the initial price."""
+QUOTE_TITLE = "Lever arch files for the reading rooms"
+QUOTES = (("supplier", "1.02", 3, ""), ("supplier7", "0.95", 12, "Two pallets, unloaded by us"))
+"""Who quotes, how far from the market's price, in how many days, with which comment."""
 POOL_DEMAND = {"agency2": (Decimal(60), Decimal(20)), "agency3": (Decimal(45), Decimal(10))}
 """Firm packs and tolerance."""
 
@@ -64,9 +67,10 @@ async def seed(url: str, database: Database, password: str, say: Say = lambda li
         await history.tell(database, members, players, sku_ids)
         say("demo market: offers")
         offers = await publish_offers(members, players, sku_ids)
-        say("demo market: a purchase, two mini-auctions and a pool")
+        say("demo market: a purchase, two mini-auctions, a quick quote and a pool")
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
         now = await _auctions(members, players, sku_ids)
+        await _quotes(members, players, sku_ids, now)
         await _pool(members, sku_ids[players.skus[0].name], now)
         return True
 
@@ -227,6 +231,26 @@ async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str
             f"/api/auctions/{auction_id}/bids", {"amount": str(amount)}, key=f"demo/bid/{number}"
         )
     return datetime.fromisoformat(auction["opens_at"])
+
+
+async def _quotes(members: dict[str, Client], players: Cast, sku_ids: dict[str, str], now: datetime) -> None:
+    """Asked for by the libraries, with two sealed quotes; a third is left to the visitor."""
+    good = next(good for good in players.skus if "Lever arch" in good.name)
+    wanted = {
+        "title": QUOTE_TITLE,
+        "lines": [{"sku_id": sku_ids[good.name], "quantity": "240"}],
+        "closes_at": (now + timedelta(minutes=LONGEST_AUCTION)).isoformat(),
+        "requirements": "Delivered in one go, to the ground floor, on a working day before noon.",
+    }
+    made = await when_heard(lambda: members["agency3"].post("/api/quotes", wanted, key="demo/quotes"))
+    for supplier, level, days, comment in QUOTES:
+        price = (good.price * Decimal(level)).quantize(Decimal("0.01"))
+        quote = {"prices": {"1": str(price)}, "vat_rate": str(VAT), "delivery_days": days, "comment": comment}
+        await when_heard(
+            lambda supplier=supplier, quote=quote: members[supplier].post(  # type: ignore[misc]
+                f"/api/quotes/{made['request_id']}/mine", quote, key=f"demo/quote/{supplier}"
+            )
+        )
 
 
 async def _pool(members: dict[str, Client], sku_id: str, now: datetime) -> None:

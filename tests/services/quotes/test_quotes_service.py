@@ -522,7 +522,7 @@ class TestPages:
             )
             assert page.status_code == 200
             assert page.text.count("<fieldset>") == 2 and 'value="3"' in page.text and 'value="4"' in page.text
-            assert "100 RUB a unit, without VAT" in page.text
+            assert "100.00\u00a0RUB a unit, without VAT" in page.text
 
     async def test_a_form_with_errors_keeps_what_was_typed_and_says_what_is_wrong_beside_it(
         self, market: Market
