@@ -1,6 +1,7 @@
 """The API's document is OpenAPI 3.1, tells of every route, and is true: whatever is sent, the answer is as it says."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ KNOWN = {
     "pool_id": "pools.pools.pool_id",
     "purchase_id": "contracts.purchases.process_id",
     "reference_id": "observatory.snapshots.reference_id",
+    "request_id": "quotes.quote_requests.request_id",
     "sku_id": "catalogue.skus.sku_id",
 }
 """Where the market keeps what a path may name: a name made up would be answered 404, always."""
@@ -63,6 +65,12 @@ def plain(path: str) -> str:
     return path.replace(":str}", "}").replace(":path}", "}").replace(":int}", "}")
 
 
+def a_wish(market: Market) -> dict[str, Any]:
+    """Quotes on paper are wanted."""
+    line = {"description": "Paper", "category": "30197630", "unit": "piece", "quantity": "2"}
+    return {"title": "Paper", "lines": [line], "closes_at": (market.clock() + timedelta(hours=1)).isoformat()}
+
+
 async def test_every_answer_is_as_documented(market: Market) -> None:
     buyer, supplier = await a_member(market, "buyer"), await a_member(market, "supplier")
     async with market.client() as client:
@@ -70,7 +78,11 @@ async def test_every_answer_is_as_documented(market: Market) -> None:
         async def opened() -> bool:
             return (await client.post("/api/auctions", json=paper(), headers=buyer)).is_success
 
+        async def asked() -> bool:
+            return (await client.post("/api/quotes", json=a_wish(market), headers=buyer)).is_success
+
         await market.eventually(opened)
+        await market.eventually(asked)
     known = {}
     for name, place in KNOWN.items():
         table, _, column = place.rpartition(".")

@@ -1,7 +1,7 @@
 """May quotes be asked for, and until when."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
@@ -15,6 +15,7 @@ from services.quotes.domain.request import Request, within
 MOST_LINES = 100
 LONGEST_TITLE, LONGEST_TEXT = 300, 4000
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
+_FINEST = 6
 
 
 class NoQuickQuotes(RuleBroken):
@@ -124,9 +125,10 @@ def _group(lines: tuple[Line, ...]) -> Category:
         quantity = line.quantity
         if not line.description.strip() or line.category is None or quantity is None:
             raise LineNotComplete(f"Line {line.line_id} needs a description, a category and a quantity.", field="lines")
-        if not quantity.is_finite() or not 0 < quantity < _ABSURD:
+        exponent = quantity.as_tuple().exponent
+        if not isinstance(exponent, int) or not 0 < quantity < _ABSURD or exponent < -_FINEST:
             raise LineNotComplete(
-                f"Line {line.line_id} needs a quantity above zero (and below {_ABSURD:,f}).",
+                f"Line {line.line_id} needs a quantity above zero, below {_ABSURD:,f} and with {_FINEST} decimals at most.",
                 field="lines",
                 quantity=quantity,
             )
@@ -140,7 +142,6 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
     assert rules is not None
     if asked.tzinfo is None:
         raise DeadlineWithoutZone("The deadline does not say its time zone.", field="closes_at")
-    closes_at = asked if policy.working_day_minutes is not None else calendar.roll(asked)
     if asked < now + timedelta(minutes=rules.min_minutes):
         raise DeadlineTooSoon(
             f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves"
@@ -148,11 +149,11 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
             field="closes_at",
             min_minutes=rules.min_minutes,
         )
-    if closes_at > now + timedelta(days=rules.max_days):
+    if asked > now + timedelta(days=rules.max_days):
         raise DeadlineTooFar(
             f"A request is open for {rules.max_days} days at most.", field="closes_at", max_days=rules.max_days
         )
-    return closes_at
+    return asked.astimezone(UTC) if policy.working_day_minutes is not None else calendar.roll(asked)
 
 
 def _length(minutes: int) -> str:

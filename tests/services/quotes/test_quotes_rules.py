@@ -49,10 +49,12 @@ class TestOpening:
             ({"lines": (a_line(category=None),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(quantity="0"),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(quantity="NaN"),)}, opening.LineNotComplete, "lines"),
+            ({"lines": (a_line(quantity="0.0000001"),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, NotOneFunctionalGroup, "lines"),
             ({"closes_at": DEADLINE - timedelta(seconds=1)}, opening.DeadlineTooSoon, "closes_at"),
             ({"closes_at": MONDAY - timedelta(days=1)}, opening.DeadlineTooSoon, "closes_at"),
             ({"closes_at": MONDAY + timedelta(days=31)}, opening.DeadlineTooFar, "closes_at"),
+            ({"closes_at": datetime.max.replace(tzinfo=UTC)}, opening.DeadlineTooFar, "closes_at"),
             ({"closes_at": datetime(2026, 11, 17, 10)}, opening.DeadlineWithoutZone, "closes_at"),
         ],
     )

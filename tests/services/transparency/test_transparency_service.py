@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from happenings import Story
 from official import faults, validators
+from test_transparency_quotes import Quotes
 from typer.testing import CliRunner
 
 from events.transparency import ReleasePublished
@@ -79,6 +80,26 @@ async def test_a_process_is_published_step_by_step(market: Market, data: Path) -
     ]
     assert [event.release_id for event in told] == [release["id"] for release in found]
     assert record["records"][0]["compiledRelease"]["contracts"][0]["status"] == "active"
+
+
+async def test_a_quick_quote_is_published_without_a_word_of_its_quotes_until_the_choice(
+    market: Market, data: Path
+) -> None:
+    quotes = Quotes()
+    story = quotes.story
+    await market.publish(quotes.opened(), quotes.ended(), *quotes.disclosed())
+    sealed = await history(market, story, 2)
+    assert [secret for secret in (story.winner, story.loser, "1100", "quote-of") if secret in str(sealed)] == []
+    await market.publish(quotes.closed(), quotes.closed())
+    found = await history(market, story, 3)
+    assert [release["tag"] for release in found] == [["tender"], ["tenderUpdate"], ["tenderUpdate"]]
+    assert [bid["value"]["amount"] for bid in found[2]["bids"]["details"]] == [1100, 1000]
+    assert story.loser not in str(found)
+    release_schema, _, record_schema = validators(data)
+    assert [fault for release in found for fault in faults(release_schema, release)] == []
+    async with market.client() as client:
+        record = (await client.get(f"/ocds/records/{ocid_of(story.process_id)}")).json()
+    assert faults(record_schema, record) == []
 
 
 async def test_how_a_contract_is_carried_out_is_published_step_by_step(market: Market, data: Path) -> None:
