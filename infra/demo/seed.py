@@ -202,7 +202,19 @@ async def _purchase(members: dict[str, Client], offer_id: str) -> None:
     made = await when_heard(lambda: buyer.post("/api/contracts/purchases", wanted, key="demo/purchase"))
     path = f"/api/contracts/purchases/{made['purchase_id']}"
     answered = await supplier.post(f"{path}/answer", {"accept": True})
-    await sign(answered["contract_id"], buyer, supplier)
+    await _carry_out(await sign(answered["contract_id"], buyer, supplier), buyer, supplier)
+
+
+async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) -> None:
+    """All ordered, a part delivered, accepted but for one, and invoiced: what is left is for the visitor to do."""
+    path, line_id = f"/api/contracts/{contract['contract_id']}", contract["lines"][0]["line_id"]
+    for side, what, body in (
+        (buyer, "orders", {"lines": {line_id: "20"}, "days": 10}),
+        (supplier, "deliveries", {"order": 1, "lines": {line_id: "12"}, "note": "TN-218"}),
+        (buyer, "deliveries/1/assessment", {"lines": {line_id: "11"}, "reasons": "One pack was torn"}),
+        (supplier, "invoices", {"deliveries": [1], "reference": "INV-77"}),
+    ):
+        await side.post(f"{path}/{what}", body, key=f"demo/{what}")
 
 
 async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str, str]) -> datetime:

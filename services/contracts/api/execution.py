@@ -89,10 +89,12 @@ class OrderIn(msgspec.Struct, kw_only=True):
 
 
 class DeliveryIn(msgspec.Struct, kw_only=True):
+    """``delivered_on`` is today, where the buyer is, unless it says otherwise."""
+
     order: int
     lines: Quantities
     note: Short
-    delivered_on: date
+    delivered_on: date | None = None
 
 
 class AssessmentIn(msgspec.Struct, kw_only=True):

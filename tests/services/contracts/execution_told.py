@@ -103,7 +103,7 @@ class Work:
                 order=order,
                 lines=lines or ALL,
                 note="TN-1",
-                delivered_on=on or CALENDAR.local(self.now).date(),
+                delivered_on=on,
             )
         )
 

@@ -80,12 +80,14 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportDelivery:
+    """``delivered_on`` None: today."""
+
     organisation_id: str
     member_id: str
     order: int
     lines: Mapping[str, Decimal]
     note: str
-    delivered_on: date
+    delivered_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +172,12 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
             )
     note = require_reasons(command.note, "Name the delivery note.", field="note")
     first, last = (execution.calendar.local(instant).date() for instant in (order.placed_at, now))
-    if not first <= command.delivered_on <= last:
+    delivered_on = command.delivered_on or last
+    if not first <= delivered_on <= last:
         raise DeliveryDateWrong(
-            f"Goods ordered on {first} came between then and today, {last}, not on {command.delivered_on}.",
+            f"Goods ordered on {first} came between then and today, {last}, not on {delivered_on}.",
             field="delivered_on",
-            delivered_on=command.delivered_on,
+            delivered_on=delivered_on,
             ordered_on=first,
             today=last,
         )
@@ -189,7 +192,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
             member_id=command.member_id,
             lines=lines,
             note=note,
-            delivered_on=command.delivered_on,
+            delivered_on=delivered_on,
             reported_at=now,
             due_at=execution.due(now, execution.policy.execution.acceptance_days),
             late=now >= order.due_at,
