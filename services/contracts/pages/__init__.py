@@ -1,5 +1,6 @@
 """Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import urlencode
 
@@ -51,6 +52,7 @@ from services.contracts.store import contracts, executions, purchases, replicas
 from services.contracts.store.contracts import Contract
 
 PER_PAGE = 20
+MOST = 2000
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
 STEPS = {
@@ -95,6 +97,11 @@ class PurchaseForm(msgspec.Struct, kw_only=True):
 def beside(broken: RuleBroken) -> dict[str, str]:
     """The refusal as an error of its field."""
     return {broken.field or "": broken.message}
+
+
+def too_long(values: Mapping[str, str]) -> dict[str, str]:
+    """Errors of the fields that say more than a text of a contract may."""
+    return {name: f"is longer than {MOST:,} characters" for name, text in values.items() if len(text) > MOST}
 
 
 async def contract_page(

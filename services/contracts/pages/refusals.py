@@ -13,7 +13,7 @@ from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, 
 from services.contracts.api.refusals import waiting
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
-from services.contracts.pages import beside, contract_page
+from services.contracts.pages import beside, contract_page, too_long
 
 
 class RefusalPages(Controller):
@@ -25,9 +25,11 @@ class RefusalPages(Controller):
         self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
     ) -> Template | Redirect:
         values = await form_fields(request)
+        if errors := too_long(values):
+            return await contract_page(ground, request, contract_id, values, errors)
         try:
             async with ground.database.transaction("contracts") as tx:
-                await handlers.dispute(tx, clean(contract_id), values.get("reasons", "")[:2000], request.user)
+                await handlers.dispute(tx, clean(contract_id), values.get("reasons", ""), request.user)
         except RuleBroken as broken:
             return await contract_page(ground, request, contract_id, values, beside(broken))
         return redirect(f"/contracts/{contract_id}", "You dispute the refusal. A moderator decides about it.")
@@ -42,10 +44,11 @@ class RefusalPages(Controller):
         decision = values.get("decision", "")
         if decision not in get_args(Verdict):
             return await self._queue(ground, request, contract_id, values, {"decision": "Choose one of the two."})
+        if errors := too_long(values):
+            return await self._queue(ground, request, contract_id, values, errors)
         try:
             async with ground.database.transaction("contracts") as tx:
-                explanation = values.get("explanation", "")[:2000]
-                await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), explanation)
+                await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), values.get("explanation", ""))
         except RuleBroken as broken:
             return await self._queue(ground, request, contract_id, values, beside(broken))
         said = "justified: no penalty" if decision == "justified" else "not justified: it counts as a breach"

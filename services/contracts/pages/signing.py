@@ -19,7 +19,7 @@ from services.contracts import handlers
 from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import Brought, Words
-from services.contracts.pages import beside, contract_page
+from services.contracts.pages import beside, contract_page, too_long
 from services.contracts.store import contracts
 
 ROWS = 2
@@ -96,8 +96,8 @@ def points_of(values: Mapping[str, str]) -> tuple[Point, ...]:
         Point(
             number=number,
             code=values.get(f"code-{row}", ""),
-            wanted=clean(values.get(f"wanted-{row}", ""))[:2000],
-            reason=clean(values.get(f"reason-{row}", ""))[:2000],
+            wanted=clean(values.get(f"wanted-{row}", "")),
+            reason=clean(values.get(f"reason-{row}", "")),
             line_id=clean(values.get(f"line-{row}", "")),
         )
         for number, row in enumerate(rows, start=1)
@@ -152,6 +152,8 @@ class SigningPages(Controller):
         if values.get("more"):
             rows = int(values["more"]) + 1 if values["more"].isdecimal() else ROWS
             return await self._objection(ground, request, contract_id, values, {}, min(rows, MOST_ROWS), 200)
+        if errors := too_long(_written(points)):
+            return await self._objection(ground, request, contract_id, _written(points), errors, max(ROWS, len(points)))
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.file_objection(tx, clean(contract_id), points, request.user)
@@ -166,13 +168,15 @@ class SigningPages(Controller):
         self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
     ) -> Template | Redirect:
         values = await form_fields(request)
+        if errors := too_long(values):
+            return await contract_page(ground, request, contract_id, values, errors)
         number = int(values["number"]) if values.get("number", "").isdecimal() else 0
         answered = [name.removeprefix("answer-") for name in values if name.startswith("answer-")]
         answers = tuple(
             PointAnswer(
                 number=int(each),
                 accepted=values[f"answer-{each}"] == "yes",
-                reason=clean(values.get(f"reason-{each}", ""))[:2000],
+                reason=clean(values.get(f"reason-{each}", "")),
             )
             for each in answered
             if each.isdecimal()

@@ -290,3 +290,76 @@ async def test_a_buyer_without_money_is_not_suspended_and_one_without_need_is(to
     status, told = await refused(town, town.school, contract_id, ground="need-gone")
     assert (status, told["ending"]["dispute"]) == (201, None)
     await counted(town, town.school, refused=1)
+
+
+async def seen(town: Town, principal: Any, path: str) -> str:
+    async with town.market.browser(principal) as browser:
+        return str((await browser.get(path)).text)
+
+
+async def sent(town: Town, principal: Any, path: str, **fields: str) -> tuple[int, str]:
+    async with town.market.browser(principal) as browser:
+        answer = await browser.post(path, {name.replace("_", "-"): value for name, value in fields.items()})
+        return answer.status_code, answer.text
+
+
+async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_what_was_typed(town: Town) -> None:
+    _, contract_id = await a_works_auction(town, kind="works", equivalents=True)
+    path, supplier = f"/contracts/{contract_id}", town.suppliers[0]
+    status, text = await sent(town, supplier, f"{path}/steps", step=OFFER, equivalent_1="many", stand_in_1="Grey")
+    assert status == 422 and "A quantity must be a number" in text and 'value="many"' in text
+    assert (await sent(town, supplier, f"{path}/steps", step=OFFER, equivalent_1="12,5", stand_in_1="Grey"))[0] == 200
+    status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, payment="x" * 2001)
+    assert status == 422 and "2000" in text
+    status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, delivery_time="31.12.2099")
+    assert status == 422 and "The end of performance is a date" in text
+    status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, refuse_1="yes", refused_1="Too grey")
+    assert status == 200 and "not taken" in text
+    status, text = await sent(town, supplier, f"{path}/steps", step=SIGNATURE, security_amount="much")
+    assert status == 422 and "must be a number, such as 12.50" in text
+    status, text = await sent(town, supplier, f"{path}/steps", step=SIGNATURE, security_amount="10000")
+    assert status == 422 and "must be a date, such as 2027-01-31" in text
+    status, text = await sent(town, supplier, f"{path}/objection", code_1="wording", wanted_1="x" * 2001, reason_1="y")
+    assert status == 422 and "longer than 2,000 characters" in text
+    status, text = await sent(town, supplier, f"{path}/objection", code_1="price", wanted_1="More", reason_1="Steel")
+    assert status == 422 and "was competed" in text and "Steel" in text
+    status, text = await sent(
+        town, supplier, f"{path}/objection", code_1="wording", wanted_1="In two copies", reason_1="y"
+    )
+    assert status == 200 and "Your objection is filed" in text
+    status, text = await sent(town, town.school, f"{path}/objection/answer", number="1", reason_1="x" * 2001)
+    assert status == 422 and "longer than 2,000 characters" in text
+    status, text = await sent(town, town.school, f"{path}/objection/answer", number="one")
+    assert status == 422 and "There is no protocol 0" in text
+    status, text = await sent(town, town.school, f"{path}/objection/answer", number="1")
+    assert status == 422 and "gets one answer" in text
+
+
+async def test_everybody_reads_the_signed_terms_and_only_the_sides_the_rest(town: Town) -> None:
+    _, contract_id = await a_draft(town, payment="Within 7 days", requisites="IBAN 7")
+    path, supplier = f"/contracts/{contract_id}", town.suppliers[0]
+    await town.post(supplier, f"/api{path}/objection", POINTS)
+    await town.post(town.school, f"/api{path}/objection/answer", ANSWERS)
+    await town.step(supplier, contract_id, SIGNATURE)
+    public = await seen(town, None, path)
+    assert "Within 7 days" in public and "In two copies" in public
+    for secret in ("IBAN 7", "Protocol of disagreement", "One for the archive", "Earlier versions"):
+        assert secret not in public and secret in await seen(town, town.school, path)
+    assert "cannot be objected to now" in await seen(town, supplier, f"{path}/objection")
+
+
+async def test_a_moderator_decides_on_its_page(town: Town) -> None:
+    _, contract_id = await a_justified_refusal(town)
+    path = f"/contracts/{contract_id}/refusal"
+    status, text = await sent(town, town.school, f"{path}/dispute", reasons=" ")
+    assert status == 422 and "Say why the ground does not hold" in text
+    assert "A moderator decides" in (await sent(town, town.school, f"{path}/dispute", reasons="It still delivers"))[1]
+    assert "It still delivers" in await seen(town, MODERATOR, "/contracts/refusals")
+    assert "/contracts/refusals" in await seen(town, MODERATOR, "/contracts")
+    status, text = await sent(town, MODERATOR, f"{path}/decision", explanation="x")
+    assert status == 422 and "Choose one of the two" in text
+    status, text = await sent(town, MODERATOR, f"{path}/decision", decision="justified", explanation="")
+    assert status == 422 and "A decision says why." in text
+    status, text = await sent(town, MODERATOR, f"{path}/decision", decision="justified", explanation="It burnt")
+    assert status == 200 and "justified: no penalty" in text and path not in text
+    assert "It burnt" in await seen(town, town.school, f"/contracts/{contract_id}")
