@@ -1,0 +1,512 @@
+"""The event road on the real servers and on the played ones of the simulation: one suite, told to both.
+
+Outbox, relay, consumer and inbox are the same code on both; what is compared are PostgreSQL and Kafka with what stands for
+them. Known differences, on which nothing here depends: how long anything takes; that played keys go to partitions by another
+hash, and that these are shared anew at once; that the real Kafka does not double a message by itself.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Protocol
+
+import asyncpg
+import pytest
+
+from events import Envelope, Message, encode
+from events.codec import Event
+from events.notifications import MailUnsubscribed
+from events.topics import DEAD_LETTERS, topic
+from infra.clock import system_clock
+from infra.consumer import Consumer
+from infra.inbox import Inbox
+from infra.outbox import Relay
+from infra.service import Handler
+from tests.simulation.broker import Kafka, Partition, PlayedProducer
+from tests.simulation.database import PlayedDatabase, Postgres
+from tests.simulation.fate import Address, Fate, Process, Weather
+from tests.simulation.loop import play
+from tests.simulation.played import played
+
+NUMBER = itertools.count(1)
+
+
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+class Here(Protocol):
+    """A service of nothing but a road, on either ground. ``service`` is also the mark of its events on the shared topic."""
+
+    service: str
+    url: str
+    bootstrap: str
+    database: Any
+
+    def producer(self) -> AbstractAsyncContextManager[Any]: ...
+
+    async def note(self, tx: Any, name: str) -> None:
+        """An effect in the transaction's tables."""
+
+    async def noted(self) -> list[str]:
+        """The effects there are, in their order."""
+
+    async def wire(self) -> list[str]:
+        """The names of our events on the topic, each as often as it is there."""
+
+    async def dead(self) -> list[bytes | None]:
+        """The values of our dead letters."""
+
+
+Scenario = Callable[[Here], Coroutine[Any, Any, None]]
+
+
+class PlayedHere:
+    def __init__(self) -> None:
+        fate = Fate(0, Weather(latency_seconds=0.002))
+        self.service = "probe"
+        self._postgres, self._kafka, self._process = Postgres(fate), Kafka(fate), Process("probe", fate)
+        self.url = self.bootstrap = Address(self._process)
+        self.database = PlayedDatabase(self._postgres, self._process)
+
+    def run(self, scenario: Scenario) -> None:
+        with played(self._postgres, self._kafka):
+            play(scenario(self))
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[PlayedProducer]:
+        yield PlayedProducer(self._kafka, self._process)
+
+    async def note(self, tx: Any, name: str) -> None:
+        await (await tx.raw()).insert("noted", next(NUMBER), name)
+
+    async def noted(self) -> list[str]:
+        return list(self._postgres.tables["noted"].values())
+
+    async def wire(self) -> list[str]:
+        records = [
+            record for where in self._kafka.of(MailUnsubscribed.TOPIC) for record in self._kafka.partitions[where]
+        ]
+        return [name_of(record.value) for record in records]
+
+    async def dead(self) -> list[bytes | None]:
+        self._kafka.of(DEAD_LETTERS)
+        return [record.value for record in self._kafka.partitions[Partition(DEAD_LETTERS, 0)]]
+
+
+class RealHere:
+    """Each scenario has a schema and a consumer group of its own, and a loop, so that nobody else's work is in it."""
+
+    def __init__(self, servers: Any) -> None:
+        self.service = f"probe{next(NUMBER)}"
+        self._servers = servers
+        self.bootstrap = servers.kafka_bootstrap
+        self.url = ""
+        self.database: Any = None
+
+    def run(self, scenario: Scenario) -> None:
+        asyncio.run(self._run(scenario))
+
+    async def _run(self, scenario: Scenario) -> None:
+        from sqlalchemy import text
+
+        from infra.database import Database, schema_rows
+        from infra.runtime import create_topics
+        from tests.market import empty_database
+
+        await create_topics(self.bootstrap)
+        self.url = await empty_database(self._servers, "lonja_alike")
+        self.database = await Database.connect(self.url, system_clock)
+        try:
+            async with self.database.engine.begin() as connection:
+                await connection.execute(text(f"create schema {self.service}"))
+                await connection.run_sync(schema_rows(self.service).metadata.create_all)
+                await connection.execute(text(f"create table {self.service}.noted (n serial, name text)"))
+            await scenario(self)
+        finally:
+            await self.database.close()
+
+    @asynccontextmanager
+    async def producer(self) -> AsyncIterator[Any]:
+        from infra.outbox import producer
+
+        kafka = producer(self.bootstrap)
+        await kafka.start()
+        try:
+            yield kafka
+        finally:
+            await kafka.stop()
+
+    async def note(self, tx: Any, name: str) -> None:
+        await (await tx.raw()).execute(f"insert into {self.service}.noted (name) values ($1)", name)
+
+    async def noted(self) -> list[str]:
+        return [
+            row["name"] for row in await self.database.pool.fetch(f"select name from {self.service}.noted order by n")
+        ]
+
+    async def wire(self) -> list[str]:
+        mark = f'"organisation_id":"{self.service}"'.encode()
+        return [name_of(record.value) for record in await self._all(MailUnsubscribed.TOPIC) if mark in record.value]
+
+    async def dead(self) -> list[bytes | None]:
+        consumer = ("lonja_consumer", self.service.encode())
+        return [record.value for record in await self._all(DEAD_LETTERS) if consumer in record.headers]
+
+    async def _all(self, name: str) -> list[Any]:
+        from aiokafka import AIOKafkaConsumer
+        from aiokafka.structs import TopicPartition
+
+        kafka = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        await kafka.start()
+        try:
+            partitions = [TopicPartition(name, number) for number in range(topic(name).partitions)]
+            kafka.assign(partitions)
+            await kafka.seek_to_beginning()
+            found: list[Any] = []
+            for partition, end in (await kafka.end_offsets(partitions)).items():
+                while await kafka.position(partition) < end:
+                    found += [record for batch in (await kafka.getmany(timeout_ms=200)).values() for record in batch]
+            return found
+        finally:
+            await kafka.stop()
+
+
+def name_of(value: bytes | None) -> str:
+    return (value or b"").partition(b'"topic":"')[2].partition(b'"')[0].decode()
+
+
+@pytest.fixture(params=["played", pytest.param("real", marks=pytest.mark.servers)])
+def ground(request: pytest.FixtureRequest) -> PlayedHere | RealHere:
+    return PlayedHere() if request.param == "played" else RealHere(request.getfixturevalue("servers"))
+
+
+def alike(scenario: Scenario) -> Callable[[PlayedHere | RealHere], None]:
+    """A test of the scenario on each ground."""
+
+    def test(ground: PlayedHere | RealHere) -> None:
+        ground.run(scenario)
+
+    test.__doc__ = scenario.__doc__
+    return test
+
+
+def event(here: Here, name: str, key: str = "somebody") -> MailUnsubscribed:
+    return MailUnsubscribed(member_id=key, organisation_id=here.service, topic=name)
+
+
+async def tell(here: Here, *names: str, key: str = "somebody") -> None:
+    async with here.database.transaction(here.service) as tx:
+        for name in names:
+            tx.emit(event(here, name, key))
+
+
+async def relay(here: Here) -> None:
+    """Everything that waits."""
+    async with here.producer() as kafka, connected(here) as connection:
+        while await Relay(here.service, here.url, kafka).publish_batch(connection):
+            pass
+
+
+@asynccontextmanager
+async def connected(here: Here) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(here.url)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+@asynccontextmanager
+async def listening(here: Here, handler: Handler | None = None) -> AsyncIterator[Consumer]:
+    """A consumer at work, which notes what it hears of unless it has another handler."""
+
+    async def on_event(tx: Any, message: Message) -> None:
+        told = message.event
+        if isinstance(told, MailUnsubscribed) and told.organisation_id == here.service:
+            await (handler or note)(tx, message)
+
+    async def note(tx: Any, message: Message) -> None:
+        assert isinstance(message.event, MailUnsubscribed)
+        await here.note(tx, message.event.topic)
+
+    handlers: dict[type[Event], Handler] = {MailUnsubscribed: on_event}
+    async with here.producer() as kafka:
+        consumer = Consumer(
+            Inbox(here.service, handlers, here.database, kafka), [MailUnsubscribed.TOPIC], here.bootstrap
+        )
+        work = asyncio.create_task(consumer.run())
+        try:
+            yield consumer
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError, Killed):
+                await work
+
+
+async def until(check: Callable[[], Awaitable[bool]], within: float = 30) -> None:
+    async with asyncio.timeout(within):
+        while not await check():
+            await asyncio.sleep(0.05)
+
+
+async def until_noted(here: Here, *names: str) -> None:
+    async def all_there() -> bool:
+        return sorted(await here.noted()) == sorted(names)
+
+    try:
+        await until(all_there)
+    except TimeoutError:
+        raise AssertionError(f"{names} were to take effect, and {await here.noted()} did") from None
+
+
+async def send(here: Here, told: MailUnsubscribed, number: str, times: int = 1) -> None:
+    """Put it on the road under that id, without an outbox."""
+    envelope = Envelope(
+        id=number,
+        type=told.TYPE,
+        source="/test",
+        subject=told.subject,
+        time=system_clock(),
+        correlationid=number,
+        causationid=number,
+    )
+    key, value, headers = encode(envelope, told)
+    async with here.producer() as kafka:
+        for _ in range(times):
+            await kafka.send_and_wait(told.TOPIC, key=key, value=value, headers=headers)
+
+
+@alike
+async def test_what_is_committed_takes_effect_in_the_order_of_its_key(here: Here) -> None:
+    await tell(here, "one", "two")
+    await tell(here, "three")
+    await relay(here)
+    async with listening(here):
+        await until_noted(here, "one", "two", "three")
+    assert await here.noted() == ["one", "two", "three"]
+
+
+@alike
+async def test_what_is_rolled_back_is_not_published(here: Here) -> None:
+    with pytest.raises(RuntimeError):
+        async with here.database.transaction(here.service) as tx:
+            tx.emit(event(here, "never"))
+            await tx.flush()
+            raise RuntimeError
+    await tell(here, "after")
+    await relay(here)
+    assert await here.wire() == ["after"]
+
+
+@alike
+async def test_nothing_is_published_before_its_commit(here: Here) -> None:
+    async with here.database.transaction(here.service) as tx:
+        tx.emit(event(here, "slow"))
+        await tx.flush()
+        await tell(here, "quick")
+        await relay(here)
+        assert await here.wire() == ["quick"]
+    await relay(here)
+    assert await here.wire() == ["quick", "slow"], "although its position is the lower one"
+
+
+@alike
+async def test_a_message_that_comes_twice_takes_effect_once(here: Here) -> None:
+    await send(here, event(here, "twice"), f"{here.service}-twice", times=3)
+    await send(here, event(here, "last"), f"{here.service}-last")
+    async with listening(here):
+        await until_noted(here, "twice", "last")
+    assert await here.wire() == ["twice", "twice", "twice", "last"]
+
+
+@alike
+async def test_a_relay_killed_before_it_marks_publishes_again_and_the_effect_is_one(here: Here) -> None:
+    class Dying:
+        def __init__(self, connection: Any) -> None:
+            self.fetch = connection.fetch
+
+        async def execute(self, *_: Any) -> None:
+            raise Killed
+
+    await tell(here, "again")
+    async with here.producer() as kafka, connected(here) as connection:
+        with pytest.raises(Killed):
+            await Relay(here.service, here.url, kafka).publish_batch(Dying(connection))  # type: ignore[arg-type]
+    await relay(here)
+    await tell(here, "last")
+    await relay(here)
+    assert await here.wire() == ["again", "again", "last"]
+    async with listening(here):
+        await until_noted(here, "again", "last")
+
+
+@alike
+async def test_a_consumer_killed_before_it_commits_its_offset_hears_again_and_the_effect_is_one(here: Here) -> None:
+    heard: list[str] = []
+
+    async def on_event(tx: Any, message: Message) -> None:
+        assert isinstance(message.event, MailUnsubscribed)
+        heard.append(message.event.topic)
+        await here.note(tx, message.event.topic)
+
+    async def dies(*_: Any) -> None:
+        raise Killed
+
+    await tell(here, "one")
+    await relay(here)
+    async with listening(here, on_event) as consumer:
+        consumer._commit = dies  # type: ignore[method-assign]
+        await until_noted(here, "one")
+    await tell(here, "two")
+    await relay(here)
+    async with listening(here, on_event):
+        await until_noted(here, "one", "two")
+    assert heard == ["one", "two"]
+
+
+@alike
+async def test_an_offset_that_is_committed_is_not_read_again(here: Here) -> None:
+    """Where there is no inbox to hold it off."""
+    read: list[str] = []
+
+    async def handle(records: Any) -> None:
+        read.extend(name_of(record.value) for record in records if here.service.encode() in record.value)
+
+    for name in ("one", "two"):
+        await tell(here, name)
+        await relay(here)
+        committed = asyncio.Event()
+        async with listening(here) as consumer:
+            commit = consumer._commit
+
+            async def and_say(kafka: Any, commit: Any = commit, committed: asyncio.Event = committed) -> None:
+                await commit(kafka)
+                if name in read:  # noqa: B023 - asked while the round lasts
+                    committed.set()
+
+            consumer._inbox.handle = handle  # type: ignore[method-assign]
+            consumer._commit = and_say  # type: ignore[method-assign]
+            async with asyncio.timeout(30):
+                await committed.wait()
+    assert read == ["one", "two"]
+
+
+@alike
+async def test_a_handler_that_fails_leaves_neither_effect_nor_claim_and_succeeds_the_next_time(here: Here) -> None:
+    fails = iter([True, True, False])
+
+    async def on_event(tx: Any, message: Message) -> None:
+        assert isinstance(message.event, MailUnsubscribed)
+        await here.note(tx, message.event.topic)
+        if next(fails):
+            raise ValueError("not yet")
+
+    await tell(here, "one")
+    await relay(here)
+    async with listening(here, on_event):
+        await until_noted(here, "one")
+    assert await here.dead() == []
+
+
+@alike
+async def test_a_handler_that_always_fails_costs_its_event_alone(here: Here) -> None:
+    async def on_event(tx: Any, message: Message) -> None:
+        assert isinstance(message.event, MailUnsubscribed)
+        if message.event.topic == "bad":
+            raise ValueError("cannot bear this")
+        await here.note(tx, message.event.topic)
+
+    await tell(here, "one", "bad", "two")
+    await relay(here)
+    async with listening(here, on_event):
+        await until_noted(here, "one", "two")
+    assert [name_of(value) for value in await here.dead()] == ["bad"]
+
+
+@alike
+async def test_bytes_that_are_no_event_are_a_dead_letter_and_the_rest_goes_on(here: Here) -> None:
+    async with here.producer() as kafka:
+        await kafka.send_and_wait(MailUnsubscribed.TOPIC, key=b"k", value=b'"\xff', headers=[("ce_id", b"1")])
+    await tell(here, "after")
+    await relay(here)
+    async with listening(here):
+        await until_noted(here, "after")
+
+        async def buried() -> bool:
+            return b'"\xff' in await here.dead()
+
+        await until(buried)
+
+
+@alike
+async def test_two_consumers_share_the_work_and_when_one_leaves_the_other_does_it_all(here: Here) -> None:
+    names = [f"event {number}" for number in range(40)]
+
+    async def tell_all(some: list[str]) -> None:
+        for name in some:
+            await tell(here, name, key=name)
+        await relay(here)
+
+    async with listening(here):
+        async with listening(here):
+            await tell_all(names[:20])
+            await until_noted(here, *names[:20])
+        await tell_all(names[20:])
+        await until_noted(here, *names)
+
+
+@alike
+async def test_whoever_claims_what_is_just_being_claimed_waits_and_then_has_no_claim(here: Here) -> None:
+    begun = asyncio.Event()
+    claimed: list[set[str]] = []
+
+    async def second() -> None:
+        await begun.wait()
+        async with here.database.transaction(here.service) as tx:
+            claimed.append(await tx.claim(["event"]))
+
+    async def first() -> None:
+        async with here.database.transaction(here.service) as tx:
+            claimed.append(await tx.claim(["event"]))
+            begun.set()
+            await asyncio.sleep(0.3)
+            assert len(claimed) == 1, "the other waits"
+
+    await asyncio.gather(first(), second())
+    assert claimed == [{"event"}, set()]
+
+
+@alike
+async def test_a_claim_that_was_rolled_back_can_be_made_again(here: Here) -> None:
+    with pytest.raises(RuntimeError):
+        async with here.database.transaction(here.service) as tx:
+            await tx.claim(["event"])
+            raise RuntimeError
+    async with here.database.transaction(here.service) as tx:
+        assert await tx.claim(["event", "event"]) == {"event"}
+
+
+@alike
+async def test_one_relay_holds_the_lock_and_it_goes_with_its_connection(here: Here) -> None:
+    held = "select pg_try_advisory_lock(hashtextextended($1, 0))", f"relay/{here.service}"
+    async with connected(here) as other:
+        async with connected(here) as one:
+            assert await one.fetchval(*held) is True
+            assert await other.fetchval(*held) is False
+
+        async def free() -> bool:
+            return bool(await other.fetchval(*held))
+
+        await until(free)
+
+
+@alike
+async def test_a_commit_wakes_the_relay(here: Here) -> None:
+    woken = asyncio.Event()
+    async with connected(here) as connection:
+        await connection.add_listener(f"{here.service}_outbox", lambda *_: woken.set())
+        await tell(here, "one")
+        async with asyncio.timeout(5):
+            await woken.wait()
