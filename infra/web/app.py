@@ -25,6 +25,7 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access
+from infra.web.exact import ExactRequest
 from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.pages import engine
 
@@ -72,6 +73,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
             ),
             *(route for service in services for route in service.routes),
         ],
+        request_class=ExactRequest,
         guards=[check_access],
         middleware=[
             _correlated,
