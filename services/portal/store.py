@@ -163,11 +163,13 @@ async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
 
 
 async def take_bid(tx: Transaction, event: BidAccepted) -> None:
-    """A bid that comes late, after a later one, changes nothing."""
+    """A bid that comes late, after a later one, changes nothing. One above the lowest takes no lead; where bids are scored, the
+    lowest need not lead, and what leads is not known here."""
     await (await tx.raw()).execute(
-        "update portal.openings set price = $2, bids = $3, closes_at = $4 where opening_id = $1 and bids < $3",
+        "update portal.openings set price = least(price, $2::numeric), bids = $3, closes_at = $4"
+        " where opening_id = $1 and bids < $3",
         event.auction_id,
-        event.amount,
+        None if event.score else event.amount,
         event.sequence,
         event.closes_at,
     )
@@ -208,9 +210,9 @@ async def enrol(tx: Transaction, pool_id: str, member_id: str, *, leaves: bool =
     )
 
 
-async def extend(tx: Transaction, pool_id: str, closes_at: datetime) -> None:
+async def extend(tx: Transaction, opening_id: str, closes_at: datetime) -> None:
     await (await tx.raw()).execute(
-        "update portal.openings set closes_at = $2 where opening_id = $1", pool_id, closes_at
+        "update portal.openings set closes_at = $2 where opening_id = $1", opening_id, closes_at
     )
 
 

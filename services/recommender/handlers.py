@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from events import Event, Message
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
-from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.pools import PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolOpened
@@ -76,6 +76,12 @@ async def on_bid_accepted(tx: Transaction, message: Message) -> None:
         await market.move_end(tx, message.event.auction_id, message.event.closes_at)
 
 
+async def on_auction_extended(tx: Transaction, message: Message) -> None:
+    """After an outage, or by a restart. Rounds are none: who did not bid before them cannot any more."""
+    assert isinstance(message.event, AuctionExtended)
+    await market.move_end(tx, message.event.auction_id, message.event.closes_at)
+
+
 async def on_auction_closed(tx: Transaction, message: Message) -> None:
     assert isinstance(message.event, AuctionClosed)
     await market.close(tx, message.event.auction_id)
@@ -134,6 +140,7 @@ HANDLERS: Mapping[type[Event], Handler] = {
     ContractEnded: on_contract_ended,
     AuctionOpened: on_auction_opened,
     BidAccepted: on_bid_accepted,
+    AuctionExtended: on_auction_extended,
     AuctionClosed: on_auction_closed,
     QuoteRequestOpened: on_quote_request_opened,
     QuotingEnded: on_quoting_ended,

@@ -8,5 +8,5 @@ releases and records.
 
 In:  lonja.accounts (particulars of parties), lonja.auctions, lonja.contracts
 Out: lonja.transparency (TenderImported, ReleasePublished); imports bring lonja.accounts, lonja.auctions and lonja.contracts too
-Tables: originals, sources, imported_organisations, told (imports); parties, disclosed_bids (replicas); releases (the feed)
+Tables: originals, sources, imported_organisations, told (imports); parties, disclosed_bids, sessions (replicas); releases (the feed)
 """

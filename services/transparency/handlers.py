@@ -9,7 +9,7 @@ from datetime import datetime
 
 from events import Event, Message
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDisclosed, RoundBegan
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import ReleasePublished
@@ -30,7 +30,20 @@ async def on_auction_opened(tx: Transaction, message: Message) -> None:
     event, at = message.event, message.envelope.time
     assert isinstance(event, AuctionOpened)
     known = await store.parties(tx, outgoing.organisations_of(event))
+    await store.open_session(tx, event)
     await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_opened(event, at, known), at)
+
+
+async def on_bid_accepted(tx: Transaction, message: Message) -> None:
+    """Only the end matters here, and it moves in few of the bids."""
+    assert isinstance(message.event, BidAccepted)
+    if message.event.extended:
+        await store.move_end(tx, message.event.auction_id, message.event.closes_at)
+
+
+async def on_end_moved(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, AuctionExtended | RoundBegan)
+    await store.move_end(tx, message.event.auction_id, message.event.closes_at)
 
 
 async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
@@ -43,6 +56,7 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
     event, at = message.event, message.envelope.time
     assert isinstance(event, AuctionClosed)
     bids = await store.disclosed_bids(tx, event.auction_id)
+    await store.close_session(tx, event.auction_id)
     known = await store.parties(tx, outgoing.organisations_of(event, bids))
     await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_closed(event, bids, at, known), at)
 
@@ -117,6 +131,15 @@ async def on_carried_out(tx: Transaction, message: Message) -> None:
         await _publish(tx, event.subject, release, at, history)
 
 
+async def tell_ends(tx: Transaction) -> int:
+    """The timer's: many bids may move an end within seconds, and the feed says where it is now."""
+    moved = await store.take_moved(tx, 100)
+    for each in moved:
+        release = outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now)
+        await _publish(tx, each.process_id, release, tx.now, ())
+    return len(moved)
+
+
 async def _publish(
     tx: Transaction, process_id: str, release: Json, at: datetime, history: Sequence[Json] | None = None
 ) -> None:
@@ -139,6 +162,9 @@ async def _publish(
 HANDLERS: Mapping[type[Event], Handler] = {
     OrganisationRegistered: on_organisation_registered,
     AuctionOpened: on_auction_opened,
+    BidAccepted: on_bid_accepted,
+    AuctionExtended: on_end_moved,
+    RoundBegan: on_end_moved,
     BidDisclosed: on_bid_disclosed,
     AuctionClosed: on_auction_closed,
     QuoteRequestOpened: on_quote_request_opened,

@@ -87,6 +87,13 @@ def tender_opened(event: AuctionOpened, at: datetime, known: Known) -> Json:
     )
 
 
+def tender_extended(process_id: str, opens_at: datetime, closes_at: datetime, at: datetime) -> Json:
+    """The session ends at another time than was said last."""
+    tender = {"id": process_id, "tenderPeriod": period(opens_at, closes_at)}
+    number = derived_id("release", ocid_of(process_id), "end", date(closes_at))
+    return _numbered(process_id, number, at, ["tenderUpdate"], Parties({}), {"tender": tender})
+
+
 def tender_closed(event: AuctionClosed, bids: Sequence[BidDisclosed], at: datetime, known: Known) -> Json:
     """The bids, and whether there is a winner; the award follows from whoever makes it."""
     parties = Parties(known)
@@ -242,11 +249,15 @@ def known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
 
 def release_of(process_id: str, event: Event, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
     content = hashlib.sha256(msgspec.json.encode(event)).hexdigest()
-    ocid = ocid_of(process_id)
+    number = derived_id("release", ocid_of(process_id), event.TYPE, content)
+    return _numbered(process_id, number, at, tags, parties, sections)
+
+
+def _numbered(process_id: str, number: str, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
     named = {name: part for name in ("buyer", "tender", "bids", "awards", "contracts") if (part := sections.get(name))}
     return {
-        "ocid": ocid,
-        "id": derived_id("release", ocid, event.TYPE, content),
+        "ocid": ocid_of(process_id),
+        "id": number,
         "date": date(at),
         "tag": tags,
         "initiationType": "tender",

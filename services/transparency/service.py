@@ -1,10 +1,10 @@
 """Wiring of transparency."""
 
-from infra.service import Ground, Service
+from infra.service import Ground, Service, Timer
 from infra.web import routes
 from services.transparency import store
 from services.transparency.api import OcdsApi
-from services.transparency.handlers import HANDLERS
+from services.transparency.handlers import HANDLERS, tell_ends
 from services.transparency.pages import TransparencyPages
 
 NAME = store.NAME
@@ -16,4 +16,5 @@ def create(ground: Ground) -> Service:
         metadata=store.Row.metadata,
         routes=[routes(ground, OcdsApi, TransparencyPages)],
         handlers=HANDLERS,
+        timers=[Timer("ends", 5, tell_ends)],
     )

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 
 from events.accounts import OrganisationRegistered
-from events.auctions import BidDisclosed
+from events.auctions import AuctionOpened, BidDisclosed
 from infra.database import Database, Transaction, schema_rows
 from services.transparency.documents import parsed, written
 from services.transparency.packages import Release
@@ -91,6 +91,18 @@ class DisclosedBidRow(Row, table=True):
     bid_id: str = Field(primary_key=True, sa_type=Text)
     auction_id: str = Field(sa_type=Text, index=True)
     event: bytes = Field(sa_type=LargeBinary)
+
+
+class SessionRow(Row, table=True):
+    """Replica: mini-auctions that run. ``told`` is the end that the feed has, ``closes_at`` the effective one."""
+
+    __tablename__ = "sessions"
+
+    auction_id: str = Field(primary_key=True, sa_type=Text)
+    process_id: str = Field(sa_type=Text)
+    opens_at: datetime = Field(sa_type=DateTime(timezone=True))
+    closes_at: datetime = Field(sa_type=DateTime(timezone=True))
+    told: datetime = Field(sa_type=DateTime(timezone=True))
 
 
 class ReleaseRow(Row, table=True):
@@ -255,6 +267,45 @@ async def disclosed_bids(tx: Transaction, auction_id: str) -> list[BidDisclosed]
         "select event from transparency.disclosed_bids where auction_id = $1", auction_id
     )
     return [msgspec.json.decode(row["event"], type=BidDisclosed) for row in rows]
+
+
+class Session(msgspec.Struct, frozen=True):
+    auction_id: str
+    process_id: str
+    opens_at: datetime
+    closes_at: datetime
+
+
+async def open_session(tx: Transaction, event: AuctionOpened) -> None:
+    await (await tx.raw()).execute(
+        "insert into transparency.sessions (auction_id, process_id, opens_at, closes_at, told) values ($1, $2, $3, $4, $4)"
+        " on conflict do nothing",
+        event.auction_id,
+        event.pool_id or event.auction_id,
+        event.opens_at,
+        event.closes_at,
+    )
+
+
+async def move_end(tx: Transaction, auction_id: str, closes_at: datetime) -> None:
+    await (await tx.raw()).execute(
+        "update transparency.sessions set closes_at = $2 where auction_id = $1", auction_id, closes_at
+    )
+
+
+async def close_session(tx: Transaction, auction_id: str) -> None:
+    await (await tx.raw()).execute("delete from transparency.sessions where auction_id = $1", auction_id)
+
+
+async def take_moved(tx: Transaction, limit: int) -> list[Session]:
+    """Sessions whose end is another than the feed has; it is taken as told from here on."""
+    rows = await (await tx.raw()).fetch(
+        "update transparency.sessions s set told = closes_at from (select auction_id from transparency.sessions"
+        " where closes_at <> told order by auction_id limit $1 for update skip locked) moved"
+        " where s.auction_id = moved.auction_id returning s.auction_id, process_id, opens_at, closes_at",
+        limit,
+    )
+    return [Session(**row) for row in rows]
 
 
 async def _organisations(tx: Transaction, table: str, ids: Sequence[str]) -> dict[str, OrganisationRegistered]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.values import Category, Place, Source
@@ -95,6 +95,28 @@ def a_contract(market: Market, currency: str, amount: str | None) -> ContractCon
         signed_at=market.clock() + timedelta(days=1),
         source=Source(publisher="p", document="d"),
     )
+
+
+async def test_a_session_that_goes_on_for_longer_is_still_shown_and_only_a_lower_bid_is_its_price(
+    market: Market,
+) -> None:
+    shown, auction = Shown(market), an_auction(market, f"Paper {new_id()}", minutes=1)
+    later = auction.closes_at + timedelta(hours=2)
+    await market.publish(
+        auction,
+        a_bid(market, auction, 1, "700.00"),
+        a_bid(market, auction, 2, "900.00"),
+        AuctionExtended(
+            auction_id=auction.auction_id,
+            reason="outage",
+            since=auction.opens_at,
+            until=auction.opens_at + timedelta(seconds=30),
+            closes_at=later,
+        ),
+    )
+    await shown.has(auction.title, "2 bids", f'data-until="{later.isoformat()}"')
+    market.clock.advance(timedelta(minutes=2))
+    await shown.has(auction.title, "700.00")
 
 
 async def test_auction_is_shown_with_its_current_price_until_it_closes(market: Market) -> None:

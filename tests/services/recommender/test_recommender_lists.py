@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from events.accounts import OrganisationStateChanged
-from events.auctions import AuctionClosed, AuctionOpened, BidAccepted
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen
@@ -275,12 +275,15 @@ async def test_an_end_that_moves_is_shown_but_makes_no_new_list(market: Market) 
     supplier, auction = a_supplier(trade), an_auction(market.clock(), trade)
     await market.publish(supplier, auction)
     await until_listed(market, supplier.organisation_id, auction.auction_id)
-    later = auction.closes_at + timedelta(minutes=5)
+    bid, later = auction.closes_at + timedelta(minutes=5), auction.closes_at + timedelta(minutes=15)
     await market.publish(
         BidAccepted(
             auction_id=auction.auction_id, sequence=1, participant=1, amount=D("89550"), arrived_at=market.clock(),
-            closes_at=later, extended=True,
-        )
+            closes_at=bid, extended=True,
+        ),
+        AuctionExtended(
+            auction_id=auction.auction_id, reason="outage", since=market.clock(), until=market.clock(), closes_at=later
+        ),
     )  # fmt: skip
     async with market.client(agent_of(supplier.organisation_id)) as client:
 

@@ -37,7 +37,8 @@ def releases(story: Story) -> list[dict[str, Any]]:
     told.append(outgoing.contract_concluded(story.concluded(), at[6], known, told))
     terminated = outgoing.contract_ended(story.ended(), at[7], told)
     assert lapsed and terminated
-    return [plain(outgoing.with_earlier_roles(release, told)) for release in (*told, lapsed, terminated)]
+    extended = outgoing.tender_extended(story.process_id, OPENS, OPENS + timedelta(hours=4), at[8])
+    return [plain(outgoing.with_earlier_roles(release, told)) for release in (*told, lapsed, terminated, extended)]
 
 
 @pytest.mark.parametrize("origin", ["auction", "pool", "purchase"])

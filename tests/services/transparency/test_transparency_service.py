@@ -4,21 +4,25 @@ import asyncio
 import gzip
 import json
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from happenings import Story
 from official import faults, validators
 from test_transparency_quotes import Quotes
 from typer.testing import CliRunner
 
+from events.auctions import AuctionExtended
 from events.transparency import ReleasePublished
 from infra.ids import new_id
 from infra.tokens import ROLES, Principal
 from services.transparency import store
 from services.transparency.cli import export_app
 from services.transparency.outgoing import ocid_of
+from services.transparency.parts import date
 from tests.market import Market
 
 
@@ -59,6 +63,36 @@ async def concluded(market: Market, story: Story) -> list[dict[str, Any]]:
     await history(market, story, 2)
     await market.publish(story.awarded(), story.drafted(), story.concluded())
     return await history(market, story, 5)
+
+
+async def test_the_record_of_a_session_that_runs_has_its_effective_end(market: Market) -> None:
+    """By a bid, by an outage; also where the session is a pool's; and once the session is closed no more."""
+    for story in (Story(), Story("pool")):
+        opened = story.opened()
+        session, ends = opened.auction_id, opened.closes_at
+
+        async def told(process_id: str = story.process_id) -> str:
+            async with market.client() as client:
+                answer = await client.get(f"/ocds/records/{ocid_of(process_id)}")
+            return str(answer.json()["records"][0]["compiledRelease"]["tender"]["tenderPeriod"]["endDate"])
+
+        async def until(end: datetime, told: Any = told) -> None:
+            async def there() -> bool:
+                return bool(await told() == date(end))
+
+            await market.eventually(there)
+
+        bid = msgspec.structs.replace(story.bid_accepted(), auction_id=session, extended=True)
+        await market.publish(opened, msgspec.structs.replace(bid, closes_at=ends + timedelta(minutes=5)))
+        await until(ends + timedelta(minutes=5))
+        later = ends + timedelta(minutes=20)
+        await market.publish(
+            AuctionExtended(auction_id=session, reason="outage", since=ends, until=ends, closes_at=later)
+        )
+        await until(later)
+        await market.publish(story.closed())
+        await until(story.closed().closed_at)
+        assert not await market.fetch("select 1 from transparency.sessions where auction_id = $1", session)
 
 
 async def test_a_process_is_published_step_by_step(market: Market, data: Path) -> None:
