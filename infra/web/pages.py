@@ -109,9 +109,11 @@ def when(value: datetime | None) -> Markup:
 
 
 def duration(minutes: float) -> str:
-    """90 → ``1 h 30 min``."""
+    """90 → ``1 h 30 min``; below one, seconds."""
     hours, rest = divmod(round(minutes), 60)
-    hour, minute = pgettext("duration", "h"), pgettext("duration", "min")
+    hour, minute, second = pgettext("duration", "h"), pgettext("duration", "min"), pgettext("duration", "s")
+    if 0 < minutes < 1:
+        return f"{round(minutes * 60)} {second}"
     return " ".join(
         part for part in (f"{hours} {hour}" if hours else "", f"{rest} {minute}" if rest or not hours else "") if part
     )

@@ -13,9 +13,10 @@ import asyncpg
 from events.auctions import BidAccepted, BidRefused
 from infra.database import database_is_away
 from infra.live import Live
-from services.auctions.domain.picture import Staircase, staircase
+from infra.tasks import background
+from services.auctions.domain.picture import Descent, descent
 from services.auctions.journal import channel
-from services.auctions.store import auctions, bids, replicas
+from services.auctions.store import auctions, bids, facts, replicas
 from services.auctions.store.auctions import Stored
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ TREADS = 120
 BREATH = 0.02
 """Seconds at least between two boards of one auction that are handed out; what happens within is one. As long as it took to hand
 one out, so that half of the process's time is left for bids."""
+BEAT = 15.0
+"""Seconds between two signs of life to a watcher of whom nothing else is told."""
 WOKEN = 50
 """Watchers told in one go; bids and pages are served before the next are told."""
 
@@ -39,15 +42,17 @@ class Fragment(NamedTuple):
 
 @dataclass(eq=False)
 class Board:
-    """``lines`` is the length of the log as the public has it, ``log`` its latest verdicts, the newest first. ``fragments`` and
-    ``pushes`` are kept here once somebody made them, by name and whatever else they depend on."""
+    """``lines`` is the length of the log as the public has it, ``log`` its latest verdicts, the newest first, ``deleted`` the
+    numbers of bids that were taken back. ``fragments`` and ``pushes`` are kept here once somebody made them, by name and whatever
+    else they depend on."""
 
     stored: Stored
     lines: int
     log: list[BidAccepted | BidRefused]
-    chart: Staircase
+    chart: Descent
     extended_by: BidAccepted | None
     winner: str | None
+    deleted: frozenset[int] = frozenset()
     fragments: dict[Hashable, Fragment] = field(default_factory=dict)
     pushes: dict[Hashable, bytes] = field(default_factory=dict)
 
@@ -65,19 +70,27 @@ class Feed:
         self.task: asyncio.Task[None] | None = None
         self._board: Board | None = None
         self._ended = False
+        self._beats = 0
         self._waiting: list[asyncio.Future[None]] = []
 
     async def after(self, board: Board | None) -> Board | None:
-        """A board other than this one, None when there will be no more."""
-        while self._board is board and not self._ended:
+        """A board other than this one, or this one again with a beat; None when there will be no more."""
+        beats = self._beats
+        while self._board is board and not self._ended and (board is None or self._beats == beats):
             news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(news)
             await news
-        return self._board if self._board is not board else None
+        return None if self._ended and self._board is board else self._board
 
     async def show(self, board: Board) -> None:
         self._board = board
         await self._tell()
+
+    async def beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self._beats += 1
+            await self._tell()
 
     async def end(self) -> None:
         self._ended = True
@@ -122,8 +135,8 @@ class Boards:
             return kept
 
     async def watch(self, auction_id: str) -> AsyncIterator[Board]:
-        """The board of an auction that exists, then each that follows, or only the newest of several. Ends with the session, or
-        when the next board could not be read: then come again."""
+        """The board of an auction that exists, then each that follows, or only the newest of several; the same again where none
+        followed for a while. Ends with the session, or when the next board could not be read: then come again."""
         feed = self._feeds.get(auction_id)
         if feed is None:
             feed = self._feeds[auction_id] = Feed()
@@ -144,18 +157,19 @@ class Boards:
         shown = -1
         clock = asyncio.get_running_loop().time
         try:
-            async for said in self._live.watch(channel(auction_id)):
-                version = said["version"] if said else None
-                if version is not None and version <= shown:
-                    continue
-                began = clock()
-                board = await self.get(auction_id, version)
-                if board is not None and board.version > shown:
-                    shown = board.version
-                    await feed.show(board)
-                if board is None or board.stored.result is not None:
-                    break
-                await asyncio.sleep(max(BREATH, clock() - began))
+            async with background(feed.beat(), name=f"beat {auction_id}"):
+                async for said in self._live.watch(channel(auction_id)):
+                    version = said["version"] if said else None
+                    if version is not None and version <= shown:
+                        continue
+                    began = clock()
+                    board = await self.get(auction_id, version)
+                    if board is not None and board.version > shown:
+                        shown = board.version
+                        await feed.show(board)
+                    if board is None or board.stored.result is not None:
+                        break
+                    await asyncio.sleep(max(BREATH, clock() - began))
         except Exception as error:
             away = database_is_away(error)
             logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
@@ -180,11 +194,15 @@ class Boards:
             sealed_from = await bids.first_withheld(db, auction_id) if stored.state.sealed else None
             winner_id = stored.result.winner_id if stored.result else None
             winner = await replicas.organisations.get(db, winner_id) if winner_id else None
+            deleted = await facts.deleted(db, auction_id) if stored.state.rules.delete_seconds else frozenset()
+        opened = stored.opened
+        standing = [(event.arrived_at, event.amount) for event in path if event.sequence not in deleted]
         return Board(
             stored=stored,
             lines=stored.lines if sealed_from is None else sealed_from,
             log=[event for _, event in log],
-            chart=staircase(stored.opened.initial_price, [event.amount for event in path]),
+            chart=descent(opened.initial_price, standing, opened.opens_at, stored.state.closes_at),
             extended_by=extended_by,
             winner=winner.name if winner else winner_id,
+            deleted=deleted,
         )

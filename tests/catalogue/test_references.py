@@ -9,7 +9,6 @@ import pytest
 from catalogue.references import PaidNotComparable, ReferenceNotComparable, nearest, paid_for, reference_for
 from events.observatory import ReferencePricePublished
 from events.values import Line, Place
-from services.auctions.domain.picture import staircase
 
 SNAPSHOT = ReferencePricePublished(
     item_key="paper",
@@ -88,13 +87,6 @@ def test_the_narrowest_level_that_holds_the_place_speaks(place: Place, found: st
     ]
     chosen = nearest(published, place)
     assert (chosen.reference_id if chosen else None) == found
-
-
-def test_the_staircase_goes_down_one_tread_a_bid() -> None:
-    picture = staircase(Decimal(100), [Decimal(90), Decimal(70)])
-    heights = [int(step[1:]) for step in picture.line.split() if step[0] == "V"]
-    assert len(heights) == 2 and heights == sorted(heights) and picture.last_y == heights[-1]
-    assert "V" not in staircase(Decimal(100), []).line
 
 
 @pytest.mark.parametrize(

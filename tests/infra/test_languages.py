@@ -209,6 +209,7 @@ def test_numbers_and_times_follow_the_language() -> None:
         "1 ч 30 мин",
         "25 нояб. 2026\u202fг. 20:04 UTC",
     )
+    assert duration(0.5) == "30 s"
     assert 'datetime="2026-11-25T20:04:07Z"' in when(at)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright, async_playwright, expect
@@ -95,14 +96,15 @@ Meet = Callable[..., Awaitable[Person]]
 
 @pytest.fixture
 async def meet(demo: Market, browser: Browser) -> AsyncIterator[Meet]:
-    """``await meet("agency")`` is that player of the demonstration, logged in through the form; ``await meet()`` a visitor."""
+    """``await meet("agency")`` is that player of the demonstration, logged in through the form; ``await meet()`` a visitor.
+    More is said of the browser as Playwright's contexts take it."""
     screens = Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")) / "screens"
     screens.mkdir(parents=True, exist_ok=True)
     met: list[Person] = []
     async with AsyncExitStack() as stack:
 
-        async def someone(key: str = "") -> Person:
-            context = await browser.new_context(viewport=DESK, locale="en-GB")  # type: ignore[arg-type]
+        async def someone(key: str = "", **browsing: Any) -> Person:
+            context = await browser.new_context(viewport=DESK, locale="en-GB", **browsing)  # type: ignore[arg-type]
             stack.push_async_callback(context.close)
             person = Person(await context.new_page(), demo.url, screens.absolute())
             met.append(person)

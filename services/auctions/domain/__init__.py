@@ -11,5 +11,5 @@ due         what the clock does: cuts, rounds, restart
 remedies    deletion, outage, withdrawal, cancellation
 closing     the result
 chain       the log as a hash chain
-picture     the price as a staircase
+picture     the descent of the price as a chart
 """

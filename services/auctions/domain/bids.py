@@ -155,8 +155,19 @@ def ladder(state: AuctionState, rungs: int, supplier_id: str | None = None) -> t
     highest = _highest(state, supplier_id) if supplier_id else state.price - step if state.leader_id else None
     if highest is None:
         highest = state.opened.initial_price - (step if state.rules.improve_on == "price" else 0)
-    amounts = (highest - step * steps for steps in range(rungs))
-    return tuple(amount for amount in amounts if amount > 0)
+    found: list[Decimal] = []
+    amount = highest
+    while len(found) < rungs and amount > 0:
+        if _clear_of_the_price(state, amount):
+            found.append(amount)
+        amount -= step
+    return tuple(found)
+
+
+def _clear_of_the_price(state: AuctionState, amount: Decimal) -> bool:
+    """In continuous sessions a bid below the price is a step below it; one that improves on an own bid may stay above."""
+    free = bool(state.rules.pauses_seconds) or state.leader_id is None or amount >= state.price
+    return free or state.price - amount >= state.opened.step
 
 
 def _highest(state: AuctionState, supplier_id: str) -> Decimal:

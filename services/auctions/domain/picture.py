@@ -1,42 +1,104 @@
-"""The price as a staircase: one tread a bid, for a chart that needs no script."""
+"""The descent as a picture: the lowest bid over time as a staircase, with its axes and the same in a few rows, without script."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-WIDTH, HEIGHT = 1000, 220
-LEFT, RIGHT, TOP, BOTTOM = 6, 10, 10, 6
+WIDTH, HEIGHT = 1000, 300
+EDGE = 8
+"""Room at the top and the bottom, so that no line is cut."""
+MOST_TICKS = 5
+_MINUTE = timedelta(minutes=1)
+_DISTANCES = [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14_400, 43_200)]
+"""Between two ticks of the time axis."""
 
 
 @dataclass(frozen=True, slots=True)
-class Staircase:
-    """Coordinates for an SVG of ``WIDTH`` x ``HEIGHT``: the ``line``, the ``area`` under it, and the point of the last bid."""
+class Tick:
+    """Where it stands, in percent of the picture from the left or from the top."""
+
+    at: float
+    instant: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    at: float
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """Coordinates for an SVG of ``WIDTH`` x ``HEIGHT``: ``line`` is the lowest bid so far, ``area`` what lies under it, ``bids`` a
+    path of dots, one a bid; ``end`` the height of the line's end in percent from the top and ``reach`` from the left. ``rows``
+    say in words what the line shows: (instant, lowest bid until then).
+    """
 
     line: str
     area: str
-    last_x: int
-    last_y: int
+    bids: str
+    end: float
+    reach: float
+    times: tuple[Tick, ...]
+    levels: tuple[Level, ...]
+    rows: tuple[tuple[datetime, Decimal], ...]
 
 
-def staircase(initial: Decimal, amounts: Sequence[Decimal]) -> Staircase:
-    """``amounts`` are accepted bids in sequence. The lowest price stands above the bottom, so that a small fall looks small
-    only beside a large one."""
-    low = min(amounts, default=initial)
-    fall = initial - low
-    treads = len(amounts) + 1
-    wide, high = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+def descent(
+    initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at: datetime, closes_at: datetime
+) -> Descent:
+    """``bids`` are accepted ones that stand, (arrival, amount) in sequence; the picture reaches from the opening to the end."""
+    low = min((amount for _, amount in bids), default=initial)
+    high = max([initial, *(amount for _, amount in bids)])
+    whole = max(closes_at - opens_at, _MINUTE)
 
-    def x(tread: int) -> int:
-        return LEFT + wide * tread // treads
+    def x(instant: datetime) -> int:
+        return min(WIDTH, max(0, int(WIDTH * ((instant - opens_at) / whole))))
 
     def y(amount: Decimal) -> int:
-        return TOP + (int((initial - amount) * high * 9 / (fall * 10)) if fall else 0)
+        return EDGE + (int((high - amount) * (HEIGHT - 2 * EDGE) / (high - low)) if high > low else 0)
 
-    steps = [f"M{x(0)},{y(initial)}", f"H{x(1)}"]
-    for tread, amount in enumerate(amounts, start=1):
-        steps += [f"V{y(amount)}", f"H{x(tread + 1)}"]
-    line = " ".join(steps)
-    last = y(amounts[-1] if amounts else initial)
-    return Staircase(line, f"{line} V{HEIGHT - BOTTOM} H{LEFT} Z", x(treads), last)
+    price = initial
+    steps, fallen = [f"M0,{y(initial)}"], [(opens_at, initial)]
+    for instant, amount in bids:
+        if amount < price:
+            price = amount
+            steps.append(f"H{x(instant)} V{y(amount)}")
+            fallen.append((instant, amount))
+    reach = x(bids[-1][0]) if bids else 0
+    line = f"{' '.join(steps)} H{reach}"
+    ticks = _ticks(opens_at, closes_at)
+    levels = dict.fromkeys((initial, initial - (initial - low) / 2, low))
+    return Descent(
+        line=line,
+        area=f"{line} V{HEIGHT} H0 Z",
+        bids=" ".join(f"M{x(instant)},{y(amount)}h0" for instant, amount in bids),
+        end=100 * y(price) / HEIGHT,
+        reach=100 * reach / WIDTH,
+        times=tuple(Tick(100 * x(instant) / WIDTH, instant) for instant in ticks),
+        levels=tuple(Level(100 * y(amount) / HEIGHT, amount) for amount in levels),
+        rows=tuple(_rows(fallen, ticks, bids[-1][0] if bids else opens_at)),
+    )
+
+
+def _ticks(opens_at: datetime, closes_at: datetime) -> list[datetime]:
+    """Round instants of UTC, at most ``MOST_TICKS`` between the two."""
+    distance = next((each for each in _DISTANCES if each * MOST_TICKS >= closes_at - opens_at), _DISTANCES[-1])
+    zero = datetime(opens_at.year, 1, 1, tzinfo=UTC)
+    first = zero + distance * -((zero - opens_at) // distance)
+    found: list[datetime] = []
+    while first <= closes_at and len(found) < MOST_TICKS + 1:
+        found.append(first)
+        first += distance
+    return found
+
+
+def _rows(
+    fallen: list[tuple[datetime, Decimal]], ticks: list[datetime], last: datetime
+) -> list[tuple[datetime, Decimal]]:
+    """The lowest bid at the opening, at each tick before the last bid, and at the last bid."""
+    instants = [fallen[0][0], *(tick for tick in ticks if fallen[0][0] < tick < last), last]
+    return [(instant, [amount for at, amount in fallen if at <= instant][-1]) for instant in dict.fromkeys(instants)]

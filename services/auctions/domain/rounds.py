@@ -53,6 +53,37 @@ def next_round(state: AuctionState) -> RoundBegan | None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A round of the timetable. ``turns`` are empty as long as its order is open, ``ends_at`` None as long as the number of bidders."""
+
+    number: int
+    begins_at: datetime
+    ends_at: datetime | None
+    turns: tuple[Turn, ...] = ()
+
+
+def timetable(state: AuctionState) -> tuple[Planned, ...]:
+    """The round that runs and those to come, as far as the public can know them."""
+    pauses = state.rules.pauses_seconds
+    running = state.round
+    if running is None:
+        return tuple(Planned(1, state.closes_at + timedelta(seconds=pauses[0]), None) for _ in pauses[:1])
+    length = timedelta(seconds=state.rules.turn_seconds)
+    planned = []
+    begins_at = running.begins_at
+    for number in range(running.number, len(pauses) + 1):
+        ends_at = begins_at + length * len(running.order)
+        turns = tuple(
+            Turn(participant, begins_at + length * place, begins_at + length * (place + 1))
+            for place, participant in enumerate(running.order)
+        )
+        planned.append(Planned(number, begins_at, ends_at, turns if number == running.number else ()))
+        if number < len(pauses):
+            begins_at = ends_at + timedelta(seconds=pauses[number])
+    return tuple(planned)
+
+
 def due_at(state: AuctionState) -> datetime:
     """When the clock has the next thing to do in a session of rounds, the settle window included."""
     turn = turn_of(state)

@@ -1,6 +1,9 @@
 """The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
 
-from collections.abc import AsyncIterator, Hashable
+import itertools
+from collections.abc import AsyncIterator, Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -21,26 +24,50 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
 from infra.web.errors import NotFound
-from infra.web.languages import pgettext, refusal, spoken
-from services.auctions.api import PER_PAGE, ask, status_of
+from infra.web.languages import moment, pgettext, refusal, spoken
+from infra.web.pages import money
+from services.auctions.api import PER_PAGE, ask, check_length, status_of
 from services.auctions.board import Board, Boards, Fragment
-from services.auctions.domain.bids import ladder
+from services.auctions.domain.auction import AuctionState, ranking
+from services.auctions.domain.bids import ladder, next_bid
 from services.auctions.domain.picture import HEIGHT, WIDTH
-from services.auctions.domain.rounds import turn_of
+from services.auctions.domain.rounds import timetable, turn_of
+from services.auctions.domain.scoring import ChoicesMissing, complete, score
 from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions
 from services.auctions.store.auctions import Filter
 
 RUNGS = 4
+MANY_STEPS = 10
+"""Cutting more than this at once is asked about once more: a bid cannot be taken back."""
+MOST_CHOICES = 50
 OWN = ("mine",)
 FRAGMENTS = ("price", "log", "said", *OWN)
+RETRY = 1000
+"""Milliseconds after which a browser that was cut off comes back."""
 SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
 """What differs in fragments that are otherwise alike."""
 
 
 class BidForm(msgspec.Struct):
+    """``sure`` is yes once the bidder was asked about a large cut, no where it wants to look first."""
+
     amount: Decimal
     request_key: str = ""
+    sure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """What a bidder is asked before its bid is placed. ``fields`` are those of the bid, ``cut`` what it is below ``from_``."""
+
+    fields: dict[str, str]
+    amount: Decimal
+    from_: Decimal
+    cut: Decimal
+    part: Decimal
+    steps: Decimal
+    scored: str
 
 
 class AuctionPages(Controller):
@@ -93,10 +120,13 @@ class AuctionPages(Controller):
         auction_id: FromPath[str],
         since: FromQuery[int] = -1,
     ) -> Stream:
-        """Pushes what changed after the log's first ``since`` lines: rendered once for all watchers, but for each one's own
-        position."""
+        """Pushes what changed after the log's first ``since`` lines, or after those that a browser connecting again says it has seen:
+        rendered once for all watchers, but for each one's own position."""
         if await boards.get(clean(auction_id)) is None:
             raise NotFound("auction", auction_id)
+        last = request.headers.get("last-event-id", "")
+        if last.isdecimal() and len(last) < 10:
+            since = max(since, int(last))
         pushes = _pushes(request, ground, boards, clean(auction_id), since)
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return Stream(pushes, media_type="text/event-stream", headers=headers)
@@ -111,18 +141,44 @@ class AuctionPages(Controller):
         auction_id: FromPath[str],
     ) -> Response[Any] | Template:
         arrived_at = ground.clock()
-        form, errors = read_form(await form_fields(request), BidForm)
-        answer = None
-        if form is not None:
-            key = form.request_key[:200]
-            answer = await ask(lane, request.user, auction_id, form.amount, key, arrived_at)
-        if request.headers.get("hx-request") != "true":
-            return await self._page(request, ground, boards, auction_id, answer, errors)
+        fields = await form_fields(request)
+        form, errors = read_form(fields, BidForm)
         board = await boards.get(clean(auction_id))
         if board is None:
             raise NotFound("auction", auction_id)
-        said = _render(request, "answer", board, ground, **_told(answer, board.stored.opened.currency), errors=errors)
+        answer, sure = None, None
+        if form is not None:
+            check_length(form.amount)
+            sure = _to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
+        if form is not None and sure is None:
+            key = form.request_key[:200]
+            answer = await ask(lane, request.user, auction_id, form.amount, key, arrived_at, _choices(fields))
+        if request.headers.get("hx-request") != "true":
+            return await self._page(request, ground, boards, auction_id, answer, errors, sure, fields)
+        board = await boards.get(clean(auction_id)) or board
+        template = "sure" if sure else "answer"
+        said = _render(request, template, board, ground, **_told(answer, board), errors=errors, sure=sure)
         return Response(said, media_type="text/html")
+
+    @get("/{auction_id:str}/score", opt=PUBLIC)
+    async def score_of_a_bid(
+        self,
+        request: Visit,
+        ground: FromGround,
+        boards: NamedDependency[Boards],
+        auction_id: FromPath[str],
+    ) -> Response[Any]:
+        """What a bid of this ``amount`` and these choices would be ranked on, as words; it need not be complete."""
+        board = await boards.get(clean(auction_id))
+        if board is None:
+            raise NotFound("auction", auction_id)
+        fields = {name: text for name, text in request.query_params.items() if isinstance(text, str)}
+        form, _ = read_form(fields, BidForm)
+        scored = ""
+        if form is not None:
+            check_length(form.amount)
+            scored = _scored(board, form.amount, _choices(fields))
+        return Response(_render(request, "score", board, ground, scored=scored), media_type="text/html")
 
     async def _page(
         self,
@@ -132,6 +188,8 @@ class AuctionPages(Controller):
         auction_id: str,
         answer: Answer | None = None,
         errors: dict[str, str] | None = None,
+        sure: Sure | None = None,
+        values: dict[str, str] | None = None,
     ) -> Template:
         board = await boards.get(clean(auction_id))
         if board is None:
@@ -141,9 +199,9 @@ class AuctionPages(Controller):
             request,
             "auctions/auction.html",
             status_code=422 if refused else 200,
-            **_context(request, board, ground),
-            **_told(answer, board.stored.opened.currency),
-            errors=errors or {},
+            **_context(request, board, ground)
+            | _told(answer, board)
+            | {"errors": errors or {}, "sure": sure, "values": values if values and (errors or sure) else {}},
             shared={
                 name: _fragment(request, name, board, ground).html.replace(
                     SERVER_NOW.decode(), ground.clock().isoformat()
@@ -153,31 +211,36 @@ class AuctionPages(Controller):
         )
 
 
-def _told(answer: Answer | None, currency: str) -> dict[str, Any]:
+def _told(answer: Answer | None, board: Board) -> dict[str, Any]:
     """What the answer to a bid shows: the verdict, why it was ``refused``, and the line of the log that its receipt is for."""
     if answer is None:
         return {"verdict": None, "refused": "", "position": None}
     event, refused = answer.verdict.event, ""
     if isinstance(event, BidRefused):
         numbers = {number.name: number.value for number in event.refusal.numbers}
-        refused = refusal(event.refusal.rule, event.refusal.message, numbers, currency)
+        refused = refusal(event.refusal.rule, event.refusal.message, numbers, board.stored.opened.currency)
     return {"verdict": answer.verdict, "refused": refused, "position": answer.receipt.position}
 
 
 async def _pushes(request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int) -> AsyncIterator[bytes]:
-    """Of each board the fragments that this watcher does not have already, in one piece. While a turn is sealed that is nothing
-    for anybody but who bid."""
+    """Of each board the fragments that this watcher does not have already, in one piece, which ends with the server's time and how
+    much of the log has been seen: who is cut off before that asks for the whole piece again. While a turn is sealed that is
+    nothing for anybody but who bid. A beat says the time alone."""
     before: Board | None = None
     async for board in boards.watch(auction_id):
+        beat = before is None or board is before
         if board.lines > since:
             pushed = _push(request, ground, board, before, FRAGMENTS)
         else:  # the page came with it, but for what its reader bid in a sealed turn
             pushed = _push(request, ground, board, before, OWN) if board.stored.state.sealed else b""
-        before = board
-        if pushed:
+        if pushed or beat:
+            now = ground.clock().isoformat()
             if REQUEST_KEY in pushed:
                 pushed = pushed.replace(REQUEST_KEY, new_id().encode())
-            yield pushed.replace(SERVER_NOW, ground.clock().isoformat().encode())
+            retry = RETRY if before is None else None
+            seen = ServerSentEventMessage(now, event="seen", id=board.lines, retry=retry)
+            yield pushed.replace(SERVER_NOW, now.encode()) + seen.encode()
+        before = board
         if board.stored.result is not None:
             yield ServerSentEventMessage("", event="done").encode()
 
@@ -226,9 +289,15 @@ def _render(request: Visit, name: str, board: Board, ground: Ground, **more: Any
 def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
     stored = board.stored
     principal: Principal | None = request.scope.get("user")
-    state = stored.state.public()
+    state, rules = stored.state.public(), stored.state.rules
     over = state.over(ground.clock())
     own = principal.organisation_id if principal else ""
+    plan = timetable(state)
+    turns = plan[0].turns if plan else ()
+    participant = stored.state.number_of(own)
+    ranked = [supplier_id for supplier_id, _, _ in ranking(state)]
+    leads = bool(own) and state.leader_id == own
+    one_day = state.closes_at - stored.opened.opens_at <= timedelta(days=1)
     return {
         "board": board,
         "opened": stored.opened,
@@ -237,22 +306,102 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "policy": stored.policy,
         "over": over,
         "turn": turn_of(state),
+        "timetable": plan,
+        "own_turn": next((turn for turn in turns if turn.number == participant), None),
         "autobid": stored.autobids.get(own),
-        "policy_has_autobid": bool(state.rules.autobid_seconds),
-        "rungs": () if over else ladder(state, RUNGS, own if own in state.participants else None),
+        "policy_has_autobid": bool(rules.autobid_seconds),
+        "rungs": [] if over else list(ladder(state, RUNGS, own if own in state.participants else None)),
+        "lead_rung": None if over else _lead_rung(state, own),
         "me": principal,
         "is_supplier": bool(principal and principal.may(SUPPLIER_AGENT)),
         "is_buyer": bool(principal and principal.may(BUYER_OFFICER) and own == stored.opened.buyer_id),
-        "participant": stored.state.number_of(own),
-        "leads": bool(own) and state.leader_id == own,
+        "participant": participant,
+        "place": ranked.index(own) + 1 if own in ranked else None,
+        "leads": leads,
+        "leading": state.last_of(state.leader_id or ""),
         "last_own": stored.state.last_of(own),
+        "deletable_until": _deletable_until(stored.state, own),
         "request_key": new_id(),
         "pushed": False,
+        "errors": {},
+        "values": {},
+        "verdict": None,
+        "sure": None,
         "decimals": minor_units(stored.opened.currency),
         "unit_name": _unit_name,
+        "scored_value": lambda event: _scored(board, event.amount, event.choices),
         "chart_size": (WIDTH, HEIGHT),
+        "one_day": one_day,
+        "at": _hour if one_day else _day_and_hour,
         "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
     }
+
+
+def _hour(instant: datetime) -> str:
+    return instant.strftime("%H:%M:%S")
+
+
+def _day_and_hour(instant: datetime) -> str:
+    return moment(instant, seconds=True).removesuffix(" UTC")
+
+
+def _lead_rung(state: AuctionState, own: str) -> Decimal | None:
+    """Where bids improve on one's own and may stay behind: what takes the lead, for those who do not have it."""
+    behind = state.rules.improve_on == "own" and not state.rules.pauses_seconds and state.leader_id not in (None, own)
+    return next_bid(state) if behind else None
+
+
+def _deletable_until(state: AuctionState, own: str) -> datetime | None:
+    known = state.participants.get(own)
+    if known is None or known.last is None or known.deleted or not state.rules.delete_seconds:
+        return None
+    return known.last.arrived_at + timedelta(seconds=state.rules.delete_seconds)
+
+
+def _choices(fields: Mapping[str, str]) -> tuple[int, ...]:
+    """The option chosen for each criterion, ``choice-0`` and so on; it ends where one is missing, and the verdict says so."""
+    numbers = itertools.takewhile(
+        lambda text: text.isdecimal() and len(text) < 4, (fields.get(f"choice-{n}", "") for n in range(MOST_CHOICES))
+    )
+    return tuple(int(text) for text in numbers)
+
+
+def _to_be_sure(board: Board, principal: Principal, form: BidForm, fields: Mapping[str, str]) -> Sure | None:
+    """The question to ask before a bid that cuts many steps, or that its bidder wants to look at; None where there is none.
+
+    Bids that can still be changed freely, sealed first ones, are asked about on demand only."""
+    state, own = board.stored.state.public(), principal.organisation_id
+    from_ = state.price
+    if state.rules.improve_on == "own":
+        last = state.last_of(own)
+        from_ = last.amount if last else state.opened.initial_price
+    cut, step = from_ - form.amount, state.opened.step
+    free = bool(state.rules.pauses_seconds) and state.round is None
+    if form.amount <= 0 or not (form.sure == "no" or (cut > MANY_STEPS * step and not free)):
+        return None
+    kept = {name: text for name, text in fields.items() if name == "request_key" or name.startswith("choice-")}
+    return Sure(
+        fields=kept | {"amount": f"{form.amount:f}", "sure": "yes"},
+        amount=form.amount,
+        from_=from_,
+        cut=cut,
+        part=cut * 100 / from_,
+        steps=(cut / step).quantize(Decimal("0.1")),
+        scored=_scored(board, form.amount, _choices(fields)),
+    )
+
+
+def _scored(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:
+    """The value that such a bid is ranked on, rounded for the eye; "" where the price alone counts or choices are missing."""
+    opened = board.stored.opened
+    if not opened.scoring.criteria:
+        return ""
+    try:
+        complete(opened.scoring, choices)
+    except ChoicesMissing:
+        return ""
+    exact = score(opened.scoring, amount, choices)
+    return money(Decimal(exact.numerator) / Decimal(exact.denominator), opened.currency)
 
 
 def _unit_name(code: str) -> str:

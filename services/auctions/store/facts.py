@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import asyncpg
 import msgspec
 
-from events.auctions import AuctionClosed, BidAccepted, BidRefused
+from events.auctions import AuctionClosed, BidAccepted, BidDeleted, BidRefused
 from infra.database import Statement, columns
 from services.auctions.domain import chain
 
@@ -45,3 +45,11 @@ async def lines(db: asyncpg.Connection, auction_id: str) -> list[bytes]:
     if not rows or [row["line"] for row in rows] != list(range(len(rows))):
         return []
     return [chain.line(row["type"], row["data"]) for row in rows]
+
+
+async def deleted(db: asyncpg.Connection, auction_id: str) -> frozenset[int]:
+    """The sequence numbers of bids that their bidders took back."""
+    rows = await db.fetch(
+        "select data from auctions.facts where auction_id = $1 and type = $2", auction_id, BidDeleted.TYPE
+    )
+    return frozenset(msgspec.json.decode(row["data"], type=BidDeleted).sequence for row in rows)

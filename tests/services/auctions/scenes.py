@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
+import msgspec
 
+from catalogue.policy import Duration
+from catalogue.policy import load as policy_named
 from events.accounts import OrganisationRegistered
+from events.auctions import Scoring
 from events.values import Place
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from services.auctions.handlers import NewAuction, NewLine, open_for_buyer
 from tests.market import Market
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
@@ -119,3 +125,25 @@ async def a_scene(market: Market, **changes: Any) -> Scene:
         answer = await client.post("/api/auctions", json=paper(**changes))
     assert answer.status_code == 201, answer.text
     return Scene(market, answer.json()["auction_id"], buyer, suppliers)
+
+
+async def a_scene_under(market: Market, policy: str, minutes: int, scoring: Scoring | None = None) -> Scene:
+    """1000.00 of street lamps with a step of 10.00, under another policy than the market's, but as long as the test wants."""
+    rules = policy_named(policy)
+    length = Duration(minutes=minutes, kinds=("goods",), autobid_seconds=rules.auction.durations[0].autobid_seconds)
+    rules = msgspec.structs.replace(rules, auction=msgspec.structs.replace(rules.auction, durations=(length,)))
+    buyer = await an_organisation(market, "buyer", name="Lighting Office")
+    suppliers = {who: await an_organisation(market, "supplier") for who in "abc"}
+    lamps = NewLine(
+        description="Street lamps", category="31500000", quantity=Decimal(100), unit="piece", unit_price=Decimal(10)
+    )
+    wanted = NewAuction(
+        title="Street lamps",
+        lines=(lamps,),
+        duration_minutes=minutes,
+        step_percent=Decimal(1),
+        scoring=scoring or Scoring(),
+    )
+    async with market.ground.database.transaction("auctions") as tx:
+        auction_id = await open_for_buyer(tx, wanted, buyer, rules, new_id())
+    return Scene(market, auction_id, buyer, suppliers)

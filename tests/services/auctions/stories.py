@@ -10,7 +10,7 @@ import msgspec
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, load
 from catalogue.references import Reference
-from events.auctions import AuctionOpened, BidRefused
+from events.auctions import AuctionOpened, BidRefused, Criterion, Option, Scoring
 from events.values import Category, Line, Place
 from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, begin
 from services.auctions.domain.bids import place_bid
@@ -19,6 +19,17 @@ from services.auctions.domain.opening import OpenAuction, open_auction, session_
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")
 NOON_UTC = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday, 15:00 in Moscow
+QUALITY = Scoring(
+    by="quality",
+    criteria=(
+        Criterion(
+            criterion_id="warranty",
+            title="Warranty",
+            options=(Option(title="1 year", value=Decimal(0)), Option(title="3 years", value=Decimal("0.1"))),
+        ),
+    ),
+)
+"""Three years are worth a tenth: 900 with them is ranked on 810."""
 PAPER = Category(code="30197630", title="Printing paper")
 
 

@@ -121,3 +121,15 @@ async def test_nobody_reads_for_watchers_who_are_gone(boards: Kept) -> None:
     boards.becomes(a_board(2), 2)
     await asyncio.sleep(0.01)
     assert boards.reads == 1
+
+
+async def test_who_hears_nothing_for_a_while_gets_the_same_board_as_a_sign_of_life(
+    boards: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.auctions.board.BEAT", 0.01)
+    watching = boards.watch("a")
+    assert [await next_of(watching) for _ in range(3)] == [1, 1, 1]
+    assert boards.reads == 1, "a beat reads nothing"
+    boards.becomes(a_board(2, over=True), 2)
+    assert 2 in [await next_of(watching) for _ in range(3)]
+    assert None in [await next_of(watching) for _ in range(3)], "and ends with the session"

@@ -18,7 +18,7 @@ from services.auctions.domain.auction import AuctionState, Bid, apply, begin, ra
 from services.auctions.domain.bids import ladder, place_bid
 from services.auctions.domain.due import advance, due_at
 from services.auctions.domain.scoring import ChoicesMissing, ScoringNotSound, check, complete, score
-from tests.services.auctions.stories import MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
+from tests.services.auctions.stories import MOSCOW, NOON_UTC, QUALITY, a_bid, after, an_auction, rule
 
 SECOND = timedelta(seconds=1)
 AT = NOON_UTC + 60 * SECOND
@@ -41,6 +41,14 @@ def test_bids_between_improve_on_ones_own_and_leave_the_leader() -> None:
     assert place_bid(state, a_bid("b", "683.5")).accepted, "no whole steps, and the leader may go on"
     assert rule(place_bid(state, a_bid("c", "1000.01"))) == "not-lower"
     assert ladder(state, 2, "a") == (Decimal("890.00"), Decimal("880.00"))
+
+
+def test_the_ladder_offers_nothing_that_would_be_refused() -> None:
+    state = after(an_auction(policy=PREGAO), a_bid("a", "900"), a_bid("b", "903"), a_bid("c", "1000"))
+    assert ladder(state, 3, "b") == (Decimal("883.00"), Decimal("873.00"), Decimal("863.00")), "893 is too near to 900"
+    for supplier_id in ("a", "b", "c", "newcomer"):
+        for amount in ladder(state, 20, supplier_id):
+            assert place_bid(state, a_bid(supplier_id, amount)).accepted, (supplier_id, amount)
 
 
 def test_of_two_at_the_same_price_the_earlier_is_first() -> None:
@@ -134,6 +142,19 @@ def test_after_the_first_round_the_order_is_made_anew() -> None:
     assert steps[-1].closes_at == began.closes_at, "the timetable stands"
 
 
+def test_the_timetable_says_when_each_round_and_turn_is() -> None:
+    sealed = first_bids()
+    (first,) = rounds.timetable(sealed.public())
+    assert (first.number, first.begins_at, first.ends_at) == (1, sealed.closes_at + timedelta(minutes=5), None)
+    state, (began,) = clock(sealed, sealed.settles_at)
+    plan = rounds.timetable(state.public())
+    assert [planned.number for planned in plan] == [1, 2, 3]
+    assert [turn.number for turn in plan[0].turns] == [1, 3, 2] and plan[0].turns[0].begins_at == began.begins_at
+    assert plan[1].begins_at == plan[0].ends_at + timedelta(minutes=2)  # type: ignore[operator]
+    assert plan[2].ends_at == began.closes_at and plan[2].turns == ()
+    assert rounds.timetable(an_auction()) == ()
+
+
 def test_with_fewer_than_two_there_are_no_rounds() -> None:
     state = after(an_auction(policy=PROZORRO), a_bid("a", "1000"))
     state, steps = clock(state, state.settles_at)
@@ -141,17 +162,6 @@ def test_with_fewer_than_two_there_are_no_rounds() -> None:
 
 
 # scores
-
-QUALITY = Scoring(
-    by="quality",
-    criteria=(
-        Criterion(
-            criterion_id="warranty",
-            title="Warranty",
-            options=(Option(title="1 year", value=Decimal(0)), Option(title="3 years", value=Decimal("0.1"))),
-        ),
-    ),
-)
 
 
 def test_scores_are_exact_fractions() -> None:

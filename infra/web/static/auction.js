@@ -1,0 +1,161 @@
+// The page of a running auction: it is heard, keeps the keyboard's place, and catches up by itself after any break.
+const session = document.getElementById("session");
+
+// What screen readers hear: changes only, by kind, not more often than every few seconds; what is urgent at once.
+const QUIET = 4000;
+const heard = {};
+const waiting = new Map();
+let spokeAt = -QUIET;
+let speaking;
+
+function say(kind, text) {
+  text = text.trim();
+  if (!text || heard[kind] === text) return;
+  heard[kind] = text;
+  if (kind === "over") waiting.clear();
+  waiting.set(kind, text);
+  clearTimeout(speaking);
+  speaking = setTimeout(speak, Math.max(300, spokeAt + QUIET - performance.now()));
+}
+
+function speak() {
+  document.getElementById("said").textContent = [...waiting.values()].join(" ");
+  waiting.clear();
+  spokeAt = performance.now();
+}
+
+function alarm(text) {
+  const place = document.getElementById("alarm");
+  place.textContent = "";
+  setTimeout(() => { place.textContent = text; }, 50);
+}
+
+function listen() {
+  for (const part of session.querySelectorAll("#news [data-say]")) say(part.dataset.say, part.textContent);
+  const standing = document.getElementById("standing");
+  const now = standing ? standing.dataset.standing : "";
+  if (standing && now !== stood && (stood || now !== "trails")) {
+    if ("urgent" in standing.dataset) alarm(standing.dataset.words);
+    else say("standing", standing.dataset.words);
+  }
+  stood = now || stood;
+}
+
+let stood = document.getElementById("standing")?.dataset.standing || "";
+for (const part of session.querySelectorAll("#news [data-say]")) heard[part.dataset.say] = part.textContent.trim();
+session.addEventListener("htmx:sseMessage", listen);
+session.addEventListener("htmx:oobAfterSwap", listen);
+session.addEventListener("minute-left", (event) => {
+  heard.minute = "";  // after an extension it is said again
+  say("minute", event.detail);
+});
+session.addEventListener("called", (event) => alarm(event.detail));
+
+// The keyboard's place: what was focused and is gone is followed by the same button, else the next bid, else its heading.
+let held = null;
+let changedAt = -1000;
+
+document.addEventListener("focusin", (event) => {
+  const mine = event.target.closest("#mine");
+  held = mine ? { id: event.target.id, bids: event.target.name === "amount" } : null;
+});
+document.addEventListener("focusout", (event) => {
+  setTimeout(() => {
+    if (event.target.isConnected && document.activeElement === document.body) held = null;
+  });
+});
+new MutationObserver((changes) => {
+  if (!changes.some((change) => change.target.closest?.("#mine") || [...change.addedNodes].some((node) => node.id === "mine"))) return;
+  changedAt = performance.now();
+  if (!held || document.activeElement !== document.body) return;
+  const next = (held.id && document.getElementById(held.id)) || (held.bids && document.querySelector("#mine button[name=amount]"));
+  (next || document.querySelector("#mine h2"))?.focus({ preventScroll: true });
+}).observe(session, { childList: true, subtree: true });
+
+// A price that changed under the finger is not bid: it was not what the bidder saw.
+session.addEventListener("click", (event) => {
+  if (event.target.closest("#mine button[name=amount]") && event.isTrusted && performance.now() - changedAt < 250) {
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}, true);
+
+session.addEventListener("click", (event) => {
+  const dismissed = event.target.closest("[data-dismiss]");
+  if (!dismissed) return;
+  event.preventDefault();
+  const back = document.querySelector(dismissed.dataset.dismiss);
+  document.getElementById("verdict").replaceChildren();
+  back?.focus();
+});
+
+// A bid without an answer is never silent.
+function unanswered(event) {
+  const place = document.getElementById("verdict");
+  if (event.detail.target !== place) return;
+  const said = document.createElement("p");
+  said.className = "error";
+  said.setAttribute("role", "alert");
+  said.textContent = event.detail.xhr?.status === 401 ? place.dataset.login : place.dataset.failed;
+  place.replaceChildren(said);
+}
+session.addEventListener("htmx:responseError", unanswered);
+session.addEventListener("htmx:sendError", unanswered);
+
+// The stream: every push ends with its number, so that a new connection begins where the last one broke. It is renewed when nothing came
+// for too long, when the page is looked at again, and when the machine slept.
+const SILENCE = 45_000;
+const AWAY = 10_000;
+let source = null;
+let lastAt = performance.now();
+let hiddenAt = null;
+let telling;
+let over = !session.hasAttribute("sse-connect");
+
+function lost(isLost) {
+  document.querySelector("#connection span").hidden = !isLost;
+  session.classList.toggle("lost", isLost);
+}
+
+function seen(event) {
+  lastAt = performance.now();
+  if (event.data) setClock(event.data);
+  if (event.lastEventId) {
+    const [path] = session.getAttribute("sse-connect").split("?");
+    session.setAttribute("sse-connect", `${path}?since=${event.lastEventId}`);
+  }
+}
+
+function renew() {
+  if (over || !source || source.readyState === EventSource.CLOSED) return;
+  source.close();
+  source.dispatchEvent(new Event("error"));
+}
+
+session.addEventListener("htmx:sseOpen", (event) => {
+  if (source !== event.detail.source) {
+    source = event.detail.source;
+    source.addEventListener("seen", seen);
+  }
+  lastAt = performance.now();
+  clearTimeout(telling);
+  lost(false);
+});
+session.addEventListener("htmx:sseError", () => {
+  clearTimeout(telling);
+  if (!over) telling = setTimeout(lost, 1000, true);
+});
+session.addEventListener("htmx:sseClose", (event) => {
+  if (event.detail.type !== "message") return;
+  over = true;
+  clearTimeout(telling);
+  lost(false);
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) hiddenAt = performance.now();
+  else if (hiddenAt !== null && performance.now() - hiddenAt > AWAY) renew();
+});
+document.addEventListener("clock-jumped", renew);
+window.addEventListener("online", renew);
+window.addEventListener("pageshow", (event) => { if (event.persisted) renew(); });
+setInterval(() => { if (performance.now() - lastAt > SILENCE) renew(); }, 5000);
