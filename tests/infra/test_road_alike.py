@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
 
-import asyncpg
 import pytest
 
 from events import Envelope, Message, encode
@@ -23,6 +22,7 @@ from infra.consumer import Consumer
 from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.service import Handler
+from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka, Partition, PlayedProducer
 from tests.simulation.database import PlayedDatabase, Postgres
 from tests.simulation.fate import Address, Fate, Process, Weather
@@ -182,16 +182,6 @@ def ground(request: pytest.FixtureRequest) -> PlayedHere | RealHere:
     return PlayedHere() if request.param == "played" else RealHere(request.getfixturevalue("servers"))
 
 
-def alike(scenario: Scenario) -> Callable[[PlayedHere | RealHere], None]:
-    """A test of the scenario on each ground."""
-
-    def test(ground: PlayedHere | RealHere) -> None:
-        ground.run(scenario)
-
-    test.__doc__ = scenario.__doc__
-    return test
-
-
 def event(here: Here, name: str, key: str = "somebody") -> MailUnsubscribed:
     return MailUnsubscribed(member_id=key, organisation_id=here.service, topic=name)
 
@@ -207,15 +197,6 @@ async def relay(here: Here) -> None:
     async with here.producer() as kafka, connected(here) as connection:
         while await Relay(here.service, here.url, kafka).publish_batch(connection):
             pass
-
-
-@asynccontextmanager
-async def connected(here: Here) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(here.url)
-    try:
-        yield connection
-    finally:
-        connection.terminate()
 
 
 @asynccontextmanager

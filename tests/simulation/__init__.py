@@ -6,5 +6,6 @@ What is played: the event loop's time (:mod:`loop`), PostgreSQL (:mod:`database`
 message lost, doubled or late; one seed decides all of it, so one seed is one story, told again by
 ``python -m tests.simulation --seed N``.
 
-``tests/infra/test_road_alike.py`` holds that the played servers and the real ones do the same.
+That the played servers and the real ones do the same is held by ``tests/infra/test_road_alike.py`` for the road, and by
+``tests/services/auctions/test_auction_store_alike.py`` for the stores.
 """

@@ -1,0 +1,276 @@
+"""The stores of auctions on PostgreSQL and on the played database of the simulation: the same functions, one suite for both.
+
+Known differences, on which nothing here depends: the played database keeps a state as it is, where PostgreSQL has its columns; it has
+no deadlocks to detect.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+import asyncpg
+import msgspec
+import pytest
+
+from catalogue.policy import load
+from events.accounts import OrganisationRegistered
+from infra.causality import Cause
+from infra.clock import system_clock
+from services.auctions import journal
+from services.auctions.domain.auction import begin
+from services.auctions.domain.chain import GENESIS
+from services.auctions.lane import Asked, judge
+from services.auctions.store import auctions, bids, pulse, replicas
+from services.auctions.store.auctions import Stored
+from services.auctions.store.bids import Kept
+from tests.services.auctions.stories import NOON_UTC, an_auction
+from tests.simulation.alike import alike, connected
+from tests.simulation.broker import Kafka
+from tests.simulation.database import Postgres
+from tests.simulation.fate import Address, Fate, Process, Weather
+from tests.simulation.loop import play
+from tests.simulation.played import played
+
+AT = NOON_UTC + timedelta(hours=1)
+CAUSE = Cause("request", "request")
+
+
+class Here(Protocol):
+    url: str
+
+    async def organisation(self, organisation_id: str, state: str) -> None: ...
+
+
+Scenario = Callable[[Here], Coroutine[Any, Any, None]]
+
+
+class PlayedHere:
+    def __init__(self) -> None:
+        fate = Fate(0, Weather(latency_seconds=0.002))
+        self._postgres, self._kafka = Postgres(fate), Kafka(fate)
+        self.url: str = Address(Process("here", fate))
+
+    def run(self, scenario: Scenario) -> None:
+        with played(self._postgres, self._kafka):
+            play(scenario(self))
+
+    async def organisation(self, organisation_id: str, state: str) -> None:
+        self._postgres.tables["organisations"][organisation_id] = state
+
+
+class RealHere:
+    """The tables are made once, and emptied for each scenario."""
+
+    ready = False
+
+    def __init__(self, servers: Any) -> None:
+        self._servers = servers
+        self.url = servers.database_url.rpartition("/")[0] + "/lonja_alike_stores"
+
+    def run(self, scenario: Scenario) -> None:
+        asyncio.run(self._run(scenario))
+
+    async def _run(self, scenario: Scenario) -> None:
+        if not RealHere.ready:
+            await self._make()
+        async with connected(self) as db:
+            await db.execute(
+                "truncate auctions.auctions, auctions.bids, auctions.facts, auctions.outbox, auctions.pulse,"
+                " auctions.organisations cascade"
+            )
+        await scenario(self)
+
+    async def _make(self) -> None:
+        from infra import migrations
+        from infra.database import Database
+        from services.auctions.store import Row
+        from tests.market import empty_database
+
+        await empty_database(self._servers, "lonja_alike_stores")
+        database = await Database.connect(self.url, system_clock)
+        await migrations.upgrade(database.engine, "auctions", Row.metadata)
+        await database.close()
+        RealHere.ready = True
+
+    async def organisation(self, organisation_id: str, state: str) -> None:
+        known = OrganisationRegistered(organisation_id=organisation_id, roles=("supplier",), name="", state=state)
+        async with connected(self) as db:
+            await replicas.organisations.put(db, known)
+
+
+@pytest.fixture(params=["played", pytest.param("real", marks=pytest.mark.servers)])
+def ground(request: pytest.FixtureRequest) -> PlayedHere | RealHere:
+    return PlayedHere() if request.param == "played" else RealHere(request.getfixturevalue("servers"))
+
+
+@asynccontextmanager
+async def transaction(here: Here) -> AsyncIterator[Any]:
+    async with connected(here) as db, db.transaction():
+        yield db
+
+
+async def opened(here: Here, auction_id: str = "one", policy: str = "moscow") -> Stored:
+    """An auction of that id, with the first line of its log."""
+    rules = load(policy)
+    event = msgspec.structs.replace(an_auction(policy=rules).opened, auction_id=auction_id)
+    state = begin(event)
+    async with transaction(here) as db:
+        assert await auctions.insert(db, state, rules)
+        fresh = Stored(state=state, policy=rules, lines=0, head=GENESIS, result=None, version=-1)
+        written = journal.chained(fresh, [journal.Entry(event, CAUSE)], state, AT)
+        await journal.write(db, [written], AT)
+    return written.after
+
+
+def asked(auction_id: str, supplier_id: str, amount: str, key: str = "") -> Asked:
+    return Asked(auction_id, supplier_id, key or f"{supplier_id} {amount}", Decimal(amount), AT, cause=CAUSE)
+
+
+async def bid(here: Here, *wanted: Asked, known: dict[Any, Kept] | None = None) -> dict[str, Kept]:
+    """As the lane does; the verdicts by request key."""
+    async with transaction(here) as db:
+        current = await auctions.load(
+            db, sorted(await auctions.versions_under_lock(db, [each.auction_id for each in wanted]))
+        )
+        found, standings = await bids.asked(db, {each.key for each in wanted})
+        outcome = judge(wanted, current, found if known is None else known, standings, AT)
+        if outcome.written:
+            await journal.write(db, outcome.written, AT)
+    return {each.request_key: outcome.answers[each.bid_id] for each in wanted}
+
+
+@alike
+async def test_an_auction_is_stored_once_and_read_back_as_it_is(here: Here) -> None:
+    stored = await opened(here)
+    async with transaction(here) as db:
+        assert not await auctions.insert(db, stored.state, stored.policy)
+        assert await auctions.load(db, ["one", "none"]) == {"one": stored}
+        assert await auctions.versions_under_lock(db, ["one", "none"]) == {"one": 0}
+        assert await auctions.lock(db, "one") == stored
+        assert await auctions.lock(db, "none") is None
+
+
+@alike
+async def test_a_verdict_is_found_by_its_request_and_so_is_the_bidders_standing(here: Here) -> None:
+    await opened(here)
+    await here.organisation("a", "active")
+    await here.organisation("b", "suspended")
+    first = await bid(here, asked("one", "a", "990"), asked("one", "b", "980"))
+    async with transaction(here) as db:
+        known, standings = await bids.asked(db, {("one", "a", "a 990"), ("one", "b", "other"), ("one", "x", "y")})
+    assert known == {("one", "a", "a 990"): first["a 990"]}
+    assert standings == {"a": "active", "b": "suspended"}
+    async with transaction(here) as db:
+        assert await replicas.organisations.states(db, ["b", "x"]) == {"b": "suspended"}
+
+
+@alike
+async def test_a_second_verdict_on_a_request_cannot_be_stored_and_leaves_nothing(here: Here) -> None:
+    await opened(here)
+    await here.organisation("a", "active")
+    await bid(here, asked("one", "a", "990", "key"))
+    async with transaction(here) as db:
+        before = await auctions.load(db, ["one"])
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await bid(here, asked("one", "a", "1", "key"), known={})
+    async with transaction(here) as db:
+        assert await auctions.load(db, ["one"]) == before
+        standing = await bids.standing(db, "one", [1, 2])
+    assert [verdict.bid.request_key for verdict in standing] == ["key"]
+
+
+@alike
+async def test_whoever_wants_a_locked_auction_waits_and_then_sees_the_latest(here: Here) -> None:
+    await opened(here)
+    await here.organisation("a", "active")
+    await here.organisation("b", "active")
+    locked, seen = asyncio.Event(), []
+
+    async def first() -> None:
+        async with transaction(here) as db:
+            stored = await auctions.lock(db, "one")
+            assert stored is not None
+            locked.set()
+            await asyncio.sleep(0.3)
+            assert seen == []
+            await auctions.save(db, [msgspec.structs.replace(stored, version=stored.version + 1)])
+
+    async def second() -> None:
+        await locked.wait()
+        async with transaction(here) as db:
+            seen.append(await auctions.versions_under_lock(db, ["one"]))
+
+    await asyncio.gather(first(), second())
+    assert seen == [{"one": 1}]
+
+
+@alike
+async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here) -> None:
+    ends: dict[str, datetime] = {}
+    for number, auction_id in enumerate(("late", "soon", "held")):
+        stored = await opened(here, auction_id)
+        ends[auction_id] = AT + timedelta(minutes=10 - 3 * number)
+        moved = msgspec.structs.replace(stored, state=replace(stored.state, closes_at=ends[auction_id]))
+        async with transaction(here) as db:
+            await auctions.save(db, [moved])
+    async with transaction(here) as other:
+        await auctions.versions_under_lock(other, ["held"])
+        async with transaction(here) as db:
+            due = await auctions.lock_due(db, AT + timedelta(hours=1), 10)
+            none = await auctions.lock_due(db, AT, 10)
+    assert [each.opened.auction_id for each in due] == ["soon", "late"] and none == []
+    async with transaction(here) as db:
+        assert [each.opened.auction_id for each in await auctions.lock_due(db, AT + timedelta(hours=1), 1)] == ["held"]
+        ran = await auctions.lock_running(db, ends["soon"], AT + timedelta(hours=1))
+    assert [each.opened.auction_id for each in ran] == ["late"]
+
+
+@alike
+async def test_what_is_withheld_comes_out_once_in_the_order_of_the_log(here: Here) -> None:
+    await opened(here, "sealed", "prozorro")
+    await opened(here)
+    for name in "ab":
+        await here.organisation(name, "active")
+    kept = await bid(here, asked("sealed", "b", "990"), asked("sealed", "a", "980"), asked("one", "a", "990"))
+    assert [each.withheld for each in kept.values()] == [True, True, False]
+    async with transaction(here) as db:
+        out = await bids.withheld(db, ["sealed", "one"])
+        assert [(each.line, each.verdict.bid.supplier_id, each.data) for each in out] == [
+            (1, "b", kept["b 990"].data),
+            (2, "a", kept["a 980"].data),
+        ]
+    async with transaction(here) as db:
+        assert await bids.withheld(db, ["sealed", "one"]) == []
+
+
+@alike
+async def test_the_pulse_says_the_last_beat_and_never_goes_back(here: Here) -> None:
+    async with transaction(here) as db:
+        assert await pulse.last(db) is None
+        assert await pulse.beat(db, AT) is None
+    async with transaction(here) as db:
+        assert await pulse.beat(db, AT - timedelta(hours=1)) == AT
+    async with transaction(here) as db:
+        assert await pulse.last(db) == AT
+        assert await pulse.beat(db, AT + timedelta(seconds=1)) == AT
+
+
+@alike
+async def test_what_is_rolled_back_was_never_there(here: Here) -> None:
+    await opened(here)
+    await here.organisation("a", "active")
+    with pytest.raises(RuntimeError):
+        async with transaction(here) as db:
+            current = await auctions.load(db, ["one"])
+            wanted = asked("one", "a", "990")
+            outcome = judge([wanted], current, {}, {"a": "active"}, AT)
+            await journal.write(db, outcome.written, AT)
+            raise RuntimeError
+    async with transaction(here) as db:
+        assert await auctions.load(db, ["one"]) == current
+        assert await bids.standing(db, "one", [1]) == []
+    assert (await bid(here, wanted))["a 990"].line == 1
