@@ -201,7 +201,7 @@ class Boards:
             stored=stored,
             lines=stored.lines if sealed_from is None else sealed_from,
             log=[event for _, event in log],
-            chart=descent(opened.initial_price, standing, opened.opens_at, stored.state.closes_at),
+            chart=descent(opened.initial_price, standing, opened.opens_at),
             extended_by=extended_by,
             winner=winner.name if winner else winner_id,
             deleted=deleted,

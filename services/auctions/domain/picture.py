@@ -11,8 +11,11 @@ WIDTH, HEIGHT = 1000, 300
 EDGE = 8
 """Room at the top and the bottom, so that no line is cut."""
 MOST_TICKS = 5
+MARGIN = 12
+"""A twelfth of the time between the first bid and the last is shown before the one and after the other."""
 _MINUTE = timedelta(minutes=1)
-_DISTANCES = [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14_400, 43_200)]
+_DISTANCES = [timedelta(seconds=n) for n in (10, 20, 30)]
+_DISTANCES += [_MINUTE * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 14_400, 43_200)]
 """Between two ticks of the time axis."""
 
 
@@ -34,7 +37,7 @@ class Level:
 class Descent:
     """Coordinates for an SVG of ``WIDTH`` x ``HEIGHT``: ``line`` is the lowest bid so far, ``area`` what lies under it, ``bids`` a
     path of dots, one a bid; ``end`` the height of the line's end in percent from the top and ``reach`` from the left. ``rows``
-    say in words what the line shows: (instant, lowest bid until then).
+    say in words what the line shows: (instant, lowest bid until then). ``clock`` is the strftime format that tells the ticks apart.
     """
 
     line: str
@@ -45,24 +48,28 @@ class Descent:
     times: tuple[Tick, ...]
     levels: tuple[Level, ...]
     rows: tuple[tuple[datetime, Decimal], ...]
+    clock: str
 
 
-def descent(
-    initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at: datetime, closes_at: datetime
-) -> Descent:
-    """``bids`` are accepted ones that stand, (arrival, amount) in sequence; the picture reaches from the opening to the end."""
+def descent(initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at: datetime) -> Descent:
+    """``bids`` are accepted ones that stand, (arrival, amount) in sequence. The picture reaches from just before the first to just
+    after the last of them, however long nobody bid."""
     low = min((amount for _, amount in bids), default=initial)
     high = max([initial, *(amount for _, amount in bids)])
-    whole = max(closes_at - opens_at, _MINUTE)
+    arrivals = [instant for instant, _ in bids] or [opens_at]
+    margin = max(max(arrivals) - min(arrivals), _MINUTE) / MARGIN
+    begins, ends = max(opens_at, min(arrivals) - margin), max(arrivals) + margin
+    ends = max(ends, begins + _MINUTE)
+    whole = ends - begins
 
     def x(instant: datetime) -> int:
-        return min(WIDTH, max(0, int(WIDTH * ((instant - opens_at) / whole))))
+        return min(WIDTH, max(0, int(WIDTH * ((instant - begins) / whole))))
 
     def y(amount: Decimal) -> int:
         return EDGE + (int((high - amount) * (HEIGHT - 2 * EDGE) / (high - low)) if high > low else 0)
 
     price = initial
-    steps, fallen = [f"M0,{y(initial)}"], [(opens_at, initial)]
+    steps, fallen = [f"M0,{y(initial)}"], [(begins, initial)]
     for instant, amount in bids:
         if amount < price:
             price = amount
@@ -70,7 +77,7 @@ def descent(
             fallen.append((instant, amount))
     reach = x(bids[-1][0]) if bids else 0
     line = f"{' '.join(steps)} H{reach}"
-    ticks = _ticks(opens_at, closes_at)
+    ticks = _ticks(begins, ends)
     levels = dict.fromkeys((initial, initial - (initial - low) / 2, low))
     return Descent(
         line=line,
@@ -80,17 +87,18 @@ def descent(
         reach=100 * reach / WIDTH,
         times=tuple(Tick(100 * x(instant) / WIDTH, instant) for instant in ticks),
         levels=tuple(Level(100 * y(amount) / HEIGHT, amount) for amount in levels),
-        rows=tuple(_rows(fallen, ticks, bids[-1][0] if bids else opens_at)),
+        rows=tuple(_rows(fallen, ticks, arrivals[-1])),
+        clock="%H:%M:%S" if whole < 6 * _MINUTE else "%H:%M" if begins.date() == ends.date() else "%d.%m. %H:%M",
     )
 
 
-def _ticks(opens_at: datetime, closes_at: datetime) -> list[datetime]:
+def _ticks(begins: datetime, ends: datetime) -> list[datetime]:
     """Round instants of UTC, at most ``MOST_TICKS`` between the two."""
-    distance = next((each for each in _DISTANCES if each * MOST_TICKS >= closes_at - opens_at), _DISTANCES[-1])
-    zero = datetime(opens_at.year, 1, 1, tzinfo=UTC)
-    first = zero + distance * -((zero - opens_at) // distance)
+    distance = next((each for each in _DISTANCES if each * MOST_TICKS >= ends - begins), _DISTANCES[-1])
+    zero = datetime(begins.year, 1, 1, tzinfo=UTC)
+    first = zero + distance * -((zero - begins) // distance)
     found: list[datetime] = []
-    while first <= closes_at and len(found) < MOST_TICKS + 1:
+    while first <= ends and len(found) < MOST_TICKS + 1:
         found.append(first)
         first += distance
     return found
@@ -99,6 +107,6 @@ def _ticks(opens_at: datetime, closes_at: datetime) -> list[datetime]:
 def _rows(
     fallen: list[tuple[datetime, Decimal]], ticks: list[datetime], last: datetime
 ) -> list[tuple[datetime, Decimal]]:
-    """The lowest bid at the opening, at each tick before the last bid, and at the last bid."""
+    """The lowest bid at the beginning, at each tick before the last bid, and at the last bid."""
     instants = [fallen[0][0], *(tick for tick in ticks if fallen[0][0] < tick < last), last]
     return [(instant, [amount for at, amount in fallen if at <= instant][-1]) for instant in dict.fromkeys(instants)]

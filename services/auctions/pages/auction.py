@@ -331,7 +331,6 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "unit_name": _unit_name,
         "scored_value": lambda event: _scored(board, event.amount, event.choices),
         "chart_size": (WIDTH, HEIGHT),
-        "one_day": one_day,
         "at": _hour if one_day else _day_and_hour,
         "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
     }

@@ -28,6 +28,7 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect
 from infra.web.errors import NotFound
+from infra.web.languages import gettext
 from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
 from services.auctions.pages import draft
@@ -120,7 +121,7 @@ class ComposePages(Controller):
                     auction_id = await handlers.open_for_buyer(
                         tx, wanted, request.user, policy, fields.get("request_key") or new_id()
                     )
-                said = "The session is open. Suppliers may bid now."
+                said = gettext("The session is open. Suppliers may bid now.")
                 if wanted.opens_at is not None and wanted.opens_at > ground.clock():
                     said = "The session is published. Suppliers may bid from its opening on."
                 return redirect(f"/auctions/{auction_id}", said)

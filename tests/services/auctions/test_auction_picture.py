@@ -10,7 +10,6 @@ from services.auctions.domain.picture import MOST_TICKS, descent
 from tests.services.auctions.stories import NOON_UTC
 
 MINUTE = timedelta(minutes=1)
-END = NOON_UTC + 60 * MINUTE
 
 
 def test_the_line_falls_with_each_lower_bid_and_a_higher_one_is_only_a_dot() -> None:
@@ -19,20 +18,25 @@ def test_the_line_falls_with_each_lower_bid_and_a_higher_one_is_only_a_dot() -> 
         (NOON_UTC + 30 * MINUTE, Decimal(950)),
         (NOON_UTC + 45 * MINUTE, Decimal(800)),
     ]
-    drawn = descent(Decimal(1000), bids, NOON_UTC, END)
-    assert drawn.line == "M0,8 H250 V150 H750 V292 H750"
-    assert drawn.bids == "M250,150h0 M500,79h0 M750,292h0"
+    drawn = descent(Decimal(1000), bids, NOON_UTC)
+    assert drawn.line == "M0,8 H71 V150 H928 V292 H928"
+    assert drawn.bids == "M71,150h0 M500,79h0 M928,292h0"
     assert [level.amount for level in drawn.levels] == [1000, 900, 800]
-    assert [(tick.at, f"{tick.instant:%H:%M}") for tick in drawn.times] == [
-        (0, "12:00"), (25, "12:15"), (50, "12:30"), (75, "12:45"), (100, "13:00")
+    assert [f"{tick.instant.strftime(drawn.clock)}" for tick in drawn.times] == ["12:20", "12:30", "12:40"]
+    assert [(f"{at:%H:%M:%S}", int(price)) for at, price in drawn.rows] == [
+        ("12:12:30", 1000), ("12:20:00", 900), ("12:30:00", 900), ("12:40:00", 900), ("12:45:00", 800)
     ]  # fmt: skip
-    assert [(f"{at:%H:%M}", int(price)) for at, price in drawn.rows] == [
-        ("12:00", 1000), ("12:15", 900), ("12:30", 900), ("12:45", 800)
-    ]  # fmt: skip
+
+
+def test_a_day_of_silence_does_not_press_the_bids_together() -> None:
+    end = NOON_UTC + timedelta(hours=23)
+    drawn = descent(Decimal(1000), [(end, Decimal(990)), (end + MINUTE, Decimal(980))], NOON_UTC)
+    assert drawn.bids == "M71,150h0 M928,292h0"
+    assert drawn.clock == "%H:%M:%S" and len(drawn.times) >= 3
 
 
 def test_without_a_bid_there_is_the_initial_price_alone() -> None:
-    drawn = descent(Decimal(1000), [], NOON_UTC, END)
+    drawn = descent(Decimal(1000), [], NOON_UTC)
     assert (drawn.line, drawn.bids, drawn.rows) == ("M0,8 H0", "", ((NOON_UTC, Decimal(1000)),))
     assert [level.amount for level in drawn.levels] == [1000]
 
@@ -44,9 +48,8 @@ def test_without_a_bid_there_is_the_initial_price_alone() -> None:
 def test_whatever_was_bid_stays_in_the_picture_and_ends_at_the_lowest(
     minutes: int, bids: list[tuple[float, Decimal]]
 ) -> None:
-    length = minutes * MINUTE
-    arrived = sorted((NOON_UTC + length * part, amount) for part, amount in bids)
-    drawn = descent(Decimal(1000), arrived, NOON_UTC, NOON_UTC + length)
+    arrived = sorted((NOON_UTC + minutes * MINUTE * part, amount) for part, amount in bids)
+    drawn = descent(Decimal(1000), arrived, NOON_UTC)
     assert len(drawn.times) <= MOST_TICKS + 1
     assert all(0 <= each.at <= 100 for each in (*drawn.times, *drawn.levels))
     assert 0 <= drawn.end <= 100 and 0 <= drawn.reach <= 100
