@@ -10,10 +10,9 @@ _NAMESPACE = uuid.UUID("8f1a0f8e-6c57-5d0e-9b0c-6c6f6e6a6100")
 def new_id() -> str:
     """A UUID version 7 (RFC 9562): 48 bits of milliseconds, then random; so that indexes grow at their end."""
     milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+    digits = (milliseconds.to_bytes(6) + os.urandom(10)).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def derive_id(*parts: str) -> str:

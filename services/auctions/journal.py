@@ -5,7 +5,6 @@ back: their events go out with the fact that ends the turn.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -22,16 +21,14 @@ from services.auctions.store.auctions import Stored
 from services.auctions.store.bids import Kept
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A fact on its way into the log, and what caused it."""
 
     fact: Verdict | Fact
     cause: Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """``after`` is the auction with its new lines; ``kept`` the verdicts among them, ``heads`` the hash of every new line."""
 
     after: Stored

@@ -14,11 +14,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
+import msgspec
 
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
@@ -59,8 +59,7 @@ class LaneBlocked(Exception):
     decided after all, that verdict is the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A bid on its way. ``arrived_at`` was read from the clock when the request came in."""
 
     auction_id: str
@@ -69,24 +68,22 @@ class Asked:
     amount: Decimal
     arrived_at: datetime
     choices: tuple[int, ...] = ()
-    bid_id: str = field(default_factory=new_id)
-    cause: Cause = field(default_factory=current_cause)
+    bid_id: str = msgspec.field(default_factory=new_id)
+    cause: Cause = msgspec.field(default_factory=current_cause)
 
     @property
     def key(self) -> BidKey:
         return self.auction_id, self.supplier_id, self.request_key
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A bid's one verdict, and the market's signature under it."""
 
     verdict: Verdict
     receipt: Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """``answers`` by bid id, as they stand in the log; ``written`` what the log gains."""
 
     answers: dict[str, Kept]

@@ -1,7 +1,8 @@
 """The clock: what is due in a session by itself, and at its end the close."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -31,45 +32,57 @@ async def run_clock(tx: Transaction) -> int:
     db = await tx.raw()
     beaten = await pulse.last(db)
     standings: dict[str, str] = {}
-    due = await auctions.lock_due(db, tx.now, AT_ONCE)
+    due = [each for each in await auctions.lock_due(db, tx.now, AT_ONCE) if _watched_over(each, beaten)]
     if autobidders := {each for stored in due for each in stored.autobids}:
         standings = await replicas.organisations.states(db, list(autobidders))
     written: list[Written] = []
-    disclosed: list[BidDisclosed] = []
+    settled: list[Stored] = []
     for stored in due:
-        settle = timedelta(seconds=stored.state.rules.settle_seconds)
-        if beaten is not None and stored.due_at is not None and beaten < stored.due_at - settle:
-            continue
-        try:
-            one, named = await _taken(db, stored, standings, tx.now)
-        except RuleBroken:
-            log.exception("the clock cannot go on with auction %s; it stays due", stored.opened.auction_id)
-            continue
-        if one is not None:
-            written.append(one)
-            disclosed += named
+        with _left_due(stored):
+            state, steps = advance(stored.state, stored.autobids, tx.now, standings=standings, new_id=new_id)
+            if steps:
+                written.append(chained(_without_refused(stored, steps), entries(steps), state, tx.now))
+            elif tx.now >= stored.state.settles_at:
+                settled.append(stored)
+    closes, disclosed = await _closed(db, settled, tx.now)
+    written += closes
     if written:
         await write(db, written, tx.now, disclosed)
     return len(written)
 
 
-async def _taken(
-    db: asyncpg.Connection, stored: Stored, standings: dict[str, str], now: datetime
-) -> tuple[Written | None, list[BidDisclosed]]:
-    """The auction with everything due, up to its close, and who bid what if it closed."""
-    state, steps = advance(stored.state, stored.autobids, now, standings=standings, new_id=new_id)
-    named: list[BidDisclosed] = []
-    if steps:
-        return chained(_without_refused(stored, steps), entries(steps), state, now), named
-    if now < state.settles_at:
-        return None, named
-    places = ranking(state)
-    log_of = await bids.standing(db, stored.opened.auction_id, [offered.sequence for _, _, offered in places])
-    for fact in close(state, log_of, now):
-        if isinstance(fact, AuctionClosed):
-            return chained(stored, entries([fact]), apply(state, fact), now), named
-        named.append(fact)
-    raise AssertionError("a close ends with the result")
+def _watched_over(stored: Stored, beaten: datetime | None) -> bool:
+    """Could bids be decided when the auction fell due?"""
+    settle = timedelta(seconds=stored.state.rules.settle_seconds)
+    return beaten is None or stored.due_at is None or beaten >= stored.due_at - settle
+
+
+@contextmanager
+def _left_due(stored: Stored) -> Iterator[None]:
+    """One auction that cannot go on does not hold up the others."""
+    try:
+        yield
+    except RuleBroken:
+        log.exception("the clock cannot go on with auction %s; it stays due", stored.opened.auction_id)
+
+
+async def _closed(
+    db: asyncpg.Connection, settled: Sequence[Stored], now: datetime
+) -> tuple[list[Written], list[BidDisclosed]]:
+    """The closes, and who bid what."""
+    places = {
+        stored.opened.auction_id: [offered.sequence for _, _, offered in ranking(stored.state)] for stored in settled
+    }
+    logs = await bids.standing(db, places)
+    written: list[Written] = []
+    disclosed: list[BidDisclosed] = []
+    for stored in settled:
+        with _left_due(stored):
+            *named, result = close(stored.state, logs[stored.opened.auction_id], now)
+            assert isinstance(result, AuctionClosed), "a close ends with the result"
+            written.append(chained(stored, entries([result]), apply(stored.state, result), now))
+            disclosed += [each for each in named if isinstance(each, BidDisclosed)]
+    return written, disclosed
 
 
 def _without_refused(stored: Stored, steps: Sequence[Step]) -> Stored:

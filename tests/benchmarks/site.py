@@ -23,7 +23,7 @@ from litestar.response import Stream
 from catalogue.policy import load as load_policy
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, SessionRules
-from events.values import Category, Place
+from events.values import Category, Line, Place
 from infra.config import Config
 from infra.embedded import Servers
 from infra.ids import new_id
@@ -39,15 +39,15 @@ from services.auctions.domain.opening import session_rules
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
 from services.auctions.store.auctions import Stored
+from tests.benchmarks.load import INITIAL, STEP
 from tests.market import empty_database, forget_topics
 
-INITIAL = Decimal("5000000.00")
-STEP = Decimal("0.01")
 SUPPLIERS = 64
 NOTHING = "/api/nothing"
 NOTHING_LIVE = "/nothing/live"
 POLICY = load_policy("demo")
 RULES = session_rules(POLICY.auction, None)
+LINE = Line(line_id="1", description="Bench", quantity=Decimal(1), unit="H87", unit_price=INITIAL, amount=INITIAL)
 
 
 @post(NOTHING, opt=allow(SUPPLIER_AGENT), include_in_schema=False)
@@ -92,7 +92,7 @@ class Site:
                     currency="RUB",
                     initial_price=INITIAL,
                     step=STEP,
-                    lines=(),
+                    lines=(LINE,),
                     policy="demo",
                     opens_at=tx.now,
                     closes_at=closes_at,
@@ -105,14 +105,17 @@ class Site:
             await write(db, written, tx.now)
         return [each.after.opened.auction_id for each in written]
 
+    async def events_published(self) -> None:
+        """Wait for the relay."""
+        waiting = "select exists (select from auctions.outbox where published_at is null)"
+        async with asyncio.timeout(60):
+            while await self.ground.database.pool.fetchval(waiting):
+                await asyncio.sleep(0.05)
+
     async def check_events(self) -> None:
         """Every event of the outbox must get into its topic, once."""
-        pool = self.ground.database.pool
-        written = await pool.fetchval("select count(*) from auctions.outbox")
-        for _ in range(300):
-            if not await pool.fetchval("select exists (select from auctions.outbox where published_at is null)"):
-                break
-            await asyncio.sleep(0.1)
+        await self.events_published()
+        written = await self.ground.database.pool.fetchval("select count(*) from auctions.outbox")
         kafka = AIOKafkaConsumer(bootstrap_servers=self.config.kafka_bootstrap, enable_auto_commit=False)
         await kafka.start()
         try:

@@ -8,7 +8,6 @@ show it or a later one. Bids come at irregular instants, as many a second as in 
 import asyncio
 import json
 import random
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,14 +18,14 @@ from typing import Any
 import asyncpg
 import httpx
 import msgspec
-import uvloop
 
 from infra.embedded import Servers
 from services.auctions.journal import channel
 from tests.benchmarks import Figure
-from tests.benchmarks.site import INITIAL, NOTHING_LIVE, STEP, Site, site, web, worker
+from tests.benchmarks.load import INITIAL, STEP
+from tests.benchmarks.site import NOTHING_LIVE, Site, site, web, worker
+from tests.benchmarks.watchers import WATCHERS
 
-WATCHERS = 1000
 SECONDS = 10.0
 A_SECOND = 10.0
 BEFORE = 100
@@ -90,7 +89,7 @@ async def _watched(market: Site, port: int, path: str, channel: str, happen: Hap
 
     order = json.dumps({"port": port, "path": path, "tokens": list(market.tokens.values())})
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmarks.watching", order, stdin=-1, stdout=-1, cwd=Path(__file__).parents[2]
+        sys.executable, "-m", "tests.benchmarks.watchers", order, stdin=-1, stdout=-1, cwd=Path(__file__).parents[2]
     )
     assert process.stdin and process.stdout and market.config.database_url
     listener = await asyncpg.connect(market.config.database_url)
@@ -126,47 +125,3 @@ def _waited(committed: dict[int, float], seen: Sequence[tuple[int, float]]) -> l
             raise AssertionError(f"a watcher never saw number {number}")
         waited.append(first - since)
     return waited
-
-
-class _Watcher(asyncio.Protocol):
-    """One SSE connection; what it saw and when."""
-
-    SHOWN = re.compile(rb"event: (?:said|nothing)\r\ndata: \D*(\d+)\D")
-
-    def __init__(self, request: bytes) -> None:
-        self.request = request
-        self.seen: list[tuple[int, float]] = []
-        self.buffer = b""
-        self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.write(self.request)  # type: ignore[attr-defined]
-
-    def data_received(self, data: bytes) -> None:
-        now = time.monotonic()
-        if not self.connected.done():
-            if not data.startswith(b"HTTP/1.1 200"):
-                raise SystemExit(data.decode())
-            self.connected.set_result(None)
-        self.buffer += data
-        self.seen += [(int(found[1]), now) for found in self.SHOWN.finditer(self.buffer)]
-        self.buffer = self.buffer[-100:]
-
-
-async def _watch(port: int, path: str, tokens: Sequence[str]) -> None:
-    """Connect all, say so, and tell what they saw when somebody writes a line."""
-    loop = asyncio.get_running_loop()
-    watchers = []
-    for number in range(WATCHERS):
-        cookie = f"cookie: lonja_session={tokens[number]}\r\n" if number < len(tokens) else ""
-        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{cookie}\r\n".encode()
-        _, watcher = await loop.create_connection(lambda request=request: _Watcher(request), "127.0.0.1", port)  # type: ignore[misc]
-        watchers.append(watcher)
-        await watcher.connected
-    print("ready", flush=True)
-    await loop.run_in_executor(None, sys.stdin.readline)
-    print(json.dumps([watcher.seen for watcher in watchers]))
-
-
-if __name__ == "__main__":
-    uvloop.run(_watch(**json.loads(sys.argv[1])))

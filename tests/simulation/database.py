@@ -9,7 +9,7 @@ their keys; nobody else's half of a statement is ever seen; there is no deadlock
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -476,10 +476,16 @@ async def withheld(db: Connection, auction_ids: Sequence[str]) -> list[Kept]:
     return sorted(found, key=lambda kept: (kept.verdict.event.auction_id, kept.line))
 
 
-async def standing(db: Connection, auction_id: str, sequences: Sequence[int]) -> list[Verdict]:
+async def standing(db: Connection, sequences: Mapping[str, Collection[int]]) -> dict[str, list[Verdict]]:
     await db.trip("reads the bids that stand")
-    logged = [kept.verdict for kept in bids_of(db.server, auction_id)]
-    return [verdict for verdict in logged if verdict.accepted and verdict.accepted.sequence in sequences]
+    return {
+        auction_id: [
+            kept.verdict
+            for kept in bids_of(db.server, auction_id)
+            if (accepted := kept.verdict.accepted) and accepted.sequence in numbers
+        ]
+        for auction_id, numbers in sequences.items()
+    }
 
 
 async def beat(db: Connection, now: datetime) -> datetime | None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -42,7 +41,7 @@ def _patched(*changes: tuple[Any, str, Any]) -> Plant:
 def _applied(state: AuctionState, fact: Any) -> AuctionState:
     after = auction.apply(state, fact)
     if isinstance(fact, Verdict) and fact.accepted is None and not state.over(fact.bid.arrived_at):
-        return replace(after, closes_at=bids._end_after(state, state.price, fact.bid.arrived_at))
+        return msgspec.structs.replace(after, closes_at=bids._end_after(state, state.price, fact.bid.arrived_at))
     return after
 
 

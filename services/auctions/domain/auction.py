@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
+from msgspec.structs import replace
 
 from events.auctions import (
     AuctionClosed,
@@ -27,8 +27,7 @@ Fact = AuctionOpened | BidAccepted | BidRefused | BidDeleted | AuctionExtended |
 """What may stand in the log after the opening."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bid:
+class Bid(msgspec.Struct, frozen=True):
     """What a supplier sent, and what was known of it when it was decided. This is what the service stores.
 
     ``arrived_at`` is the service's clock when the request came in, of an ``automatic`` cut the instant it was due.
@@ -51,8 +50,7 @@ class Bid:
         return self.supplier_id, self.request_key
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One bid and its one verdict: a row of the service's log. The event is public; only the bid knows the supplier."""
 
     bid: Bid
@@ -90,8 +88,7 @@ class Round(msgspec.Struct, frozen=True):
     ended: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AuctionState:
+class AuctionState(msgspec.Struct, frozen=True):
     """``opened`` and ``rules`` never change; the rest is small and is what a row lock guards.
 
     ``participants`` are by supplier, numbered from 1 in the order of their first accepted bid. ``price`` is the leader's
@@ -105,7 +102,7 @@ class AuctionState:
     closes_at: datetime
     leader_id: str | None = None
     sequence: int = 0
-    participants: Mapping[str, Participant] = field(default_factory=dict)
+    participants: Mapping[str, Participant] = msgspec.field(default_factory=dict)
     shown: Mapping[str, Participant] | None = None
     round: Round | None = None
     automatic_at: datetime | None = None
@@ -172,7 +169,7 @@ def apply(state: AuctionState, fact: Verdict | Fact) -> AuctionState:
             return replace(state, round=running, closes_at=fact.closes_at, shown=state.participants)
         case TurnEnded():
             assert state.round is not None, "a turn belongs to a round"
-            running = msgspec.structs.replace(state.round, ended=state.round.ended + 1)
+            running = replace(state.round, ended=state.round.ended + 1)
             return replace(state, round=running, shown=state.participants)
         case AuctionClosed():
             return replace(state, closed=True)
@@ -237,7 +234,7 @@ def _deleted(state: AuctionState, event: BidDeleted) -> AuctionState:
 def _extended(state: AuctionState, event: AuctionExtended) -> AuctionState:
     running = state.round
     if running is not None:  # turns not yet taken move with the end
-        running = msgspec.structs.replace(running, begins_at=running.begins_at + (event.closes_at - state.closes_at))
+        running = replace(running, begins_at=running.begins_at + (event.closes_at - state.closes_at))
     return replace(
         state,
         closes_at=event.closes_at,

@@ -12,9 +12,10 @@ everybody bids at any time or in turns (``rounds``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+
+import msgspec
 
 from catalogue.money import minor_units, round_money
 from catalogue.rules import RuleBroken
@@ -80,8 +81,7 @@ class CutNotWholeSteps(RuleBroken):
     code = "cut-not-whole-steps"
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """``answers`` has one verdict for each bid asked about, in order; ``new`` those among them that must be stored."""
 
     state: AuctionState

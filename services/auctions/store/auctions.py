@@ -1,11 +1,11 @@
 """Auctions: stored once at the opening, then only their small state is rewritten, under the row lock."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened

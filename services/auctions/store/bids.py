@@ -1,6 +1,6 @@
 """Bids and their verdicts: the log. Written by the lane with one statement for a whole batch."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import asyncpg
 import msgspec
@@ -86,14 +86,19 @@ async def of_line(db: asyncpg.Connection, auction_id: str, line: int) -> Kept | 
     return _kept(row) if row else None
 
 
-async def standing(db: asyncpg.Connection, auction_id: str, sequences: Sequence[int]) -> list[Verdict]:
-    """The accepted bids of these numbers, in sequence."""
-    rows = await db.fetch(
-        f"select {_BID} from auctions.bids where auction_id = $1 and sequence = any($2::int[]) order by sequence",
-        auction_id,
-        list(sequences),
-    )
-    return [_kept(row).verdict for row in rows]
+async def standing(db: asyncpg.Connection, sequences: Mapping[str, Collection[int]]) -> dict[str, list[Verdict]]:
+    """By auction the accepted bids of these numbers."""
+    wanted = [(auction_id, number) for auction_id, numbers in sequences.items() for number in numbers]
+    found: dict[str, list[Verdict]] = {auction_id: [] for auction_id in sequences}
+    if wanted:
+        rows = await db.fetch(
+            f"select {_BID} from unnest($1::text[], $2::int[]) w (auction_id, sequence)"
+            " join auctions.bids using (auction_id, sequence)",
+            *columns(wanted),
+        )
+        for row in rows:
+            found[row["auction_id"]].append(_kept(row).verdict)
+    return found
 
 
 async def public_log(

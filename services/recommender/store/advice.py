@@ -93,9 +93,7 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 async def mark(tx: Transaction, suppliers: Collection[str]) -> None:
     """Their lists are made anew. Imported suppliers have no members to read a list: theirs waits until it is asked for."""
     await (await tx.raw()).execute(
-        """update recommender.suppliers one set dirty_at = $2 from (select supplier_id from recommender.suppliers
-             where supplier_id = any($1::text[]) and native order by supplier_id for update) locked
-           where one.supplier_id = locked.supplier_id""",
+        "update recommender.suppliers set dirty_at = $2 where supplier_id = any($1::text[]) and native",
         list(suppliers),
         tx.now,
     )
@@ -126,11 +124,7 @@ async def spread(tx: Transaction) -> None:
         "update recommender.work set done = asked where name = 'everyone' and done < asked returning done"
     )
     if asked is not None:
-        await connection.execute(
-            """update recommender.suppliers one set dirty_at = $1 from (select supplier_id from recommender.suppliers
-                 where native order by supplier_id for update) locked where one.supplier_id = locked.supplier_id""",
-            tx.now,
-        )
+        await connection.execute("update recommender.suppliers set dirty_at = $1 where native", tx.now)
 
 
 async def waiting(tx: Transaction, limit: int) -> list[Waiting]:
@@ -254,13 +248,10 @@ def _said(item: Recommendation) -> tuple[object, ...]:
 
 
 async def settle(tx: Transaction, done: Sequence[Waiting]) -> None:
-    """Takes the marks away, except from who was marked again meanwhile, or is being marked just now: waiting for that could
-    wait for ever."""
+    """Takes the marks away, except from who was marked again meanwhile."""
     await (await tx.raw()).execute(
-        """update recommender.suppliers one set dirty_at = null from (select supplier_id from recommender.suppliers each
-             join unnest($1::text[], $2::timestamptz[]) made (id, seen) on each.supplier_id = made.id
-               and each.dirty_at = made.seen order by supplier_id for update of each skip locked) free
-           where one.supplier_id = free.supplier_id""",
+        """update recommender.suppliers one set dirty_at = null from unnest($1::text[], $2::timestamptz[]) as made (id, seen)
+           where one.supplier_id = made.id and one.dirty_at = made.seen""",
         [one.profile.supplier_id for one in done],
         [one.dirty_at for one in done],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -185,7 +184,7 @@ def test_the_ranking_is_by_score_and_not_by_price() -> None:
 
 def choosing(bid: Bid, choices: tuple[int, ...]) -> Bid:
 
-    return replace(bid, choices=choices)
+    return msgspec.structs.replace(bid, choices=choices)
 
 
 def test_a_scoring_that_cannot_be_is_refused() -> None:

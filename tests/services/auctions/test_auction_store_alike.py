@@ -7,7 +7,6 @@ no deadlocks to detect.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -179,8 +178,8 @@ async def test_a_second_verdict_on_a_request_cannot_be_stored_and_leaves_nothing
         await bid(here, asked("one", "a", "1", "key"), known={})
     async with transaction(here) as db:
         assert await auctions.load(db, ["one"]) == before
-        standing = await bids.standing(db, "one", [1, 2])
-    assert [verdict.bid.request_key for verdict in standing] == ["key"]
+        standing = await bids.standing(db, {"one": [1, 2]})
+    assert [verdict.bid.request_key for verdict in standing["one"]] == ["key"]
 
 
 @alike
@@ -214,7 +213,7 @@ async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here)
     for number, auction_id in enumerate(("late", "soon", "held")):
         stored = await opened(here, auction_id)
         ends[auction_id] = AT + timedelta(minutes=10 - 3 * number)
-        moved = msgspec.structs.replace(stored, state=replace(stored.state, closes_at=ends[auction_id]))
+        moved = msgspec.structs.replace(stored, state=msgspec.structs.replace(stored.state, closes_at=ends[auction_id]))
         async with transaction(here) as db:
             await auctions.save(db, [moved])
     async with transaction(here) as other:
@@ -272,5 +271,5 @@ async def test_what_is_rolled_back_was_never_there(here: Here) -> None:
             raise RuntimeError
     async with transaction(here) as db:
         assert await auctions.load(db, ["one"]) == current
-        assert await bids.standing(db, "one", [1]) == []
+        assert await bids.standing(db, {"one": [1]}) == {"one": []}
     assert (await bid(here, wanted))["a 990"].line == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -131,7 +130,7 @@ def test_mixed_scoring_ranked_by_raw_price(by: str, options: tuple[Option, ...],
     opened = msgspec.structs.replace(an_auction(policy=load("prozorro")).opened, scoring=scoring)
     state, audit, log = begin(opened), begun(opened), []
     for who, amount, choice in (("cheap", "850", cheap), ("good", "900", good)):
-        verdict = place_bid(state, replace(a_bid(who, amount), choices=(choice,)))
+        verdict = place_bid(state, msgspec.structs.replace(a_bid(who, amount), choices=(choice,)))
         log.append(verdict)
         state = apply(state, verdict)
         audit = follow(audit, verdict.event, len(log))

@@ -1,0 +1,56 @@
+"""A process of SSE connections that notes what it is shown, and when: it imports little, so as to be there at once."""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+
+import uvloop
+
+WATCHERS = 1000
+
+
+class Watcher(asyncio.Protocol):
+    """One SSE connection; what it saw and when."""
+
+    SHOWN = re.compile(rb"event: (?:said|nothing)\r\ndata: \D*(\d+)\D")
+
+    def __init__(self, request: bytes) -> None:
+        self.request = request
+        self.seen: list[tuple[int, float]] = []
+        self.buffer = b""
+        self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.write(self.request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        now = time.monotonic()
+        if not self.connected.done():
+            if not data.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(data.decode())
+            self.connected.set_result(None)
+        self.buffer += data
+        self.seen += [(int(found[1]), now) for found in self.SHOWN.finditer(self.buffer)]
+        self.buffer = self.buffer[-100:]
+
+
+async def watch(port: int, path: str, tokens: Sequence[str]) -> None:
+    """Connect all, say so, and tell what they saw when somebody writes a line."""
+    loop = asyncio.get_running_loop()
+    watchers = []
+    for number in range(WATCHERS):
+        cookie = f"cookie: lonja_session={tokens[number]}\r\n" if number < len(tokens) else ""
+        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{cookie}\r\n".encode()
+        _, watcher = await loop.create_connection(lambda request=request: Watcher(request), "127.0.0.1", port)  # type: ignore[misc]
+        watchers.append(watcher)
+        await watcher.connected
+    print("ready", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    print(json.dumps([watcher.seen for watcher in watchers]))
+
+
+if __name__ == "__main__":
+    uvloop.run(watch(**json.loads(sys.argv[1])))
