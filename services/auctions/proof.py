@@ -16,7 +16,6 @@ from events.codec import Event, registry
 from infra.signing import signed_by
 from services.auctions.domain import chain
 from services.auctions.domain.audit import Audit, Unsound, begun, follow
-from services.auctions.domain.bids import AuctionOver
 from services.auctions.receipts import Receipt, holds
 
 TRAILER = "lonja.auctions.proof.v1"
@@ -101,7 +100,6 @@ def _too_late(receipt: Receipt, lines: list[bytes]) -> bool:
     return (
         isinstance(refused, BidRefused)
         and isinstance(closed, AuctionClosed)
-        and refused.refusal.rule == AuctionOver.code
         and (refused.arrived_at >= closed.closed_at or closed.outcome in ("withdrawn", "cancelled"))
     )
 

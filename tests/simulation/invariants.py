@@ -122,11 +122,10 @@ _KINDS = {
 
 
 def _until_the_close(lines: list[Line]) -> list[Line]:
-    """The log of the session; after it there are only refusals of bids that came too late, each with its receipt."""
+    """The log of the session; after it there are only refusals, each with its receipt."""
     number = next((line.number for line in lines if isinstance(line.event, AuctionClosed)), -1)
     for line in lines[number + 1 :]:
-        late = isinstance(line.event, BidRefused) and line.event.refusal.rule == "auction-over"
-        hold(late, f"a {type(line.event).__name__} follows the close")
+        hold(isinstance(line.event, BidRefused), f"a {type(line.event).__name__} follows the close")
     return lines[: number + 1]
 
 

@@ -19,7 +19,7 @@ from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict, apply, ranking
 from services.auctions.domain.audit import Unsound
 from services.auctions.domain.bids import place_bid
-from services.auctions.domain.closing import close
+from services.auctions.domain.closing import close, closed
 from services.auctions.domain.due import advance
 from services.auctions.domain.remedies import delete_last, resume
 from services.auctions.proof import Trailer, verify, verify_receipt, written
@@ -215,6 +215,16 @@ def test_a_bid_after_the_close_has_its_receipt_and_leaves_the_proof_as_it_is() -
     assert verify_receipt(late, proof, key=SIGNER.key).position == len(proof.splitlines()) - 1
     with pytest.raises(Unsound, match="another line"):
         verify_receipt(in_time, proof)
+
+
+def test_a_bid_on_a_session_that_was_withdrawn_before_it_opened_has_its_receipt_beside_the_proof() -> None:
+    log = Log(an_auction())
+    log.add(closed(log.state, "withdrawn", NOON_UTC - 600 * SECOND, "No money."))
+    proof = log.proof()
+    log.bid("a", "990", at=NOON_UTC - 900 * SECOND)
+    (receipt,) = issue(SIGNER, [log.kept(2)])
+    assert "auction-not-open-yet" in receipt.line
+    assert verify_receipt(msgspec.json.encode(receipt), proof, key=SIGNER.key).position == 2
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=40))
