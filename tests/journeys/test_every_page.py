@@ -1,0 +1,237 @@
+"""Every page there is, as everybody who may see it: found by links, sound to a screen reader, and whole at every width.
+
+A route that is new is covered as soon as some page links to it; one that no page links to fails by name until it has an example
+in the fixture ``unlinked``.
+"""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from infra.demo.client import Client, when_heard
+from infra.secrets import secret
+from services.notifications.links import Links
+from tests.demo import PASSWORD
+from tests.journeys.conftest import DESK, PHONE, SETTLES, Meet
+from tests.journeys.exploring import READERS, Explorer, Found, get_routes
+from tests.market import Market
+from tests.test_access import composed
+
+ZOOMED = {"width": DESK["width"] // 2, "height": DESK["height"] // 2}
+"""A desk's window at 200 %."""
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+    "resultTypes": ["violations"],
+    "elementRef": False,
+}
+NO_PAGES = re.compile("/health|/static/.*|.*/live")
+"""What no link leads to and no browser shows."""
+PARTS = {"/register/regions", "/catalogue/new/attributes", "/auctions/{auction_id:str}/score"}
+"""Pieces that a page loads into itself; looked at with the page."""
+ALIKE = 2
+"""Pages of one route that a reader looks at, of those that differ."""
+LOOKS = 20
+"""So often, every ``SETTLES``, it is looked whether charts and maps have taken another width."""
+
+Explored = dict[str, dict[str, Found]]
+
+
+@pytest.fixture(scope="module")
+async def unlinked(demo: Market) -> dict[str, list[str]]:
+    """By reader: pages that letters and other people's hands lead to."""
+    async with Client.visiting(demo.url) as visitor:
+        agency = await visitor.login("agency@demo.example", PASSWORD)
+        supplier = await visitor.login("supplier2@demo.example", PASSWORD)
+        invited = await agency.post(
+            "/api/members", {"email": "colleague@demo.example", "name": "A colleague", "roles": ["buyer_officer"]}
+        )
+        config = demo.ground.config
+        links = Links(secret(config.secrets_dir, "unsubscribe"), "")
+    return {"": [invited["path"], links.url(supplier.me["member_id"], "digest"), "/register/regions?country=RU"]}
+
+
+@pytest.fixture(scope="module")
+async def filled(demo: Market) -> None:
+    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint."""
+    async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
+        await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})
+        agency = await visitor.login("agency@demo.example", PASSWORD)
+        supplier = await visitor.login("supplier2@demo.example", PASSWORD)
+        found = await visitor.get("/api/catalogue/skus")
+        for card, quantity in zip(found["results"][:4], ("2", "1", "5000000", "3"), strict=True):
+            await browser.post("/catalogue/basket", {"sku": card["sku_id"], "quantity": quantity})
+        traits = [{"name": f"trait {number}", "value": "any"} for number in range(4)]
+        card = {"name": "Hammock for the staff room", "category": "37000000", "base_unit": "C62", "attributes": traits}
+        await agency.post("/api/catalogue/skus", {**card, "none_of_these": True}, key="every page")
+        [running, *_] = (await visitor.get("/api/auctions"))["auctions"]
+        wanted = {"grounds": "The lines name one maker's article.", "evidence": "Line 1, its attributes"}
+        await supplier.post(f"/api/auctions/{running['auction_id']}/complaints", wanted, key="every page")
+        await _draft(agency, supplier, found["results"])
+
+
+async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> None:
+    """A contract whose draft waits for the supplier."""
+    offers = {
+        each["offer"]["sku_id"]: each["offer"]["offer_id"] for each in await supplier.get("/api/catalogue/offers")
+    }
+    offer_id = next(offers[card["sku_id"]] for card in cards if card["sku_id"] in offers)
+    wanted = {"offer_id": offer_id, "quantity": "10"}
+    made = await when_heard(lambda: agency.post("/api/contracts/purchases", wanted, key="every page"))
+    path = f"/api/contracts/purchases/{made['purchase_id']}"
+    answered = await supplier.post(f"{path}/answer", {"accept": True})
+    contract = await when_heard(lambda: agency.get(f"/api/contracts/{answered['contract_id']}"))
+    while contract["step"] != "supplier-signature":
+        side = agency if contract["waits_for"] == agency.me["organisation_id"] else supplier
+        contract = await side.post(f"/api/contracts/{answered['contract_id']}/steps", {"step": contract["step"]})
+
+
+@pytest.fixture(scope="module")
+async def routes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, re.Pattern[str]]:
+    return get_routes(composed(tmp_path_factory.mktemp("every-page")))
+
+
+@pytest.fixture(scope="module")
+async def explored(
+    demo: Market, filled: None, unlinked: dict[str, list[str]], routes: dict[str, re.Pattern[str]]
+) -> Explored:
+    found: Explored = {}
+    for reader in READERS:
+        async with demo.browser() as browser:
+            if reader:
+                fields = {"email": f"{reader}@demo.example", "password": PASSWORD}
+                await browser.post("/login", fields)
+            browser.client.follow_redirects = False
+            explorer = Explorer(browser.client, reader, routes)
+            found[reader] = await explorer.explore(["/", *unlinked.get(reader, ())])
+    return found
+
+
+def every(explored: Explored) -> list[Found]:
+    return [each for of_reader in explored.values() for each in of_reader.values()]
+
+
+async def test_no_link_leads_nowhere_or_where_its_reader_may_not_go(explored: Explored) -> None:
+    broken = [
+        f"{each.status} {each.path} as {each.reader or 'visitor'}, linked from {each.linked_from}"
+        for each in every(explored)
+        if each.status >= 400 and not (each.status == 401 and not each.reader)
+    ]
+    assert not broken, "\n".join(broken)
+    assert len(every(explored)) > 200
+
+
+async def test_every_route_is_found_by_somebody(explored: Explored, routes: dict[str, re.Pattern[str]]) -> None:
+    met = {each.route for each in every(explored) if each.status < 400}
+    missing = sorted(route for route in set(routes) - met - PARTS if not NO_PAGES.fullmatch(route))
+    assert not missing, f"no page links to {missing}: link to them, or give an example in `unlinked`"
+
+
+def shown(explored: Explored) -> list[Found]:
+    """Pages that differ in what they show, by whoever saw them first; of one route at most so many a reader."""
+    pages: dict[str, Found] = {}
+    of_route: Counter[tuple[str, str]] = Counter()
+    for each in every(explored):
+        kind = each.route, each.reader
+        if each.html and each.status == 200 and each.route not in PARTS | {""} and each.said not in pages:
+            of_route[kind] += 1
+            if of_route[kind] <= ALIKE:
+                pages[each.said] = each
+    return list(pages.values())
+
+
+@pytest.mark.parametrize("reader", READERS)
+async def test_every_page_is_sound_at_every_width(meet: Meet, explored: Explored, reader: str) -> None:
+    person = await meet(reader)
+    wrong: list[str] = []
+    mine = [each for each in shown(explored) if each.reader == reader]
+    for each in mine:
+        page = await person.open(each.path)
+        wrong += [f"{each.path}: {said}" for said in await frame(page)]
+        for size, name in ((DESK, "desk"), (ZOOMED, "zoomed"), (PHONE, "phone")):
+            await page.set_viewport_size(size)  # type: ignore[arg-type]
+            if not await fits(page):
+                wrong.append(f"{each.path}: sticks out sideways at {name}")
+            if size is not ZOOMED:
+                wrong += [f"{each.path} at {name}: {said}" for said in await breaches(page)]
+            await picture(page, person.screens, each, name)
+    assert not wrong, "\n".join(wrong)
+    assert mine or reader, "a visitor finds pages"
+
+
+async def test_what_is_unsound_is_noticed(meet: Meet) -> None:
+    visitor = await meet()
+    page = await visitor.open("/login")
+    assert (await frame(page), await breaches(page), await fits(page)) == ([], [], True)
+    await page.evaluate(
+        "document.querySelector('main').insertAdjacentHTML('beforeend',"
+        ' \'<h1>Again</h1><img src="/static/lonja.svg"><div style="width: 3000px">wide</div>\')'
+    )
+    assert await frame(page) == ["2 first headings"] and not await fits(page)
+    assert any(said.startswith("image-alt") for said in await breaches(page))
+
+
+async def frame(page: Page) -> list[str]:
+    headings, title = await page.locator("h1").count(), await page.title()
+    said = [] if headings == 1 else [f"{headings} first headings"]
+    return said if re.fullmatch(r"\S.* · Lonja", title) else [*said, f"title {title!r}"]
+
+
+async def fits(page: Page) -> bool:
+    """Nothing sticks out sideways, once charts and maps have taken the width."""
+    for _ in range(LOOKS):
+        if await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
+            return True
+        await page.wait_for_timeout(SETTLES)
+    return False
+
+
+async def breaches(page: Page) -> list[str]:
+    """What axe calls serious or critical: rule, element, why."""
+    results: Any = (await Axe().run(page, options=RULES)).response
+    return [
+        f"{found['id']} ({found['impact']}) {node['target'][0]}: {node['html'][:160]}"
+        for found in results["violations"]
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"][:3]
+    ]
+
+
+async def picture(page: Page, screens: Path, each: Found, size: str) -> None:
+    """For eyes, where LONJA_SCREENS asks for them."""
+    if os.environ.get("LONJA_SCREENS"):
+        name = re.sub(r"[^a-z]+", "-", each.route.lower()).strip("-") or "home"
+        number = re.sub(r"\W+", "", each.path)[-6:]
+        await page.screenshot(path=screens / f"{name}-{each.reader or 'visitor'}-{number}-{size}.png", full_page=True)
+
+
+async def test_a_session_is_composed_mended_and_looked_over_soundly(meet: Meet, sku_ids: dict[str, str]) -> None:
+    """From the basket's two lines to the last look, with a mistake on the way: states that no link leads to."""
+    agency = await meet("agency")
+    first, second = [sku_id for name, sku_id in sku_ids.items() if name.startswith("Office paper")][:2]
+    page = await agency.open(f"/auctions/new?sku={first}&quantity=20&sku={second}&quantity=5")
+    await expect(page.get_by_text("Last time this would have cost")).to_be_visible()
+    await agency.fill(**{"line-1-quantity": "some"})
+    await agency.press("Look it over")
+    await expect(agency.sees("must be a number")).to_be_visible()
+    wrong = await breaches(page)
+    await agency.shot("compose-mistake")
+    agency.errors.clear()  # the browser itself notes that the answer was a refusal (422)
+    await agency.fill(**{"line-1-quantity": "5"})
+    await page.locator("[name=duration_minutes][value='6']").check()
+    await agency.press("Look it over")
+    await expect(page.get_by_role("button", name="Open the session")).to_be_visible()
+    await agency.shot("compose-review")
+    wrong += await breaches(page)
+    await agency.press("Change something")
+    await expect(page.locator("[name='line-1-quantity']")).to_have_value("5")
+    await agency.open("/auctions/new/history")
+    await page.get_by_role("link", name=re.compile("Buy again")).first.click()
+    await expect(page.locator("[name='line-0-quantity']")).not_to_have_value("")
+    wrong += await breaches(page)
+    assert not wrong, "\n".join(wrong)
