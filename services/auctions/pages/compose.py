@@ -123,7 +123,7 @@ class ComposePages(Controller):
                     )
                 said = gettext("The session is open. Suppliers may bid now.")
                 if wanted.opens_at is not None and wanted.opens_at > ground.clock():
-                    said = "The session is published. Suppliers may bid from its opening on."
+                    said = gettext("The session is published. Suppliers may bid from its opening on.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
                 errors = {_field_of(broken, fields): broken.message}
