@@ -121,8 +121,10 @@ async def serve(app: Litestar, port: int) -> None:
         access_log=False,
         timeout_graceful_shutdown=3,  # live streams never end by themselves
     )
+    # Modules, routes and templates stay: to walk them again and again would hold up bids and pushes. Requests leave few cycles.
     gc.collect()
-    gc.freeze()  # modules, routes and templates stay: to walk them again and again would hold up bids and pushes
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     await uvicorn.Server(settings).serve()
 
 

@@ -48,7 +48,7 @@ async def measure(servers: Servers) -> list[Figure]:
 
         await listener.add_listener("lonja_live", hear)
         await _bid_on(market, [*together, *one_by_one])
-        before_the_end = (at_once - timedelta(seconds=0.8) - market.ground.clock()).total_seconds()
+        before_the_end = (at_once - timedelta(seconds=1.5) - market.ground.clock()).total_seconds()
         if before_the_end < 0:
             raise AssertionError("the bids before the end took too long: nothing can be said about the closes")
         await asyncio.sleep(before_the_end)

@@ -38,7 +38,7 @@ class Watcher(asyncio.Protocol):
 
 
 async def watch(port: int, path: str, tokens: Sequence[str]) -> None:
-    """Connect all, say so, and tell what they saw when somebody writes a line."""
+    """Connect all, say so, and tell what they saw once all have the number that somebody writes, or a later one."""
     loop = asyncio.get_running_loop()
     watchers = []
     for number in range(WATCHERS):
@@ -48,7 +48,10 @@ async def watch(port: int, path: str, tokens: Sequence[str]) -> None:
         watchers.append(watcher)
         await watcher.connected
     print("ready", flush=True)
-    await loop.run_in_executor(None, sys.stdin.readline)
+    last = int(await loop.run_in_executor(None, sys.stdin.readline))
+    async with asyncio.timeout(60):
+        while any(not watcher.seen or watcher.seen[-1][0] < last for watcher in watchers):
+            await asyncio.sleep(0.05)
     print(json.dumps([watcher.seen for watcher in watchers]))
 
 

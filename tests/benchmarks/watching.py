@@ -103,8 +103,7 @@ async def _watched(market: Site, port: int, path: str, channel: str, happen: Hap
             await asyncio.sleep(max(0.0, instant - time.monotonic()))
             await happen(number)
             number += 1
-        await asyncio.sleep(1)
-        answer, _ = await process.communicate(b"enough\n")
+        answer, _ = await process.communicate(b"%d\n" % (number - 1))
     finally:
         await listener.close()
     if process.returncode:
