@@ -123,7 +123,7 @@ async def play(lonja: Lonja, record: Path) -> dict[str, Any]:
             await all_goes_on(part)
         await lonja.kill_all()
         await lonja.start()
-        answer, errors = await asyncio.wait_for(simulate.communicate(), 150)
+        answer, errors = await asyncio.wait_for(simulate.communicate(), 400)  # every outage made the sessions longer
     finally:
         if simulate.returncode is None:
             simulate.kill()

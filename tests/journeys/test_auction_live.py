@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 import uvicorn
 from playwright.async_api import Page, expect
 
 from infra.runtime import load, standing
 from infra.web import create_app
 from tests.journeys.conftest import DESK, PHONE, Meet, Person
-from tests.market import Market
+from tests.market import Market, Markets
 from tests.services.auctions.scenes import a_scene_under
 from tests.services.auctions.stories import QUALITY
 
@@ -38,6 +39,14 @@ HEARD = """
     }).observe(place, { childList: true });
   }
 """
+
+
+@pytest.fixture(scope="module")
+async def market(markets: Markets) -> AsyncIterator[Market]:
+    """One of their own: hours pass here, in which what others left unsigned lapses and their sessions end."""
+    await markets.stop()
+    yield await markets.of(())
+    await markets.stop()
 
 
 async def a_session(market: Market, policy: str = "demo", minutes: int = 24) -> str:

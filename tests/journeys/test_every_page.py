@@ -81,7 +81,7 @@ async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) 
         each["offer"]["sku_id"]: each["offer"]["offer_id"] for each in await supplier.get("/api/catalogue/offers")
     }
     offer_id = next(offers[card["sku_id"]] for card in cards if card["sku_id"] in offers)
-    wanted = {"offer_id": offer_id, "quantity": "10"}
+    wanted = {"offer_id": offer_id, "quantity": "1"}
     made = await when_heard(lambda: agency.post("/api/contracts/purchases", wanted, key="every page"))
     path = f"/api/contracts/purchases/{made['purchase_id']}"
     answered = await supplier.post(f"{path}/answer", {"accept": True})

@@ -22,7 +22,7 @@ def officer() -> Principal:
 
 
 async def a_sku(stall: Stall, name: str, **changes: Any) -> str:
-    return await stall.published(name, none_of_these=True, **changes)
+    return await stall.published(name, **changes)
 
 
 async def put(stall: Stall, who: Principal, sku_id: str, quantity: str | None = None) -> httpx.Response:

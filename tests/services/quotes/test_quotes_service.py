@@ -23,7 +23,7 @@ PAPER = Category(code="30197630", title="Printing paper")
 WHY = "It delivers before the term begins"
 PRICES = {"dear": "7654.31", "cheap": "6543.21"}
 """Of one unit; two are asked for."""
-SECRETS = ("7654", "15308", "6543", "13086", "soft paper")
+SECRETS = ("7654.31", "15308.62", "6543.21", "13086.42", "soft paper")
 """Digits and words of the quotes, in whatever way they are written."""
 
 
@@ -297,7 +297,7 @@ class TestSealed:
                 texts.append(await first_push(market, reader, request_id))
             hidden = [*SECRETS, *names[dear]] if reader is cheap else [*SECRETS, *names[dear], *names[cheap]]
             if reader is cheap:
-                hidden = [word for word in hidden if word not in ("6543", "13086")]
+                hidden = [word for word in hidden if word not in ("6543.21", "13086.42")]
             for text in texts:
                 assert request_id in text or "2 quotes" in text or ">2 <" in text
                 assert not [word for word in hidden if word in text.replace("\u202f", "")], reader
