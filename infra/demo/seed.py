@@ -196,6 +196,24 @@ async def initial_price(buyer: Client, sku_id: str, region: str, within: float =
         await asyncio.sleep(0.3)
 
 
+async def open_auction(buyer: Client, region: str, title: str, sku_id: str, quantity: int, minutes: int) -> str:
+    """Of so many packs, from a price near the reference on. The id."""
+    wanted = {
+        "title": title,
+        "lines": [
+            {
+                "sku_id": sku_id,
+                "quantity": str(quantity),
+                "unit_price": str(await initial_price(buyer, sku_id, region)),
+            }
+        ],
+        "duration_minutes": minutes,
+        "step_percent": "0.5",
+    }
+    made = await when_heard(lambda: buyer.post("/api/auctions", wanted, key=f"demo/{title}"))
+    return str(made["auction_id"])
+
+
 async def _purchase(members: dict[str, Client], offer_id: str) -> None:
     buyer, supplier = members["agency"], members["supplier"]
     wanted = {"offer_id": offer_id, "quantity": "20"}
@@ -224,15 +242,7 @@ async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str
     async def opened(agency: str, title: str, words: str, quantity: int, minutes: int) -> str:
         name = next(name for name in goods if words in name)
         region = next(player.region for player in players.agencies if player.key == agency)
-        price = await initial_price(members[agency], sku_ids[name], region)
-        wanted = {
-            "title": title,
-            "lines": [{"sku_id": sku_ids[name], "quantity": str(quantity), "unit_price": str(price)}],
-            "duration_minutes": minutes,
-            "step_percent": "0.5",
-        }
-        made = await when_heard(lambda: members[agency].post("/api/auctions", wanted, key=f"demo/{title}"))
-        return str(made["auction_id"])
+        return await open_auction(members[agency], region, title, sku_ids[name], quantity, minutes)
 
     await opened("agency2", UNSOLD_TITLE, "Whiteboard", 4, SHORTEST_AUCTION)
     auction_id = await opened("agency", RUNNING_TITLE, "Monitor", 30, LONGEST_AUCTION)

@@ -92,6 +92,7 @@ async def demo(market: Market) -> Market:
 
 
 Meet = Callable[..., Awaitable[Person]]
+Api = Callable[[str], Awaitable[Client]]
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ async def meet(demo: Market, browser: Browser) -> AsyncIterator[Meet]:
 
 
 @pytest.fixture
-async def api(demo: Market) -> AsyncIterator[Callable[[str], Awaitable[Client]]]:
+async def api(demo: Market) -> AsyncIterator[Api]:
     """``await api("supplier2")`` is a player who uses the API instead."""
     async with Client.visiting(demo.url) as visitor:
 

@@ -1,13 +1,10 @@
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from playwright.async_api import Page, expect
 
 from infra.demo.client import Client, sign, when_heard
-from tests.journeys.conftest import Meet, Person
-
-Api = Callable[[str], Awaitable[Client]]
+from tests.journeys.conftest import Api, Meet, Person
 
 
 async def a_signed_contract(agency: Client, supplier: Client) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 
 from playwright.async_api import expect
 
 from infra.demo.cast import cast
-from infra.demo.client import Client, sign, when_heard
-from tests.journeys.conftest import Meet
+from infra.demo.client import sign, when_heard
+from tests.journeys.conftest import Api, Meet
 from tests.market import Market
 
 GOOD = next(good for good in cast().skus if good.name.startswith("Exercise book"))
@@ -15,7 +14,7 @@ DEMANDS = {"agency": ("400", "10"), "agency2": ("255", "5"), "agency3": ("100", 
 
 
 async def test_three_agencies_buy_together_and_each_gets_its_contract_and_its_saving(
-    demo: Market, meet: Meet, api: Callable[[str], Awaitable[Client]], sku_ids: dict[str, str]
+    demo: Market, meet: Meet, api: Api, sku_ids: dict[str, str]
 ) -> None:
     lead = await meet("agency")
     page = await lead.open(f"/pools/new?sku={sku_ids[GOOD.name]}")

@@ -1,13 +1,12 @@
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from playwright.async_api import expect
 
 from infra.demo.cast import cast
-from infra.demo.client import Client, sign
-from tests.journeys.conftest import Meet, Person
+from infra.demo.client import sign
+from tests.journeys.conftest import Api, Meet, Person
 from tests.market import Market
 
 GOOD = next(good for good in cast().skus if good.name.startswith("Lever arch"))
@@ -20,7 +19,7 @@ def refused(person: Person) -> None:
 
 
 async def test_a_buyer_asks_for_quotes_and_chooses_without_names(
-    demo: Market, meet: Meet, api: Callable[[str], Awaitable[Client]], sku_ids: dict[str, str]
+    demo: Market, meet: Meet, api: Api, sku_ids: dict[str, str]
 ) -> None:
     buyer = await meet("agency")
     page = await buyer.open(f"/catalogue/skus/{sku_ids[GOOD.name]}?quantity=40")

@@ -7,17 +7,20 @@ from playwright.async_api import expect
 
 from infra import mailbox
 from infra.demo.cast import cast
+from infra.demo.seed import LONGEST_AUCTION, open_auction
 from infra.ids import new_id
 from tests.demo import PASSWORD
-from tests.journeys.conftest import Meet
+from tests.journeys.conftest import Api, Meet
 from tests.market import Market
 
 GOOD = next(good for good in cast().skus if good.name.startswith("Monitor"))
+TITLE = "Monitors for the language laboratory"
 
 
 async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mail_and_can_stop_the_mail(
-    demo: Market, meet: Meet, sku_ids: dict[str, str]
+    demo: Market, meet: Meet, api: Api, sku_ids: dict[str, str]
 ) -> None:
+    await open_auction(await api("agency"), "RU-MOW", TITLE, sku_ids[GOOD.name], 30, LONGEST_AUCTION)
     home = demo.ground.config.home
     port = urlsplit(mailbox.smtp_url(home)).port
     keeper = mailbox.Keeper(demo.ground.config.mail_dir)
@@ -48,10 +51,10 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
 
         async def recommended() -> bool:
             await supplier.open("/recommendations")
-            return await page.get_by_role("link", name="Monitors for the computer classes", exact=True).count() > 0
+            return await page.get_by_role("link", name=TITLE, exact=True).count() > 0
 
         await demo.eventually(recommended, within=40)
-        reasons = page.locator("article", has_text="Monitors for the computer classes").get_by_role("listitem")
+        reasons = page.locator("article", has_text=TITLE).get_by_role("listitem")
         assert await reasons.count() >= 1
         await supplier.shot("supplier-recommendations")
 
@@ -61,7 +64,7 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
 
         mail = await demo.eventually(letter, within=75)  # a letter put off is tried again after half a minute
         for part in (mail.html, mail.text):
-            assert "Monitors for the computer classes" in part
+            assert TITLE in part
         await page.set_content(mail.html)
         await page.screenshot(path=supplier.screens / "supplier-mail.png", full_page=True)
         link = re.search(r"https?://\S+(/unsubscribe/[\w.~-]+)", mail.text)

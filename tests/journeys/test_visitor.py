@@ -1,7 +1,8 @@
 from playwright.async_api import expect
 
 from infra.demo.cast import cast
-from tests.journeys.conftest import Meet
+from infra.demo.seed import LONGEST_AUCTION, open_auction
+from tests.journeys.conftest import Api, Meet
 
 
 async def test_a_visitor_reads_every_public_page_without_login(meet: Meet, sku_ids: dict[str, str]) -> None:
@@ -28,7 +29,11 @@ async def test_a_visitor_reads_every_public_page_without_login(meet: Meet, sku_i
         await visitor.shot(f"visitor-{name}")
 
 
-async def test_from_the_home_page_a_visitor_reaches_an_auction_a_pool_and_a_contract(meet: Meet) -> None:
+async def test_from_the_home_page_a_visitor_reaches_an_auction_a_pool_and_a_contract(
+    meet: Meet, api: Api, sku_ids: dict[str, str]
+) -> None:
+    sku_id = sku_ids[cast().skus[0].name]
+    await open_auction(await api("agency"), "RU-MOW", "Paper for the reading room", sku_id, 20, LONGEST_AUCTION)
     visitor = await meet()
     for menu, thing in (("Mini-auctions", "/auctions/"), ("Pools", "/pools/"), ("Contracts", "/contracts/")):
         page = await visitor.open("/")

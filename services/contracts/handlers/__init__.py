@@ -362,9 +362,10 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
     """The winner is offered the contract; of a pool's auction PoolAllocated tells what each member gets."""
     closed = message.event
     assert isinstance(closed, AuctionClosed)
+    db = await tx.raw()
+    await replicas.close_auction(db, closed.auction_id)
     if closed.winner_id is None or closed.pool_id is not None:
         return
-    db = await tx.raw()
     opened = await replicas.auction(db, closed.auction_id)
     if opened is None:
         raise LookupError(f"auction {closed.auction_id} closed and was never opened")

@@ -60,6 +60,10 @@ async def auction(db: asyncpg.Connection, auction_id: str) -> AuctionOpened | No
     return msgspec.json.decode(body, type=AuctionOpened) if body else None
 
 
+async def close_auction(db: asyncpg.Connection, auction_id: str) -> None:
+    await db.execute("update contracts.auctions set closed = true where auction_id = $1", auction_id)
+
+
 async def put_bid(db: asyncpg.Connection, event: BidDisclosed) -> None:
     await db.execute(
         "insert into contracts.bids (auction_id, supplier_id, rank, amount) values ($1, $2, $3, $4)"
@@ -85,11 +89,13 @@ async def put_quote(db: asyncpg.Connection, event: QuoteDisclosed) -> None:
 
 
 async def ranking(db: asyncpg.Connection, auction_id: str | None) -> tuple[RankedBid, ...]:
-    """Every bidder by rank, with its name and whether it is active now; empty where there was no auction."""
+    """Every bidder by rank, with its name and whether it is active now; empty where there was no auction, and until it closed:
+    bids arrive one by one before the close, and for a pool's members after its allocation."""
     rows = await db.fetch(
         "select rank, b.supplier_id, coalesce(body->>'name', b.supplier_id) as supplier_name, amount,"
         " coalesce(state, 'active') = 'active' as active, lines::text as lines from contracts.bids b"
-        " left join contracts.organisations o on o.organisation_id = b.supplier_id where auction_id = $1 order by rank",
+        " left join contracts.organisations o on o.organisation_id = b.supplier_id where auction_id = $1"
+        " and (select closed from contracts.auctions where auction_id = $1) is not false order by rank",
         auction_id,
     )
     return tuple(

@@ -84,11 +84,13 @@ class OfferRow(Row, table=True):
 
 
 class AuctionRow(Row, table=True):
-    """``body`` is the opening: initial lines, which give each line its share of another bidder's price."""
+    """``body`` is the opening: initial lines, which give each line its share of another bidder's price. Once it is ``closed``
+    every bid is disclosed."""
 
     __tablename__ = "auctions"
 
     auction_id: str = Field(primary_key=True, sa_type=Text)
+    closed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 

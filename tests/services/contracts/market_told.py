@@ -155,8 +155,8 @@ async def a_won_auction(town: Town, *, amounts: tuple[str, ...] = AMOUNTS) -> tu
     return events[0].auction_id, contract["contract_id"]
 
 
-async def a_shared_pool(town: Town) -> str:
-    """800.00 for school and clinic together, won by the first supplier; the id of the pool."""
+def a_pool(town: Town) -> tuple[PoolOpened, list[Any], PoolAllocated]:
+    """800.00 for school and clinic together, won by the first supplier: the pool, its auction, and what each gets."""
     pool_id = new_id()
     opened = PoolOpened(
         pool_id=pool_id,
@@ -202,8 +202,14 @@ async def a_shared_pool(town: Town) -> str:
         saving=D(0),
         allocations=tuple(parts),
     )
+    return opened, auction, allocated
+
+
+async def a_shared_pool(town: Town) -> str:
+    """The id of one whose contracts are due."""
+    opened, auction, allocated = a_pool(town)
     await town.tell(opened, *auction, allocated, allocated)
-    return pool_id
+    return opened.pool_id
 
 
 async def an_offer(town: Town, **changes: Any) -> OfferPublished:
