@@ -1,15 +1,21 @@
 """Faust: the streaming views of all services in one worker, and their rebuild by replay.
 
-Faust acknowledges a message whose agent raised, and a rebalance can hand it out twice: so an agent here never raises (the inbox
-buries what fails) and every event is claimed in the transaction that changes the view.
+A message is handed out again after a rebalance or a crash unless every view took it in: so every event is claimed in the
+transaction that changes the view, and only what was taken in is committed to the broker. An agent never raises: the inbox
+buries what fails.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
+from faust.transport.drivers import aiokafka as driver
+from faust.types import ConsumerMessage
 
 from infra.inbox import Inbox
 from infra.service import Ground, Service, View
@@ -18,6 +24,43 @@ BATCH = 200
 WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
 """How long a killed worker's partitions stand still (Faust's default is 60)."""
+
+
+class Offsets(driver.Consumer):
+    """Commits what all of a topic's views (``readers`` of them, by topic) took in, and nothing else.
+
+    Faust alone would also commit the batch of an agent that was stopped in the middle of it, and what a stream passes over once a
+    rebalance has begun: those messages nobody would ever see again.
+    """
+
+    def __init__(self, *args: Any, readers: Counter[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._readers = readers
+        self._taken: WeakKeyDictionary[ConsumerMessage, int] = WeakKeyDictionary()
+
+    def took(self, message: ConsumerMessage) -> None:
+        """One view has the message in effect, or buried."""
+        self._taken[message] = self._taken.get(message, 0) + 1
+
+    def ack(self, message: ConsumerMessage) -> bool:
+        everyone = self._taken.get(message, 0) == self._readers[message.topic]
+        return everyone and message.generation_id == self.app.consumer_generation_id and super().ack(message)
+
+    async def perform_seek(self) -> None:
+        """Also to the beginning of a partition of which nothing was committed yet: Faust leaves it wherever it was read to."""
+        await super().perform_seek()
+        fresh = [partition for partition in self.assignment() if self._committed_offset[partition] is None]
+        for partition, offset in (await self.earliest_offsets(*fresh)).items():
+            await self.seek(partition, offset)
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - as Faust calls it
+        """What was fetched across a rebalance does not follow on what is read after it: it is read again, in its turn."""
+        generation = self.app.consumer_generation_id
+        records = await super()._getmany(active_partitions, timeout)
+        if generation == self.app.consumer_generation_id:
+            return records
+        await self.perform_seek()
+        return {}
 
 
 def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services: Sequence[Service]) -> faust.App:
@@ -34,9 +77,12 @@ def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services
         broker_request_timeout=SESSION_TIMEOUT_SECONDS * 2,
         stream_wait_empty=False,
     )
-    for service in services:
-        for view in service.views:
-            _agent(app, view, Inbox(service.name, view.handlers, ground.database, kafka, view=view.name))
+    views = [(service, view) for service in services for view in service.views]
+    transport = driver.Transport(app.conf.broker_consumer, app)
+    transport.Consumer = partial(Offsets, readers=Counter(topic for _, view in views for topic in view.topics))
+    app.transport = transport
+    for service, view in views:
+        _agent(app, view, Inbox(service.name, view.handlers, ground.database, kafka, view=view.name))
     return app
 
 
@@ -47,6 +93,8 @@ def _agent(app: faust.App, view: View, inbox: Inbox) -> None:
     async def keep(stream: Any) -> None:
         async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
             await inbox.handle([event.message for event in events])
+            for event in events:
+                app.consumer.took(event.message)
 
 
 async def rebuild(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, service: Service, view: View) -> int:
