@@ -69,7 +69,14 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
     )
     for language in languages.LANGUAGES:
         languages.translations(language)
-    environment.filters |= {"money": money, "number": number, "when": when, "percent": percent, "duration": duration}
+    environment.filters |= {
+        "money": money,
+        "number": number,
+        "price": price,
+        "when": when,
+        "percent": percent,
+        "duration": duration,
+    }
     environment.globals |= {
         "now": clock,
         "public_url": config.public_url,
@@ -94,6 +101,12 @@ def money(value: Decimal | None, currency: str | None = "") -> str:
     if value is None:
         return "–"
     return f"{number(value, minor_units(currency) if currency else 2)}\u00a0{currency}".strip()
+
+
+def price(value: Decimal | None, currency: str) -> str:
+    """Of one unit, to the minor unit of the currency or as much finer as it is: ``410.80``, ``0.0341``."""
+    finest = 0 if value is None else -int(Decimal(value).normalize().as_tuple().exponent)
+    return number(value, max(minor_units(currency), finest))
 
 
 def percent(value: Decimal | float | None, places: int = 1) -> str:

@@ -33,7 +33,7 @@ from infra.web.languages import (
     refusal,
     speaking,
 )
-from infra.web.pages import duration, money, number, percent, when
+from infra.web.pages import duration, money, number, percent, price, when
 
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
@@ -186,6 +186,16 @@ def test_the_choice_comes_first_then_the_member_then_the_browser(visit: Any, lan
 def test_members_have_a_language_that_there_is() -> None:
     somebody = Principal(member_id="m", name="M", organisation_id="o", organisation_name="O", roles=ROLES)
     assert somebody.language in LANGUAGES
+
+
+@pytest.mark.parametrize(
+    ("value", "currency", "written"),
+    [("410.8", "RUB", "410.80"), ("0.0341", "RUB", "0.0341"), ("1E+3", "JPY", "1\u202f000"), ("2.50", "JPY", "2.5")],
+)
+def test_a_unit_price_has_the_digits_of_its_currency_and_more_where_it_is_finer(
+    value: str, currency: str, written: str
+) -> None:
+    assert price(Decimal(value), currency) == written
 
 
 def test_numbers_and_times_follow_the_language() -> None:

@@ -105,7 +105,7 @@ async def test_a_line_tells_what_the_buyer_paid_last_time_and_all_of_it_together
     await concluded(market, first, last, a_contract(market, "other", sku_id, "111", signed_at=market.clock()))
     async with market.browser(buyer) as browser:
         page = words((await browser.get("/auctions/new", sku=sku_id, quantity="100")).text)
-        assert "240 RUB a unit paid by you" in page
+        assert "240.00 RUB a unit paid by you" in page
         assert "Last time this would have cost 24 000.00 RUB ; the initial price is 25.0 % above that" in page.replace(
             "\u202f", " "
         ).replace("\u00a0", " ")
@@ -122,7 +122,7 @@ async def test_a_line_tells_what_the_buyer_paid_last_time_and_all_of_it_together
         )
 
         async def forgotten() -> bool:
-            return "500 RUB a unit paid by you" in words((await browser.get("/auctions/new", sku=sku_id)).text)
+            return "500.00 RUB a unit paid by you" in words((await browser.get("/auctions/new", sku=sku_id)).text)
 
         await market.eventually(forgotten)
 
