@@ -54,8 +54,8 @@ class Descent:
 def descent(initial: Decimal, bids: Sequence[tuple[datetime, Decimal]], opens_at: datetime) -> Descent:
     """``bids`` are accepted ones that stand, (arrival, amount) in sequence. The picture reaches from just before the first to just
     after the last of them, however long nobody bid."""
-    low = min((amount for _, amount in bids), default=initial)
-    high = max([initial, *(amount for _, amount in bids)])
+    prices = [initial, *(amount for _, amount in bids)]
+    low, high = min(prices), max(prices)
     arrivals = [instant for instant, _ in bids] or [opens_at]
     margin = max(max(arrivals) - min(arrivals), _MINUTE) / MARGIN
     begins, ends = max(opens_at, min(arrivals) - margin), max(arrivals) + margin

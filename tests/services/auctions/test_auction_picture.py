@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.auctions.domain.picture import MOST_TICKS, descent
@@ -45,6 +45,7 @@ def test_without_a_bid_there_is_the_initial_price_alone() -> None:
     minutes=st.integers(1, 60_000),
     bids=st.lists(st.tuples(st.floats(0, 1), st.decimals(1, 2000, places=2)), max_size=30),
 )
+@example(minutes=1, bids=[(0.0, Decimal("1000.01")), (0.0, Decimal("1000.02"))])
 def test_whatever_was_bid_stays_in_the_picture_and_ends_at_the_lowest(
     minutes: int, bids: list[tuple[float, Decimal]]
 ) -> None:
