@@ -153,9 +153,10 @@ def distance_km(here: Place, there: Place) -> float | None:
 
 def _plain(text: str) -> str:
     """Lower case, accents off, anything but letters and digits a space: "ASUNCIÓN." and "Asunción" are one name."""
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in folded if not unicodedata.combining(char))
-    return " ".join(re.findall(r"\w+", bare))
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = "".join(char for char in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(char))
+    return " ".join(re.findall(r"\w+", folded))
 
 
 @cache

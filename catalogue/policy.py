@@ -12,6 +12,7 @@ import tomllib
 from calendar import monthrange
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -427,6 +428,12 @@ def load(name: str, folder: Path | None = None) -> Policy:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """A dictionary of the caller's own; what is in it is shared and stays as it is. A file that was edited is read anew."""
+    return dict(_parsed(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, edited: int) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

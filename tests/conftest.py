@@ -33,7 +33,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
+    """The tests themselves make little that only the collector can free, and much, tables of cities, that it walks in vain."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 

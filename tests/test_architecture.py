@@ -47,11 +47,11 @@ IMPURE_MODULES = {"uuid", "random", "secrets", "socket", "subprocess", "asyncio"
 
 def breaches(path: str, source: str) -> Iterator[str]:
     """What a file does that its room forbids. ``path`` is relative to the project, with forward slashes."""
-    tree = ast.parse(source)
+    nodes = list(ast.walk(ast.parse(source)))
     parts = path.split("/")
     room = parts[0]
     domain = room == "services" and len(parts) > 2 and (parts[2] == "domain" or parts[2] == "domain.py")
-    for name in imported(tree):
+    for name in imported(nodes):
         top = name.split(".")[0]
         if top in STDLIB:
             if (room in PURE or domain) and top in IMPURE_MODULES and "/__main__" not in path:
@@ -66,11 +66,11 @@ def breaches(path: str, source: str) -> Iterator[str]:
         if top in KEPT_IN and not KEPT_IN[top](path):
             yield f"{path}: {top} is kept out of this file"
     if room in PURE or domain:
-        for call in ast.walk(tree):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in IMPURE_CALLS:
-                yield f"{path}:{call.lineno}: time is an argument, not {ast.unparse(call.func)}()"
+        for call in nodes:
+            if isinstance(call, ast.Call) and dotted(call.func) in IMPURE_CALLS:
+                yield f"{path}:{call.lineno}: time is an argument, not {dotted(call.func)}()"
     if domain or room in ("events", "catalogue"):
-        for annotation in float_money(tree):
+        for annotation in float_money(nodes):
             yield f"{path}: money is Decimal, not float: {annotation}"
 
 
@@ -85,20 +85,27 @@ def service_breaches(path: str, service: str, domain: bool, name: str) -> Iterat
         yield f"{path}: only services.recommender uses {name}"
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def dotted(node: ast.AST) -> str:
+    """``datetime.now`` as it is written; "" of what is no name."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def imported(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             yield node.module if node.module != "services" else f"services.{node.names[0].name}"
 
 
-def float_money(tree: ast.AST) -> Iterator[str]:
+def float_money(nodes: list[ast.AST]) -> Iterator[str]:
     money = ("price", "amount", "money", "total", "saving", "step")
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None:
-            name = ast.unparse(node.target) if isinstance(node, ast.AnnAssign) else node.arg
-            if "float" in ast.unparse(node.annotation) and any(word in name.lower() for word in money):
+            name = dotted(node.target) if isinstance(node, ast.AnnAssign) else node.arg
+            if any(word in name.lower() for word in money) and "float" in ast.unparse(node.annotation):
                 yield name
 
 

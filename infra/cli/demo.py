@@ -29,10 +29,11 @@ def print_nothing(line: str) -> None:
 
 async def fill(config: Config, tell: Callable[[str], None]) -> bool:
     """Whether there was anything to fill. Raises NotRunning and what :func:`infra.demo.seed.seed` does."""
+    url = await answering(f"http://127.0.0.1:{config.port}")
+
     from infra.demo.seed import demo_password, seed
     from infra.runtime import standing
 
-    url = await answering(f"http://127.0.0.1:{config.port}")
     async with standing(config) as ground:
         return await seed(url, ground.database, demo_password(config), tell)
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -38,11 +39,13 @@ from infra.web.pages import duration, money, number, percent, price, when
 OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 HERE = PROJECT / "infra/web/languages.py"
+REQUESTS = RequestFactory()
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 Key = tuple[str, str]
 """(context, English words)."""
 
 
+@cache
 def said(project: Path = PROJECT) -> dict[Key, str]:
     """Every sentence marked in the templates and pages, and where."""
     found: dict[Key, str] = {}
@@ -63,6 +66,7 @@ def said(project: Path = PROJECT) -> dict[Key, str]:
     return found
 
 
+@cache
 def entries(language: str) -> dict[Key, Message]:
     found: dict[Key, Message] = {}
     for path in catalogs(language):
@@ -79,6 +83,7 @@ def _first(words: str | tuple[str, ...]) -> str:
     return words if isinstance(words, str) else words[0]
 
 
+@cache
 def rules() -> dict[str, set[str]]:
     """The rules of auctions by code, and the numbers that every refusal by it has."""
     domain = import_module("services.auctions.domain")
@@ -158,7 +163,7 @@ def test_a_page_that_says_more_or_less_than_the_catalogs_is_noticed(tmp_path: Pa
 
 def a_visit(*, chosen: str = "", member: str = "", asks_for: str = "") -> Any:
     headers = {"accept-language": asks_for, "cookie": f"{COOKIE}={chosen}"}
-    visit = RequestFactory().get(headers={name: value for name, value in headers.items() if value})
+    visit = REQUESTS.get(headers={name: value for name, value in headers.items() if value})
     visit.scope["user"] = SimpleNamespace(language=member) if member else None
     return visit
 

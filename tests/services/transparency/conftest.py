@@ -24,12 +24,13 @@ def ledger() -> NotUnderstood:
     return NotUnderstood()
 
 
-@pytest.fixture
-def publish(tmp_path: Path) -> Callable[..., Path]:
-    """Write bytes, text, or documents (one a line) to a file."""
+@pytest.fixture(scope="session")
+def publish(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write bytes, text, or documents (one a line) to a file; the next file of that name takes its place."""
+    folder = tmp_path_factory.mktemp("published")
 
     def write(content: bytes | str | Iterable[Any], name: str = "file.jsonl") -> Path:
-        path = tmp_path / name
+        path = folder / name
         if isinstance(content, str):
             content = content.encode()
         elif not isinstance(content, bytes):
