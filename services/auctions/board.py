@@ -25,8 +25,7 @@ KEPT = 1000
 LOG = 40
 TREADS = 120
 BREATH = 0.02
-"""Seconds at least between two boards of one auction that are handed out; what happens within is one. As long as it took to hand
-one out, so that half of the process's time is left for bids."""
+"""Seconds between two boards of one auction that are handed out; what happens within is one."""
 BEAT = 15.0
 """Seconds between two signs of life to a watcher of whom nothing else is told."""
 WOKEN = 50
@@ -155,21 +154,19 @@ class Boards:
     async def _follow(self, auction_id: str, feed: Feed) -> None:
         """One for all watchers of the auction."""
         shown = -1
-        clock = asyncio.get_running_loop().time
         try:
             async with background(feed.beat(), name=f"beat {auction_id}"):
                 async for said in self._live.watch(channel(auction_id)):
                     version = said["version"] if said else None
                     if version is not None and version <= shown:
                         continue
-                    began = clock()
                     board = await self.get(auction_id, version)
                     if board is not None and board.version > shown:
                         shown = board.version
                         await feed.show(board)
                     if board is None or board.stored.result is not None:
                         break
-                    await asyncio.sleep(max(BREATH, clock() - began))
+                    await asyncio.sleep(BREATH)
         except Exception as error:
             away = database_is_away(error)
             logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
