@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 BATCH = 2000
 IDLE_SECONDS = 1.0
 """How long a lost NOTIFY can delay an event."""
+REST = 0.02
+"""Seconds between two batches: what a busy service writes meanwhile goes in one. The first event after a quiet time never waits."""
 
 
 def producer(bootstrap: str) -> AIOKafkaProducer:
@@ -26,6 +28,7 @@ def producer(bootstrap: str) -> AIOKafkaProducer:
         enable_idempotence=True,
         compression_type="lz4",
         linger_ms=5,
+        max_batch_size=262_144,
         request_timeout_ms=15_000,
     )
 
@@ -63,7 +66,9 @@ class Relay:
         await connection.add_listener(f"{self.service}_outbox", lambda *_: woken.set())
         while True:
             woken.clear()
-            if not await self.publish_batch(connection):
+            if await self.publish_batch(connection):
+                await asyncio.sleep(REST)
+            else:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(woken.wait(), IDLE_SECONDS)
 
