@@ -70,8 +70,9 @@ class QuoteDisclosed(Event, frozen=True, kw_only=True):
 
 @event(key="request_id")
 class QuoteRequestClosed(Event, frozen=True, kw_only=True):
-    """``outcome`` is awarded, rejected (by the buyer, with its ``reason``), lapsed (it chose nobody in time) or unsuccessful
-    (nobody quoted). ``winner`` is the participant number; ``lines`` and ``amount`` are the winner's.
+    """``outcome`` is awarded, rejected (by the buyer, with its ``reason``), lapsed (it chose nobody in time), unsuccessful
+    (nobody quoted) or withdrawn (by the buyer before the deadline, with its ``reason``; what was quoted stays sealed for ever).
+    ``winner`` is the participant number; ``lines`` and ``amount`` are the winner's.
 
     ``cheapest`` is the lowest amount quoted; where another was chosen, ``justification`` says why. Published after the request's
     QuoteDisclosed events, so that whoever reads it has the ranking already.

@@ -7,7 +7,7 @@ from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, RoundBegan
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolCancelled, PoolExtended, PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
-from events.quotes import QuoteRequestOpened, QuotingEnded
+from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from infra.database import Transaction
 from infra.service import Handler
 from services.portal import store
@@ -45,7 +45,8 @@ async def on_quote_request_opened(tx: Transaction, message: Message) -> None:
 
 
 async def on_quoting_ended(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, QuotingEnded)
+    """A request that is withdrawn closes without a deadline."""
+    assert isinstance(message.event, QuotingEnded | QuoteRequestClosed)
     await store.close(tx, message.event.request_id)
 
 
@@ -89,6 +90,7 @@ HANDLERS: Mapping[type[Event], Handler] = {
     AuctionClosed: on_auction_closed,
     QuoteRequestOpened: on_quote_request_opened,
     QuotingEnded: on_quoting_ended,
+    QuoteRequestClosed: on_quoting_ended,
     PoolOpened: on_pool_opened,
     PoolMemberEnrolled: on_pool_member,
     PoolMemberWithdrew: on_pool_member,

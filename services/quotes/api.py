@@ -31,7 +31,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     justification: str = ""
 
 
-class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """It is published."""
+
     reason: str
 
 
@@ -119,9 +121,18 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def reject_all(
-        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Rejection]
+        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Reason]
     ) -> Details:
         """The buyer takes no quote, for a reason that is published."""
         async with ground.database.transaction("quotes") as tx:
             await handlers.reject_all(tx, request_id, data.reason, request.user)
+            return await read(tx, request_id, request.user)
+
+    @post("/{request_id:str}/withdrawal", opt=OFFICERS, status_code=200, raises=[NotFound])
+    async def withdraw_request(
+        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Reason]
+    ) -> Details:
+        """The buyer takes its request back before the deadline; what was quoted stays sealed."""
+        async with ground.database.transaction("quotes") as tx:
+            await handlers.withdraw_request(tx, request_id, data.reason, request.user)
             return await read(tx, request_id, request.user)

@@ -23,7 +23,7 @@ from infra.web.arguments import clean
 from infra.web.errors import NotFound
 from services.quotes import store
 from services.quotes.domain import choosing, quoting
-from services.quotes.domain.choosing import Choose, RejectAll
+from services.quotes.domain.choosing import Choose, RejectAll, WithdrawRequest
 from services.quotes.domain.opening import OpenRequest, open_request
 from services.quotes.domain.quoting import Submit, Withdraw
 from services.quotes.domain.request import Fact, QuoteSealed, QuoteWithdrawn, Request, Stage, apply
@@ -181,6 +181,13 @@ async def reject_all(tx: Transaction, request_id: str, reason: str, principal: P
     kept = await locked(tx, request_id)
     command = RejectAll(by=principal.organisation_id, reason=clean(reason))
     await happened(tx, kept, choosing.reject_all(kept.request, command, tx.now))
+
+
+async def withdraw_request(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
+    """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.withdraw` names."""
+    kept = await locked(tx, request_id)
+    command = WithdrawRequest(by=principal.organisation_id, reason=clean(reason))
+    await happened(tx, kept, choosing.withdraw(kept.request, command, tx.now))
 
 
 async def barred(tx: Transaction, request: Request) -> frozenset[str]:

@@ -23,7 +23,7 @@ references = ReferencePrices(Row.metadata)
 GROUPS: Mapping[str, tuple[Stage, ...]] = {
     "open": (Stage.OPEN,),
     "choosing": (Stage.CHOOSING,),
-    "closed": (Stage.AWARDED, Stage.REJECTED, Stage.LAPSED, Stage.UNSUCCESSFUL),
+    "closed": (Stage.AWARDED, Stage.REJECTED, Stage.LAPSED, Stage.UNSUCCESSFUL, Stage.WITHDRAWN),
 }
 
 

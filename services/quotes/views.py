@@ -1,7 +1,8 @@
 """Who sees what of a request. Everything that leaves the service passes here, so here alone quotes stay sealed.
 
 Until the deadline: everybody how many quotes there are, a supplier its own. Then until the choice: the buyer every quote, as a
-participant without a name. After it: everybody what each participant quoted in all, and who was chosen.
+participant without a name. After it: everybody what each participant quoted in all, and who was chosen; an observer also who
+the participants are. Of a request that was withdrawn nobody ever learns more than how many quotes there were.
 """
 
 from collections.abc import Mapping
@@ -13,13 +14,13 @@ import msgspec
 
 from events.values import Category, Line, Place
 from infra.database import Transaction
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Quote, Request, Stage
 from services.quotes.store import Contract, Kept
 
-Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed", "unsuccessful"]
+Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed", "unsuccessful", "withdrawn"]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +42,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True):
-    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``lines`` and ``comment`` are for the buyer alone;
-    ``eligible`` is false for one suspended since."""
+    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``lines`` and ``comment`` are for the buyer alone,
+    ``supplier_id`` and ``supplier_name`` for observers after the choice; ``eligible`` is false for one suspended since."""
 
     number: int
     amount: Decimal
@@ -53,6 +54,8 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True):
     eligible: bool
     comment: str = ""
     lines: tuple[Line, ...] = ()
+    supplier_id: str | None = None
+    supplier_name: str | None = None
 
 
 class OwnQuote(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,8 +130,9 @@ def buys(request: Request, reader: Principal | None) -> bool:
 
 
 async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
-    if request.stage is Stage.OPEN or (request.closed is None and not buys(request, reader)):
+    if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
         return None
+    named = await _names(tx, request) if request.closed is not None and reader and reader.may(OBSERVER) else {}
     barred = await handlers.barred(tx, request) if request.closed is None else frozenset()
     lowest = cheapest(request, barred)
     return tuple(
@@ -142,6 +146,8 @@ async def _participants(tx: Transaction, request: Request, reader: Principal | N
             eligible=quote.supplier_id not in barred,
             comment=quote.comment if buys(request, reader) else "",
             lines=quote.lines if buys(request, reader) else (),
+            supplier_id=quote.supplier_id if named else None,
+            supplier_name=named.get(quote.supplier_id),
         )
         for quote in request.standing
     )
@@ -171,22 +177,27 @@ async def _result(tx: Transaction, request: Request) -> Result | None:
     closed = request.closed
     if closed is None:
         return None
-    name = None
-    if closed.winner_id is not None:
-        found = await store.organisations.get(await tx.raw(), closed.winner_id)
-        name = found.name if found else closed.winner_id
     return Result(
         outcome=closed.outcome,
         closed_at=closed.closed_at,
         participant=closed.winner,
         supplier_id=closed.winner_id,
-        supplier_name=name,
+        supplier_name=await _name(tx, closed.winner_id) if closed.winner_id else None,
         amount=closed.amount,
         cheapest=closed.cheapest,
         justification=closed.justification,
         reason=closed.reason,
         lines=closed.lines,
     )
+
+
+async def _names(tx: Transaction, request: Request) -> Mapping[str, str]:
+    return {quote.supplier_id: await _name(tx, quote.supplier_id) for quote in request.standing}
+
+
+async def _name(tx: Transaction, organisation_id: str) -> str:
+    found = await store.organisations.get(await tx.raw(), organisation_id)
+    return found.name if found else organisation_id
 
 
 def _summary(request: Request, now: datetime) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAc
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.pools import PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolOpened
-from events.quotes import QuoteRequestOpened, QuotingEnded
+from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import TenderImported
 from infra.database import Transaction
 from infra.service import Handler
@@ -95,7 +95,8 @@ async def on_quote_request_opened(tx: Transaction, message: Message) -> None:
 
 
 async def on_quoting_ended(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, QuotingEnded)
+    """A request that is withdrawn closes without a deadline."""
+    assert isinstance(message.event, QuotingEnded | QuoteRequestClosed)
     await market.close(tx, message.event.request_id)
     await advice.mark_everyone(tx)
 
@@ -144,6 +145,7 @@ HANDLERS: Mapping[type[Event], Handler] = {
     AuctionClosed: on_auction_closed,
     QuoteRequestOpened: on_quote_request_opened,
     QuotingEnded: on_quoting_ended,
+    QuoteRequestClosed: on_quoting_ended,
     PoolOpened: on_pool_opened,
     PoolExtended: on_pool_extended,
     PoolFrozen: on_pool_frozen,

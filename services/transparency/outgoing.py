@@ -32,6 +32,13 @@ METHODS = {
     "quote": ("open", "Quick quote"),
     "purchase": ("direct", "Direct purchase from a catalogue offer"),
 }
+TENDER_STATUS = {
+    "successful": "complete",
+    "unsuccessful": "unsuccessful",
+    "withdrawn": "cancelled",
+    "cancelled": "cancelled",
+}
+"""OCDS ``tenderStatus`` codes by the outcome of a session."""
 Known = Mapping[str, OrganisationRegistered]
 
 
@@ -97,7 +104,7 @@ def tender_extended(process_id: str, opens_at: datetime, closes_at: datetime, at
 def tender_closed(event: AuctionClosed, bids: Sequence[BidDisclosed], at: datetime, known: Known) -> Json:
     """The bids, and whether there is a winner; the award follows from whoever makes it."""
     parties = Parties(known)
-    status = "complete" if event.outcome == "successful" else "unsuccessful"
+    status = TENDER_STATUS[event.outcome]
     ranked = sorted(bids, key=lambda bid: (bid.rank or 0, bid.participant or 0))
     tender = {
         "id": event.pool_id or event.auction_id,

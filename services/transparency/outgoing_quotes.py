@@ -7,7 +7,7 @@ from datetime import datetime
 from events.auctions import BidDisclosed
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from services.transparency.outgoing import LOT, METHODS, Known, bid_of, release_of
-from services.transparency.parts import Json, Parties, date, delivery, filled, items, period
+from services.transparency.parts import Json, Parties, delivery, filled, items, period
 
 BEST_FIT = "The buyer chooses the quote that fits best, without knowing whose it is, and justifies one that is not the cheapest."
 
@@ -68,9 +68,10 @@ def ended(event: QuotingEnded, at: datetime) -> Json:
 def closed(event: QuoteRequestClosed, quotes: Sequence[BidDisclosed], at: datetime, known: Known) -> Json:
     """``quotes`` are those disclosed; the award follows from whoever makes it."""
     parties = Parties(known)
-    status = "complete" if event.outcome == "awarded" else "unsuccessful"
+    status = {"awarded": "complete", "withdrawn": "cancelled"}.get(event.outcome, "unsuccessful")
     said = f"The buyer: {event.justification or event.reason}" if event.justification or event.reason else ""
     ranked = sorted(quotes, key=lambda quote: quote.rank or 0)
+    chosen = period(event.ended_at, event.closed_at) if event.outcome != "withdrawn" else {}
     tender = {
         "id": event.request_id,
         "title": event.title,
@@ -78,7 +79,7 @@ def closed(event: QuoteRequestClosed, quotes: Sequence[BidDisclosed], at: dateti
         "awardCriteriaDetails": f"{BEST_FIT} {said}".strip(),
         "numberOfTenderers": event.quotes,
         "tenderPeriod": period(event.opened_at, event.ended_at),
-        "awardPeriod": {"startDate": date(event.ended_at), "endDate": date(event.closed_at)},
+        "awardPeriod": chosen,
         "lots": [{"id": LOT, "status": status}],
     }
     statistics: list[Json] = [{"id": "bids", "measure": "bids", "value": event.quotes, "relatedLot": LOT}]
@@ -87,4 +88,4 @@ def closed(event: QuoteRequestClosed, quotes: Sequence[BidDisclosed], at: dateti
         statistics.append({"id": "lowest", **lowest, "relatedLot": LOT})
     details = [bid_of(quote, event.request_id, event.winner_id, event.currency, parties) for quote in ranked]
     bids = filled({"statistics": statistics, "details": details})
-    return release_of(event.request_id, event, at, ["tenderUpdate"], parties, {"tender": tender, "bids": bids})
+    return release_of(event.request_id, event, at, ["tenderUpdate"], parties, {"tender": filled(tender), "bids": bids})

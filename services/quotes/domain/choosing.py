@@ -1,4 +1,5 @@
-"""The buyer's choice among participants without names, or none; after it everything is told."""
+"""The buyer's choice among participants without names, or none; after it everything is told. Before the deadline the buyer may
+withdraw the request: then nothing is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,12 @@ class Choose:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectAll:
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawRequest:
     by: str
     reason: str
 
@@ -102,6 +109,24 @@ def reject_all(request: Request, command: RejectAll, now: datetime) -> tuple[Fac
     return (*_disclosed(request), closed(request, "rejected", now, reason=reason))
 
 
+def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple[Fact, ...]:
+    """No quote is disclosed. Nothing where it was withdrawn already. Raises NotTheBuyer, WrongStage from the deadline on,
+    ReasonMissing, TextTooLong."""
+    request.require_buyer(command.by)
+    if request.stage is Stage.WITHDRAWN:
+        return ()
+    if request.stage is not Stage.OPEN or now >= request.opened.closes_at:
+        raise WrongStage(
+            "A request is withdrawn before its deadline only: now choose a participant, or reject all quotes.",
+            stage=request.stage,
+            closes_at=request.opened.closes_at,
+        )
+    reason = within(command.reason, "reason", LONGEST_WORDS)
+    if not reason:
+        raise ReasonMissing("Say why the request is withdrawn: it will be published.", field="reason")
+    return (closed(request, "withdrawn", now, reason=reason),)
+
+
 def lapse(request: Request, now: datetime) -> tuple[Fact, ...]:
     """The timer's word that the days to choose may be over."""
     if request.stage is not Stage.CHOOSING or now < request.opened.choose_by:
@@ -119,6 +144,7 @@ def closed(
     reason: str = "",
 ) -> QuoteRequestClosed:
     opened, standing = request.opened, request.standing
+    sealed = outcome == "withdrawn"
     return QuoteRequestClosed(
         request_id=opened.request_id,
         buyer_id=opened.buyer_id,
@@ -130,7 +156,7 @@ def closed(
         currency=opened.currency,
         outcome=outcome,
         quotes=len(standing),
-        cheapest=standing[0].amount if standing else None,
+        cheapest=standing[0].amount if standing and not sealed else None,
         amount=chosen.amount if chosen else None,
         winner_id=chosen.supplier_id if chosen else None,
         winner=request.numbers[chosen.supplier_id] if chosen else None,
@@ -139,7 +165,7 @@ def closed(
         reason=reason,
         policy=opened.policy,
         opened_at=opened.opened_at,
-        ended_at=opened.closes_at,
+        ended_at=now if sealed else opened.closes_at,
         closed_at=now,
     )
 

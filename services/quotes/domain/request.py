@@ -22,6 +22,7 @@ class Stage(StrEnum):
     REJECTED = "rejected"
     LAPSED = "lapsed"
     UNSUCCESSFUL = "unsuccessful"
+    WITHDRAWN = "withdrawn"
 
 
 class WrongStage(RuleBroken):

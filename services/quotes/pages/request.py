@@ -103,7 +103,7 @@ class RequestPages(Controller):
                     errors = {broken.field or "": broken.message}
             return await _page(tx, request, request_id, values, errors)
 
-    @post("/{request_id:str}/withdrawal", opt=AGENTS)
+    @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
     async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
         arrived_at = ground.clock()
         async with ground.database.transaction("quotes") as tx:
@@ -137,6 +137,16 @@ class RequestPages(Controller):
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
         return redirect(f"/quotes/{request_id}", "All quotes are rejected, and your reason is published.")
+
+    @post("/{request_id:str}/withdrawal", opt=OFFICERS)
+    async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+        values = await form_fields(request)
+        async with ground.database.transaction("quotes") as tx:
+            try:
+                await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
+            except RuleBroken as broken:
+                return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
+        return redirect(f"/quotes/{request_id}", "The request is withdrawn. What was quoted stays sealed.")
 
 
 async def _page(

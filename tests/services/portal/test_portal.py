@@ -1,19 +1,24 @@
 """The home page: events of other services fill it, once each."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
+from events import Event
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
+from events.quotes import QuoteRequestOpened
 from events.values import Category, Place, Source
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
-from tests.services.quotes.told import a_request, the_end
+from tests.services.quotes.told import a_request, the_end, the_withdrawal
 
 PAPER = Category(code="30197642", title="Paper")
 
@@ -156,7 +161,10 @@ async def test_auction_whose_end_has_passed_is_not_called_open(market: Market) -
     assert auction.title not in await shown.text()
 
 
-async def test_an_open_quick_quote_is_counted_until_its_end(market: Market) -> None:
+@pytest.mark.parametrize("over", [the_end, the_withdrawal])
+async def test_an_open_quick_quote_is_counted_until_its_end(
+    market: Market, over: Callable[[QuoteRequestOpened], Event]
+) -> None:
     async def counted() -> int:
         shown = re.search(r"quick quotes</a></dt><dd>(\d+)</dd>", await Shown(market).text())
         assert shown
@@ -169,7 +177,7 @@ async def test_an_open_quick_quote_is_counted_until_its_end(market: Market) -> N
         return await counted() == number
 
     await market.eventually(lambda: is_counted(before + 1))
-    await market.publish(the_end(request))
+    await market.publish(over(request))
     await market.eventually(lambda: is_counted(before))
 
 

@@ -11,7 +11,7 @@ from catalogue.policy import Policy, load
 from events.codec import Event
 from events.values import Category, Line, Place
 from services.quotes.domain import choosing, quoting
-from services.quotes.domain.choosing import Choose, RejectAll
+from services.quotes.domain.choosing import Choose, RejectAll, WithdrawRequest
 from services.quotes.domain.opening import OpenRequest, open_request
 from services.quotes.domain.quoting import Submit, Withdraw
 from services.quotes.domain.request import Fact, Request, apply
@@ -94,6 +94,9 @@ class Asked:
         now = changes.pop("now", AFTER)
         terms = {"by": "school", "participant": self.number(supplier), "justification": justification} | changes
         return self.keep(choosing.choose(self.request, Choose(**terms), now))
+
+    def called_off(self, reason: str, by: str = "school", now: datetime = MONDAY) -> tuple[Fact, ...]:
+        return self.keep(choosing.withdraw(self.request, WithdrawRequest(by=by, reason=reason), now))
 
     def rejected(self, reason: str, by: str = "school", now: datetime = AFTER) -> tuple[Fact, ...]:
         return self.keep(choosing.reject_all(self.request, RejectAll(by=by, reason=reason), now))

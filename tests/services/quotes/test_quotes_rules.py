@@ -253,6 +253,27 @@ class TestChoice:
         assert len(disclosed) == 3 and not any(quote.chosen for quote in disclosed)  # type: ignore[union-attr]
         assert story.rejected("All are too dear") == ()
 
+    def test_a_request_is_withdrawn_before_its_deadline_and_what_was_quoted_stays_sealed(self) -> None:
+        story = Asked()
+        story.quoted("one", "10")
+        with pytest.raises(choosing.ReasonMissing):
+            story.called_off(" ")
+        with pytest.raises(NotTheBuyer):
+            story.called_off("We found some", by="one")
+        with pytest.raises(WrongStage):
+            story.called_off("We found some", now=DEADLINE)
+        now = DEADLINE - timedelta(seconds=1)
+        (closed,) = story.called_off("We found some", now=now)
+        assert isinstance(closed, QuoteRequestClosed)
+        assert (closed.outcome, closed.reason, closed.quotes, closed.ended_at) == ("withdrawn", "We found some", 1, now)
+        assert (closed.cheapest, closed.winner_id, closed.lines) == (None, None, ())
+        assert story.called_off("Once more", now=AFTER) == ()
+        with pytest.raises(quoting.QuotingOver):
+            story.quoted("two", "9")
+        assert story.ended() == ()
+        with pytest.raises(WrongStage):
+            three_quotes().called_off("Too late", now=AFTER)
+
     def test_a_buyer_that_does_not_choose_lets_it_lapse(self) -> None:
         story = three_quotes()
         by = story.opened.choose_by

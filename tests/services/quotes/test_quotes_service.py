@@ -331,15 +331,30 @@ class TestSealed:
         assert (
             await choice(market, request_id, buyer, await number_of(market, request_id, dear), WHY)
         ).status_code == 200
-        for reader in (None, buyer, a_member("observer")):
+        for reader in (None, buyer, a_member("moderator"), cheap):
             shown = await seen(market, request_id, reader)
             async with market.browser(reader) as browser:
                 page = (await browser.get(f"/quotes/{request_id}")).text
             assert shown["result"]["supplier_name"] == dear.organisation_name and dear.organisation_name in page
             assert shown["result"]["justification"] == WHY and WHY in page
             assert len(shown["participants"]) == 2
-            for text in (page, str(shown)):
-                assert cheap.organisation_id not in text and cheap.organisation_name not in text
+            if reader is not cheap:
+                for text in (page, str(shown)):
+                    assert cheap.organisation_id not in text and cheap.organisation_name not in text
+
+    async def test_an_observer_sees_who_the_participants_were_once_it_is_over(self, market: Market) -> None:
+        observer = a_member("observer")
+        request_id, buyer, dear, cheap = await to_choose(market)
+        assert (await seen(market, request_id, observer))["participants"] is None
+        await choice(market, request_id, buyer, await number_of(market, request_id, cheap))
+        shown = await seen(market, request_id, observer)
+        async with market.browser(observer) as browser:
+            page = (await browser.get(f"/quotes/{request_id}")).text
+        for supplier in (dear, cheap):
+            assert supplier.organisation_name in page
+        assert {each["supplier_id"]: each["supplier_name"] for each in shown["participants"]} == {
+            each.organisation_id: each.organisation_name for each in (dear, cheap)
+        }
 
 
 async def first_push(market: Market, reader: Principal | None, request_id: str) -> str:
@@ -413,6 +428,30 @@ class TestChoice:
         assert answer.json()["status"] == "rejected"
         shown = await seen(market, request_id)
         assert shown["result"]["reason"] == "Above what we have" and len(shown["participants"]) == 2
+
+    async def test_a_request_is_withdrawn_for_a_public_reason_and_its_quotes_stay_sealed(self, market: Market) -> None:
+        buyer, supplier = await a_buyer(market), await a_supplier(market)
+        request_id = await asked(market, buyer)
+        await quote(market, request_id, supplier, PRICES["dear"])
+        async with market.browser(buyer) as browser:
+            refused = await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": " "})
+            assert refused.status_code == 422 and 'id="reason-note"' in refused.text
+            gone = await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "Found in the attic"})
+            assert "Found in the attic" in gone.text and f"/quotes/new?again={request_id}" in gone.text
+        async with market.client(buyer) as client:
+            again = await client.post(f"/api/quotes/{request_id}/withdrawal", json={"reason": "Found in the attic"})
+        assert (again.status_code, again.json()["status"]) == (200, "withdrawn")
+        for reader in (None, buyer, a_member("observer")):
+            shown = await seen(market, request_id, reader)
+            assert (shown["participants"], shown["quotes"]) == (None, 1)
+            assert not any(secret in str(shown) for secret in (*SECRETS, supplier.organisation_id))
+        own = await seen(market, request_id, supplier)
+        assert own["mine"]["amount"] == "15308.62" and own["result"]["reason"] == "Found in the attic"
+        (closed,) = [
+            each for each in await market.published("quotes", QuoteRequestClosed) if each.request_id == request_id
+        ]
+        assert (closed.outcome, closed.cheapest) == ("withdrawn", None)
+        assert not [each for each in await market.published("quotes", QuoteDisclosed) if each.request_id == request_id]
 
     async def test_not_chosen_in_time_it_lapses_and_without_quotes_it_may_be_opened_again(self, market: Market) -> None:
         request_id, buyer, _, _ = await to_choose(market)
@@ -565,7 +604,7 @@ class TestPages:
             assert named.status_code == 422 and 'id="comment-note"' in named.text
             sealed = await browser.post(f"/quotes/{request_id}/mine", typed | {"price-1": "12,50"})
             assert sealed.status_code == 200 and "25.00" in sealed.text and "version 1" in sealed.text
-            gone = await browser.post(f"/quotes/{request_id}/withdrawal")
+            gone = await browser.post(f"/quotes/{request_id}/mine/withdrawal")
             assert "withdrawn" in gone.text and 'value="12.50"' in gone.text
 
     async def test_a_buyer_chooses_by_the_form(self, market: Market) -> None:

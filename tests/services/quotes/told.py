@@ -111,3 +111,12 @@ def the_choice(
         closed_at=request.closes_at + timedelta(hours=1),
     )
     return disclosed, closed
+
+
+def the_withdrawal(request: QuoteRequestOpened) -> QuoteRequestClosed:
+    """By the buyer, an hour after it asked."""
+    at = request.opened_at + timedelta(hours=1)
+    _, closed = the_choice(request, {}, chosen=None)
+    return structs.replace(
+        closed, outcome="withdrawn", reason="Found in the attic", quotes=1, ended_at=at, closed_at=at
+    )

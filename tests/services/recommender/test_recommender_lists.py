@@ -1,22 +1,25 @@
 """Lists of recommendations on the real servers: what happened in the market becomes a list with reasons."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from events import Event
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen
+from events.quotes import QuoteRequestOpened
 from events.recommender import Recommendation, RecommendationsMade
 from events.transparency import TenderImported
 from events.values import Category, Place
 from infra.ids import new_id
 from services.recommender.store import advice
 from tests.market import Market
-from tests.services.quotes.told import a_request, the_end
+from tests.services.quotes.told import a_request, the_end, the_withdrawal
 from tests.services.recommender.stories import (
     ELSEWHERE,
     MOSCOW,
@@ -76,7 +79,10 @@ async def test_an_auction_in_a_declared_category_is_recommended_and_says_why(mar
     )
 
 
-async def test_a_quick_quote_is_recommended_until_its_end(market: Market) -> None:
+@pytest.mark.parametrize("over", [the_end, the_withdrawal])
+async def test_a_quick_quote_is_recommended_until_its_end(
+    market: Market, over: Callable[[QuoteRequestOpened], Event]
+) -> None:
     trade = its_own_trade()
     supplier, request = a_supplier(trade), a_request(market.clock(), category=trade)
     await market.publish(supplier, request, request)
@@ -85,7 +91,7 @@ async def test_a_quick_quote_is_recommended_until_its_end(market: Market) -> Non
     assert item.closes_at == request.closes_at and item.reasons[0] == f"You declared category TEST {trade.code}"
     async with market.browser(agent_of(supplier.organisation_id)) as browser:
         assert "quick quote" in (await browser.get("/recommendations")).text
-    await market.publish(the_end(request))
+    await market.publish(over(request))
     await until_gone(market, supplier.organisation_id, request.request_id)
 
 

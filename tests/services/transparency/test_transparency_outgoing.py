@@ -93,6 +93,16 @@ def test_a_session_nobody_won_names_nobody() -> None:
     assert story.loser not in text
 
 
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [("unsuccessful", "unsuccessful"), ("withdrawn", "cancelled"), ("cancelled", "cancelled")],
+)
+def test_a_session_without_a_winner_was_unsuccessful_or_is_cancelled(outcome: str, status: str) -> None:
+    closed = Story().closed(won=False, outcome=outcome)
+    tender = plain(outgoing.tender_closed(closed, (), OPENS, {}))["tender"]
+    assert (tender["status"], tender["lots"][0]["status"]) == (status, status)
+
+
 def test_items_carry_unit_price_class_and_place() -> None:
     first, second = releases(Story())[0]["tender"]["items"]
     assert first["unit"] == {

@@ -95,12 +95,26 @@ class Quotes:
             winner=2 if won else None,
             lines=self.story.lines if won else (),
             justification=WHY if won else "",
-            reason="Too dear" if outcome == "rejected" else "",
+            reason={"rejected": "Too dear", "withdrawn": "Found in the attic"}.get(outcome, ""),
             policy="demo",
             opened_at=OPENS,
             ended_at=ENDS,
             closed_at=ENDS + timedelta(hours=1),
         )
+
+    def withdrawn(self) -> list[dict[str, Any]]:
+        """Before the deadline, with two quotes that nobody is told of."""
+        event = msgspec.structs.replace(
+            self.closed("withdrawn", 2),
+            cheapest=None,
+            ended_at=OPENS + timedelta(hours=1),
+            closed_at=OPENS + timedelta(hours=1),
+        )
+        told = [
+            outgoing_quotes.opened(self.opened(), OPENS, self.known),
+            outgoing_quotes.closed(event, [], event.closed_at, self.known),
+        ]
+        return [plain(outgoing.with_earlier_roles(release, told)) for release in told]
 
     def releases(self, outcome: str = "awarded") -> list[dict[str, Any]]:
         quotes = 0 if outcome == "unsuccessful" else 2
@@ -118,8 +132,8 @@ class Quotes:
 
 def test_releases_and_records_of_every_outcome_are_valid(data: Path) -> None:
     release_schema, package_schema, record_schema = validators(data)
-    for outcome in ("awarded", "rejected", "lapsed", "unsuccessful"):
-        found = Quotes().releases(outcome)
+    for outcome in ("awarded", "rejected", "lapsed", "unsuccessful", "withdrawn"):
+        found = Quotes().withdrawn() if outcome == "withdrawn" else Quotes().releases(outcome)
         assert [fault for release in found for fault in faults(release_schema, release)] == []
         whole = plain(package("http://127.0.0.1:8000", "/ocds/releases", OPENS)) | {"releases": found}
         assert faults(package_schema, whole) == []
@@ -151,3 +165,10 @@ def test_where_nobody_is_chosen_nobody_has_a_name() -> None:
         closed = quotes.releases(outcome)[2]
         assert closed["tender"]["status"] == "unsuccessful" and said in closed["tender"]["awardCriteriaDetails"]
         assert quotes.story.winner not in str(closed) and quotes.story.loser not in str(closed)
+
+
+def test_a_request_that_was_withdrawn_is_cancelled_and_tells_of_no_quote() -> None:
+    closed = Quotes().withdrawn()[1]
+    assert (closed["tender"]["status"], closed["tender"]["lots"][0]["status"]) == ("cancelled", "cancelled")
+    assert "Found in the attic" in closed["tender"]["awardCriteriaDetails"] and "awardPeriod" not in closed["tender"]
+    assert [each["measure"] for each in closed["bids"]["statistics"]] == ["bids"] and "details" not in closed["bids"]
