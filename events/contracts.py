@@ -82,14 +82,8 @@ class AwardMade(Event, frozen=True, kw_only=True):
     source: Source | None = None
 
 
-@event(key="process_id")
-class ContractDrafted(Event, frozen=True, kw_only=True):
-    """A contract waits for signatures. ``rank`` is the supplier's place in the ranking: above 1, the cascade brought it.
-
-    ``due_at`` is the end of the running step ``step`` (supplier-offer, buyer-draft, supplier-signature). ``kind`` is goods,
-    works or services ("" where the origin does not tell); ``security_due`` is the least performance security, 0 for none.
-    With ``equivalents`` the supplier may name some when it signs the offer.
-    """
+class _Drafted(Event, frozen=True, kw_only=True):
+    """What all versions of ContractDrafted say."""
 
     process_id: str
     contract_id: str
@@ -111,7 +105,29 @@ class ContractDrafted(Event, frozen=True, kw_only=True):
     due_at: datetime
     kind: str = ""
     security_due: Decimal = Decimal(0)
+
+
+@event(key="process_id", version=2)
+class ContractDrafted(_Drafted, frozen=True, kw_only=True):
+    """A contract waits for signatures. ``rank`` is the supplier's place in the ranking: above 1, the cascade brought it.
+
+    ``due_at`` is the end of the running step ``step`` (supplier-offer, buyer-draft, supplier-signature). ``kind`` is goods,
+    works or services ("" where the origin does not tell); ``security_due`` is the least performance security, 0 for none.
+    With ``equivalents_allowed`` the supplier may name some when it signs the offer.
+    """
+
+    equivalents_allowed: bool = False
+
+
+@event(key="process_id")
+class ContractDraftedV1(_Drafted, frozen=True, kw_only=True):
+    """ContractDrafted with ``equivalents`` for its flag, a name that its other events have for those that were named."""
+
     equivalents: bool = False
+
+    def upcast(self) -> ContractDrafted:
+        same = {name: getattr(self, name) for name in _Drafted.__struct_fields__}
+        return ContractDrafted(**same, equivalents_allowed=self.equivalents)
 
 
 @event(key="process_id")

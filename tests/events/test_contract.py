@@ -16,6 +16,7 @@ from cloudevents.core.v1.event import CloudEvent
 import events
 from events import Envelope, MalformedEvent, UnknownEvent, decode, documents, encode, registry
 from events.auctions import BidAccepted
+from events.contracts import ContractDrafted
 from events.topics import SERVICES, TOPICS, topic
 
 EXAMPLES = sorted((documents.FOLDER / "examples").glob("*.json"))
@@ -75,6 +76,17 @@ def test_generated_documents_are_checked_in() -> None:
 def test_unknown_fields_are_ignored() -> None:
     data = json.loads(msgspec.json.encode(BID)) | {"added_later": 1}
     assert decode(json.dumps(data).encode(), ENVELOPE.headers()).event == BID
+
+
+def test_a_message_of_an_older_version_comes_as_the_newest() -> None:
+    _, headers, data = golden(documents.FOLDER / "examples" / "lonja.contracts.ContractDrafted.v1.json")
+    told = decode(json.dumps(data | {"equivalents": True}).encode(), headers).event
+    assert isinstance(told, ContractDrafted) and told.equivalents_allowed
+    assert msgspec.json.decode(msgspec.json.encode(told)) == data | {
+        "kind": "",
+        "security_due": "0",
+        "equivalents_allowed": True,
+    }
 
 
 def test_unknown_version_is_refused() -> None:

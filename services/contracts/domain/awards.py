@@ -35,7 +35,7 @@ def of_auction(
         policy=policy,
         calendar=calendar,
         kind=closed.kind,
-        equivalents=opened.equivalents,
+        equivalents_allowed=opened.equivalents,
     )
     return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
 

@@ -51,7 +51,7 @@ def choices(deal: Deal, party: Party, now: datetime) -> Choices | None:
         except RuleBroken as broken:
             no_objection = broken.message
     rules = deal.policy.contract
-    equivalents = deal.policy.auction.equivalents if deal.equivalents else None
+    equivalents = deal.policy.auction.equivalents if deal.equivalents_allowed else None
     return Choices(
         grounds=rules.grounds_of(party),
         extends_until=extends_until,

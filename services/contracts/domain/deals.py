@@ -116,7 +116,7 @@ class Deal:
     contract: Contract | None = None
     next_rank: int | None = None
     kind: str = ""
-    equivalents: bool = False
+    equivalents_allowed: bool = False
 
 
 def apply(deal: Deal, event: Event) -> Deal:
@@ -220,7 +220,7 @@ def offer(
         due_at=due(deal, step, now, now),
         kind=deal.kind,
         security_due=security_due(deal, amount),
-        equivalents=deal.equivalents,
+        equivalents_allowed=deal.equivalents_allowed,
     )
     return (award, draft)
 

@@ -87,7 +87,7 @@ class Proposal:
 def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tuple[Equivalent, ...]:
     """What the supplier named, if the rules allow it. Raises a RuleBroken of this module; its field names the line."""
     rules = deal.policy.auction.equivalents
-    if proposals and (rules is None or not deal.equivalents):
+    if proposals and (rules is None or not deal.equivalents_allowed):
         raise EquivalentsNotAllowed("The session was not opened for equivalents.", field="equivalents")
     lines = {line.line_id: line for line in contract.lines}
     found: dict[str, Equivalent] = {}

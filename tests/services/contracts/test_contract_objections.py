@@ -426,7 +426,7 @@ CARD = Card(sku_id="other", name="Eco paper", category=PAPER, unit="H87", pack_s
 class TestEquivalents:
     def story(self) -> Story:
         deal, award = won()
-        return Story(replace(deal, equivalents=True), award)
+        return Story(replace(deal, equivalents_allowed=True), award)
 
     def offer(self, story: Story, *proposals: Proposal) -> TakeStep:
         return step(story, OFFER, equivalents=proposals)
@@ -506,7 +506,7 @@ class TestEquivalents:
         story = self.story()
         story.tell(self.offer(story, Proposal(line_id="1", quantity=D(20), description="Recycled")))
         story.tell(Refuse(contract_id=story.contract.contract_id, organisation_id="supplier-1", explanation="No"))
-        assert story.contract.equivalents == () and story.events[-1].equivalents
+        assert story.contract.equivalents == () and story.events[-1].equivalents_allowed
 
 
 GUARANTEE = Security(
@@ -604,7 +604,7 @@ def test_an_old_deal_is_read_and_goes_on() -> None:
     story = an_award()
     story.take(OFFER)
     stored = msgspec.json.decode(msgspec.json.encode(story.deal))
-    for name in ("kind", "equivalents"):
+    for name in ("kind", "equivalents_allowed"):
         del stored[name]
     for name in ("version", "terms", "equivalents", "security", "objections", "points", "answers", "extensions"):
         del stored["contract"][name]

@@ -223,7 +223,6 @@ def drafted(pool: dict[str, Any], member: Principal, rank: int = 1) -> ContractD
 
 def concluded(draft: ContractDrafted) -> ContractConcluded:
     same = {name: getattr(draft, name) for name in ContractConcluded.__struct_fields__ if hasattr(draft, name)}
-    del same["equivalents"]  # a draft says whether there may be some, a contract which
     return ContractConcluded(**same, method="limited", signed_at=draft.due_at)
 
 
