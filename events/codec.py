@@ -42,7 +42,8 @@ _registry: dict[str, type[Event]] = {}
 
 
 def event(*, key: str, version: int = 1) -> Callable[[E], E]:
-    """Register an event class. Its topic is named after the module, its type ``lonja.<topic>.<Class>.v<version>``.
+    """Register an event class. Its topic is named after the service's module or package here, its type
+    ``lonja.<topic>.<Class>.v<version>``.
 
     A class of an older version is named ``<Class>V<version>``, so that the plain name is always the newest.
     """
@@ -50,7 +51,7 @@ def event(*, key: str, version: int = 1) -> Callable[[E], E]:
     def register(cls: E) -> E:
         if key not in cls.__struct_fields__:
             raise TypeError(f"{cls.__name__} has no field {key!r} to be its key")
-        topic = cls.__module__.rpartition(".")[2]
+        topic = cls.__module__.split(".")[1]
         name = cls.__name__.removesuffix(f"V{version}")
         cls.TOPIC, cls.KEY, cls.VERSION = f"lonja.{topic}", key, version
         cls.TYPE = f"lonja.{topic}.{name}.v{version}"

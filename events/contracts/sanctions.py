@@ -1,0 +1,42 @@
+"""Suspensions and appeals."""
+
+from datetime import datetime
+
+from events.codec import Event, event
+
+
+@event(key="organisation_id")
+class OrganisationSanctioned(Event, frozen=True, kw_only=True):
+    """An organisation is suspended: ``contract_ids`` are the contracts that it evaded as ``side`` supplier, or refused without
+    ground as buyer, each counted once. ``level`` is 1 for the first time. Until ``appeal_until`` it may appeal."""
+
+    sanction_id: str
+    organisation_id: str
+    side: str
+    level: int
+    contract_ids: tuple[str, ...]
+    since: datetime
+    until: datetime
+    appeal_until: datetime
+
+
+@event(key="organisation_id")
+class SanctionAppealed(Event, frozen=True, kw_only=True):
+    """The sanctioned organisation says why it should not be suspended; a moderator decides by ``due_at``."""
+
+    sanction_id: str
+    organisation_id: str
+    member_id: str
+    reasons: str
+    due_at: datetime
+
+
+@event(key="organisation_id")
+class SanctionAppealDecided(Event, frozen=True, kw_only=True):
+    """``decision`` is upheld, or lifted: then the suspension ends at once and does not count for the next one's length."""
+
+    sanction_id: str
+    organisation_id: str
+    decision: str
+    explanation: str
+    decided_at: datetime

@@ -1,0 +1,225 @@
+"""A contract from its draft to both signatures, or to its end without."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from events.codec import Event, event
+from events.values import Category, Line, Place, Source
+
+
+class Term(msgspec.Struct, frozen=True, kw_only=True):
+    """What the draft says on one matter, of the whole contract or of one line. ``code`` is delivery-time (then ``text`` is a
+    date, the end of performance), delivery-place, acceptance, payment, requisites or wording."""
+
+    code: str
+    text: str
+    line_id: str = ""
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One point of a protocol of disagreement: what the supplier wants a term to say, and why. ``number`` counts from 1."""
+
+    number: int
+    code: str
+    wanted: str
+    reason: str
+    line_id: str = ""
+
+
+class PointAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """``reason`` is why the draft stays as it is; an accepted point needs none."""
+
+    number: int
+    accepted: bool
+    reason: str = ""
+
+
+class Equivalent(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in for ``quantity`` of a line, in its unit and at its unit price. ``refused`` is the buyer's reason not to
+    take it: then the original is due."""
+
+    line_id: str
+    quantity: Decimal
+    description: str
+    sku_id: str | None = None
+    refused: str = ""
+
+
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    """What secures performance: ``kind`` is bank-guarantee or deposit, ``reference`` the guarantee's or payment's number;
+    in the contract's currency."""
+
+    kind: str
+    reference: str
+    amount: Decimal
+    valid_until: date
+
+
+class _Drafted(Event, frozen=True, kw_only=True):
+    """What all versions of ContractDrafted say."""
+
+    process_id: str
+    contract_id: str
+    award_id: str
+    origin: str
+    pool_id: str | None = None
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    rank: int
+    title: str
+    category: Category | None
+    place: Place
+    currency: str
+    amount: Decimal
+    lines: tuple[Line, ...]
+    step: str
+    due_at: datetime
+    kind: str = ""
+    security_due: Decimal = Decimal(0)
+
+
+@event(key="process_id", version=2)
+class ContractDrafted(_Drafted, frozen=True, kw_only=True):
+    """A contract waits for signatures. ``rank`` is the supplier's place in the ranking: above 1, the cascade brought it.
+
+    ``due_at`` is the end of the running step ``step`` (supplier-offer, buyer-draft, supplier-signature). ``kind`` is goods,
+    works or services ("" where the origin does not tell); ``security_due`` is the least performance security, 0 for none.
+    With ``equivalents_allowed`` the supplier may name some when it signs the offer.
+    """
+
+    equivalents_allowed: bool = False
+
+
+@event(key="process_id")
+class ContractDraftedV1(_Drafted, frozen=True, kw_only=True):
+    """ContractDrafted with ``equivalents`` for its flag, a name that its other events have for those that were named."""
+
+    equivalents: bool = False
+
+    def upcast(self) -> ContractDrafted:
+        same = {name: getattr(self, name) for name in _Drafted.__struct_fields__}
+        return ContractDrafted(**same, equivalents_allowed=self.equivalents)
+
+
+@event(key="process_id")
+class ContractStepTaken(Event, frozen=True, kw_only=True):
+    """A side did its part in time: the step taken, and the next one with its end (both None when nothing is left).
+
+    ``equivalents`` are those the supplier names with its offer, and again as the buyer's draft takes or refuses them;
+    ``terms`` are those of the buyer's draft, ``security`` the one named with the supplier's signature.
+    """
+
+    process_id: str
+    contract_id: str
+    step: str
+    party: str
+    member_id: str
+    next_step: str | None
+    due_at: datetime | None
+    equivalents: tuple[Equivalent, ...] = ()
+    terms: tuple[Term, ...] = ()
+    security: Security | None = None
+
+
+@event(key="process_id")
+class StepExtended(Event, frozen=True, kw_only=True):
+    """A side took more time for its running ``step``: until ``due_at`` instead of ``was_due_at``."""
+
+    process_id: str
+    contract_id: str
+    step: str
+    party: str
+    member_id: str
+    was_due_at: datetime
+    due_at: datetime
+
+
+@event(key="process_id")
+class ObjectionFiled(Event, frozen=True, kw_only=True):
+    """A protocol of disagreement: instead of signing version ``version`` of the draft the supplier names points; the buyer
+    answers by ``due_at``. ``number`` counts the contract's protocols from 1."""
+
+    process_id: str
+    contract_id: str
+    number: int
+    version: int
+    member_id: str
+    points: tuple[Point, ...]
+    due_at: datetime
+
+
+@event(key="process_id")
+class ObjectionAnswered(Event, frozen=True, kw_only=True):
+    """The buyer took or refused each point. ``version`` and ``terms`` are the draft's as it is now: a new version where a point
+    was taken, with ``changed`` saying what it says else than before. The supplier signs or refuses by ``due_at``."""
+
+    process_id: str
+    contract_id: str
+    number: int
+    member_id: str
+    answers: tuple[PointAnswer, ...]
+    version: int
+    terms: tuple[Term, ...]
+    changed: tuple[Term, ...]
+    due_at: datetime
+
+
+@event(key="process_id")
+class ContractConcluded(Event, frozen=True, kw_only=True):
+    """Signed by both sides, or imported: the fact that prices, records and learning build on.
+
+    ``terms`` are the signed draft's, ``equivalents`` those that both sides took; ``kind`` is goods, works or services, ""
+    where it is not known. ``security`` is None where none was due.
+    """
+
+    process_id: str
+    contract_id: str
+    award_id: str | None
+    origin: str
+    pool_id: str | None = None
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    title: str
+    category: Category | None
+    method: str
+    place: Place
+    currency: str | None
+    amount: Decimal | None
+    lines: tuple[Line, ...]
+    signed_at: datetime
+    source: Source | None = None
+    kind: str = ""
+    terms: tuple[Term, ...] = ()
+    equivalents: tuple[Equivalent, ...] = ()
+    security: Security | None = None
+
+
+@event(key="process_id")
+class ContractEnded(Event, frozen=True, kw_only=True):
+    """It will not be signed, or was cancelled after. ``reason``: lapsed (no signature in time), refused, cancelled.
+
+    ``by`` is buyer or supplier; ``evasion`` marks what counts towards a supplier's suspension. ``ground`` is the code of a ground
+    on the policy's list ("" for none), ``ground_title`` what it says, ``evidence`` where it can be seen. A ``justified`` refusal
+    is no breach, unless the other side disputes the ground before ``dispute_until`` and a moderator does not uphold it.
+    """
+
+    process_id: str
+    contract_id: str
+    supplier_id: str
+    buyer_id: str
+    pool_id: str | None = None
+    reason: str
+    by: str
+    evasion: bool
+    explanation: str = ""
+    ground: str = ""
+    ground_title: str = ""
+    evidence: str = ""
+    justified: bool = False
+    dispute_until: datetime | None = None
