@@ -2,7 +2,9 @@
 
 from infra.service import Ground, Service, Timer
 from infra.web import routes
-from services.auctions.api import AuctionsApi, BidsApi, ComplaintsApi, MarketLogApi, SessionApi, with_lane
+from services.auctions.api import AuctionsApi, BidsApi, ComplaintsApi, with_lane
+from services.auctions.api.market_log import MarketLogApi
+from services.auctions.api.session import SessionApi
 from services.auctions.board import Boards
 from services.auctions.handlers import HANDLERS
 from services.auctions.lane import Lane

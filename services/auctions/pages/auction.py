@@ -26,7 +26,8 @@ from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form
 from infra.web.errors import NotFound
 from infra.web.languages import moment, pgettext, refusal, spoken
 from infra.web.pages import money
-from services.auctions.api import PER_PAGE, ask, check_length, status_of
+from services.auctions.api import PER_PAGE, status_of
+from services.auctions.api.bids import ask, check_length
 from services.auctions.board import Board, Boards, Fragment
 from services.auctions.domain.auction import AuctionState, ranking
 from services.auctions.domain.bids import ladder, next_bid

@@ -15,7 +15,8 @@ from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, 
 from infra.web.languages import gettext as _
 from infra.web.languages import refusal
 from services.auctions import handlers
-from services.auctions.api import check_length, existing
+from services.auctions.api import existing
+from services.auctions.api.bids import check_length
 from services.auctions.store import complaints
 
 TEXT = 4000

@@ -1,0 +1,274 @@
+"""JSON API of mini-auctions: sessions, and complaints about them. Until the close a bidder is a participant number, here as
+everywhere."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, Router, get, post
+from litestar.di import Provide
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Meta
+
+from catalogue.policy import load
+from events.auctions import BidAccepted, BidRefused
+from events.values import Category, Line, Place
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow, clean
+from infra.web.errors import NotFound
+from services.auctions import handlers
+from services.auctions.api.bids import BidIn, BidsApi
+from services.auctions.board import Boards
+from services.auctions.domain.bids import next_bid
+from services.auctions.domain.complaints import Complaint
+from services.auctions.handlers import NewAuction
+from services.auctions.lane import Lane
+from services.auctions.market_log import MarketLog
+from services.auctions.store import auctions, bids, replicas
+from services.auctions.store import complaints as filed
+from services.auctions.store.auctions import Filter, Stored
+
+Page = Annotated[int, QueryParameter(ge=1, le=100_000)]
+PER_PAGE = 50
+
+__all__ = ["AuctionsApi", "BidIn", "BidsApi", "ComplaintsApi", "existing", "status_of", "with_lane"]
+
+
+class AuctionSummary(msgspec.Struct, kw_only=True):
+    auction_id: str
+    title: str
+    status: str
+    buyer_id: str
+    buyer_name: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    initial_price: Decimal
+    price: Decimal
+    bids: int
+    participants: int
+    opens_at: datetime
+    closes_at: datetime
+
+
+class AuctionPage(msgspec.Struct, kw_only=True):
+    total: int
+    page: int
+    auctions: list[AuctionSummary]
+
+
+class AuctionView(AuctionSummary, kw_only=True):
+    """``next_bid`` is the highest amount that a rival of the leader could bid now. ``winner`` is named after the close."""
+
+    step: Decimal
+    next_bid: Decimal | None
+    lines: tuple[Line, ...]
+    policy: str
+    reference_ids: tuple[str, ...]
+    pool_id: str | None
+    outcome: str | None = None
+    winner: str | None = None
+
+
+class PublicAcceptance(msgspec.Struct, kw_only=True, tag_field="verdict", tag="accepted"):
+    position: int
+    event: BidAccepted
+
+
+class PublicRefusal(msgspec.Struct, kw_only=True, tag_field="verdict", tag="refused"):
+    position: int
+    event: BidRefused
+
+
+PublicVerdict = PublicAcceptance | PublicRefusal
+
+
+class AuctionOpenedOut(msgspec.Struct, kw_only=True):
+    auction_id: str
+
+
+class WithdrawalIn(msgspec.Struct, kw_only=True):
+    reason: Annotated[str, Meta(max_length=2000)]
+
+
+def status_of(stored: Stored, now: datetime) -> str:
+    """scheduled, open, settling (ended, not closed yet) or closed."""
+    if stored.result is not None:
+        return "closed"
+    if now < stored.opened.opens_at:
+        return "scheduled"
+    return "settling" if stored.state.over(now) else "open"
+
+
+def summary(stored: Stored, now: datetime) -> dict[str, Any]:
+    opened, state = stored.opened, stored.state.public()
+    return {
+        "auction_id": opened.auction_id,
+        "title": opened.title,
+        "status": status_of(stored, now),
+        "buyer_id": opened.buyer_id,
+        "buyer_name": opened.buyer_name,
+        "kind": opened.kind,
+        "category": opened.category,
+        "place": opened.place,
+        "currency": opened.currency,
+        "initial_price": opened.initial_price,
+        "price": state.price,
+        "bids": state.sequence,
+        "participants": len(state.participants),
+        "opens_at": opened.opens_at,
+        "closes_at": state.closes_at,
+    }
+
+
+async def winner_name(ground: Ground, stored: Stored) -> str | None:
+    """After the close only."""
+    if stored.result is None or stored.result.winner_id is None:
+        return None
+    found = await replicas.organisations.get(ground.database.pool, stored.result.winner_id)
+    return found.name if found else stored.result.winner_id
+
+
+class AuctionsApi(Controller):
+    path = "/api/auctions"
+    tags = ["auctions"]
+
+    @get(opt=PUBLIC)
+    async def list_auctions(
+        self,
+        ground: FromGround,
+        status: FromQuery[str] = "",
+        category: FromQuery[str] = "",
+        region: FromQuery[str] = "",
+        q: FromQuery[str] = "",
+        page: Page = 1,
+    ) -> AuctionPage:
+        now = ground.clock()
+        wanted = Filter(status=clean(status), category=clean(category), region=clean(region), q=clean(q))
+        found, total = await auctions.listing(
+            ground.database.pool, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (page - 1)
+        )
+        return AuctionPage(
+            total=total, page=page, auctions=[AuctionSummary(**summary(stored, now)) for stored in found]
+        )
+
+    @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
+    async def read_auction(self, ground: FromGround, auction_id: FromPath[str]) -> AuctionView:
+        now = ground.clock()
+        stored = await existing(ground, auction_id)
+        opened, result = stored.opened, stored.result
+        return AuctionView(
+            **summary(stored, now),
+            step=opened.step,
+            next_bid=None if stored.state.over(now) else next_bid(stored.state.public()),
+            lines=result.lines if result and result.lines else opened.lines,
+            policy=opened.policy,
+            reference_ids=opened.reference_ids,
+            pool_id=opened.pool_id,
+            outcome=result.outcome if result else None,
+            winner=await winner_name(ground, stored),
+        )
+
+    @get("/{auction_id:str}/bids", opt=PUBLIC, raises=[NotFound])
+    async def read_verdicts(
+        self,
+        ground: FromGround,
+        auction_id: FromPath[str],
+        before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
+    ) -> list[PublicVerdict]:
+        """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it."""
+        await existing(ground, auction_id)
+        log = await bids.public_log(ground.database.pool, auction_id, limit=200, before=before)
+        return [
+            PublicAcceptance(position=position, event=event)
+            if isinstance(event, BidAccepted)
+            else PublicRefusal(position=position, event=event)
+            for position, event in log
+        ]
+
+    @post(opt=allow(BUYER_OFFICER))
+    async def open(
+        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewAuction], key: IdempotencyKey = ""
+    ) -> AuctionOpenedOut:
+        policy = load(ground.config.policy)
+        async with ground.database.transaction("auctions") as tx:
+            auction_id = await handlers.open_for_buyer(tx, data, request.user, policy, key or new_id())
+        return AuctionOpenedOut(auction_id=auction_id)
+
+    @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER), raises=[NotFound], status_code=204)
+    async def withdraw(
+        self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[WithdrawalIn]
+    ) -> None:
+        """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
+        async with ground.database.transaction("auctions") as tx:
+            await handlers.withdraw(tx, auction_id, data.reason, request.user)
+
+
+class ComplaintIn(msgspec.Struct, kw_only=True):
+    """``evidence`` says where it can be seen: addresses, documents, lines of the log."""
+
+    grounds: Annotated[str, Meta(max_length=4000)]
+    evidence: Annotated[str, Meta(max_length=4000)]
+
+
+class ComplaintOut(msgspec.Struct, kw_only=True):
+    complaint_id: str
+
+
+class DecisionIn(msgspec.Struct, kw_only=True):
+    """``upheld`` cancels the session if it still runs."""
+
+    decision: Literal["upheld", "rejected"]
+    reason: Annotated[str, Meta(max_length=4000)]
+
+
+class ComplaintsApi(Controller):
+    path = "/api/auctions"
+    tags = ["auctions"]
+
+    @post("/{auction_id:str}/complaints", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def complain(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        auction_id: FromPath[str],
+        data: JSONBody[ComplaintIn],
+        key: IdempotencyKey = "",
+    ) -> ComplaintOut:
+        """Say what is wrong with a session that is not closed. A moderator decides; who complains is not made public."""
+        async with ground.database.transaction("auctions") as tx:
+            complaint_id = await handlers.complain(
+                tx, auction_id, data.grounds, data.evidence, request.user, key or new_id()
+            )
+        return ComplaintOut(complaint_id=complaint_id)
+
+    @get("/complaints", opt=allow(MODERATOR))
+    async def list_complaints(self, ground: FromGround) -> list[Complaint]:
+        """Those to be decided first, the oldest first."""
+        return [complaint for complaint, _ in await filed.listing(ground.database.pool)]
+
+    @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide(self, ground: FromGround, complaint_id: FromPath[str], data: JSONBody[DecisionIn]) -> Complaint:
+        async with ground.database.transaction("auctions") as tx:
+            return await handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
+
+
+async def existing(ground: Ground, auction_id: str) -> Stored:
+    stored = await auctions.get(ground.database.pool, clean(auction_id))
+    if stored is None:
+        raise NotFound("auction", auction_id)
+    return stored
+
+
+def with_lane(lane: Lane, boards: Boards, market_log: MarketLog, *routes: Any) -> Router:
+    """Each may take the process's ``lane``, ``boards`` and ``market_log`` as arguments."""
+    shared = {
+        "lane": Provide(lambda: lane, sync_to_thread=False),
+        "boards": Provide(lambda: boards, sync_to_thread=False),
+        "market_log": Provide(lambda: market_log, sync_to_thread=False),
+    }
+    return Router(path="", route_handlers=routes, dependencies=shared)

@@ -1,0 +1,142 @@
+"""JSON of bids: placed in the lane, taken back."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Response, delete, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta
+
+from events.auctions import BidAccepted
+from infra.ids import new_id
+from infra.tokens import SUPPLIER_AGENT, Principal
+from infra.web import FromGround, IdempotencyKey, MemberVisit, allow, clean
+from infra.web.errors import PROBLEM, NotFound
+from services.auctions import handlers
+from services.auctions.domain.auction import Verdict
+from services.auctions.lane import Answer, Asked, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.receipts import Receipt
+
+MOST_DIGITS = 20
+"""Digits before the decimal point, and after it, beyond which a number is no amount."""
+
+
+class BidIn(msgspec.Struct, kw_only=True):
+    """``amount`` in the auction's currency, best written as a string. ``request_key`` does what the header does. ``choices``
+    answer the criteria of an auction that has some: the index of the option, from 0, for each."""
+
+    amount: Decimal
+    request_key: Annotated[str, Meta(max_length=200)] = ""
+    choices: Annotated[tuple[int, ...], Meta(max_length=50)] = ()
+
+
+class Accepted(msgspec.Struct, kw_only=True):
+    """The bid leads. ``closes_at`` is the effective end after it."""
+
+    auction_id: str
+    verdict: str
+    sequence: int
+    participant: int
+    amount: Decimal
+    currency: str
+    arrived_at: datetime
+    closes_at: datetime
+    extended: bool
+    choices: tuple[int, ...]
+    score: str
+    receipt: Receipt
+
+
+class BidsApi(Controller):
+    path = "/api/auctions/{auction_id:str}/bids"
+    tags = ["auctions"]
+
+    @post(opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def place_bid(
+        self,
+        request: MemberVisit,
+        lane: NamedDependency[
+            Lane
+        ],  # alone: two dependencies are resolved in a task group, which costs as much as the bid
+        auction_id: FromPath[str],
+        data: JSONBody[BidIn],
+        key: IdempotencyKey = "",
+    ) -> Response[Accepted]:
+        """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
+        ``Idempotency-Key`` gets the same answer."""
+        arrived_at = lane.clock()
+        answer = await ask(
+            lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
+        )
+        verdict = answer.verdict
+        return Response(
+            msgspec.json.encode(_body(answer)), status_code=201 if verdict.accepted else 422, media_type=_media(verdict)
+        )
+
+    @delete("/last", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def delete_last_bid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> None:
+        """Take one's own last bid back, where the policy lets bidders, once and within its seconds."""
+        async with ground.database.transaction("auctions") as tx:
+            await handlers.delete_last_bid(tx, auction_id, request.user)
+
+
+def check_length(amount: Decimal) -> None:
+    """400 for what is no number, or too long to compute with."""
+    if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS or -int(amount.as_tuple().exponent) > MOST_DIGITS:
+        raise HTTPException(status_code=400, detail="the amount is not a number of reasonable length")
+
+
+async def ask(
+    lane: Lane,
+    principal: Principal,
+    auction_id: str,
+    amount: Decimal,
+    key: str,
+    arrived_at: datetime,
+    choices: tuple[int, ...] = (),
+) -> Answer:
+    """The lane's verdict and receipt, its errors as HTTP's: 400 for what is no amount, 404, 503 with the remedy."""
+    check_length(amount)
+    try:
+        return await lane.place(
+            Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
+        )
+    except NoSuchAuction:
+        raise NotFound("auction", auction_id) from None
+    except LaneBlocked:
+        raise HTTPException(
+            status_code=503,
+            detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"
+            " after all, you get that verdict.",
+            headers={"retry-after": "1"},
+        ) from None
+
+
+def _body(answer: Answer) -> Any:
+    event = answer.verdict.event
+    if isinstance(event, BidAccepted):
+        return {"verdict": "accepted", **msgspec.structs.asdict(event), "receipt": answer.receipt}
+    refusal = event.refusal
+    return {
+        "type": "about:blank",
+        "title": "refused by a rule",
+        "status": 422,
+        "detail": refusal.message,
+        "rule": refusal.rule,
+        "field": refusal.field or None,
+        "numbers": {number.name: number.value for number in refusal.numbers},
+        "verdict": "refused",
+        "auction_id": event.auction_id,
+        "participant": event.participant,
+        "amount": event.amount,
+        "arrived_at": event.arrived_at,
+        "receipt": answer.receipt,
+    }
+
+
+def _media(verdict: Verdict) -> str:
+    return "application/json" if verdict.accepted else PROBLEM

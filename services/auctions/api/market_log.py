@@ -1,0 +1,43 @@
+"""JSON of the market's log of closed sessions."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, get
+from litestar.params import QueryParameter
+
+from infra.web import PUBLIC, FromGround
+from services.auctions.store import market_log as log_store
+
+
+class CheckpointOut(msgspec.Struct, kw_only=True):
+    """What the market signs of its log now. ``size`` 0: nothing was closed yet, and nothing is signed."""
+
+    key: str
+    size: int = 0
+    root: str = ""
+    signed_at: datetime | None = None
+    signature: str = ""
+
+
+class MarketLogApi(Controller):
+    """The market's Merkle log: whoever keeps its checkpoints and fetches its leaves sees that nothing signed was changed."""
+
+    path = "/api/log"
+    tags = ["auctions"]
+
+    @get(opt=PUBLIC)
+    async def read_checkpoint(self, ground: FromGround) -> CheckpointOut:
+        """The latest checkpoint, and the market's public key (Ed25519, hexadecimal)."""
+        latest = await log_store.checkpoint(ground.database.pool)
+        if latest is None:
+            return CheckpointOut(key=ground.signer.key)
+        return CheckpointOut(**msgspec.structs.asdict(latest))
+
+    @get("/leaves", opt=PUBLIC)
+    async def read_leaves(
+        self, ground: FromGround, after: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0
+    ) -> list[str]:
+        """1,000 leaves in order, from the one after number ``after``."""
+        return await log_store.leaves(ground.database.pool, after=after, limit=1000)

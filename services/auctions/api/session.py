@@ -1,0 +1,86 @@
+"""JSON of a session besides its bids: floors, receipts, the proof."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, Response, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, PathParameter
+
+from infra.tokens import SUPPLIER_AGENT
+from infra.web import PUBLIC, FromGround, MemberVisit, allow, clean
+from infra.web.errors import NotFound
+from services.auctions import handlers, receipts
+from services.auctions.api import existing
+from services.auctions.api.bids import check_length
+from services.auctions.market_log import MarketLog, NotProvable
+from services.auctions.receipts import Receipt
+from services.auctions.store import bids
+
+
+class AutobidIn(msgspec.Struct, kw_only=True):
+    """``floor`` is the lowest price at which the market may cut for you; ``on`` false keeps it and stops."""
+
+    floor: Decimal
+    on: bool = True
+
+
+class AutobidOut(msgspec.Struct, kw_only=True):
+    floor: Decimal
+    on: bool
+    set_at: datetime
+
+
+class SessionApi(Controller):
+    path = "/api/auctions/{auction_id:str}"
+    tags = ["auctions"]
+
+    @get("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def read_autobid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> AutobidOut:
+        """One's own floor; nobody else sees it."""
+        stored = await existing(ground, auction_id)
+        autobid = stored.autobids.get(request.user.organisation_id)
+        if autobid is None:
+            raise NotFound("autobid of yours in auction", auction_id)
+        return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)
+
+    @put("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def set_autobid(
+        self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[AutobidIn]
+    ) -> AutobidOut:
+        """Let the market cut down to the floor, after a first bid by hand; change it or switch it off at any time."""
+        check_length(data.floor)
+        async with ground.database.transaction("auctions") as tx:
+            autobid = await handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
+        return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)
+
+    @get("/receipts/{position:int}", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def read_receipt(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        auction_id: FromPath[str],
+        position: Annotated[int, PathParameter(ge=0, le=2**31 - 1)],
+    ) -> Response[Receipt]:
+        """The signed receipt of one's own bid, by the number of its line in the log: a file that ``lonja verify receipt`` checks."""
+        kept = await bids.of_line(ground.database.pool, clean(auction_id), position)
+        if kept is None or kept.verdict.bid.supplier_id != request.user.organisation_id:
+            raise NotFound("bid of yours in the log's line", str(position))
+        (receipt,) = receipts.issue(ground.signer, [kept])
+        name = f"receipt-{kept.verdict.event.auction_id}-{position}.json"
+        return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+    @get("/proof", opt=PUBLIC, raises=[NotFound])
+    async def read_proof(
+        self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: FromPath[str]
+    ) -> Response[bytes]:
+        """The whole public log of a closed session with its proof, for ``lonja verify auction``; JSON lines."""
+        try:
+            content = await market_log.proof(ground.database.pool, clean(auction_id))
+        except NotProvable:
+            raise NotFound("proof yet of auction", auction_id) from None
+        name = f"auction-{clean(auction_id)}.jsonl"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(content, media_type="application/jsonl", headers=headers)
