@@ -83,6 +83,16 @@ class Organisations:
         )
         return {row["organisation_id"]: row["state"] for row in rows}
 
+    async def names(self, db: asyncpg.Connection, organisation_ids: Iterable[str]) -> dict[str, str]:
+        """By organisation id, in the order given; of whom accounts has not told yet the id."""
+        wanted = list(organisation_ids)
+        rows = await db.fetch(
+            f"select organisation_id, body->>'name' as name from {self._table} where organisation_id = any($1::text[])",
+            wanted,
+        )
+        known = {row["organisation_id"]: row["name"] for row in rows}
+        return {each: known.get(each, each) for each in wanted}
+
 
 class Skus:
     """The newest published version of every SKU."""

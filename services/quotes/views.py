@@ -5,7 +5,7 @@ participant without a name. After it: everybody what each participant quoted in 
 the participants are. Of a request that was withdrawn nobody ever learns more than how many quotes there were.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -132,7 +132,8 @@ def buys(request: Request, reader: Principal | None) -> bool:
 async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
     if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
         return None
-    named = await _names(tx, request) if request.closed is not None and reader and reader.may(OBSERVER) else {}
+    told = request.closed is not None and reader is not None and reader.may(OBSERVER)
+    named = await _names(tx, (quote.supplier_id for quote in request.standing)) if told else {}
     barred = await handlers.barred(tx, request) if request.closed is None else frozenset()
     lowest = cheapest(request, barred)
     return tuple(
@@ -182,7 +183,7 @@ async def _result(tx: Transaction, request: Request) -> Result | None:
         closed_at=closed.closed_at,
         participant=closed.winner,
         supplier_id=closed.winner_id,
-        supplier_name=await _name(tx, closed.winner_id) if closed.winner_id else None,
+        supplier_name=(await _names(tx, [closed.winner_id]))[closed.winner_id] if closed.winner_id else None,
         amount=closed.amount,
         cheapest=closed.cheapest,
         justification=closed.justification,
@@ -191,13 +192,8 @@ async def _result(tx: Transaction, request: Request) -> Result | None:
     )
 
 
-async def _names(tx: Transaction, request: Request) -> Mapping[str, str]:
-    return {quote.supplier_id: await _name(tx, quote.supplier_id) for quote in request.standing}
-
-
-async def _name(tx: Transaction, organisation_id: str) -> str:
-    found = await store.organisations.get(await tx.raw(), organisation_id)
-    return found.name if found else organisation_id
+async def _names(tx: Transaction, organisation_ids: Iterable[str]) -> Mapping[str, str]:
+    return await store.organisations.names(await tx.raw(), organisation_ids)
 
 
 def _summary(request: Request, now: datetime) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""JSON of a session besides its bids: floors, receipts, the proof."""
+"""JSON of a session besides its bids: floors, receipts, who took part, the proof."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,12 +9,13 @@ from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
 
-from infra.tokens import SUPPLIER_AGENT
+from infra.tokens import OBSERVER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
 from services.auctions.api import existing
 from services.auctions.api.bids import check_length
+from services.auctions.bidders import Bidder, bidders
 from services.auctions.market_log import MarketLog, NotProvable
 from services.auctions.receipts import Receipt
 from services.auctions.store import bids
@@ -71,6 +72,11 @@ class SessionApi(Controller):
         (receipt,) = receipts.issue(ground.signer, [kept])
         name = f"receipt-{kept.verdict.event.auction_id}-{position}.json"
         return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+    @get("/participants", opt=allow(OBSERVER), raises=[NotFound])
+    async def read_participants(self, ground: FromGround, auction_id: FromPath[str]) -> list[Bidder]:
+        """Who took part, for observers; refused until the session is closed."""
+        return await bidders(ground.database.pool, await existing(ground, auction_id))
 
     @get("/proof", opt=PUBLIC, raises=[NotFound])
     async def read_proof(

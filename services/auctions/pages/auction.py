@@ -21,13 +21,14 @@ from catalogue.units import unit_word
 from events.auctions import BidRefused
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
 from infra.web.errors import NotFound
 from infra.web.languages import moment, pgettext, refusal, spoken
 from infra.web.pages import money
 from services.auctions.api import PER_PAGE, status_of
 from services.auctions.api.bids import ask, check_length
+from services.auctions.bidders import bidders
 from services.auctions.board import Board, Boards, Fragment
 from services.auctions.domain.auction import AuctionState, ranking
 from services.auctions.domain.bids import ladder, next_bid
@@ -196,12 +197,15 @@ class AuctionPages(Controller):
         if board is None:
             raise NotFound("auction", auction_id)
         refused = errors or (answer and not answer.verdict.accepted)
+        user: Principal | None = request.scope.get("user")
+        named = board.stored.result is not None and user is not None and user.may(OBSERVER)
         return page(
             request,
             "auctions/auction.html",
             status_code=422 if refused else 200,
             **_context(request, board, ground)
             | _told(answer, board)
+            | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
             | {"errors": errors or {}, "sure": sure, "values": values if values and (errors or sure) else {}},
             shared={
                 name: _fragment(request, name, board, ground).html.replace(

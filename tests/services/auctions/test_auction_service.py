@@ -13,6 +13,8 @@ import pytest
 
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
+from infra.ids import new_id
+from infra.tokens import OBSERVER
 from services.auctions.domain import chain
 from services.auctions.lane import Asked, Lane, LaneBlocked, resume_sessions
 from services.auctions.proof import verify, verify_receipt
@@ -238,6 +240,32 @@ async def test_nobody_is_named_before_the_close(market: Market, caplog: pytest.L
     for supplier in scene.suppliers.values():
         for secret in (supplier.organisation_id, supplier.organisation_name, supplier.member_id, supplier.name):
             assert not [text for text in said if secret in text]
+
+
+async def test_only_observers_and_only_after_the_close_see_who_took_part(market: Market) -> None:
+    scene = await a_scene(market)
+    for who, amount in (("a", "990"), ("b", "980"), ("c", "980")):
+        await scene.bid(who, amount)
+    observer = msgspec.structs.replace(scene.buyer, organisation_id=new_id(), roles=(OBSERVER,))
+    path, page = f"/api/auctions/{scene.auction_id}/participants", f"/auctions/{scene.auction_id}"
+    a, b, c = (scene.suppliers[who] for who in "abc")
+    async with market.client(observer) as client, market.browser(observer) as browser:
+        refused = await client.get(path)
+        assert (refused.status_code, refused.json()["rule"]) == (422, "still-anonymous")
+        assert a.organisation_name not in (await browser.get(page)).text
+        await scene.close()
+        assert [
+            (each["participant"], each["supplier_id"], each["amount"]) for each in (await client.get(path)).json()
+        ] == [
+            (1, a.organisation_id, "990.00"),
+            (2, b.organisation_id, "980.00"),
+        ]
+        seen = (await browser.get(page)).text
+        assert a.organisation_name in seen and b.organisation_name in seen and c.organisation_name not in seen
+        assert (await client.get("/api/auctions/none/participants")).status_code == 404
+    async with market.client(scene.buyer) as buyer, market.browser(scene.buyer) as pages:
+        assert (await buyer.get(path)).status_code == 403
+        assert a.organisation_name not in (await pages.get(page)).text
 
 
 async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_it(market: Market) -> None:
