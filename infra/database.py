@@ -213,23 +213,39 @@ def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-async def together(
-    connection: asyncpg.Connection, statements: Sequence[Statement], notices: Sequence[tuple[str, str]]
-) -> None:
-    """Writes and notices (channel, payload) in one trip: on a hot path each trip waits for whatever else the process does.
+class Outdated(Exception):
+    """What was to be written rests on something that is not so any more; nothing of it was written."""
 
-    The statements see the database as it was before them all, so none may need another's rows.
+
+async def together(
+    connection: asyncpg.Connection,
+    statements: Sequence[Statement],
+    notices: Sequence[tuple[str, str]],
+    only_if: Statement | None = None,
+) -> None:
+    """Writes and notices (channel, payload; at least one) in one trip: on a hot path each trip waits for whatever else the
+    process does.
+
+    The statements see the database as it was before them all, so none may need another's rows. ``only_if`` selects one boolean
+    and may lock rows: it comes first, and where it is false nothing is written. Raises Outdated then.
     """
     parts: list[str] = []
     values: list[object] = []
-    for number, statement in enumerate(statements):
+    for number, statement in enumerate([*statements, *([only_if] if only_if else [])]):
         offset = len(values)
         sql = _PLACE.sub(lambda found, offset=offset: f"${int(found[1]) + offset}", statement.sql)  # type: ignore[misc]
         parts.append(f"w{number} as ({sql})")
         values += statement.values
     heads = f"with {', '.join(parts)} " if parts else ""
     said = f"select pg_notify(c, p) from unnest(${len(values) + 1}::text[], ${len(values) + 2}::text[]) n (c, p)"
-    await connection.fetch(heads + said, *values, [channel for channel, _ in notices], [text for _, text in notices])
+    if only_if:  # PostgreSQL writes after the main query has ended, if it ends well: to divide by zero ends it
+        said += f" where 1 / (table w{len(statements)})::int = 1"
+    try:
+        await connection.fetch(
+            heads + said, *values, [channel for channel, _ in notices], [text for _, text in notices]
+        )
+    except asyncpg.DivisionByZeroError as error:
+        raise Outdated from error
 
 
 class Database:

@@ -12,7 +12,7 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidDisclosed, RoundBegan, TurnEnded
 from infra.causality import Cause, current_cause
-from infra.database import outbox_insert, outbox_row, together
+from infra.database import Statement, outbox_insert, outbox_row, together
 from infra.ids import new_id
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
@@ -71,9 +71,14 @@ def chained(stored: Stored, new: Sequence[Entry], state: AuctionState, now: date
 
 
 async def write(
-    db: asyncpg.Connection, written: Sequence[Written], now: datetime, disclosed: Iterable[BidDisclosed] = ()
+    db: asyncpg.Connection,
+    written: Sequence[Written],
+    now: datetime,
+    disclosed: Iterable[BidDisclosed] = (),
+    only_if: Statement | None = None,
 ) -> None:
-    """Rows and events of all, in one trip; live pages and the relay hear of it with the commit."""
+    """Rows and events of all, in one trip; live pages and the relay hear of it with the commit. Raises Outdated where ``only_if``
+    does not hold (see :func:`infra.database.together`)."""
     kept = [each for one in written for each in one.kept]
     new_facts = [each for one in written for each in one.facts]
     revealed = [
@@ -95,7 +100,7 @@ async def write(
     if outgoing:
         statements.append(outbox_insert("auctions", outgoing))
     notices = [("lonja_live", announcement(one.after)) for one in written]
-    await together(db, statements, [*notices, ("auctions_outbox", "")])
+    await together(db, statements, [*notices, ("auctions_outbox", "")], only_if)
 
 
 def channel(auction_id: str) -> str:

@@ -20,7 +20,7 @@ import msgspec
 
 from catalogue.policy import Policy
 from infra.causality import current_cause
-from infra.database import Statement, Transaction
+from infra.database import Outdated, Statement, Transaction
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import Stored
@@ -344,7 +344,20 @@ class PlayedDatabase:
 # The stores' functions
 
 
-async def together(db: Connection, statements: Sequence[Statement], notices: Sequence[tuple[str, str]]) -> None:
+async def together(
+    db: Connection,
+    statements: Sequence[Statement],
+    notices: Sequence[tuple[str, str]],
+    only_if: Statement | None = None,
+) -> None:
+    if only_if is not None:
+        async with db.transaction():
+            if not await _holds(db, *only_if.values):  # type: ignore[arg-type]
+                db.server.fate.counts["outdated"] += 1
+                raise Outdated
+            db.server.fate.counts["not outdated"] += 1
+            await together(db, statements, notices)
+        return
     await db.trip("writes")
     for sql, values in statements:
         if sql == UPDATE:
@@ -360,6 +373,12 @@ async def together(db: Connection, statements: Sequence[Statement], notices: Seq
             await _insert_outgoing(db, sql, values)
     for channel, _ in notices:
         db.notice(channel)
+
+
+async def _holds(db: Connection, versions: Mapping[str, int], standings: Mapping[str, str]) -> bool:
+    found = await versions_under_lock(db, list(versions))
+    states = db.server.tables["organisations"]
+    return found == versions and all(states.get(each) == state for each, state in standings.items())
 
 
 async def _insert_bid(db: Connection, kept: Kept) -> None:
@@ -389,6 +408,10 @@ def update(changed: Iterable[Stored]) -> Statement:
 
 def insert_bids(verdicts: Iterable[Kept]) -> Statement:
     return Statement(INSERT_BIDS, list(verdicts))
+
+
+def unchanged(versions: Mapping[str, int], standings: Mapping[str, str]) -> Statement:
+    return Statement("unchanged", [versions, standings])
 
 
 def insert_facts(facts: Iterable[Fact]) -> Statement:

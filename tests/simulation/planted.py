@@ -12,10 +12,12 @@ import msgspec
 from events.codec import Message
 from events.envelope import Envelope
 from infra import consumer, inbox, outbox
+from infra.database import Statement
 from services.auctions import lane
 from services.auctions.domain import auction, autobid, bids, due
 from services.auctions.domain.auction import AuctionState, Bid, Verdict
 from services.auctions.domain.autobid import Autobid, Cut
+from services.auctions.store import bids as stored_bids
 from services.auctions.store import pulse
 
 if TYPE_CHECKING:
@@ -87,15 +89,19 @@ _chained = lane.chained
 def _remembered_too_early(market: "Market") -> Iterator[None]:
     write = lane.write
 
-    async def written(db: Any, lines: Any, now: datetime) -> None:
+    async def written(db: Any, lines: Any, now: datetime, **more: Any) -> None:
         process = market.running[db.process.name]
         if hasattr(process, "lane"):
             for each in lines:
                 process.lane._remembered[each.after.opened.auction_id] = each.after
-        await write(db, lines, now)
+        await write(db, lines, now, **more)
 
     with patch.object(lane, "write", written):
         yield
+
+
+def _unchecked(versions: object, standings: object) -> Statement:
+    return Statement("unchanged", [{}, {}])
 
 
 async def _no_pulse(db: Any) -> None:
@@ -163,6 +169,7 @@ PLANTED: dict[str, Plant] = {
     "second-verdict": _second_verdict,
     "boundary-bid-unpublished": _patched((lane, "chained", _without_the_boundary)),
     "remembered-before-commit": _remembered_too_early,
+    "guessed-and-not-checked": _patched((stored_bids, "unchanged", _unchecked)),
     "closed-after-outage": _patched((pulse, "last", _no_pulse)),
     "marked-before-published": _patched((outbox.Relay, "publish_batch", _marked_first)),
     "published-after-last-position": _patched((outbox.Relay, "publish_batch", _after_the_last)),

@@ -28,6 +28,7 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "update", database.update),
     (bids, "asked", database.asked),
     (bids, "insert", database.insert_bids),
+    (bids, "unchanged", database.unchanged),
     (bids, "withheld", database.withheld),
     (bids, "standing", database.standing),
     (facts, "insert", database.insert_facts),

@@ -40,6 +40,20 @@ async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[
     return known, {row["organisation_id"]: row["state"] for row in rows if row["organisation_id"]}
 
 
+def unchanged(versions: Mapping[str, int], standings: Mapping[str, str]) -> Statement:
+    """Are these still the versions of the auctions and the states of the organisations? Locks the auctions, in the order of their
+    ids like :func:`services.auctions.store.auctions.versions_under_lock`."""
+    return Statement(
+        "with locked as materialized (select auction_id, version from auctions.auctions where auction_id = any($1::text[])"
+        " order by auction_id for update)"
+        " select (select count(*) from locked join unnest($1::text[], $2::bigint[]) v (auction_id, version)"
+        " using (auction_id, version)) = cardinality($1::text[])"
+        " and (select count(*) from auctions.organisations o join unnest($3::text[], $4::text[]) s (organisation_id, state)"
+        " using (organisation_id, state)) = cardinality($3::text[])",
+        [list(versions), list(versions.values()), list(standings), list(standings.values())],
+    )
+
+
 def insert(verdicts: Iterable[Kept]) -> Statement:
     """Appends to the log."""
     rows = [

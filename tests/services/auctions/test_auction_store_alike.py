@@ -19,6 +19,7 @@ from catalogue.policy import load
 from events.accounts import OrganisationRegistered
 from infra.causality import Cause
 from infra.clock import system_clock
+from infra.database import Outdated
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
@@ -180,6 +181,56 @@ async def test_a_second_verdict_on_a_request_cannot_be_stored_and_leaves_nothing
         assert await auctions.load(db, ["one"]) == before
         standing = await bids.standing(db, {"one": [1, 2]})
     assert [verdict.bid.request_key for verdict in standing["one"]] == ["key"]
+
+
+@alike
+async def test_what_rests_on_a_version_or_a_standing_that_is_no_more_is_not_written(here: Here) -> None:
+    stored = await opened(here)
+    await here.organisation("a", "active")
+    judged = judge([asked("one", "a", "990")], {"one": stored}, {}, {"a": "active"}, AT)
+
+    async def write(version: int, state: str) -> None:
+        async with connected(here) as db:
+            await journal.write(db, judged.written, AT, only_if=bids.unchanged({"one": version}, {"a": state}))
+
+    for version, state in ((1, "active"), (0, "suspended")):
+        with pytest.raises(Outdated):
+            await write(version, state)
+    async with transaction(here) as db:
+        assert (await auctions.load(db, ["one"]))["one"] == stored
+    await write(0, "active")
+    with pytest.raises(Outdated):
+        await write(0, "active")
+    async with transaction(here) as db:
+        assert (await auctions.load(db, ["one"]))["one"] == judged.written[0].after
+        standing = await bids.standing(db, {"one": [1, 2]})
+    assert [verdict.bid.request_key for verdict in standing["one"]] == ["a 990"]
+
+
+@alike
+async def test_whoever_rests_on_a_version_waits_for_its_lock_and_is_told_that_it_changed(here: Here) -> None:
+    stored = await opened(here)
+    await here.organisation("a", "active")
+    judged = judge([asked("one", "a", "990")], {"one": stored}, {}, {"a": "active"}, AT)
+    locked = asyncio.Event()
+
+    async def first() -> None:
+        async with transaction(here) as db:
+            held = await auctions.lock(db, "one")
+            assert held is not None
+            locked.set()
+            await asyncio.sleep(0.3)
+            await auctions.save(db, [msgspec.structs.replace(held, version=held.version + 1)])
+
+    async def second() -> None:
+        await locked.wait()
+        async with connected(here) as db:
+            with pytest.raises(Outdated):
+                await journal.write(db, judged.written, AT, only_if=bids.unchanged({"one": 0}, {"a": "active"}))
+
+    await asyncio.gather(first(), second())
+    async with transaction(here) as db:
+        assert await bids.standing(db, {"one": [1]}) == {"one": []}
 
 
 @alike
