@@ -1,16 +1,14 @@
 """``python -m tests.simulation``, ``make simulate``: play many seeds, or one again; with ``--plant`` on code that has a bug."""
 
 import argparse
-import gc
 import os
 import sys
 import time
 from collections import Counter
-from functools import partial
-from multiprocessing import Pool
 
+from tests.simulation.crowd import play
 from tests.simulation.planted import PLANTED
-from tests.simulation.story import Failed, Report, run
+from tests.simulation.story import Failed, run
 
 AT_ONCE = 50
 """Seeds between two words on how far it is."""
@@ -43,29 +41,20 @@ def _one(seed: int, bug: str) -> int:
 
 def _many(seeds: range, bug: str, jobs: int) -> int:
     began, done, counts = time.monotonic(), 0, Counter[str]()
-    with Pool(jobs, initializer=gc.freeze) as pool:
-        for told in pool.imap(partial(_told, bug=bug), seeds, chunksize=10):
-            if isinstance(told, str):
-                pool.terminate()
-                print(f"\n{told}")
-                return 1
-            counts += told.counts
-            done += 1
-            if done % AT_ONCE == 0:
-                print(f"\r{done:,} of {len(seeds):,} seeds", end="", file=sys.stderr, flush=True)
+    for told in play(seeds, bug, jobs):
+        if isinstance(told, str):
+            print(f"\n{told}")
+            return 1
+        counts += told.counts
+        done += 1
+        if done % AT_ONCE == 0:
+            print(f"\r{done:,} of {len(seeds):,} seeds", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print(
         f"{done:,} seeds from {seeds.start}: {counts['steps']:,} steps, {counts['bids']:,} bids, {counts['crashes']:,} crashes,"
         f" {counts['doubled messages']:,} doubled messages; nothing broke ({time.monotonic() - began:.0f} s)"
     )
     return 0
-
-
-def _told(seed: int, bug: str) -> Report | str:
-    try:
-        return run(seed, bug)
-    except Failed as failed:
-        return str(failed)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from tests.simulation.crowd import play
 from tests.simulation.fate import Weather
 from tests.simulation.planted import PLANTED
 from tests.simulation.story import Failed, run
@@ -88,8 +89,9 @@ def test_another_process_tells_the_same_story() -> None:
 @pytest.mark.long
 def test_two_thousand_stories_hold_and_all_of_it_happened() -> None:
     counts: Counter[str] = Counter()
-    for seed in range(SEEDS):
-        counts += run(seed).counts
+    for told in play(range(SEEDS)):
+        assert not isinstance(told, str), told
+        counts += told.counts
     assert {name: (counts[name], least) for name, least in HAPPENED.items() if counts[name] < least} == {}
 
 

@@ -1,0 +1,22 @@
+"""Many seeds, on every core."""
+
+import gc
+import os
+from collections.abc import Iterator
+from functools import partial
+from multiprocessing import get_context
+
+from tests.simulation.story import Failed, Report, run
+
+
+def play(seeds: range, bug: str = "", jobs: int | None = None) -> Iterator[Report | str]:
+    """In the order of the seeds; what a failure says instead of a report. ``jobs`` are processes, one a core by default."""
+    with get_context("spawn").Pool(jobs or os.cpu_count(), initializer=gc.freeze) as pool:
+        yield from pool.imap(partial(_told, bug=bug), seeds, chunksize=10)
+
+
+def _told(seed: int, bug: str) -> Report | str:
+    try:
+        return run(seed, bug)
+    except Failed as failed:
+        return str(failed)
