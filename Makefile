@@ -23,7 +23,7 @@ run: setup ## start everything with a demo market; Ctrl-C stops it
 
 test: setup ## run all tests: rules, services on real servers, browser
 	@$(BIN)/python -m infra.chromium
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q --durations=25
 
 test-unit: setup ## run the tests that need no server, in seconds
 	@$(BIN)/pytest -q --unit

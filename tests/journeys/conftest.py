@@ -68,7 +68,8 @@ class Person:
         """How it looks, at a desk and on a phone, where nothing may stick out sideways."""
         for size, label in ((PHONE, "phone"), (DESK, "desk")):
             await self.page.set_viewport_size(size)  # type: ignore[arg-type]
-            await self.page.wait_for_timeout(SETTLES)
+            if await self.page.locator("canvas").count():
+                await self.page.wait_for_timeout(SETTLES)
             await self.page.screenshot(path=self.screens / f"{name}-{label}.png", full_page=True)
             wide = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wide <= 0, f"{name} sticks out by {wide} px at {size['width']} px: {self.page.url}"
