@@ -1,12 +1,13 @@
 """JSON of contracts that are carried out: how one stands, what each side does next, and the moderators' disputes."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get, post
+from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
@@ -197,9 +198,37 @@ async def view(ground: Ground, contract_id: str, principal: Principal | None) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a member does about one contract; the answer is how it stands then."""
+
+    ground: Ground
+    contract_id: str
+    principal: Principal
+    key: str
+
+    @property
+    def organisation_id(self) -> str:
+        return self.principal.organisation_id
+
+    @property
+    def by(self) -> dict[str, str]:
+        return {"organisation_id": self.organisation_id, "member_id": self.principal.member_id}
+
+    async def __call__(self, command: Command) -> ExecutionView:
+        async with self.ground.database.transaction("contracts") as tx:
+            await handlers.act(tx, clean(self.contract_id), command, self.principal, clean(self.key) or new_id())
+        return await view(self.ground, self.contract_id, self.principal)
+
+
+def acting(request: MemberVisit, ground: FromGround, contract_id: FromPath[str], key: IdempotencyKey = "") -> Act:
+    return Act(ground, contract_id, request.user, key)
+
+
 class ExecutionApi(Controller):
     path = "/api/contracts"
     tags = ["contracts"]
+    dependencies = {"act": Provide(acting, sync_to_thread=False)}
 
     @get("/{contract_id:str}/execution", opt=PUBLIC, raises=[NotFound])
     async def read_execution(self, request: Visit, ground: FromGround, contract_id: FromPath[str]) -> ExecutionView:
@@ -207,136 +236,75 @@ class ExecutionApi(Controller):
         return await view(ground, contract_id, request.scope.get("user"))
 
     @post("/{contract_id:str}/orders", opt=PARTIES, raises=[NotFound])
-    async def place_order(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[OrderIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
-        contract = await readable(ground, contract_id, request.user)
+    async def place_order(self, act: NamedDependency[Act], data: JSONBody[OrderIn]) -> ExecutionView:
+        contract = await readable(act.ground, act.contract_id, act.principal)
         command = PlaceOrder(
-            **_by(request),
+            **act.by,
             lines=data.lines,
             days=data.days,
             place=place_of(clean(data.region), clean(data.locality), contract.place),
         )
-        return await _act(ground, request, contract_id, command, key)
+        return await act(command)
 
     @post("/{contract_id:str}/deliveries", opt=PARTIES, raises=[NotFound])
-    async def report_delivery(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[DeliveryIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
+    async def report_delivery(self, act: NamedDependency[Act], data: JSONBody[DeliveryIn]) -> ExecutionView:
         command = ReportDelivery(
-            **_by(request),
+            **act.by,
             order=data.order,
             lines=data.lines,
             note=clean(data.note),
             delivered_on=data.delivered_on,
         )
-        return await _act(ground, request, contract_id, command, key)
+        return await act(command)
 
     @post("/{contract_id:str}/deliveries/{number:int}/assessment", opt=PARTIES, raises=[NotFound])
     async def assess_delivery(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        number: FromPath[int],
-        data: JSONBody[AssessmentIn],
-        key: IdempotencyKey = "",
+        self, act: NamedDependency[Act], number: FromPath[int], data: JSONBody[AssessmentIn]
     ) -> ExecutionView:
         """Accepted in full, in part, or refused where ``lines`` is empty."""
         command = AssessDelivery(
-            organisation_id=request.user.organisation_id,
+            organisation_id=act.organisation_id,
             delivery=number,
             lines=data.lines,
             reasons=clean(data.reasons),
         )
-        return await _act(ground, request, contract_id, command, key)
+        return await act(command)
 
     @post("/{contract_id:str}/invoices", opt=PARTIES, raises=[NotFound])
-    async def submit_invoice(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[InvoiceIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
-        command = SubmitInvoice(**_by(request), deliveries=tuple(data.deliveries), reference=clean(data.reference))
-        return await _act(ground, request, contract_id, command, key)
+    async def submit_invoice(self, act: NamedDependency[Act], data: JSONBody[InvoiceIn]) -> ExecutionView:
+        command = SubmitInvoice(**act.by, deliveries=tuple(data.deliveries), reference=clean(data.reference))
+        return await act(command)
 
     @post("/{contract_id:str}/invoices/{number:int}/payment", opt=PARTIES, raises=[NotFound])
-    async def pay_invoice(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        number: FromPath[int],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
+    async def pay_invoice(self, act: NamedDependency[Act], number: FromPath[int]) -> ExecutionView:
         """The buyer says that it paid."""
-        return await _act(ground, request, contract_id, PayInvoice(**_by(request), invoice=number), key)
+        return await act(PayInvoice(**act.by, invoice=number))
 
     @post("/{contract_id:str}/invoices/{number:int}/receipt", opt=PARTIES, raises=[NotFound])
-    async def confirm_receipt(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        number: FromPath[int],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
+    async def confirm_receipt(self, act: NamedDependency[Act], number: FromPath[int]) -> ExecutionView:
         """The supplier says that the money came. The last one closes a contract of which all was accepted."""
-        command = ConfirmReceipt(organisation_id=request.user.organisation_id, invoice=number)
-        return await _act(ground, request, contract_id, command, key)
+        command = ConfirmReceipt(organisation_id=act.organisation_id, invoice=number)
+        return await act(command)
 
     @post("/{contract_id:str}/withdrawals", opt=PARTIES, raises=[NotFound])
-    async def withdraw(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[WithdrawalIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
+    async def withdraw(self, act: NamedDependency[Act], data: JSONBody[WithdrawalIn]) -> ExecutionView:
         """What nobody answered yet is taken back by its author."""
-        command = Withdraw(organisation_id=request.user.organisation_id, about=data.about, number=data.number)
-        return await _act(ground, request, contract_id, command, key)
+        command = Withdraw(organisation_id=act.organisation_id, about=data.about, number=data.number)
+        return await act(command)
 
     @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
-    async def open_dispute(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[DisputeIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
+    async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[DisputeIn]) -> ExecutionView:
         command = OpenDispute(
-            **_by(request), about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
+            **act.by, about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
         )
-        return await _act(ground, request, contract_id, command, key)
+        return await act(command)
 
     @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
     async def answer_dispute(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        number: FromPath[int],
-        data: JSONBody[DisputeAnswerIn],
-        key: IdempotencyKey = "",
+        self, act: NamedDependency[Act], number: FromPath[int], data: JSONBody[DisputeAnswerIn]
     ) -> ExecutionView:
-        command = AnswerDispute(**_by(request), dispute=number, asks=data.asks, words=clean(data.words))
-        return await _act(ground, request, contract_id, command, key)
+        command = AnswerDispute(**act.by, dispute=number, asks=data.asks, words=clean(data.words))
+        return await act(command)
 
     @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide_dispute(
@@ -353,38 +321,20 @@ class ExecutionApi(Controller):
         return await view(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/ending", opt=PARTIES, raises=[NotFound])
-    async def propose_ending(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[EndingIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
-        command = ProposeEnding(**_by(request), kind=data.kind, ground=data.ground, reasons=clean(data.reasons))
-        return await _act(ground, request, contract_id, command, key)
+    async def propose_ending(self, act: NamedDependency[Act], data: JSONBody[EndingIn]) -> ExecutionView:
+        command = ProposeEnding(**act.by, kind=data.kind, ground=data.ground, reasons=clean(data.reasons))
+        return await act(command)
 
     @post("/{contract_id:str}/ending/answer", opt=PARTIES, raises=[NotFound])
-    async def answer_ending(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        contract_id: FromPath[str],
-        data: JSONBody[EndingAnswerIn],
-        key: IdempotencyKey = "",
-    ) -> ExecutionView:
+    async def answer_ending(self, act: NamedDependency[Act], data: JSONBody[EndingAnswerIn]) -> ExecutionView:
         """A yes ends the contract at once."""
-        command = AnswerEnding(
-            organisation_id=request.user.organisation_id, agrees=data.agrees, words=clean(data.words)
-        )
-        return await _act(ground, request, contract_id, command, key)
+        command = AnswerEnding(organisation_id=act.organisation_id, agrees=data.agrees, words=clean(data.words))
+        return await act(command)
 
     @post("/{contract_id:str}/ending/withdrawal", opt=PARTIES, raises=[NotFound])
-    async def withdraw_ending(
-        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], key: IdempotencyKey = ""
-    ) -> ExecutionView:
-        command = WithdrawEnding(organisation_id=request.user.organisation_id)
-        return await _act(ground, request, contract_id, command, key)
+    async def withdraw_ending(self, act: NamedDependency[Act]) -> ExecutionView:
+        command = WithdrawEnding(organisation_id=act.organisation_id)
+        return await act(command)
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
     async def list_disputes(self, request: MemberVisit, ground: FromGround) -> list[OpenDisputeView]:
@@ -400,13 +350,3 @@ def open_disputes(found: list[Execution], now: datetime) -> list[OpenDisputeView
         if dispute.open
     ]
     return sorted(open_ones, key=lambda each: each.dispute.decide_by)
-
-
-async def _act(ground: Ground, request: MemberVisit, contract_id: str, command: Command, key: str) -> ExecutionView:
-    async with ground.database.transaction("contracts") as tx:
-        await handlers.act(tx, clean(contract_id), command, request.user, clean(key) or new_id())
-    return await view(ground, contract_id, request.user)
-
-
-def _by(request: MemberVisit) -> dict[str, str]:
-    return {"organisation_id": request.user.organisation_id, "member_id": request.user.member_id}

@@ -2,6 +2,7 @@
 accepted."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, is_services, is_works
@@ -19,46 +20,49 @@ def of_auction(
     opened: AuctionOpened, closed: AuctionClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Deal, Award] | None:
     """None where nobody won, and for a pool's auction: the pool shares the result out first."""
-    if closed.winner_id is None or closed.amount is None or closed.pool_id is not None:
+    if closed.pool_id is not None:
         return None
-    deal = Deal(
+    return _won(
+        closed,
+        winner_name,
         process_id=closed.auction_id,
         origin="auction",
-        buyer_id=closed.buyer_id,
         buyer_name=opened.buyer_name,
-        title=closed.title,
-        category=closed.category,
-        place=closed.place,
-        currency=closed.currency,
-        amount=closed.amount,
         lines=opened.lines,
         policy=policy,
         calendar=calendar,
-        kind=closed.kind,
         equivalents_allowed=opened.equivalents,
     )
-    return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)
 
 
 def of_quote(
     closed: QuoteRequestClosed, *, winner_name: str, policy: Policy, calendar: RegionCalendar
 ) -> tuple[Deal, Award] | None:
     """None where the buyer chose nobody."""
+    return _won(
+        closed,
+        winner_name,
+        process_id=closed.request_id,
+        origin="quote",
+        buyer_name=closed.buyer_name,
+        lines=closed.lines,
+        policy=policy,
+        calendar=calendar,
+    )
+
+
+def _won(closed: AuctionClosed | QuoteRequestClosed, winner_name: str, **of_origin: Any) -> tuple[Deal, Award] | None:
+    """``of_origin`` is what the two events do not say alike of their deal."""
     if closed.winner_id is None or closed.amount is None:
         return None
     deal = Deal(
-        process_id=closed.request_id,
-        origin="quote",
+        **of_origin,
         buyer_id=closed.buyer_id,
-        buyer_name=closed.buyer_name,
         title=closed.title,
         category=closed.category,
         place=closed.place,
         currency=closed.currency,
         amount=closed.amount,
-        lines=closed.lines,
-        policy=policy,
-        calendar=calendar,
         kind=closed.kind,
     )
     return deal, Award(supplier_id=closed.winner_id, supplier_name=winner_name, lines=closed.lines)

@@ -17,6 +17,7 @@ from services.contracts.domain.execution.orders import assessed, the_delivery, w
 from services.contracts.domain.execution.state import (
     OTHER,
     About,
+    ByMember,
     Dispute,
     Execution,
     NothingOfThatNumber,
@@ -65,9 +66,7 @@ class OtherSideUnheard(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenDispute:
-    organisation_id: str
-    member_id: str
+class OpenDispute(ByMember):
     about: About
     number: int
     asks: Outcome
@@ -75,9 +74,7 @@ class OpenDispute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerDispute:
-    organisation_id: str
-    member_id: str
+class AnswerDispute(ByMember):
     dispute: int
     asks: Outcome
     words: str

@@ -17,6 +17,7 @@ from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.state import (
     OTHER,
     ActOfOtherParty,
+    ByMember,
     Ending,
     Execution,
     balances,
@@ -59,9 +60,7 @@ class WorkUnfinished(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProposeEnding:
-    organisation_id: str
-    member_id: str
+class ProposeEnding(ByMember):
     kind: Kind
     ground: Ground
     reasons: str

@@ -10,6 +10,7 @@ from services.contracts.domain.execution.orders import the_delivery, withdrawn
 from services.contracts.domain.execution.state import (
     NONE,
     AnsweredAlready,
+    ByMember,
     Execution,
     Invoice,
     NothingOfThatNumber,
@@ -34,21 +35,17 @@ class InvoicedAlready(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitInvoice:
+class SubmitInvoice(ByMember):
     """For all that was accepted of the ``deliveries``. ``reference`` is the supplier's number of the invoice."""
 
-    organisation_id: str
-    member_id: str
     deliveries: tuple[int, ...]
     reference: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayInvoice:
+class PayInvoice(ByMember):
     """The buyer says that it paid."""
 
-    organisation_id: str
-    member_id: str
     invoice: int
 
 

@@ -13,6 +13,7 @@ from events.values import Place
 from services.contracts.domain.execution.state import (
     NONE,
     AnsweredAlready,
+    ByMember,
     Delivery,
     Execution,
     NoQuantity,
@@ -68,22 +69,18 @@ class DeliveredOn(RuleBroken):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder:
+class PlaceOrder(ByMember):
     """``days`` are working days until all of it is delivered; ``place`` None: the contract's."""
 
-    organisation_id: str
-    member_id: str
     lines: Mapping[str, Decimal]
     days: int
     place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportDelivery:
+class ReportDelivery(ByMember):
     """``delivered_on`` None: today."""
 
-    organisation_id: str
-    member_id: str
     order: int
     lines: Mapping[str, Decimal]
     note: str

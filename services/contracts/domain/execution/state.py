@@ -317,6 +317,14 @@ def total(parts: Iterable[Iterable[LineQuantity]]) -> dict[str, Decimal]:
 # What every decision asks
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByMember:
+    """A command for which a member answers by name, for its organisation."""
+
+    organisation_id: str
+    member_id: str
+
+
 def party_of(execution: Execution, organisation_id: str) -> Party:
     """Raises NotAParty."""
     if organisation_id == execution.buyer_id:
