@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from events import Event, Message
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, RoundBegan
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, RoundBegan
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolCancelled, PoolExtended, PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
@@ -27,6 +27,11 @@ async def on_auction_opened(tx: Transaction, message: Message) -> None:
 async def on_bid_accepted(tx: Transaction, message: Message) -> None:
     assert isinstance(message.event, BidAccepted)
     await store.take_bid(tx, message.event)
+
+
+async def on_bid_deleted(tx: Transaction, message: Message) -> None:
+    assert isinstance(message.event, BidDeleted)
+    await store.delete_bid(tx, message.event)
 
 
 async def on_auction_extended(tx: Transaction, message: Message) -> None:
@@ -85,6 +90,7 @@ HANDLERS: Mapping[type[Event], Handler] = {
     OrganisationRegistered: on_organisation_registered,
     AuctionOpened: on_auction_opened,
     BidAccepted: on_bid_accepted,
+    BidDeleted: on_bid_deleted,
     AuctionExtended: on_auction_extended,
     RoundBegan: on_auction_extended,
     AuctionClosed: on_auction_closed,

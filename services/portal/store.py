@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, select
 
-from events.auctions import AuctionOpened, BidAccepted
+from events.auctions import AuctionOpened, BidAccepted, BidDeleted
 from events.contracts import ContractConcluded
 from events.pools import PoolOpened
 from events.quotes import QuoteRequestOpened
@@ -18,7 +19,8 @@ Row = schema_rows("portal")
 
 class OpeningRow(Row, table=True):
     """An auction that takes bids, a request that takes quotes, or a pool that enrols; ``bids`` counts an auction's,
-    ``members`` names a pool's."""
+    ``members`` names a pool's. Where bids may be deleted, ``standing`` has the amounts of each participant's last two, the
+    latest first."""
 
     __tablename__ = "openings"
     __table_args__ = (Index(None, "kind", "closes_at"),)
@@ -32,6 +34,7 @@ class OpeningRow(Row, table=True):
     initial_price: Decimal | None = Field(default=None, sa_type=Numeric)
     price: Decimal | None = Field(default=None, sa_type=Numeric)
     bids: int = Field(default=0)
+    standing: dict[str, list[str]] | None = Field(default=None, sa_column=Column(JSONB))
     members: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
     closes_at: datetime = Field(sa_type=DateTime(timezone=True))
 
@@ -150,8 +153,8 @@ async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
 async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
     await (await tx.raw()).execute(
         """insert into portal.openings (opening_id, kind, title, buyer_name, place, currency, initial_price, price, bids,
-               members, closes_at)
-           values ($1, 'auction', $2, $3, $4, $5, $6, $6, 0, '{}', $7) on conflict do nothing""",
+               standing, members, closes_at)
+           values ($1, 'auction', $2, $3, $4, $5, $6, $6, 0, $8::text::jsonb, '{}', $7) on conflict do nothing""",
         event.auction_id,
         event.title,
         event.buyer_name,
@@ -159,6 +162,7 @@ async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
         event.currency,
         event.initial_price,
         event.closes_at,
+        "{}" if event.rules and event.rules.delete_seconds else None,
     )
 
 
@@ -166,12 +170,28 @@ async def take_bid(tx: Transaction, event: BidAccepted) -> None:
     """A bid that comes late, after a later one, changes nothing. One above the lowest takes no lead; where bids are scored, the
     lowest need not lead, and what leads is not known here."""
     await (await tx.raw()).execute(
-        "update portal.openings set price = least(price, $2::numeric), bids = $3, closes_at = $4"
+        "update portal.openings set price = least(price, $2::numeric), bids = $3, closes_at = $4,"
+        " standing = standing || jsonb_build_object($5::text, jsonb_build_array($6::numeric, standing->$5->0))"
         " where opening_id = $1 and bids < $3",
         event.auction_id,
         None if event.score else event.amount,
         event.sequence,
         event.closes_at,
+        str(event.participant),
+        event.amount,
+    )
+
+
+async def delete_bid(tx: Transaction, event: BidDeleted) -> None:
+    """Its bidder's bid before stands again, and the price is the lowest of those that stand."""
+    await (await tx.raw()).execute(
+        """update portal.openings o set standing = after.standing, price = coalesce(
+             (select min((bids->>0)::numeric) from jsonb_each(after.standing) as each (participant, bids)), o.initial_price)
+           from (select opening_id, jsonb_set(standing, array[$2], (standing->$2) - 0) as standing from portal.openings
+                 where opening_id = $1 and standing ? $2) as after
+           where o.opening_id = after.opening_id""",
+        event.auction_id,
+        str(event.participant),
     )
 
 

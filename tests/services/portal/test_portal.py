@@ -7,10 +7,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from events import Event
 from events.accounts import OrganisationRegistered
-from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
+from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, SessionRules
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestOpened
@@ -122,6 +123,37 @@ async def test_a_session_that_goes_on_for_longer_is_still_shown_and_only_a_lower
     await shown.has(auction.title, "2 bids", f'data-until="{later.isoformat()}"')
     market.clock.advance(timedelta(minutes=2))
     await shown.has(auction.title, "700.00")
+
+
+async def test_a_deleted_bid_gives_the_price_back_to_those_that_stand(market: Market) -> None:
+    rules = SessionRules(
+        whole_steps=False,
+        improve_on="price",
+        floor_percent=Decimal("0.5"),
+        extension_window_seconds=120,
+        extension_seconds=120,
+        settle_seconds=1,
+        delete_seconds=15,
+    )
+    shown, auction = Shown(market), structs.replace(an_auction(market, f"Paper {new_id()}"), rules=rules)
+
+    def deleted(participant: int, sequence: int) -> BidDeleted:
+        return BidDeleted(
+            auction_id=auction.auction_id, participant=participant, sequence=sequence, deleted_at=market.clock()
+        )
+
+    async def is_price(amount: str) -> bool:
+        query = "select price from portal.openings where opening_id = $1 and bids = 3"
+        rows = await market.fetch(query, auction.auction_id)
+        return [row["price"] for row in rows] == [Decimal(amount)]
+
+    second = structs.replace(a_bid(market, auction, 2, "985.00"), participant=2)
+    await market.publish(auction, a_bid(market, auction, 1, "990.00"), second, a_bid(market, auction, 3, "970.00"))
+    await market.eventually(lambda: is_price("970.00"))
+    for participant, sequence, price in ((1, 3, "985.00"), (2, 2, "990.00"), (1, 1, "1000.00")):
+        await market.publish(deleted(participant, sequence))
+        await market.eventually(lambda price=price: is_price(price))  # type: ignore[misc]
+    await shown.has(auction.title, "3 bids")
 
 
 async def test_auction_is_shown_with_its_current_price_until_it_closes(market: Market) -> None:
