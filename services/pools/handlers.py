@@ -297,8 +297,8 @@ async def on_contract(tx: Transaction, message: Message) -> None:
     same = before is not None and before.contract_id == event.contract_id
     if isinstance(event, ContractDrafted) and same:
         return
-    if isinstance(event, ContractEnded) and before is not None and not same:
-        return  # the end of one that was replaced already
+    if isinstance(event, ContractEnded) and before is not None and (not same or before.state == "concluded"):
+        return  # the end of one that was replaced already, or of one that was signed: the pool has done its part
     states = {ContractDrafted: "drafted", ContractConcluded: "concluded", ContractEnded: "ended"}
     contract = Contract(
         member_id=event.buyer_id, contract_id=event.contract_id, state=states[type(event)], at=message.envelope.time

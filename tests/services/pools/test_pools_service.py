@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec import structs
 
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
@@ -289,7 +290,8 @@ async def test_it_closes_at_once_when_all_have_signed(market: Market) -> None:
 async def test_an_end_waits_for_the_cascade_before_it_counts(market: Market) -> None:
     pool, lead, other, _ = await an_allocated_pool(market)
     mine, first, second = drafted(pool, lead), drafted(pool, other), drafted(pool, other, rank=2)
-    await market.publish(mine, concluded(mine), first, ended(first), second, ended(first))
+    terminated = structs.replace(ended(mine), reason="cancelled")  # after it was signed
+    await market.publish(mine, concluded(mine), terminated, first, ended(first), second, ended(first))
     pool = await until(market, pool["pool_id"], stage="contracting")
 
     async def replaced() -> bool:
