@@ -15,6 +15,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from infra.demo.client import Client, when_heard
+from infra.demo.seed import LONGEST_AUCTION, open_auction
 from infra.secrets import secret
 from services.notifications.links import Links
 from tests.demo import PASSWORD
@@ -69,9 +70,10 @@ async def filled(demo: Market) -> None:
         traits = [{"name": f"trait {number}", "value": "any"} for number in range(4)]
         card = {"name": "Hammock for the staff room", "category": "37000000", "base_unit": "C62", "attributes": traits}
         await agency.post("/api/catalogue/skus", {**card, "none_of_these": True}, key="every page")
-        [running, *_] = (await visitor.get("/api/auctions"))["auctions"]
+        sku_id = found["results"][0]["sku_id"]
+        running = await open_auction(agency, "RU-MOW", "For every page", sku_id, 5, LONGEST_AUCTION)
         wanted = {"grounds": "The lines name one maker's article.", "evidence": "Line 1, its attributes"}
-        await supplier.post(f"/api/auctions/{running['auction_id']}/complaints", wanted, key="every page")
+        await supplier.post(f"/api/auctions/{running}/complaints", wanted, key="every page")
         await _draft(agency, supplier, found["results"])
 
 
