@@ -4,9 +4,12 @@ A route that is new is covered as soon as some page links to it; one that no pag
 in the fixture ``unlinked``.
 """
 
+import asyncio
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from infra.demo.seed import LONGEST_AUCTION, open_auction
 from infra.secrets import secret
 from services.notifications.links import Links
 from tests.demo import PASSWORD
-from tests.journeys.conftest import DESK, PHONE, SETTLES, Meet
+from tests.journeys.conftest import DESK, PHONE, SETTLES, Meet, Person
 from tests.journeys.exploring import READERS, Explorer, Found, get_routes
 from tests.market import Market
 from tests.test_access import composed
@@ -39,6 +42,9 @@ ALIKE = 2
 """Pages of one route that a reader looks at, of those that differ."""
 LOOKS = 20
 """So often, every ``SETTLES``, it is looked whether charts and maps have taken another width."""
+
+AT_ONCE = 2
+"""Pages that are looked at beside one another."""
 
 Explored = dict[str, dict[str, Found]]
 
@@ -149,10 +155,16 @@ def shown(explored: Explored) -> list[Found]:
 
 @pytest.mark.parametrize("reader", READERS)
 async def test_every_page_is_sound_at_every_width(meet: Meet, explored: Explored, reader: str) -> None:
-    person = await meet(reader)
-    wrong: list[str] = []
     mine = [each for each in shown(explored) if each.reader == reader]
-    for each in mine:
+    people = [await meet(reader) for _ in range(AT_ONCE)]
+    wrong = await asyncio.gather(*(faults(person, mine[start::AT_ONCE]) for start, person in enumerate(people)))
+    assert not any(wrong), "\n".join(chain.from_iterable(wrong))
+    assert mine or reader, "a visitor finds pages"
+
+
+async def faults(person: Person, pages: Iterable[Found]) -> list[str]:
+    wrong: list[str] = []
+    for each in pages:
         page = await person.open(each.path)
         wrong += [f"{each.path}: {said}" for said in await frame(page)]
         for size, name in ((DESK, "desk"), (ZOOMED, "zoomed"), (PHONE, "phone")):
@@ -162,8 +174,7 @@ async def test_every_page_is_sound_at_every_width(meet: Meet, explored: Explored
             if size is not ZOOMED:
                 wrong += [f"{each.path} at {name}: {said}" for said in await breaches(page)]
             await picture(page, person.screens, each, name)
-    assert not wrong, "\n".join(wrong)
-    assert mine or reader, "a visitor finds pages"
+    return wrong
 
 
 async def test_what_is_unsound_is_noticed(meet: Meet) -> None:
