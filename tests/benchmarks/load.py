@@ -13,6 +13,8 @@ import uvloop
 INITIAL = Decimal("5000000.00")
 STEP = Decimal("0.01")
 CONNECTIONS = 64
+TICK = 0.001
+"""Seconds that the loop's timer can tell apart: to wait for less would be to spin, on a core that the market needs."""
 STEPS_A_RUN = 50_000
 """More than a run takes: the next begins below its price."""
 
@@ -98,7 +100,7 @@ class Load:
         count = 0
         while (intended := self.began + count / self.rate) < self.until:
             if (early := intended - time.perf_counter()) > 0:
-                await asyncio.sleep(early)
+                await asyncio.sleep(max(early, TICK))
             while (intended := self.began + count / self.rate) <= time.perf_counter() and intended < self.until:
                 count += 1
                 self.overdue.append(intended)

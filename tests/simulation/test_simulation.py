@@ -35,6 +35,8 @@ HAPPENED = {
     "cut": 300,
     "doubt": 500,
     "lock waits": 3_000,
+    "not outdated": 10_000,
+    "outdated": 5_000,
     "unanswered": 2_000,
     "retries": 5_000,
     "request_doubled": 1_000,
