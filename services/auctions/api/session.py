@@ -78,7 +78,7 @@ class SessionApi(Controller):
         """Who took part, for observers; refused until the session is closed."""
         return await bidders(ground.database.pool, await existing(ground, auction_id))
 
-    @get("/proof", opt=PUBLIC, raises=[NotFound])
+    @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(
         self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: FromPath[str]
     ) -> Response[bytes]:
@@ -88,5 +88,4 @@ class SessionApi(Controller):
         except NotProvable:
             raise NotFound("proof yet of auction", auction_id) from None
         name = f"auction-{clean(auction_id)}.jsonl"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(content, media_type="application/jsonl", headers=headers)
+        return Response(content, headers={"content-disposition": f'attachment; filename="{name}"'})
