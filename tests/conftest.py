@@ -3,6 +3,7 @@
 What the fixtures need is imported when they are used: Faust, the web and the servers cost more seconds than the quick part has.
 """
 
+import atexit
 import gc
 import re
 from collections.abc import AsyncIterator
@@ -28,8 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests."""
+    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit."""
     gc.disable()
+    atexit.register(gc.freeze)
 
 
 def pytest_collection_finish() -> None:

@@ -47,11 +47,11 @@ IMPURE_MODULES = {"uuid", "random", "secrets", "socket", "subprocess", "asyncio"
 
 def breaches(path: str, source: str) -> Iterator[str]:
     """What a file does that its room forbids. ``path`` is relative to the project, with forward slashes."""
-    nodes = list(ast.walk(ast.parse(source)))
+    tree = ast.parse(source)
     parts = path.split("/")
     room = parts[0]
     domain = room == "services" and len(parts) > 2 and (parts[2] == "domain" or parts[2] == "domain.py")
-    for name in imported(nodes):
+    for name in imported(tree):
         top = name.split(".")[0]
         if top in STDLIB:
             if (room in PURE or domain) and top in IMPURE_MODULES and "/__main__" not in path:
@@ -65,6 +65,7 @@ def breaches(path: str, source: str) -> Iterator[str]:
             yield from service_breaches(path, parts[1], domain, name)
         if top in KEPT_IN and not KEPT_IN[top](path):
             yield f"{path}: {top} is kept out of this file"
+    nodes = list(ast.walk(tree)) if room in PURE or domain else []
     if room in PURE or domain:
         for call in nodes:
             if isinstance(call, ast.Call) and dotted(call.func) in IMPURE_CALLS:
@@ -92,8 +93,16 @@ def dotted(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def imported(nodes: list[ast.AST]) -> Iterator[str]:
-    for node in nodes:
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All of them, however deep; not what is in them, which is ten times as much."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, name, ()):
+            yield each
+            yield from statements(each)
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Message
 from babel.messages.extract import extract_python
-from jinja2.ext import babel_extract
+from jinja2 import Environment
+from jinja2.ext import extract_from_ast
 from litestar.testing import RequestFactory
 
 from catalogue.rules import RuleBroken
@@ -40,6 +41,9 @@ OTHERS = sorted(set(LANGUAGES) - {ENGLISH})
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 HERE = PROJECT / "infra/web/languages.py"
 REQUESTS = RequestFactory()
+TEMPLATES = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
+MARKED = re.compile(r"gettext|\b_\s*\(|\btrans\b")
+"""Where there is none of these, no sentence is marked."""
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 Key = tuple[str, str]
 """(context, English words)."""
@@ -51,19 +55,24 @@ def said(project: Path = PROJECT) -> dict[Key, str]:
     found: dict[Key, str] = {}
     pages = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.html"))]
     code = [path for room in ("infra/web", "services") for path in sorted((project / room).rglob("*.py"))]
-    for path in [*pages, *(path for path in code if "gettext" in path.read_text(encoding="utf-8"))]:
-        if path == HERE:
+    for path in [*pages, *code]:
+        if path == HERE or not MARKED.search(path.read_text(encoding="utf-8")):
             continue
-        with path.open("rb") as file:
-            extract = babel_extract if path.suffix == ".html" else extract_python
-            options = {"trim_blocks": "true", "lstrip_blocks": "true"} if path.suffix == ".html" else {}
-            for line, function, words, _ in extract(file, list(KEYWORDS), (), options):  # type: ignore[operator]
-                texts = [text for text in (words if isinstance(words, tuple) else (words,)) if text]
-                if not texts or (function == "pgettext" and len(texts) < 2):
-                    continue  # the words are not written here: they come from one of the lists below
-                key = (texts[0], texts[1]) if function == "pgettext" else ("", texts[0])
-                found.setdefault(key, f"{path.relative_to(project)}:{line}")
+        for line, function, words in occurrences(path):
+            texts = [text for text in (words if isinstance(words, tuple) else (words,)) if text]
+            if not texts or (function == "pgettext" and len(texts) < 2):
+                continue  # the words are not written here: they come from one of the lists below
+            key = (texts[0], texts[1]) if function == "pgettext" else ("", texts[0])
+            found.setdefault(key, f"{path.relative_to(project)}:{line}")
     return found
+
+
+def occurrences(path: Path) -> list[tuple[int, str, Any]]:
+    """Line, function and words of each call and block that marks a sentence."""
+    if path.suffix == ".html":
+        return list(extract_from_ast(TEMPLATES.parse(path.read_text(encoding="utf-8")), list(KEYWORDS)))
+    with path.open("rb") as file:
+        return [(line, function, words) for line, function, words, _ in extract_python(file, list(KEYWORDS), (), {})]
 
 
 @cache

@@ -66,15 +66,16 @@ class TestScarceSupply:
 
 
 QUANTITIES = st.integers(1, 80).map(lambda tenths: Decimal(tenths) / 2)
-WANTS = st.lists(
-    st.builds(
-        Want,
-        member_id=st.uuids().map(str),
-        firm=QUANTITIES,
-        tolerance=st.integers(0, 20).map(Decimal),
-        enrolled_at=st.integers(0, 3).map(lambda minute: MORNING + timedelta(minutes=minute)),
-    ),
-    max_size=8,
+WANTS = st.lists(st.tuples(QUANTITIES, st.integers(0, 20), st.integers(0, 3)), max_size=8).map(
+    lambda drawn: [
+        Want(
+            member_id=f"m{number}",
+            firm=firm,
+            tolerance=Decimal(tolerance),
+            enrolled_at=MORNING + timedelta(minutes=minute),
+        )
+        for number, (firm, tolerance, minute) in enumerate(drawn)
+    ]
 )
 PACKS = st.sampled_from([Decimal(1), Decimal(3), Decimal(10), Decimal("2.5")])
 
