@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
@@ -14,6 +15,7 @@ from events.auctions import BidAccepted, BidRefused
 from infra.database import database_is_away
 from infra.live import Live
 from infra.tasks import background
+from services.auctions.domain.auction import ranking
 from services.auctions.domain.picture import Descent, descent
 from services.auctions.journal import channel
 from services.auctions.store import auctions, bids, facts, replicas
@@ -58,6 +60,12 @@ class Board:
     @property
     def version(self) -> int:
         return self.stored.version
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Of those whose bids stand, by supplier, as far as the public may know; from 1."""
+        ranked = ranking(self.stored.state.public())
+        return {supplier_id: place for place, (supplier_id, _, _) in enumerate(ranked, start=1)}
 
 
 class Feed:

@@ -30,7 +30,7 @@ from services.auctions.api import PER_PAGE, status_of
 from services.auctions.api.bids import ask, check_length
 from services.auctions.bidders import bidders
 from services.auctions.board import Board, Boards, Fragment
-from services.auctions.domain.auction import AuctionState, ranking
+from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import ladder, next_bid
 from services.auctions.domain.picture import HEIGHT, WIDTH
 from services.auctions.domain.rounds import timetable, turn_of
@@ -300,7 +300,6 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
     plan = timetable(state)
     turns = plan[0].turns if plan else ()
     participant = stored.state.number_of(own)
-    ranked = [supplier_id for supplier_id, _, _ in ranking(state)]
     leads = bool(own) and state.leader_id == own
     one_day = state.closes_at - stored.opened.opens_at <= timedelta(days=1)
     return {
@@ -321,7 +320,7 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "is_supplier": bool(principal and principal.may(SUPPLIER_AGENT)),
         "is_buyer": bool(principal and principal.may(BUYER_OFFICER) and own == stored.opened.buyer_id),
         "participant": participant,
-        "place": ranked.index(own) + 1 if own in ranked else None,
+        "place": board.places.get(own),
         "leads": leads,
         "leading": state.last_of(state.leader_id or ""),
         "last_own": stored.state.last_of(own),
