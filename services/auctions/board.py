@@ -5,6 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -41,11 +42,20 @@ class Fragment(NamedTuple):
     message: bytes
 
 
+class Stamp(NamedTuple):
+    """What was pushed last, with the time ``at`` in it."""
+
+    first: bool
+    at: datetime
+    pushed: bytes
+    message: bytes
+
+
 @dataclass(eq=False)
 class Board:
     """``lines`` is the length of the log as the public has it, ``log`` its latest verdicts, the newest first, ``deleted`` the
     numbers of bids that were taken back. ``fragments`` and ``pushes`` are kept here once somebody made them, by name and whatever
-    else they depend on."""
+    else they depend on; ``stamp`` is what went out last."""
 
     stored: Stored
     lines: int
@@ -56,6 +66,7 @@ class Board:
     deleted: frozenset[int] = frozenset()
     fragments: dict[Hashable, Fragment] = field(default_factory=dict)
     pushes: dict[Hashable, bytes] = field(default_factory=dict)
+    stamp: Stamp | None = None
 
     @property
     def version(self) -> int:

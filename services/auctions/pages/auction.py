@@ -29,7 +29,7 @@ from infra.web.pages import money
 from services.auctions.api import PER_PAGE, status_of
 from services.auctions.api.bids import ask, check_length
 from services.auctions.bidders import bidders
-from services.auctions.board import Board, Boards, Fragment
+from services.auctions.board import Board, Boards, Fragment, Stamp
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import ladder, next_bid
 from services.auctions.domain.picture import HEIGHT, WIDTH
@@ -47,6 +47,8 @@ OWN = ("mine",)
 FRAGMENTS = ("price", "log", "said", *OWN)
 RETRY = 1000
 """Milliseconds after which a browser that was cut off comes back."""
+STAMP = timedelta(milliseconds=10)
+"""How old the server's time may be in what is pushed."""
 SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
 """What differs in fragments that are otherwise alike."""
 
@@ -239,15 +241,23 @@ async def _pushes(request: Visit, ground: Ground, boards: Boards, auction_id: st
         else:  # the page came with it, but for what its reader bid in a sealed turn
             pushed = _push(request, ground, board, before, OWN) if board.stored.state.sealed else b""
         if pushed or beat:
-            now = ground.clock().isoformat()
-            if REQUEST_KEY in pushed:
-                pushed = pushed.replace(REQUEST_KEY, new_id().encode())
-            retry = RETRY if before is None else None
-            seen = ServerSentEventMessage(now, event="seen", id=board.lines, retry=retry)
-            yield pushed.replace(SERVER_NOW, now.encode()) + seen.encode()
+            stamped = _stamped(board, pushed, before is None, ground.clock())
+            if REQUEST_KEY in stamped:
+                stamped = stamped.replace(REQUEST_KEY, new_id().encode())
+            yield stamped
         before = board
         if board.stored.result is not None:
             yield ServerSentEventMessage("", event="done").encode()
+
+
+def _stamped(board: Board, pushed: bytes, first: bool, now: datetime) -> bytes:
+    """With the time and the mark of how much has been seen, put in once for those who get the same one after another."""
+    last = board.stamp
+    if last is None or last.pushed is not pushed or last.first != first or abs(now - last.at) > STAMP:
+        text = now.isoformat()
+        seen = ServerSentEventMessage(text, event="seen", id=board.lines, retry=RETRY if first else None)
+        board.stamp = last = Stamp(first, now, pushed, pushed.replace(SERVER_NOW, text.encode()) + seen.encode())
+    return last.message
 
 
 def _push(request: Visit, ground: Ground, board: Board, before: Board | None, names: tuple[str, ...]) -> bytes:
