@@ -106,6 +106,7 @@ class Load:
                 self.overdue.append(intended)
             while self.idle and self.overdue:
                 self.idle.pop().send(self.overdue.popleft())
+        self.until = time.perf_counter()  # whoever is answered from now on has nothing more to send
         for bidder in self.idle:
             bidder.transport.close()
         self.idle.clear()
