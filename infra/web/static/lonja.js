@@ -70,4 +70,8 @@ document.addEventListener("DOMContentLoaded", () => {
   countdowns();
   setInterval(countdowns, 250);
 });
-document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt));
+// What was swapped in counts down at once: until then it holds the whole instant, which is wider.
+document.addEventListener("htmx:load", (event) => {
+  localTimes(event.detail.elt);
+  countdowns();
+});
