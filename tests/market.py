@@ -176,7 +176,8 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
     clock = ShiftedClock()
     kafka = producer(servers.kafka_bootstrap)
     await kafka.start()
-    with socket.socket() as listening:
+    # TCP by name: asyncio sends small answers at once only on such sockets; on others each waits 40 ms for an acknowledgement.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         async with standing(config, clock) as ground:
             app = create_app(ground, load(ground, names), config.home / "static")
