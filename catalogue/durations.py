@@ -112,6 +112,8 @@ def _outside(duration: Duration, rule: str, window: Window, first: datetime, las
         window=f"{window.first:%H:%M}-{window.last:%H:%M}",
         opens_at=first,
         closes_at=last,
+        local_start=f"{first:%H:%M}",
+        local_end=f"{last:%H:%M}",
     )
 
 

@@ -36,11 +36,12 @@ class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A line with what is published about its price: ``reference`` is in its own unit; ``remark`` says why there is none."""
+    """A line with what is published about its price: ``reference`` is in its own unit; ``broken`` says why one that is
+    published cannot be compared."""
 
     line: Line
     reference: Reference | None
-    remark: str
+    broken: ReferenceNotComparable | None = None
 
 
 async def lines_of(db: asyncpg.Connection, skus: Skus, wanted: Sequence[WantedLine]) -> tuple[Line, ...]:
@@ -83,10 +84,10 @@ async def beside_references(
     for line in lines:
         snapshot = nearest(published.get(line.sku_id or "", ()), place)
         if snapshot is None:
-            answers.append(Beside(line, None, "No reference price is published."))
+            answers.append(Beside(line, None))
             continue
         try:
-            answers.append(Beside(line, reference_for(line, snapshot, currency), ""))
+            answers.append(Beside(line, reference_for(line, snapshot, currency)))
         except ReferenceNotComparable as broken:
-            answers.append(Beside(line, None, broken.message))
+            answers.append(Beside(line, None, broken))
     return answers

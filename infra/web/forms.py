@@ -1,17 +1,21 @@
 """Forms: every field is read, every error stands beside its field, nothing typed is lost."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from infra.web.languages import gettext
+
+_BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
 def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict[str, str]]:
     """Read form fields into a struct: (value, {}) or (None, {field: what is wrong with it}).
 
-    Blank means not given: the default, or "is required". Decimals take a comma too. A checkbox that is not there is False.
+    Blank means not given: the default, or gettext("is required"). Decimals take a comma too. A checkbox that is not there is False.
     """
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -23,7 +27,7 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
             if kind is bool:
                 values[field.name] = False
             elif field.required:
-                errors[field.name] = "is required"
+                errors[field.name] = gettext("is required")
             continue
         if kind is bool:
             text = "true" if text in ("on", "yes", "1") else text
@@ -37,12 +41,23 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
 
 
 def _plain(message: str, kind: Any) -> str:
-    words = {
-        "Decimal": "must be a number, such as 12.50",
-        "date": "must be a date, such as 2027-01-31",
-        "int": "must be a whole number",
-    }
-    for name, sentence in words.items():
-        if name in str(kind) and not message.startswith("Expected `" + name + "` "):
-            return sentence
-    return message.replace("Expected", "expected").split(" - at `")[0]
+    """What msgspec says of a value, as the person who typed it would say it."""
+    bound = _BOUND.match(message)
+    if bound:
+        most, limit = bound["sign"] == "<=", bound["limit"]
+        if bound["length"]:
+            return gettext("must have at most %(limit)s characters", limit=limit) if most else gettext("is too short")
+        return (
+            gettext("must be at most %(limit)s", limit=limit)
+            if most
+            else gettext("must be at least %(limit)s", limit=limit)
+        )
+    if "Decimal" in str(kind):
+        return gettext("must be a number, such as 12.50")
+    if "date" in str(kind):
+        return gettext("must be a date, such as 2027-01-31")
+    if "int" in str(kind):
+        return gettext("must be a whole number")
+    if message.startswith("Invalid enum value"):
+        return gettext("must be one of the choices")
+    return gettext("is not written as it should be")

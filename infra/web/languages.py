@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale, negotiate_locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -32,6 +32,8 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from catalogue.rules import RuleBroken
+from catalogue.units import unit_word
 from infra.web.access import PUBLIC
 
 ENGLISH = "en"
@@ -132,6 +134,16 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
         return sentence
 
 
+def told(broken: RuleBroken, currency: str = "") -> str:
+    """A refusal in the reader's language."""
+    return refusal(broken.code, broken.message, broken.numbers, currency)
+
+
+def unit_name(code: str) -> str:
+    """Of a unit of measure, by its UNECE code."""
+    return pgettext("unit", unit_word(code))
+
+
 def _told(value: object) -> str:
     """A number, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
     text = str(value)
@@ -185,3 +197,9 @@ def moment(instant: datetime, *, seconds: bool = False) -> str:
     date = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
     clock = "HH:mm:ss" if seconds else "HH:mm"
     return format_datetime(instant.astimezone(UTC), f"{date} {clock}", locale=language) + " UTC"
+
+
+def day(wall: datetime, long: bool = False) -> str:
+    """The date of a wall clock, in words: ``26 Nov``, long ``Thursday, 26 November 2026``."""
+    locale = "en_GB" if spoken() == ENGLISH else spoken()
+    return format_date(wall, "full", locale=locale) if long else format_skeleton("MMMd", wall, locale=locale)

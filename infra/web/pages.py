@@ -76,6 +76,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "when": when,
         "percent": percent,
         "duration": duration,
+        "day": languages.day,
     }
     environment.globals |= {
         "now": clock,
@@ -85,7 +86,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "path": "",
         "here": "/",
     }
-    environment.globals |= {"language": spoken, "page_languages": languages.LANGUAGES}
+    environment.globals |= {"language": spoken, "page_languages": languages.LANGUAGES, "told": languages.told}
     return JinjaTemplateEngine.from_environment(environment)
 
 

@@ -20,11 +20,11 @@ IMPORTED = "import"
 
 @dataclass(frozen=True, slots=True)
 class LastTime:
-    """``unit_price`` is in the line's own unit and VAT basis; None where ``remark`` says why it cannot be. ``own``: the buyer itself
+    """``unit_price`` is in the line's own unit and VAT basis; None where ``broken`` says why it cannot be. ``own``: the buyer itself
     paid it, else it is the market's, and ``buyer_name`` the one who did."""
 
     unit_price: Decimal | None
-    remark: str
+    broken: PaidNotComparable | None
     own: bool
     buyer_name: str
     signed_at: datetime
@@ -53,15 +53,15 @@ async def last_time(db: asyncpg.Connection, lines: Iterable[Line], buyer_id: str
 
 def _told(line: Line, paid: past.Paid, buyer_id: str, currency: str) -> LastTime:
     contract = paid.contract
-    price, remark = None, ""
+    price, why_not = None, None
     try:
         price = paid_for(line, paid.line, paid.unit_price, currency)
     except PaidNotComparable as broken:
-        remark = broken.message
+        why_not = broken
     imported = contract.origin == IMPORTED
     return LastTime(
         unit_price=price,
-        remark=remark,
+        broken=why_not,
         own=contract.buyer_id == buyer_id,
         buyer_name=contract.buyer_name,
         signed_at=contract.signed_at,

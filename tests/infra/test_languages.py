@@ -96,9 +96,15 @@ def _first(words: str | tuple[str, ...]) -> str:
 def rules() -> dict[str, set[str]]:
     """The rules of auctions by code, and the numbers that every refusal by it has."""
     domain = import_module("services.auctions.domain")
-    modules = [import_module(f"{domain.__name__}.{module.name}") for module in iter_modules(domain.__path__)]
+    names = [f"{domain.__name__}.{module.name}" for module in iter_modules(domain.__path__)]
+    others = [
+        "services.auctions.handlers",
+        "infra.lines",
+        "catalogue.durations",
+        "catalogue.references",
+    ]
     found: dict[str, set[str]] = {}
-    for module in [*modules, import_module("services.auctions.handlers")]:
+    for module in map(import_module, names + others):
         classes = {name: each for name, each in vars(module).items() if isinstance(each, type)}
         for call in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):
             named = (

@@ -17,14 +17,13 @@ from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
 from catalogue.money import minor_units
-from catalogue.units import unit_word
 from events.auctions import BidRefused
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
 from infra.web.errors import NotFound
-from infra.web.languages import moment, pgettext, refusal, spoken
+from infra.web.languages import moment, refusal, spoken, unit_name
 from infra.web.pages import money
 from services.auctions.api import PER_PAGE, status_of
 from services.auctions.api.bids import ask, check_length
@@ -342,7 +341,7 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "verdict": None,
         "sure": None,
         "decimals": minor_units(stored.opened.currency),
-        "unit_name": _unit_name,
+        "unit_name": unit_name,
         "scored_value": lambda event: _scored(board, event.amount, event.choices),
         "chart_size": (WIDTH, HEIGHT),
         "at": _hour if one_day else _day_and_hour,
@@ -415,10 +414,6 @@ def _scored(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:
         return ""
     exact = score(opened.scoring, amount, choices)
     return money(Decimal(exact.numerator) / Decimal(exact.denominator), opened.currency)
-
-
-def _unit_name(code: str) -> str:
-    return pgettext("unit", unit_word(code))
 
 
 def _region_name(country: str | None, region: str | None) -> str:

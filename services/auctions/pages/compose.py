@@ -18,7 +18,6 @@ from catalogue.categories import is_goods, is_works
 from catalogue.durations import OutsideWindow, durations, next_start
 from catalogue.policy import Duration, Policy, load
 from catalogue.rules import RuleBroken
-from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened
 from events.values import Category, Line
@@ -28,7 +27,8 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect
 from infra.web.errors import NotFound
-from infra.web.languages import gettext
+from infra.web.languages import gettext, told, unit_name
+from infra.web.pages import number as written
 from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
 from services.auctions.pages import draft
@@ -36,12 +36,6 @@ from services.auctions.pages.draft import MOST_LINES, Fields
 from services.auctions.store import auctions, past, replicas
 from services.auctions.store.auctions import Filter
 
-KINDS = (("goods", "Goods"), ("works", "Works"), ("services", "Services"))
-SCORINGS = {
-    "price": "the price alone",
-    "quality": "the price divided by a quality coefficient",
-    "life-cycle": "the price and the cost of the life cycle",
-}
 SHOWN_OF_BEFORE = 30
 
 
@@ -97,6 +91,7 @@ class ComposePages(Controller):
             "auctions/history.html",
             sessions=[each for each in sessions if each.result is not None],
             contracts=contracts,
+            outcomes=outcomes(),
             values={"q": words},
         )
 
@@ -126,8 +121,33 @@ class ComposePages(Controller):
                     said = gettext("The session is published. Suppliers may bid from its opening on.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
-                errors = {_field_of(broken, fields): broken.message}
+                errors = {_field_of(broken, fields): told(broken, policy.currency)}
         return await _form(request, ground, fields, errors, status_code=422)
+
+
+def kinds() -> dict[str, str]:
+    return {"goods": gettext("Goods"), "works": gettext("Works"), "services": gettext("Services")}
+
+
+def scorings() -> dict[str, str]:
+    return {
+        "price": gettext("the price alone"),
+        "quality": gettext("the price divided by a quality coefficient"),
+        "life-cycle": gettext("the price and the cost of the life cycle"),
+    }
+
+
+def outcomes() -> dict[str, str]:
+    return {
+        "successful": gettext("closed"),
+        "unsuccessful": gettext("closed without a bid"),
+        "withdrawn": gettext("withdrawn"),
+        "cancelled": gettext("cancelled"),
+    }
+
+
+def _of_the_initial_price(percent: Decimal) -> str:
+    return gettext("%(part)s of the initial price", part=f"{written(percent)} %")
 
 
 def _field_of(broken: RuleBroken, fields: Fields) -> str:
@@ -151,8 +171,10 @@ async def _from_query(request: MemberVisit, db: Any) -> Fields:
     lines = [(known[sku_id], quantity) for sku_id, quantity in wanted.items() if sku_id in known]
     if not lines:
         return draft.blank_line(0)
-    more = f" and {len(lines) - 1} more" if len(lines) > 1 else ""
-    fields = {"title": lines[0][0].name + more, "kind": _kind_of(lines[0][0].category)}
+    title = lines[0][0].name
+    if len(lines) > 1:
+        title = gettext("%(first)s and %(more)s more", first=title, more=len(lines) - 1)
+    fields = {"title": title, "kind": _kind_of(lines[0][0].category)}
     for number, (sku, quantity) in enumerate(lines):
         fields |= {f"line-{number}-sku_id": sku.sku_id, f"line-{number}-quantity": quantity or "1"}
     return fields
@@ -215,11 +237,11 @@ async def _form(
         windows=[each for each in policy.auction.durations if each.runs_within or each.starts_within],
         zone=buyer.time_zone,
         local_now=calendar.local(now),
-        kinds=KINDS,
-        scorings=[(each, SCORINGS[each]) for each in policy.auction.scorings],
+        kinds=kinds().items(),
+        scorings=[(each, scorings()[each]) for each in policy.auction.scorings],
         criteria=[(each, draft.option_numbers(fields, each)) for each in draft.criterion_numbers(fields)],
-        unit_name=unit_word,
-        steps=[(str(percent), f"{percent} % of the initial price") for percent in policy.auction.step_percents],
+        unit_name=unit_name,
+        steps=[(str(percent), _of_the_initial_price(percent)) for percent in policy.auction.step_percents],
         regions=places.regions(fields.get("country", "") or "XX"),
     )
 
@@ -252,11 +274,11 @@ async def _review(request: MemberVisit, ground: Ground, fields: Fields, wanted: 
         closes_at=handlers.calendar_of(buyer).local(opened.closes_at),
         zone=buyer.time_zone,
         minutes=wanted.duration_minutes,
-        step_percent=wanted.step_percent,
-        scorings=SCORINGS,
+        step_share=_of_the_initial_price(wanted.step_percent),
+        scorings=scorings(),
         policy=policy,
-        kinds=dict(KINDS),
-        unit_name=unit_word,
+        kinds=kinds(),
+        unit_name=unit_name,
         region_name=places.regions(opened.place.country or "XX").get(opened.place.region or "", opened.place.region),
     )
 

@@ -14,6 +14,7 @@ from catalogue import places
 from events.auctions import Criterion, Option, Scoring
 from events.values import Line, Place
 from infra.web import read_form
+from infra.web.languages import gettext
 from services.auctions.handlers import NewAuction, NewLine
 
 Fields = dict[str, str]
@@ -70,14 +71,14 @@ async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, 
     errors |= wrong
     opens_at = opening_of(fields, zone)
     if opens_at is None and fields.get("opens_at", "").strip():
-        errors["opens_at"] = "must be a date and time, such as 2027-01-31T09:00"
+        errors["opens_at"] = gettext("must be a date and time, such as 2027-01-31T09:00")
     place = Place()
     if head is not None and head.country:
         found = await asyncio.to_thread(places.locate, head.country, head.region, head.locality)
         if found is None:
-            errors["country"] = "is not a country we know (ISO 3166-1, such as RU)"
+            errors["country"] = gettext("is not a country we know (ISO 3166-1, such as RU)")
         elif head.region and found.region is None:
-            errors["region"] = "is not a region of this country; choose one of the list"
+            errors["region"] = gettext("is not a region of this country; choose one of the list")
         else:
             place = msgspec.convert(msgspec.to_builtins(found), Place)
     if head is None or errors:
@@ -114,7 +115,7 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
                 options.append(Option(title=option.title, value=value))
         title = fields.get(f"criterion-{number}-title", "").strip()
         if not title:
-            errors[f"criterion-{number}-title"] = "is required"
+            errors[f"criterion-{number}-title"] = gettext("is required")
         criteria.append(Criterion(criterion_id=str(len(criteria) + 1), title=title, options=tuple(options)))
     return Scoring(by=by, criteria=tuple(criteria)), errors
 

@@ -13,7 +13,7 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
 from infra.web.languages import gettext as _
-from infra.web.languages import refusal
+from infra.web.languages import told
 from services.auctions import handlers
 from services.auctions.api import existing
 from services.auctions.api.bids import check_length
@@ -66,7 +66,7 @@ class SessionPages(Controller):
                 await handlers.withdraw(tx, auction_id, fields.get("reason", "")[:TEXT], request.user)
                 return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
-                errors = {broken.field or "": _words(broken)}
+                errors = {broken.field or "": told(broken)}
         return await self._form(request, ground, auction_id, "withdrawal", fields, errors)
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
@@ -90,7 +90,7 @@ class SessionPages(Controller):
                     auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
                 )
             except RuleBroken as broken:
-                errors = {broken.field or "": _words(broken)}
+                errors = {broken.field or "": told(broken)}
         return await self._form(request, ground, auction_id, "complaint", fields, errors)
 
     @get("/complaints", opt=allow(MODERATOR))
@@ -107,7 +107,7 @@ class SessionPages(Controller):
                 upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
-                errors = {broken.field or "": _words(broken)}
+                errors = {broken.field or "": told(broken)}
         return await self._complaints(request, ground, complaint_id, fields, errors)
 
     async def _complaints(
@@ -151,8 +151,4 @@ def _back(auction_id: str, notice: str) -> Redirect:
 
 
 async def _refused(ground: Ground, auction_id: str, broken: RuleBroken) -> str:
-    return _words(broken, (await existing(ground, auction_id)).opened.currency)
-
-
-def _words(broken: RuleBroken, currency: str = "") -> str:
-    return refusal(broken.code, broken.message, broken.numbers, currency)
+    return told(broken, (await existing(ground, auction_id)).opened.currency)

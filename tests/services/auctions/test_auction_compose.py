@@ -294,6 +294,27 @@ async def test_a_line_whose_sku_is_archived_meanwhile_stays_and_says_so(market: 
         assert "cannot be bought" not in (await browser.get("/auctions/new", sku=sku_id)).text
 
 
+async def test_a_session_is_composed_and_refused_in_the_buyers_language(
+    market: Market, playing_by: Callable[[str], None]
+) -> None:
+    playing_by("moscow")
+    buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
+    evening = (market.clock() + timedelta(days=1)).strftime("%Y-%m-%dT20:00")
+    form = form_of(sku_id, opens_at=evening, duration_minutes="180", title="")
+    async with market.browser(buyer) as browser:
+        browser.client.cookies.set("lonja_language", "es")
+        empty = await browser.post("/auctions/new", {**form, "action": "review"})
+        assert empty.status_code == 422 and '<main id="main">' in empty.text
+        assert re.search(r'id="title-note">es obligatorio<', empty.text) and "Corrija 1 campo" in empty.text
+        late = words((await browser.post("/auctions/new", {**form, "title": "Papel", "action": "review"})).text)
+        assert "La sesión debe caber en las horas 09:00-15:00" in late and "Abrirla el" in late
+        shown = await browser.post(
+            "/auctions/new", {**form, "title": "Papel", "duration_minutes": "1440", "action": "review"}
+        )
+        assert "<h1>Revisar</h1>" in shown.text and "1 línea" in shown.text, words(shown.text)
+        assert "del precio inicial" in words(shown.text) and '<main id="main">' in shown.text
+
+
 async def test_a_line_above_its_reference_is_told_at_its_own_price(market: Market) -> None:
     buyer, skus = await an_organisation(market, "buyer"), [await a_referenced_sku(market) for _ in range(2)]
     second = {"line-7-sku_id": skus[1], "line-7-quantity": "1", "line-7-unit_price": "300.01"}
