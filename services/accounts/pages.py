@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
+from babel import Locale
 from litestar import Controller, get, post
 from litestar.datastructures import Cookie
 from litestar.params import FromPath, FromQuery, QueryParameter
@@ -17,6 +18,7 @@ from infra.tokens import ADMINISTRATOR, SESSION_HOURS
 from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, Visit, allow, form_fields, page, read_form, redirect
 from infra.web.access import COOKIE
 from infra.web.errors import NotFound
+from infra.web.languages import ENGLISH, gettext, spoken, told
 from services.accounts import handlers, login, passwords, store
 from services.accounts.api import SLOW_DOWN, UNKNOWN, address_of
 from services.accounts.categories import divisions, read_categories
@@ -61,7 +63,17 @@ async def ticked(request: Visit, name: str) -> list[str]:
 
 def beside(error: RuleBroken) -> dict[str, str]:
     """The refusal as an error of its field."""
-    return {error.field or "": error.message}
+    return {error.field or "": told(error)}
+
+
+def named_countries() -> list[tuple[str, str]]:
+    """(code, name in the reader's language), by name."""
+    names = Locale(spoken()).territories if spoken() != ENGLISH else {}
+    return sorted(((code, names.get(code, name)) for code, name in countries()), key=lambda pair: pair[1])
+
+
+def slow_down() -> str:
+    return gettext("Too many failed logins. Wait a minute.")
 
 
 def enter(ground: Ground, session: Session, target: str, notice: str = "") -> Redirect:
@@ -101,16 +113,16 @@ class EntryPages(Controller):
                 ground, fields.get("email", ""), fields.get("password", ""), address_of(request)
             )
         except LoginRefused:
-            errors, status = {"": "E-mail address and password do not match."}, 401
+            errors, status = {"": gettext("E-mail address and password do not match.")}, 401
         except TooManyTries:
-            errors, status = {"": SLOW_DOWN.detail}, SLOW_DOWN.status_code
+            errors, status = {"": slow_down()}, SLOW_DOWN.status_code
         else:
             return enter(ground, session, goal)
         return page(request, "accounts/login.html", status_code=status, values=values, errors=errors)
 
     @post("/logout")
     async def log_out(self) -> Redirect:
-        answer = redirect("/", "You are logged out.")
+        answer = redirect("/", gettext("You are logged out."))
         answer.set_cookie(Cookie(key=COOKIE, value="", max_age=0, path="/", httponly=True, samesite="lax"))
         return answer
 
@@ -118,7 +130,7 @@ class EntryPages(Controller):
     async def register_page(
         self, request: Visit, kind: Annotated[str, QueryParameter(name="as")] = "supplier"
     ) -> Template:
-        return self._form(request, {"kind": kind, "language": "en"}, {}, [])
+        return self._form(request, {"kind": kind, "language": spoken()}, {}, [])
 
     @get("/register/regions")
     async def regions(self, request: Visit, country: FromQuery[str] = "") -> Template:
@@ -143,12 +155,14 @@ class EntryPages(Controller):
             except RuleBroken as error:
                 errors = beside(error)
             except LoginRefused:
-                errors = {"": "This form was sent before, with another password."}
+                errors = {"": gettext("This form was sent before, with another password.")}
             except TooManyTries:
-                errors = {"": SLOW_DOWN.detail}
+                errors = {"": slow_down()}
             else:
                 target = "/recommendations" if form.kind == "supplier" else "/catalogue"
-                return enter(ground, session, target, f"Welcome to Lonja, {session.principal.name}.")
+                return enter(
+                    ground, session, target, gettext("Welcome to Lonja, %(name)s.", name=session.principal.name)
+                )
         fields.pop("password", None)
         return self._form(request, fields, errors, chosen, 422)
 
@@ -168,7 +182,7 @@ class EntryPages(Controller):
             errors=errors,
             ticked=chosen,
             divisions=divisions(),
-            countries=countries(),
+            countries=named_countries(),
             regions=atlas.regions(values.get("country", "")).items(),
             zones=zones(),
             languages=LANGUAGE_CHOICES,
@@ -206,7 +220,7 @@ class EntryPages(Controller):
                 errors=beside(error),
             )
         session = await login.log_in(ground, invitation.email, password, address_of(request))
-        return enter(ground, session, "/", f"Welcome to Lonja, {invitation.name}.")
+        return enter(ground, session, "/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name))
 
 
 class AccountPages(Controller):
@@ -230,7 +244,7 @@ class AccountPages(Controller):
         except RuleBroken as error:
             return await self._page(ground, request, errors=beside(error))
         except TooManyTries:
-            return await self._page(ground, request, errors={"": SLOW_DOWN.detail})
+            return await self._page(ground, request, errors={"": slow_down()})
         return redirect("/account", "Your password is changed.")
 
     @post("/keys")

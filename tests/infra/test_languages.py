@@ -94,14 +94,12 @@ def _first(words: str | tuple[str, ...]) -> str:
 
 @cache
 def rules() -> dict[str, set[str]]:
-    """The rules of auctions by code, and the numbers that every refusal by it has."""
+    """The rules of auctions, and of whoever registers, by code, and the numbers that every refusal by it has."""
     domain = import_module("services.auctions.domain")
     names = [f"{domain.__name__}.{module.name}" for module in iter_modules(domain.__path__)]
     others = [
-        "services.auctions.handlers",
-        "infra.lines",
-        "catalogue.durations",
-        "catalogue.references",
+        *("catalogue.durations", "catalogue.references", "infra.lines", "services.auctions.handlers"),
+        *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),
     ]
     found: dict[str, set[str]] = {}
     for module in map(import_module, names + others):

@@ -136,6 +136,18 @@ async def test_form_registers_and_logs_in_and_says_what_is_wrong_beside_the_fiel
     assert [c.code for c in told[0].categories] == ["33000000", "45000000", "30190000"]
 
 
+async def test_a_stranger_registers_and_is_refused_in_the_language_that_the_browser_asks_for(market: Market) -> None:
+    async with market.browser() as browser:
+        browser.client.headers["accept-language"] = "es-AR, es;q=0.9"
+        empty = (await browser.get("/register")).text
+        assert '<main id="main">' in empty and "Registre su organización" in empty and ">España<" in empty
+        assert '<option value="es" selected>' in empty  # of the mail, too
+        short = (await browser.post("/register", a_form(password="short", organisation="Guantes y más"))).text
+        assert "Una contraseña tiene al menos 10 caracteres; esta tiene 5." in short and "Guantes y más" in short
+        wrong = await browser.post("/login", {"email": "nobody@agency.example", "password": PASSWORD})
+        assert wrong.status_code == 401 and "El correo y la contraseña no coinciden." in wrong.text
+
+
 async def test_unknown_address_and_wrong_password_get_the_same_answer(market: Market) -> None:
     async with market.client() as client:
         sent, _ = await registered(client)

@@ -4,17 +4,22 @@ from pathlib import Path
 
 from infra.clock import ManualClock, system_clock
 from infra.config import Config
+from infra.web.languages import speaking
 from infra.web.pages import engine
 from services.portal.store import Front
 
 EMPTY = Front(auctions=0, quotes=0, pools=0, suppliers=0, contracts=0, totals=[], closing=[], enrolling=[], latest=[])
 
 
-def test_empty_market_says_what_to_do(tmp_path: Path) -> None:
+def home(tmp_path: Path) -> str:
     config = Config.load({"LONJA_HOME": str(tmp_path)})
     services = Path(__file__).parents[3] / "services"
     template = engine(config, ManualClock(system_clock()), services).get_template("portal/home.html")
-    text = template.render(front=EMPTY, currencies=[], csrf_token=lambda: "t", csrf_input="")
+    return template.render(front=EMPTY, currencies=[], csrf_token=lambda: "t", csrf_input="")
+
+
+def test_empty_market_says_what_to_do(tmp_path: Path) -> None:
+    text = home(tmp_path)
     for words in (
         "No mini-auction is open",
         "No pool is enrolling",
@@ -22,3 +27,9 @@ def test_empty_market_says_what_to_do(tmp_path: Path) -> None:
         "lonja import ocds",
     ):
         assert words in text
+
+
+def test_it_is_said_in_the_readers_language(tmp_path: Path) -> None:
+    with speaking("ru"):
+        text = home(tmp_path)
+    assert "Открытых сессий нет." in text and "Контрактов пока нет." in text and '<main id="main">' in text
