@@ -86,7 +86,12 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "path": "",
         "here": "/",
     }
-    environment.globals |= {"language": spoken, "page_languages": languages.LANGUAGES, "told": languages.told}
+    environment.globals |= {
+        "language": spoken,
+        "page_languages": languages.LANGUAGES,
+        "told": languages.told,
+        "refusal": languages.refusal,
+    }
     return JinjaTemplateEngine.from_environment(environment)
 
 

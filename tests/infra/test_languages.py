@@ -99,6 +99,7 @@ def rules() -> dict[str, set[str]]:
     names = [f"{domain.__name__}.{module.name}" for module in iter_modules(domain.__path__)]
     others = [
         *("catalogue.durations", "catalogue.references", "infra.lines", "services.auctions.handlers"),
+        *(f"services.catalogue.handlers.{module}" for module in ("basket", "bounds")),
         *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),
     ]
     found: dict[str, set[str]] = {}
@@ -117,15 +118,30 @@ def rules() -> dict[str, set[str]]:
 def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
     there = entries(language)
     yield from (f"{place}: {key[1]!r}" for key, place in said(project).items() if key not in there)
-    yield from (f"rule {code}" for code in rules() if ("refusal", code) not in there)
+    yield from (f"rule {code}" for code in [*rules(), *unavailable()] if ("refusal", code) not in there)
     yield from (f"{key} is empty" for key, message in there.items() if not all(_strings(message)))
 
 
 def orphans(language: str, project: Path = PROJECT) -> list[Key]:
-    known = {"refusal": {each.code for each in _all(RuleBroken)}, "unit": {unit_word(code) for code in UNITS}}
+    refusals = {each.code for each in _all(RuleBroken)} | unavailable()
+    known = {"refusal": refusals, "unit": {unit_word(code) for code in UNITS}}
     listed = {(context, words) for context, all_of_it in known.items() for words in all_of_it}
     marked = said(project)
     return [key for key in entries(language) if key not in marked and key not in listed and key[0] != "refusal value"]
+
+
+@cache
+def unavailable() -> set[str]:
+    """The codes by which the catalogue says that an offer, or a SKU, cannot be had."""
+    modules = map(import_module, ("catalogue.offers", "services.catalogue.baskets"))
+    texts = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in modules]
+    return {
+        code
+        for text in texts
+        for code in re.findall(r'NotAvailable\(\s*"([a-z-]+)"|because="([a-z-]+)"', text)
+        for code in code
+        if code
+    }
 
 
 def _all(base: type[RuleBroken]) -> Iterator[type[RuleBroken]]:

@@ -11,10 +11,10 @@ from litestar.response import Template
 
 from catalogue.places import regions as regions_of
 from catalogue.rules import RuleBroken
-from catalogue.units import unit_word
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
+from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket
@@ -53,9 +53,9 @@ class BasketPages(Controller):
                 async with ground.database.transaction("catalogue") as tx:
                     quantity = await basket.put(tx, form.sku, form.quantity, request.user)
                 back = form.back if form.back.partition("?")[0] == "/catalogue" else PATH
-                return redirect(back, f"In your basket: {quantity.normalize():f} of it.")
+                return redirect(back, gettext("In your basket: %(number)s.", number=f"{quantity.normalize():f}"))
             except RuleBroken as broken:
-                errors = {"": broken.message}
+                errors = {"": told(broken)}
         return await _page(ground, finder, request, errors={"": " ".join(errors.values())})
 
     @post("/lines")
@@ -69,7 +69,7 @@ class BasketPages(Controller):
         wanted: dict[str, Decimal] = {}
         for sku_id, text in typed.items():
             form, wrong = read_form({"quantity": text}, QuantityForm)
-            broken = [error.message for error in broken_quantity(form.quantity)] if form else list(wrong.values())
+            broken = [told(error) for error in broken_quantity(form.quantity)] if form else list(wrong.values())
             if form is None or broken:
                 errors[_QUANTITY + sku_id] = broken[0]
             else:
@@ -81,7 +81,10 @@ class BasketPages(Controller):
                     await basket.take_out(tx, removed, request.user)
         if errors:
             return await _page(ground, finder, request, values=fields, errors=errors)
-        return redirect(PATH, "Taken out; you can put it back below." if removed else "The quantities are changed.")
+        return redirect(
+            PATH,
+            gettext("Taken out; you can put it back below.") if removed else gettext("The quantities are changed."),
+        )
 
 
 async def _page(
@@ -104,5 +107,5 @@ async def _page(
         region_name=regions_of(request.user.country).get(region, region),
         values={**quantities, **(values or {})},
         errors=errors or {},
-        unit_word=unit_word,
+        unit_name=unit_name,
     )

@@ -16,10 +16,10 @@ from msgspec import Meta
 
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
-from catalogue.units import unit_word
 from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, Visit, page, read_form
+from infra.web.languages import gettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.bounds import broken_quantity
@@ -89,7 +89,8 @@ class SearchPages(Controller):
             before=link(asked, page=asked.page - 1),
             after=link(asked, page=asked.page + 1),
             unfiltered=link(Search(q=asked.q, region=asked.region)),
-            sorts=(("relevance", "Best match"), ("price", "Lowest price")),
+            sorts=(("relevance", gettext("Best match")), ("price", gettext("Lowest price"))),
+            unit_name=unit_name,
         )
 
     @get("/skus/{sku_id:str}")
@@ -100,7 +101,7 @@ class SearchPages(Controller):
         region = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
         form, errors = read_form(values, PricesForm)
         if form and form.quantity is not None:
-            errors = {error.field or "": error.message for error in broken_quantity(form.quantity)}
+            errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
         async with ground.database.transaction("catalogue") as tx:
             shown = await views.sku_page(
                 tx, sku_id, region, form.quantity if form and not errors else None, finder.currency
@@ -113,7 +114,8 @@ class SearchPages(Controller):
             status_code=422 if errors else 200,
             shown=shown,
             inside=inside.get(sku_id),
-            unit_word=unit_word,
+            unit_name=unit_name,
+            levels=levels(),
             sku=shown.sku,
             values={"quantity": f"{shown.quantity.normalize():f}", **values, "region": shown.region},
             errors=errors,
@@ -123,6 +125,15 @@ class SearchPages(Controller):
                 for code in trail(shown.sku.category.code)[-2:]
             ],
         )
+
+
+def levels() -> dict[str, str]:
+    """How wide a reference price's market is, in words."""
+    return {
+        "locality": gettext("of the place"),
+        "region": gettext("of the region"),
+        "country": gettext("of the country"),
+    }
 
 
 async def in_basket(tx: Transaction, principal: Principal | None) -> dict[str, Decimal]:
@@ -137,13 +148,16 @@ async def region_choices(principal: Principal | None, codes: Iterable[str]) -> d
     """Code → name of the regions to choose from: all of the reader's country and of those where something is offered."""
     countries = [code.split("-")[0] for code in [principal.country if principal else "", *codes] if code]
     wanted = list(dict.fromkeys(countries))[:COUNTRIES_OFFERED]
-    return await asyncio.to_thread(lambda: {code: name for each in wanted for code, name in regions_of(each)})
+    whole = {country: gettext("%(country)s, the whole country", country=country) for country in wanted}
+    return await asyncio.to_thread(
+        lambda: {code: name for each in wanted for code, name in ((each, whole[each]), *regions_of(each))}
+    )
 
 
 @cache
 def regions_of(country: str) -> tuple[tuple[str, str], ...]:
-    """The country itself, then its regions by name."""
-    return ((country, f"{country}, the whole country"), *places.regions(country).items())
+    """(code, name) of its regions, by name."""
+    return tuple(places.regions(country).items())
 
 
 def trail(category: str) -> list[str]:
@@ -175,14 +189,14 @@ def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Optio
     )
     groups = [
         (
-            "Category",
+            gettext("Category"),
             [
                 Option(tree.name(code), counts["category"][code], link(asked, category=code), False)
                 for code in found_below
             ],
         ),
         (
-            "Eco-label",
+            gettext("Eco-label"),
             [
                 Option(label, count, link(asked, eco="" if label == asked.eco else label), label == asked.eco)
                 for label, count in counts["eco_label"].items()

@@ -135,3 +135,23 @@ async def test_a_buyer_collects_changes_takes_out_and_puts_back_by_form(stall: S
         unknown = await browser.post("/catalogue/basket", {"sku": "unheard-of"})
         assert unknown.status_code == 422 and "Only a published SKU" in unknown.text
     assert [(line["quantity"]) for line in (await basket(stall, officer))["lines"]] == ["6", "3"]
+
+
+async def test_the_way_from_the_search_to_the_basket_is_in_the_readers_language(
+    stall: Stall, officer: Principal
+) -> None:
+    supplier, sku_id = await stall.supplier(), await a_sku(stall, "Basket zither")
+    await stall.offer(supplier, sku_id)
+    lone = await a_sku(stall, "Basket zither strings")
+    async with stall.market.browser(officer) as browser:
+        browser.client.cookies.set("lonja_language", "ru")
+
+        async def found() -> bool:
+            return "лучшее из 1 предложения" in (await browser.get("/catalogue", q="zither")).text
+
+        await stall.market.eventually(found)
+        card = (await browser.get(f"/catalogue/skus/{sku_id}")).text
+        assert "По цене с доставкой" in card and "рабоч" in card and '<main id="main">' in card
+        await browser.post("/catalogue/basket", {"sku": sku_id, "quantity": "4"})
+        kept = (await browser.post("/catalogue/basket", {"sku": lone})).text
+        assert "Ваша корзина" in kept and "Сейчас его никто не предлагает." in kept and '<main id="main">' in kept
