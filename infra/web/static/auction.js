@@ -54,6 +54,11 @@ session.addEventListener("called", (event) => alarm(event.detail));
 // The keyboard's place: what was focused and is gone is followed by the same button, else the next bid, else its heading.
 let held = null;
 let changedAt = -1000;
+let offered = amounts();
+
+function amounts() {
+  return [...document.querySelectorAll("#mine button[name=amount]")].map((button) => button.value).join();
+}
 
 document.addEventListener("focusin", (event) => {
   const mine = event.target.closest("#mine");
@@ -66,17 +71,28 @@ document.addEventListener("focusout", (event) => {
 });
 new MutationObserver((changes) => {
   if (!changes.some((change) => change.target.closest?.("#mine") || [...change.addedNodes].some((node) => node.id === "mine"))) return;
-  changedAt = performance.now();
+  if (offered !== amounts()) changedAt = performance.now();
+  offered = amounts();
   if (!held || document.activeElement !== document.body) return;
   const next = (held.id && document.getElementById(held.id)) || (held.bids && document.querySelector("#mine button[name=amount]"));
   (next || document.querySelector("#mine h2"))?.focus({ preventScroll: true });
 }).observe(session, { childList: true, subtree: true });
 
-// A price that changed under the finger is not bid: it was not what the bidder saw.
+function tellInstead(word) {
+  const place = document.getElementById("verdict");
+  const said = document.createElement("p");
+  said.className = "error";
+  said.setAttribute("role", "alert");
+  said.textContent = place.dataset[word];
+  place.replaceChildren(said);
+}
+
+// A price that changed under the finger is not bid: it was not what the bidder saw. It is said, so that nobody believes to have bid.
 session.addEventListener("click", (event) => {
   if (event.target.closest("#mine button[name=amount]") && event.isTrusted && performance.now() - changedAt < 250) {
     event.preventDefault();
     event.stopPropagation();
+    tellInstead("moved");
   }
 }, true);
 
@@ -91,13 +107,7 @@ session.addEventListener("click", (event) => {
 
 // A bid without an answer is never silent.
 function unanswered(event) {
-  const place = document.getElementById("verdict");
-  if (event.detail.target !== place) return;
-  const said = document.createElement("p");
-  said.className = "error";
-  said.setAttribute("role", "alert");
-  said.textContent = event.detail.xhr?.status === 401 ? place.dataset.login : place.dataset.failed;
-  place.replaceChildren(said);
+  if (event.detail.target.id === "verdict") tellInstead(event.detail.xhr?.status === 401 ? "login" : "failed");
 }
 session.addEventListener("htmx:responseError", unanswered);
 session.addEventListener("htmx:sendError", unanswered);
