@@ -460,14 +460,27 @@ class TestPages:
             late = await browser.post(f"{path}/cancel", {"reason": "too late"})
             assert late.status_code == 422
 
-    async def test_the_result_is_shown_with_savings_and_contracts(self, market: Market) -> None:
+    async def test_the_result_is_shown_with_savings_and_contracts_linked_for_those_who_may_read_them(
+        self, market: Market
+    ) -> None:
         pool, lead, other, _ = await an_allocated_pool(market)
         draft = drafted(pool, lead)
         await market.publish(draft)
 
+        async def shown(reader: Principal) -> str:
+            async with market.browser(reader) as browser:
+                return (await browser.get(f"/pools/{pool['pool_id']}")).text
+
+        async def told() -> bool:
+            text = await shown(other)
+            return "to be signed" in text and "39.99" in text and "being drafted" in text
+
+        await market.eventually(told)
+        link = f"/contracts/{draft.contract_id}"
+        assert link in await shown(lead) and link not in await shown(other), "a draft is its two parties'"
+        await market.publish(concluded(draft))
+
         async def linked() -> bool:
-            async with market.browser(other) as browser:
-                text = (await browser.get(f"/pools/{pool['pool_id']}")).text
-            return f"/contracts/{draft.contract_id}" in text and "39.99" in text and "being drafted" in text
+            return link in await shown(other)
 
         await market.eventually(linked)
