@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,15 @@ class NotRunning(Exception):
         super().__init__(f"{what} does not answer: start Lonja with `make run` or `lonja up`")
 
 
+class Unwritable(Exception):
+    """The file that a command was to write cannot be written."""
+
+    code = "unwritable"
+
+    def __init__(self, file: Path, error: OSError) -> None:
+        super().__init__(f"{file}: {error.strerror or error}")
+
+
 def say(line: str) -> None:
     """A line of progress, as it came: log lines in it may look like markup."""
     console.print(Text(line))
@@ -37,10 +47,16 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
+LONGEST_WHOLE = 24
+"""Characters that a word in the first column, which names its row, may have without being broken on a narrow terminal."""
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+    lines = [[str(cell) for cell in row] for row in rows]
+    for number, column in enumerate(columns):
+        words = [len(word) for line in lines for word in line[number].split()] if number == 0 else []
+        table.add_column(column, overflow="fold", min_width=min(max(words, default=0), LONGEST_WHOLE))
+    for line in lines:
+        table.add_row(*map(Text, line))
     console.print(table)

@@ -1,13 +1,15 @@
 """`lonja export auction` and `lonja verify`: the proof of an auction, written by the market and checked by anybody."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from infra.cli.market import market_database
-from infra.cli.output import AsJson, print_json, say
+from infra.cli.output import AsJson, Unwritable, print_json, say
 
 export_app = typer.Typer(no_args_is_help=True, add_completion=False)
 verify_app = typer.Typer(
@@ -39,13 +41,29 @@ def export_auction(
     """Write the public log of a closed session with its proof; `lonja verify auction FILE` checks it."""
     content = asyncio.run(_proof(auction_id))
     fresh = file.with_name(file.name + ".part")
-    fresh.write_bytes(content)
-    fresh.replace(file)
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(file)
+    except OSError as error:
+        raise Unwritable(file, error) from error
     lines = content.count(b"\n") - 1
     if as_json:
         print_json({"file": str(file), "auction_id": auction_id, "lines": lines})
     else:
         say(f"{lines} lines of the log in {file}")
+
+
+@contextmanager
+def _sound_or_told(as_json: bool) -> Iterator[None]:
+    """What is unsound ends the command; a program that reads the output is told there, too."""
+    from services.auctions.domain.audit import Unsound
+
+    try:
+        yield
+    except Unsound as error:
+        if as_json:
+            print_json({"sound": False, "because": str(error)})
+        raise
 
 
 @verify_app.callback()
@@ -56,9 +74,10 @@ def verify() -> None:
 @verify_app.command("auction")
 def verify_auction(file: File, key: Key = None, as_json: AsJson = False) -> None:
     """Recompute every verdict, every end and the winner of a session, and check the signature. Exit code 1 where it fails."""
-    from services.auctions.proof import verify
+    from services.auctions import proof
 
-    audit, trailer = verify(file.read_bytes(), key=key)
+    with _sound_or_told(as_json):
+        audit, trailer = proof.verify(file.read_bytes(), key=key)
     result, opened = audit.result, audit.state.opened
     assert result is not None, "a proof ends with the close"
     found = {
@@ -108,7 +127,8 @@ def verify_receipt(
     """Check the signature under a bid's receipt, and with --auction that the log has its line. Exit code 1 where it fails."""
     from services.auctions import proof
 
-    receipt = proof.verify_receipt(file.read_bytes(), auction.read_bytes() if auction else None, key=key)
+    with _sound_or_told(as_json):
+        receipt = proof.verify_receipt(file.read_bytes(), auction.read_bytes() if auction else None, key=key)
     found = {
         "sound": True,
         "auction_id": receipt.auction_id,

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from infra.cli.market import market_database
-from infra.cli.output import AsJson, errors, print_json, print_table, say, say_error
+from infra.cli.output import AsJson, Unwritable, errors, print_json, print_table, say, say_error
 
 if TYPE_CHECKING:
     from infra.database import Database
@@ -38,12 +38,6 @@ MappingFile = Annotated[
 ]
 SHOWN = 40
 ROWS_OF_A_BATCH = 500
-
-
-class Unwritable(Exception):
-    """The file to export to cannot be written."""
-
-    code = "unwritable"
 
 
 @import_app.command("ocds")
@@ -129,6 +123,8 @@ def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUndersto
                 counts = await _import_file(database, path, ledger, read)
             except FileUnusable as error:
                 say_error(str(error))
+                ledger.add(f"refused: file: {error.kind}", str(error))
+                total += Counts(refused=1)
                 unusable += 1
                 continue
             total += counts
@@ -245,7 +241,7 @@ async def _export(database: "Database", file: Path) -> int:
             advance(number)
         beside.replace(file)
     except OSError as error:
-        raise Unwritable(f"{file}: {error.strerror or error}") from error
+        raise Unwritable(file, error) from error
     finally:
         beside.unlink(missing_ok=True)
     return number

@@ -40,9 +40,13 @@ region_code = lru_cache(maxsize=50_000)(places.region_code)
 
 
 class FileUnusable(Exception):
-    """A file that cannot be imported at all; nothing of it was."""
+    """A file that cannot be imported at all; nothing of it was. ``kind`` says why in few words, without the file's name."""
 
     code = "file-unusable"
+
+    def __init__(self, message: str, kind: str = "unusable") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -76,7 +80,7 @@ def look_into(path: Path) -> int:
     Raises FileUnusable, naming file and reason.
     """
     if path.is_dir():
-        raise FileUnusable(f"{path} is a directory: name the files in it")
+        raise FileUnusable(f"{path} is a directory: name the files in it", "a directory")
     lines = 0
     try:
         with path.open("rb") as plain:
@@ -85,9 +89,10 @@ def look_into(path: Path) -> int:
             while chunk := stream.read(_CHUNK):
                 lines += chunk.count(b"\n")
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileUnusable(f"{path}: the compressed file is damaged ({error}); nothing of it was imported") from error
+        damage = f"the compressed file is damaged ({error}); nothing of it was imported"
+        raise FileUnusable(f"{path}: {damage}", "damaged compression") from error
     except OSError as error:
-        raise FileUnusable(f"{path}: {error.strerror or error}") from error
+        raise FileUnusable(f"{path}: {error.strerror or error}", "not readable") from error
     return lines
 
 
@@ -139,7 +144,7 @@ def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMappin
     try:
         return choose_mapping(path, candidates)
     except MappingError as error:
-        raise FileUnusable(str(error)) from error
+        raise FileUnusable(str(error), "columns that fit no mapping") from error
     except LookupError as error:
         raise FileUnusable(f"{path}: the mapping names an encoding that is not known: {error}") from error
 

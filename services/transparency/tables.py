@@ -141,7 +141,8 @@ def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMap
             header, _ = _header(lines, mapping)
         absent = [column for field in mapping.columns for column in mapping.sources(field) if column not in header]
         if absent:
-            missing.append(f"{mapping.publisher} lacks {', '.join(absent[:4])}")
+            more = f" and {len(absent) - 4} more" if len(absent) > 4 else ""
+            missing.append(f"{mapping.publisher} lacks {', '.join(absent[:4])}{more}")
         else:
             fitting.append(mapping)
     if not fitting:

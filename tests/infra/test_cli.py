@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from events.topics import DEAD_LETTERS, TOPICS
-from infra.cli import app
+from infra.cli import app, output
 from infra.embedded import Servers
 from infra.outbox import producer
 
@@ -68,6 +69,15 @@ def test_help_names_our_commands_and_those_of_services() -> None:
     shown = CliRunner().invoke(app, ["--help"]).stdout
     for command in ("up", "demo", "simulate", "topics", "dead-letters", "members", "import", "export", "recommender"):
         assert f" {command} " in shown
+
+
+def test_a_narrow_terminal_breaks_no_word_that_names_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = Console(width=40, soft_wrap=True, record=True)
+    monkeypatch.setattr(output, "console", narrow)
+    output.print_table(
+        ("topic", "consumers"), [("lonja.notifications", "accounts, auctions, pools, contracts, observatory")]
+    )
+    assert "lonja.notifications" in narrow.export_text()
 
 
 async def test_the_demonstration_needs_a_running_market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

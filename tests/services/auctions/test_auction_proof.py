@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from catalogue.policy import load
 from events.auctions import AuctionClosed, AuctionExtended
+from infra.cli.output import Unwritable
 from infra.signing import Signer
+from services.auctions import cli
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict, apply, ranking
 from services.auctions.domain.audit import Unsound
@@ -225,6 +230,34 @@ def test_a_bid_on_a_session_that_was_withdrawn_before_it_opened_has_its_receipt_
     (receipt,) = issue(SIGNER, [log.kept(2)])
     assert "auction-not-open-yet" in receipt.line
     assert verify_receipt(msgspec.json.encode(receipt), proof, key=SIGNER.key).position == 2
+
+
+def test_the_commands_verify_files_and_tell_programs_what_is_unsound(tmp_path: Path) -> None:
+    log, run = moscow(), CliRunner()
+    (receipt,) = issue(SIGNER, [log.kept(1)])
+    files = {"auction": log.proof(), "receipt": msgspec.json.encode(receipt)}
+    for name, content in files.items():
+        file = tmp_path / name
+        file.write_bytes(content)
+        sound = run.invoke(cli.verify_app, [name, str(file), "--json"])
+        assert sound.exit_code == 0 and json.loads(sound.stdout)["sound"] is True
+        file.write_bytes(content.replace(b"990", b"991", 1))
+        unsound = run.invoke(cli.verify_app, [name, str(file), "--json"])
+        assert isinstance(unsound.exception, Unsound)
+        assert json.loads(unsound.stdout) == {"sound": False, "because": str(unsound.exception)}
+        assert run.invoke(cli.verify_app, [name, str(file)]).stdout == ""
+
+
+def test_a_proof_that_cannot_be_written_is_said_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def proof(auction_id: str) -> bytes:
+        return moscow().proof()
+
+    monkeypatch.setattr(cli, "_proof", proof)
+    good, nowhere = tmp_path / "proof.jsonl", tmp_path / "no" / "proof.jsonl"
+    assert CliRunner().invoke(cli.export_app, ["auction", "1", str(good)]).exit_code == 0
+    assert verify(good.read_bytes())
+    refused = CliRunner().invoke(cli.export_app, ["auction", "1", str(nowhere)])
+    assert isinstance(refused.exception, Unwritable) and str(nowhere) in str(refused.exception)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=40))

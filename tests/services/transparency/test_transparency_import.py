@@ -174,7 +174,9 @@ async def test_one_bad_file_does_not_stop_the_others(
     whole = gzip.compress("\n".join(json.dumps(a_release(broken_ocid)) for _ in range(3)).encode())
     broken = publish(whole[:-12], "broken.jsonl.gz")
     result = await lonja("ocds", tmp_path / "missing.json", tmp_path, broken, good, "--json")
-    assert (result.exit_code, counts(result)) == (1, [4, 1, 1, 0, 0])
+    assert (result.exit_code, counts(result)) == (1, [4, 4, 1, 0, 3])
+    refused = {kind for kind in json.loads(result.stdout)["not_understood"] if kind.startswith("refused: file: ")}
+    assert {kind.rpartition(": ")[2] for kind in refused} == {"not readable", "a directory", "damaged compression"}
     said = result.stderr.replace("\n", "")
     assert "missing.json: No such file or directory" in said
     assert "is a directory" in said
