@@ -112,14 +112,21 @@ def promote(candidate: Figures, incumbent: Figures) -> Decision:
         raise DifferentSplit(f"candidate measured on {candidate.split}, incumbent on {incumbent.split}")
     mine, theirs = candidate.all, incumbent.all
     if _order(mine) < _order(theirs):
-        text = f"Worse than the model in use: hit rate {mine.hr:.3f} against {theirs.hr:.3f}"
+        text = f"Worse than the model in use: {_beside(mine, theirs)}"
         return Decision(False, "worse_than_incumbent", text, mine, theirs)
     for name, baseline in candidate.baselines.items():
         if _order(mine) < _order(baseline):
-            text = f"Worse than the baseline {name}: hit rate {mine.hr:.3f} against {baseline.hr:.3f}"
+            text = f"Worse than the baseline {name}: {_beside(mine, baseline)}"
             return Decision(False, "worse_than_baseline", text, mine, baseline)
-    text = f"Not worse than the model in use: hit rate {mine.hr:.3f} against {theirs.hr:.3f}"
+    text = f"Not worse than the model in use: {_beside(mine, theirs)}"
     return Decision(True, "not_worse", text, mine, theirs)
+
+
+def _beside(mine: Rate, theirs: Rate) -> str:
+    """The measure that decided, in words."""
+    if mine.hr != theirs.hr:
+        return f"hit rate {mine.hr:.3f} against {theirs.hr:.3f}"
+    return f"the same hit rate {mine.hr:.3f}, mean 1/rank {mine.mrr:.3f} against {theirs.mrr:.3f}"
 
 
 def split_by_time(awards: Sequence[Award], test_share: float = TEST_SHARE) -> tuple[list[Award], list[Award]]:

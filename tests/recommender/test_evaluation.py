@@ -90,7 +90,9 @@ class TestPromotion:
         assert "0.300 against 0.400" in decision.sentence
 
     def test_the_mean_reciprocal_rank_decides_between_equal_hit_rates(self) -> None:
-        assert promote(figures(0.3, 0.1), figures(0.3, 0.2)).promoted is False
+        worse = promote(figures(0.3, 0.1), figures(0.3, 0.2))
+        assert worse.promoted is False
+        assert "the same hit rate 0.300, mean 1/rank 0.100 against 0.200" in worse.sentence
         assert promote(figures(0.3, 0.2), figures(0.3, 0.2)).promoted is True
 
     def test_a_model_worse_than_a_baseline_is_not_promoted(self) -> None:
