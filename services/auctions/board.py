@@ -43,19 +43,19 @@ class Fragment(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """What was pushed last, with the time ``at`` in it."""
+    """What all get at the same time, ``at`` in it: the ``shared`` fragments, and that this has been ``seen``; ``whole`` is both."""
 
-    first: bool
     at: datetime
-    pushed: bytes
-    message: bytes
+    shared: bytes
+    seen: bytes
+    whole: bytes
 
 
 @dataclass(eq=False)
 class Board:
     """``lines`` is the length of the log as the public has it, ``log`` its latest verdicts, the newest first, ``deleted`` the
-    numbers of bids that were taken back. ``fragments`` and ``pushes`` are kept here once somebody made them, by name and whatever
-    else they depend on; ``stamp`` is what went out last."""
+    numbers of bids that were taken back. ``fragments``, ``own_parts`` and ``stamps`` are kept here once somebody made them, by
+    whatever they depend on."""
 
     stored: Stored
     lines: int
@@ -65,8 +65,8 @@ class Board:
     winner: str | None
     deleted: frozenset[int] = frozenset()
     fragments: dict[Hashable, Fragment] = field(default_factory=dict)
-    pushes: dict[Hashable, bytes] = field(default_factory=dict)
-    stamp: Stamp | None = None
+    own_parts: dict[Hashable, bytes] = field(default_factory=dict)
+    stamps: dict[Hashable, Stamp] = field(default_factory=dict)
 
     @property
     def version(self) -> int:

@@ -1,7 +1,7 @@
 """The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
 
 import itertools
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,27 +29,25 @@ from services.auctions.api import PER_PAGE, status_of
 from services.auctions.api.bids import ask, check_length
 from services.auctions.bidders import bidders
 from services.auctions.board import Board, Boards, Fragment, Stamp
-from services.auctions.domain.auction import AuctionState
-from services.auctions.domain.bids import ladder, next_bid
 from services.auctions.domain.picture import HEIGHT, WIDTH
 from services.auctions.domain.rounds import timetable, turn_of
 from services.auctions.domain.scoring import ChoicesMissing, complete, score
 from services.auctions.lane import Answer, Lane
+from services.auctions.pages.own import Own, own_of
 from services.auctions.store import auctions
 from services.auctions.store.auctions import Filter
 
-RUNGS = 4
 MANY_STEPS = 10
 """Cutting more than this at once is asked about once more: a bid cannot be taken back."""
 MOST_CHOICES = 50
-OWN = ("mine",)
-FRAGMENTS = ("price", "log", "said", *OWN)
+SHARED = ("price", "log", "said")
+"""The fragments that are the same for all."""
 RETRY = 1000
 """Milliseconds after which a browser that was cut off comes back."""
 STAMP = timedelta(milliseconds=10)
 """How old the server's time may be in what is pushed."""
 SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
-"""What differs in fragments that are otherwise alike."""
+"""What is put into fragments when they are pushed."""
 
 
 class BidForm(msgspec.Struct):
@@ -233,65 +231,76 @@ async def _pushes(request: Visit, ground: Ground, boards: Boards, auction_id: st
     much of the log has been seen: who is cut off before that asks for the whole piece again. While a turn is sealed that is
     nothing for anybody but who bid. A beat says the time alone."""
     before: Board | None = None
+    shown: bytes | None = None
     async for board in boards.watch(auction_id):
-        beat = before is None or board is before
-        if board.lines > since:
-            pushed = _push(request, ground, board, before, FRAGMENTS)
-        else:  # the page came with it, but for what its reader bid in a sealed turn
-            pushed = _push(request, ground, board, before, OWN) if board.stored.state.sealed else b""
-        if pushed or beat:
-            stamped = _stamped(board, pushed, before is None, ground.clock())
-            if REQUEST_KEY in stamped:
-                stamped = stamped.replace(REQUEST_KEY, new_id().encode())
-            yield stamped
-        before = board
+        news, beat = board.lines > since, before is None or board is before
+        own = _own_part(request, board, ground)
+        # the page came with what is no news, but for what its reader bid in a sealed turn
+        changed = own != shown and (news or board.stored.state.sealed)
+        stamp = _stamped(request, board, before, ground, news)
+        if changed:
+            yield stamp.shared + own.replace(REQUEST_KEY, new_id().encode()) + stamp.seen
+        elif stamp.shared or beat:
+            yield stamp.whole
+        before, shown = board, own
         if board.stored.result is not None:
             yield ServerSentEventMessage("", event="done").encode()
 
 
-def _stamped(board: Board, pushed: bytes, first: bool, now: datetime) -> bytes:
-    """With the time and the mark of how much has been seen, put in once for those who get the same one after another."""
-    last = board.stamp
-    if last is None or last.pushed is not pushed or last.first != first or abs(now - last.at) > STAMP:
+def _stamped(request: Visit, board: Board, before: Board | None, ground: Ground, news: bool) -> Stamp:
+    """What all get who had the same board ``before``, the time in it: put together once for those who get it at the same time."""
+    key, now = (before.version if before else None, news, spoken()), ground.clock()
+    stamp = board.stamps.get(key)
+    if stamp is None or abs(now - stamp.at) > STAMP:
         text = now.isoformat()
-        seen = ServerSentEventMessage(text, event="seen", id=board.lines, retry=RETRY if first else None)
-        board.stamp = last = Stamp(first, now, pushed, pushed.replace(SERVER_NOW, text.encode()) + seen.encode())
-    return last.message
+        shared = _changed(request, board, before, ground).replace(SERVER_NOW, text.encode()) if news else b""
+        seen = ServerSentEventMessage(text, event="seen", id=board.lines, retry=None if before else RETRY).encode()
+        board.stamps[key] = stamp = Stamp(now, shared, seen, shared + seen)
+    return stamp
 
 
-def _push(request: Visit, ground: Ground, board: Board, before: Board | None, names: tuple[str, ...]) -> bytes:
-    """What is new after ``before``, put together once for all who see the same."""
-    key = (names, before.version if before else None, spoken(), _audience(request, board))
-    pushed = board.pushes.get(key)
-    if pushed is None:
-        fragments = [(_fragment(request, name, board, ground), name) for name in names]
-        board.pushes[key] = pushed = b"".join(
-            fragment.message
-            for fragment, name in fragments
-            if before is None or _fragment(request, name, before, ground) != fragment
-        )
-    return pushed
+def _changed(request: Visit, board: Board, before: Board | None, ground: Ground) -> bytes:
+    """The fragments for all that are others than they were ``before``."""
+    fragments = {name: _fragment(request, name, board, ground) for name in SHARED}
+    return b"".join(
+        fragment.message
+        for name, fragment in fragments.items()
+        if before is None or _fragment(request, name, before, ground) != fragment
+    )
 
 
 def _fragment(request: Visit, name: str, board: Board, ground: Ground) -> Fragment:
-    """Rendered once for all who see the same; only the server's clock and the key of a next bid are to be put in anew."""
-    key = (name, spoken(), _audience(request, board) if name in OWN else None)
+    """Rendered once for all; only the server's clock is to be put in anew."""
+    key = (name, spoken())
     found = board.fragments.get(key)
     if found is None:
-        html = _render(request, name, board, ground, pushed=True, request_key=REQUEST_KEY.decode())
+        html = _render(request, name, board, ground, pushed=True)
         found = board.fragments[key] = Fragment(html, ServerSentEventMessage(html, event=name).encode())
     return found
 
 
-def _audience(request: Visit, board: Board) -> Hashable:
-    """Whoever has the same sees the same: the own part is one's own from the first accepted bid on."""
+def _own_part(request: Visit, board: Board, ground: Ground) -> bytes:
+    """As it is pushed to who asks, but for the key of a next bid."""
     principal: Principal | None = request.scope.get("user")
-    if principal is None:
-        return None
-    own = principal.organisation_id
-    takes_part = own in board.stored.state.participants
-    buys = own == board.stored.opened.buyer_id
-    return principal.roles, buys, own if takes_part else ""
+    reader = (principal.roles, principal.organisation_id) if principal else ((), "")
+    part = board.own_parts.get((spoken(), reader))
+    if part is None:
+        own = own_of(board, reader[1], ground.clock())
+        part = board.own_parts[spoken(), reader] = own.put_into(_alike(request, board, ground, own.alike))
+    return part
+
+
+def _alike(request: Visit, board: Board, ground: Ground, own: Own) -> bytes:
+    """An own part for all whose parts differ in numbers alone, rendered once."""
+    principal: Principal | None = request.scope.get("user")
+    buys = principal is not None and principal.organisation_id == board.stored.opened.buyer_id
+    key = (spoken(), principal.roles if principal else None, buys, own)
+    part = board.own_parts.get(key)
+    if part is None:
+        more = {**own.for_template(), "pushed": True, "request_key": REQUEST_KEY.decode()}
+        html = _render(request, "mine", board, ground, **more)
+        part = board.own_parts[key] = ServerSentEventMessage(html, event="mine").encode()
+    return part
 
 
 def _render(request: Visit, name: str, board: Board, ground: Ground, **more: Any) -> str:
@@ -306,10 +315,6 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
     state, rules = stored.state.public(), stored.state.rules
     over = state.over(ground.clock())
     own = principal.organisation_id if principal else ""
-    plan = timetable(state)
-    turns = plan[0].turns if plan else ()
-    participant = stored.state.number_of(own)
-    leads = bool(own) and state.leader_id == own
     one_day = state.closes_at - stored.opened.opens_at <= timedelta(days=1)
     return {
         "board": board,
@@ -319,21 +324,12 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "policy": stored.policy,
         "over": over,
         "turn": turn_of(state),
-        "timetable": plan,
-        "own_turn": next((turn for turn in turns if turn.number == participant), None),
-        "autobid": stored.autobids.get(own),
+        "timetable": timetable(state),
         "policy_has_autobid": bool(rules.autobid_seconds),
-        "rungs": [] if over else list(ladder(state, RUNGS, own if own in state.participants else None)),
-        "lead_rung": None if over else _lead_rung(state, own),
-        "me": principal,
+        "is_member": principal is not None,
         "is_supplier": bool(principal and principal.may(SUPPLIER_AGENT)),
         "is_buyer": bool(principal and principal.may(BUYER_OFFICER) and own == stored.opened.buyer_id),
-        "participant": participant,
-        "place": board.places.get(own),
-        "leads": leads,
         "leading": state.last_of(state.leader_id or ""),
-        "last_own": stored.state.last_of(own),
-        "deletable_until": _deletable_until(stored.state, own),
         "request_key": new_id(),
         "pushed": False,
         "errors": {},
@@ -346,6 +342,7 @@ def _context(request: Visit, board: Board, ground: Ground) -> dict[str, Any]:
         "chart_size": (WIDTH, HEIGHT),
         "at": _hour if one_day else _day_and_hour,
         "region_name": _region_name(stored.opened.place.country, stored.opened.place.region),
+        **own_of(board, own, ground.clock()).for_template(),
     }
 
 
@@ -355,19 +352,6 @@ def _hour(instant: datetime) -> str:
 
 def _day_and_hour(instant: datetime) -> str:
     return moment(instant, seconds=True).removesuffix(" UTC")
-
-
-def _lead_rung(state: AuctionState, own: str) -> Decimal | None:
-    """Where bids improve on one's own and may stay behind: what takes the lead, for those who do not have it."""
-    behind = state.rules.improve_on == "own" and not state.rules.pauses_seconds and state.leader_id not in (None, own)
-    return next_bid(state) if behind else None
-
-
-def _deletable_until(state: AuctionState, own: str) -> datetime | None:
-    known = state.participants.get(own)
-    if known is None or known.last is None or known.deleted or not state.rules.delete_seconds:
-        return None
-    return known.last.arrived_at + timedelta(seconds=state.rules.delete_seconds)
 
 
 def _choices(fields: Mapping[str, str]) -> tuple[int, ...]:

@@ -1,0 +1,83 @@
+"""What of a session's page one organisation sees otherwise than the others."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from infra.web.pages import money
+from services.auctions.board import Board
+from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.autobid import Autobid
+from services.auctions.domain.bids import ladder, next_bid
+from services.auctions.domain.rounds import Turn, timetable
+
+RUNGS = 4
+NUMBERS = {"participant": "@participant@", "place": "@place@", "last_bid": "@last-bid@"}
+"""What stands for an organisation's own numbers in a part that is rendered for several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """``participant``, ``place`` and ``last_bid`` are shown as they are, "" where there is none; whatever else differs gives the
+    page another shape. Nothing else in a template's context may depend on whose page it is, but for roles and who buys."""
+
+    participant: str
+    place: str
+    last_bid: str
+    last_choices: tuple[int, ...]
+    leads: bool
+    own_turn: Turn | None
+    autobid: Autobid | None
+    rungs: tuple[Decimal, ...]
+    lead_rung: Decimal | None
+    deletable_until: datetime | None
+
+    def for_template(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def alike(self) -> "Own":
+        """The same for all whose parts differ in numbers alone."""
+        return replace(self, **{name: mark if getattr(self, name) else "" for name, mark in NUMBERS.items()})
+
+    def put_into(self, part: bytes) -> bytes:
+        """One's numbers into what was rendered for all who are alike."""
+        for name, mark in NUMBERS.items():
+            part = part.replace(mark.encode(), getattr(self, name).encode())
+        return part
+
+
+def own_of(board: Board, organisation_id: str, now: datetime) -> Own:
+    """``organisation_id`` is "" for who is not logged in."""
+    stored = board.stored
+    state, currency = stored.state.public(), stored.opened.currency
+    over = state.over(now)
+    number, last = stored.state.number_of(organisation_id), stored.state.last_of(organisation_id)
+    place = board.places.get(organisation_id)
+    turns = next((planned.turns for planned in timetable(state)), ())
+    return Own(
+        participant=str(number or ""),
+        place=str(place or ""),
+        last_bid=money(last.amount, currency) if last else "",
+        last_choices=last.choices if last else (),
+        leads=bool(organisation_id) and state.leader_id == organisation_id,
+        own_turn=next((turn for turn in turns if turn.number == number), None),
+        autobid=stored.autobids.get(organisation_id),
+        rungs=() if over else ladder(state, RUNGS, organisation_id if organisation_id in state.participants else None),
+        lead_rung=None if over else _lead_rung(state, organisation_id),
+        deletable_until=_deletable_until(stored.state, organisation_id),
+    )
+
+
+def _lead_rung(state: AuctionState, own: str) -> Decimal | None:
+    """Where bids improve on one's own and may stay behind: what takes the lead, for those who do not have it."""
+    behind = state.rules.improve_on == "own" and not state.rules.pauses_seconds and state.leader_id not in (None, own)
+    return next_bid(state) if behind else None
+
+
+def _deletable_until(state: AuctionState, own: str) -> datetime | None:
+    known = state.participants.get(own)
+    if known is None or known.last is None or known.deleted or not state.rules.delete_seconds:
+        return None
+    return known.last.arrived_at + timedelta(seconds=state.rules.delete_seconds)
