@@ -31,11 +31,12 @@ async def fill(config: Config, tell: Callable[[str], None]) -> bool:
     """Whether there was anything to fill. Raises NotRunning and what :func:`infra.demo.seed.seed` does."""
     url = await answering(f"http://127.0.0.1:{config.port}")
 
+    from catalogue.policy import load
     from infra.demo.seed import demo_password, seed
     from infra.runtime import standing
 
     async with standing(config) as ground:
-        return await seed(url, ground.database, demo_password(config), tell)
+        return await seed(url, ground.database, demo_password(config), load(config.policy, config.policies), tell)
 
 
 def logins(config: Config) -> list[dict[str, str]]:

@@ -55,8 +55,9 @@ def simulate(
 def _shortest_session(config: Config) -> int:
     """Minutes."""
     from catalogue.policy import load
+    from infra.demo.sessions import lengths
 
-    return min(duration.minutes for duration in load(config.policy, config.policies).auction.offered("goods"))
+    return lengths(load(config.policy, config.policies))[0]
 
 
 async def _play(config: Config, plan: "Plan", url: str, record: Path | None, *, quiet: bool) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from infra.cli import demo
-from infra.cli.output import NotRunning, console, say, say_error
+from infra.cli.output import console, say, say_error
 from infra.config import Config
 from infra.embedded import HomeLock, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
 from infra.embedded.process import Part, stop_leftover
+from infra.running import NotRunning
 from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
@@ -88,6 +89,10 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
     if config.policy == DEMO_POLICY:
         say("")
         demo.show_logins(config)
+    else:
+        say(
+            f"the rules   {config.policy}; `lonja demo` fills an empty market with a demonstration and shows its logins"
+        )
     console.rule("Ctrl-C stops all")
     await supervisor.watch()
 

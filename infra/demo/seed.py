@@ -9,11 +9,13 @@ from decimal import ROUND_DOWN, Decimal
 from importlib import import_module
 from typing import Any, TypeVar
 
+from catalogue.policy import Policy
 from infra.config import Config
 from infra.database import Database
 from infra.demo import history
 from infra.demo.cast import COUNTRY, Cast, Good, Player, cast
 from infra.demo.client import CallRefused, Client, sign, when_heard
+from infra.demo.sessions import lengths
 from infra.secrets import secret
 
 T = TypeVar("T")
@@ -22,8 +24,6 @@ Say = Callable[[str], None]
 VAT = Decimal(20)
 NOISE = 0.06
 """Offers lie this far around a supplier's own price level."""
-LONGEST_AUCTION, SHORTEST_AUCTION = 24, 3
-"""Minutes; the demo policy offers 3, 6 and 24."""
 POOL_TITLE = "School year paper, bought together"
 RUNNING_TITLE = "Monitors for the computer classes"
 UNSOLD_TITLE = "Whiteboards for two reading rooms"
@@ -41,11 +41,13 @@ def demo_password(config: Config) -> str:
     return secret(config.secrets_dir, "demo-password")[:12]
 
 
-async def seed(url: str, database: Database, password: str, say: Say = lambda line: None) -> bool:
+async def seed(url: str, database: Database, password: str, policy: Policy, say: Say = lambda line: None) -> bool:
     """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). False: it was full already.
 
-    Raises CallRefused, NotAnswered.
+    Sessions last what its ``policy`` offers. Raises CallRefused, NotAnswered, NoSessions.
     """
+    shortest, longest = lengths(policy)
+    quoted = longest if longest > policy.quote.min_minutes else 2 * policy.quote.min_minutes
     async with Client.visiting(url, patience=20) as visitor:
         if any(pool["title"] == POOL_TITLE for pool in await visitor.get("/api/pools", limit=100)):
             return False
@@ -69,9 +71,9 @@ async def seed(url: str, database: Database, password: str, say: Say = lambda li
         offers = await publish_offers(members, players, sku_ids)
         say("demo market: a purchase, two mini-auctions, a quick quote and a pool")
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
-        now = await _auctions(members, players, sku_ids)
-        await _quotes(members, players, sku_ids, now)
-        await _pool(members, sku_ids[players.skus[0].name], now)
+        now = await _auctions(members, players, sku_ids, shortest, longest)
+        await _quotes(members, players, sku_ids, now + timedelta(minutes=quoted))
+        await _pool(members, sku_ids[players.skus[0].name], now, shortest)
         return True
 
 
@@ -235,8 +237,10 @@ async def _carry_out(contract: dict[str, Any], buyer: Client, supplier: Client) 
         await side.post(f"{path}/{what}", body, key=f"demo/{what}")
 
 
-async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str, str]) -> datetime:
-    """One that runs with bids, one that nobody bids in; the market's time when the former opened."""
+async def _auctions(
+    members: dict[str, Client], players: Cast, sku_ids: dict[str, str], shortest: int, longest: int
+) -> datetime:
+    """One that runs with bids, a short one that nobody bids in; the market's time when the former opened."""
     goods = {good.name: good for good in players.skus}
 
     async def opened(agency: str, title: str, words: str, quantity: int, minutes: int) -> str:
@@ -244,8 +248,8 @@ async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str
         region = next(player.region for player in players.agencies if player.key == agency)
         return await open_auction(members[agency], region, title, sku_ids[name], quantity, minutes)
 
-    await opened("agency2", UNSOLD_TITLE, "Whiteboard", 4, SHORTEST_AUCTION)
-    auction_id = await opened("agency", RUNNING_TITLE, "Monitor", 30, LONGEST_AUCTION)
+    await opened("agency2", UNSOLD_TITLE, "Whiteboard", 4, shortest)
+    auction_id = await opened("agency", RUNNING_TITLE, "Monitor", 30, longest)
     auction = await members["agency"].get(f"/api/auctions/{auction_id}")
     for number, (supplier, steps) in enumerate(BIDS):
         amount = Decimal(auction["initial_price"]) - steps * Decimal(auction["step"])
@@ -255,13 +259,13 @@ async def _auctions(members: dict[str, Client], players: Cast, sku_ids: dict[str
     return datetime.fromisoformat(auction["opens_at"])
 
 
-async def _quotes(members: dict[str, Client], players: Cast, sku_ids: dict[str, str], now: datetime) -> None:
+async def _quotes(members: dict[str, Client], players: Cast, sku_ids: dict[str, str], closes_at: datetime) -> None:
     """Asked for by the libraries, with two sealed quotes; a third is left to the visitor."""
     good = next(good for good in players.skus if "Lever arch" in good.name)
     wanted = {
         "title": QUOTE_TITLE,
         "lines": [{"sku_id": sku_ids[good.name], "quantity": "240"}],
-        "closes_at": (now + timedelta(minutes=LONGEST_AUCTION)).isoformat(),
+        "closes_at": closes_at.isoformat(),
         "requirements": "Delivered in one go, to the ground floor, on a working day before noon.",
     }
     made = await when_heard(lambda: members["agency3"].post("/api/quotes", wanted, key="demo/quotes"))
@@ -275,7 +279,7 @@ async def _quotes(members: dict[str, Client], players: Cast, sku_ids: dict[str, 
         )
 
 
-async def _pool(members: dict[str, Client], sku_id: str, now: datetime) -> None:
+async def _pool(members: dict[str, Client], sku_id: str, now: datetime, minutes: int) -> None:
     """Led by the first agency; two others are in, and its own demand is left to the visitor."""
     wanted = {
         "title": POOL_TITLE,
@@ -284,7 +288,7 @@ async def _pool(members: dict[str, Client], sku_id: str, now: datetime) -> None:
         ],
         "minimum_quantity": "100",
         "enrolment_ends_at": (now + timedelta(days=2)).isoformat(),
-        "duration_minutes": SHORTEST_AUCTION,
+        "duration_minutes": minutes,
     }
     pool = await when_heard(lambda: members["agency"].post("/api/pools", wanted, key="demo/pool"))
     for agency, (firm, tolerance) in POOL_DEMAND.items():

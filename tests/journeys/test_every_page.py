@@ -18,10 +18,10 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from infra.demo.client import Client, when_heard
-from infra.demo.seed import LONGEST_AUCTION, open_auction
+from infra.demo.seed import open_auction
 from infra.secrets import secret
 from services.notifications.links import Links
-from tests.demo import PASSWORD
+from tests.demo import LONGEST_AUCTION, PASSWORD
 from tests.journeys.conftest import DESK, PHONE, SETTLES, Meet, Person
 from tests.journeys.exploring import READERS, Explorer, Found, get_routes
 from tests.market import Market

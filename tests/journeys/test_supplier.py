@@ -7,9 +7,9 @@ from playwright.async_api import expect
 
 from infra import mailbox
 from infra.demo.cast import cast
-from infra.demo.seed import LONGEST_AUCTION, open_auction
+from infra.demo.seed import open_auction
 from infra.ids import new_id
-from tests.demo import PASSWORD
+from tests.demo import LONGEST_AUCTION, PASSWORD
 from tests.journeys.conftest import Api, Meet
 from tests.market import Market
 

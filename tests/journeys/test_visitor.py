@@ -1,7 +1,8 @@
 from playwright.async_api import expect
 
 from infra.demo.cast import cast
-from infra.demo.seed import LONGEST_AUCTION, open_auction
+from infra.demo.seed import open_auction
+from tests.demo import LONGEST_AUCTION
 from tests.journeys.conftest import Api, Meet
 
 

@@ -1,0 +1,20 @@
+"""How long sessions of goods last in this market, for whoever plays in it."""
+
+from catalogue.policy import Policy
+
+
+class NoSessions(Exception):
+    """The market's policy has no live auction, so nothing can be played."""
+
+    code = "no-sessions"
+
+
+def lengths(policy: Policy) -> tuple[int, int]:
+    """Minutes of the shortest session, and of the longest for any price, of those that may begin at any hour; where all keep
+    hours, of those. Raises NoSessions."""
+    offered = policy.auction.offered("goods")
+    free = [each for each in offered if each.runs_within is None and each.starts_within is None] or offered
+    if not free:
+        raise NoSessions(policy.auction.none_because or f"The policy {policy.name} has no sessions for goods.")
+    of_any_price = [each.minutes for each in free if each.max_initial_price is None]
+    return min(each.minutes for each in free), max(of_any_price or [each.minutes for each in free])
