@@ -23,6 +23,7 @@ from events.envelope import Envelope
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.ids import new_id
+from infra.running import NotRunning
 
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -259,14 +260,17 @@ class Database:
 
     @classmethod
     async def connect(cls, url: str, clock: Clock, *, size: int = 10) -> "Database":
-        """``url`` is ``postgresql://user:password@host:port/name``."""
+        """``url`` is ``postgresql://user:password@host:port/name``. Raises NotRunning."""
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=size,
             max_overflow=size,
             pool_pre_ping=True,
         )
-        pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json)
+        try:
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json)
+        except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
+            raise NotRunning(f"PostgreSQL at {url.rpartition('@')[2]}") from failure
         return cls(engine, pool, url, clock)
 
     async def close(self) -> None:

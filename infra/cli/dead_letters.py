@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.cli.output import AsJson, NotRunning, print_json, print_table, say
+from infra.cli.output import AsJson, print_json, print_table, say
 from infra.config import Config
+from infra.running import NotRunning
 
 if TYPE_CHECKING:
     from infra.deadletters import DeadLetter
 
-app = typer.Typer(no_args_is_help=True, help="Messages that a consumer could not handle: list, show, replay.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Messages that a consumer could not handle: list, show, replay."
+)
 Position = Annotated[int, typer.Argument(help="The number that `lonja dead-letters list` shows.")]
 
 

@@ -82,9 +82,9 @@ async def _servers(config: Config) -> list[Finding]:
     import asyncpg
 
     from events.topics import TOPICS
-    from infra.cli.output import NotRunning
     from infra.cli.topics import message_counts
     from infra.embedded.ports import answers
+    from infra.running import NotRunning
     from infra.runtime import addresses
     from infra.supervisor import read_state
 

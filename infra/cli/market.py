@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from infra.cli.output import NotRunning
+from infra.running import NotRunning
 
 if TYPE_CHECKING:
     from infra.config import Config
@@ -26,18 +26,13 @@ async def answering(url: str) -> str:
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
     """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet."""
-    import asyncpg
-
     from infra.clock import system_clock
     from infra.database import Database, database_is_away
     from infra.runtime import addresses
 
     url, _ = addresses(config)
     where = f"PostgreSQL at {url.rpartition('@')[2]}"
-    try:
-        database = await Database.connect(url, system_clock, size=2)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
-        raise NotRunning(where) from failure
+    database = await Database.connect(url, system_clock, size=2)
     try:
         if await database.pool.fetchval("select to_regclass($1)", table) is None:
             raise NotRunning(f"{where} has no tables yet and")

@@ -16,15 +16,6 @@ console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-class NotRunning(Exception):
-    """A server that the command needs does not answer."""
-
-    code = "not-running"
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} does not answer: start Lonja with `make run` or `lonja up`")
-
-
 class Unwritable(Exception):
     """The file that a command was to write cannot be written."""
 

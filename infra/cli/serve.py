@@ -51,7 +51,7 @@ async def _until_signalled(works: list[Awaitable[None]], *, signals: bool) -> No
     done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in rest:
         task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         if not task.cancelled():
             task.result()

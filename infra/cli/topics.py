@@ -2,8 +2,9 @@
 
 import asyncio
 
-from infra.cli.output import AsJson, NotRunning, print_json, print_table
+from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
+from infra.running import NotRunning
 
 
 def topics(as_json: AsJson = False) -> None:

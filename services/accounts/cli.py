@@ -7,7 +7,7 @@ import typer
 
 from infra.cli.output import AsJson, print_json, say
 
-app = typer.Typer(no_args_is_help=True, help="Members of organisations, staff included.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Members of organisations, staff included.")
 
 
 @app.callback()

@@ -6,7 +6,7 @@ import typer
 
 from infra.cli.output import AsJson, print_json, print_table, say
 
-app = typer.Typer(no_args_is_help=True, help="The recommender: learn now, and how good it is.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The recommender: learn now, and how good it is.")
 
 
 @app.command()

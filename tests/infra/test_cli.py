@@ -13,6 +13,7 @@ from events.topics import DEAD_LETTERS, TOPICS
 from infra.cli import app, output
 from infra.embedded import Servers
 from infra.outbox import producer
+from infra.running import NotRunning
 
 
 @pytest.fixture
@@ -78,6 +79,19 @@ def test_a_narrow_terminal_breaks_no_word_that_names_a_row(monkeypatch: pytest.M
         ("topic", "consumers"), [("lonja.notifications", "accounts, auctions, pools, contracts, observatory")]
     )
     assert "lonja.notifications" in narrow.export_text()
+
+
+@pytest.mark.parametrize(
+    "command", [["rebuild"], ["serve", "auctions"], ["recommender", "figures"], ["export", "ocds", "all.jsonl"]]
+)
+async def test_what_needs_the_database_says_that_it_does_not_answer(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://lonja@127.0.0.1:1/lonja")
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert isinstance(result.exception, NotRunning)
+    assert "127.0.0.1:1/lonja does not answer: start Lonja with `make run`" in str(result.exception)
 
 
 async def test_the_demonstration_needs_a_running_market(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
