@@ -84,6 +84,7 @@ TOPICS = (
             "contracts",
             "observatory",
             "recommender",
+            "notifications",
             "transparency",
             "portal",
         ),

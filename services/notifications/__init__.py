@@ -1,12 +1,13 @@
-"""Notifications: one digest of recommended opportunities a member and period, through real SMTP, and how to be rid of it.
+"""Notifications: one digest of recommended opportunities a member and period, a letter at once about what waits for one's organisation
+with a deadline, through real SMTP, and how to be rid of them.
 
-Topics in: ``lonja.accounts`` (members, organisations), ``lonja.recommender`` (what is recommended to each supplier).
-Out: ``lonja.notifications``.
-Tables: preferences (when, which topics, a stopped address), digests (claimed → sending → sent, or refused, failed, dropped),
-mailed (each opportunity once ever a member); replicas members, organisations, recommendations.
+Topics in: ``lonja.accounts`` (members, organisations), ``lonja.recommender`` (what is recommended to each supplier),
+``lonja.contracts`` (whose turn it is to sign or to answer). Out: ``lonja.notifications``.
+Tables: letters (claimed → sending → sent, or refused, failed, dropped), mailed (each opportunity once ever a member), members with
+their preferences (when, which topics, a stopped address); replicas organisations, recommendations, contracts.
 
-**Once, and how far.** A digest is claimed with its items in one transaction, at most one a member and period. Its letter is made
-from what was claimed alone, so that every attempt has the same bytes and the same Message-ID. A crash before the server took it
-leaves it to the next attempt. A crash between the server's acceptance and our commit cannot be told from that: the letter goes out
-again, identical, and receivers that know its Message-ID show it once. SMTP offers no more than this.
+**Once, and how far.** A letter is claimed with all that is in it in one transaction: at most one digest a member and period, one
+letter a member and duty. It is made from what was claimed alone, so that every attempt has the same bytes and the same Message-ID.
+A crash before the server took it leaves it to the next attempt. A crash between the server's acceptance and our commit cannot be
+told from that: the letter goes out again, identical, and receivers that know its Message-ID show it once. SMTP offers no more.
 """

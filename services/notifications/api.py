@@ -1,4 +1,4 @@
-"""JSON of notifications: a supplier agent's own mail settings."""
+"""JSON of notifications: one's own mail settings."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,14 @@ from services.notifications.domain import Preferences
 from services.notifications.store import Member, Sent
 
 AGENTS = allow(SUPPLIER_AGENT)
+READERS = allow(*sorted(handlers.READERS))
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``stopped`` is the mail server's word when it refused the address for good."""
 
     member: Member
-    digests: Sequence[Sent]
+    letters: Sequence[Sent]
 
 
 class OnItsWay(msgspec.Struct, frozen=True):
@@ -33,13 +34,13 @@ class NotificationsApi(Controller):
     path = "/api/notifications"
     tags = ["notifications"]
 
-    @get(opt=AGENTS)
+    @get(opt=READERS)
     async def settings(self, ground: FromGround, request: MemberVisit) -> Settings:
         async with ground.database.transaction("notifications") as tx:
             member = await handlers.reader(tx, request.user.member_id)
-            return Settings(member=member, digests=await store.latest(tx, member.member_id))
+            return Settings(member=member, letters=await store.latest(tx, member.member_id))
 
-    @post(opt=AGENTS, status_code=200)
+    @post(opt=READERS, status_code=200)
     async def set_preferences(self, ground: FromGround, request: MemberVisit, data: JSONBody[Preferences]) -> Member:
         async with ground.database.transaction("notifications") as tx:
             return await handlers.set_preferences(tx, request.user.member_id, data)
@@ -52,7 +53,7 @@ class NotificationsApi(Controller):
         async with ground.database.transaction("notifications") as tx:
             return OnItsWay(await handlers.digest_now(tx, request.user.member_id, idempotency_key or new_id()))
 
-    @post("/resume", opt=AGENTS, status_code=200)
+    @post("/resume", opt=READERS, status_code=200)
     async def resume(self, ground: FromGround, request: MemberVisit) -> Member:
         """The address works again."""
         async with ground.database.transaction("notifications") as tx:

@@ -1,4 +1,4 @@
-"""When a digest falls due and what is in it (DOMAIN section 8). Pure."""
+"""When a digest falls due and what is in it (DOMAIN section 8), and who has to act by when (section 4). Pure."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
@@ -11,8 +11,8 @@ from events.recommender import Recommendation
 
 AT_MOST = 10
 """Items in one digest."""
-TOPICS = ("digest",)
-"""What one can unsubscribe from; each letter names its own."""
+TOPICS = ("digest", "duties")
+"""What one can unsubscribe from; each letter names its own: opportunities, and what waits for one's organisation."""
 PERIODS = ("daily", "weekly")
 LANGUAGES = ("en", "es", "ru")
 GIVE_UP_AFTER = timedelta(days=2)
@@ -60,6 +60,36 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.combine(day, time(self.hour), ZoneInfo(zone)).astimezone(_UTC)
 
 
+NEXT_BIDDER, PURCHASE = "next-bidder", "purchase-request"
+PARTIES = {
+    "supplier-offer": "supplier",
+    "buyer-draft": "buyer",
+    "buyer-answer": "buyer",
+    "supplier-signature": "supplier",
+    NEXT_BIDDER: "buyer",
+    PURCHASE: "supplier",
+}
+"""Whose each duty is."""
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """``organisation_id`` has to do ``what`` by ``due_at`` (None: when it likes); ``path`` is the page where it does."""
+
+    what: str
+    organisation_id: str
+    partner: str
+    title: str
+    path: str
+    due_at: datetime | None
+
+    @property
+    def party(self) -> str:
+        return PARTIES[self.what]
+
+    def stands(self, now: datetime) -> bool:
+        return self.due_at is None or self.due_at > now
+
+
 def slot(period: str, due: datetime, zone: str) -> str:
     """The name of the period that this due hour belongs to: one digest a member and slot."""
     day = due.astimezone(ZoneInfo(zone)).date()
@@ -73,6 +103,11 @@ def choose(items: Iterable[Recommendation], mailed: Collection[str], now: dateti
         if item.opportunity_id not in mailed and (item.closes_at is None or item.closes_at > now):
             fresh.setdefault(item.opportunity_id, item)
     return tuple(fresh.values())[:AT_MOST]
+
+
+def spoken(language: str) -> str:
+    """The language of a member's letters."""
+    return language if language in LANGUAGES else "en"
 
 
 def retry_after(attempts: int) -> timedelta:

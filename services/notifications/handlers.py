@@ -12,16 +12,19 @@ from events.recommender import RecommendationsMade
 from infra.database import Transaction
 from infra.ids import derive_id
 from infra.service import Handler
-from infra.tokens import SUPPLIER_AGENT
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web.errors import NotFound
-from services.notifications import store
-from services.notifications.domain import LANGUAGES, Preferences, choose
+from services.notifications import duties, store
+from services.notifications.domain import Preferences, choose, spoken
 from services.notifications.letters import Digest
 from services.notifications.store import Member
 
+READERS = {SUPPLIER_AGENT, BUYER_OFFICER}
+"""Who is written to: those who act for their organisation."""
+
 
 async def reader(tx: Transaction, member_id: str) -> Member:
-    """Raises NotFound: not a supplier's agent, or not heard of yet."""
+    """Raises NotFound: neither a supplier's agent nor a buyer's officer, or not heard of yet."""
     found = await store.member(tx, member_id, lock=True)
     if found is None:
         raise NotFound("mail settings of member", member_id)
@@ -66,19 +69,21 @@ async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     if organisation is None or organisation.state != "active" or "digest" not in member.preferences.topics:
         return None
+    if SUPPLIER_AGENT not in member.roles:
+        return None
     recommended = await store.recommendations(tx, member.organisation_id)
     items = choose(recommended, await store.mailed(tx, member.member_id), tx.now)
     if not items:
         return None
     digest = Digest(
-        digest_id=derive_id("digest", member.member_id, slot),
+        letter_id=derive_id("digest", member.member_id, slot),
         member_id=member.member_id,
         organisation_id=member.organisation_id,
         period=member.preferences.period,
         name=member.name,
         organisation=organisation.name,
         email=member.email,
-        language=member.language if member.language in LANGUAGES else "en",
+        language=spoken(member.language),
         zone=organisation.time_zone,
         items=items,
         claimed_at=tx.now.replace(microsecond=0),
@@ -112,7 +117,7 @@ async def on_registered(tx: Transaction, message: Message) -> None:
 async def on_joined(tx: Transaction, message: Message, *, at_once: bool) -> None:
     event = message.event
     assert isinstance(event, MemberJoined)
-    if SUPPLIER_AGENT in event.roles and event.email:
+    if READERS & set(event.roles) and event.email:
         usual = Preferences()
         first = tx.now if at_once else usual.next_after(tx.now, await _zone(tx, event.organisation_id))
         await store.put_member(tx, event, usual, first)
@@ -130,6 +135,7 @@ def handlers(*, rehearsal: bool) -> Mapping[type[Event], Handler]:
     """In a rehearsal nobody waits for the morning: the first digest goes out as soon as there is something in it."""
     return {
         **store.organisations.handlers,
+        **duties.HANDLERS,
         OrganisationRegistered: on_registered,
         MemberJoined: partial(on_joined, at_once=rehearsal),
         RecommendationsMade: partial(on_recommended, at_once=rehearsal),

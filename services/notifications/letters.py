@@ -1,4 +1,4 @@
-"""The letter of a digest: made from what was claimed alone, so that every attempt to send it has the same bytes."""
+"""Letters: made from what was claimed alone, so that every attempt to send one has the same bytes."""
 
 import tomllib
 from datetime import datetime
@@ -8,6 +8,7 @@ from email.utils import format_datetime, formataddr
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from events.recommender import Recommendation
 from infra.web.pages import money
+from services.notifications.domain import Duty
 from services.notifications.links import Links
 
 HERE = Path(__file__).parent
@@ -24,20 +26,55 @@ KINDS = ("auction", "quote", "pool", "purchase")
 _POLICY = SMTP.clone(max_line_length=990)
 
 
-class Digest(msgspec.Struct, frozen=True, kw_only=True):
-    """What was claimed. ``claimed_at`` dates the letter."""
+class _Claimed(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic"):
+    """Who reads it. ``organisation`` is its name, ``claimed_at`` dates the letter."""
 
-    digest_id: str
+    letter_id: str
     member_id: str
     organisation_id: str
-    period: str
     name: str
     organisation: str
     email: str
     language: str
     zone: str
-    items: tuple[Recommendation, ...]
     claimed_at: datetime
+
+
+class Digest(_Claimed, frozen=True, kw_only=True, tag="digest"):
+    """Opportunities."""
+
+    topic: ClassVar[str] = "digest"
+    about: ClassVar[str] = ""
+    period: str
+    items: tuple[Recommendation, ...]
+
+    @property
+    def says(self) -> str:
+        return str(words_of(self.language)["subject"]).format(organisation=self.organisation, count=len(self.items))
+
+    def stands(self, now: datetime) -> bool:
+        return True
+
+
+class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
+    """What waits for the organisation."""
+
+    topic: ClassVar[str] = "duties"
+    duty: Duty
+
+    @property
+    def about(self) -> str:
+        return self.duty.path
+
+    @property
+    def says(self) -> str:
+        return str(words_of(self.language)["duty"][self.duty.what]["subject"]).format(title=self.duty.title)
+
+    def stands(self, now: datetime) -> bool:
+        return self.duty.stands(now)
+
+
+Letter = Digest | DutyLetter
 
 
 def sender(smtp_url: str, public_url: str) -> str:
@@ -53,65 +90,77 @@ def sender(smtp_url: str, public_url: str) -> str:
     return "lonja@localhost"
 
 
-def message_id(digest: Digest, from_address: str) -> str:
-    return f"<digest.{digest.digest_id}@{from_address.rpartition('@')[2]}>"
+def message_id(letter: Letter, from_address: str) -> str:
+    return f"<{letter.topic}.{letter.letter_id}@{from_address.rpartition('@')[2]}>"
 
 
-def letter(digest: Digest, links: Links, from_address: str, public_url: str) -> bytes:
-    words = _words(digest.language)
-    unsubscribe = links.url(digest.member_id, "digest")
-    subject = words["subject"].format(organisation=digest.organisation, count=len(digest.items))
+def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> bytes:
+    """The whole message, as the mail server gets it."""
+    words = words_of(letter.language)
+    unsubscribe = links.url(letter.member_id, letter.topic)
     facts = {
-        "language": digest.language,
-        "subject": subject,
+        "language": letter.language,
+        "subject": letter.says,
         "words": words,
-        "name": digest.name,
-        "organisation": digest.organisation,
-        "sections": _sections(digest, words, public_url),
+        "name": letter.name,
+        "organisation": letter.organisation,
         "settings_url": f"{public_url}/notifications",
         "unsubscribe_url": unsubscribe,
+        **(_opportunities if isinstance(letter, Digest) else _duty)(letter, words, public_url),
     }
     mail = EmailMessage(_POLICY)
     mail["From"] = formataddr(("Lonja", from_address))
-    mail["To"] = digest.email
-    mail["Subject"] = " ".join(subject.split())
-    mail["Date"] = format_datetime(digest.claimed_at)
-    mail["Message-ID"] = message_id(digest, from_address)
+    mail["To"] = letter.email
+    mail["Subject"] = " ".join(letter.says.split())
+    mail["Date"] = format_datetime(letter.claimed_at)
+    mail["Message-ID"] = message_id(letter, from_address)
     mail["List-Unsubscribe"] = f"<{unsubscribe}>"
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(_templates(html=False).get_template("digest.txt").render(facts), cte="quoted-printable")
+    mail.set_content(_templates(html=False).get_template(f"{letter.topic}.txt").render(facts), cte="quoted-printable")
     mail.add_alternative(
-        _templates(html=True).get_template("digest.html").render(facts), subtype="html", cte="quoted-printable"
+        _templates(html=True).get_template(f"{letter.topic}.html").render(facts), subtype="html", cte="quoted-printable"
     )
-    mail.set_boundary(f"=_lonja_{digest.digest_id}")
+    mail.set_boundary(f"=_lonja_{letter.letter_id}")
     return mail.as_bytes()
 
 
-def _sections(digest: Digest, words: dict[str, str], public_url: str) -> list[tuple[str, list[dict[str, object]]]]:
+def _opportunities(digest: Digest, words: dict[str, Any], public_url: str) -> dict[str, object]:
     """By kind, in the order of KINDS; within one, as ranked."""
-    zone = ZoneInfo(digest.zone)
     sections: dict[str, list[dict[str, object]]] = {kind: [] for kind in (*KINDS, "other")}
     for item in digest.items:
-        closes = item.closes_at.astimezone(zone) if item.closes_at else None
         sections[item.kind if item.kind in KINDS else "other"].append(
             {
                 "title": item.title,
                 "url": public_url + item.path,
                 "buyer_name": item.buyer_name,
                 "amount": money(item.amount, item.currency) if item.amount is not None else "",
-                "closes": f"{closes:%Y-%m-%d %H:%M} ({digest.zone})" if closes else "",
+                "closes": _local(item.closes_at, digest.zone),
                 "reasons": item.reasons,
             }
         )
-    return [(words[kind], items) for kind, items in sections.items() if items]
+    return {"sections": [(words[kind], items) for kind, items in sections.items() if items]}
+
+
+def _duty(letter: DutyLetter, words: dict[str, Any], public_url: str) -> dict[str, object]:
+    duty = letter.duty
+    return {
+        "duty": words["duty"][duty.what],
+        "title": duty.title,
+        "partner": duty.partner,
+        "due": _local(duty.due_at, letter.zone),
+        "url": public_url + duty.path,
+    }
+
+
+def _local(instant: datetime | None, zone: str) -> str:
+    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})" if instant else ""
 
 
 @cache
-def _words(language: str) -> dict[str, str]:
+def words_of(language: str) -> dict[str, Any]:
     path = HERE / "messages" / f"{language}.toml"
-    words: dict[str, str] = tomllib.loads(path.read_text(encoding="utf-8"))
-    return words
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 @cache

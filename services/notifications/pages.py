@@ -10,27 +10,28 @@ from catalogue.rules import RuleBroken
 from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
+from infra.tokens import SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, form_fields, page, read_form, redirect
 from services.notifications import handlers, store
-from services.notifications.api import AGENTS
+from services.notifications.api import AGENTS, READERS
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
 
 
 class SettingsForm(msgspec.Struct, kw_only=True):
-    period: str
-    hour: int
+    period: str = "daily"
+    hour: int = 8
 
 
 class NotificationPages(Controller):
     path = "/notifications"
     include_in_schema = False
 
-    @get(opt=AGENTS)
+    @get(opt=READERS)
     async def settings(self, ground: FromGround, request: MemberVisit) -> Template:
         return await _settings_page(ground, request, {})
 
-    @post(opt=AGENTS)
+    @post(opt=READERS)
     async def save(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
         fields = await form_fields(request)
         form, errors = read_form(fields, SettingsForm)
@@ -53,7 +54,7 @@ class NotificationPages(Controller):
         said = "Your digest is on its way." if going else "There is nothing you have not been sent before."
         return redirect("/notifications", said)
 
-    @post("/resume", opt=AGENTS)
+    @post("/resume", opt=READERS)
     async def resume(self, ground: FromGround, request: MemberVisit) -> Redirect:
         async with ground.database.transaction("notifications") as tx:
             await handlers.resume_mail(tx, request.user.member_id)
@@ -64,14 +65,15 @@ async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str,
     async with ground.database.transaction("notifications") as tx:
         member = await handlers.reader(tx, request.user.member_id)
         organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
-        digests = await store.latest(tx, member.member_id)
+        letters = await store.latest(tx, member.member_id)
     return page(
         request,
         "notifications/settings.html",
         status_code=422 if errors else 200,
         member=member,
         zone=organisation.time_zone if organisation else "UTC",
-        digests=digests,
+        letters=letters,
+        agent=SUPPLIER_AGENT in member.roles,
         errors=errors,
         request_key=new_id(),
     )

@@ -1,4 +1,4 @@
-"""Rows of notifications. Digests hold what their letter is made from; ``mailed`` makes each opportunity once ever a member."""
+"""Rows of notifications. Letters hold what they are made from; ``mailed`` makes each opportunity once ever a member."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,11 +10,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, col, select
 
 from events.accounts import MemberJoined
+from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, schema_rows
 from infra.replicas import Organisations
 from services.notifications.domain import Preferences
-from services.notifications.letters import Digest
+from services.notifications.letters import Digest, Letter
 
 Row = schema_rows("notifications")
 
@@ -22,7 +23,8 @@ organisations = Organisations(Row.metadata)
 
 
 class MemberRow(Row, table=True):
-    """Supplier agents. ``next_at`` is the next digest's hour; ``stopped`` says why the address gets no mail any more."""
+    """Supplier agents and buyer officers. ``next_at`` is the hour of a supplier agent's next digest; ``stopped`` says why the address
+    gets no mail any more."""
 
     __tablename__ = "members"
     __table_args__ = (Index("ix_members_due", "next_at", postgresql_where=text("stopped is null")),)
@@ -32,6 +34,7 @@ class MemberRow(Row, table=True):
     name: str = Field(sa_type=Text)
     email: str = Field(sa_type=Text)
     language: str = Field(sa_type=Text)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     stopped: str | None = Field(default=None, sa_type=Text)
     period: str = Field(sa_type=Text)
     hour: int
@@ -47,17 +50,35 @@ class RecommendationsRow(Row, table=True):
     items: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class DigestRow(Row, table=True):
-    """``state`` is claimed, sending, sent; or refused (the address), failed (the letter, or given up), dropped (unsubscribed
-    meanwhile). ``retry_at``: a sender that has not said by then what became of it is taken for dead."""
+class ContractRow(Row, table=True):
+    """A contract that is being signed."""
 
-    __tablename__ = "digests"
+    __tablename__ = "contracts"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    title: str = Field(sa_type=Text)
+    buyer_id: str = Field(sa_type=Text)
+    buyer_name: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text)
+    supplier_name: str = Field(sa_type=Text)
+
+
+class LetterRow(Row, table=True):
+    """``state`` is claimed, sending, sent; or refused (the address), failed (the letter, or given up), dropped (unsubscribed, or what
+    it is about was done meanwhile). ``retry_at``: a sender that has not said by then what became of it is taken for dead.
+    ``about`` is the page of a duty, "" for a digest; ``moot``: what it asks for was done meanwhile."""
+
+    __tablename__ = "letters"
     __table_args__ = (
         UniqueConstraint("member_id", "slot"),
-        Index("ix_digests_waiting", "retry_at", postgresql_where=text("state in ('claimed', 'sending')")),
+        Index("ix_letters_waiting", "retry_at", postgresql_where=text("state in ('claimed', 'sending')")),
+        Index("ix_letters_about", "about", postgresql_where=text("state in ('claimed', 'sending')")),
     )
 
-    digest_id: str = Field(primary_key=True, sa_type=Text)
+    letter_id: str = Field(primary_key=True, sa_type=Text)
+    topic: str = Field(sa_type=Text)
+    about: str = Field(sa_type=Text)
+    moot: bool = False
     member_id: str = Field(sa_type=Text)
     slot: str = Field(sa_type=Text)
     state: str = Field(sa_type=Text)
@@ -74,7 +95,7 @@ class MailedRow(Row, table=True):
 
     member_id: str = Field(primary_key=True, sa_type=Text)
     opportunity_id: str = Field(primary_key=True, sa_type=Text)
-    digest_id: str = Field(sa_type=Text, index=True)
+    letter_id: str = Field(sa_type=Text, index=True)
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,26 +104,29 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     email: str
     language: str
+    roles: tuple[str, ...]
     stopped: str | None
     preferences: Preferences
     next_at: datetime
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A digest as its reader sees it in a list."""
+    """A letter as its reader sees it in a list; ``says`` is its subject."""
 
-    digest_id: str
+    letter_id: str
+    topic: str
     state: str
-    items: int
+    says: str
     claimed_at: datetime
     sent_at: datetime | None
     trouble: str
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A digest in the hands of one sender. ``wanted`` is false when its reader unsubscribed since it was claimed."""
+    """A letter in the hands of one sender. ``wanted`` is false when its reader unsubscribed since it was claimed, or when the time
+    for what it asks is over."""
 
-    digest: Digest
+    letter: Letter
     number: int
     wanted: bool
 
@@ -115,8 +139,13 @@ async def member(tx: Transaction, member_id: str, *, lock: bool = False) -> Memb
 
 def _member(row: MemberRow) -> Member:
     preferences = Preferences(period=row.period, hour=row.hour, topics=tuple(row.topics))
-    same = {name: getattr(row, name) for name in Member.__struct_fields__ if name != "preferences"}
-    return Member(**same, preferences=preferences)
+    same = {name: getattr(row, name) for name in Member.__struct_fields__ if name not in ("preferences", "roles")}
+    return Member(**same, roles=tuple(row.roles), preferences=preferences)
+
+
+async def members_of(tx: Transaction, organisation_id: str, role: str) -> list[Member]:
+    where = (col(MemberRow.organisation_id) == organisation_id) & col(MemberRow.roles).contains([role])
+    return [_member(row) for row in await tx.session.exec(select(MemberRow).where(where).order_by("member_id"))]
 
 
 async def put_member(tx: Transaction, event: MemberJoined, preferences: Preferences, next_at: datetime) -> None:
@@ -127,13 +156,14 @@ async def put_member(tx: Transaction, event: MemberJoined, preferences: Preferen
         "name": event.name,
         "email": event.email,
         "language": event.language,
+        "roles": list(event.roles),
         **msgspec.structs.asdict(preferences),
         "topics": list(preferences.topics),
         "next_at": next_at,
     }
     statement = insert(MemberRow).values(values)
     fresh = statement.excluded
-    changes = {name: fresh[name] for name in ("organisation_id", "name", "email", "language")}
+    changes = {name: fresh[name] for name in ("organisation_id", "name", "email", "language", "roles")}
     changes["stopped"] = text("case when members.email = excluded.email then members.stopped end")
     await tx.session.exec(statement.on_conflict_do_update(index_elements=["member_id"], set_=changes))
 
@@ -160,7 +190,8 @@ async def claim_due(tx: Transaction) -> Member | None:
 
 async def hasten(tx: Transaction, supplier_id: str) -> None:
     """The members of a supplier that never had a digest get one at once."""
-    never = ~select(DigestRow).where(DigestRow.member_id == MemberRow.member_id).exists()
+    had = (col(LetterRow.member_id) == MemberRow.member_id) & (col(LetterRow.topic) == "digest")
+    never = ~select(LetterRow).where(had).exists()
     where = (col(MemberRow.organisation_id) == supplier_id) & never
     await tx.session.exec(update(MemberRow).where(where).values(next_at=tx.now))
 
@@ -187,24 +218,32 @@ async def mailed(tx: Transaction, member_id: str) -> set[str]:
     return set(await tx.session.exec(select(MailedRow.opportunity_id).where(MailedRow.member_id == member_id)))
 
 
-async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
-    """Claims the slot and the items; False if the slot is taken."""
+async def add_letter(tx: Transaction, letter: Letter, slot: str) -> bool:
+    """Claims the slot; False if it is taken."""
     values = {
-        "digest_id": digest.digest_id,
-        "member_id": digest.member_id,
+        "letter_id": letter.letter_id,
+        "topic": letter.topic,
+        "about": letter.about,
+        "moot": False,
+        "member_id": letter.member_id,
         "slot": slot,
         "state": "claimed",
-        "body": msgspec.to_builtins(digest),
-        "claimed_at": digest.claimed_at,
-        "retry_at": digest.claimed_at,
+        "body": msgspec.to_builtins(letter),
+        "claimed_at": letter.claimed_at,
+        "retry_at": letter.claimed_at,
         "attempts": 0,
         "trouble": "",
     }
-    statement = insert(DigestRow).values(values).on_conflict_do_nothing(index_elements=["member_id", "slot"])
-    if not (await tx.session.exec(statement)).rowcount:
+    statement = insert(LetterRow).values(values).on_conflict_do_nothing(index_elements=["member_id", "slot"])
+    return bool((await tx.session.exec(statement)).rowcount)
+
+
+async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
+    """Claims the slot and the items; False if the slot is taken."""
+    if not await add_letter(tx, digest, slot):
         return False
     rows = [
-        {"member_id": digest.member_id, "opportunity_id": item.opportunity_id, "digest_id": digest.digest_id}
+        {"member_id": digest.member_id, "opportunity_id": item.opportunity_id, "letter_id": digest.letter_id}
         for item in digest.items
     ]
     await tx.session.exec(insert(MailedRow).values(rows))
@@ -212,10 +251,10 @@ async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
 
 
 async def claim_to_send(tx: Transaction, until: datetime) -> Attempt | None:
-    """One digest that waits for a sender, taken until ``until``."""
+    """One letter that waits for a sender, taken until ``until``."""
     query = (
-        select(DigestRow)
-        .where(col(DigestRow.state).in_(("claimed", "sending")), DigestRow.retry_at <= tx.now)
+        select(LetterRow)
+        .where(col(LetterRow.state).in_(("claimed", "sending")), LetterRow.retry_at <= tx.now)
         .order_by("retry_at")
         .limit(1)
     )
@@ -224,28 +263,50 @@ async def claim_to_send(tx: Transaction, until: datetime) -> Attempt | None:
         return None
     row.state, row.retry_at, row.attempts = "sending", until, row.attempts + 1
     reader = await member(tx, row.member_id)
-    wanted = reader is not None and reader.stopped is None and "digest" in reader.preferences.topics
-    return Attempt(digest=msgspec.convert(row.body, Digest), number=row.attempts, wanted=wanted)
+    letter = msgspec.convert(row.body, Letter)
+    reads = reader is not None and reader.stopped is None and row.topic in reader.preferences.topics
+    return Attempt(letter=letter, number=row.attempts, wanted=reads and not row.moot and letter.stands(tx.now))
 
 
-async def settle(tx: Transaction, digest_id: str, state: str, *, trouble: str = "") -> bool:
-    """The end of a digest; False if it had ended before. What never went out may be mailed another time."""
-    where = (col(DigestRow.digest_id) == digest_id) & (col(DigestRow.state) == "sending")
+async def no_more_about(tx: Transaction, about: str) -> None:
+    """What did not go out yet about this duty is not sent any more."""
+    where = (col(LetterRow.about) == about) & col(LetterRow.state).in_(("claimed", "sending"))
+    await tx.session.exec(update(LetterRow).where(where).values(moot=True))
+
+
+async def settle(tx: Transaction, letter_id: str, state: str, *, trouble: str = "") -> bool:
+    """The end of a letter; False if it had ended before. What never went out may be mailed another time."""
+    where = (col(LetterRow.letter_id) == letter_id) & (col(LetterRow.state) == "sending")
     values = {"state": state, "trouble": trouble, "sent_at": tx.now if state == "sent" else None}
-    settled = bool((await tx.session.exec(update(DigestRow).where(where).values(values))).rowcount)
+    settled = bool((await tx.session.exec(update(LetterRow).where(where).values(values))).rowcount)
     if settled and state != "sent":
-        await tx.session.exec(delete(MailedRow).where(col(MailedRow.digest_id) == digest_id))
+        await tx.session.exec(delete(MailedRow).where(col(MailedRow.letter_id) == letter_id))
     return settled
 
 
-async def postpone(tx: Transaction, digest_id: str, retry_at: datetime, trouble: str) -> None:
-    where = (col(DigestRow.digest_id) == digest_id) & (col(DigestRow.state) == "sending")
-    await tx.session.exec(update(DigestRow).where(where).values(retry_at=retry_at, trouble=trouble))
+async def postpone(tx: Transaction, letter_id: str, retry_at: datetime, trouble: str) -> None:
+    where = (col(LetterRow.letter_id) == letter_id) & (col(LetterRow.state) == "sending")
+    await tx.session.exec(update(LetterRow).where(where).values(retry_at=retry_at, trouble=trouble))
 
 
 async def latest(tx: Transaction, member_id: str, limit: int = 10) -> Sequence[Sent]:
     """Newest first."""
-    query = select(DigestRow).where(DigestRow.member_id == member_id)
-    rows = await tx.session.exec(query.order_by(col(DigestRow.claimed_at).desc()).limit(limit))
-    fields = [name for name in Sent.__struct_fields__ if name != "items"]
-    return [Sent(**{name: getattr(row, name) for name in fields}, items=len(row.body["items"])) for row in rows]
+    query = select(LetterRow).where(LetterRow.member_id == member_id)
+    rows = await tx.session.exec(query.order_by(col(LetterRow.claimed_at).desc()).limit(limit))
+    return [_sent(row) for row in rows]
+
+
+def _sent(row: LetterRow) -> Sent:
+    letter = msgspec.convert(row.body, Letter)
+    same = {name: getattr(row, name) for name in Sent.__struct_fields__ if name != "says"}
+    return Sent(**same, says=letter.says)
+
+
+async def put_contract(tx: Transaction, event: ContractDrafted) -> None:
+    values = {name: getattr(event, name) for name in ContractRow.model_fields}
+    statement = insert(ContractRow).values(values)
+    await tx.session.exec(statement.on_conflict_do_nothing(index_elements=["contract_id"]))
+
+
+async def contract(tx: Transaction, contract_id: str) -> ContractRow | None:
+    return await tx.session.get(ContractRow, contract_id)

@@ -1,15 +1,15 @@
 """Digests fall due, and letters go out: claimed, sending, sent, each its own commit, with the mail server between the last two."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from events.notifications import DigestSent
+from events.notifications import DigestSent, DutyMailed
 from infra import mailbox
 from infra.database import Transaction
 from infra.service import Ground, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, retry_after, slot
 from services.notifications.handlers import compose
-from services.notifications.letters import letter, sender
+from services.notifications.letters import Digest, Letter, mime, sender
 from services.notifications.links import Links
 from services.notifications.store import Attempt
 
@@ -53,9 +53,9 @@ class Postman:
         if not attempt.wanted:
             await self._settle(attempt, "dropped")
             return 1
-        content = letter(attempt.digest, self._links, self._from, self._public_url)
+        content = mime(attempt.letter, self._links, self._from, self._public_url)
         try:
-            await post.send(self._smtp_url, self._from, attempt.digest.email, content)
+            await post.send(self._smtp_url, self._from, attempt.letter.email, content)
         except post.AddressRefused as refused:
             await self._settle(attempt, "refused", str(refused))
         except post.LetterRefused as refused:
@@ -67,30 +67,42 @@ class Postman:
         return 1
 
     async def _settle(self, attempt: Attempt, state: str, trouble: str = "") -> None:
-        digest = attempt.digest
+        letter = attempt.letter
         async with self._database.transaction("notifications") as tx:
-            if not await store.settle(tx, digest.digest_id, state, trouble=trouble):
+            if not await store.settle(tx, letter.letter_id, state, trouble=trouble):
                 return
             if state == "refused":
-                await store.set_stopped(tx, digest.member_id, trouble)
+                await store.set_stopped(tx, letter.member_id, trouble)
             if state == "sent":
-                tx.emit(
-                    DigestSent(
-                        member_id=digest.member_id,
-                        organisation_id=digest.organisation_id,
-                        digest_id=digest.digest_id,
-                        period=digest.period,
-                        items=tuple(item.opportunity_id for item in digest.items),
-                        sent_at=tx.now,
-                    )
-                )
+                tx.emit(_sent(letter, tx.now))
 
     async def _put_off(self, attempt: Attempt, trouble: str) -> None:
         async with self._database.transaction("notifications") as tx:
-            if tx.now - attempt.digest.claimed_at > GIVE_UP_AFTER:
-                await store.settle(tx, attempt.digest.digest_id, "failed", trouble=trouble)
+            if tx.now - attempt.letter.claimed_at > GIVE_UP_AFTER:
+                await store.settle(tx, attempt.letter.letter_id, "failed", trouble=trouble)
             else:
-                await store.postpone(tx, attempt.digest.digest_id, tx.now + retry_after(attempt.number), trouble)
+                await store.postpone(tx, attempt.letter.letter_id, tx.now + retry_after(attempt.number), trouble)
+
+
+def _sent(letter: Letter, at: datetime) -> DigestSent | DutyMailed:
+    if isinstance(letter, Digest):
+        return DigestSent(
+            member_id=letter.member_id,
+            organisation_id=letter.organisation_id,
+            digest_id=letter.letter_id,
+            period=letter.period,
+            items=tuple(item.opportunity_id for item in letter.items),
+            sent_at=at,
+        )
+    return DutyMailed(
+        member_id=letter.member_id,
+        organisation_id=letter.organisation_id,
+        letter_id=letter.letter_id,
+        what=letter.duty.what,
+        path=letter.duty.path,
+        due_at=letter.duty.due_at,
+        sent_at=at,
+    )
 
 
 def timers(ground: Ground, links: Links) -> tuple[Timer, ...]:

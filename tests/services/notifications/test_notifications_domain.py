@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default as modern
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from catalogue.rules import RuleBroken
 from events.recommender import Recommendation
-from services.notifications.domain import AT_MOST, Preferences, choose, retry_after, slot
-from services.notifications.letters import Digest, letter, message_id, sender
+from services.notifications.domain import AT_MOST, LANGUAGES, PARTIES, Duty, Preferences, choose, retry_after, slot
+from services.notifications.letters import Digest, DutyLetter, message_id, mime, sender, words_of
 from services.notifications.links import BadLink, Links
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
@@ -36,7 +37,7 @@ def an_item(number: int = 1, **changes: object) -> Recommendation:
 
 def a_digest(**changes: object) -> Digest:
     usual = {
-        "digest_id": "d1",
+        "letter_id": "d1",
         "member_id": "m1",
         "organisation_id": "s1",
         "period": "daily",
@@ -120,7 +121,7 @@ def test_a_link_tells_member_and_topic_and_bears_no_change() -> None:
 
 
 def test_every_attempt_has_the_same_bytes() -> None:
-    first, again = (letter(a_digest(), LINKS, "lonja@market.example", "https://market.example") for _ in range(2))
+    first, again = (mime(a_digest(), LINKS, "lonja@market.example", "https://market.example") for _ in range(2))
     assert first == again
     assert max(len(line) for line in first.split(b"\r\n")) < 998
 
@@ -135,7 +136,7 @@ def test_every_attempt_has_the_same_bytes() -> None:
 )
 def test_a_letter_has_both_parts_in_the_readers_language_and_can_be_left(language: str, subject: str, why: str) -> None:
     digest = a_digest(language=language)
-    raw = letter(digest, LINKS, "lonja@market.example", "https://market.example")
+    raw = mime(digest, LINKS, "lonja@market.example", "https://market.example")
     mail = message_from_bytes(raw, _class=EmailMessage, policy=modern)
     assert mail["Subject"] == subject
     assert mail["Message-ID"] == message_id(digest, "lonja@market.example") == "<digest.d1@market.example>"
@@ -159,3 +160,48 @@ def test_a_letter_has_both_parts_in_the_readers_language_and_can_be_left(languag
 )
 def test_letters_come_from_the_account_or_the_markets_host(smtp: str, public: str, address: str) -> None:
     assert sender(smtp, public) == address
+
+
+def a_duty_letter(what: str, language: str, due_at: datetime | None = NOW) -> DutyLetter:
+    duty = Duty(
+        what=what,
+        organisation_id="s1",
+        partner="City <Hall>",
+        title="Paper & pens",
+        path="/contracts/c1",
+        due_at=due_at,
+    )
+    same = {name: getattr(a_digest(), name) for name in Digest.__struct_fields__ if name not in ("items", "period")}
+    return DutyLetter(**{**same, "language": language}, duty=duty)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("what", PARTIES)
+def test_a_duty_says_what_to_do_by_when_and_what_follows_otherwise(what: str, language: str) -> None:
+    told = a_duty_letter(what, language)
+    raw = mime(told, LINKS, "lonja@market.example", "https://market.example")
+    assert raw == mime(told, LINKS, "lonja@market.example", "https://market.example")
+    mail = message_from_bytes(raw, _class=EmailMessage, policy=modern)
+    assert mail["Subject"].endswith(": Paper & pens") and mail["Message-ID"] == "<duties.d1@market.example>"
+    assert mail["List-Unsubscribe"] == f"<https://market.example/unsubscribe/{LINKS.token('m1', 'duties')}>"
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None and html is not None
+    for part in (text.get_content(), html.get_content()):
+        assert "https://market.example/contracts/c1" in part and "2026-11-22 15:00 (Europe/Moscow)" in part
+        assert "{" not in part
+    assert "Бумага & Co" in text.get_content() and "City &lt;Hall&gt;" in html.get_content()
+
+
+def test_letters_of_all_languages_say_the_same_things() -> None:
+    def names(words: dict[str, Any]) -> set[str]:
+        return {
+            f"{key}.{name}" for key, part in words.items() for name in (names(part) if isinstance(part, dict) else [""])
+        }
+
+    assert names(words_of("en")) == names(words_of("es")) == names(words_of("ru"))
+
+
+def test_a_duty_stands_until_its_end() -> None:
+    letter = a_duty_letter("buyer-draft", "en")
+    assert [letter.stands(NOW - timedelta(seconds=1)), letter.stands(NOW)] == [True, False]
+    assert a_duty_letter("next-bidder", "en", None).stands(NOW)

@@ -124,7 +124,7 @@ async def recommend(market: Market, agent: Agent, *numbers: int) -> None:
 
 async def states(market: Market, agent: Agent) -> list[str]:
     rows = await market.fetch(
-        "select state from notifications.digests where member_id = $1 order by claimed_at", agent.member_id
+        "select state from notifications.letters where member_id = $1 order by claimed_at", agent.member_id
     )
     return [row["state"] for row in rows]
 
@@ -232,7 +232,7 @@ async def test_a_server_that_asks_to_come_again_is_asked_again(market: Market, s
     await recommend(market, agent, 1)
     await market.eventually(
         lambda: market.fetch(
-            "select 1 from notifications.digests where member_id = $1 and trouble like '451%'", agent.member_id
+            "select 1 from notifications.letters where member_id = $1 and trouble like '451%'", agent.member_id
         )
     )
     assert server.to(agent.email) == []
@@ -345,8 +345,8 @@ async def test_preferences_are_kept_refused_by_name_and_are_agents_own(market: M
         assert settings["member"]["preferences"] == {"period": "weekly", "hour": 17, "topics": ["digest"]}
         refused = await client.post("/api/notifications", json={"period": "hourly"})
         assert (refused.status_code, refused.json()["rule"]) == (422, "unknown-period")
-    buyer = msgspec.structs.replace(agent.principal, roles=("buyer_officer",))
-    async with market.browser(buyer) as browser:
+    observer = msgspec.structs.replace(agent.principal, roles=("observer",))
+    async with market.browser(observer) as browser:
         assert (await browser.get("/notifications")).status_code == 403
     async with market.client() as client:
         assert (await client.get("/api/notifications")).status_code == 401
