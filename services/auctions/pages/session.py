@@ -17,9 +17,11 @@ from infra.web.languages import told
 from services.auctions import handlers
 from services.auctions.api import existing
 from services.auctions.api.bids import check_length
-from services.auctions.store import complaints
+from services.auctions.store import bids, complaints
 
 TEXT = 4000
+RECEIPTS = 500
+"""On one page."""
 
 
 class FloorForm(msgspec.Struct):
@@ -92,6 +94,21 @@ class SessionPages(Controller):
             except RuleBroken as broken:
                 errors = {broken.field or "": told(broken)}
         return await self._form(request, ground, auction_id, "complaint", fields, errors)
+
+    @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))
+    async def receipts_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
+        opened = (await existing(ground, auction_id)).opened
+        own = await bids.own_log(
+            ground.database.pool, opened.auction_id, request.user.organisation_id, limit=RECEIPTS + 1
+        )
+        return page(
+            request,
+            "auctions/receipts.html",
+            opened=opened,
+            rows=own[:RECEIPTS],
+            more=len(own) > RECEIPTS,
+            most=RECEIPTS,
+        )
 
     @get("/complaints", opt=allow(MODERATOR))
     async def complaints_page(self, request: MemberVisit, ground: FromGround) -> Template:

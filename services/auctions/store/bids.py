@@ -130,6 +130,20 @@ async def public_log(
     return [(row["line"], _event(row)) for row in rows]
 
 
+async def own_log(
+    db: asyncpg.Connection, auction_id: str, supplier_id: str, *, limit: int
+) -> list[tuple[int, BidAccepted | BidRefused]]:
+    """(line of the log, verdict) of one supplier's bids, the latest first: what only it may read while turns are sealed."""
+    rows = await db.fetch(
+        "select line, sequence, verdict from auctions.bids where auction_id = $1 and supplier_id = $2"
+        " order by line desc limit $3",
+        auction_id,
+        supplier_id,
+        limit,
+    )
+    return [(row["line"], _event(row)) for row in rows]
+
+
 async def price_path(db: asyncpg.Connection, auction_id: str, last: int, *, points: int) -> list[BidAccepted]:
     """Accepted bids up to number ``last`` in sequence for a picture, thinned to about ``points``; the last is always there."""
     every = max(1, last // points)

@@ -40,6 +40,35 @@ async def test_a_verdict_links_to_its_signed_receipt(market: Market) -> None:
     assert b'"cut-below-step"' in msgspec.json.encode(verify_receipt(receipt.content).line).replace(b"\\", b"")
 
 
+async def test_every_verdict_keeps_its_receipt_on_a_page_of_its_bidder_alone(market: Market) -> None:
+    scene = await a_scene(market)
+    path = f"/auctions/{scene.auction_id}"
+    async with market.browser(scene.suppliers["a"]) as a, market.browser(scene.suppliers["b"]) as b:
+        assert "You have not bid here" in (await a.get(f"{path}/receipts")).text
+        await scene.bid("a", "990")
+        await a.post(f"{path}/autobid", {"floor": "900", "on": "yes"})
+        assert f'href="{path}/receipts"' in (await a.get(path)).text
+        await scene.bid("b", "995")
+        await scene.bid("b", "980")
+
+        async def cut() -> bool:
+            return (await a.get(f"{path}/receipts")).text.count(" download>") == 2
+
+        await market.eventually(cut)
+        seen, others = (await a.get(f"{path}/receipts")).text, (await b.get(f"{path}/receipts")).text
+        for line, amount, mine in (
+            (1, "990.00", True),
+            (2, "995.00", False),
+            (3, "980.00", False),
+            (4, "970.00", True),
+        ):
+            link = f"/api{path}/receipts/{line}"
+            assert (link in seen and amount in seen) is mine and (link in others and amount in others) is not mine
+        assert "not-lower" in others
+    async with market.browser() as visitor:
+        assert "receipts of your bids" not in (await visitor.get(path)).text
+
+
 async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Market) -> None:
     scene = await a_scene(market)
     path = f"/auctions/{scene.auction_id}"
