@@ -21,7 +21,8 @@ class DigestSent(Event, frozen=True, kw_only=True):
 class DutyMailed(Event, frozen=True, kw_only=True):
     """One member was told what its organisation has to do, on the contract or purchase at ``path``, by ``due_at`` (None: when it likes).
 
-    ``what`` is a step of a contract (supplier-offer, buyer-draft, buyer-answer, supplier-signature), next-bidder or purchase-request.
+    ``what`` is a step of a contract (supplier-offer, buyer-draft, buyer-answer, supplier-signature, next-bidder), a part of carrying it
+    out (deliver, assess, pay, confirm, answer-dispute, answer-ending) or purchase-request.
     """
 
     member_id: str

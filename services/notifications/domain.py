@@ -60,31 +60,16 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
         return datetime.combine(day, time(self.hour), ZoneInfo(zone)).astimezone(_UTC)
 
 
-NEXT_BIDDER, PURCHASE = "next-bidder", "purchase-request"
-PARTIES = {
-    "supplier-offer": "supplier",
-    "buyer-draft": "buyer",
-    "buyer-answer": "buyer",
-    "supplier-signature": "supplier",
-    NEXT_BIDDER: "buyer",
-    PURCHASE: "supplier",
-}
-"""Whose each duty is."""
-
-
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """``organisation_id`` has to do ``what`` by ``due_at`` (None: when it likes); ``path`` is the page where it does."""
+    """``organisation_id``, a contract's ``party``, has to do ``what`` by ``due_at`` (None: when it likes), at ``path``."""
 
+    party: str
     what: str
     organisation_id: str
     partner: str
     title: str
     path: str
     due_at: datetime | None
-
-    @property
-    def party(self) -> str:
-        return PARTIES[self.what]
 
     def stands(self, now: datetime) -> bool:
         return self.due_at is None or self.due_at > now

@@ -1,9 +1,11 @@
 """What waits for an organisation on its contracts is told by mail at once: a step that is not taken in time has consequences.
 
-A duty that is done, or a contract that is over, takes back the letters that no sender has taken up yet; so does its deadline.
+What a side does takes back the letters about it that did not go out yet; so does its deadline.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
 
 from events import Event, Message
 from events.contracts import (
@@ -12,8 +14,20 @@ from events.contracts import (
     ContractDrafted,
     ContractEnded,
     ContractStepTaken,
+    DeliveryAssessed,
+    DeliveryReported,
+    DisputeAnswered,
+    DisputeEnded,
+    DisputeOpened,
+    EndingAnswered,
+    EndingProposed,
+    ExecutionWithdrawn,
+    InvoicePaid,
+    InvoiceSettled,
+    InvoiceSubmitted,
     ObjectionAnswered,
     ObjectionFiled,
+    OrderPlaced,
     PurchaseAnswered,
     PurchaseRequested,
 )
@@ -22,11 +36,75 @@ from infra.ids import derive_id
 from infra.service import Handler
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from services.notifications import store
-from services.notifications.domain import NEXT_BIDDER, PARTIES, PURCHASE, Duty, spoken
+from services.notifications.domain import Duty, spoken
 from services.notifications.letters import DutyLetter
 
 ROLES = {"supplier": SUPPLIER_AGENT, "buyer": BUYER_OFFICER}
-Step = ContractStepTaken | ObjectionFiled | ObjectionAnswered | CascadeAwaitsBuyer
+OTHER = {"supplier": "buyer", "buyer": "supplier"}
+STEPS = {"supplier-offer": "supplier", "buyer-draft": "buyer", "supplier-signature": "supplier"}
+FORMS = {"order": "deliver", "delivery": "assess", "invoice": "pay"}
+"""By what was said: the form by which the other side acts on it, on the contract's page."""
+
+
+class Asked(NamedTuple):
+    """``form`` is where on the contract's page it is done, "" for its head."""
+
+    party: str
+    what: str
+    due_at: datetime | None
+    form: str = ""
+
+
+def asked(event: Event) -> Asked | None:
+    """What somebody has to do now."""
+    match event:
+        case ContractDrafted():
+            return Asked(STEPS[event.step], event.step, event.due_at)
+        case ContractStepTaken() if event.next_step is not None:
+            return Asked(STEPS[event.next_step], event.next_step, event.due_at)
+        case ObjectionFiled():
+            return Asked("buyer", "buyer-answer", event.due_at)
+        case ObjectionAnswered():
+            return Asked("supplier", "supplier-signature", event.due_at)
+        case CascadeAwaitsBuyer():
+            return Asked("buyer", "next-bidder", None)
+        case OrderPlaced():
+            return Asked("supplier", "deliver", event.due_at, f"deliver-{event.order}")
+        case DeliveryReported():
+            return Asked("buyer", "assess", event.due_at, f"assess-{event.delivery}")
+        case InvoiceSubmitted():
+            return Asked("buyer", "pay", event.due_at, f"pay-{event.invoice}")
+        case InvoicePaid():
+            return Asked("supplier", "confirm", event.due_at, f"confirm-{event.invoice}")
+        case DisputeOpened():
+            return Asked(OTHER[event.by], "answer-dispute", event.answer_by, f"answer-{event.dispute}")
+        case EndingProposed():
+            return Asked(OTHER[event.by], "answer-ending", event.due_at, "end-answer")
+    return None
+
+
+def done(event: Event) -> tuple[str, ...]:
+    """The forms that are not waited for any more."""
+    match event:
+        case ContractStepTaken() | ObjectionFiled() | ObjectionAnswered() | ContractConcluded() | ContractEnded():
+            return ("",)
+        case DeliveryAssessed():
+            return (f"assess-{event.delivery}",)
+        case InvoicePaid():
+            return (f"pay-{event.invoice}",)
+        case InvoiceSettled():
+            return (f"pay-{event.invoice}", f"confirm-{event.invoice}")
+        case DisputeAnswered() | DisputeEnded():
+            return (f"answer-{event.dispute}",)
+        case EndingAnswered():
+            return ("end-answer",)
+        case ExecutionWithdrawn():
+            return (f"{FORMS[event.about]}-{event.number}",)
+    return ()
+
+
+def page_of(contract_id: str, form: str = "") -> str:
+    return f"/contracts/{contract_id}" + (f"#{form}" if form else "")
 
 
 async def tell(tx: Transaction, duty: Duty) -> None:
@@ -52,78 +130,48 @@ async def tell(tx: Transaction, duty: Duty) -> None:
             await store.add_letter(tx, letter, slot)
 
 
-def page_of(contract_id: str) -> str:
-    return f"/contracts/{contract_id}"
-
-
-async def on_drafted(tx: Transaction, message: Message) -> None:
+async def on_contract(tx: Transaction, message: Message) -> None:
+    """Of a contract that was not heard of nothing can be told."""
     event = message.event
-    assert isinstance(event, ContractDrafted)
-    await store.put_contract(tx, event)
-    await tell(
-        tx,
-        Duty(
-            what=event.step,
-            organisation_id=event.supplier_id,
-            partner=event.buyer_name,
-            title=event.title,
-            path=page_of(event.contract_id),
-            due_at=event.due_at,
-        ),
-    )
-
-
-async def on_step(tx: Transaction, message: Message) -> None:
-    """A side did its part, and the other, or nobody, is next. Of a contract not heard of nothing can be told."""
-    event = message.event
-    assert isinstance(event, Step)
-    await store.no_more_about(tx, page_of(event.contract_id))
-    contract = await store.contract(tx, event.contract_id)
-    match event:
-        case ContractStepTaken():
-            what, due_at = event.next_step, event.due_at
-        case ObjectionFiled():
-            what, due_at = "buyer-answer", event.due_at
-        case ObjectionAnswered():
-            what, due_at = "supplier-signature", event.due_at
-        case CascadeAwaitsBuyer():
-            what, due_at = NEXT_BIDDER, None
-    if contract is None or what is None:
+    contract_id: str = event.contract_id  # type: ignore[attr-defined]  # all of HANDLERS but purchases have one
+    if isinstance(event, ContractDrafted):
+        await store.put_contract(tx, event)
+    for form in done(event):
+        await store.no_more_about(tx, page_of(contract_id, form))
+    wanted, contract = asked(event), await store.contract(tx, contract_id)
+    if wanted is None or contract is None:
         return
-    buyer, supplier = (contract.buyer_id, contract.buyer_name), (contract.supplier_id, contract.supplier_name)
-    (own_id, _), (_, partner) = (buyer, supplier) if PARTIES[what] == "buyer" else (supplier, buyer)
+    sides = {
+        "buyer": (contract.buyer_id, contract.buyer_name),
+        "supplier": (contract.supplier_id, contract.supplier_name),
+    }
     await tell(
         tx,
         Duty(
-            what=what,
-            organisation_id=own_id,
-            partner=partner,
+            party=wanted.party,
+            what=wanted.what,
+            organisation_id=sides[wanted.party][0],
+            partner=sides[OTHER[wanted.party]][1],
             title=contract.title,
-            path=page_of(event.contract_id),
-            due_at=due_at,
+            path=page_of(contract_id, wanted.form),
+            due_at=wanted.due_at,
         ),
     )
-
-
-async def on_over(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ContractConcluded | ContractEnded)
-    await store.no_more_about(tx, page_of(message.event.contract_id))
 
 
 async def on_requested(tx: Transaction, message: Message) -> None:
     event = message.event
     assert isinstance(event, PurchaseRequested)
-    await tell(
-        tx,
-        Duty(
-            what=PURCHASE,
-            organisation_id=event.supplier_id,
-            partner=event.buyer_name,
-            title=event.title,
-            path=f"/contracts/purchases/{event.process_id}",
-            due_at=event.due_at,
-        ),
+    duty = Duty(
+        party="supplier",
+        what="purchase-request",
+        organisation_id=event.supplier_id,
+        partner=event.buyer_name,
+        title=event.title,
+        path=f"/contracts/purchases/{event.process_id}",
+        due_at=event.due_at,
     )
+    await tell(tx, duty)
 
 
 async def on_answered(tx: Transaction, message: Message) -> None:
@@ -131,14 +179,14 @@ async def on_answered(tx: Transaction, message: Message) -> None:
     await store.no_more_about(tx, f"/contracts/purchases/{message.event.process_id}")
 
 
+ON_CONTRACTS = (
+    *(ContractDrafted, ContractStepTaken, ObjectionFiled, ObjectionAnswered, CascadeAwaitsBuyer),
+    *(ContractConcluded, ContractEnded),
+    *(OrderPlaced, DeliveryReported, DeliveryAssessed, InvoiceSubmitted, InvoicePaid, InvoiceSettled),
+    *(ExecutionWithdrawn, DisputeOpened, DisputeAnswered, DisputeEnded, EndingProposed, EndingAnswered),
+)
 HANDLERS: Mapping[type[Event], Handler] = {
-    ContractDrafted: on_drafted,
-    ContractStepTaken: on_step,
-    ObjectionFiled: on_step,
-    ObjectionAnswered: on_step,
-    CascadeAwaitsBuyer: on_step,
-    ContractConcluded: on_over,
-    ContractEnded: on_over,
+    **dict.fromkeys(ON_CONTRACTS, on_contract),
     PurchaseRequested: on_requested,
     PurchaseAnswered: on_answered,
 }

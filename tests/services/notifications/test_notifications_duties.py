@@ -13,8 +13,14 @@ from events.contracts import (
     CascadeAwaitsBuyer,
     ContractDrafted,
     ContractStepTaken,
+    DeliveryReported,
+    DisputeOpened,
+    EndingProposed,
+    InvoicePaid,
+    InvoiceSubmitted,
     ObjectionAnswered,
     ObjectionFiled,
+    OrderPlaced,
     PurchaseRequested,
 )
 from events.notifications import DutyMailed
@@ -162,6 +168,41 @@ async def test_the_cascade_and_a_request_to_buy_are_told(market: Market, server:
     await market.publish(asked)
     assert (await subjects(market, server, agent, 2))[1] == "Answer the request to buy: Two chairs"
     assert f"/contracts/purchases/{asked.process_id}" in str(read(server.to(agent.email)[1]).get_body(("plain",)))
+
+
+async def test_what_is_due_while_a_contract_is_carried_out_is_told_to_the_side_that_owes_it(
+    market: Market, server: Server
+) -> None:
+    officer, agent = await an_officer(market), await an_agent(market)
+    offer, at, soon = drafted(market, officer, agent), market.clock(), market.clock() + timedelta(days=3)
+    both = {"buyer_id": officer.supplier_id, "supplier_id": agent.supplier_id}
+    same = {"process_id": offer.process_id, "contract_id": offer.contract_id, **both, "member_id": "m"}
+    money = {"currency": "RUB", "amount": Decimal(100)}
+    place = Place(country="RU")
+    delivery = {"delivery": 1, "order": 1, "lines": (), "note": "n", "delivered_on": at.date(), "reported_at": at}
+    invoice = {"reference": "r", "deliveries": (1,), "lines": (), "submitted_at": at}
+    dispute = {"about": "invoice", "number": 1, "asks": "stands", "reasons": "r", "opened_at": at, "decide_by": soon}
+    ending = {"kind": "closure", "ground": "agreement", "reasons": "r", "proposed_at": at, "due_at": soon}
+    await market.publish(
+        offer,
+        OrderPlaced(**same, order=1, lines=(), place=place, placed_at=at, due_at=soon),
+        DeliveryReported(**same, **delivery, due_at=soon, late=False),
+        InvoiceSubmitted(**same, **invoice, invoice=1, **money, due_at=soon),
+        DisputeOpened(**same, **dispute, dispute=1, by="buyer", answer_by=soon),
+        EndingProposed(**same, **ending, by="supplier"),
+    )
+    suppliers = await subjects(market, server, agent, 3)
+    buyers = await subjects(market, server, officer, 3)
+    assert {each.partition(":")[0] for each in suppliers} == {"Sign the offer", "Deliver an order", "Answer a dispute"}
+    assert {each.partition(":")[0] for each in buyers} == {
+        "Примите или отклоните поставку",
+        "Оплатите счёт",
+        "Ответьте на предложение прекратить контракт",
+    }
+    order = server.to(agent.email)[suppliers.index("Deliver an order: Paper for the year")]
+    assert f"/contracts/{offer.contract_id}#deliver-1" in str(read(order).get_body(("plain",)))
+    await market.publish(InvoicePaid(**same, invoice=1, **money, late=False, paid_at=at, due_at=soon))
+    assert (await subjects(market, server, agent, 4))[3].startswith("Confirm a payment")
 
 
 async def test_told_again_or_too_late_there_is_no_more_letter(market: Market, server: Server) -> None:
