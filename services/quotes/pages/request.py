@@ -53,18 +53,21 @@ class RequestPages(Controller):
         mine: FromQuery[str] = "",
         number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
     ) -> Template:
-        """``mine``: those of the reader's own organisation."""
+        """``mine``: those of the reader's own organisation. Those that wait for its choice stand before those that are open."""
         user: Principal | None = request.scope.get("user")
-        own = user.organisation_id if mine and user and user.may(BUYER_OFFICER) else ""
+        buyer = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
+        own = buyer if mine else ""
         wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
         async with ground.database.transaction("quotes") as tx:
             found, total = await store.listing(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
             rows = [views.summary(kept, tx.now) for kept in found]
+            waiting = await _to_choose(tx, buyer) if buyer and group == "open" else []
         values = {"group": group, "category": category, "region": region, "q": q, "mine": "yes" if own else ""}
         return page(
             request,
             "quotes/list.html",
             rows=rows,
+            waiting=waiting,
             total=total,
             number=number,
             last=max(1, -(-total // PER_PAGE)),
@@ -147,6 +150,12 @@ class RequestPages(Controller):
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
         return redirect(f"/quotes/{request_id}", "The request is withdrawn. What was quoted stays sealed.")
+
+
+async def _to_choose(tx: Transaction, buyer_id: str) -> list[views.Summary]:
+    """What a buyer has to choose, the nearest deadline first."""
+    found, _ = await store.listing(tx, Wanted(group="choosing", buyer_id=buyer_id), limit=PER_PAGE, offset=0)
+    return sorted((views.summary(kept, tx.now) for kept in found), key=lambda row: row.choose_by)
 
 
 async def _page(

@@ -607,6 +607,16 @@ class TestPages:
             gone = await browser.post(f"/quotes/{request_id}/mine/withdrawal")
             assert "withdrawn" in gone.text and 'value="12.50"' in gone.text
 
+    async def test_what_waits_for_a_buyers_choice_stands_first_in_its_list_alone(self, market: Market) -> None:
+        request_id, buyer, dear, _ = await to_choose(market)
+        for reader, told in ((buyer, True), (await a_buyer(market), False), (dear, False)):
+            async with market.browser(reader) as browser:
+                page = (await browser.get("/quotes")).text
+            assert ("Waiting for your choice" in page and f"/quotes/{request_id}" in page) is told
+        await choice(market, request_id, buyer, await number_of(market, request_id, dear), WHY)
+        async with market.browser(buyer) as browser:
+            assert "Waiting for your choice" not in (await browser.get("/quotes")).text
+
     async def test_a_buyer_chooses_by_the_form(self, market: Market) -> None:
         request_id, buyer, dear, _ = await to_choose(market)
         number = await number_of(market, request_id, dear)
