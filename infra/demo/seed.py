@@ -32,6 +32,8 @@ BIDS = (("supplier2", 2), ("supplier6", 3), ("supplier7", 5), ("supplier2", 7))
 QUOTE_TITLE = "Lever arch files for the reading rooms"
 QUOTES = (("supplier", "1.02", 3, ""), ("supplier7", "0.95", 12, "Two pallets, unloaded by us"))
 """Who quotes, how far from the market's price, in how many days, with which comment."""
+ENROLMENT_DAYS = 2
+"""Or, where the policy asks for working days, twice as many of the calendar."""
 POOL_DEMAND = {"agency2": (Decimal(60), Decimal(20)), "agency3": (Decimal(45), Decimal(10))}
 """Firm packs and tolerance."""
 
@@ -73,7 +75,8 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
         now = await _auctions(members, players, sku_ids, shortest, longest)
         await _quotes(members, players, sku_ids, now + timedelta(minutes=quoted))
-        await _pool(members, sku_ids[players.skus[0].name], now, shortest)
+        enrolled = now + timedelta(days=max(ENROLMENT_DAYS, 2 * policy.pool.min_enrolment_days))
+        await _pool(members, sku_ids[players.skus[0].name], enrolled, shortest)
         return True
 
 
@@ -279,7 +282,7 @@ async def _quotes(members: dict[str, Client], players: Cast, sku_ids: dict[str, 
         )
 
 
-async def _pool(members: dict[str, Client], sku_id: str, now: datetime, minutes: int) -> None:
+async def _pool(members: dict[str, Client], sku_id: str, enrolment_ends_at: datetime, minutes: int) -> None:
     """Led by the first agency; two others are in, and its own demand is left to the visitor."""
     wanted = {
         "title": POOL_TITLE,
@@ -287,7 +290,7 @@ async def _pool(members: dict[str, Client], sku_id: str, now: datetime, minutes:
             {"sku_id": sku_id, "unit_price": str(await initial_price(members["agency"], sku_id, "")), "vat_rate": "20"}
         ],
         "minimum_quantity": "100",
-        "enrolment_ends_at": (now + timedelta(days=2)).isoformat(),
+        "enrolment_ends_at": enrolment_ends_at.isoformat(),
         "duration_minutes": minutes,
     }
     pool = await when_heard(lambda: members["agency"].post("/api/pools", wanted, key="demo/pool"))

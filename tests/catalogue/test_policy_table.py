@@ -16,9 +16,13 @@ from catalogue.policy import (
     ExecutionRules,
     Outage,
     Policy,
+    PoolRules,
+    PurchaseRules,
     QuoteRules,
     Restart,
     Rounds,
+    Sanctions,
+    Suspension,
     Window,
     Withdrawal,
     load,
@@ -214,6 +218,22 @@ def test_the_security_that_is_due(kind: str, amount: str, due: int) -> None:
     assert security is not None and security.due(kind, Decimal(amount)) == due
 
 
+SUSPENSIONS = (Suspension(after=3, within_days=30, months=(3, 6, 24)), Suspension(after=1, within_days=30, months=(3,)))
+PURCHASE = PurchaseRules(ceiling=Decimal(600_000), answer_days=1, contract_days=20)
+
+
+def test_the_presets_have_these_numbers_for_pools_direct_purchases_and_sanctions() -> None:
+    policies = [load(name) for name in NAMES]
+    assert [policy.pool for policy in policies] == [PoolRules(min_enrolment_days=days) for days in (0, 8, 0, 0, 0)]
+    assert [policy.purchase for policy in policies] == [PURCHASE] * len(NAMES)
+    for policy in policies:
+        minutes = 10 if policy.name == "demo" else None
+        supplier, buyer = SUSPENSIONS
+        assert policy.sanctions == Sanctions(
+            supplier=supplier, buyer=buyer, appeal_days=10, decision_days=10, month_minutes=minutes
+        )
+
+
 def test_acordar_has_no_live_auction_and_says_so() -> None:
     assert "no live auction" in load("acordar").auction.none_because
     assert all(not load(name).auction.none_because for name in NAMES if name != "acordar")
@@ -224,7 +244,7 @@ def test_the_shipped_presets_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("part", ["auction", "contract", "quote"])
+@pytest.mark.parametrize("part", ["auction", "contract", "pool", "purchase", "quote", "sanctions"])
 def test_every_number_has_its_source_beside_it(name: str, part: str) -> None:
     """On its own line, or on the line that heads its table; "no law" is a source too."""
     if (name, part) == ("acordar", "auction"):
