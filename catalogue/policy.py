@@ -333,10 +333,15 @@ class PurchaseRules(_Rules, frozen=True, kw_only=True):
     """Working days the supplier has to accept or refuse."""
     contract_days: Positive
     """Longest contract, in working days."""
+    in_demand: tuple[str, ...] = ()
+    """CPV codes, or what they begin with, of goods in demand: of these only the cheapest offer of a SKU is bought."""
 
     def __post_init__(self) -> None:
         if self.ceiling <= 0:
             raise ValueError("the ceiling of a direct purchase is above zero")
+
+    def cheapest_only(self, category: str) -> bool:
+        return category.startswith(self.in_demand) if self.in_demand else False
 
 
 class QuoteRules(_Rules, frozen=True, kw_only=True):

@@ -3,13 +3,14 @@
 DOMAIN section 4. An accepted purchase becomes a deal whose contract needs no offer to be signed first.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
-from catalogue.offers import NotAvailable, Offer, price_for
+from catalogue.offers import NotAvailable, Offer, Priced, price_for
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events import Event
@@ -43,6 +44,12 @@ class OfferNotAvailable(RuleBroken):
 
 class AboveCeiling(RuleBroken):
     code = "above-ceiling"
+
+
+class NotTheCheapest(RuleBroken):
+    """``offer`` is a cheaper one."""
+
+    code = "not-the-cheapest"
 
 
 class NotTheSupplier(RuleBroken):
@@ -100,8 +107,10 @@ def request(
     policy: Policy,
     calendar: RegionCalendar,
     now: datetime,
+    rivals: Iterable[Offer] = (),
 ) -> Purchase:
-    """The purchase, whose ``requested`` is the event to publish. ``calendar`` is the buyer's.
+    """The purchase, whose ``requested`` is the event to publish. ``calendar`` is the buyer's; ``rivals`` are the offers of the same
+    SKU that could be bought instead, which matter where it is in demand.
 
     Raises a RuleBroken of this module, QuantityNotPositive, or CurrencyMismatch for an offer in another currency.
     """
@@ -123,6 +132,8 @@ def request(
     if isinstance(priced, NotAvailable):
         field = AT_FAULT[priced.because]
         raise OfferNotAvailable(priced.message, field=field, because=priced.because, **priced.numbers)
+    if policy.purchase.cheapest_only(sku.category.code):
+        _only_the_cheapest(priced, rivals, command.quantity, region, calendar.local(now).date())
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
         raise AboveCeiling(
@@ -161,6 +172,20 @@ def request(
         attributes=sku.attributes,
     )
     return Purchase(requested=requested, supplier_name=supplier.name, line=line, policy=policy, calendar=calendar)
+
+
+def _only_the_cheapest(priced: Priced, rivals: Iterable[Offer], quantity: Decimal, region: str, on: date) -> None:
+    for rival in rivals:
+        other = price_for(rival, quantity, region, on)
+        if isinstance(other, Priced) and other.total.currency == priced.total.currency and other.total < priced.total:
+            raise NotTheCheapest(
+                f"These goods are in demand: only the cheapest offer is bought. This one costs {priced.total}, another"
+                f" {other.total}.",
+                field="offer_id",
+                amount=priced.total.amount,
+                cheaper=other.total.amount,
+                offer=rival.offer_id,
+            )
 
 
 def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> tuple[PurchaseAnswered, ...]:

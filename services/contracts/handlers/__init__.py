@@ -261,6 +261,7 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
     if offer is None or sku is None:
         raise NotFound("standing offer", wanted.offer_id)
     buyer = await known(db, principal.organisation_id, principal.organisation_name)
+    in_demand = policy.purchase.cheapest_only(sku.category.code)
     return purchases.request(
         RequestPurchase(
             process_id=new_id(), quantity=wanted.quantity, place=place_of(wanted.region, wanted.locality, buyer.place)
@@ -272,6 +273,7 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
         policy=policy,
         calendar=calendar_of(buyer),
         now=tx.now,
+        rivals=await replicas.rivals(db, offer, buyer.organisation_id) if in_demand else (),
     )
 
 

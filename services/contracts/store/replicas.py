@@ -20,9 +20,10 @@ skus = Skus(Row.metadata)
 
 async def put_offer(db: asyncpg.Connection, event: OfferPublished) -> None:
     await db.execute(
-        "insert into contracts.offers (offer_id, archived, body) values ($1, false, $2::text::jsonb)"
+        "insert into contracts.offers (offer_id, sku_id, archived, body) values ($1, $2, false, $3::text::jsonb)"
         " on conflict (offer_id) do nothing",
         event.offer_id,
+        event.sku_id,
         msgspec.json.encode(event).decode(),
     )
 
@@ -35,6 +36,19 @@ async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
     """None where there is none, or it was archived."""
     body = await db.fetchval("select body::text from contracts.offers where offer_id = $1 and not archived", offer_id)
     return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
+
+
+async def rivals(db: asyncpg.Connection, offer: Offer, buyer_id: str) -> list[Offer]:
+    """The other standing offers of its SKU that this buyer could take: of active suppliers, not its own."""
+    rows = await db.fetch(
+        "select offer_id, body::text from contracts.offers where sku_id = $1 and offer_id <> $2 and not archived",
+        offer.sku_id,
+        offer.offer_id,
+    )
+    found = [_offer(msgspec.json.decode(row["body"], type=OfferPublished)) for row in rows]
+    sellers = {each: await organisations.get(db, each) for each in {one.supplier_id for one in found} - {buyer_id}}
+    active = {each for each, seller in sellers.items() if seller is not None and seller.state == "active"}
+    return [one for one in found if one.supplier_id in active]
 
 
 def _offer(event: OfferPublished) -> Offer:

@@ -79,6 +79,7 @@ class OfferRow(Row, table=True):
     __tablename__ = "offers"
 
     offer_id: str = Field(primary_key=True, sa_type=Text)
+    sku_id: str = Field(sa_type=Text, index=True)
     archived: bool = False
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 

@@ -216,7 +216,13 @@ async def an_offer(town: Town, **changes: Any) -> OfferPublished:
     """Of the first supplier: 10 to 5000 packs at 300.00, from 100 on at 280.00, valid now."""
     today: date = town.market.clock().astimezone(UTC).date()
     sku = SkuPublished(
-        sku_id=new_id(), version=1, name="Paper A4", category=PAPER, attributes=(), base_unit="LEF", pack_size=D(500)
+        sku_id=changes.get("sku_id") or new_id(),
+        version=1,
+        name="Paper A4",
+        category=changes.get("category", PAPER),
+        attributes=(),
+        base_unit="LEF",
+        pack_size=D(500),
     )
     fields: dict[str, Any] = {
         "sku_id": sku.sku_id,

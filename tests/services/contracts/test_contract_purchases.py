@@ -11,7 +11,7 @@ from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
 from events.pools import PoolMemberWithdrew
-from events.values import Place
+from events.values import Category, Place
 from services.contracts.domain.awards import of_purchase
 from services.contracts.domain.purchases import (
     AboveCeiling,
@@ -19,6 +19,7 @@ from services.contracts.domain.purchases import (
     AnsweredOtherwise,
     AnswerOverdue,
     LapseAnswer,
+    NotTheCheapest,
     NotTheSupplier,
     OfferNotAvailable,
     OrganisationNotActive,
@@ -57,16 +58,19 @@ MILL = OrganisationRegistered(organisation_id="mill", roles=("supplier",), name=
 TOMORROW = MONDAY + timedelta(days=1)
 
 
-def a_request(quantity="10", region="RU-MOW", offer=OFFER, buyer=SCHOOL, supplier=MILL, now=MONDAY) -> Purchase:
+def a_request(
+    quantity="10", region="RU-MOW", offer=OFFER, buyer=SCHOOL, supplier=MILL, now=MONDAY, sku=SKU, rivals=()
+) -> Purchase:
     return request(
         RequestPurchase(process_id="purchase", quantity=D(quantity), place=Place(country="RU", region=region)),
         offer,
-        SKU,
+        sku,
         buyer=buyer,
         supplier=supplier,
         policy=MOSCOW,
         calendar=CALENDAR,
         now=now,
+        rivals=rivals,
     )
 
 
@@ -194,3 +198,36 @@ class TestContract:
             Refuse(contract_id=story.contract.contract_id, organisation_id="mill", explanation="Sold out")
         )
         assert isinstance(ended, ContractEnded) and ended.evasion
+
+
+class TestGoodsInDemand:
+    ROLLS = structs.replace(SKU, category=Category(code="33761000", title="Toilet paper"))
+    CHEAPER = structs.replace(OFFER, offer_id="cheaper", supplier_id="trader", price=D("299.99"))
+
+    def test_only_the_cheapest_offer_is_bought(self) -> None:
+        with pytest.raises(NotTheCheapest) as refused:
+            a_request(sku=self.ROLLS, rivals=[self.CHEAPER])
+        assert refused.value.field == "offer_id"
+        assert refused.value.numbers == {"amount": D("3000.00"), "cheaper": D("2999.90"), "offer": "cheaper"}
+        assert a_request(sku=self.ROLLS, offer=self.CHEAPER, rivals=[OFFER]).requested.amount == D("2999.90")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"price": D("300.00")},
+            {"regions": ("RU-SPE",)},
+            {"min_quantity": D(11)},
+            {"valid_until": date(2026, 10, 2)},
+            {"currency": "BRL"},
+        ],
+    )
+    def test_one_that_costs_the_same_or_cannot_be_had_is_no_cheaper(self, change) -> None:
+        rival = structs.replace(self.CHEAPER, **change)
+        assert a_request(sku=self.ROLLS, rivals=[rival]).requested.amount == D("3000.00")
+
+    def test_cheapest_is_who_is_cheapest_for_this_quantity(self) -> None:
+        rival = structs.replace(self.CHEAPER, tiers=())
+        assert a_request(quantity="100", sku=self.ROLLS, rivals=[rival]).requested.amount == D("28000.00")
+
+    def test_other_goods_are_bought_from_anybody(self) -> None:
+        assert a_request(rivals=[self.CHEAPER]).requested.amount == D("3000.00")

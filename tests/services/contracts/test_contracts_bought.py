@@ -1,11 +1,13 @@
 """Direct purchases on the real servers."""
 
+from decimal import Decimal as D
 from typing import Any
 
 import pytest
 
 from events.catalogue import OfferArchived
 from events.contracts import ContractConcluded, PurchaseAnswered, PurchaseRequested
+from events.values import Category
 from infra.ids import new_id
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, an_offer, in_time
@@ -102,6 +104,23 @@ async def test_against_the_rules_it_is_rejected_with_rule_and_field(
     offer = await an_offer(town)
     status, problem = await town.post(town.school, PURCHASES, {"offer_id": offer.offer_id, "quantity": "10", **changes})
     assert (status, problem["rule"], problem["field"]) == (422, rule, field)
+
+
+async def test_of_goods_in_demand_only_the_cheapest_offer_that_stands_is_bought(town: Town) -> None:
+    rolls = Category(code="33761000", title="Toilet paper")
+    dear = await an_offer(town, category=rolls)
+    other = town.suppliers[1].organisation_id
+    cheap = await an_offer(town, category=rolls, sku_id=dear.sku_id, supplier_id=other, price=D("290.00"))
+    wanted = {"offer_id": dear.offer_id, "quantity": "10"}
+    status, problem = await town.post(town.school, PURCHASES, wanted)
+    assert (status, problem["rule"], problem["field"]) == (422, "not-the-cheapest", "offer_id")
+    assert (await town.post(town.school, PURCHASES, {**wanted, "offer_id": cheap.offer_id}))[0] == 201
+    await town.tell(OfferArchived(sku_id=cheap.sku_id, offer_id=cheap.offer_id, supplier_id=other, reason="withdrawn"))
+
+    async def cheapest_now() -> bool:
+        return (await town.post(town.school, PURCHASES, wanted))[0] == 201
+
+    await town.market.eventually(cheapest_now)
 
 
 async def test_an_archived_offer_is_not_bought_and_its_request_stands(town: Town) -> None:
