@@ -15,10 +15,10 @@ WATCHERS = 1000
 class Watcher(asyncio.Protocol):
     """One SSE connection; what it saw and when."""
 
-    SHOWN = re.compile(rb"event: (?:said|nothing)\r\ndata: \D*(\d+)\D")
+    NUMBER = re.compile(rb"\r\ndata: \D*(\d+)\D")
 
-    def __init__(self, request: bytes) -> None:
-        self.request = request
+    def __init__(self, request: bytes, event: bytes) -> None:
+        self.request, self.event = request, b"event: " + event
         self.seen: list[tuple[int, float]] = []
         self.buffer = b""
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -33,18 +33,23 @@ class Watcher(asyncio.Protocol):
                 raise SystemExit(data.decode())
             self.connected.set_result(None)
         self.buffer += data
-        self.seen += [(int(found[1]), now) for found in self.SHOWN.finditer(self.buffer)]
+        at = self.buffer.rfind(self.event)
+        if at >= 0 and (found := self.NUMBER.match(self.buffer, at + len(self.event))):
+            self.seen.append((int(found[1]), now))
         self.buffer = self.buffer[-100:]
 
 
-async def watch(port: int, path: str, tokens: Sequence[str]) -> None:
-    """Connect all, say so, and tell what they saw once all have the number that somebody writes, or a later one."""
+async def watch(port: int, path: str, event: str, tokens: Sequence[str]) -> None:
+    """Connect all, say so, and tell what they saw once all have the number that somebody writes, or a later one: the first number
+    in the data of an ``event``."""
     loop = asyncio.get_running_loop()
     watchers = []
     for number in range(WATCHERS):
         cookie = f"cookie: lonja_session={tokens[number]}\r\n" if number < len(tokens) else ""
         request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{cookie}\r\n".encode()
-        _, watcher = await loop.create_connection(lambda request=request: Watcher(request), "127.0.0.1", port)  # type: ignore[misc]
+        _, watcher = await loop.create_connection(
+            lambda request=request: Watcher(request, event.encode()), "127.0.0.1", port
+        )  # type: ignore[misc]
         watchers.append(watcher)
         await watcher.connected
     print("ready", flush=True)

@@ -30,7 +30,7 @@ SECONDS = 10.0
 A_SECOND = 10.0
 BEFORE = 100
 """Bids before anybody watches: the log is full, and every supplier takes part."""
-SIZE = 9_000
+SIZE = 16_000
 """Bytes of a push that does nothing: as many as one of a bid has, or a few more."""
 Happen = Callable[[int], Awaitable[None]]
 
@@ -60,10 +60,10 @@ async def measure(servers: Servers) -> list[Figure]:
 
             for number in range(1, BEFORE):
                 await bid(number)
-            limits = await _watched(market, process.port, NOTHING_LIVE, NOTHING_LIVE, nothing)
+            limits = await _watched(market, process.port, NOTHING_LIVE, "nothing", NOTHING_LIVE, nothing)
             watched = f"/auctions/{auction_id}/live"
             before = process.cpu_seconds()
-            times = await _watched(market, process.port, watched, channel(auction_id), bid)
+            times = await _watched(market, process.port, watched, "said", channel(auction_id), bid)
             busy = (process.cpu_seconds() - before) / SECONDS
         await market.check_events()
     figures = []
@@ -78,7 +78,7 @@ async def measure(servers: Servers) -> list[Figure]:
     return [*figures, Figure(name="the web process meanwhile", value=100 * busy, unit="% of a core")]
 
 
-async def _watched(market: Site, port: int, path: str, channel: str, happen: Happen) -> list[float]:
+async def _watched(market: Site, port: int, path: str, event: str, channel: str, happen: Happen) -> list[float]:
     """Let it ``happen`` at random instants; seconds from each commit until each watcher had it, the shortest first."""
     committed: dict[int, float] = {}
 
@@ -87,7 +87,7 @@ async def _watched(market: Site, port: int, path: str, channel: str, happen: Hap
         if said["channel"] == channel:
             committed[said["data"]["version"]] = time.monotonic()
 
-    order = json.dumps({"port": port, "path": path, "tokens": list(market.tokens.values())})
+    order = json.dumps({"port": port, "path": path, "event": event, "tokens": list(market.tokens.values())})
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.benchmarks.watchers", order, stdin=-1, stdout=-1, cwd=Path(__file__).parents[2]
     )
