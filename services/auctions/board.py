@@ -27,8 +27,13 @@ KEPT = 1000
 """Boards in memory; the one looked at longest ago goes first."""
 LOG = 40
 TREADS = 120
-BREATH = 0.02
-"""Seconds between two boards of one auction that are handed out; what happens within is one."""
+BREATH, LONG_BREATH = 0.005, 0.04
+"""Seconds between two boards of one auction that are handed out; what happens within is one. In a storm of bids the breath is long:
+the process is theirs, too, and not the watchers' alone."""
+STORM = 8
+"""Boards one after another, each of them waiting before the breath ended."""
+AT_ONCE = 0.001
+"""Seconds within which somebody is served who waits already."""
 BEAT = 15.0
 """Seconds between two signs of life to a watcher of whom nothing else is told."""
 WOKEN = 50
@@ -172,20 +177,23 @@ class Boards:
 
     async def _follow(self, auction_id: str, feed: Feed) -> None:
         """One for all watchers of the auction."""
-        shown = -1
+        shown, at_once, clock = -1, 0, asyncio.get_running_loop().time
+        rested = clock()
         try:
             async with background(feed.beat(), name=f"beat {auction_id}"):
                 async for said in self._live.watch(channel(auction_id)):
                     version = said["version"] if said else None
                     if version is not None and version <= shown:
                         continue
+                    at_once = at_once + 1 if clock() - rested < AT_ONCE else 0
                     board = await self.get(auction_id, version)
                     if board is not None and board.version > shown:
                         shown = board.version
                         await feed.show(board)
                     if board is None or board.stored.result is not None:
                         break
-                    await asyncio.sleep(BREATH)
+                    await asyncio.sleep(BREATH if at_once < STORM else LONG_BREATH)
+                    rested = clock()
         except Exception as error:
             away = database_is_away(error)
             logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
