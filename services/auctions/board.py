@@ -25,7 +25,7 @@ from services.auctions.store.auctions import Stored
 logger = logging.getLogger(__name__)
 KEPT = 1000
 """Boards in memory; the one looked at longest ago goes first."""
-LOG = 40
+LOG = 25
 TREADS = 120
 BREATH, LONG_BREATH = 0.005, 0.04
 """Seconds between two boards of one auction that are handed out; what happens within is one. In a storm of bids the breath is long:
