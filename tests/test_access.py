@@ -133,6 +133,20 @@ async def test_cookie_alone_changes_nothing_through_the_api(market: Market, ever
                 assert status == 401, f"{method} {path}: {status}"
 
 
+async def test_head_is_answered_as_get_is_but_for_the_body(market: Market, every_route: list[Route]) -> None:
+    """Of link checkers and monitors. A live stream has no end that could be waited for."""
+    wrong = []
+    async with market.client() as client:
+        for method, path, who in every_route:
+            if method == "GET" and who == "public" and not path.endswith("/live"):
+                where = address(path)
+                got, head = await client.get(where), await client.head(where)
+                if head.status_code != got.status_code or head.content:
+                    wrong.append(f"{path}: {head.status_code} {head.content[:60]!r}, GET {got.status_code}")
+        assert (await client.head("/logout")).status_code == 405
+    assert not wrong, "\n".join(wrong)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         TABLE.write_text(table(composed(Path(home))))

@@ -104,6 +104,8 @@ def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> by
         "words": words,
         "name": letter.name,
         "organisation": letter.organisation,
+        "footer": words[letter.topic]["footer"],
+        "settings": words[letter.topic]["settings"],
         "settings_url": f"{public_url}/notifications",
         "unsubscribe_url": unsubscribe,
         **(_opportunities if isinstance(letter, Digest) else _duty)(letter, words, public_url),

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from events.accounts import MemberJoined, OrganisationRegistered
 from events.contracts import (
     CascadeAwaitsBuyer,
     ContractDrafted,
@@ -34,27 +33,7 @@ __all__ = ["server"]
 
 
 async def an_officer(market: Market) -> Agent:
-    """Of a buyer, and no supplier's agent."""
-    officer = Agent("olga")
-    await market.publish(
-        OrganisationRegistered(
-            organisation_id=officer.supplier_id, roles=("buyer",), name="City Hall", time_zone="Europe/Moscow"
-        ),
-        MemberJoined(
-            organisation_id=officer.supplier_id,
-            member_id=officer.member_id,
-            name="Olga",
-            email=officer.email,
-            roles=("buyer_officer",),
-            language="ru",
-        ),
-    )
-    await market.eventually(
-        lambda: market.fetch("select 1 from notifications.members where member_id = $1", officer.member_id)
-    )
-    principal = msgspec.structs.replace(officer.principal, roles=("buyer_officer",), organisation_name="City Hall")
-    officer.principal = principal
-    return officer
+    return await an_agent(market, "olga", "ru", "buyer_officer", "City Hall")
 
 
 def drafted(market: Market, officer: Agent, agent: Agent, **changes: object) -> ContractDrafted:

@@ -59,7 +59,7 @@ async def server(market: Market) -> AsyncIterator[Server]:
 
 
 class Agent:
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, role: str, organisation: str) -> None:
         number = new_id()
         self.email = f"{prefix}-{number}@supplies.example"
         self.supplier_id, self.member_id = f"s-{number}", f"m-{number}"
@@ -67,23 +67,31 @@ class Agent:
             member_id=self.member_id,
             name="Ana",
             organisation_id=self.supplier_id,
-            organisation_name="Supplies",
-            roles=("supplier_agent",),
+            organisation_name=organisation,
+            roles=(role,),
         )
 
 
-async def an_agent(market: Market, prefix: str = "ana", language: str = "en") -> Agent:
-    agent = Agent(prefix)
+async def an_agent(
+    market: Market,
+    prefix: str = "ana",
+    language: str = "en",
+    role: str = "supplier_agent",
+    organisation: str = "Supplies",
+) -> Agent:
+    """By default a supplier's, alone in its organisation."""
+    agent = Agent(prefix, role, organisation)
+    side = role.partition("_")[0]
     await market.publish(
         OrganisationRegistered(
-            organisation_id=agent.supplier_id, roles=("supplier",), name="Supplies", time_zone="Europe/Moscow"
+            organisation_id=agent.supplier_id, roles=(side,), name=organisation, time_zone="Europe/Moscow"
         ),
         MemberJoined(
             organisation_id=agent.supplier_id,
             member_id=agent.member_id,
             name="Ana",
             email=agent.email,
-            roles=("supplier_agent",),
+            roles=(role,),
             language=language,
         ),
     )
