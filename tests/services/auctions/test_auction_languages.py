@@ -100,10 +100,10 @@ async def test_what_is_not_translated_says_that_it_is_english(market: Market) ->
     scene = await a_scene(market)
     async with market.browser(scene.buyer) as buyer:
         await speaks(buyer, "ru")
-        new = (await buyer.get("/auctions/new")).text
-        assert '<html lang="ru">' in new and '<main id="main" lang="en">' in new and "Каталог" in new
-        assert '<main id="main">' in (await buyer.get("/auctions")).text
-        assert '<main id="main" lang="en">' in (await buyer.get("/auctions/no-such")).text
+        for path in ("/auctions", "/auctions/new", "/auctions/new/history"):
+            assert '<main id="main">' in (await buyer.get(path)).text
+        lost = (await buyer.get("/auctions/no-such")).text
+        assert '<html lang="ru">' in lost and '<main id="main" lang="en">' in lost and "Каталог" in lost
 
 
 async def test_a_language_that_is_not_there_changes_nothing_and_nobody_is_led_away(market: Market) -> None:

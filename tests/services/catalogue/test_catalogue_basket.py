@@ -80,7 +80,7 @@ async def test_putting_in_again_changes_the_quantity_and_never_doubles_the_line(
 
 
 async def test_what_was_taken_out_can_be_put_back_for_a_day_with_its_quantity(stall: Stall, officer: Principal) -> None:
-    sku_id, other = await a_sku(stall, "Basket zither"), await a_sku(stall, "Basket viol")
+    sku_id, other = await a_sku(stall, "Basket theremin"), await a_sku(stall, "Basket viol")
     await put(stall, officer, sku_id, "9")
     async with stall.market.client(officer) as client:
         for _ in range(2):
@@ -140,14 +140,14 @@ async def test_a_buyer_collects_changes_takes_out_and_puts_back_by_form(stall: S
 async def test_the_way_from_the_search_to_the_basket_is_in_the_readers_language(
     stall: Stall, officer: Principal
 ) -> None:
-    supplier, sku_id = await stall.supplier(), await a_sku(stall, "Basket zither")
+    supplier, sku_id = await stall.supplier(), await a_sku(stall, "Basket theremin")
     await stall.offer(supplier, sku_id)
-    lone = await a_sku(stall, "Basket zither strings")
+    lone = await a_sku(stall, "Basket theremin stand")
     async with stall.market.browser(officer) as browser:
         browser.client.cookies.set("lonja_language", "ru")
 
         async def found() -> bool:
-            return "лучшее из 1 предложения" in (await browser.get("/catalogue", q="zither")).text
+            return "лучшее из 1 предложения" in (await browser.get("/catalogue", q="theremin")).text
 
         await stall.market.eventually(found)
         card = (await browser.get(f"/catalogue/skus/{sku_id}")).text
