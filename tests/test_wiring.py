@@ -1,10 +1,19 @@
 """What the services say of themselves agrees with the one table of topics."""
 
+import re
+
+import msgspec
 import pytest
 
+from events import decode
 from events.topics import DEAD_LETTERS, TOPICS
 from infra.runtime import load
 from infra.service import Service
+from services.contracts.domain.deals import PARTIES
+from services.contracts.pages.work import DUE
+from services.notifications.duties import ON_CONTRACTS, STEPS, asked
+from services.notifications.letters import words_of
+from tests.events.test_contract import EXAMPLES, golden
 from tests.market import unconnected
 
 
@@ -29,6 +38,23 @@ def test_consumers_of_the_table_are_those_that_listen(services: list[Service]) -
 def test_producers_of_the_table_have_an_outbox(services: list[Service]) -> None:
     with_outbox = {service.name for service in services if service.metadata is not None}
     assert {name for row in TOPICS if row.name != DEAD_LETTERS for name in row.producers} <= with_outbox
+
+
+EXAMPLE = {"step": "supplier-offer", "next_step": "buyer-draft", "by": "buyer"}
+"""Of words that the golden examples leave open."""
+
+
+def test_what_a_letter_asks_for_is_done_by_a_form_of_the_contracts_page_and_said_in_words() -> None:
+    events = [decode(value, headers).event for value, headers, _ in map(golden, EXAMPLES)]
+    duties = []
+    for event in (each for each in events if isinstance(each, ON_CONTRACTS)):
+        words = {name: word for name, word in EXAMPLE.items() if name in event.__struct_fields__}
+        duties.append(asked(msgspec.structs.replace(event, **words)))
+    forms = {re.sub(r"\d+", "{}", each.form) for each in duties if each and each.form}
+    assert forms and forms <= {form for _, form in DUE.values()}
+    assert STEPS == PARTIES
+    said = {each.what for each in duties if each} | STEPS.keys() | {"purchase-request"}
+    assert said == words_of("en")["duty"].keys()
 
 
 def test_names_of_views_and_timers_are_unique(services: list[Service]) -> None:

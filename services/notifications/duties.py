@@ -41,9 +41,22 @@ from services.notifications.letters import DutyLetter
 
 ROLES = {"supplier": SUPPLIER_AGENT, "buyer": BUYER_OFFICER}
 OTHER = {"supplier": "buyer", "buyer": "supplier"}
-STEPS = {"supplier-offer": "supplier", "buyer-draft": "buyer", "supplier-signature": "supplier"}
+STEPS = {
+    "supplier-offer": "supplier",
+    "buyer-draft": "buyer",
+    "buyer-answer": "buyer",
+    "supplier-signature": "supplier",
+}
 FORMS = {"order": "deliver", "delivery": "assess", "invoice": "pay"}
 """By what was said: the form by which the other side acts on it, on the contract's page."""
+
+
+ON_CONTRACTS = (
+    *(ContractDrafted, ContractStepTaken, ObjectionFiled, ObjectionAnswered, CascadeAwaitsBuyer),
+    *(ContractConcluded, ContractEnded),
+    *(OrderPlaced, DeliveryReported, DeliveryAssessed, InvoiceSubmitted, InvoicePaid, InvoiceSettled),
+    *(ExecutionWithdrawn, DisputeOpened, DisputeAnswered, DisputeEnded, EndingProposed, EndingAnswered),
+)
 
 
 class Asked(NamedTuple):
@@ -133,12 +146,12 @@ async def tell(tx: Transaction, duty: Duty) -> None:
 async def on_contract(tx: Transaction, message: Message) -> None:
     """Of a contract that was not heard of nothing can be told."""
     event = message.event
-    contract_id: str = event.contract_id  # type: ignore[attr-defined]  # all of HANDLERS but purchases have one
+    assert isinstance(event, ON_CONTRACTS)
     if isinstance(event, ContractDrafted):
         await store.put_contract(tx, event)
     for form in done(event):
-        await store.no_more_about(tx, page_of(contract_id, form))
-    wanted, contract = asked(event), await store.contract(tx, contract_id)
+        await store.no_more_about(tx, page_of(event.contract_id, form))
+    wanted, contract = asked(event), await store.contract(tx, event.contract_id)
     if wanted is None or contract is None:
         return
     sides = {
@@ -153,7 +166,7 @@ async def on_contract(tx: Transaction, message: Message) -> None:
             organisation_id=sides[wanted.party][0],
             partner=sides[OTHER[wanted.party]][1],
             title=contract.title,
-            path=page_of(contract_id, wanted.form),
+            path=page_of(event.contract_id, wanted.form),
             due_at=wanted.due_at,
         ),
     )
@@ -179,12 +192,6 @@ async def on_answered(tx: Transaction, message: Message) -> None:
     await store.no_more_about(tx, f"/contracts/purchases/{message.event.process_id}")
 
 
-ON_CONTRACTS = (
-    *(ContractDrafted, ContractStepTaken, ObjectionFiled, ObjectionAnswered, CascadeAwaitsBuyer),
-    *(ContractConcluded, ContractEnded),
-    *(OrderPlaced, DeliveryReported, DeliveryAssessed, InvoiceSubmitted, InvoicePaid, InvoiceSettled),
-    *(ExecutionWithdrawn, DisputeOpened, DisputeAnswered, DisputeEnded, EndingProposed, EndingAnswered),
-)
 HANDLERS: Mapping[type[Event], Handler] = {
     **dict.fromkeys(ON_CONTRACTS, on_contract),
     PurchaseRequested: on_requested,

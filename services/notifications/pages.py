@@ -1,5 +1,7 @@
 """Pages of notifications: own mail settings, and unsubscribing without login by the link in a letter."""
 
+from collections.abc import Mapping
+
 import msgspec
 from litestar import Controller, get, post
 from litestar.exceptions import HTTPException
@@ -16,11 +18,14 @@ from services.notifications import handlers, store
 from services.notifications.api import AGENTS, READERS
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
+from services.notifications.store import Member
 
 
 class SettingsForm(msgspec.Struct, kw_only=True):
-    period: str = "daily"
-    hour: int = 8
+    """What is not offered, or left empty, stays as it was."""
+
+    period: str = ""
+    hour: int | None = None
 
 
 class NotificationPages(Controller):
@@ -36,11 +41,10 @@ class NotificationPages(Controller):
         fields = await form_fields(request)
         form, errors = read_form(fields, SettingsForm)
         if form is not None:
-            topics = tuple(topic for topic in TOPICS if fields.get(topic))
             try:
                 async with ground.database.transaction("notifications") as tx:
-                    wanted = Preferences(period=form.period, hour=form.hour, topics=topics)
-                    await handlers.set_preferences(tx, request.user.member_id, wanted)
+                    member = await handlers.reader(tx, request.user.member_id)
+                    await handlers.set_preferences(tx, member.member_id, _wanted(member, form, fields))
                 return redirect("/notifications", "Saved.")
             except RuleBroken as broken:
                 errors = {broken.field or "": broken.message}
@@ -61,6 +65,20 @@ class NotificationPages(Controller):
         return redirect("/notifications", "We write to this address again.")
 
 
+def _offered(member: Member) -> tuple[str, ...]:
+    """The topics that somebody can choose of: digests are for those who sell."""
+    return tuple(topic for topic in TOPICS if topic != "digest" or SUPPLIER_AGENT in member.roles)
+
+
+def _wanted(member: Member, form: SettingsForm, fields: Mapping[str, str]) -> Preferences:
+    before, offered = member.preferences, _offered(member)
+    return Preferences(
+        period=form.period or before.period,
+        hour=before.hour if form.hour is None else form.hour,
+        topics=tuple(topic for topic in TOPICS if (fields.get(topic) if topic in offered else topic in before.topics)),
+    )
+
+
 async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str, str]) -> Template:
     async with ground.database.transaction("notifications") as tx:
         member = await handlers.reader(tx, request.user.member_id)
@@ -73,7 +91,7 @@ async def _settings_page(ground: Ground, request: MemberVisit, errors: dict[str,
         member=member,
         zone=organisation.time_zone if organisation else "UTC",
         letters=letters,
-        agent=SUPPLIER_AGENT in member.roles,
+        offered=_offered(member),
         errors=errors,
         request_key=new_id(),
     )

@@ -228,6 +228,8 @@ async def test_an_officer_chooses_its_letters_and_may_stop_them_with_one_click(m
         page = await browser.get("/notifications")
         assert "What waits for City Hall with a deadline" in page.text and "every Monday" not in page.text
         assert "Saved." in (await browser.post("/notifications", {})).text
+        kept = await market.fetch("select topics from notifications.members where member_id = $1", officer.member_id)
+        assert kept[0]["topics"] == ["digest"]  # which the form does not offer to who buys
         offer, soon = drafted(market, officer, agent), market.clock() + timedelta(days=1)
         await market.publish(offer)
         await subjects(market, server, agent, 1)
@@ -245,6 +247,6 @@ async def test_an_officer_chooses_its_letters_and_may_stop_them_with_one_click(m
         assert "You are unsubscribed" in (await client.post(path, data={"List-Unsubscribe": "One-Click"})).text
     async with market.client(officer.principal) as client:
         settings = (await client.get("/api/notifications")).json()
-        assert settings["member"]["preferences"]["topics"] == []
+        assert settings["member"]["preferences"]["topics"] == ["digest"]
         assert [each["state"] for each in settings["letters"]] == ["sent"]
         assert (await client.post("/api/notifications/digest")).status_code == 403
