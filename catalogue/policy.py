@@ -25,7 +25,8 @@ from catalogue.rules import RuleBroken
 
 _SHIPPED = Path(__file__).parent / "policies"
 _own: Path | None = None
-_NAME = re.compile(r"[a-z][a-z0-9-]*")
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+"""Of a policy, and of its file."""
 KINDS = frozenset({"goods", "works", "services"})
 """OCDS ``mainProcurementCategory``."""
 
@@ -416,7 +417,7 @@ def load(name: str, folder: Path | None = None) -> Policy:
     Raises UnknownPolicy, PolicyNotValid.
     """
     places = [place for place in (folder or _own, _SHIPPED) if place]
-    found = [path for place in places if (path := place / f"{name}.toml").is_file()] if _NAME.fullmatch(name) else []
+    found = [path for place in places if (path := place / f"{name}.toml").is_file()] if NAME.fullmatch(name) else []
     if not found:
         known = sorted({path.stem for place in places for path in place.glob("*.toml")})
         raise UnknownPolicy(f"There is no policy {name!r}; there are {', '.join(known)}.", field="policy", name=name)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from catalogue.policy import NAME
+
 FOR_ALL_HOMES = ("LONJA_HOME", "LONJA_CACHE")
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -171,6 +173,7 @@ def _folder(variable: str, text: str | None) -> Path | None:
 
 
 def _policy(name: str) -> str:
-    if not name.isidentifier():
-        raise BadSetting("LONJA_POLICY", name, "must be the name of a policy preset, such as moscow or demo")
+    if not NAME.fullmatch(name):
+        rule = "must be the name of a policy, in lower-case letters, digits and hyphens, such as moscow or demo"
+        raise BadSetting("LONJA_POLICY", name, rule)
     return name

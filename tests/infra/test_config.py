@@ -25,6 +25,7 @@ def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
         ("LONJA_SMTP_URL", "mail.example.org:25"),
         ("LONJA_PUBLIC_URL", "example.org"),
         ("LONJA_POLICY", "../moscow"),
+        ("LONJA_POLICY", "Moscow"),
         ("LONJA_POLICIES", __file__),
         ("LONJA_HOME", __file__),
     ],
@@ -63,3 +64,7 @@ def test_ports_are_remembered_and_differ_between_parts(tmp_path: Path) -> None:
     assert first != other
     assert is_free(first)
     assert remembered_port(tmp_path, "postgres") == first
+
+
+def test_a_jurisdictions_own_policy_may_have_a_hyphen_in_its_name() -> None:
+    assert Config.load({"LONJA_POLICY": "quick-prozorro"}).policy == "quick-prozorro"
