@@ -23,7 +23,8 @@ from infra.service import Ground, Service, View
 BATCH = 200
 WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
-"""How long a killed worker's partitions stand still (Faust's default is 60)."""
+"""How long a killed worker's partitions stand still, and the longest that one worker which does not answer a rebalance holds up all
+others (Faust's default is 60 for both)."""
 
 
 class Offsets(driver.Consumer):
@@ -73,6 +74,7 @@ def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
         broker_session_timeout=SESSION_TIMEOUT_SECONDS,
+        broker_rebalance_timeout=SESSION_TIMEOUT_SECONDS,
         broker_heartbeat_interval=1.0,
         broker_request_timeout=SESSION_TIMEOUT_SECONDS * 2,
         stream_wait_empty=False,

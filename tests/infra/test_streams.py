@@ -202,15 +202,18 @@ async def shared_by(bootstrap: str, workers: int) -> None:
     """Wait until so many workers, and no more, share the partitions of the views."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
+    seen: list[tuple[str, int]] = []
     try:
-        async with asyncio.timeout(40):
-            while True:
+        async with asyncio.timeout(60):
+            while seen[-1:] != [("Stable", workers)]:
                 with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked for a group yet
                     (answer,) = await admin.describe_consumer_groups(["lonja.views"])
                     _, _, state, _, _, members, *_ = answer.groups[0]
-                    if (state, len(members)) == ("Stable", workers):
-                        return
+                    if seen[-1:] != [(state, len(members))]:
+                        seen.append((state, len(members)))
                 await asyncio.sleep(0.2)
+    except TimeoutError as never:
+        raise AssertionError(f"never shared by {workers}: {seen}") from never
     finally:
         await admin.close()
 
