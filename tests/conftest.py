@@ -8,7 +8,7 @@ import gc
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,10 @@ __all__ = ["market", "markets", "servers", "topics"]
 
 ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|faults|test_access)|playwright|schemathesis)\b", re.MULTILINE)
 """Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
+
+
+APART = ("faults", "simulation")
+"""Folders whose tests share nothing with the others, and take minutes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +51,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not config.getoption("unit") or told.suffix != ".py" or not told.exists():
         return None
     return bool(ON_SERVERS.search(told.read_text())) or None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A whole run on two cores (``--dist loadscope``): what shares one market stays in one process, and what is apart from it, and
+    mostly waits, is the other's."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Apart(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for name in APART if nodeid.startswith(f"tests/{name}/")), "market")
+
+    return Apart(config, log)
 
 
 @pytest.fixture(scope="session")

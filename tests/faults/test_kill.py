@@ -26,6 +26,7 @@ from infra.runtime import addresses, load, standing
 from infra.service import Ground, Service
 from infra.tokens import SUPPLIER_AGENT, Principal
 from tests.faults.living import Lonja, until
+from tests.servers import home_of_tests
 
 pytestmark = pytest.mark.servers
 
@@ -80,7 +81,7 @@ class Day:
 
 @pytest.fixture(scope="module")
 async def day() -> AsyncIterator[Day]:
-    home = Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")) / "faults"
+    home = home_of_tests() / "faults"
     shutil.rmtree(home, ignore_errors=True)
     lonja = Lonja(home)
     record = lonja.home / "acknowledged.jsonl"

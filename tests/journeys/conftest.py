@@ -1,7 +1,6 @@
 """People at their browsers, in a market that the demonstration filled. A page that says anything on its console as an error fails
 the test, breaches of the content security policy included."""
 
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -18,6 +17,7 @@ from infra.demo.client import Client
 from infra.embedded.jars import web_assets
 from tests.demo import PASSWORD, fill
 from tests.market import Market
+from tests.servers import home_of_tests
 
 FLAGS = (
     "--no-sandbox",
@@ -100,7 +100,7 @@ Api = Callable[[str], Awaitable[Client]]
 async def meet(demo: Market, browser: Browser) -> AsyncIterator[Meet]:
     """``await meet("agency")`` is that player of the demonstration, logged in through the form; ``await meet()`` a visitor.
     More is said of the browser as Playwright's contexts take it."""
-    screens = Path(os.environ.get("LONJA_TEST_HOME", ".lonja-test")) / "screens"
+    screens = home_of_tests() / "screens"
     screens.mkdir(parents=True, exist_ok=True)
     met: list[Person] = []
     async with AsyncExitStack() as stack:
