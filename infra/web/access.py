@@ -46,25 +46,33 @@ async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: 
         raise PermissionDeniedException(f"this needs the role {' or '.join(sorted(access))}")
 
 
+def known(
+    connection: ASGIConnection[Any, Any, Any, Any], tokens: Tokens, clock: Clock
+) -> tuple[Principal, str] | tuple[None, None]:
+    """The principal of a valid cookie or bearer token, and the token."""
+    header = connection.headers.get("authorization", "")
+    token: str | None = None
+    if header.lower().startswith("bearer "):
+        token = header[7:]
+    elif connection.scope.get("method") in ("GET", "HEAD") or not connection.url.path.startswith("/api/"):
+        token = connection.cookies.get(COOKIE)
+    if not token:
+        return None, None
+    try:
+        return tokens.check(token, clock()), token
+    except InvalidToken:
+        return None, None
+
+
 class Authentication(AbstractAuthenticationMiddleware):
-    """Puts the principal of a valid cookie or bearer token into the scope; whether one is needed is the route's word."""
+    """Puts the principal into the scope; whether one is needed is the route's word."""
 
     tokens: Tokens
     clock: Clock
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        header = connection.headers.get("authorization", "")
-        token: str | None = None
-        if header.lower().startswith("bearer "):
-            token = header[7:]
-        elif connection.scope.get("method") in ("GET", "HEAD") or not connection.url.path.startswith("/api/"):
-            token = connection.cookies.get(COOKIE)
-        if not token:
-            return AuthenticationResult(user=None, auth=None)
-        try:
-            return AuthenticationResult(user=self.tokens.check(token, self.clock()), auth=token)
-        except InvalidToken:
-            return AuthenticationResult(user=None, auth=None)
+        principal, token = known(connection, self.tokens, self.clock)
+        return AuthenticationResult(user=principal, auth=token)
 
 
 def authentication(tokens: Tokens, clock: Clock) -> type[Authentication]:

@@ -5,18 +5,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Router, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import Message
 
 from catalogue.rules import RuleBroken
 from infra.causality import caused_by
@@ -24,7 +24,7 @@ from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
-from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access
+from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
 from infra.web.exact import ExactRequest
 from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.pages import engine
@@ -41,12 +41,26 @@ PACKAGE = Path(__file__).parent
 
 
 class App(Litestar):
-    """Answers HEAD where it answers GET (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to."""
+    """Each request is the beginning of a chain of events, and is answered, whatever becomes of it, with its id and the security headers.
+
+    HEAD is answered where GET is (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to.
+    """
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and scope["method"] == "HEAD" and not scope["path"].endswith("/live"):
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        if scope["method"] == "HEAD" and not scope["path"].endswith("/live"):
             scope = {**scope, "method": "GET"}  # a copy: the server still knows that it is HEAD
-        await super().__call__(scope, receive, send)
+        number = new_id()
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", number.encode())]
+            await send(message)
+
+        with caused_by(number, number):
+            await super().__call__(scope, receive, with_headers)
 
 
 @get("/health", opt=PUBLIC, media_type=MediaType.TEXT, include_in_schema=False, sync_to_thread=False)
@@ -67,6 +81,11 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
                     await stack.enter_async_context(start())
             yield
 
+    def on_no_route(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
+        """Where there is no route no middleware ran: who came is looked up here, so that the page does not look logged out."""
+        request.scope.setdefault("user", known(request, ground.tokens, ground.clock)[0])
+        return errors.on_http_error(request, error)
+
     config = ground.config
     limit = RateLimitConfig(
         rate_limit=("minute", config.rate_limit),
@@ -85,7 +104,6 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
         request_class=ExactRequest,
         guards=[check_access],
         middleware=[
-            _correlated,
             authentication(ground.tokens, ground.clock),
             in_the_readers_language,
             limit.middleware,
@@ -106,6 +124,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
         ),
         exception_handlers={
             RuleBroken: errors.on_rule_broken,
+            NotFoundException: on_no_route,
             HTTPException: errors.on_http_error,
             Exception: errors.on_crash,
         },
@@ -137,23 +156,3 @@ def guarded(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
 def _caller(request: Request[Any, Any, Any]) -> str:
     user = request.scope.get("user")
     return user.member_id if user else (request.client.host if request.client else "?")
-
-
-def _correlated(app: ASGIApp) -> ASGIApp:
-    """Each request is the beginning of a chain of events, and answers with its id and the security headers."""
-
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        number = new_id()
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", number.encode())]
-            await send(message)
-
-        with caused_by(number, number):
-            await app(scope, receive, with_headers)
-
-    return middleware

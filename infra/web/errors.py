@@ -9,12 +9,13 @@ import asyncpg
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.response import Redirect, Template
+from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
 from infra.database import database_is_away
 from infra.ids import new_id
+from infra.web.pages import page
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
@@ -22,7 +23,7 @@ REMEDIES = {
     400: "Check what you entered and send it again.",
     401: "Log in and try again.",
     403: "Ask a member of your organisation with that role, or log in as another.",
-    404: "It may have been moved, or the address has a typing error. Search, or start from the home page.",
+    404: "It may have been moved, or the address has a typing error. Start from the home page.",
     409: "Somebody changed it meanwhile. Load the page again and look before you repeat.",
     429: "Too many requests. Wait a minute and try again.",
     500: "This is our fault. It was logged under the number above; try again, and tell us the number if it stays.",
@@ -101,16 +102,9 @@ def _answer(
     request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any]
 ) -> Response[Any]:
     if wants_page(request):
-        return Template(
-            "error.html",
-            context={
-                "status": status,
-                "title": title,
-                "detail": detail,
-                "remedy": REMEDIES.get(status, REMEDIES[400]),
-                "more": more,
-            },
-            status_code=status,
+        remedy = REMEDIES.get(status, REMEDIES[400])
+        return page(
+            request, "error.html", status_code=status, title=title, detail=detail, remedy=remedy, rule=more.get("rule")
         )
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
     return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM)

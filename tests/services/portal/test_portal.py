@@ -296,3 +296,23 @@ async def test_each_visitor_is_offered_the_own_next_step(market: Market) -> None
         principal = Principal(member_id="m", name="M", organisation_id="o", organisation_name="O", roles=roles)
         async with market.browser(principal if roles else None) as browser:
             assert offered in (await browser.get("/")).text
+
+
+async def test_an_address_that_leads_nowhere_says_so_once_and_logs_nobody_out(market: Market) -> None:
+    member = Principal(
+        member_id=new_id(),
+        name="Ada Byron",
+        organisation_id=new_id(),
+        organisation_name="A school",
+        roles=("buyer_officer",),
+    )
+    async with market.browser(member) as browser, market.browser() as visitor:
+        for path in ("/nowhere", "/auctions/a/b/c", "/auctions/no-such"):
+            answer = await browser.get(path)
+            assert answer.status_code == 404 and "Ada Byron" in answer.text and "Log out" in answer.text
+            assert len(re.findall("Not Found", answer.text.split("<main")[1])) == 1
+            assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+            assert "Ada Byron" not in (await visitor.get(path)).text
+    async with market.client(member) as client:
+        answer = await client.get("/api/nowhere")
+        assert (answer.status_code, answer.json()["status"]) == (404, 404)
