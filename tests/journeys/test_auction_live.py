@@ -365,3 +365,7 @@ async def test_prozorro_on_the_page(demo: Market, meet: Meet) -> None:
     demo.clock.advance(timedelta(minutes=2))
     await expect(first.page.locator("#log-table")).to_contain_text("800.00", timeout=30_000)
     await first.shot("auction-prozorro-round")
+    demo.clock.advance(timedelta(minutes=30))
+    for person in (first, second):
+        await expect(person.page.locator("#own-amount")).to_have_count(0, timeout=30_000)
+        await expect(person.page.locator("#mine h2")).to_contain_text("win" if person is first else "won")
