@@ -22,7 +22,7 @@ from catalogue.rules import RuleBroken
 from events.auctions import BidAccepted, BidRefused
 from events.values import Refusal
 from services.auctions.domain.auction import AuctionState, Bid, Offered, Verdict, apply
-from services.auctions.domain.rounds import turn_of
+from services.auctions.domain.rounds import timetable, turn_of
 from services.auctions.domain.scoring import complete, score
 
 BUYER = "buyer"
@@ -232,10 +232,13 @@ def _in_turn(state: AuctionState, bid: Bid) -> None:
         raise NoFirstBid("Only those who sent a first bid before the rounds began take turns.")
     turn = turn_of(state)
     if turn is None or turn.number != number or not turn.begins_at <= bid.arrived_at < turn.ends_at:
+        own = next(each for each in timetable(state)[0].turns if each.number == number)
         raise NotYourTurn(
-            f"It is {'participant ' + str(turn.number) + chr(39) + 's turn' if turn else 'a pause'}, not yours.",
+            f"Your turn in round {running.number} is from {_clock(own.begins_at)} to {_clock(own.ends_at)};"
+            f" the bid arrived at {_clock(bid.arrived_at)}.",
             round=running.number,
-            turn=turn.number if turn else "none",
+            begins_at=own.begins_at,
+            ends_at=own.ends_at,
             arrived_at=bid.arrived_at,
         )
 

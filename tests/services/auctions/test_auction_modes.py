@@ -11,7 +11,7 @@ import pytest
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
-from events.auctions import AuctionExtended, Criterion, Option, RoundBegan, Scoring, TurnEnded
+from events.auctions import AuctionExtended, BidRefused, Criterion, Option, RoundBegan, Scoring, TurnEnded
 from services.auctions.domain import remedies, rounds
 from services.auctions.domain.auction import AuctionState, Bid, apply, begin, ranking
 from services.auctions.domain.bids import ladder, place_bid
@@ -117,7 +117,12 @@ def test_first_bids_are_sealed_free_to_change_and_public_with_the_first_round() 
 def test_turns_go_worst_first_and_are_sealed_until_they_end() -> None:
     state, (began,) = clock(first_bids(), first_bids().settles_at)
     begins = began.begins_at
-    assert rule(place_bid(state, a_bid("a", "900", at=begins - SECOND))) == "not-your-turn"
+    early = place_bid(state, a_bid("a", "900", at=begins - SECOND))
+    assert isinstance(early.event, BidRefused) and early.event.refusal.rule == "not-your-turn"
+    named = {number.name: number.value for number in early.event.refusal.numbers}
+    assert (named["begins_at"], named["ends_at"]) == (str(begins), str(begins + timedelta(minutes=2))), (
+        "the bidder's own"
+    )
     assert rule(place_bid(state, a_bid("b", "900", at=begins))) == "not-your-turn"
     assert rule(place_bid(state, a_bid("x", "900", at=begins))) == "no-first-bid"
     assert rule(place_bid(state, a_bid("a", "995", at=begins))) == "cut-below-step"

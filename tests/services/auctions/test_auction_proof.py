@@ -185,6 +185,16 @@ def test_a_market_that_signs_a_log_that_breaks_its_rules_is_found_with_the_line(
     assert caught.value.line == 2
 
 
+def test_a_refusal_in_the_words_of_an_earlier_market_is_sound_and_one_by_another_rule_is_not() -> None:
+    log = moscow()
+    assert b'"rule":"not-lower","message":"' in log.lines[2]
+    log.lines[2] = log.lines[2].replace(b'"message":"', b'"message":"In short: ')
+    verify(log.proof())
+    log.lines[2] = log.lines[2].replace(b'"rule":"not-lower"', b'"rule":"cut-below-step"')
+    with pytest.raises(Unsound, match="line 3: the rules make this of it"):
+        verify(log.proof())
+
+
 def test_a_key_that_is_not_the_markets_is_refused() -> None:
     with pytest.raises(Unsound, match="not by the market's key"):
         verify(moscow().proof(), key="00" * 32)
