@@ -77,7 +77,7 @@ class Lonja:
         """Kill -9 one part; returns when the supervisor has started it again."""
         pid: int = read_state(self.home)[part]["pid"]
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: read_state(self.home).get(part, {}).get("pid", pid) != pid, 30, f"{part} runs again")
+        await until(lambda: read_state(self.home).get(part, {}).get("pid", pid) != pid, 90, f"{part} runs again")
 
     async def catches_up(self, seconds: float) -> None:
         """Wait until all bids decided so far are published."""
