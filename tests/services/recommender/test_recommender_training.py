@@ -31,9 +31,9 @@ TRADES = [Category(scheme="TRADE", code=f"{letter}100") for letter in "ABCDEF"]
 PLACES = [Place(country="CA", region=region) for region in ("CA-ON", "CA-QC")]
 
 
-def a_pattern(market: Market, awards: int) -> list[AwardMade]:
-    """Each trade and region has a supplier that wins twice of three times, and another."""
-    start = market.clock() - timedelta(days=awards + 400)
+def a_pattern(market: Market, awards: int, days_ago: int) -> list[AwardMade]:
+    """One a day: each trade and region has a supplier that wins twice of three times, and another."""
+    start = market.clock() - timedelta(days=days_ago)
     found = []
     for day in range(awards):
         trade, place = TRADES[day % 6], PLACES[day // 6 % 2]
@@ -75,7 +75,7 @@ async def learned(market: Market) -> Training:
     """The first training of a market whose history is the pattern and nothing else."""
     await market.fetch("delete from recommender.awards")
     await market.fetch("delete from recommender.trainings")
-    awards = a_pattern(market, 480)
+    awards = a_pattern(market, 480, days_ago=880)
     await market.publish(*awards)
     await until_heard(market, awards)
     return await train_now(market.ground)
@@ -109,7 +109,8 @@ async def test_a_model_is_learned_measured_kept_and_used(market: Market, learned
 
 
 async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market: Market, learned: Training) -> None:
-    awards = a_lottery(market, 600)
+    """It learned from a lottery that lasted a month; what it is measured on follows the pattern again."""
+    awards = a_lottery(market, 600) + a_pattern(market, 270, days_ago=272)
     await market.publish(*awards)
     await until_heard(market, awards)
     training = await train_now(market.ground)
