@@ -7,12 +7,16 @@ buries what fails.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from functools import partial
+from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import faust
+import mode
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
@@ -25,6 +29,12 @@ WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
 """How long a killed worker's partitions stand still, and the longest that one worker which does not answer a rebalance holds up all
 others (Faust's default is 60 for both)."""
+STUCK_SECONDS = 30.0
+"""A rebalance that a worker has not come through after so long, with the broker there, it never will."""
+
+
+class Stuck(Exception):
+    """A worker does not get back into its group."""
 
 
 class Offsets(driver.Consumer):
@@ -47,6 +57,28 @@ class Offsets(driver.Consumer):
         everyone = self._taken.get(message, 0) == self._readers[message.topic]
         return everyone and message.generation_id == self.app.consumer_generation_id and super().ack(message)
 
+    @mode.Service.task
+    async def _stay_in_the_group(self) -> None:
+        """Raises what keeps the worker out of its group, so that it ends and is started again.
+
+        aiokafka keeps such an error for the next call of ``getmany`` and waits; Faust goes round that call, and the worker would be
+        without partitions for ever, without a word.
+        """
+        since = monotonic()
+        while not self.should_stop:
+            await self.sleep(1.0)
+            in_touch = await self._thread.call_thread(self._in_touch)
+            if not (in_touch and self.app.rebalancing):
+                since = monotonic()
+            elif monotonic() - since > STUCK_SECONDS:
+                raise Stuck(f"this worker has not come through a rebalance of the views in {STUCK_SECONDS:.0f} s")
+
+    async def _in_touch(self) -> bool:
+        """Whether the group's broker is there. Raises what went wrong with joining or with staying."""
+        coordinator = self._thread._ensure_consumer()._coordinator
+        coordinator.check_errors()
+        return coordinator.coordinator_id is not None
+
     async def perform_seek(self) -> None:
         """Also to the beginning of a partition of which nothing was committed yet: Faust leaves it wherever it was read to."""
         await super().perform_seek()
@@ -60,7 +92,9 @@ class Offsets(driver.Consumer):
         records = await super()._getmany(active_partitions, timeout)
         if generation == self.app.consumer_generation_id:
             return records
-        await self.perform_seek()
+        if self.assignment():
+            with suppress(IllegalStateError):  # yet another rebalance took a partition away, and will seek by itself
+                await self.perform_seek()
         return {}
 
 
@@ -70,6 +104,8 @@ def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services
         "lonja.views",
         broker="kafka://" + bootstrap.replace(",", ";"),
         store="memory://",
+        datadir=ground.config.home / "streams",
+        table_standby_replicas=0,  # there are no tables: partitions are dealt out by turns, and nothing needs to be where it was
         web_enabled=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",

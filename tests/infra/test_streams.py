@@ -4,17 +4,21 @@ import asyncio
 import os
 import signal
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from events import Event
@@ -25,6 +29,7 @@ from events.values import Category, Place
 from infra import runtime
 from infra.config import Config
 from infra.embedded import Servers
+from infra.embedded.process import tail
 from infra.ids import new_id
 from infra.outbox import Relay, producer
 from infra.service import Ground
@@ -179,33 +184,74 @@ async def views(ground: Ground, trade: Trade) -> Mapping[str, Figures]:
 
 
 class Workers:
-    """Processes as ``lonja up`` starts them: one keeps the views of all services."""
+    """Processes as ``lonja up`` has them: one keeps the views of all services, and one that crashes is started again."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, logs: Path) -> None:
         self._environment = {**os.environ, **ground.config.environment()}
+        self._logs = logs
         self._all: list[asyncio.subprocess.Process] = []
+        self._keepers: list[asyncio.Task[None]] = []
 
-    async def join(self) -> asyncio.subprocess.Process:
+    async def join(self) -> "Worker":
+        worker = Worker(self)
+        await worker.start()
+        self._keepers.append(asyncio.create_task(worker.keep()))
+        return worker
+
+    async def start(self) -> tuple[asyncio.subprocess.Process, Path]:
+        log = self._logs / f"worker-{len(self._all) + 1}.log"
         command = (sys.executable, "-m", "infra.cli", "streams")
-        process = await asyncio.create_subprocess_exec(*command, env=self._environment)
+        with log.open("w") as out:
+            process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdout=out, stderr=out)
         self._all.append(process)
-        return process
+        return process, log
+
+    def told(self) -> str:
+        """What each of them said last, for who has to find out what went wrong."""
+        codes = [f"worker {number}: {process.returncode}" for number, process in enumerate(self._all, 1)]
+        return "\n".join([*codes, *(f"--- {log.name}\n{tail(log)}" for log in sorted(self._logs.glob("worker-*.log")))])
 
     async def end(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
         for process in self._all:
             if process.returncode is None:
                 process.kill()
             await process.wait()
 
 
-async def shared_by(bootstrap: str, workers: int) -> None:
-    """Wait until so many workers, and no more, share the partitions of the views."""
+class Worker:
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._wanted = True
+
+    async def start(self) -> None:
+        self.process, self.log = await self._workers.start()
+
+    async def keep(self) -> None:
+        while await self.process.wait() and self._wanted:
+            warnings.warn(f"a worker crashed and was started again:\n{tail(self.log)}", stacklevel=1)
+            await self.start()
+
+    async def leave(self) -> None:
+        self._wanted = False
+        self.process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(self.process.wait(), 15) == 0
+
+    def die(self) -> None:
+        self._wanted = False
+        self.process.kill()
+
+
+async def shared_by(bootstrap: str, number: int, workers: Workers) -> None:
+    """Wait until so many of the workers, and no more, share the partitions of the views."""
+    wanted = [("Stable", number)] if number else [("Empty", 0), ("Dead", 0)]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     seen: list[tuple[str, int]] = []
     try:
         async with asyncio.timeout(60):
-            while seen[-1:] != [("Stable", workers)]:
+            while not seen or seen[-1] not in wanted:
                 with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked for a group yet
                     (answer,) = await admin.describe_consumer_groups(["lonja.views"])
                     _, _, state, _, _, members, *_ = answer.groups[0]
@@ -213,7 +259,7 @@ async def shared_by(bootstrap: str, workers: int) -> None:
                         seen.append((state, len(members)))
                 await asyncio.sleep(0.2)
     except TimeoutError as never:
-        raise AssertionError(f"never shared by {workers}: {seen}") from never
+        raise AssertionError(f"never shared by {number}: {seen}\n{workers.told()}") from never
     finally:
         await admin.close()
 
@@ -240,23 +286,22 @@ async def load(ground: Ground, trade: Trade) -> AsyncIterator[None]:
         enough.set()
 
 
-async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers: Servers) -> None:
-    trade, workers, bootstrap = Trade(), Workers(ground), servers.kafka_bootstrap
+async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers: Servers, tmp_path: Path) -> None:
+    trade, workers, bootstrap = Trade(), Workers(ground, tmp_path), servers.kafka_bootstrap
     kafka = producer(bootstrap)
     await kafka.start()
     relay = asyncio.create_task(Relay("transparency", ground.config.database_url or "", kafka).run())
     try:
         first, second = await workers.join(), await workers.join()
         async with load(ground, trade):
-            await shared_by(bootstrap, 2)
+            await shared_by(bootstrap, 2, workers)
             await asyncio.sleep(1)
-            first.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(first.wait(), 15) == 0
+            await first.leave()
             await workers.join()
-            await shared_by(bootstrap, 2)
+            await shared_by(bootstrap, 2, workers)
             await asyncio.sleep(1)
-            second.kill()
-            await shared_by(bootstrap, 1)
+            second.die()
+            await shared_by(bootstrap, 1, workers)
         expected = {"rolling": trade.rolling(), "interest": trade.interest(), "together": trade.together()}
         try:
             async with asyncio.timeout(30):
@@ -273,3 +318,23 @@ async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers:
         relay.cancel()
         await workers.end()
         await kafka.stop()
+
+
+async def test_a_worker_that_its_group_does_not_take_ends_and_says_why(
+    ground: Ground, servers: Servers, tmp_path: Path
+) -> None:
+    workers, bootstrap = Workers(ground, tmp_path), servers.kafka_bootstrap
+    await shared_by(bootstrap, 0, workers)
+    # Deals partitions out in another way: the broker takes nobody else who cannot do so as well.
+    async with AIOKafkaConsumer(
+        "lonja.auctions",
+        bootstrap_servers=bootstrap,
+        group_id="lonja.views",
+        partition_assignment_strategy=[RangePartitionAssignor],
+    ):
+        worker, log = await workers.start()
+        try:
+            assert await asyncio.wait_for(worker.wait(), 45) == 1
+        finally:
+            await workers.end()
+    assert "InconsistentGroupProtocolError" in tail(log)

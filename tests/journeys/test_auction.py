@@ -55,6 +55,11 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     text = await page.locator("main").inner_text()
     assert "Bureau and Sons" not in text and "Ural Stationery Works" not in text
 
+    early = await first.page.context.new_page()  # whoever looks for the contract before it is drawn up
+    await early.goto(f"{first.url}/contracts?process={auction[10:]}")
+    await expect(early.get_by_text("no contract from this process")).to_be_visible()
+    await early.evaluate("window.never_reloaded = true")
+
     closes = (await demo.fetch("select closes_at from auctions.auctions where auction_id = $1", auction[10:]))[0][0]
     demo.clock.advance(closes - demo.clock() - timedelta(seconds=20))
     await first.page.locator("#mine button[name=amount]").first.click()
@@ -69,6 +74,8 @@ async def test_bids_arrive_live_the_end_moves_and_the_winner_and_the_agency_sign
     await expect(second.page.get_by_text("You did not win")).to_be_visible()
     assert "Ural Stationery Works" not in await page.locator("main").inner_text()
 
+    await expect(early.locator("main a[href^='/contracts/']").first).to_be_visible()
+    assert await early.evaluate("window.never_reloaded"), "it came by itself"
     await first.press("The contract")
     await first.page.locator("main a[href^='/contracts/']").first.click()
     contract = first.page.url.removeprefix(first.url)
