@@ -64,12 +64,13 @@ class Offsets(driver.Consumer):
         aiokafka keeps such an error for the next call of ``getmany`` and waits; Faust goes round that call, and the worker would be
         without partitions for ever, without a word.
         """
-        since = monotonic()
+        stage, since = None, monotonic()
         while not self.should_stop:
             await self.sleep(1.0)
             in_touch = await self._thread.call_thread(self._in_touch)
-            if not (in_touch and self.app.rebalancing):
-                since = monotonic()
+            now = self.app.rebalancing_count if in_touch and self.app.rebalancing else None
+            if now is None or now != stage:
+                stage, since = now, monotonic()
             elif monotonic() - since > STUCK_SECONDS:
                 raise Stuck(f"this worker has not come through a rebalance of the views in {STUCK_SECONDS:.0f} s")
 

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -26,7 +26,7 @@ from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
 from events.values import Category, Place
-from infra import runtime
+from infra import runtime, streams
 from infra.config import Config
 from infra.embedded import Servers
 from infra.embedded.process import tail
@@ -338,3 +338,22 @@ async def test_a_worker_that_its_group_does_not_take_ends_and_says_why(
         finally:
             await workers.end()
     assert "InconsistentGroupProtocolError" in tail(log)
+
+
+async def test_a_worker_that_does_not_come_through_a_rebalance_ends(
+    ground: Ground, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "STUCK_SECONDS", 1.0)
+    bootstrap = servers.kafka_bootstrap
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as kafka:
+        app = streams.create_app(ground, bootstrap, kafka, runtime.load(ground))
+        try:
+            await app.start()
+            await shared_by(bootstrap, 1, Workers(ground, tmp_path))
+            while app.rebalancing:
+                await asyncio.sleep(0.1)
+            app.on_rebalance_start()  # one begins, and nothing follows
+            await asyncio.wait_for(app.wait_until_stopped(), 30)
+        finally:
+            await app.stop()
+        assert isinstance(app.crash_reason, streams.Stuck)
