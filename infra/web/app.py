@@ -26,7 +26,7 @@ from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
 from infra.web.exact import ExactRequest
-from infra.web.languages import choose_language, in_the_readers_language
+from infra.web.languages import choose_language, in_the_readers_language, language_of, speak
 from infra.web.pages import engine
 
 SECURITY_HEADERS = [
@@ -82,8 +82,10 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
             yield
 
     def on_no_route(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
-        """Where there is no route no middleware ran: who came is looked up here, so that the page does not look logged out."""
+        """Where there is no route no middleware ran: who came and in which language is looked up here."""
         request.scope.setdefault("user", known(request, ground.tokens, ground.clock)[0])
+        if errors.wants_page(request):
+            speak(language_of(request))
         return errors.on_http_error(request, error)
 
     config = ground.config

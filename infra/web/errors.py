@@ -15,20 +15,37 @@ from sqlalchemy.exc import DBAPIError
 from catalogue.rules import RuleBroken
 from infra.database import database_is_away
 from infra.ids import new_id
+from infra.web.languages import gettext, told
 from infra.web.pages import page
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
-REMEDIES = {
-    400: "Check what you entered and send it again.",
-    401: "Log in and try again.",
-    403: "Ask a member of your organisation with that role, or log in as another.",
-    404: "It may have been moved, or the address has a typing error. Start from the home page.",
-    409: "Somebody changed it meanwhile. Load the page again and look before you repeat.",
-    429: "Too many requests. Wait a minute and try again.",
-    500: "This is our fault. It was logged under the number above; try again, and tell us the number if it stays.",
-    503: "Nothing is lost. Wait a few seconds and send it again.",
-}
+
+
+def _heads() -> dict[int, str]:
+    """What the page of each status says first, in the reader's language."""
+    return {
+        401: gettext("Not logged in"),
+        403: gettext("Not allowed"),
+        404: gettext("Not found"),
+        409: gettext("Not done"),
+        422: gettext("Refused by a rule"),
+        429: gettext("Too many requests"),
+        500: gettext("Something went wrong"),
+        503: gettext("Away for a moment"),
+    }
+
+
+def _remedies() -> dict[int, str]:
+    return {
+        401: gettext("Log in and try again."),
+        403: gettext("Ask a member of your organisation with that role, or log in as another."),
+        404: gettext("It may have been moved, or the address has a typing error. Start from the home page."),
+        409: gettext("Somebody changed it meanwhile. Load the page again and look before you repeat."),
+        429: gettext("Wait a minute and try again."),
+        500: gettext("This is our fault. Try again, and tell us the number if it stays."),
+        503: gettext("Nothing is lost. Wait a few seconds and send it again."),
+    }
 
 
 class NotFound(HTTPException):
@@ -53,7 +70,8 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Response[Any]:
     """A refusal names its rule: 422 with code, sentence, field and the numbers compared."""
     facts = error.as_dict()
-    return _answer(request, 422, "refused by a rule", str(error), {"rule": facts.pop("code", error.code)} | facts)
+    said = told(error) if wants_page(request) else str(error)
+    return _answer(request, 422, "refused by a rule", said, {"rule": facts.pop("code", error.code)} | facts)
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -93,7 +111,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
         request,
         500,
         "Internal Server Error",
-        f"Something went wrong. Number: {number}",
+        f"It was logged under the number {number}.",
         {"instance": f"urn:uuid:{number}"},
     )
 
@@ -102,9 +120,14 @@ def _answer(
     request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any]
 ) -> Response[Any]:
     if wants_page(request):
-        remedy = REMEDIES.get(status, REMEDIES[400])
         return page(
-            request, "error.html", status_code=status, title=title, detail=detail, remedy=remedy, rule=more.get("rule")
+            request,
+            "error.html",
+            status_code=status,
+            title=_heads().get(status, gettext("This was not understood")),
+            detail=detail if detail != title else "",
+            remedy=_remedies().get(status, gettext("Check what you entered and send it again.")),
+            rule=more.get("rule"),
         )
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
     return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM)

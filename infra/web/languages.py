@@ -58,6 +58,11 @@ def speaking(language: str) -> Iterator[None]:
         _spoken.reset(token)
 
 
+def speak(language: str) -> None:
+    """To the end of this request, which has a context of its own."""
+    _spoken.set(language)
+
+
 def language_of(request: Request[Any, Any, Any]) -> str:
     """What the reader chose, else the member's language, else what the browser asks for, else English."""
     chosen, member = request.cookies.get(COOKIE), request.scope.get("user")

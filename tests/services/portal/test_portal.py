@@ -310,9 +310,12 @@ async def test_an_address_that_leads_nowhere_says_so_once_and_logs_nobody_out(ma
         for path in ("/nowhere", "/auctions/a/b/c", "/auctions/no-such"):
             answer = await browser.get(path)
             assert answer.status_code == 404 and "Ada Byron" in answer.text and "Log out" in answer.text
-            assert len(re.findall("Not Found", answer.text.split("<main")[1])) == 1
+            assert len(re.findall("not found", answer.text.split("<main")[1], re.IGNORECASE)) == 1
             assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
             assert "Ada Byron" not in (await visitor.get(path)).text
+            told = await visitor.client.get(path, headers={"accept-language": "ru"})
+            assert "<h1>Не найдено</h1>" in told.text and "в адресе опечатка" in told.text
+            assert "<h1>Not found</h1>" in (await visitor.get(path)).text
     async with market.client(member) as client:
         answer = await client.get("/api/nowhere")
         assert (answer.status_code, answer.json()["status"]) == (404, 404)
