@@ -103,7 +103,8 @@ async def test_what_is_not_translated_says_that_it_is_english(market: Market) ->
         for path in ("/auctions", "/auctions/new", "/auctions/new/history"):
             assert '<main id="main">' in (await buyer.get(path)).text
         lost = (await buyer.get("/auctions/no-such")).text
-        assert '<html lang="ru">' in lost and '<main id="main" lang="en">' in lost and "Каталог" in lost
+        assert '<html lang="ru">' in lost and '<main id="main">' in lost and "Не найдено" in lost and "Каталог" in lost
+        assert """<p lang="en">No auction &#39;no-such&#39;</p>""" in lost
 
 
 async def test_a_language_that_is_not_there_changes_nothing_and_nobody_is_led_away(market: Market) -> None:
