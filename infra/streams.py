@@ -14,7 +14,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import faust
-import mode
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord
@@ -57,7 +56,7 @@ class Offsets(driver.Consumer):
         everyone = self._taken.get(message, 0) == self._readers[message.topic]
         return everyone and message.generation_id == self.app.consumer_generation_id and super().ack(message)
 
-    @mode.Service.task
+    @faust.Service.task
     async def _stay_in_the_group(self) -> None:
         """Raises what keeps the worker out of its group, so that it ends and is started again.
 

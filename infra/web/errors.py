@@ -22,30 +22,34 @@ log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 
 
-def _heads() -> dict[int, str]:
-    """What the page of each status says first, in the reader's language."""
-    return {
-        401: gettext("Not logged in"),
-        403: gettext("Not allowed"),
-        404: gettext("Not found"),
-        409: gettext("Not done"),
-        422: gettext("Refused by a rule"),
-        429: gettext("Too many requests"),
-        500: gettext("Something went wrong"),
-        503: gettext("Away for a moment"),
+def _words(status: int) -> tuple[str, str]:
+    """What the page of an error says first, and its remedy, in the reader's language."""
+    said = {
+        401: (gettext("Not logged in"), gettext("Log in and try again.")),
+        403: (
+            gettext("Not allowed"),
+            gettext("Ask a member of your organisation with that role, or log in as another."),
+        ),
+        404: (
+            gettext("Not found"),
+            gettext("It may have been moved, or the address has a typing error. Start from the home page."),
+        ),
+        409: (
+            gettext("Not done"),
+            gettext("Somebody changed it meanwhile. Load the page again and look before you repeat."),
+        ),
+        422: (gettext("Refused by a rule"), gettext("Check what you entered and send it again.")),
+        429: (gettext("Too many requests"), gettext("Wait a minute and try again.")),
+        500: (
+            gettext("Something went wrong"),
+            gettext("This is our fault. Try again, and tell us the number if it stays."),
+        ),
+        503: (
+            gettext("Away for a moment"),
+            gettext("Nothing is lost. Wait a few seconds and send it again."),
+        ),
     }
-
-
-def _remedies() -> dict[int, str]:
-    return {
-        401: gettext("Log in and try again."),
-        403: gettext("Ask a member of your organisation with that role, or log in as another."),
-        404: gettext("It may have been moved, or the address has a typing error. Start from the home page."),
-        409: gettext("Somebody changed it meanwhile. Load the page again and look before you repeat."),
-        429: gettext("Wait a minute and try again."),
-        500: gettext("This is our fault. Try again, and tell us the number if it stays."),
-        503: gettext("Nothing is lost. Wait a few seconds and send it again."),
-    }
+    return said.get(status, (gettext("This was not understood"), gettext("Check what you entered and send it again.")))
 
 
 class NotFound(HTTPException):
@@ -120,13 +124,14 @@ def _answer(
     request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any]
 ) -> Response[Any]:
     if wants_page(request):
+        head, remedy = _words(status)
         return page(
             request,
             "error.html",
             status_code=status,
-            title=_heads().get(status, gettext("This was not understood")),
+            title=head,
             detail=detail if detail != title else "",
-            remedy=_remedies().get(status, gettext("Check what you entered and send it again.")),
+            remedy=remedy,
             rule=more.get("rule"),
         )
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
