@@ -79,6 +79,8 @@ def schema_rows(service: str) -> type[SQLModel]:
         Column("envelope", Text, nullable=False),
         Column("data", LargeBinary, nullable=False),
         Column("published_at", DateTime(timezone=True)),
+        Column("set_aside_at", DateTime(timezone=True)),
+        Column("set_aside_reason", Text),
     )
     Index("ix_outbox_unpublished", outbox.c.position, postgresql_where=outbox.c.published_at.is_(None))
     Table(
@@ -93,6 +95,8 @@ def schema_rows(service: str) -> type[SQLModel]:
         Column("request_key", Text, primary_key=True),
         Column("answer", LargeBinary, nullable=False),
         Column("answered_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+        Column("caller", Text, nullable=False, server_default=""),
+        Column("body_digest", LargeBinary, nullable=False, server_default=text("''::bytea")),
     )
     return Row
 

@@ -1,0 +1,19 @@
+"""Changes of the ground tables (outbox, inbox, requests), which stand in the schema of every service.
+
+Each change is written once here and called by one migration of every service.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+def set_rows_aside_and_know_callers(schema: str) -> None:
+    """An outbox row that can never be sent is set aside with its reason. A request key belongs to one caller and one body."""
+    op.add_column("outbox", sa.Column("set_aside_at", sa.DateTime(timezone=True)), schema=schema)
+    op.add_column("outbox", sa.Column("set_aside_reason", sa.Text()), schema=schema)
+    op.add_column("requests", sa.Column("caller", sa.Text(), nullable=False, server_default=""), schema=schema)
+    op.add_column(
+        "requests",
+        sa.Column("body_digest", sa.LargeBinary(), nullable=False, server_default=sa.text("''::bytea")),
+        schema=schema,
+    )

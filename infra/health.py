@@ -1,0 +1,62 @@
+"""The state of the parts of this process: what runs, what waits, what has failed, and what a person should do about it.
+
+Each consumer, relay, timer, lane and view reports here; health routes, metrics and ``lonja doctor`` read it.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from infra.clock import Clock, system_clock
+
+
+class State(StrEnum):
+    running = "running"
+    waiting = "waiting"
+    """For something that is away (database, Kafka). It goes on by itself."""
+    degraded = "degraded"
+    """It goes on, but something was set aside and a person should look."""
+    stopped = "stopped"
+    """It does not go on by itself."""
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """``kind`` is one of consumer, relay, timer, lane, view, server. ``since``: when this state began, UTC."""
+
+    kind: str
+    name: str
+    state: State
+    since: datetime
+    detail: str = ""
+    remedy: str = ""
+
+
+class Health:
+    """The conditions of one process, by kind and name."""
+
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
+        self._conditions: dict[tuple[str, str], Condition] = {}
+
+    def report(self, kind: str, name: str, state: State, detail: str = "", remedy: str = "") -> None:
+        """Cheap enough to be called for every batch: nothing changes while the state and its reason stay the same."""
+        before = self._conditions.get((kind, name))
+        if before is not None and (before.state, before.detail, before.remedy) == (state, detail, remedy):
+            return
+        since = before.since if before is not None and before.state is state else self._clock()
+        self._conditions[kind, name] = Condition(
+            kind=kind, name=name, state=state, since=since, detail=detail, remedy=remedy
+        )
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(list(self._conditions.values()))
+
+    @property
+    def ready(self) -> bool:
+        return all(each.state in (State.running, State.waiting) for each in self._conditions.values())
+
+
+HEALTH = Health()
+"""Of this process."""

@@ -1,0 +1,123 @@
+"""What a service does with the events it hears: one registration idiom for single events and for many at once.
+
+A service's ``handlers.py`` makes one :class:`Reactions`, and its functions say what they react to::
+
+    reactions = Reactions(store.skus.reactions)  # those of its replicas first
+
+    @reactions.on(AuctionClosed)
+    async def close_pool(tx: Transaction, event: AuctionClosed) -> None: ...
+
+    reactions.many(SkuPublished, skus.put_all)  # one array statement for all that arrived together
+
+The inbox keeps the order of one Kafka key; events of different keys may be grouped by type.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from events.codec import Event, Message
+from infra.database import Transaction
+
+A = TypeVar("A", bound=Event)
+B = TypeVar("B", bound=Event)
+C = TypeVar("C", bound=Event)
+D = TypeVar("D", bound=Event)
+R = TypeVar("R")
+React = Callable[[Transaction, R], Awaitable[None]]
+Register = Callable[[React[R]], React[R]]
+
+
+class TwoReactions(TypeError):
+    """A service registered a second reaction to the same event type."""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """``run`` takes the messages of one type, in their order; at most ``most`` in one call."""
+
+    run: Callable[[Transaction, Sequence[Message]], Awaitable[None]]
+    most: int
+
+
+class Reactions:
+    """The reactions of one service or view, by event class. Each class has one reaction."""
+
+    MANY = 1000
+
+    def __init__(self, *others: "Reactions") -> None:
+        self._by_kind: dict[type[Event], Reaction] = {}
+        for other in others:
+            for kind in other:
+                self._add(kind, other[kind])
+
+    @overload
+    def on(self, kind: type[A], /) -> Register[A]: ...
+    @overload
+    def on(self, kind: type[A], other: type[B], /) -> Register[A | B]: ...
+    @overload
+    def on(self, kind: type[A], other: type[B], third: type[C], /) -> Register[A | B | C]: ...
+    @overload
+    def on(self, kind: type[A], other: type[B], third: type[C], fourth: type[D], /) -> Register[A | B | C | D]: ...
+    def on(self, *kinds: type[Event]) -> Register[Any]:
+        """The decorated function reacts to each event of these classes by itself."""
+
+        def register(react: React[Any]) -> React[Any]:
+            async def run(tx: Transaction, messages: Sequence[Message]) -> None:
+                await react(tx, messages[0].event)
+
+            for kind in kinds:
+                self._add(kind, Reaction(run, 1))
+            return react
+
+        return register
+
+    def on_message(self, *kinds: type[Event]) -> Register[Message]:
+        """As :meth:`on`, for a function that needs the envelope too (when the event happened, what caused it)."""
+
+        def register(react: React[Message]) -> React[Message]:
+            async def run(tx: Transaction, messages: Sequence[Message]) -> None:
+                await react(tx, messages[0])
+
+            for kind in kinds:
+                self._add(kind, Reaction(run, 1))
+            return react
+
+        return register
+
+    def many(self, kind: type[A], react: React[Sequence[A]]) -> None:
+        """``react`` takes all events of this class that arrived together, in their order, in one call."""
+
+        async def run(tx: Transaction, messages: Sequence[Message]) -> None:
+            await react(tx, [message.event for message in messages])  # type: ignore[misc]
+
+        self._add(kind, Reaction(run, self.MANY))
+
+    def __iter__(self) -> Iterator[type[Event]]:
+        return iter(self._by_kind)
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._by_kind
+
+    def __len__(self) -> int:
+        return len(self._by_kind)
+
+    def __getitem__(self, kind: type[Event]) -> Reaction:
+        return self._by_kind[kind]
+
+    @property
+    def topics(self) -> list[str]:
+        return sorted({kind.TOPIC for kind in self._by_kind})
+
+    def _add(self, kind: type[Event], reaction: Reaction) -> None:
+        if kind in self._by_kind:
+            raise TwoReactions(f"{kind.__name__} has a reaction already")
+        self._by_kind[kind] = reaction
+
+
+def from_handlers(handlers: Mapping[type[Event], React[Message]]) -> Reactions:
+    """Of a service that still lists its handlers in a mapping."""
+    reactions = Reactions()
+    for kind, handler in handlers.items():
+        reactions.on_message(kind)(handler)
+    return reactions

@@ -1,0 +1,12 @@
+"""ground tables: rows set aside, callers of requests"""
+
+from infra.ground_tables import set_rows_aside_and_know_callers
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    set_rows_aside_and_know_callers("transparency")
