@@ -24,6 +24,11 @@ def current_cause() -> Cause:
     return _current.get() or Cause(fresh := new_id(), fresh)
 
 
+def cause_in_force() -> Cause | None:
+    """None where no request or event led here."""
+    return _current.get()
+
+
 @contextmanager
 def caused_by(correlationid: str, causationid: str) -> Iterator[None]:
     token = _current.set(Cause(correlationid, causationid))

@@ -45,6 +45,12 @@ class Config:
     """A folder with presets of this market's own, which come before those shipped."""
     rate_limit: int = 600
     """Requests a minute from one member or address."""
+    operations_port: int | None = None
+    """Of the worker's health and figures; the streams' is the next one. None: ports of this home's choice."""
+    metrics_token: str | None = None
+    """What a caller of ``/metrics`` must show. None: callers on this machine alone."""
+    log_format: str | None = None
+    """json or text. None: text at a terminal, else JSON."""
 
     @property
     def secrets_dir(self) -> Path:
@@ -77,6 +83,11 @@ class Config:
             policy=_policy(given.get("LONJA_POLICY", "moscow")),
             policies=_folder("LONJA_POLICIES", given.get("LONJA_POLICIES")),
             rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
+            operations_port=_port(given["LONJA_OPERATIONS_PORT"], "LONJA_OPERATIONS_PORT")
+            if "LONJA_OPERATIONS_PORT" in given
+            else None,
+            metrics_token=given.get("LONJA_METRICS_TOKEN"),
+            log_format=_log_format(given.get("LONJA_LOG_FORMAT")),
         )
 
     @classmethod
@@ -117,6 +128,9 @@ class Config:
             "LONJA_POLICY": self.policy,
             "LONJA_POLICIES": str(self.policies) if self.policies else None,
             "LONJA_RATE_LIMIT": str(self.rate_limit),
+            "LONJA_OPERATIONS_PORT": str(self.operations_port) if self.operations_port else None,
+            "LONJA_METRICS_TOKEN": self.metrics_token,
+            "LONJA_LOG_FORMAT": self.log_format,
         }
         return {name: value for name, value in settings.items() if value is not None}
 
@@ -131,10 +145,16 @@ def _shared_cache(home: Path) -> Path:
     return PROJECT / ".lonja" / "cache" if in_checkout else home / "cache"
 
 
-def _port(text: str) -> int:
+def _port(text: str, variable: str = "LONJA_PORT") -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise BadSetting("LONJA_PORT", text, "must be a whole number from 1 to 65535")
+        raise BadSetting(variable, text, "must be a whole number from 1 to 65535")
     return int(text)
+
+
+def _log_format(text: str | None) -> str | None:
+    if text not in (None, "json", "text"):
+        raise BadSetting("LONJA_LOG_FORMAT", text, "must be json or text")
+    return text
 
 
 def _positive(variable: str, text: str) -> int:

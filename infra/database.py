@@ -270,6 +270,7 @@ class Database:
             pool_size=size,
             max_overflow=size,
             pool_pre_ping=True,
+            hide_parameters=True,  # errors go to the log, and rows say who bids
         )
         try:
             pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json)

@@ -22,6 +22,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from infra import logs
 from infra.config import Config
 from infra.embedded.ports import remembered_port
 
@@ -150,6 +151,7 @@ async def run(config: Config) -> None:
         create_page(config.mail_dir),
         host="127.0.0.1",
         port=remembered_port(config.home, "mailbox"),
+        log_config=None,
         log_level="warning",
     )
     async with smtp:
@@ -157,4 +159,6 @@ async def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Config.load()))
+    settings = Config.load()
+    logs.configure(settings.log_format)
+    asyncio.run(run(settings))

@@ -117,6 +117,7 @@ async def serve(app: Litestar, port: int) -> None:
         host="127.0.0.1",
         port=port,
         http="httptools",
+        log_config=None,  # as all other logs
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,  # live streams never end by themselves

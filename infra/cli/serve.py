@@ -1,7 +1,6 @@
 """`lonja serve`: any subset of the services in this process, so that each scales alone."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import Awaitable
 from enum import StrEnum
@@ -28,11 +27,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="HTTP port (default: LONJA_PORT, 8000).")] = None,
 ) -> None:
     """Run services until Ctrl-C or SIGTERM, on servers that already run."""
-    from infra import runtime
+    from infra import logs, runtime
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     config = Config.load()
+    logs.configure(config.log_format)
     runtime.check_services(names or ())
     works: list[Awaitable[None]] = []
     if only is not Half.worker:

@@ -1,7 +1,6 @@
 """`lonja streams` and `lonja rebuild`: the Faust views."""
 
 import asyncio
-import logging
 from typing import Annotated
 
 import typer
@@ -16,11 +15,11 @@ def streams(
     ] = None,
 ) -> None:
     """Keep the streaming views of the services up to date until Ctrl-C or SIGTERM."""
-    from infra import runtime
+    from infra import logs, runtime
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    asyncio.run(runtime.run_streams(Config.load(), names or ()))
+    config = Config.load()
+    logs.configure(config.log_format)
+    asyncio.run(runtime.run_streams(config, names or ()))
 
 
 def rebuild(
