@@ -7,7 +7,7 @@ many failures in a row stop the consumer loudly: then it is the ground that is b
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
@@ -17,7 +17,7 @@ from events.envelope import MalformedEvent
 from infra.causality import caused_by
 from infra.database import Database, Transaction, database_is_away
 from infra.deadletters import bury
-from infra.service import Handler
+from infra.reactions import Reaction, Reactions
 
 log = logging.getLogger(__name__)
 RETRIES = (0.05, 0.5, 2.0)
@@ -31,19 +31,19 @@ class ConsumerStopped(RuntimeError):
 
 
 class Inbox:
-    """Handlers of one service behind its inbox. ``view`` keeps the claims of a rebuildable view apart from the service's own."""
+    """The reactions of one service behind its inbox. ``view`` keeps the claims of a rebuildable view apart from the service's own."""
 
     def __init__(
         self,
         service: str,
-        handlers: Mapping[type[Event], Handler],
+        reactions: Reactions,
         database: Database,
         dead_letters: AIOKafkaProducer,
         *,
         view: str = "",
     ) -> None:
         self.service = service
-        self._handlers = handlers
+        self._reactions = reactions
         self._database = database
         self._dead_letters = dead_letters
         self._prefix = f"{view}/" if view else ""
@@ -57,7 +57,7 @@ class Inbox:
                 good.append((record, decode(record.value, record.headers)))
             except MalformedEvent as error:
                 await self._bury(record, error)
-        wanted = [(record, message) for record, message in good if type(message.event) in self._handlers]
+        wanted = [(record, message) for record, message in good if type(message.event) in self._reactions]
         if not wanted:
             return
         try:
@@ -71,11 +71,14 @@ class Inbox:
     async def _in_one_transaction(self, messages: list[Message]) -> None:
         async with self._database.transaction(self.service) as tx:
             fresh = await tx.claim([self._prefix + message.envelope.id for message in messages])
+            new = []
             for message in messages:
                 claim = self._prefix + message.envelope.id
                 if claim in fresh:
                     fresh.discard(claim)
-                    await dispatch(self._handlers, tx, message)
+                    new.append(message)
+            for call in calls(self._reactions, new):
+                await react(self._reactions[type(call[0].event)], tx, call)
 
     async def _alone(self, record: ConsumerRecord, message: Message) -> None:
         tries = 0
@@ -103,11 +106,33 @@ class Inbox:
             raise ConsumerStopped(f"{self.service}: {STOP_AFTER} events in a row failed, the last with: {error}")
 
 
-async def dispatch(handlers: Mapping[type[Event], Handler], tx: Transaction, message: Message) -> None:
-    """Call the handler of the event's class; its own events then name this one as their cause."""
-    with caused_by(message.envelope.correlationid, message.envelope.id):
-        previous, tx.cause = tx.cause, type(tx.cause)(message.envelope.correlationid, message.envelope.id)
+def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Message]]:
+    """The messages as their reactions take them: each list is one call, of one type.
+
+    Messages of one topic and subject (that is one Kafka key) stay in their order, across types too.
+    """
+    made: list[list[Message]] = []
+    newest: dict[type[Event], int] = {}
+    """The last call of each type."""
+    last: dict[tuple[str, str], int] = {}
+    """The last call with a message of each key."""
+    for message in messages:
+        kind, key = type(message.event), (message.event.TOPIC, message.envelope.subject)
+        place = newest.get(kind, -1)
+        if place < last.get(key, 0) or len(made[place]) >= reactions[kind].most:
+            place = newest[kind] = len(made)
+            made.append([])
+        made[place].append(message)
+        last[key] = place
+    return made
+
+
+async def react(reaction: Reaction, tx: Transaction, messages: Sequence[Message]) -> None:
+    """One call. Events that it emits name the (first) message as their cause."""
+    envelope = messages[0].envelope
+    with caused_by(envelope.correlationid, envelope.id):
+        previous, tx.cause = tx.cause, type(tx.cause)(envelope.correlationid, envelope.id)
         try:
-            await handlers[type(message.event)](tx, message)
+            await reaction.run(tx, messages)
         finally:
             tx.cause = previous

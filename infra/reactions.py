@@ -9,7 +9,8 @@ A service's ``handlers.py`` makes one :class:`Reactions`, and its functions say 
 
     reactions.many(SkuPublished, skus.put_all)  # one array statement for all that arrived together
 
-The inbox keeps the order of one Kafka key; events of different keys may be grouped by type.
+The inbox keeps the order of one Kafka key; events of different keys may be grouped by type. What a reaction emits names its event
+as its cause, and of many the first.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

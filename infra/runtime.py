@@ -136,10 +136,11 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = s
         for service in load(ground, names):
             if service.metadata is not None:
                 tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
-            if service.handlers:
-                inbox = Inbox(service.name, service.handlers, ground.database, kafka)
-                topics = sorted({event.TOPIC for event in service.handlers})
-                tasks.create_task(Consumer(inbox, topics, bootstrap).run(), name=f"{service.name} consumer")
+            if service.reactions:
+                inbox = Inbox(service.name, service.reactions, ground.database, kafka)
+                tasks.create_task(
+                    Consumer(inbox, service.reactions.topics, bootstrap).run(), name=f"{service.name} consumer"
+                )
             for timer in service.timers:
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
 

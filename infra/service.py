@@ -1,17 +1,18 @@
 """The one shape of a service, and the ground they all stand on."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import MetaData
 
-from events.codec import Event, Message
+from events.codec import Message
 from infra.clock import Clock
 from infra.config import Config
 from infra.database import Database, Transaction
 from infra.live import Live
+from infra.reactions import Reactions
 from infra.signing import Signer
 from infra.tokens import Tokens
 
@@ -49,12 +50,8 @@ class View:
     """
 
     name: str
-    handlers: Mapping[type[Event], Handler]
+    reactions: Reactions
     forget: Callable[[Transaction], Awaitable[None]]
-
-    @property
-    def topics(self) -> list[str]:
-        return sorted({event.TOPIC for event in self.handlers})
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Service:
     name: str
     metadata: MetaData | None = None
     routes: Sequence[Any] = ()
-    handlers: Mapping[type[Event], Handler] = field(default_factory=dict)
+    reactions: Reactions = field(default_factory=Reactions)
     timers: Sequence[Timer] = ()
     views: Sequence[View] = ()
     lifespans: Sequence[Callable[[], AbstractAsyncContextManager[None]]] = ()

@@ -117,15 +117,19 @@ def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services
     )
     views = [(service, view) for service in services for view in service.views]
     transport = driver.Transport(app.conf.broker_consumer, app)
-    transport.Consumer = partial(Offsets, readers=Counter(topic for _, view in views for topic in view.topics))
+    transport.Consumer = partial(
+        Offsets, readers=Counter(topic for _, view in views for topic in view.reactions.topics)
+    )
     app.transport = transport
     for service, view in views:
-        _agent(app, view, Inbox(service.name, view.handlers, ground.database, kafka, view=view.name))
+        _agent(app, view, Inbox(service.name, view.reactions, ground.database, kafka, view=view.name))
     return app
 
 
 def _agent(app: faust.App, view: View, inbox: Inbox) -> None:
-    topic = app.topic(*view.topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    topic = app.topic(
+        *view.reactions.topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+    )
 
     @app.agent(topic, name=view.name, concurrency=1)  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
@@ -144,9 +148,9 @@ async def rebuild(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, servi
         await view.forget(tx)
         connection = await tx.raw()
         await connection.execute(f"delete from {service.name}.inbox where starts_with(event_id, $1)", f"{view.name}/")
-    inbox = Inbox(service.name, view.handlers, ground.database, kafka, view=view.name)
+    inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
     replayed = 0
-    async for records in _replay(bootstrap, view.topics):
+    async for records in _replay(bootstrap, view.reactions.topics):
         await inbox.handle(records)
         replayed += len(records)
     return replayed

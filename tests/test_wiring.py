@@ -26,8 +26,8 @@ def test_consumers_of_the_table_are_those_that_listen(services: list[Service]) -
     listening = {
         service.name: {
             event.TOPIC
-            for handlers in (service.handlers, *(view.handlers for view in service.views))
-            for event in handlers
+            for reactions in (service.reactions, *(view.reactions for view in service.views))
+            for event in reactions
         }
         for service in services
     }

@@ -1,5 +1,6 @@
 """Wiring of accounts."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.accounts import store
@@ -16,6 +17,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, AccountsApi, EntryPages, AccountPages, OrganisationPages)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=TIMERS,
     )

@@ -1,5 +1,6 @@
 """Wiring of auctions."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service, Timer
 from infra.web import routes
 from services.auctions.api import AuctionsApi, BidsApi, ComplaintsApi, with_lane
@@ -24,7 +25,7 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, SessionPages)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],
     )

@@ -1,6 +1,7 @@
 """Wiring of the catalogue."""
 
 from catalogue.policy import load
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.catalogue import store
@@ -21,7 +22,7 @@ def create(ground: Ground) -> Service:
         routes=[
             routes(ground, with_finder(finder, CatalogueApi, BasketApi, SearchPages, SkuPages, OfferPages, BasketPages))
         ],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=TIMERS,
         lifespans=[finder.running],
     )

@@ -1,5 +1,6 @@
 """Wiring of contracts."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi, PurchasesApi
@@ -38,6 +39,6 @@ def create(ground: Ground) -> Service:
                 ExecutionPages,
             ),
         ],
-        handlers={**HANDLERS, **sanctions.HANDLERS},
+        reactions=from_handlers({**HANDLERS, **sanctions.HANDLERS}),
         timers=TIMERS,
     )

@@ -1,6 +1,7 @@
 """Wiring of notifications."""
 
 from catalogue.policy import load
+from infra.reactions import from_handlers
 from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import routes
@@ -20,6 +21,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, NotificationsApi, NotificationPages, UnsubscribePages)],
-        handlers=handlers(rehearsal=load(ground.config.policy).working_day_minutes is not None),
+        reactions=from_handlers(handlers(rehearsal=load(ground.config.policy).working_day_minutes is not None)),
         timers=timers(ground, links),
     )

@@ -11,6 +11,7 @@ from events import Event, Message
 from events.auctions import BidDisclosed
 from events.contracts import AwardMade, ContractConcluded
 from infra.database import Transaction
+from infra.reactions import from_handlers
 from infra.service import Handler, View
 from services.observatory import intake, store
 from services.observatory.domain import entry
@@ -39,4 +40,4 @@ async def _add(tx: Transaction, seen: Seen) -> None:
 
 
 HANDLERS: Mapping[type[Event], Handler] = {ContractConcluded: on_contract, AwardMade: on_award, BidDisclosed: on_bid}
-VIEWS = (View("observatory.rolling", HANDLERS, store.forget_months),)
+VIEWS = (View("observatory.rolling", from_handlers(HANDLERS), store.forget_months),)

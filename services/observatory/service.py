@@ -1,5 +1,6 @@
 """Wiring of the observatory."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.observatory import store
@@ -17,7 +18,7 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, ObservatoryApi, ObservatoryPages)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=TIMERS,
         views=VIEWS,
     )

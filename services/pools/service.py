@@ -1,5 +1,6 @@
 """Wiring of pools."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.pools import store
@@ -16,6 +17,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, PoolsApi, PoolPages)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=TIMERS,
     )

@@ -1,5 +1,6 @@
 """Wiring of the portal."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.portal import store
@@ -10,4 +11,6 @@ NAME = "portal"
 
 
 def create(ground: Ground) -> Service:
-    return Service(name=NAME, metadata=store.Row.metadata, routes=[routes(ground, PortalPages)], handlers=HANDLERS)
+    return Service(
+        name=NAME, metadata=store.Row.metadata, routes=[routes(ground, PortalPages)], reactions=from_handlers(HANDLERS)
+    )

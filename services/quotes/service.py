@@ -1,5 +1,6 @@
 """Wiring of quick quotes."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.quotes.api import QuotesApi
@@ -16,6 +17,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[routes(ground, QuotesApi, ComposePages, RequestPages)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=TIMERS,
     )

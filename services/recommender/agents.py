@@ -9,6 +9,7 @@ from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
 from events.quotes import QuoteDisclosed
 from infra.database import Transaction
+from infra.reactions import from_handlers
 from infra.service import View
 from recommender.interest import co_purchase, interest
 from services.recommender.store import market
@@ -55,13 +56,19 @@ async def on_contract_concluded(tx: Transaction, message: Message) -> None:
 VIEWS = (
     View(
         "recommender.interest",
-        {
-            BidDisclosed: on_bid_disclosed,
-            QuoteDisclosed: on_quote_disclosed,
-            OfferPublished: on_offer_published,
-            AwardMade: on_award_made,
-        },
+        from_handlers(
+            {
+                BidDisclosed: on_bid_disclosed,
+                QuoteDisclosed: on_quote_disclosed,
+                OfferPublished: on_offer_published,
+                AwardMade: on_award_made,
+            }
+        ),
         market.forget_interest,
     ),
-    View("recommender.co-purchases", {ContractConcluded: on_contract_concluded}, market.forget_co_purchases),
+    View(
+        "recommender.co-purchases",
+        from_handlers({ContractConcluded: on_contract_concluded}),
+        market.forget_co_purchases,
+    ),
 )

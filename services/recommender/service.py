@@ -1,5 +1,6 @@
 """Wiring of the recommender."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.recommender.agents import VIEWS
@@ -17,7 +18,7 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[routes(ground, RecommenderApi, RecommendationPages, RecommenderPage)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=timers(ground),
         views=VIEWS,
     )

@@ -1,5 +1,6 @@
 """Wiring of transparency."""
 
+from infra.reactions import from_handlers
 from infra.service import Ground, Service, Timer
 from infra.web import routes
 from services.transparency import store
@@ -15,6 +16,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, OcdsApi, TransparencyPages)],
-        handlers=HANDLERS,
+        reactions=from_handlers(HANDLERS),
         timers=[Timer("ends", 5, tell_ends)],
     )

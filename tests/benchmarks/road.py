@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 
 from aiokafka import AIOKafkaConsumer
 from sqlalchemy import text
 
-from events import Event, Message
 from events.accounts import OrganisationRegistered
 from infra.clock import system_clock
 from infra.consumer import Consumer
@@ -16,8 +14,8 @@ from infra.embedded import Servers
 from infra.ids import new_id
 from infra.inbox import Inbox
 from infra.outbox import Relay, producer
+from infra.reactions import Reactions
 from infra.runtime import create_topics
-from infra.service import Handler
 from tests.benchmarks import Figure
 from tests.market import empty_database, forget_topics
 
@@ -94,16 +92,18 @@ async def whole_road(servers: Servers) -> float:
     handled = 0
     done = asyncio.Event()
 
-    async def count(tx: Transaction, message: Message) -> None:
+    reactions = Reactions()
+
+    @reactions.on(OrganisationRegistered)
+    async def count(tx: Transaction, event: OrganisationRegistered) -> None:
         nonlocal handled
         handled += 1
         if handled == EVENTS:
             done.set()
 
-    handlers: Mapping[type[Event], Handler] = {OrganisationRegistered: count}
     kafka = producer(servers.kafka_bootstrap)
     await kafka.start()
-    consumer = Consumer(Inbox("bench", handlers, database, kafka), ["lonja.accounts"], servers.kafka_bootstrap)
+    consumer = Consumer(Inbox("bench", reactions, database, kafka), ["lonja.accounts"], servers.kafka_bootstrap)
     tasks = [asyncio.create_task(work) for work in (Relay("bench", url, kafka).run(), consumer.run())]
     await asyncio.sleep(3)
     try:

@@ -242,9 +242,9 @@ async def test_every_event_was_published_and_reached_each_listener_once(day: Day
             if service.metadata is None:
                 continue
             claimed = {row["event_id"] for row in await day.rows(f"select event_id from {service.name}.inbox")}
-            expected = {number for kind in service.handlers for number in wanted.get(kind.TYPE, ())}
+            expected = {number for kind in service.reactions for number in wanted.get(kind.TYPE, ())}
             for view in service.views:
-                expected |= {f"{view.name}/{number}" for kind in view.handlers for number in wanted.get(kind.TYPE, ())}
+                expected |= {f"{view.name}/{number}" for kind in view.reactions for number in wanted.get(kind.TYPE, ())}
             differences[service.name] = len(claimed ^ expected)
         return {name: number for name, number in differences.items() if number}
 

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from sqlalchemy import text
 
-from events import Envelope, Message, encode
+from events import Envelope, encode
 from events.accounts import OrganisationRegistered
 from infra import deadletters
 from infra.clock import system_clock
@@ -20,6 +20,7 @@ from infra.embedded import Servers
 from infra.ids import new_id
 from infra.inbox import Inbox
 from infra.outbox import Relay, producer
+from infra.reactions import Reactions
 from tests.market import empty_database
 
 Row = schema_rows("probe")
@@ -35,9 +36,7 @@ class Probe:
     heard: Counter[str] = field(default_factory=Counter)
     fails: set[str] = field(default_factory=set)
 
-    async def on_registered(self, tx: Transaction, message: Message) -> None:
-        event = message.event
-        assert isinstance(event, OrganisationRegistered)
+    async def on_registered(self, tx: Transaction, event: OrganisationRegistered) -> None:
         if event.identifier_scheme != "PROBE":
             return  # somebody else's, on the same topic
         if event.name in self.fails:
@@ -76,8 +75,9 @@ async def probe(servers: Servers, topics: None) -> AsyncIterator[Probe]:
     kafka = producer(servers.kafka_bootstrap)
     await kafka.start()
     probe = Probe(database, kafka, servers.kafka_bootstrap)
-    handlers = {OrganisationRegistered: probe.on_registered}
-    inbox = Inbox("probe", handlers, database, kafka)
+    reactions = Reactions()
+    reactions.on(OrganisationRegistered)(probe.on_registered)
+    inbox = Inbox("probe", reactions, database, kafka)
     consumer = Consumer(inbox, ["lonja.accounts"], servers.kafka_bootstrap)
     tasks = [asyncio.create_task(work) for work in (Relay("probe", url, kafka).run(), consumer.run())]
     yield probe

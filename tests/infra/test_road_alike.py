@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import pytest
 
 from events import Envelope, Message, encode
-from events.codec import Event
 from events.notifications import MailUnsubscribed
 from events.topics import DEAD_LETTERS, topic
 from infra.clock import system_clock
 from infra.consumer import Consumer
 from infra.inbox import Inbox
 from infra.outbox import Relay
+from infra.reactions import Reactions
 from infra.service import Handler
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka, Partition, PlayedProducer
@@ -212,10 +212,11 @@ async def listening(here: Here, handler: Handler | None = None) -> AsyncIterator
         assert isinstance(message.event, MailUnsubscribed)
         await here.note(tx, message.event.topic)
 
-    handlers: dict[type[Event], Handler] = {MailUnsubscribed: on_event}
+    reactions = Reactions()
+    reactions.on_message(MailUnsubscribed)(on_event)
     async with here.producer() as kafka:
         consumer = Consumer(
-            Inbox(here.service, handlers, here.database, kafka), [MailUnsubscribed.TOPIC], here.bootstrap
+            Inbox(here.service, reactions, here.database, kafka), [MailUnsubscribed.TOPIC], here.bootstrap
         )
         work = asyncio.create_task(consumer.run())
         try:

@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from events.auctions import AuctionClosed, AuctionOpened, BidAccepted, BidDisclosed
-from events.codec import Event, Message
+from events.codec import Event
 from events.contracts import ContractDrafted
 from infra.consumer import Consumer
 from infra.database import Transaction, database_is_away
 from infra.ids import derive_id
 from infra.inbox import Inbox
 from infra.outbox import Relay
-from infra.service import Handler
+from infra.reactions import Reactions
 from infra.signing import Signer
 from services.auctions.lane import Asked, Lane, LaneBlocked
 from services.auctions.timers import run_clock
@@ -69,10 +69,9 @@ class Worker:
         self._consume("ledger", LEDGER)
         process.spawn(self._clock())
 
-    def _consume(self, service: str, handlers: dict[type[Event], Handler]) -> None:
-        inbox = Inbox(service, handlers, self.database, self._kafka)  # type: ignore[arg-type]
-        topics = sorted({event.TOPIC for event in handlers})
-        self.process.spawn(Consumer(inbox, topics, Address(self.process)).run())
+    def _consume(self, service: str, reactions: Reactions) -> None:
+        inbox = Inbox(service, reactions, self.database, self._kafka)  # type: ignore[arg-type]
+        self.process.spawn(Consumer(inbox, reactions.topics, Address(self.process)).run())
 
     async def _clock(self) -> None:
         """As :func:`infra.runtime.keep`, except that an error that is nobody's absence is told."""
@@ -152,23 +151,27 @@ async def _asked(work: Callable[[Web], Awaitable[T]], web: Web) -> T:
 # What listens
 
 
-async def on_opened(tx: Transaction, message: Message) -> None:
-    db, event = await tx.raw(), message.event
-    assert isinstance(event, AuctionOpened)
+CONTRACTS, LEDGER = Reactions(), Reactions()
+
+
+@CONTRACTS.on(AuctionOpened)
+async def on_opened(tx: Transaction, event: AuctionOpened) -> None:
+    db: Any = await tx.raw()
     db.put("contracts.auctions", event.auction_id, event)
 
 
-async def on_disclosed(tx: Transaction, message: Message) -> None:
-    db, event = await tx.raw(), message.event
-    assert isinstance(event, BidDisclosed) and event.rank is not None and event.amount is not None
+@CONTRACTS.on(BidDisclosed)
+async def on_disclosed(tx: Transaction, event: BidDisclosed) -> None:
+    db: Any = await tx.raw()
+    assert event.rank is not None and event.amount is not None
     bid = RankedBid(rank=event.rank, supplier_id=event.supplier_id, supplier_name="", amount=event.amount)
     db.put("contracts.bids", (event.auction_id, event.rank), bid)
 
 
-async def on_closed(tx: Transaction, message: Message) -> None:
+@CONTRACTS.on(AuctionClosed)
+async def on_closed(tx: Transaction, closed: AuctionClosed) -> None:
     """The winner is offered the contract, by the domain of contracts."""
-    db, closed = await tx.raw(), message.event
-    assert isinstance(closed, AuctionClosed)
+    db: Any = await tx.raw()
     opened = db.get("contracts.auctions", closed.auction_id)
     if opened is None:
         raise LookupError(f"auction {closed.auction_id} closed and was never opened")
@@ -188,16 +191,10 @@ async def on_closed(tx: Transaction, message: Message) -> None:
     db.put("contracts.rankings", closed.auction_id, ranking)
 
 
-async def count(tx: Transaction, message: Message) -> None:
+@LEDGER.on(BidAccepted, AuctionClosed, ContractDrafted)
+async def count(tx: Transaction, event: Event) -> None:
     """Not harmless when repeated: it shows whether anything is."""
-    db, name = await tx.raw(), type(message.event).__name__
+    db: Any = await tx.raw()
+    name = type(event).__name__
     await db.lock("ledger", name)
     db.put("ledger", name, (db.get("ledger", name) or 0) + 1)
-
-
-CONTRACTS: dict[type[Event], Handler] = {
-    AuctionOpened: on_opened,
-    BidDisclosed: on_disclosed,
-    AuctionClosed: on_closed,
-}
-LEDGER: dict[type[Event], Handler] = dict.fromkeys((BidAccepted, AuctionClosed, ContractDrafted), count)

@@ -157,7 +157,7 @@ async def _claimed_apart(box: Any, messages: list[Message]) -> None:
         for message in messages:
             if message.envelope.id in fresh:
                 fresh.discard(message.envelope.id)
-                await inbox.dispatch(box._handlers, tx, message)
+                await inbox.react(box._reactions[type(message.event)], tx, [message])
 
 
 PLANTED: dict[str, Plant] = {
