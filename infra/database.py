@@ -3,7 +3,6 @@
 A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables (outbox, inbox, requests) with it.
 """
 
-import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -59,7 +58,13 @@ def database_is_away(error: BaseException) -> bool:
     return isinstance(error, away)
 
 
-_PLACE = re.compile(r"\$(\d+)")
+class Outgoing(NamedTuple):
+    """An event on its way into an outbox. ``envelope`` and ``data`` are JSON."""
+
+    event_id: str
+    topic: str
+    envelope: str
+    data: bytes
 
 
 def schema_rows(service: str) -> type[SQLModel]:
@@ -113,7 +118,7 @@ class Transaction:
         self.session = session
         self.now = now
         self.cause = cause
-        self._pending: list[tuple[str, str, str, bytes]] = []
+        self._pending: list[Outgoing] = []
         self._begun = False
 
     async def raw(self) -> asyncpg.Connection:
@@ -175,8 +180,7 @@ class Transaction:
             await write_outbox(await self.raw(), self.service, pending)
 
 
-def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_id: str) -> tuple[str, str, str, bytes]:
-    """(event id, topic, envelope as JSON, data): what :func:`write_outbox` inserts."""
+def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_id: str) -> Outgoing:
     envelope = Envelope(
         id=event_id,
         type=event.TYPE,
@@ -186,30 +190,19 @@ def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_
         correlationid=cause.correlationid,
         causationid=cause.causationid,
     )
-    return event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), msgspec.json.encode(event)
+    return Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), msgspec.json.encode(event))
 
 
-async def write_outbox(
-    connection: asyncpg.Connection, service: str, rows: Iterable[tuple[str, str, str, bytes]]
-) -> None:
-    """All events of a transaction, and the NOTIFY that wakes the relay at the commit, in one trip."""
-    await together(connection, [outbox_insert(service, rows)], [(f"{service}_outbox", "")])
+async def write_outbox(connection: asyncpg.Connection, service: str, rows: Iterable[Outgoing]) -> None:
+    """All events of a transaction (at least one), and the NOTIFY that wakes the relay at the commit, in one trip.
 
-
-class Statement(NamedTuple):
-    """SQL that writes, with the values of its ``$1``, ``$2``…"""
-
-    sql: str
-    values: Sequence[object]
-
-
-def outbox_insert(service: str, rows: Iterable[tuple[str, str, str, bytes]]) -> Statement:
-    """One array insert of :func:`outbox_row`'s. An event id that is there already is the same event written again by a repeat:
-    it is left as it is."""
-    return Statement(
-        f"insert into {service}.outbox (event_id, topic, envelope, data)"
-        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict (event_id) do nothing",
-        columns(rows),
+    An event id that is there already is the same event, written again by a repeat: it is left as it is.
+    """
+    await connection.execute(
+        f"with written as (insert into {service}.outbox (event_id, topic, envelope, data)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict (event_id) do nothing)"
+        f" select pg_notify('{service}_outbox', '')",
+        *columns(rows),
     )
 
 
@@ -220,37 +213,6 @@ def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
 
 class Outdated(Exception):
     """What was to be written rests on something that is not so any more; nothing of it was written."""
-
-
-async def together(
-    connection: asyncpg.Connection,
-    statements: Sequence[Statement],
-    notices: Sequence[tuple[str, str]],
-    only_if: Statement | None = None,
-) -> None:
-    """Writes and notices (channel, payload; at least one) in one trip: on a hot path each trip waits for whatever else the
-    process does.
-
-    The statements see the database as it was before them all, so none may need another's rows. ``only_if`` selects one boolean
-    and may lock rows: it comes first, and where it is false nothing is written. Raises Outdated then.
-    """
-    parts: list[str] = []
-    values: list[object] = []
-    for number, statement in enumerate([*statements, *([only_if] if only_if else [])]):
-        offset = len(values)
-        sql = _PLACE.sub(lambda found, offset=offset: f"${int(found[1]) + offset}", statement.sql)  # type: ignore[misc]
-        parts.append(f"w{number} as ({sql})")
-        values += statement.values
-    heads = f"with {', '.join(parts)} " if parts else ""
-    said = f"select pg_notify(c, p) from unnest(${len(values) + 1}::text[], ${len(values) + 2}::text[]) n (c, p)"
-    if only_if:  # PostgreSQL writes after the main query has ended, if it ends well: to divide by zero ends it
-        said += f" where 1 / (table w{len(statements)})::int = 1"
-    try:
-        await connection.fetch(
-            heads + said, *values, [channel for channel, _ in notices], [text for _, text in notices]
-        )
-    except asyncpg.DivisionByZeroError as error:
-        raise Outdated from error
 
 
 class Database:

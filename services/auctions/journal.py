@@ -12,12 +12,12 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidDisclosed, RoundBegan, TurnEnded
 from infra.causality import Cause, current_cause
-from infra.database import Statement, outbox_insert, outbox_row, together
+from infra.database import Outgoing, outbox_row
 from infra.ids import new_id
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
 from services.auctions.store import auctions, bids, facts
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import Kept
 
 
@@ -34,7 +34,7 @@ class Written(msgspec.Struct, frozen=True):
     after: Stored
     kept: list[Kept]
     facts: list[facts.Fact]
-    outgoing: list[tuple[str, str, str, bytes]]
+    outgoing: list[Outgoing]
     heads: list[bytes]
 
 
@@ -75,10 +75,9 @@ async def write(
     written: Sequence[Written],
     now: datetime,
     disclosed: Iterable[BidDisclosed] = (),
-    only_if: Statement | None = None,
+    only_if: Unchanged | None = None,
 ) -> None:
-    """Rows and events of all, in one trip; live pages and the relay hear of it with the commit. Raises Outdated where ``only_if``
-    does not hold (see :func:`infra.database.together`)."""
+    """Rows and events of all; live pages and the relay hear of it with the commit. Raises Outdated where ``only_if`` does not hold."""
     kept = [each for one in written for each in one.kept]
     new_facts = [each for one in written for each in one.facts]
     revealed = [
@@ -92,15 +91,8 @@ async def write(
     cause = current_cause()
     outgoing += [outbox_row("auctions", each, at=now, cause=cause, event_id=new_id()) for each in disclosed]
     outgoing += [row for one in written for row in one.outgoing]
-    statements = [auctions.update(one.after for one in written)]
-    if kept:
-        statements.append(bids.insert(kept))
-    if new_facts:
-        statements.append(facts.insert(new_facts))
-    if outgoing:
-        statements.append(outbox_insert("auctions", outgoing))
-    notices = [("lonja_live", announcement(one.after)) for one in written]
-    await together(db, statements, [*notices, ("auctions_outbox", "")], only_if)
+    announcements = [announcement(one.after) for one in written]
+    await auctions.save(db, [one.after for one in written], kept, new_facts, outgoing, announcements, only_if)
 
 
 def channel(auction_id: str) -> str:
@@ -118,9 +110,9 @@ def _reveals(fact: facts.Fact) -> bool:
     return fact.type in (RoundBegan.TYPE, TurnEnded.TYPE, AuctionClosed.TYPE)
 
 
-def _late(kept: Kept, now: datetime) -> tuple[str, str, str, bytes]:
+def _late(kept: Kept, now: datetime) -> Outgoing:
     """The event of a verdict that was kept back, with the bytes it has in the log."""
     event_id, topic, envelope, _ = outbox_row(
         "auctions", kept.verdict.event, at=now, cause=current_cause(), event_id=kept.verdict.bid.bid_id
     )
-    return event_id, topic, envelope, kept.data
+    return Outgoing(event_id, topic, envelope, kept.data)

@@ -35,7 +35,7 @@ from services.auctions.domain.remedies import resume
 from services.auctions.journal import Entry, Written, chained, entries, write
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, pulse
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import BidKey, Kept
 
 log = logging.getLogger(__name__)
@@ -261,7 +261,7 @@ class Lane:
         standings = {each: self._standings[each] for each in suppliers}
         now = self.clock()
         judged = judge(batch, current, {}, standings, now)
-        unchanged = bids.unchanged({each: stored.version for each, stored in current.items()}, standings)
+        unchanged = Unchanged({each: stored.version for each, stored in current.items()}, standings)
         try:
             await write(db, judged.written, now, only_if=unchanged)
         except (Outdated, asyncpg.UniqueViolationError):

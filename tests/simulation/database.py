@@ -13,17 +13,17 @@ from collections.abc import AsyncIterator, Callable, Collection, Hashable, Itera
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from catalogue.policy import Policy
 from infra.causality import current_cause
-from infra.database import Outdated, Statement, Transaction
+from infra.database import Outdated, Outgoing, Transaction
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import BidKey, Kept
 from services.auctions.store.facts import Fact
 from tests.simulation.fate import Fate, Process
@@ -43,13 +43,6 @@ CUT = (
 
 class NotPlayed(Exception):
     """SQL that the played database does not know."""
-
-
-class Outgoing(NamedTuple):
-    event_id: str
-    topic: str
-    envelope: str
-    data: bytes
 
 
 @dataclass
@@ -344,35 +337,38 @@ class PlayedDatabase:
 # The stores' functions
 
 
-async def together(
+async def save(
     db: Connection,
-    statements: Sequence[Statement],
-    notices: Sequence[tuple[str, str]],
-    only_if: Statement | None = None,
+    changed: Iterable[Stored],
+    verdicts: Iterable[Kept] = (),
+    other: Iterable[Fact] = (),
+    outgoing: Iterable[Outgoing] = (),
+    announcements: Sequence[str] = (),
+    only_if: Unchanged | None = None,
 ) -> None:
     if only_if is not None:
         async with db.transaction():
-            if not await _holds(db, *only_if.values):  # type: ignore[arg-type]
+            if not await _holds(db, only_if.versions, only_if.standings):
                 db.server.fate.counts["outdated"] += 1
                 raise Outdated
             db.server.fate.counts["not outdated"] += 1
-            await together(db, statements, notices)
+            await save(db, changed, verdicts, other, outgoing, announcements)
         return
     await db.trip("writes")
-    for sql, values in statements:
-        if sql == UPDATE:
-            for stored in values:
-                db.put("auctions", stored.opened.auction_id, stored)
-        elif sql == INSERT_BIDS:
-            for kept in values:
-                await _insert_bid(db, kept)
-        elif sql == INSERT_FACTS:
-            for fact in values:
-                await db.insert("facts", (fact.auction_id, fact.line), fact)
-        else:
-            await _insert_outgoing(db, sql, values)
-    for channel, _ in notices:
-        db.notice(channel)
+    for stored in changed:
+        db.put("auctions", stored.opened.auction_id, stored)
+    for kept in verdicts:
+        await _insert_bid(db, kept)
+    for fact in other:
+        await db.insert("facts", (fact.auction_id, fact.line), fact)
+    await _insert_outgoing(db, "auctions", outgoing)
+    if announcements:
+        db.notice("lonja_live")
+
+
+async def write_outbox(db: Connection, service: str, rows: Iterable[Outgoing]) -> None:
+    await db.trip("writes")
+    await _insert_outgoing(db, service, rows)
 
 
 async def _holds(db: Connection, versions: Mapping[str, int], standings: Mapping[str, str]) -> bool:
@@ -390,32 +386,11 @@ async def _insert_bid(db: Connection, kept: Kept) -> None:
     db.put("bids", (event.auction_id, db.server.position()), kept)
 
 
-async def _insert_outgoing(db: Connection, sql: str, values: Sequence[Any]) -> None:
-    head, service = _known(sql)
-    if head != "insert into outbox":
-        raise NotPlayed(sql)
-    for row in zip(*values, strict=True):
+async def _insert_outgoing(db: Connection, service: str, rows: Iterable[Outgoing]) -> None:
+    for row in rows:
         if await db.insert_new(f"{service}.outbox ids", row[0], True):
-            db.put(f"{service}.outbox", db.server.position(), Outgoing(*row))
-
-
-UPDATE, INSERT_BIDS, INSERT_FACTS = "update auctions", "insert bids", "insert facts"
-
-
-def update(changed: Iterable[Stored]) -> Statement:
-    return Statement(UPDATE, list(changed))
-
-
-def insert_bids(verdicts: Iterable[Kept]) -> Statement:
-    return Statement(INSERT_BIDS, list(verdicts))
-
-
-def unchanged(versions: Mapping[str, int], standings: Mapping[str, str]) -> Statement:
-    return Statement("unchanged", [versions, standings])
-
-
-def insert_facts(facts: Iterable[Fact]) -> Statement:
-    return Statement(INSERT_FACTS, list(facts))
+            db.put(f"{service}.outbox", db.server.position(), row)
+    db.notice(f"{service}_outbox")
 
 
 async def insert(db: Connection, state: AuctionState, policy: Policy) -> bool:
@@ -442,10 +417,6 @@ async def load(db: Connection, auction_ids: Sequence[str]) -> dict[str, Stored]:
 
 async def lock(db: Connection, auction_id: str) -> Stored | None:
     return (await load(db, list(await versions_under_lock(db, [auction_id])))).get(auction_id)
-
-
-async def save(db: Connection, changed: Iterable[Stored]) -> None:
-    await together(db, [update(changed)], [])
 
 
 async def lock_due(db: Connection, now: datetime, limit: int) -> list[Stored]:

@@ -12,13 +12,12 @@ import msgspec
 from events.codec import Message
 from events.envelope import Envelope
 from infra import consumer, inbox, outbox
-from infra.database import Statement
 from services.auctions import lane
 from services.auctions.domain import auction, autobid, bids, due
 from services.auctions.domain.auction import AuctionState, Bid, Verdict
 from services.auctions.domain.autobid import Autobid, Cut
-from services.auctions.store import bids as stored_bids
 from services.auctions.store import pulse
+from services.auctions.store.auctions import Unchanged
 
 if TYPE_CHECKING:
     from tests.simulation.market import Market
@@ -100,8 +99,8 @@ def _remembered_too_early(market: "Market") -> Iterator[None]:
         yield
 
 
-def _unchecked(versions: object, standings: object) -> Statement:
-    return Statement("unchanged", [{}, {}])
+def _unchecked(versions: object, standings: object) -> Unchanged:
+    return Unchanged({}, {})
 
 
 async def _no_pulse(db: Any) -> None:
@@ -169,7 +168,7 @@ PLANTED: dict[str, Plant] = {
     "second-verdict": _second_verdict,
     "boundary-bid-unpublished": _patched((lane, "chained", _without_the_boundary)),
     "remembered-before-commit": _remembered_too_early,
-    "guessed-and-not-checked": _patched((stored_bids, "unchanged", _unchecked)),
+    "guessed-and-not-checked": _patched((lane, "Unchanged", _unchecked)),
     "closed-after-outage": _patched((pulse, "last", _no_pulse)),
     "marked-before-published": _patched((outbox.Relay, "publish_batch", _marked_first)),
     "published-after-last-position": _patched((outbox.Relay, "publish_batch", _after_the_last)),

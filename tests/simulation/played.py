@@ -10,8 +10,8 @@ import infra.consumer
 import infra.database
 import infra.ids
 from infra import outbox
-from services.auctions import journal, lane
-from services.auctions.store import auctions, bids, facts, pulse, replicas
+from services.auctions import lane
+from services.auctions.store import auctions, bids, pulse, replicas
 from tests.simulation import database
 from tests.simulation.broker import Kafka, consumer_at
 from tests.simulation.database import Connection, Postgres
@@ -25,19 +25,14 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "lock_due", database.lock_due),
     (auctions, "lock_running", database.lock_running),
     (auctions, "save", database.save),
-    (auctions, "update", database.update),
     (bids, "asked", database.asked),
-    (bids, "insert", database.insert_bids),
-    (bids, "unchanged", database.unchanged),
     (bids, "withheld", database.withheld),
     (bids, "standing", database.standing),
-    (facts, "insert", database.insert_facts),
     (pulse, "beat", database.beat),
     (pulse, "last", database.last_beat),
     (replicas.organisations, "states", database.states),
     (replicas.organisations, "get", database.no_organisation),
-    (journal, "together", database.together),
-    (infra.database, "together", database.together),
+    (infra.database, "write_outbox", database.write_outbox),
 )
 """(where, name, what stands there): each must be there already."""
 PACES: tuple[tuple[Any, str, float], ...] = ((lane, "BEAT", 1.0), (outbox, "IDLE_SECONDS", 3.0))

@@ -1,6 +1,6 @@
 """Auctions: stored once at the opening, then only their small state is rewritten, under the row lock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import asyncpg
@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
-from infra.database import Statement, columns
+from infra.database import Outdated, Outgoing
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
 from services.auctions.domain.opening import session_rules
+from services.auctions.store import bids, facts
 
 _STATE = (
     "auction_id, opened::text as opened, policy::text as policy, price, closes_at, leader_id, sequence,"
@@ -53,6 +54,13 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def due_at(self) -> datetime | None:
         return due_at(self.state, self.autobids)
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """What a batch was decided on: the versions of the auctions and the states of the organisations, by id."""
+
+    versions: Mapping[str, int]
+    standings: Mapping[str, str]
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,42 +124,48 @@ async def version(db: asyncpg.Connection, auction_id: str) -> int | None:
     return found
 
 
-async def save(db: asyncpg.Connection, changed: Iterable[Stored]) -> None:
-    """Write the states back."""
-    statement = update(changed)
-    await db.execute(statement.sql, *statement.values)
+async def save(
+    db: asyncpg.Connection,
+    changed: Iterable[Stored],
+    verdicts: Iterable[bids.Kept] = (),
+    other: Iterable[facts.Fact] = (),
+    outgoing: Iterable[Outgoing] = (),
+    announcements: Sequence[str] = (),
+    only_if: Unchanged | None = None,
+) -> None:
+    """Write the states back, with the lines that their logs gained (``verdicts`` and ``other``), their events, and what live pages
+    are told. One trip: on the hot path each waits for whatever else the process does. Raises Outdated."""
+    known = only_if or Unchanged({}, {})
+    saved = await db.fetchval(
+        "select auctions.save($1, $2, $3, $4, $5, $6, $7)",
+        list(known.versions.items()),
+        list(known.standings.items()),
+        [_row(each) for each in changed],
+        [bids.row(each) for each in verdicts],
+        [facts.row(each) for each in other],
+        list(outgoing),
+        announcements,
+    )
+    if not saved:
+        raise Outdated
 
 
-def update(changed: Iterable[Stored]) -> Statement:
-    """The states written back, one statement for all."""
-    rows = [
-        (
-            each.opened.auction_id,
-            each.state.price,
-            each.state.closes_at,
-            each.due_at,
-            each.state.leader_id,
-            each.state.sequence,
-            msgspec.json.encode(each.state.participants).decode(),
-            _course(each.state),
-            msgspec.json.encode(each.autobids).decode(),
-            each.lines,
-            each.head,
-            msgspec.json.encode(each.result).decode() if each.result else None,
-            each.version,
-        )
-        for each in changed
-    ]
-    return Statement(
-        "update auctions.auctions a set price = n.price, closes_at = n.closes_at, due_at = n.due_at,"
-        " leader_id = n.leader_id, sequence = n.sequence, participants = n.participants::jsonb,"
-        " course = n.course::jsonb, autobids = n.autobids::jsonb, lines = n.lines, head = n.head,"
-        " result = n.result::jsonb, version = n.version"
-        " from unnest($1::text[], $2::numeric[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::int[], $7::text[],"
-        " $8::text[], $9::text[], $10::int[], $11::bytea[], $12::text[], $13::bigint[]) n (auction_id, price, closes_at,"
-        " due_at, leader_id, sequence, participants, course, autobids, lines, head, result, version)"
-        " where a.auction_id = n.auction_id",
-        columns(rows),
+def _row(stored: Stored) -> tuple[object, ...]:
+    """As the type ``auctions.saved_state`` has it."""
+    return (
+        stored.opened.auction_id,
+        stored.state.price,
+        stored.state.closes_at,
+        stored.due_at,
+        stored.state.leader_id,
+        stored.state.sequence,
+        msgspec.json.encode(stored.state.participants).decode(),
+        _course(stored.state),
+        msgspec.json.encode(stored.autobids).decode(),
+        stored.lines,
+        stored.head,
+        msgspec.json.encode(stored.result).decode() if stored.result else None,
+        stored.version,
     )
 
 

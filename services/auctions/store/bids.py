@@ -1,12 +1,12 @@
-"""Bids and their verdicts: the log. Written by the lane with one statement for a whole batch."""
+"""Bids and their verdicts: the log. They are written with the states of their auctions (:func:`auctions.save`)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import asyncpg
 import msgspec
 
 from events.auctions import BidAccepted, BidRefused
-from infra.database import Statement, columns
+from infra.database import columns
 from services.auctions.domain.auction import Bid, Verdict
 
 BidKey = tuple[str, str, str]
@@ -40,49 +40,25 @@ async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[
     return known, {row["organisation_id"]: row["state"] for row in rows if row["organisation_id"]}
 
 
-def unchanged(versions: Mapping[str, int], standings: Mapping[str, str]) -> Statement:
-    """Are these still the versions of the auctions and the states of the organisations? Locks the auctions, in the order of their
-    ids like :func:`services.auctions.store.auctions.versions_under_lock`."""
-    return Statement(
-        "with locked as materialized (select auction_id, version from auctions.auctions where auction_id = any($1::text[])"
-        " order by auction_id for update)"
-        " select (select count(*) from locked join unnest($1::text[], $2::bigint[]) v (auction_id, version)"
-        " using (auction_id, version)) = cardinality($1::text[])"
-        " and (select count(*) from auctions.organisations o join unnest($3::text[], $4::text[]) s (organisation_id, state)"
-        " using (organisation_id, state)) = cardinality($3::text[])",
-        [list(versions), list(versions.values()), list(standings), list(standings.values())],
-    )
-
-
-def insert(verdicts: Iterable[Kept]) -> Statement:
-    """Appends to the log."""
-    rows = [
-        (
-            bid.bid_id,
-            kept.verdict.event.auction_id,
-            bid.supplier_id,
-            bid.request_key,
-            bid.amount,
-            bid.arrived_at,
-            bid.standing,
-            accepted.sequence if accepted else None,
-            accepted is not None and accepted.extended,
-            kept.data,
-            kept.line,
-            kept.previous,
-            f"{{{','.join(map(str, bid.choices))}}}",
-            bid.automatic,
-            kept.withheld,
-        )
-        for kept in verdicts
-        for bid, accepted in ((kept.verdict.bid, kept.verdict.accepted),)
-    ]
-    return Statement(
-        f"insert into auctions.bids ({_BID}) select a, b, c, d, e, f, g, h, i, j, k, l, m::int[], n, o from unnest("
-        "$1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::timestamptz[], $7::text[], $8::int[],"
-        " $9::boolean[], $10::bytea[], $11::int[], $12::bytea[], $13::text[], $14::boolean[], $15::boolean[])"
-        " x (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)",
-        columns(rows),
+def row(kept: Kept) -> tuple[object, ...]:
+    """As the type ``auctions.saved_bid`` has it."""
+    bid, accepted = kept.verdict.bid, kept.verdict.accepted
+    return (
+        bid.bid_id,
+        kept.verdict.event.auction_id,
+        bid.supplier_id,
+        bid.request_key,
+        bid.amount,
+        bid.arrived_at,
+        bid.standing,
+        accepted.sequence if accepted else None,
+        accepted is not None and accepted.extended,
+        kept.data,
+        kept.line,
+        kept.previous,
+        bid.choices,
+        bid.automatic,
+        kept.withheld,
     )
 
 

@@ -1,12 +1,9 @@
 """Lines of the log that are no bids: the opening, turns, extensions, deletions, the close."""
 
-from collections.abc import Iterable
-
 import asyncpg
 import msgspec
 
 from events.auctions import AuctionClosed, BidAccepted, BidDeleted, BidRefused
-from infra.database import Statement, columns
 from services.auctions.domain import chain
 
 
@@ -20,12 +17,9 @@ class Fact(msgspec.Struct, frozen=True):
     previous: bytes
 
 
-def insert(facts: Iterable[Fact]) -> Statement:
-    return Statement(
-        "insert into auctions.facts (auction_id, line, type, data, previous)"
-        " select * from unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::bytea[])",
-        columns((each.auction_id, each.line, each.type, each.data, each.previous) for each in facts),
-    )
+def row(fact: Fact) -> tuple[object, ...]:
+    """As the type ``auctions.saved_fact`` has it."""
+    return fact.auction_id, fact.line, fact.type, fact.data, fact.previous
 
 
 async def lines(db: asyncpg.Connection, auction_id: str) -> list[bytes]:

@@ -25,7 +25,7 @@ from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.lane import Asked, judge
 from services.auctions.store import auctions, bids, pulse, replicas
-from services.auctions.store.auctions import Stored
+from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import Kept
 from tests.services.auctions.stories import NOON_UTC, an_auction
 from tests.simulation.alike import alike, connected
@@ -191,7 +191,7 @@ async def test_what_rests_on_a_version_or_a_standing_that_is_no_more_is_not_writ
 
     async def write(version: int, state: str) -> None:
         async with connected(here) as db:
-            await journal.write(db, judged.written, AT, only_if=bids.unchanged({"one": version}, {"a": state}))
+            await journal.write(db, judged.written, AT, only_if=Unchanged({"one": version}, {"a": state}))
 
     for version, state in ((1, "active"), (0, "suspended")):
         with pytest.raises(Outdated):
@@ -226,7 +226,7 @@ async def test_whoever_rests_on_a_version_waits_for_its_lock_and_is_told_that_it
         await locked.wait()
         async with connected(here) as db:
             with pytest.raises(Outdated):
-                await journal.write(db, judged.written, AT, only_if=bids.unchanged({"one": 0}, {"a": "active"}))
+                await journal.write(db, judged.written, AT, only_if=Unchanged({"one": 0}, {"a": "active"}))
 
     await asyncio.gather(first(), second())
     async with transaction(here) as db:
