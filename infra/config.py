@@ -7,7 +7,8 @@ says which variable broke which rule.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,6 +44,13 @@ class Config:
     policy: str
     policies: Path | None = None
     """A folder with presets of this market's own, which come before those shipped."""
+    host: str = "127.0.0.1"
+    """Address that the web process listens on."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    connections: int = 4096
+    """Open HTTP connections in all."""
+    connections_per_address: int = 256
     rate_limit: int = 600
     """Requests a minute from one member or address."""
     operations_port: int | None = None
@@ -51,6 +59,20 @@ class Config:
     """What a caller of ``/metrics`` must show. None: callers on this machine alone."""
     log_format: str | None = None
     """json or text. None: text at a terminal, else JSON."""
+
+    @property
+    def local_url(self) -> str:
+        """Of the market, for whoever is on this machine."""
+        return f"http://{in_url(self.local_host)}:{self.port}"
+
+    @property
+    def local_host(self) -> str:
+        """Where the web process can be reached from this machine."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
+    def behind_tls(self) -> bool:
+        return self.public_url.startswith("https:")
 
     @property
     def secrets_dir(self) -> Path:
@@ -72,16 +94,23 @@ class Config:
         if home.exists() and not home.is_dir():
             raise BadSetting("LONJA_HOME", str(home), "must be a directory, or absent so that it can be made")
         port = _port(given.get("LONJA_PORT", "8000"))
-        return cls(
+        public_url = _url(given, "LONJA_PUBLIC_URL", ("http", "https"))
+        config = cls(
             home=home,
             cache=Path(given["LONJA_CACHE"]).expanduser().absolute() if "LONJA_CACHE" in given else _shared_cache(home),
             port=port,
             database_url=_url(given, "LONJA_DATABASE_URL", ("postgresql",)),
             kafka_bootstrap=_bootstrap(given.get("LONJA_KAFKA_BOOTSTRAP")),
             smtp_url=_url(given, "LONJA_SMTP_URL", ("smtp", "smtps")),
-            public_url=(_url(given, "LONJA_PUBLIC_URL", ("http", "https")) or f"http://127.0.0.1:{port}").rstrip("/"),
+            public_url="",
             policy=_policy(given.get("LONJA_POLICY", "moscow")),
             policies=_folder("LONJA_POLICIES", given.get("LONJA_POLICIES")),
+            host=_address("LONJA_HOST", given.get("LONJA_HOST", "127.0.0.1")),
+            trusted_proxies=_networks("LONJA_TRUSTED_PROXIES", given.get("LONJA_TRUSTED_PROXIES", "")),
+            connections=_positive("LONJA_CONNECTIONS", given.get("LONJA_CONNECTIONS", "4096")),
+            connections_per_address=_positive(
+                "LONJA_CONNECTIONS_PER_ADDRESS", given.get("LONJA_CONNECTIONS_PER_ADDRESS", "256")
+            ),
             rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
             operations_port=_port(given["LONJA_OPERATIONS_PORT"], "LONJA_OPERATIONS_PORT")
             if "LONJA_OPERATIONS_PORT" in given
@@ -89,6 +118,7 @@ class Config:
             metrics_token=given.get("LONJA_METRICS_TOKEN"),
             log_format=_log_format(given.get("LONJA_LOG_FORMAT")),
         )
+        return replace(config, public_url=(public_url or config.local_url).rstrip("/"))
 
     @classmethod
     def running(cls, environ: Mapping[str, str] = os.environ) -> "Config":
@@ -127,6 +157,10 @@ class Config:
             "LONJA_PUBLIC_URL": self.public_url,
             "LONJA_POLICY": self.policy,
             "LONJA_POLICIES": str(self.policies) if self.policies else None,
+            "LONJA_HOST": self.host,
+            "LONJA_TRUSTED_PROXIES": ",".join(self.trusted_proxies) or None,
+            "LONJA_CONNECTIONS": str(self.connections),
+            "LONJA_CONNECTIONS_PER_ADDRESS": str(self.connections_per_address),
             "LONJA_RATE_LIMIT": str(self.rate_limit),
             "LONJA_OPERATIONS_PORT": str(self.operations_port) if self.operations_port else None,
             "LONJA_METRICS_TOKEN": self.metrics_token,
@@ -143,6 +177,24 @@ def _shared_cache(home: Path) -> Path:
     """In a checkout all homes share one cache, so that a test home does not download the jars again."""
     in_checkout = (PROJECT / "pyproject.toml").exists()
     return PROJECT / ".lonja" / "cache" if in_checkout else home / "cache"
+
+
+def in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _address(variable: str, text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise BadSetting(variable, text, "must be an IP address, such as 0.0.0.0 for all of this machine") from None
+
+
+def _networks(variable: str, text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(part.strip())) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise BadSetting(variable, text, "must be IP addresses or networks, separated by commas") from None
 
 
 def _port(text: str, variable: str = "LONJA_PORT") -> int:

@@ -16,6 +16,7 @@ from infra.tasks import background
 log = logging.getLogger(__name__)
 QUEUE = 256
 RETRY_SECONDS = 1.0
+_END = object()
 
 
 class Live:
@@ -24,6 +25,7 @@ class Live:
     def __init__(self, url: str) -> None:
         self._url = url
         self._watchers: dict[str, set[asyncio.Queue[Any]]] = defaultdict(set)
+        self._ended = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -33,18 +35,26 @@ class Live:
     async def watch(self, channel: str) -> AsyncIterator[Any]:
         """Yield what is announced on the channel; ``None`` means: something may have been missed, read the state again.
 
-        The first item is always ``None``, sent once listening has begun, so that nothing falls between page and stream.
+        The first item is always ``None``, sent once listening has begun, so that nothing falls between page and stream. Ends with
+        :meth:`end`.
         """
         queue: asyncio.Queue[Any] = asyncio.Queue(QUEUE)
         self._watchers[channel].add(queue)
         try:
             yield None
-            while True:
-                yield await queue.get()
+            while not self._ended and (item := await queue.get()) is not _END:
+                yield item
         finally:
             self._watchers[channel].discard(queue)
             if not self._watchers[channel]:
                 del self._watchers[channel]
+
+    def end(self) -> None:
+        """All watching ends: the process is about to. Browsers come again, and meet the next process."""
+        self._ended = True
+        for queues in self._watchers.values():
+            for queue in queues:
+                self._put(queue, _END)
 
     async def _listen(self) -> None:
         while True:
@@ -76,5 +86,5 @@ class Live:
         if queue.full():
             while not queue.empty():
                 queue.get_nowait()
-            item = None
+            item = item if item is _END else None
         queue.put_nowait(item)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 
-import uvicorn
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from litestar import Litestar
@@ -29,6 +28,7 @@ from infra.service import Ground, Service, Timer
 from infra.signing import Signer
 from infra.tokens import Tokens
 from infra.web import create_app
+from infra.web.server import server
 
 log = logging.getLogger(__name__)
 
@@ -107,26 +107,19 @@ async def create_topics(bootstrap: str) -> None:
 async def run_web(config: Config, names: Sequence[str] = (), port: int | None = None) -> None:
     """Serve the routes until cancelled or signalled."""
     async with standing(config) as ground:
-        await serve(create_app(ground, load(ground, names), config.home / "static"), port or config.port)
+        await serve(create_app(ground, load(ground, names), config.home / "static"), ground, port or config.port)
 
 
-async def serve(app: Litestar, port: int) -> None:
-    """Serve the app until cancelled or signalled."""
-    settings = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=port,
-        http="httptools",
-        log_config=None,  # as all other logs
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=3,  # live streams never end by themselves
-    )
+async def serve(app: Litestar, ground: Ground, port: int) -> None:
+    """Serve the app until cancelled or signalled; open requests end in order, live streams at once."""
+    web = server(app, ground.config, ground.live.end, port=port)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, web.handle_exit, number, None)
     # Modules, routes and templates stay: to walk them again and again would hold up bids and pushes. Requests leave few cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    await uvicorn.Server(settings).serve()
+    await web.serve()
 
 
 async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = system_clock) -> None:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import asyncpg
 import httpx
 import msgspec
-import uvicorn
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
@@ -32,6 +31,7 @@ from infra.service import Ground
 from infra.signing import Signer
 from infra.tokens import Principal, Tokens
 from infra.web import create_app
+from infra.web.server import server
 from services import NAMES as SERVICES
 
 T = TypeVar("T")
@@ -170,7 +170,8 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
         config,
         database_url=await empty_database(servers),
         kafka_bootstrap=servers.kafka_bootstrap,
-        rate_limit=1_000_000,
+        rate_limit=10_000_000,
+        connections_per_address=4096,
     )
     await prepare(config)
     clock = ShiftedClock()
@@ -181,16 +182,16 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
         listening.bind(("127.0.0.1", 0))
         async with standing(config, clock) as ground:
             app = create_app(ground, load(ground, names), config.home / "static")
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-            web = asyncio.create_task(server.serve(sockets=[listening]))
+            served = server(app, config, ground.live.end, port=0)
+            web = asyncio.create_task(served.serve(sockets=[listening]))
             worker = asyncio.create_task(run_worker(config, names, clock))
-            while not server.started:
+            while not served.started:
                 await asyncio.sleep(0.02)
                 for task in (web, worker):
                     if task.done():
                         task.result()
             yield Market(ground, clock, f"http://127.0.0.1:{listening.getsockname()[1]}", kafka)
-            server.should_exit = True
+            served.should_exit = True
             worker.cancel()
             await web
             with suppress(asyncio.CancelledError):

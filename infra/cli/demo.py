@@ -29,7 +29,7 @@ def print_nothing(line: str) -> None:
 
 async def fill(config: Config, tell: Callable[[str], None]) -> bool:
     """Whether there was anything to fill. Raises NotRunning and what :func:`infra.demo.seed.seed` does."""
-    url = await answering(f"http://127.0.0.1:{config.port}")
+    url = await answering(config.local_url)
 
     from catalogue.policy import load
     from infra.demo.seed import demo_password, seed

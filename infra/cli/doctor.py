@@ -91,7 +91,7 @@ async def _servers(config: Config) -> list[Finding]:
     start = "`make run`, and look into " + str(config.logs_dir)
     url, bootstrap = addresses(config)
     running = read_state(config.home)
-    taken = await answers(config.port)
+    taken = await answers(config.port, config.local_host)
     ours = "web" in running
     if taken and not ours:
         web = Finding("web port", False, f"{config.port} is taken by another program", "set LONJA_PORT to a free port")

@@ -44,7 +44,7 @@ def simulate(
         finish=finish,
         patience=patience,
     )
-    summary = asyncio.run(_play(config, plan, url or f"http://127.0.0.1:{config.port}", record, quiet=as_json))
+    summary = asyncio.run(_play(config, plan, url or config.local_url, record, quiet=as_json))
     if as_json:
         print_json(summary)
         return

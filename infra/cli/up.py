@@ -41,7 +41,7 @@ def up() -> None:
     try:
         for part in application_parts(config):  # of a killed predecessor, which may still hold the port
             stop_leftover(config.home / "run" / f"{part.name}.pid", part)
-        if not is_free(config.port):
+        if not is_free(config.port, config.host):
             raise PortTaken(config.port)
         say(f"Lonja in {config.home}")
         config.remember()
@@ -111,7 +111,7 @@ def application_parts(config: Config) -> tuple[Part, ...]:
     """The processes of Lonja itself. `config` names its servers, so that the children need not find them."""
 
     async def web_answers() -> bool:
-        return await answers(config.port)
+        return await answers(config.port, config.local_host)
 
     async def at_once() -> bool:
         return True

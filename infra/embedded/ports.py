@@ -38,20 +38,20 @@ def _choose(home: Path, name: str, *, must_be_free: bool) -> int:
         return ports[name]
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as listener:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind((host, port))
         except OSError:
             return False
     return True
 
 
-async def answers(port: int) -> bool:
+async def answers(port: int, host: str = "127.0.0.1") -> bool:
     """True when something accepts connections on the port."""
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()

@@ -9,9 +9,8 @@ from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar.exceptions import HTTPException, InternalServerException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.middleware.rate_limit import RateLimitConfig
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components
 from litestar.static_files import create_static_files_router
@@ -27,6 +26,7 @@ from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
 from infra.web.exact import ExactRequest
 from infra.web.languages import choose_language, in_the_readers_language, language_of, speak
+from infra.web.limits import limited
 from infra.web.pages import engine
 
 SECURITY_HEADERS = [
@@ -37,6 +37,8 @@ SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 ]
+BODY_BYTES = 1024 * 1024
+"""Of one request."""
 PACKAGE = Path(__file__).parent
 
 
@@ -89,26 +91,29 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
         return errors.on_http_error(request, error)
 
     config = ground.config
-    limit = RateLimitConfig(
-        rate_limit=("minute", config.rate_limit),
-        identifier_for_request=_caller,
-        exclude=["^/static", "^/health", "/live$"],
-    )
     app = App(
         route_handlers=[
             health,
             choose_language,
             create_static_files_router(
-                "/static", directories=[PACKAGE / "static", assets], opt=PUBLIC, include_in_schema=False
+                "/static",
+                directories=[PACKAGE / "static", assets],
+                opt=PUBLIC,
+                include_in_schema=False,
+                exception_handlers={
+                    InternalServerException: errors.on_no_such_path,
+                    ValueError: errors.on_no_such_path,
+                },
             ),
             *(route for service in services for route in service.routes),
         ],
         request_class=ExactRequest,
+        request_max_body_size=BODY_BYTES,
         guards=[check_access],
         middleware=[
             authentication(ground.tokens, ground.clock),
             in_the_readers_language,
-            limit.middleware,
+            limited(config.rate_limit),
         ],
         csrf_config=CSRFConfig(
             secret=secret(config.secrets_dir, "csrf"),
@@ -153,8 +158,3 @@ def guarded(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
             written = isinstance(handler, HTTPRouteHandler) and handler.http_methods != {"OPTIONS"}
             if written and not route.path.startswith("/api/schema"):
                 yield route.path, handler
-
-
-def _caller(request: Request[Any, Any, Any]) -> str:
-    user = request.scope.get("user")
-    return user.member_id if user else (request.client.host if request.client else "?")

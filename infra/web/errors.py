@@ -38,6 +38,7 @@ def _words(status: int) -> tuple[str, str]:
             gettext("Not done"),
             gettext("Somebody changed it meanwhile. Load the page again and look before you repeat."),
         ),
+        413: (gettext("Too long"), gettext("Shorten the texts, or send them in parts.")),
         422: (gettext("Refused by a rule"), gettext("Check what you entered and send it again.")),
         429: (gettext("Too many requests"), gettext("Wait a minute and try again.")),
         500: (
@@ -93,6 +94,11 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, more)
     answer.headers.update(error.headers or {})
     return answer
+
+
+def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A path that the file system cannot even look for: with a NUL in it, too long, or through a file as if it were a folder."""
+    return _answer(request, 400, "Bad Request", "There can be no file of that name.", {})
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -18,3 +18,5 @@ class ExactRequest(Request[Any, Any, Any]):
             return _numbers.decode(await self.body() or b"null")
         except msgspec.DecodeError as error:
             raise SerializationException(str(error)) from error
+        except RecursionError as error:
+            raise SerializationException("the JSON is nested too deeply") from error

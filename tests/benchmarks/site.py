@@ -133,7 +133,13 @@ class Site:
 async def site(servers: Servers) -> AsyncIterator[Site]:
     config = Config.load({"LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
     url = await empty_database(servers, "lonja_bench")
-    config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap, rate_limit=100_000_000)
+    config = replace(
+        config,
+        database_url=url,
+        kafka_bootstrap=servers.kafka_bootstrap,
+        rate_limit=100_000_000,
+        connections_per_address=4096,
+    )
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
     async with standing(config) as ground:
@@ -214,7 +220,7 @@ def _serve(config: Config, port: int) -> None:
             service = auctions_service.create(ground)
             more = routes(ground, nothing, nothing_live)
             app = create_app(ground, [replace(service, routes=[*service.routes, more])], config.home)
-            await serve(app, port)
+            await serve(app, ground, port)
 
     uvloop.run(main())
 

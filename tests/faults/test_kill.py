@@ -76,7 +76,7 @@ class Day:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.ground.config.port}"
+        return self.ground.config.local_url
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,8 @@ async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator
         policies=home / "policies",
         database_url=await empty_database(servers, "lonja_two_webs"),
         kafka_bootstrap=servers.kafka_bootstrap,
-        rate_limit=1_000_000,
+        rate_limit=10_000_000,
+        connections_per_address=4096,
     )
     await prepare(config)
     async with AsyncExitStack() as stack:

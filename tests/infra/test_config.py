@@ -28,6 +28,9 @@ def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
         ("LONJA_POLICY", "Moscow"),
         ("LONJA_POLICIES", __file__),
         ("LONJA_HOME", __file__),
+        ("LONJA_HOST", "everywhere"),
+        ("LONJA_TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
+        ("LONJA_CONNECTIONS", "0"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
@@ -42,8 +45,13 @@ def test_a_child_process_loads_an_equal_config(tmp_path: Path) -> None:
             "LONJA_PORT": "8123",
             "LONJA_KAFKA_BOOTSTRAP": "one:1,two:2",
             "LONJA_POLICIES": str(tmp_path),
+            "LONJA_HOST": "0.0.0.0",
+            "LONJA_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "LONJA_CONNECTIONS_PER_ADDRESS": "20",
         }
     )
+    assert config.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert config.local_url == "http://127.0.0.1:8123"
     assert Config.load(config.environment()) == config
 
 

@@ -10,11 +10,11 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-import uvicorn
 from playwright.async_api import Page, expect
 
 from infra.runtime import load, standing
 from infra.web import create_app
+from infra.web.server import server
 from tests.journeys.conftest import DESK, PHONE, Meet, Person
 from tests.market import Market, Markets
 from tests.services.auctions.scenes import a_scene_under
@@ -245,12 +245,12 @@ async def a_web_part(market: Market, port: int) -> AsyncIterator[str]:
     """Another web process of the market, as far as a browser can tell; it goes away with the block."""
     async with standing(market.ground.config, market.clock) as ground:
         app = create_app(ground, load(ground), market.ground.config.home / "static")
-        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
+        served = server(app, ground.config, ground.live.end, port=port)
+        serving = asyncio.create_task(served.serve())
+        while not served.started:
             await asyncio.sleep(0.02)
         yield f"http://127.0.0.1:{port}"
-        server.should_exit = True
+        served.should_exit = True
         await serving
 
 
