@@ -3,7 +3,7 @@
 A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables (outbox, inbox, requests) with it.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -35,8 +35,15 @@ LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 """What a connection raises when the server goes; the driver's internal error, if it goes in the middle of a call."""
 
 
+WAITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s"}
+"""Of a process's connections. Nobody waits longer for a row that somebody keeps locked, and nobody who stands still keeps one locked."""
+WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "10min"}
+"""Of the connections of commands, which work through much at once."""
+
+
 def database_is_away(error: BaseException) -> bool:
-    """The database cannot be reached or is starting: no fault of the work, and worth waiting for however long."""
+    """The database cannot be reached or is starting, or somebody keeps a row locked: no fault of the work, and worth waiting for
+    however long."""
     if isinstance(error, DBAPIError):
         # SQLAlchemy wraps the driver's errors twice, and names no class of its own for a server that is starting.
         driver = error.orig.__cause__ if error.orig is not None else None
@@ -54,6 +61,8 @@ def database_is_away(error: BaseException) -> bool:
         asyncpg.CannotConnectNowError,
         asyncpg.AdminShutdownError,
         asyncpg.CrashShutdownError,
+        asyncpg.LockNotAvailableError,
+        asyncpg.IdleInTransactionSessionTimeoutError,
     )
     return isinstance(error, away)
 
@@ -225,17 +234,19 @@ class Database:
         self.clock = clock
 
     @classmethod
-    async def connect(cls, url: str, clock: Clock, *, size: int = 10) -> "Database":
+    async def connect(cls, url: str, clock: Clock, *, size: int = 10, waits: Mapping[str, str] = WAITS) -> "Database":
         """``url`` is ``postgresql://user:password@host:port/name``. Raises NotRunning."""
+        settings = dict(waits)
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=size,
             max_overflow=size,
             pool_pre_ping=True,
             hide_parameters=True,  # errors go to the log, and rows say who bids
+            connect_args={"server_settings": settings},
         )
         try:
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json)
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json, server_settings=settings)
         except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
             raise NotRunning(f"PostgreSQL at {url.rpartition('@')[2]}") from failure
         return cls(engine, pool, url, clock)

@@ -27,12 +27,12 @@ async def answering(url: str) -> str:
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
     """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet."""
     from infra.clock import system_clock
-    from infra.database import Database, database_is_away
+    from infra.database import WAITS_LONG, Database, database_is_away
     from infra.runtime import addresses
 
     url, _ = addresses(config)
     where = f"PostgreSQL at {url.rpartition('@')[2]}"
-    database = await Database.connect(url, system_clock, size=2)
+    database = await Database.connect(url, system_clock, size=2, waits=WAITS_LONG)
     try:
         if await database.pool.fetchval("select to_regclass($1)", table) is None:
             raise NotRunning(f"{where} has no tables yet and")

@@ -8,16 +8,17 @@ the trip that writes it writes nothing unless all of that still holds under the 
 not, or somebody else writes to these auctions, the rows are locked first and the batch is decided on what is there. Nothing enters
 that memory before its commit.
 
-While it can decide, the lane says so in the one row of ``pulse``, twice a second. A lane that starts, or could not say so for a
-time, finds there how long nobody could bid, and gives the sessions that ran their time back before it takes a bid.
+An auction that somebody keeps locked is left out of the batch: its bids wait apart, for a bounded time, and all others are decided.
+Whoever could not bid gets the time back (:mod:`services.auctions.outages`), before the lane takes a bid.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
@@ -29,12 +30,12 @@ from infra.ids import new_id
 from infra.signing import Signer
 from infra.tasks import background
 from services.auctions import receipts
-from services.auctions.domain.auction import Bid, Verdict, apply
+from services.auctions.domain.auction import Bid, Verdict
 from services.auctions.domain.bids import decide
-from services.auctions.domain.remedies import resume
-from services.auctions.journal import Entry, Written, chained, entries, write
+from services.auctions.journal import Entry, Written, chained, write
+from services.auctions.outages import Pulse, give_back
 from services.auctions.receipts import Receipt
-from services.auctions.store import auctions, bids, pulse
+from services.auctions.store import auctions, bids, blocked
 from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import BidKey, Kept
 
@@ -44,13 +45,20 @@ PATIENCE = 10.0
 """Seconds a batch may take, waiting for locks included, before its bids are told to come again."""
 REST = 0.008
 """Seconds between two batches: many bids on their way make few commits. The first bid after a quiet time never waits."""
-BEAT = 0.5
-"""Seconds between two signs of life."""
-STALLED = 3.0
-"""Seconds without one after which this process did not run, or not enough."""
-SETTINGS = {"plan_cache_mode": "force_generic_plan"}
+HELD_PATIENCE = 5.0
+"""Seconds that a bid waits for an auction that somebody keeps locked, before it is told to come again."""
+RETRY = 0.05
+"""Seconds between two looks whether it is free."""
+FAILING = timedelta(minutes=1)
+"""How long the clock leaves an auction alone after a decision on it failed."""
+SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "lock_timeout": "250ms",
+    "idle_in_transaction_session_timeout": "5s",
+}
 """Of the lane's connection. Its statements take arrays: a plan made for the values of one batch is no better, and costs as much as
-writing eight bids."""
+writing eight bids. Another lane or the clock holds a row for a few milliseconds; whoever holds one longer does not hold up the rest.
+A process that freezes must not keep its rows from the others."""
 REMEMBERED = 10_000
 """Auctions kept in memory, and bidders; when there are more, all are forgotten and read again."""
 UNKNOWN = "unknown"
@@ -91,10 +99,21 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains."""
+    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains. Of the auctions in ``locked`` and ``failed``
+    nothing was decided: somebody else has them locked, or deciding raised an error."""
 
     answers: dict[str, Kept]
     written: list[Written]
+    locked: set[str] = msgspec.field(default_factory=set)
+    failed: set[str] = msgspec.field(default_factory=set)
+
+
+class Waiting(NamedTuple):
+    """``since``: the loop's time at which the bid was placed."""
+
+    asked: Asked
+    answer: "asyncio.Future[Answer]"
+    since: float
 
 
 def judge(
@@ -104,7 +123,8 @@ def judge(
     standings: Mapping[str, str],
     now: datetime,
 ) -> Judged:
-    """Decide a batch auction by auction, each auction's bids in the order they came. Bids on unknown auctions are left out."""
+    """Decide a batch auction by auction, each auction's bids in the order they came. Bids on unknown auctions are left out. An
+    auction on which this fails costs no other its verdicts."""
     by_auction: dict[str, list[Asked]] = {}
     for asked in batch:
         by_auction.setdefault(asked.auction_id, []).append(asked)
@@ -113,30 +133,48 @@ def judge(
         stored = current.get(auction_id)
         if stored is None:
             continue
-        wanted = [
-            Bid(
-                a.bid_id,
-                a.supplier_id,
-                a.request_key,
-                a.amount,
-                a.arrived_at,
-                standings.get(a.supplier_id, UNKNOWN),
-                a.choices,
-            )
-            for a in there
-        ]
-        before = {asked.key[1:]: kept for asked in there if (kept := known.get(asked.key))}
-        decided = decide(stored.state, wanted, {key: kept.verdict for key, kept in before.items()})
-        causes = {asked.bid_id: asked.cause for asked in there}
-        in_log = {kept.verdict.bid.bid_id: kept for kept in before.values()}
-        if decided.new:
-            new = [Entry(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
-            written = chained(stored, new, decided.state, now)
-            in_log |= {kept.verdict.bid.bid_id: kept for kept in written.kept}
+        try:
+            answers, written = _judge_one(stored, there, known, standings, now)
+        except Exception:
+            log.exception("bids on auction %s cannot be decided", auction_id)
+            judged.failed.add(auction_id)
+            continue
+        judged.answers.update(answers)
+        if written is not None:
             judged.written.append(written)
-        for bid_id, verdict in zip(causes, decided.answers, strict=True):
-            judged.answers[bid_id] = in_log[verdict.bid.bid_id]
     return judged
+
+
+def _judge_one(
+    stored: Stored,
+    there: list[Asked],
+    known: Mapping[BidKey, Kept],
+    standings: Mapping[str, str],
+    now: datetime,
+) -> tuple[dict[str, Kept], Written | None]:
+    wanted = [
+        Bid(
+            a.bid_id,
+            a.supplier_id,
+            a.request_key,
+            a.amount,
+            a.arrived_at,
+            standings.get(a.supplier_id, UNKNOWN),
+            a.choices,
+        )
+        for a in there
+    ]
+    before = {asked.key[1:]: kept for asked in there if (kept := known.get(asked.key))}
+    decided = decide(stored.state, wanted, {key: kept.verdict for key, kept in before.items()})
+    causes = {asked.bid_id: asked.cause for asked in there}
+    in_log = {kept.verdict.bid.bid_id: kept for kept in before.values()}
+    written = None
+    if decided.new:
+        new = [Entry(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
+        written = chained(stored, new, decided.state, now)
+        in_log |= {kept.verdict.bid.bid_id: kept for kept in written.kept}
+    answers = {bid_id: in_log[verdict.bid.bid_id] for bid_id, verdict in zip(causes, decided.answers, strict=True)}
+    return answers, written
 
 
 class Lane:
@@ -145,36 +183,37 @@ class Lane:
     def __init__(self, url: str, clock: Clock, signer: Signer) -> None:
         self._url = url
         self.clock = clock
+        self.pulse = Pulse(url, clock)
         self._signer = signer
-        self._waiting: list[tuple[Asked, asyncio.Future[Answer]]] = []
+        self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
+        self._held: list[Waiting] = []
+        """Bids on auctions that somebody keeps locked."""
+        self._looked = 0.0
+        """The loop's time at which those were tried last."""
         self._connection: asyncpg.Connection | None = None
         self._remembered: dict[str, Stored] = {}
         self._standings: dict[str, str] = {}
         self._shared: set[str] = set()
         """Auctions to which somebody else wrote since this lane did."""
-        self._pulse: asyncpg.Connection | None = None
-        self._beating = asyncio.Lock()
-        self._beaten = -STALLED
-        self._away = True
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         try:
             with suppress(*LOST):  # the database is away: the pulse will tell when it is back
-                await self._beat()
-            async with background(self._run(), name="bidding lane"), background(self._live(), name="pulse"):
+                await self.pulse.beat()
+            async with background(self._run(), name="bidding lane"), background(self.pulse.live(), name="pulse"):
                 yield
         finally:
-            self._fail(self._waiting, "the process is stopping")
+            self._fail([*self._waiting, *self._held], "the process is stopping")
             self._hang_up()
-            if self._pulse is not None:
-                self._pulse.terminate()
+            self.pulse.hang_up()
 
     async def place(self, asked: Asked) -> Answer:
         """The bid's one verdict, stored, with its receipt. Raises NoSuchAuction, LaneBlocked."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append(Waiting(asked, answer, loop.time()))
         self._arrived.set()
         return await answer
 
@@ -182,74 +221,109 @@ class Lane:
         clock = asyncio.get_running_loop().time
         committed = -REST
         while True:
-            await self._arrived.wait()
+            await self._work()
             await asyncio.sleep(max(0.0, committed + REST - clock()))
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             if not self._waiting:
                 self._arrived.clear()
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    answers = await self._commit([asked for asked, _ in batch])
-            except Exception as error:
-                log.error(
-                    "a batch of %d bids did not commit: %r", len(batch), error, exc_info=not database_is_away(error)
-                )
-                self._hang_up()
-                self._fail(batch, f"{type(error).__name__}: {error}")
-                continue
-            except asyncio.CancelledError:
-                self._fail(batch, "the process is stopping")
-                raise
-            for asked, answer in batch:
-                if answer.done():  # the client went away; the verdict stands
-                    continue
-                found = answers.get(asked.bid_id)
-                if found is None:
-                    answer.set_exception(NoSuchAuction(asked.auction_id))
-                else:
-                    answer.set_result(found)
+            if self._held:
+                held = {each.asked.auction_id for each in self._held}
+                self._held += [each for each in batch if each.asked.auction_id in held]
+                batch = [each for each in batch if each.asked.auction_id not in held]
+            if batch:
+                await self._decide(batch, wait=True)
+            if self._held and clock() - self._looked >= RETRY:
+                self._looked = clock()
+                again, self._held = self._held[:BATCH], self._held[BATCH:]
+                await self._decide(again, wait=False)
             committed = clock()
 
-    async def _live(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT)
+    async def _work(self) -> None:
+        """Return when there is a bid to decide, or when it is time to look again at those that wait for a lock."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RETRY if self._held else None):
+                await self._arrived.wait()
+
+    async def _decide(self, batch: list[Waiting], *, wait: bool) -> None:
+        """Answer all of the batch but those whose auctions are locked: they go to ``_held``, or are told to come again."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                judged = await self._commit([each.asked for each in batch], wait=wait)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the bids are answered
+            self._hang_up()
+            await self._give_up(batch, error, wait=wait)
+            return
+        except asyncio.CancelledError:
+            self._fail(batch, "the process is stopping")
+            raise
+        signed = receipts.issue(self._signer, list(judged.answers.values()))
+        receipt_of = dict(zip(judged.answers, signed, strict=True))
+        patience = asyncio.get_running_loop().time() - HELD_PATIENCE
+        for each in batch:
+            asked, answer, since = each
+            if answer.done():  # the client went away; the verdict stands
+                continue
+            kept = judged.answers.get(asked.bid_id)
+            if kept is not None:
+                answer.set_result(Answer(kept.verdict, receipt_of[asked.bid_id]))
+            elif asked.auction_id in judged.failed:
+                self._fail([each], "deciding bids on this auction failed")
+            elif asked.auction_id not in judged.locked:
+                answer.set_exception(NoSuchAuction(asked.auction_id))
+            elif since > patience:
+                self._held.append(each)
+            else:
+                self._fail([each], "somebody keeps the auction locked")
+
+    async def _give_up(self, batch: list[Waiting], error: Exception, *, wait: bool) -> None:
+        """After a batch that did not commit. Where it is the work's own fault, only the auction at fault stays undecided."""
+        auction_ids = sorted({each.asked.auction_id for each in batch})
+        at_fault = not database_is_away(error)
+        if at_fault and len(auction_ids) > 1:
+            first = set(auction_ids[: len(auction_ids) // 2])
+            await self._decide([each for each in batch if each.asked.auction_id in first], wait=wait)
+            await self._decide([each for each in batch if each.asked.auction_id not in first], wait=wait)
+            return
+        log.error("a batch of %d bids did not commit: %r", len(batch), error, exc_info=error if at_fault else None)
+        if at_fault:
+            with suppress(*LOST):
+                await self._block(await self._connected(), [each.asked for each in batch], failed=set(auction_ids))
+        else:
+            self.pulse.away = True  # the next beat finds out whether bids can be decided
+        self._fail(batch, f"{type(error).__name__}: {error}")
+
+    async def _commit(self, batch: list[Asked], *, wait: bool) -> Judged:
+        """Decide the batch, in one transaction. Without ``wait`` auctions that are locked now are left out."""
+        if self.pulse.away:
+            await self.pulse.beat()
+        db = await self._connected()
+        if wait:
             try:
-                await self._beat()
-            except Exception as error:  # whatever it is: while no lane beats, nothing is closed
-                self._away = True
-                log.error("bids cannot be decided now: %r", error, exc_info=not database_is_away(error))
-
-    async def _beat(self) -> None:
-        """Say that bids can be decided; where nobody could for a while, give the sessions of that time their time back.
-
-        That a while passed counts only where this lane was not there: the clock itself may jump.
-        """
-        async with self._beating, asyncio.timeout(PATIENCE):
-            running = asyncio.get_running_loop().time()
-            away = self._away or running - self._beaten > STALLED
-            if self._pulse is None or self._pulse.is_closed():
-                self._pulse = await asyncpg.connect(self._url)
-            async with self._pulse.transaction():
-                now = self.clock()
-                since = await pulse.beat(self._pulse, now)
-                if since is not None and away:
-                    await resume_sessions(self._pulse, since, now)
-            self._away, self._beaten = False, running
-
-    async def _commit(self, batch: list[Asked]) -> dict[str, Answer]:
-        """Decide the batch, all of it in one transaction, and return its verdicts by bid id."""
-        if self._away:
-            await self._beat()
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._url, server_settings=SETTINGS)
-        judged = await self._guess(self._connection, batch) or await self._under_lock(self._connection, batch)
+                judged = await self._guess(db, batch) or await self._under_lock(db, batch)
+            except asyncpg.LockNotAvailableError:
+                judged = await self._under_lock(db, batch, wait=False)
+        else:
+            judged = await self._under_lock(db, batch, wait=False)
         for written in judged.written:
             self._remembered[written.after.opened.auction_id] = written.after
-        signed = receipts.issue(self._signer, list(judged.answers.values()))
-        return {
-            bid_id: Answer(kept.verdict, receipt)
-            for (bid_id, kept), receipt in zip(judged.answers.items(), signed, strict=True)
-        }
+        if judged.locked or judged.failed:
+            await self._block(db, batch, judged.locked, judged.failed)
+        return judged
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._url, server_settings=SETTINGS)
+        return self._connection
+
+    async def _block(
+        self, db: asyncpg.Connection, batch: list[Asked], locked: Collection[str] = (), failed: Collection[str] = ()
+    ) -> None:
+        """Tell the clock and the other lanes which auctions lose time now, since when, and for how long to leave them alone."""
+        for auction_ids, patience in ((locked, timedelta(seconds=HELD_PATIENCE)), (failed, FAILING)):
+            bids_there = sorted((a for a in batch if a.auction_id in auction_ids), key=lambda asked: asked.arrived_at)
+            if bids_there:
+                first = {asked.auction_id: asked.arrived_at for asked in reversed(bids_there)}
+                await blocked.block(db, first, bids_there[-1].arrived_at + patience)
 
     async def _guess(self, db: asyncpg.Connection, batch: list[Asked]) -> Judged | None:
         """Decide on what is remembered. None, and nothing done, where that is not enough or not so any more."""
@@ -261,6 +335,8 @@ class Lane:
         standings = {each: self._standings[each] for each in suppliers}
         now = self.clock()
         judged = judge(batch, current, {}, standings, now)
+        if judged.failed:
+            return None
         unchanged = Unchanged({each: stored.version for each, stored in current.items()}, standings)
         try:
             await write(db, judged.written, now, only_if=unchanged)
@@ -268,17 +344,24 @@ class Lane:
             return None
         return judged
 
-    async def _under_lock(self, db: asyncpg.Connection, batch: list[Asked]) -> Judged:
+    async def _under_lock(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool = True) -> Judged:
+        wanted = sorted({asked.auction_id for asked in batch})
+        locked: set[str] = set()
         async with db.transaction():
-            versions = await auctions.versions_under_lock(db, sorted({asked.auction_id for asked in batch}))
+            if wait:
+                versions = await auctions.versions_under_lock(db, wanted)
+            else:
+                versions, locked = await auctions.lock_free(db, wanted)
             current = await self._current(db, versions)
             known, standings = await bids.asked(db, {asked.key for asked in batch})
             self._standings |= standings
             now = self.clock()
+            if not wait:
+                current |= await give_back(db, await blocked.unblock(db, versions), now)
             judged = judge(batch, current, known, standings, now)
             if judged.written:
                 await write(db, judged.written, now)
-        return judged
+        return msgspec.structs.replace(judged, locked=locked)
 
     async def _current(self, db: asyncpg.Connection, versions: Mapping[str, int]) -> dict[str, Stored]:
         if len(self._remembered) > REMEMBERED or len(self._standings) > REMEMBERED:
@@ -300,22 +383,7 @@ class Lane:
             self._connection.terminate()
             self._connection = None
 
-    def _fail(self, batch: list[tuple[Asked, "asyncio.Future[Answer]"]], reason: str) -> None:
-        for _, answer in batch:
-            if not answer.done():
-                answer.set_exception(LaneBlocked(reason))
-
-
-async def resume_sessions(db: asyncpg.Connection, since: datetime, until: datetime) -> int:
-    """After an outage between the two: every session that it touched goes on for longer. How many there were."""
-    written = []
-    for stored in await auctions.lock_running(db, since, until):
-        if until - since <= timedelta(seconds=stored.policy.auction.outage.after_seconds):
-            continue
-        extended = resume(stored.state, since, until)
-        if extended is not None:
-            written.append(chained(stored, entries([extended]), apply(stored.state, extended), until))
-    if written:
-        log.warning("nobody could bid from %s to %s: %d sessions go on for longer", since, until, len(written))
-        await write(db, written, until)
-    return len(written)
+    def _fail(self, batch: Iterable[Waiting], reason: str) -> None:
+        for each in batch:
+            if not each.answer.done():
+                each.answer.set_exception(LaneBlocked(reason))

@@ -78,11 +78,12 @@ class Postgres:
         self._connections: dict[Connection, None] = {}
         self._position = 0
 
-    async def connect(self, process: Process) -> "Connection":
+    async def connect(self, process: Process, lock_timeout: str = "") -> "Connection":
+        """``lock_timeout`` as PostgreSQL's setting, in ms or s; "" waits for ever."""
         await self.fate.step(process, "connects")
         if self.down:
             raise ConnectionRefusedError("the database is down")
-        connection = Connection(self, process)
+        connection = Connection(self, process, _seconds(lock_timeout) if lock_timeout else None)
         self._connections[connection] = None
         process.ends.append(connection)
         return connection
@@ -97,7 +98,7 @@ class Postgres:
         self._position += 1
         return self._position
 
-    async def lock(self, work: Work, row: Row) -> None:
+    async def lock(self, work: Work, row: Row, patience: float | None) -> None:
         held = self._locks.get(row)
         if held is None:
             self._locks[row] = Locked(work, deque())
@@ -106,7 +107,11 @@ class Postgres:
             work.turn = turn = asyncio.get_running_loop().create_future()
             held.waiting.append((work, turn))
             self.fate.counts["lock waits"] += 1
-            await turn
+            try:
+                await asyncio.wait_for(turn, patience)
+            except TimeoutError:
+                self.fate.counts["lock timeouts"] += 1
+                raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout") from None
 
     def is_locked(self, row: Row, by_other_than: Work) -> bool:
         held = self._locks.get(row)
@@ -157,9 +162,10 @@ class Postgres:
 class Connection:
     """The part of :class:`asyncpg.Connection` that the ground uses, and what the stores' functions here need."""
 
-    def __init__(self, server: Postgres, process: Process) -> None:
+    def __init__(self, server: Postgres, process: Process, lock_seconds: float | None = None) -> None:
         self.server = server
         self.process = process
+        self._lock_seconds = lock_seconds
         self.listeners: list[tuple[str, Callable[[], object]]] = []
         self.work: Work | None = None
         self._closed = False
@@ -232,7 +238,7 @@ class Connection:
 
     async def lock(self, table: str, key: Hashable) -> None:
         """Until the transaction ends; what is read of the row after it is the latest."""
-        await self.server.lock(self._work(), (table, key))
+        await self.server.lock(self._work(), (table, key), self._lock_seconds)
         self._usable()
 
     def put(self, table: str, key: Hashable, value: Any) -> None:
@@ -286,6 +292,10 @@ class Connection:
         self.process.check()
         if self._closed:
             raise self.server.fate.rng.choice(CUT)("the connection was cut")
+
+
+def _seconds(setting: str) -> float:
+    return float(setting.removesuffix("ms")) / 1000 if setting.endswith("ms") else float(setting.removesuffix("s"))
 
 
 def _known(sql: str) -> tuple[str, str]:
@@ -409,6 +419,21 @@ async def versions_under_lock(db: Connection, auction_ids: Sequence[str]) -> dic
     return found
 
 
+async def lock_free(db: Connection, auction_ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
+    await db.trip(f"locks those of {len(auction_ids)} auctions that are free")
+    found, locked = {}, set()
+    for auction_id in sorted(auction_ids):
+        if db.get("auctions", auction_id) is None:
+            continue
+        if db.server.is_locked(("auctions", auction_id), db._work()):
+            db.server.fate.counts["locked auctions left out"] += 1
+            locked.add(auction_id)
+        else:
+            await db.lock("auctions", auction_id)
+            found[auction_id] = db.get("auctions", auction_id).version
+    return found, locked
+
+
 async def load(db: Connection, auction_ids: Sequence[str]) -> dict[str, Stored]:
     await db.trip(f"loads {len(auction_ids)} auctions")
     found = {auction_id: db.get("auctions", auction_id) for auction_id in auction_ids}
@@ -421,7 +446,12 @@ async def lock(db: Connection, auction_id: str) -> Stored | None:
 
 async def lock_due(db: Connection, now: datetime, limit: int) -> list[Stored]:
     await db.trip("looks for what is due")
-    due = [each for each in db.server.tables["auctions"].values() if each.result is None and each.due_at <= now]
+    blocked = db.server.tables["blocked"]
+    due = [
+        each
+        for each in db.server.tables["auctions"].values()
+        if each.result is None and each.due_at <= now and blocked.get(each.opened.auction_id) is None
+    ]
     free = [each for each in due if not db.server.is_locked(("auctions", each.opened.auction_id), db._work())]
     found = sorted(free, key=lambda each: (each.due_at, each.opened.auction_id))[:limit]
     for stored in found:
@@ -429,19 +459,51 @@ async def lock_due(db: Connection, now: datetime, limit: int) -> list[Stored]:
     return found
 
 
-async def lock_running(db: Connection, since: datetime, until: datetime) -> list[Stored]:
+async def running(db: Connection, since: datetime, until: datetime) -> list[str]:
     await db.trip("looks for what ran")
+    return [
+        auction_id
+        for auction_id, stored in sorted(db.server.tables["auctions"].items())
+        if stored.result is None and stored.state.closes_at > since and stored.opened.opens_at < until
+    ]
 
-    def ran(stored: Stored) -> bool:
-        return stored.result is None and stored.state.closes_at > since and stored.opened.opens_at < until
 
-    found = []
-    for auction_id, stored in sorted(db.server.tables["auctions"].items()):
-        if ran(stored):
-            await db.lock("auctions", auction_id)
-            if ran(latest := db.get("auctions", auction_id)):
-                found.append(latest)
+async def block(db: Connection, since: Mapping[str, datetime], until: datetime) -> None:
+    if not since:
+        return
+    async with _own_transaction(db):
+        await db.trip(f"blocks {len(since)} auctions")
+        for auction_id in sorted(since):
+            await db.lock("blocked", auction_id)
+            began, ends = db.get("blocked", auction_id) or (since[auction_id], until)
+            db.put("blocked", auction_id, (began, max(ends, until)))
+
+
+async def standing_blocks(db: Connection) -> dict[str, datetime]:
+    await db.trip("looks for what is blocked")
+    return {each: block[1] for each, block in db.server.tables["blocked"].items() if block is not None}
+
+
+async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, datetime]:
+    await db.trip(f"ends the blocks of {len(auction_ids)} auctions")
+    found = {}
+    for auction_id in sorted(auction_ids):
+        if db.get("blocked", auction_id) is not None:
+            await db.lock("blocked", auction_id)
+            if (block := db.get("blocked", auction_id)) is not None:
+                found[auction_id] = block[0]
+                db.put("blocked", auction_id, None)
     return found
+
+
+@asynccontextmanager
+async def _own_transaction(db: Connection) -> AsyncIterator[None]:
+    """A statement outside a transaction is one by itself."""
+    if db.work is not None:
+        yield
+        return
+    async with db.transaction():
+        yield
 
 
 async def asked(db: Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, Kept], dict[str, str]]:
@@ -480,6 +542,11 @@ async def standing(db: Connection, sequences: Mapping[str, Collection[int]]) -> 
         ]
         for auction_id, numbers in sequences.items()
     }
+
+
+async def check_tables(db: Connection) -> None:
+    """Nobody locks whole tables here."""
+    await db.trip("looks whether tables are locked")
 
 
 async def beat(db: Connection, now: datetime) -> datetime | None:

@@ -10,8 +10,8 @@ import infra.consumer
 import infra.database
 import infra.ids
 from infra import outbox
-from services.auctions import lane
-from services.auctions.store import auctions, bids, pulse, replicas
+from services.auctions import outages
+from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from tests.simulation import database
 from tests.simulation.broker import Kafka, consumer_at
 from tests.simulation.database import Connection, Postgres
@@ -23,11 +23,16 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (auctions, "load", database.load),
     (auctions, "lock", database.lock),
     (auctions, "lock_due", database.lock_due),
-    (auctions, "lock_running", database.lock_running),
+    (auctions, "lock_free", database.lock_free),
+    (auctions, "running", database.running),
     (auctions, "save", database.save),
     (bids, "asked", database.asked),
     (bids, "withheld", database.withheld),
     (bids, "standing", database.standing),
+    (blocked, "block", database.block),
+    (blocked, "standing", database.standing_blocks),
+    (blocked, "unblock", database.unblock),
+    (pulse, "check_tables", database.check_tables),
     (pulse, "beat", database.beat),
     (pulse, "last", database.last_beat),
     (replicas.organisations, "states", database.states),
@@ -35,7 +40,7 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (infra.database, "write_outbox", database.write_outbox),
 )
 """(where, name, what stands there): each must be there already."""
-PACES: tuple[tuple[Any, str, float], ...] = ((lane, "BEAT", 1.0), (outbox, "IDLE_SECONDS", 3.0))
+PACES: tuple[tuple[Any, str, float], ...] = ((outages, "BEAT", 1.0), (outbox, "IDLE_SECONDS", 3.0))
 """Slower than in earnest: what happens while nothing happens is most of a story."""
 
 
@@ -58,8 +63,8 @@ class Ids:
 def played(server: Postgres, kafka: Kafka, seed: int = 0) -> Iterator[None]:
     ids = Ids(seed)
 
-    async def connect(url: Address, **_: Any) -> Connection:
-        return await server.connect(url.process)
+    async def connect(url: Address, *, server_settings: dict[str, str] | None = None, **_: Any) -> Connection:
+        return await server.connect(url.process, (server_settings or {}).get("lock_timeout", ""))
 
     with ExitStack() as stack:
         for where, name, stand_in in (*STORES, *PACES):

@@ -108,6 +108,21 @@ async def versions_under_lock(db: asyncpg.Connection, auction_ids: Sequence[str]
     return {row["auction_id"]: row["version"] for row in rows}
 
 
+async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple[dict[str, int], set[str]]:
+    """As :func:`versions_under_lock`, without waiting: the versions of those that nobody else has locked, and which are locked."""
+    rows = await db.fetch(
+        "select auction_id, version from auctions.auctions where auction_id = any($1::text[]) order by auction_id"
+        " for update skip locked",
+        list(auction_ids),
+    )
+    versions = {row["auction_id"]: row["version"] for row in rows}
+    missing = [each for each in auction_ids if each not in versions]
+    if not missing:
+        return versions, set()
+    there = await db.fetch("select auction_id from auctions.auctions where auction_id = any($1::text[])", missing)
+    return versions, {row["auction_id"] for row in there}
+
+
 async def load(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, Stored]:
     rows = await db.fetch(
         f"select {_STATE} from auctions.auctions where auction_id = any($1::text[])", list(auction_ids)
@@ -176,9 +191,11 @@ async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
 
 
 async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Stored]:
-    """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick."""
+    """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick. Blocked ones come
+    when a lane has given their time back."""
     rows = await db.fetch(
-        f"select {_STATE} from auctions.auctions where result is null and due_at <= $1"
+        f"select {_STATE} from auctions.auctions a where result is null and due_at <= $1"
+        " and not exists (select from auctions.blocked b where b.auction_id = a.auction_id)"
         " order by due_at limit $2 for update skip locked",
         now,
         limit,
@@ -186,15 +203,15 @@ async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[St
     return [_stored(row) for row in rows]
 
 
-async def lock_running(db: asyncpg.Connection, since: datetime, until: datetime) -> list[Stored]:
-    """Auctions that ran, or would have, at some instant between the two; locked in the order of their ids."""
+async def running(db: asyncpg.Connection, since: datetime, until: datetime) -> list[str]:
+    """Auctions that ran, or would have, at some instant between the two, in the order of their ids."""
     rows = await db.fetch(
-        f"select {_STATE} from auctions.auctions where result is null and closes_at > $1 and opens_at < $2"
-        " order by auction_id for update",
+        "select auction_id from auctions.auctions where result is null and closes_at > $1 and opens_at < $2"
+        " order by auction_id",
         since,
         until,
     )
-    return [_stored(row) for row in rows]
+    return [row["auction_id"] for row in rows]
 
 
 async def listing(

@@ -5,6 +5,14 @@ from datetime import datetime
 import asyncpg
 
 
+async def check_tables(db: asyncpg.Connection) -> None:
+    """Raises LockNotAvailableError where somebody keeps a table locked that decisions need."""
+    await db.execute(
+        "lock table auctions.auctions, auctions.bids, auctions.facts, auctions.outbox in row exclusive mode;"
+        " lock table auctions.organisations in access share mode"
+    )
+
+
 async def beat(db: asyncpg.Connection, now: datetime) -> datetime | None:
     """Bids can be decided now. Returns when somebody said so last, None at the very first; never goes back."""
     before: datetime | None = await db.fetchval("select beat_at from auctions.pulse for update")

@@ -145,6 +145,16 @@ class PulseRow(Row, table=True):
     beat_at: datetime = Field(sa_type=INSTANT)
 
 
+class BlockedRow(Row, table=True):
+    """A session on which no bid can be decided, though on others they can. No foreign key: the auction's row is locked by somebody."""
+
+    __tablename__ = "blocked"
+
+    auction_id: str = Field(primary_key=True, sa_type=Text)
+    since: datetime = Field(sa_type=INSTANT)
+    until: datetime = Field(sa_type=INSTANT)
+
+
 class PastContractRow(Row, table=True):
     """A contract that lines can be taken from, or a price: concluded here, or imported with a SKU. ``body`` is its event."""
 

@@ -16,7 +16,8 @@ from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisc
 from infra.ids import new_id
 from infra.tokens import OBSERVER
 from services.auctions.domain import chain
-from services.auctions.lane import Asked, Lane, LaneBlocked, resume_sessions
+from services.auctions.lane import Asked, Lane, LaneBlocked
+from services.auctions.outages import resume_sessions
 from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt
 from services.auctions.timers import run_clock

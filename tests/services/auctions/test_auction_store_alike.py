@@ -24,7 +24,7 @@ from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.lane import Asked, judge
-from services.auctions.store import auctions, bids, pulse, replicas
+from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import Kept
 from tests.services.auctions.stories import NOON_UTC, an_auction
@@ -79,7 +79,7 @@ class RealHere:
             await self._make()
         async with connected(self) as db:
             await db.execute(
-                "truncate auctions.auctions, auctions.bids, auctions.facts, auctions.outbox, auctions.pulse,"
+                "truncate auctions.auctions, auctions.bids, auctions.facts, auctions.outbox, auctions.pulse, auctions.blocked,"
                 " auctions.organisations cascade"
             )
         await scenario(self)
@@ -275,8 +275,51 @@ async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here)
     assert [each.opened.auction_id for each in due] == ["soon", "late"] and none == []
     async with transaction(here) as db:
         assert [each.opened.auction_id for each in await auctions.lock_due(db, AT + timedelta(hours=1), 1)] == ["held"]
-        ran = await auctions.lock_running(db, ends["soon"], AT + timedelta(hours=1))
-    assert [each.opened.auction_id for each in ran] == ["late"]
+        assert await auctions.running(db, ends["soon"], AT + timedelta(hours=1)) == ["late"]
+
+
+@alike
+async def test_what_somebody_else_has_locked_is_told_and_not_waited_for(here: Here) -> None:
+    await opened(here, "free")
+    await opened(here, "held")
+    async with transaction(here) as other:
+        await auctions.versions_under_lock(other, ["held"])
+        async with transaction(here) as db:
+            assert await auctions.lock_free(db, ["free", "held", "none"]) == ({"free": 0}, {"held"})
+    async with transaction(here) as db:
+        assert await auctions.lock_free(db, ["free", "held"]) == ({"free": 0, "held": 0}, set())
+
+
+@alike
+async def test_a_lock_is_waited_for_as_long_as_the_connection_says(here: Here) -> None:
+    await opened(here)
+    async with transaction(here) as other:
+        await auctions.versions_under_lock(other, ["one"])
+        impatient = await asyncpg.connect(here.url, server_settings={"lock_timeout": "50ms"})
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            async with impatient.transaction():
+                await auctions.versions_under_lock(impatient, ["one"])
+        async with impatient.transaction():
+            assert await auctions.lock_free(impatient, ["one"]) == ({}, {"one"})
+        impatient.terminate()
+
+
+@alike
+async def test_a_blocked_session_is_left_alone_by_the_clock_until_the_block_ends(here: Here) -> None:
+    stored = await opened(here)
+    late = stored.state.closes_at + timedelta(hours=1)
+    async with connected(here) as db:
+        await blocked.block(db, {"one": AT}, AT + timedelta(seconds=5))
+        await blocked.block(db, {"one": AT + timedelta(seconds=1)}, AT + timedelta(seconds=6))
+        await blocked.block(db, {"one": AT + timedelta(seconds=1)}, AT)
+        assert await blocked.standing(db) == {"one": AT + timedelta(seconds=6)}
+    async with transaction(here) as db:
+        assert await auctions.lock_due(db, late, 10) == []
+        assert await blocked.unblock(db, ["one", "none"]) == {"one": AT}
+    async with transaction(here) as db:
+        assert await blocked.standing(db) == {}
+        assert await blocked.unblock(db, ["one"]) == {}
+        assert [each.opened.auction_id for each in await auctions.lock_due(db, late, 10)] == ["one"]
 
 
 @alike

@@ -231,7 +231,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
                 stored = await auctions.get(db, "auction")
             assert stored is not None
             clock.advance(stored.state.settles_at - clock())
-            await after._beat()
+            await after.pulse.beat()
             assert await tick() == 1
         told = [
             (row["type"], json.loads(row["data"]))
