@@ -1,0 +1,204 @@
+"""Somebody keeps rows or tables locked: one session waits, all others go on, and the time that was lost is given back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import asyncpg
+import pytest
+
+from events.auctions import AuctionClosed, AuctionExtended
+from infra.health import HEALTH
+from services.auctions import lane as lanes
+from services.auctions import outages
+from services.auctions.domain.bids import decide
+from services.auctions.lane import Asked, Lane
+from services.auctions.store import blocked
+from services.auctions.timers import run_clock
+from tests.market import Market
+from tests.services.auctions.scenes import Scene, a_scene
+
+
+@asynccontextmanager
+async def held(market: Market, sql: str, *arguments: object) -> AsyncIterator[asyncpg.Connection]:
+    """By a session of somebody else, until the block ends."""
+    holder = await asyncpg.connect(market.ground.database.url)
+    try:
+        async with holder.transaction():
+            await holder.execute(sql, *arguments)
+            yield holder
+    finally:
+        await holder.close()
+
+
+def the_row(market: Market, scene: Scene) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    return held(market, "select 1 from auctions.auctions where auction_id = $1 for update", scene.auction_id)
+
+
+async def end_of(scene: Scene) -> datetime:
+    return datetime.fromisoformat((await scene.view())["closes_at"])
+
+
+async def test_a_locked_auction_holds_up_no_other_and_gets_its_time_back(market: Market) -> None:
+    locked, free = await a_scene(market), await a_scene(market)
+    await locked.bid("a", "990")
+    before = await end_of(locked)
+    async with the_row(market, locked):
+        waiting = asyncio.create_task(locked.bid("b", "980"))
+        await asyncio.sleep(0.5)
+        for amount, who in ((990, "a"), (980, "b"), (970, "a")):
+            assert (await free.bid(who, str(amount))).status_code == 201
+        assert not waiting.done()
+        refused = await waiting
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        again = asyncio.create_task(locked.bid("b", "980"))
+        await asyncio.sleep(2)
+        condition = next(each for each in HEALTH if (each.kind, each.name) == ("lane", "bids"))
+        assert "1 auctions cannot be decided" in condition.detail and "pg_stat_activity" in condition.remedy
+    assert (await again).status_code == 201
+
+    async def extended() -> list[AuctionExtended]:
+        return await locked.events(AuctionExtended)
+
+    (given,) = await market.eventually(extended)
+    assert given.reason == "outage" and given.until - given.since > timedelta(seconds=5)
+    assert await end_of(locked) > before + (given.until - given.since)
+    assert not await free.events(AuctionExtended)
+    assert not await market.fetch("select from auctions.blocked where auction_id = $1", locked.auction_id)
+
+
+async def test_a_session_whose_end_falls_into_the_lock_goes_on_after_it(market: Market) -> None:
+    scene = await a_scene(market)
+    async with the_row(market, scene):
+        refused = asyncio.create_task(scene.bid("a", "990"))
+        await asyncio.sleep(0.6)
+        market.clock.advance(await end_of(scene) - market.clock() + timedelta(minutes=2))
+        assert (await refused).status_code == 503
+
+    async def extended() -> list[AuctionExtended]:
+        return await scene.events(AuctionExtended)
+
+    await market.eventually(extended)
+    assert not await scene.events(AuctionClosed)
+    assert (await scene.bid("a", "990")).status_code == 201
+
+
+async def test_a_row_that_is_locked_for_a_moment_costs_nobody_a_verdict(market: Market) -> None:
+    scene = await a_scene(market)
+    before = await end_of(scene)
+    async with the_row(market, scene):
+        bids = [asyncio.create_task(scene.bid(who, amount)) for who, amount in (("a", "990"), ("b", "980"))]
+        await asyncio.sleep(1)
+    assert [(await each).status_code for each in bids] == [201, 201]
+    assert await end_of(scene) == before and not await scene.events(AuctionExtended)
+
+
+async def test_while_a_table_is_locked_nothing_is_closed_and_all_sessions_get_their_time_back(market: Market) -> None:
+    one, other = await a_scene(market), await a_scene(market)
+    async with held(market, "lock table auctions.bids in share mode"):
+        assert (await one.bid("a", "990")).status_code == 503
+        await asyncio.sleep(6)
+        market.clock.advance(await end_of(one) - market.clock() + timedelta(seconds=30))
+        await asyncio.sleep(1)
+        assert not await one.events(AuctionClosed)
+
+    async def extended() -> bool:
+        return bool(await one.events(AuctionExtended) and await other.events(AuctionExtended))
+
+    await market.eventually(extended)
+    assert (await one.bid("a", "990")).status_code == 201
+    assert not await other.events(AuctionClosed)
+
+
+async def test_a_decision_that_fails_costs_the_other_auctions_nothing(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = await a_scene(market), await a_scene(market)
+
+    def failing(state, bids, known):  # type: ignore[no-untyped-def]
+        if state.opened.auction_id == broken.auction_id:
+            raise ZeroDivisionError
+        return decide(state, bids, known)
+
+    monkeypatch.setattr(lanes, "decide", failing)
+    answers = await asyncio.gather(*(scene.bid("a", "990") for scene in (broken, sound) for _ in range(3)))
+    assert [answer.status_code for answer in answers[:3]] == [503] * 3
+    assert 201 in [answer.status_code for answer in answers[3:]]
+    market.clock.advance(timedelta(seconds=30))
+    assert (await broken.bid("a", "990")).status_code == 503
+    monkeypatch.undo()
+    market.clock.advance(timedelta(minutes=1, seconds=5))
+
+    async def given_back() -> list[AuctionExtended]:
+        return await broken.events(AuctionExtended)
+
+    await market.eventually(given_back)
+    assert (await broken.bid("a", "990")).status_code == 201
+    assert not await sound.events(AuctionExtended)
+
+
+async def test_a_write_that_fails_for_one_auction_is_found_and_set_apart(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenes = [await a_scene(market) for _ in range(4)]
+    poisoned = scenes[2].auction_id
+    write = lanes.write
+
+    async def failing(db, written, *more, **rest):  # type: ignore[no-untyped-def]
+        if any(each.after.opened.auction_id == poisoned for each in written):
+            raise asyncpg.IntegrityConstraintViolationError("the log has this line already")
+        await write(db, written, *more, **rest)
+
+    monkeypatch.setattr(lanes, "write", failing)
+    lane = Lane(market.ground.database.url, market.clock, market.ground.signer)
+    supplier = scenes[0].suppliers["a"].organisation_id
+    wanted = [Asked(scene.auction_id, supplier, "k", Decimal(990), market.clock()) for scene in scenes]
+    async with lane.running():
+        outcomes = await asyncio.gather(*(lane.place(each) for each in wanted), return_exceptions=True)
+    assert [isinstance(each, lanes.LaneBlocked) for each in outcomes] == [False, False, True, False]
+    async with market.ground.database.pool.acquire() as db:
+        assert poisoned in await blocked.standing(db)
+
+
+async def test_a_lock_that_outlasts_an_outage_does_not_hold_up_those_that_come_back(market: Market) -> None:
+    locked, free = await a_scene(market), await a_scene(market)
+    now = market.clock()
+    async with the_row(market, locked), market.ground.database.pool.acquire() as db, db.transaction():
+        async with asyncio.timeout(2):
+            await outages.resume_sessions(db, now - timedelta(minutes=2), now)
+    assert await free.events(AuctionExtended)
+
+    async def given_back() -> list[AuctionExtended]:
+        return await locked.events(AuctionExtended)
+
+    await market.eventually(given_back)
+
+
+async def test_the_clock_goes_on_while_one_auction_is_locked(market: Market) -> None:
+    locked, free = await a_scene(market), await a_scene(market)
+    async with the_row(market, locked):
+        await free.close()
+        async with market.ground.database.transaction("auctions") as tx:
+            await run_clock(tx)
+    assert await free.events(AuctionClosed)
+
+
+async def test_a_row_locked_under_another_request_is_answered_503(market: Market) -> None:
+    scene = await a_scene(market)
+    await scene.bid("a", "990")
+    async with the_row(market, scene), market.client(scene.suppliers["a"]) as client:
+        answer = await client.put(f"/api/auctions/{scene.auction_id}/autobid", json={"floor": "900"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_session_that_stands_still_with_a_lock_is_ended(market: Market) -> None:
+    settings = await market.fetch(
+        "select name, setting from pg_settings where name = any($1)",
+        ["lock_timeout", "idle_in_transaction_session_timeout"],
+    )
+    assert {row["name"]: row["setting"] for row in settings} == {
+        "lock_timeout": "5000",
+        "idle_in_transaction_session_timeout": "60000",
+    }
