@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from events.codec import Event, Message
+from events.envelope import Envelope
 from infra.database import Transaction
 
 A = TypeVar("A", bound=Event)
@@ -27,6 +28,8 @@ D = TypeVar("D", bound=Event)
 R = TypeVar("R")
 React = Callable[[Transaction, R], Awaitable[None]]
 Register = Callable[[React[R]], React[R]]
+ReactWithEnvelope = Callable[[Transaction, R, Envelope], Awaitable[None]]
+RegisterWithEnvelope = Callable[[ReactWithEnvelope[R]], ReactWithEnvelope[R]]
 
 
 class TwoReactions(TypeError):
@@ -60,12 +63,35 @@ class Reactions:
     def on(self, kind: type[A], other: type[B], third: type[C], /) -> Register[A | B | C]: ...
     @overload
     def on(self, kind: type[A], other: type[B], third: type[C], fourth: type[D], /) -> Register[A | B | C | D]: ...
+    @overload
+    def on(self, *kinds: type[Event]) -> Register[Any]: ...
     def on(self, *kinds: type[Event]) -> Register[Any]:
         """The decorated function reacts to each event of these classes by itself."""
 
         def register(react: React[Any]) -> React[Any]:
             async def run(tx: Transaction, messages: Sequence[Message]) -> None:
                 await react(tx, messages[0].event)
+
+            for kind in kinds:
+                self._add(kind, Reaction(run, 1))
+            return react
+
+        return register
+
+    @overload
+    def with_envelope(self, kind: type[A], /) -> RegisterWithEnvelope[A]: ...
+    @overload
+    def with_envelope(self, kind: type[A], other: type[B], /) -> RegisterWithEnvelope[A | B]: ...
+    @overload
+    def with_envelope(self, kind: type[A], other: type[B], third: type[C], /) -> RegisterWithEnvelope[A | B | C]: ...
+    @overload
+    def with_envelope(self, *kinds: type[Event]) -> RegisterWithEnvelope[Any]: ...
+    def with_envelope(self, *kinds: type[Event]) -> RegisterWithEnvelope[Any]:
+        """As :meth:`on`, for a function that takes the envelope too (when the event happened, what caused it)."""
+
+        def register(react: ReactWithEnvelope[Any]) -> ReactWithEnvelope[Any]:
+            async def run(tx: Transaction, messages: Sequence[Message]) -> None:
+                await react(tx, messages[0].event, messages[0].envelope)
 
             for kind in kinds:
                 self._add(kind, Reaction(run, 1))

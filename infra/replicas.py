@@ -1,12 +1,13 @@
 """Copies of what other services announced, kept alike by every service that needs them: a table of the service's own schema,
-the handlers that feed it, and what can be asked of it.
+the reactions that feed it, and what can be asked of it.
 
-A store makes them once, ``organisations = Organisations(Row.metadata)``, and the service merges their ``handlers`` into its own.
-``body`` is the event as it came. Imports bring tens of thousands of them, so each is one statement, harmless when repeated.
+A store makes them once, ``organisations = Organisations(Row.metadata)``, and the service begins its own reactions with their
+``reactions``. ``body`` is the event as it came. All that arrives together is one statement, harmless when repeated.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cached_property
+from typing import Protocol, TypeVar
 
 import asyncpg
 import msgspec
@@ -16,10 +17,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from catalogue.calendar import RegionCalendar
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.catalogue import SkuArchived, SkuPublished
-from events.codec import Event, Message
+from events.codec import Event
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
-from infra.database import Transaction
-from infra.service import Handler
+from infra.database import Transaction, columns
+from infra.reactions import Reactions
 
 
 class Organisations:
@@ -35,30 +36,38 @@ class Organisations:
         ).fullname
 
     @cached_property
-    def handlers(self) -> Mapping[type[Event], Handler]:
-        return {OrganisationRegistered: self._on_registered, OrganisationStateChanged: self._on_state_changed}
+    def reactions(self) -> Reactions:
+        reactions = Reactions()
+        reactions.many(OrganisationRegistered, self.put_all)
+        reactions.many(OrganisationStateChanged, self.set_states)
+        return reactions
 
-    async def _on_registered(self, tx: Transaction, message: Message) -> None:
-        assert isinstance(message.event, OrganisationRegistered)
-        await self.put(await tx.raw(), message.event)
+    async def put_all(self, tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+        """Seen again with other particulars, the later holds; its state stays what was last said of it.
 
-    async def _on_state_changed(self, tx: Transaction, message: Message) -> None:
-        assert isinstance(message.event, OrganisationStateChanged)
-        await self.set_state(await tx.raw(), message.event)
-
-    async def put(self, db: asyncpg.Connection, event: OrganisationRegistered) -> None:
-        """Seen again with other particulars, the later holds; its state stays what was last said of it."""
-        await db.execute(
-            f"insert into {self._table} (organisation_id, state, body) values ($1, $2, $3::text::jsonb)"
+        Organisations of other markets are left out: they do not act in this one.
+        """
+        ours = [event for event in events if event.source is None]
+        first = {event.organisation_id: event for event in reversed(ours)}
+        last = {event.organisation_id: event for event in ours}
+        if not last:
+            return
+        await (await tx.raw()).execute(
+            f"insert into {self._table} (organisation_id, state, body)"
+            " select id, state, body::jsonb from unnest($1::text[], $2::text[], $3::text[]) as told (id, state, body)"
             " on conflict (organisation_id) do update set body = excluded.body",
-            event.organisation_id,
-            event.state,
-            _json(event),
+            list(last),
+            [first[organisation_id].state for organisation_id in last],
+            _json(last.values()),
         )
 
-    async def set_state(self, db: asyncpg.Connection, event: OrganisationStateChanged) -> None:
-        await db.execute(
-            f"update {self._table} set state = $2 where organisation_id = $1", event.organisation_id, event.state
+    async def set_states(self, tx: Transaction, events: Sequence[OrganisationStateChanged]) -> None:
+        last = {event.organisation_id: event.state for event in events}
+        await (await tx.raw()).execute(
+            f"update {self._table} set state = told.state from unnest($1::text[], $2::text[]) as told (id, state)"
+            " where organisation_id = told.id",
+            list(last),
+            list(last.values()),
         )
 
     async def get(
@@ -108,26 +117,29 @@ class Skus:
         ).fullname
 
     @cached_property
-    def handlers(self) -> Mapping[type[Event], Handler]:
-        return {SkuPublished: self._on_published, SkuArchived: self._on_archived}
+    def reactions(self) -> Reactions:
+        reactions = Reactions()
+        reactions.many(SkuPublished, self.put_all)
+        reactions.many(SkuArchived, self.archive_all)
+        return reactions
 
-    async def _on_published(self, tx: Transaction, message: Message) -> None:
+    async def put_all(self, tx: Transaction, events: Sequence[SkuPublished]) -> None:
         """A version that comes late changes nothing; a new one of an archived SKU brings it back."""
-        event = message.event
-        assert isinstance(event, SkuPublished)
+        newest = newest_by(events, lambda event: event.sku_id)
         await (await tx.raw()).execute(
-            f"insert into {self._table} as old (sku_id, version, body) values ($1, $2, $3::text::jsonb)"
+            f"insert into {self._table} as old (sku_id, version, body)"
+            " select id, version, body::jsonb from unnest($1::text[], $2::int[], $3::text[]) as told (id, version, body)"
             " on conflict (sku_id) do update set version = excluded.version, archived = false, body = excluded.body"
             " where old.version < excluded.version",
-            event.sku_id,
-            event.version,
-            _json(event),
+            list(newest),
+            [event.version for event in newest.values()],
+            _json(newest.values()),
         )
 
-    async def _on_archived(self, tx: Transaction, message: Message) -> None:
-        assert isinstance(message.event, SkuArchived)
+    async def archive_all(self, tx: Transaction, events: Sequence[SkuArchived]) -> None:
         await (await tx.raw()).execute(
-            f"update {self._table} set archived = true where sku_id = $1", message.event.sku_id
+            f"update {self._table} set archived = true where sku_id = any($1::text[])",
+            [event.sku_id for event in events],
         )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, SkuPublished]:
@@ -168,31 +180,37 @@ class ReferencePrices:
         ).fullname
 
     @cached_property
-    def handlers(self) -> Mapping[type[Event], Handler]:
-        return {ReferencePricePublished: self._on_published, ReferencePriceWithdrawn: self._on_withdrawn}
+    def reactions(self) -> Reactions:
+        reactions = Reactions()
+        reactions.many(ReferencePricePublished, self.put_all)
+        reactions.many(ReferencePriceWithdrawn, self.withdraw_all)
+        return reactions
 
-    async def _on_published(self, tx: Transaction, message: Message) -> None:
-        event = message.event
-        assert isinstance(event, ReferencePricePublished)
-        if event.sku_id is None:
+    async def put_all(self, tx: Transaction, events: Sequence[ReferencePricePublished]) -> None:
+        newest = newest_by(
+            (event for event in events if event.sku_id),
+            lambda event: (event.sku_id, event.currency, event.level, event.place_code),
+        )
+        if not newest:
             return
         await (await tx.raw()).execute(
             f"insert into {self._table} as old (sku_id, currency, level, place_code, reference_id, version, body)"
-            " values ($1, $2, $3, $4, $5, $6, $7::text::jsonb) on conflict (sku_id, currency, level, place_code) do update"
+            " select sku_id, currency, level, place_code, reference_id, version, body::jsonb"
+            " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])"
+            " as told (sku_id, currency, level, place_code, reference_id, version, body)"
+            " on conflict (sku_id, currency, level, place_code) do update"
             " set reference_id = excluded.reference_id, version = excluded.version, body = excluded.body"
             " where old.version < excluded.version",
-            event.sku_id,
-            event.currency,
-            event.level,
-            event.place_code,
-            event.reference_id,
-            event.version,
-            _json(event),
+            *columns(newest),
+            [event.reference_id for event in newest.values()],
+            [event.version for event in newest.values()],
+            _json(newest.values()),
         )
 
-    async def _on_withdrawn(self, tx: Transaction, message: Message) -> None:
-        assert isinstance(message.event, ReferencePriceWithdrawn)
-        await (await tx.raw()).execute(f"delete from {self._table} where reference_id = $1", message.event.reference_id)
+    async def withdraw_all(self, tx: Transaction, events: Sequence[ReferencePriceWithdrawn]) -> None:
+        await (await tx.raw()).execute(
+            f"delete from {self._table} where reference_id = any($1::text[])", [event.reference_id for event in events]
+        )
 
     async def get(self, db: asyncpg.Connection, sku_ids: Iterable[str]) -> dict[str, list[ReferencePricePublished]]:
         """All snapshots in force of each of these SKUs, in whatever currency."""
@@ -211,5 +229,24 @@ def calendar_of(organisation: OrganisationRegistered) -> RegionCalendar:
     return RegionCalendar.of_place(organisation.time_zone, place.region or place.country)
 
 
-def _json(event: Event) -> str:
-    return msgspec.json.encode(event).decode()
+class Versioned(Protocol):
+    @property
+    def version(self) -> int: ...
+
+
+V = TypeVar("V", bound=Versioned)
+K = TypeVar("K", bound=Hashable)
+
+
+def newest_by(events: Iterable[V], key: Callable[[V], K]) -> dict[K, V]:
+    """Of each key the event of the highest version, as one statement cannot write a row twice."""
+    newest: dict[K, V] = {}
+    for event in events:
+        known = newest.get(key(event))
+        if known is None or known.version < event.version:
+            newest[key(event)] = event
+    return newest
+
+
+def _json(events: Iterable[Event]) -> list[str]:
+    return [msgspec.json.encode(event).decode() for event in events]

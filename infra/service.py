@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import MetaData
 
-from events.codec import Message
 from infra.clock import Clock
 from infra.config import Config
 from infra.database import Database, Transaction
@@ -15,9 +14,6 @@ from infra.live import Live
 from infra.reactions import Reactions
 from infra.signing import Signer
 from infra.tokens import Tokens
-
-Handler = Callable[[Transaction, Message], Awaitable[None]]
-"""Reacts to one event. The transaction has claimed the event already: what the handler does commits with the claim."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
 """Use cases and reactions of accounts."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from catalogue.rules import RuleBroken
-from events import Event, Message
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
 from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.service import Handler
+from infra.reactions import Reactions
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.accounts import passwords, places, store
@@ -299,28 +298,23 @@ def checked_new_password(wanted: Registration) -> str:
     return checked_password(wanted.password, wanted.email, wanted.name, wanted.organisation)
 
 
-async def on_registered(tx: Transaction, message: Message) -> None:
+# What other services said
+
+reactions = Reactions()
+reactions.many(ContractConcluded, store.add_contracts)
+reactions.many(ContractEnded, store.drop_contracts)
+
+
+async def put_foreign(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
     """Organisations of other markets; our own come back on the same topic and are here already."""
-    event = message.event
-    assert isinstance(event, OrganisationRegistered)
-    if event.source is not None:
-        await store.upsert_imported(tx, event)
+    await store.put_imported(tx, [event for event in events if event.source is not None])
 
 
-async def on_concluded(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ContractConcluded)
-    await store.add_contract(tx, message.event)
+reactions.many(OrganisationRegistered, put_foreign)
 
 
-async def on_ended(tx: Transaction, message: Message) -> None:
-    """A contract cancelled after its conclusion no longer counts; one that never was concluded is not here."""
-    assert isinstance(message.event, ContractEnded)
-    await store.drop_contract(tx, message.event.contract_id)
-
-
-async def on_sanctioned(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, OrganisationSanctioned)
+@reactions.on(OrganisationSanctioned)
+async def suspend(tx: Transaction, event: OrganisationSanctioned) -> None:
     counted = len(event.contract_ids)
     breach = "won and not signed" if event.side == "supplier" else "awarded and not signed by the buyer"
     held = Suspension(
@@ -331,10 +325,9 @@ async def on_sanctioned(tx: Transaction, message: Message) -> None:
     await _suspend(tx, event.organisation_id, held)
 
 
-async def on_appeal_decided(tx: Transaction, message: Message) -> None:
+@reactions.on(SanctionAppealDecided)
+async def lift_suspension(tx: Transaction, event: SanctionAppealDecided) -> None:
     """Lifted, it ends when that was decided."""
-    event = message.event
-    assert isinstance(event, SanctionAppealDecided)
     if event.decision == "lifted":
         ended = Suspension(suspension_id=event.sanction_id, reason="lifted on appeal", until=event.decided_at)
         await _suspend(tx, event.organisation_id, ended)
@@ -346,12 +339,3 @@ async def _suspend(tx: Transaction, organisation_id: str, suspension: Suspension
     await store.put_suspension(tx, organisation_id, suspension)
     if organisation is not None:
         await _restated(tx, organisation)
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    OrganisationRegistered: on_registered,
-    ContractConcluded: on_concluded,
-    ContractEnded: on_ended,
-    OrganisationSanctioned: on_sanctioned,
-    SanctionAppealDecided: on_appeal_decided,
-}

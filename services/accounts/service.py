@@ -1,11 +1,10 @@
 """Wiring of accounts."""
 
-from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.accounts import store
 from services.accounts.api import AccountsApi
-from services.accounts.handlers import HANDLERS
+from services.accounts.handlers import reactions
 from services.accounts.pages import AccountPages, EntryPages, OrganisationPages
 from services.accounts.timers import TIMERS
 
@@ -17,6 +16,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, AccountsApi, EntryPages, AccountPages, OrganisationPages)],
-        reactions=from_handlers(HANDLERS),
+        reactions=reactions,
         timers=TIMERS,
     )

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, select
 
 from events.accounts import OrganisationRegistered
-from events.contracts import ContractConcluded
-from infra.database import Transaction, schema_rows
+from events.contracts import ContractConcluded, ContractEnded
+from infra.database import Transaction, columns, schema_rows
 from services.accounts.domain import BY_HAND, Member, Organisation, Suspension
 
 Row = schema_rows("accounts")
@@ -253,27 +253,43 @@ async def suspensions_over(tx: Transaction, limit: int) -> list[Organisation]:
     return [_read(row, Organisation) for row in await tx.session.exec(query)]
 
 
-async def upsert_imported(tx: Transaction, event: OrganisationRegistered) -> None:
-    """Imports come by the ten thousand: one statement. An organisation that registered here is never overwritten."""
+async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+    """The later particulars hold, and the roles of all. An organisation that registered here is never overwritten."""
+    last = {event.organisation_id: event for event in events}
+    roles: dict[str, set[str]] = {}
+    for event in events:
+        roles.setdefault(event.organisation_id, set()).update(event.roles)
+    if not last:
+        return
+    rows = [
+        (
+            event.organisation_id,
+            event.name,
+            ",".join(sorted(roles[event.organisation_id])),
+            event.state,
+            event.identifier_scheme,
+            event.identifier,
+            msgspec.json.encode(event.place).decode(),
+            event.time_zone,
+            event.language,
+            msgspec.json.encode(event.categories).decode(),
+        )
+        for event in last.values()
+    ]
     await (await tx.raw()).execute(
         """insert into accounts.organisations as old (organisation_id, name, roles, state, identifier_scheme, identifier,
                place, time_zone, language, categories, imported, registered_at)
-           values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9, $10::text::jsonb, true, $11)
+           select id, name, string_to_array(roles, ','), state, scheme, identifier, place::jsonb, time_zone, language,
+               categories::jsonb, true, $11
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+               $9::text[], $10::text[])
+               as told (id, name, roles, state, scheme, identifier, place, time_zone, language, categories)
            on conflict (organisation_id) do update set name = excluded.name, identifier_scheme = excluded.identifier_scheme,
                identifier = excluded.identifier, place = excluded.place, time_zone = excluded.time_zone,
                language = excluded.language, categories = excluded.categories,
                roles = array(select distinct unnest(old.roles || excluded.roles) order by 1)
            where old.imported""",
-        event.organisation_id,
-        event.name,
-        list(event.roles),
-        event.state,
-        event.identifier_scheme,
-        event.identifier,
-        msgspec.json.encode(event.place).decode(),
-        event.time_zone,
-        event.language,
-        msgspec.json.encode(event.categories).decode(),
+        *columns(rows),
         tx.now,
     )
 
@@ -396,27 +412,38 @@ async def forget_tries(tx: Transaction, age: timedelta) -> None:
 # Concluded contracts
 
 
-async def add_contract(tx: Transaction, event: ContractConcluded) -> None:
+async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    rows = [
+        (
+            event.contract_id,
+            event.process_id,
+            event.buyer_id,
+            event.buyer_name,
+            event.supplier_id,
+            event.supplier_name,
+            event.title,
+            event.currency,
+            event.amount,
+            event.signed_at,
+            event.source is not None,
+        )
+        for event in events
+    ]
     await (await tx.raw()).execute(
         """insert into accounts.contracts (contract_id, process_id, buyer_id, buyer_name, supplier_id, supplier_name, title,
                currency, amount, signed_at, imported)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (contract_id) do nothing""",
-        event.contract_id,
-        event.process_id,
-        event.buyer_id,
-        event.buyer_name,
-        event.supplier_id,
-        event.supplier_name,
-        event.title,
-        event.currency,
-        event.amount,
-        event.signed_at,
-        event.source is not None,
+           select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+               $9::numeric[], $10::timestamptz[], $11::bool[])
+           on conflict (contract_id) do nothing""",
+        *columns(rows),
     )
 
 
-async def drop_contract(tx: Transaction, contract_id: str) -> None:
-    await (await tx.raw()).execute("delete from accounts.contracts where contract_id = $1", contract_id)
+async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
+    """Cancelled after their conclusion they no longer count; those that never were concluded are not here."""
+    await (await tx.raw()).execute(
+        "delete from accounts.contracts where contract_id = any($1::text[])", [event.contract_id for event in events]
+    )
 
 
 async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> tuple[int, list[Deal]]:

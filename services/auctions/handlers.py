@@ -13,7 +13,6 @@ from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
-from events.codec import Event, Message
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
@@ -21,8 +20,8 @@ from infra.database import Transaction
 from infra.ids import derive_id, new_id
 from infra.lines import Beside, WantedLine, beside_references
 from infra.lines import lines_of as lines_wanted
+from infra.reactions import Reactions
 from infra.replicas import calendar_of
-from infra.service import Handler
 from infra.tokens import Principal
 from infra.web.arguments import clean
 from infra.web.errors import NotFound
@@ -263,10 +262,14 @@ async def _add(tx: Transaction, stored: Stored, fact: Fact) -> None:
 # What other services said
 
 
-async def on_sourcing_requested(tx: Transaction, message: Message) -> None:
+reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions, replicas.references.reactions)
+reactions.on(ContractConcluded)(last_time.keep)
+reactions.on(ContractEnded)(last_time.forget)
+
+
+@reactions.on(PoolSourcingRequested)
+async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
     """A pool's auction has an id that follows from the pool's, so that asking twice opens one."""
-    event = message.event
-    assert isinstance(event, PoolSourcingRequested)
     db = await tx.raw()
     auction_id = derive_id("auction", event.pool_id, str(event.attempt))
     if await auctions.get(db, auction_id):
@@ -300,13 +303,3 @@ def total(lines: tuple[Line, ...], currency: str) -> Decimal:
     """What the initial price would be: line amounts, each rounded once."""
     amounts = ((line.quantity or 0) * (line.unit_price or Decimal(0)) for line in lines)
     return sum((round_money(Decimal(amount), currency) for amount in amounts), start=Decimal(0))
-
-
-HANDLERS: dict[type[Event], Handler] = {
-    **replicas.organisations.handlers,
-    **replicas.skus.handlers,
-    **replicas.references.handlers,
-    PoolSourcingRequested: on_sourcing_requested,
-    ContractConcluded: last_time.on_concluded,
-    ContractEnded: last_time.on_ended,
-}

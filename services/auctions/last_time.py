@@ -9,7 +9,6 @@ import asyncpg
 
 from catalogue.money import round_money
 from catalogue.references import PaidNotComparable, paid_for
-from events.codec import Message
 from events.contracts import ContractConcluded, ContractEnded
 from events.values import Line
 from infra.database import Transaction
@@ -82,16 +81,13 @@ def compare(lines: Sequence[Line], before: Mapping[str, LastTime], currency: str
     return Compared(lines=len(pairs), before=then, now=now, percent=round((now / then - 1) * 100, 1))
 
 
-async def on_concluded(tx: Transaction, message: Message) -> None:
+async def keep(tx: Transaction, event: ContractConcluded) -> None:
     """Of imports only what prices a SKU is kept: they are many, and nobody opens a session from another market's texts."""
-    event = message.event
-    assert isinstance(event, ContractConcluded)
     tells = any(line.sku_id and past.price_of(line) for line in event.lines)
     if event.origin != IMPORTED or tells:
         await past.put(await tx.raw(), event)
 
 
-async def on_ended(tx: Transaction, message: Message) -> None:
+async def forget(tx: Transaction, event: ContractEnded) -> None:
     """A cancelled contract says nothing about prices; one that was never signed is not here."""
-    assert isinstance(message.event, ContractEnded)
-    await past.drop(await tx.raw(), message.event.contract_id)
+    await past.drop(await tx.raw(), event.contract_id)

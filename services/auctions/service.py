@@ -1,13 +1,12 @@
 """Wiring of auctions."""
 
-from infra.reactions import from_handlers
 from infra.service import Ground, Service, Timer
 from infra.web import routes
 from services.auctions.api import AuctionsApi, BidsApi, ComplaintsApi, with_lane
 from services.auctions.api.market_log import MarketLogApi
 from services.auctions.api.session import SessionApi
 from services.auctions.board import Boards
-from services.auctions.handlers import HANDLERS
+from services.auctions.handlers import reactions
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
 from services.auctions.pages import AuctionPages, ComposePages, SessionPages
@@ -25,7 +24,7 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, SessionPages)],
-        reactions=from_handlers(HANDLERS),
+        reactions=reactions,
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],
     )

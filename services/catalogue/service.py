@@ -1,13 +1,12 @@
 """Wiring of the catalogue."""
 
 from catalogue.policy import load
-from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.catalogue import store
 from services.catalogue.api import BasketApi, CatalogueApi, with_finder
 from services.catalogue.finder import Finder
-from services.catalogue.handlers import HANDLERS
+from services.catalogue.handlers import reactions
 from services.catalogue.pages import BasketPages, OfferPages, SearchPages, SkuPages
 from services.catalogue.timers import TIMERS
 
@@ -22,7 +21,7 @@ def create(ground: Ground) -> Service:
         routes=[
             routes(ground, with_finder(finder, CatalogueApi, BasketApi, SearchPages, SkuPages, OfferPages, BasketPages))
         ],
-        reactions=from_handlers(HANDLERS),
+        reactions=reactions,
         timers=TIMERS,
         lifespans=[finder.running],
     )

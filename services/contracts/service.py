@@ -1,6 +1,6 @@
 """Wiring of contracts."""
 
-from infra.reactions import from_handlers
+from infra.reactions import Reactions
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi, PurchasesApi
@@ -9,7 +9,7 @@ from services.contracts.api.record import RecordApi
 from services.contracts.api.refusals import RefusalsApi
 from services.contracts.api.sanctions import SanctionsApi
 from services.contracts.api.signing import SigningApi
-from services.contracts.handlers import HANDLERS, sanctions
+from services.contracts.handlers import reactions, sanctions
 from services.contracts.pages import ContractPages, PurchasePages
 from services.contracts.pages.execution import ExecutionPages
 from services.contracts.pages.record import RecordPages
@@ -39,6 +39,6 @@ def create(ground: Ground) -> Service:
                 ExecutionPages,
             ),
         ],
-        reactions=from_handlers({**HANDLERS, **sanctions.HANDLERS}),
+        reactions=Reactions(reactions, sanctions.reactions),
         timers=TIMERS,
     )

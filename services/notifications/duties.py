@@ -3,11 +3,10 @@
 What a side does takes back the letters about it that did not go out yet; so does its deadline.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from events import Event, Message
+from events import Event
 from events.contracts import (
     CascadeAwaitsBuyer,
     ContractConcluded,
@@ -33,7 +32,7 @@ from events.contracts import (
 )
 from infra.database import Transaction
 from infra.ids import derive_id
-from infra.service import Handler
+from infra.reactions import Reactions
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from services.notifications import store
 from services.notifications.domain import Duty, spoken
@@ -51,12 +50,13 @@ FORMS = {"order": "deliver", "delivery": "assess", "invoice": "pay"}
 """By what was said: the form by which the other side acts on it, on the contract's page."""
 
 
-ON_CONTRACTS = (
-    *(ContractDrafted, ContractStepTaken, ObjectionFiled, ObjectionAnswered, CascadeAwaitsBuyer),
-    *(ContractConcluded, ContractEnded),
-    *(OrderPlaced, DeliveryReported, DeliveryAssessed, InvoiceSubmitted, InvoicePaid, InvoiceSettled),
-    *(ExecutionWithdrawn, DisputeOpened, DisputeAnswered, DisputeEnded, EndingProposed, EndingAnswered),
+OnContract = (
+    (ContractDrafted | ContractStepTaken | ObjectionFiled | ObjectionAnswered | CascadeAwaitsBuyer)
+    | (ContractConcluded | ContractEnded)
+    | (OrderPlaced | DeliveryReported | DeliveryAssessed | InvoiceSubmitted | InvoicePaid | InvoiceSettled)
+    | (ExecutionWithdrawn | DisputeOpened | DisputeAnswered | DisputeEnded | EndingProposed | EndingAnswered)
 )
+ON_CONTRACTS: tuple[type[Event], ...] = get_args(OnContract)
 
 
 class Asked(NamedTuple):
@@ -143,10 +143,12 @@ async def tell(tx: Transaction, duty: Duty) -> None:
             await store.add_letter(tx, letter, slot)
 
 
-async def on_contract(tx: Transaction, message: Message) -> None:
+reactions = Reactions()
+
+
+@reactions.on(*ON_CONTRACTS)
+async def tell_of_contract(tx: Transaction, event: OnContract) -> None:
     """Of a contract that was not heard of nothing can be told."""
-    event = message.event
-    assert isinstance(event, ON_CONTRACTS)
     if isinstance(event, ContractDrafted):
         await store.put_contract(tx, event)
     for form in done(event):
@@ -172,9 +174,8 @@ async def on_contract(tx: Transaction, message: Message) -> None:
     )
 
 
-async def on_requested(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, PurchaseRequested)
+@reactions.on(PurchaseRequested)
+async def tell_of_request(tx: Transaction, event: PurchaseRequested) -> None:
     duty = Duty(
         party="supplier",
         what="purchase-request",
@@ -187,13 +188,6 @@ async def on_requested(tx: Transaction, message: Message) -> None:
     await tell(tx, duty)
 
 
-async def on_answered(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, PurchaseAnswered)
-    await store.no_more_about(tx, f"/contracts/purchases/{message.event.process_id}")
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    **dict.fromkeys(ON_CONTRACTS, on_contract),
-    PurchaseRequested: on_requested,
-    PurchaseAnswered: on_answered,
-}
+@reactions.on(PurchaseAnswered)
+async def forget_request(tx: Transaction, event: PurchaseAnswered) -> None:
+    await store.no_more_about(tx, f"/contracts/purchases/{event.process_id}")

@@ -1,17 +1,13 @@
 """Use cases and reactions of notifications."""
 
-from collections.abc import Mapping
-from functools import partial
-
 import msgspec
 
-from events import Event, Message
-from events.accounts import MemberJoined, OrganisationRegistered
+from events.accounts import MemberJoined
 from events.notifications import MailUnsubscribed
 from events.recommender import RecommendationsMade
 from infra.database import Transaction
 from infra.ids import derive_id
-from infra.service import Handler
+from infra.reactions import Reactions
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web.errors import NotFound
 from services.notifications import duties, store
@@ -107,36 +103,24 @@ async def _zone(tx: Transaction, organisation_id: str) -> str:
     return organisation.time_zone if organisation else "UTC"
 
 
-async def on_registered(tx: Transaction, message: Message) -> None:
-    """Imported organisations have no members here, so nobody to write to."""
-    assert isinstance(message.event, OrganisationRegistered)
-    if message.event.source is None:
-        await store.organisations.put(await tx.raw(), message.event)
+# What other services said
 
 
-async def on_joined(tx: Transaction, message: Message, *, at_once: bool) -> None:
-    event = message.event
-    assert isinstance(event, MemberJoined)
-    if READERS & set(event.roles) and event.email:
-        usual = Preferences()
-        first = tx.now if at_once else usual.next_after(tx.now, await _zone(tx, event.organisation_id))
-        await store.put_member(tx, event, usual, first)
-
-
-async def on_recommended(tx: Transaction, message: Message, *, at_once: bool) -> None:
-    event = message.event
-    assert isinstance(event, RecommendationsMade)
-    await store.put_recommendations(tx, event)
-    if at_once and event.items:
-        await store.hasten(tx, event.supplier_id)
-
-
-def handlers(*, rehearsal: bool) -> Mapping[type[Event], Handler]:
+def reactions(*, rehearsal: bool) -> Reactions:
     """In a rehearsal nobody waits for the morning: the first digest goes out as soon as there is something in it."""
-    return {
-        **store.organisations.handlers,
-        **duties.HANDLERS,
-        OrganisationRegistered: on_registered,
-        MemberJoined: partial(on_joined, at_once=rehearsal),
-        RecommendationsMade: partial(on_recommended, at_once=rehearsal),
-    }
+    reactions = Reactions(store.organisations.reactions, duties.reactions)
+
+    @reactions.on(MemberJoined)
+    async def put_reader(tx: Transaction, event: MemberJoined) -> None:
+        if READERS & set(event.roles) and event.email:
+            usual = Preferences()
+            first = tx.now if rehearsal else usual.next_after(tx.now, await _zone(tx, event.organisation_id))
+            await store.put_member(tx, event, usual, first)
+
+    @reactions.on(RecommendationsMade)
+    async def put_recommendations(tx: Transaction, event: RecommendationsMade) -> None:
+        await store.put_recommendations(tx, event)
+        if rehearsal and event.items:
+            await store.hasten(tx, event.supplier_id)
+
+    return reactions

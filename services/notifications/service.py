@@ -1,13 +1,12 @@
 """Wiring of notifications."""
 
 from catalogue.policy import load
-from infra.reactions import from_handlers
 from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import routes
 from services.notifications import store
 from services.notifications.api import NotificationsApi
-from services.notifications.handlers import handlers
+from services.notifications.handlers import reactions
 from services.notifications.links import Links
 from services.notifications.pages import NotificationPages, UnsubscribePages
 from services.notifications.timers import timers
@@ -21,6 +20,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, NotificationsApi, NotificationPages, UnsubscribePages)],
-        reactions=from_handlers(handlers(rehearsal=load(ground.config.policy).working_day_minutes is not None)),
+        reactions=reactions(rehearsal=load(ground.config.policy).working_day_minutes is not None),
         timers=timers(ground, links),
     )

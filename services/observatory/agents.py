@@ -5,39 +5,41 @@ counted twice, once as it was and once as it is. The reference price corrects it
 Offers are left out: they are asked, not paid, and stand for months.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 
-from events import Event, Message
+from events import Envelope
 from events.auctions import BidDisclosed
 from events.contracts import AwardMade, ContractConcluded
 from infra.database import Transaction
-from infra.reactions import from_handlers
-from infra.service import Handler, View
+from infra.reactions import Reactions
+from infra.service import View
 from services.observatory import intake, store
 from services.observatory.domain import entry
 from services.observatory.intake import Seen
 
-
-async def on_contract(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ContractConcluded)
-    await _add(tx, intake.of_contract(message.event))
+reactions = Reactions()
 
 
-async def on_award(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, AwardMade)
-    await _add(tx, intake.of_award(message.event))
+async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    await _add(tx, (intake.of_contract(event) for event in events))
 
 
-async def on_bid(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, BidDisclosed)
-    await _add(tx, intake.of_bid(message.event, message.envelope.time))
+async def add_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
+    await _add(tx, (intake.of_award(event) for event in events))
 
 
-async def _add(tx: Transaction, seen: Seen) -> None:
-    found = [made for one in seen.observations if (made := entry(one)) is not None]
-    if found:
-        await store.add_to_months(tx, seen.origin, found)
+reactions.many(ContractConcluded, add_contracts)
+reactions.many(AwardMade, add_awards)
 
 
-HANDLERS: Mapping[type[Event], Handler] = {ContractConcluded: on_contract, AwardMade: on_award, BidDisclosed: on_bid}
-VIEWS = (View("observatory.rolling", from_handlers(HANDLERS), store.forget_months),)
+@reactions.with_envelope(BidDisclosed)
+async def add_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> None:
+    await _add(tx, [intake.of_bid(event, envelope.time)])
+
+
+async def _add(tx: Transaction, documents: Iterable[Seen]) -> None:
+    found = ((seen.origin, entry(one)) for seen in documents for one in seen.observations)
+    await store.add_to_months(tx, [(series, made) for series, made in found if made is not None])
+
+
+VIEWS = (View("observatory.rolling", reactions, store.forget_months),)

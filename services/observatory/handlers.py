@@ -5,12 +5,12 @@ pause, not once for each price.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
-from events import Event, Message
+from events import Envelope, Event
 from events.auctions import BidDisclosed
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
@@ -19,7 +19,7 @@ from events.quotes import QuoteDisclosed
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import derive_id
-from infra.service import Handler
+from infra.reactions import Reactions
 from services.observatory import intake, store
 from services.observatory.domain import (
     NoReference,
@@ -44,73 +44,71 @@ BATCH = 50
 """Items judged in one transaction."""
 
 
-async def on_contract(tx: Transaction, message: Message) -> None:
-    """Its priced lines replace those of its award; without any, the award's stand for it."""
-    event = message.event
-    assert isinstance(event, ContractConcluded)
-    seen = intake.of_contract(event)
-    await store.put(tx, seen, tx.now + PAUSE)
-    if event.award_id and not seen.observations:
-        await store.link_contract(tx, event.award_id, event.contract_id)
+reactions = Reactions()
 
 
-async def on_award(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, AwardMade)
-    await store.put(tx, intake.of_award(event), tx.now + PAUSE)
+async def keep_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    """Their priced lines replace those of their awards; without any, the award's stand for the contract."""
+    seen = [intake.of_contract(event) for event in events]
+    await store.put_all(tx, seen, tx.now + PAUSE)
+    unpriced = (event for event, one in zip(events, seen, strict=True) if not one.observations)
+    await store.link_contracts(tx, {event.award_id: event.contract_id for event in unpriced if event.award_id})
 
 
-async def on_draft(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, ContractDrafted)
-    await store.link_contract(tx, event.award_id, event.contract_id)
+async def keep_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
+    await store.put_all(tx, [intake.of_award(event) for event in events], tx.now + PAUSE)
 
 
-async def on_contract_ended(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, ContractEnded)
-    await store.withdraw(tx, event.contract_id, tx.now + PAUSE)
+async def keep_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
+    await store.put_all(tx, [intake.of_offer(event) for event in events], tx.now + PAUSE)
 
 
-async def on_offer(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, OfferPublished)
-    await store.put(tx, intake.of_offer(event), tx.now + PAUSE)
-
-
-async def on_offer_archived(tx: Transaction, message: Message) -> None:
+async def withdraw_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
     """An offer that ran out was a price in its time; one that its supplier took back, or may not keep, was none."""
-    event = message.event
-    assert isinstance(event, OfferArchived)
-    if event.reason in TAKEN_BACK:
-        await store.withdraw(tx, event.offer_id, tx.now + PAUSE)
+    await store.withdraw(tx, [event.offer_id for event in events if event.reason in TAKEN_BACK], tx.now + PAUSE)
 
 
-async def on_bid(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, BidDisclosed)
-    await store.put(tx, intake.of_bid(event, message.envelope.time), tx.now + PAUSE)
+async def withdraw_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
+    await store.withdraw(tx, [event.contract_id for event in events], tx.now + PAUSE)
 
 
-async def on_quote(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, QuoteDisclosed)
-    await store.put(tx, intake.of_quote(event), tx.now + PAUSE)
+async def keep_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None:
+    await store.put_all(tx, [intake.of_quote(event) for event in events], tx.now + PAUSE)
 
 
-async def on_sku(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, SkuPublished)
-    item = Item(
-        item_key=event.sku_id,
-        sku_id=event.sku_id,
-        title=event.name[: intake.TITLE_LENGTH],
-        category=event.category,
-        currency="",
-        unit=event.base_unit,
-        pack_size=event.pack_size,
-    )
-    await store.put_sku(tx, item, tx.now + PAUSE)
+async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
+    items = [
+        Item(
+            item_key=event.sku_id,
+            sku_id=event.sku_id,
+            title=event.name[: intake.TITLE_LENGTH],
+            category=event.category,
+            currency="",
+            unit=event.base_unit,
+            pack_size=event.pack_size,
+        )
+        for event in events
+    ]
+    await store.put_skus(tx, items, tx.now + PAUSE)
+
+
+reactions.many(ContractConcluded, keep_contracts)
+reactions.many(ContractEnded, withdraw_contracts)
+reactions.many(AwardMade, keep_awards)
+reactions.many(OfferPublished, keep_offers)
+reactions.many(OfferArchived, withdraw_offers)
+reactions.many(QuoteDisclosed, keep_quotes)
+reactions.many(SkuPublished, keep_skus)
+
+
+@reactions.on(ContractDrafted)
+async def link_draft(tx: Transaction, event: ContractDrafted) -> None:
+    await store.link_contracts(tx, {event.award_id: event.contract_id})
+
+
+@reactions.with_envelope(BidDisclosed)
+async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> None:
+    await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now + PAUSE)
 
 
 async def assess(tx: Transaction) -> int:
@@ -210,16 +208,3 @@ def _news(card: Card, old: Snapshot | None, outcome: Outcome, answer: Reference 
             valued_at=datetime.combine(made.valued_on, time(), UTC),
         )
     ]
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    ContractConcluded: on_contract,
-    AwardMade: on_award,
-    ContractDrafted: on_draft,
-    ContractEnded: on_contract_ended,
-    OfferPublished: on_offer,
-    OfferArchived: on_offer_archived,
-    BidDisclosed: on_bid,
-    QuoteDisclosed: on_quote,
-    SkuPublished: on_sku,
-}

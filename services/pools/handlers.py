@@ -1,6 +1,5 @@
 """Use cases and reactions of pools."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,17 +9,17 @@ from catalogue import places
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from events import Event, Message
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
 from events.catalogue import SkuPublished
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.envelope import Envelope
 from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.reactions import Reactions
 from infra.replicas import calendar_of
-from infra.service import Handler
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.pools import store
@@ -254,22 +253,26 @@ def _place(enrolment: Enrolment, seat: Place) -> Place:
     return Place(**msgspec.structs.asdict(found))
 
 
-async def on_auction_opened(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, AuctionOpened)
-    if message.event.pool_id is not None:
-        await store.set_auction(tx, message.event.pool_id, message.event.auction_id)
+# What other services said
+
+reactions = Reactions(store.organisations.reactions, store.skus.reactions, store.references.reactions)
 
 
-async def on_opening_refused(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, AuctionOpeningRefused)
-    if (kept := await store.load(tx, message.event.pool_id, lock=True)) is not None:
-        await decided(tx, kept, RecordSourcingRefused(refusal=message.event.refusal))
+@reactions.on(AuctionOpened)
+async def remember_auction(tx: Transaction, event: AuctionOpened) -> None:
+    if event.pool_id is not None:
+        await store.set_auction(tx, event.pool_id, event.auction_id)
 
 
-async def on_auction_closed(tx: Transaction, message: Message) -> None:
+@reactions.on(AuctionOpeningRefused)
+async def record_refusal(tx: Transaction, event: AuctionOpeningRefused) -> None:
+    if (kept := await store.load(tx, event.pool_id, lock=True)) is not None:
+        await decided(tx, kept, RecordSourcingRefused(refusal=event.refusal))
+
+
+@reactions.on(AuctionClosed)
+async def share_out(tx: Transaction, closed: AuctionClosed) -> None:
     """Shares the result out. What a member would have paid alone is the reference for its own place."""
-    closed = message.event
-    assert isinstance(closed, AuctionClosed)
     if closed.pool_id is None or (kept := await store.load(tx, closed.pool_id, lock=True)) is None:
         return
     if kept.auction_id not in (None, closed.auction_id):
@@ -282,14 +285,15 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
     await decided(tx, kept, RecordResult(closed=closed, alone=alone))
 
 
-async def on_contract(tx: Transaction, message: Message) -> None:
+@reactions.with_envelope(ContractDrafted, ContractConcluded, ContractEnded)
+async def record_contract(
+    tx: Transaction, event: ContractDrafted | ContractConcluded | ContractEnded, envelope: Envelope
+) -> None:
     """A member is done when its contract is signed, or ended and nobody took the supplier's place.
 
     The cascade drafts the next contract together with the end of the former, but from a certain rank on it waits for the buyer:
     an end counts only after the time that a buyer has for its draft.
     """
-    event = message.event
-    assert isinstance(event, ContractDrafted | ContractConcluded | ContractEnded)
     if event.pool_id is None or (kept := await store.load(tx, event.pool_id, lock=True)) is None:
         return
     contracts = await store.contracts_of(tx, event.pool_id)
@@ -301,7 +305,7 @@ async def on_contract(tx: Transaction, message: Message) -> None:
         return  # the end of one that was replaced already, or of one that was signed: the pool has done its part
     states = {ContractDrafted: "drafted", ContractConcluded: "concluded", ContractEnded: "ended"}
     contract = Contract(
-        member_id=event.buyer_id, contract_id=event.contract_id, state=states[type(event)], at=message.envelope.time
+        member_id=event.buyer_id, contract_id=event.contract_id, state=states[type(event)], at=envelope.time
     )
     await store.put_contract(tx, event.pool_id, contract)
     if kept.pool.stage is Stage.CONTRACTING and kept.pool.allocated is not None:
@@ -322,16 +326,3 @@ async def _contracting_over(tx: Transaction, kept: Kept, contracts: list[Contrac
     lead = await store.organisations.get(await tx.raw(), kept.pool.opened.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
     return policy.due(max(ended), policy.contract.buyer_draft_days, calendar_of(lead))
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    **store.organisations.handlers,
-    **store.skus.handlers,
-    **store.references.handlers,
-    AuctionOpened: on_auction_opened,
-    AuctionOpeningRefused: on_opening_refused,
-    AuctionClosed: on_auction_closed,
-    ContractDrafted: on_contract,
-    ContractConcluded: on_contract,
-    ContractEnded: on_contract,
-}

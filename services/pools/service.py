@@ -1,11 +1,10 @@
 """Wiring of pools."""
 
-from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.pools import store
 from services.pools.api import PoolsApi
-from services.pools.handlers import HANDLERS
+from services.pools.handlers import reactions
 from services.pools.pages import PoolPages
 from services.pools.timers import TIMERS
 
@@ -17,6 +16,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=store.Row.metadata,
         routes=[routes(ground, PoolsApi, PoolPages)],
-        reactions=from_handlers(HANDLERS),
+        reactions=reactions,
         timers=TIMERS,
     )

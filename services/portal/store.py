@@ -1,5 +1,6 @@
 """The portal's copies. Imported contracts come by the ten thousand, so each fact is one statement and totals are counted as they come."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,10 +10,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, select
 
 from events.auctions import AuctionOpened, BidAccepted, BidDeleted
-from events.contracts import ContractConcluded
+from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolOpened
 from events.quotes import QuoteRequestOpened
-from infra.database import Transaction, schema_rows
+from infra.database import Transaction, columns, schema_rows
 
 Row = schema_rows("portal")
 
@@ -240,40 +241,51 @@ async def close(tx: Transaction, opening_id: str) -> None:
     await (await tx.raw()).execute("delete from portal.openings where opening_id = $1", opening_id)
 
 
-async def add_contract(tx: Transaction, event: ContractConcluded) -> None:
-    """The contract and, if it is new, its part of the total."""
+async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    """The contracts and, of those that are new, their part of the totals."""
+    rows = [
+        (
+            event.contract_id,
+            event.title,
+            event.buyer_id,
+            event.buyer_name,
+            event.supplier_id,
+            event.supplier_name,
+            event.currency or "",
+            event.amount,
+            event.signed_at,
+            event.source is not None,
+        )
+        for event in events
+    ]
     await (await tx.raw()).execute(
         """with fresh as (
              insert into portal.contracts (contract_id, title, buyer_id, buyer_name, supplier_id, supplier_name, currency,
                  amount, signed_at, imported)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing returning currency, amount)
-           insert into portal.totals as old (currency, contracts, amount) select currency, 1, coalesce(amount, 0) from fresh
+             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                 $8::numeric[], $9::timestamptz[], $10::bool[])
+             on conflict do nothing returning currency, amount)
+           insert into portal.totals as old (currency, contracts, amount)
+           select currency, count(*), coalesce(sum(amount), 0) from fresh group by currency order by currency
            on conflict (currency) do update
-             set contracts = old.contracts + 1, amount = old.amount + excluded.amount""",
-        event.contract_id,
-        event.title,
-        event.buyer_id,
-        event.buyer_name,
-        event.supplier_id,
-        event.supplier_name,
-        event.currency or "",
-        event.amount,
-        event.signed_at,
-        event.source is not None,
+             set contracts = old.contracts + excluded.contracts, amount = old.amount + excluded.amount""",
+        *columns(rows),
     )
 
 
-async def drop_contract(tx: Transaction, contract_id: str) -> None:
-    """Cancelled after its conclusion; one that is not here never counted."""
+async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
+    """Cancelled after their conclusion; one that is not here never counted."""
     await (await tx.raw()).execute(
-        """with gone as (delete from portal.contracts where contract_id = $1 returning currency, amount)
-           update portal.totals set contracts = contracts - 1, amount = totals.amount - coalesce(gone.amount, 0)
-           from gone where totals.currency = gone.currency""",
-        contract_id,
+        """with gone as (delete from portal.contracts where contract_id = any($1::text[]) returning currency, amount),
+           less as (select currency, count(*) as contracts, coalesce(sum(amount), 0) as amount from gone group by currency)
+           update portal.totals set contracts = totals.contracts - less.contracts, amount = totals.amount - less.amount
+           from less where totals.currency = less.currency""",
+        [event.contract_id for event in events],
     )
 
 
-async def add_supplier(tx: Transaction, organisation_id: str) -> None:
+async def add_suppliers(tx: Transaction, organisation_ids: Sequence[str]) -> None:
     await (await tx.raw()).execute(
-        "insert into portal.suppliers (organisation_id) values ($1) on conflict do nothing", organisation_id
+        "insert into portal.suppliers (organisation_id) select unnest($1::text[]) on conflict do nothing",
+        organisation_ids,
     )

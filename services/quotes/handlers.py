@@ -1,6 +1,5 @@
 """Use cases and reactions of quick quotes."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,14 +9,14 @@ from catalogue import places
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
-from events.codec import Event, Message
+from events.codec import Event
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, lines_of
+from infra.reactions import Reactions
 from infra.replicas import calendar_of
-from infra.service import Handler
 from infra.tokens import Principal
 from infra.web.arguments import clean
 from infra.web.errors import NotFound
@@ -238,10 +237,12 @@ def _due(request: Request) -> datetime | None:
 # What other services said
 
 
-async def on_contract(tx: Transaction, message: Message) -> None:
+reactions = Reactions(store.organisations.reactions, store.skus.reactions, store.references.reactions)
+
+
+@reactions.on(ContractDrafted, ContractConcluded, ContractEnded)
+async def record_contract(tx: Transaction, event: ContractDrafted | ContractConcluded | ContractEnded) -> None:
     """What became of the choice. An end says only whose contract it was: of another origin's there is no request here."""
-    event = message.event
-    assert isinstance(event, ContractDrafted | ContractConcluded | ContractEnded)
     kept = await store.load(tx, event.process_id, lock=True)
     if kept is None:
         return
@@ -260,13 +261,3 @@ async def on_contract(tx: Transaction, message: Message) -> None:
         )
     await store.set_contract(tx, event.process_id, contract)
     await tx.announce(channel(event.process_id), {"version": kept.version + 1, "quotes": len(kept.request.standing)})
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    **store.organisations.handlers,
-    **store.skus.handlers,
-    **store.references.handlers,
-    ContractDrafted: on_contract,
-    ContractConcluded: on_contract,
-    ContractEnded: on_contract,
-}

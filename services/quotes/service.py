@@ -1,10 +1,9 @@
 """Wiring of quick quotes."""
 
-from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.quotes.api import QuotesApi
-from services.quotes.handlers import HANDLERS
+from services.quotes.handlers import reactions
 from services.quotes.pages import ComposePages, RequestPages
 from services.quotes.store import Row
 from services.quotes.timers import TIMERS
@@ -17,6 +16,6 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[routes(ground, QuotesApi, ComposePages, RequestPages)],
-        reactions=from_handlers(HANDLERS),
+        reactions=reactions,
         timers=TIMERS,
     )

@@ -3,72 +3,63 @@
 They refine the lists and answer the question "what else is bought with this"; a replay makes them anew.
 """
 
-from events import Message
+from collections.abc import Iterator, Sequence
+
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
 from events.quotes import QuoteDisclosed
 from infra.database import Transaction
-from infra.reactions import from_handlers
+from infra.reactions import Reactions
 from infra.service import View
 from recommender.interest import co_purchase, interest
 from services.recommender.store import market
 from services.recommender.store.market import code_of
 
+interests, purchases = Reactions(), Reactions()
 
-async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
+
+async def add_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
     """After the close: while a mini-auction runs nobody, not even this view, knows who bids."""
-    event = message.event
-    assert isinstance(event, BidDisclosed)
-    if event.category and event.status == "valid":
-        await market.add_interest(tx, event.supplier_id, interest("bid", code_of(event.category)))
+    valid = (event for event in events if event.category and event.status == "valid")
+    await market.add_interest(tx, ((event.supplier_id, interest("bid", code_of(event.category))) for event in valid))
 
 
-async def on_quote_disclosed(tx: Transaction, message: Message) -> None:
+async def add_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None:
     """A sealed quote, told after the close, says the same of its supplier as a bid."""
-    event = message.event
-    assert isinstance(event, QuoteDisclosed)
-    await market.add_interest(tx, event.supplier_id, interest("bid", code_of(event.category)))
+    await market.add_interest(tx, ((event.supplier_id, interest("bid", code_of(event.category))) for event in events))
 
 
-async def on_offer_published(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, OfferPublished)
-    await market.add_interest(tx, event.supplier_id, interest("offered", code_of(event.category)))
+async def add_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
+    await market.add_interest(
+        tx, ((event.supplier_id, interest("offered", code_of(event.category))) for event in events)
+    )
 
 
-async def on_award_made(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, AwardMade)
-    if event.category and not event.cancelled:
-        for supplier_id in event.supplier_ids:
-            await market.add_interest(tx, supplier_id, interest("won", code_of(event.category)))
+async def add_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
+    await market.add_interest(tx, _won(events))
 
 
-async def on_contract_concluded(tx: Transaction, message: Message) -> None:
-    event = message.event
-    assert isinstance(event, ContractConcluded)
-    pairs = co_purchase(line.sku_id for line in event.lines if line.sku_id)
-    if pairs:
-        await market.add_co_purchases(tx, pairs)
+def _won(events: Sequence[AwardMade]) -> Iterator[tuple[str, dict[str, int]]]:
+    for event in events:
+        if event.category and not event.cancelled:
+            points = interest("won", code_of(event.category))
+            yield from ((supplier_id, points) for supplier_id in event.supplier_ids)
 
+
+async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    await market.add_co_purchases(
+        tx, (co_purchase(line.sku_id for line in event.lines if line.sku_id) for event in events)
+    )
+
+
+interests.many(BidDisclosed, add_bids)
+interests.many(QuoteDisclosed, add_quotes)
+interests.many(OfferPublished, add_offers)
+interests.many(AwardMade, add_awards)
+purchases.many(ContractConcluded, add_contracts)
 
 VIEWS = (
-    View(
-        "recommender.interest",
-        from_handlers(
-            {
-                BidDisclosed: on_bid_disclosed,
-                QuoteDisclosed: on_quote_disclosed,
-                OfferPublished: on_offer_published,
-                AwardMade: on_award_made,
-            }
-        ),
-        market.forget_interest,
-    ),
-    View(
-        "recommender.co-purchases",
-        from_handlers({ContractConcluded: on_contract_concluded}),
-        market.forget_co_purchases,
-    ),
+    View("recommender.interest", interests, market.forget_interest),
+    View("recommender.co-purchases", purchases, market.forget_co_purchases),
 )

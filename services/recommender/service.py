@@ -1,11 +1,10 @@
 """Wiring of the recommender."""
 
-from infra.reactions import from_handlers
 from infra.service import Ground, Service
 from infra.web import routes
 from services.recommender.agents import VIEWS
 from services.recommender.api import RecommenderApi
-from services.recommender.handlers import HANDLERS
+from services.recommender.handlers import reactions
 from services.recommender.pages import RecommendationPages, RecommenderPage
 from services.recommender.store.rows import Row
 from services.recommender.timers import timers
@@ -18,7 +17,7 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[routes(ground, RecommenderApi, RecommendationPages, RecommenderPage)],
-        reactions=from_handlers(HANDLERS),
+        reactions=reactions,
         timers=timers(ground),
         views=VIEWS,
     )

@@ -4,126 +4,129 @@ A release is made of the event that calls for it and of what was heard before. E
 its organisations, from another topic, may come later, and then show from the next release on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from events import Event, Message
+from events import Envelope
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDisclosed, RoundBegan
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import ReleasePublished
 from infra.database import Transaction
-from infra.service import Handler
+from infra.reactions import Reactions
 from services.transparency import implementation, outgoing, outgoing_quotes, store
 from services.transparency.mapping import ORIGIN
 from services.transparency.parts import Json
 
-
-async def on_organisation_registered(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OrganisationRegistered)
-    if message.event.source is None:
-        await store.keep_party(tx, message.event)
+reactions = Reactions()
 
 
-async def on_auction_opened(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, AuctionOpened)
+async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+    await store.keep_parties(tx, [event for event in events if event.source is None])
+
+
+reactions.many(OrganisationRegistered, keep_parties)
+
+
+@reactions.with_envelope(AuctionOpened)
+async def publish_opened(tx: Transaction, event: AuctionOpened, envelope: Envelope) -> None:
+    at = envelope.time
     known = await store.parties(tx, outgoing.organisations_of(event))
     await store.open_session(tx, event)
     await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_opened(event, at, known), at)
 
 
-async def on_bid_accepted(tx: Transaction, message: Message) -> None:
+@reactions.on(BidAccepted)
+async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
     """Only the end matters here, and it moves in few of the bids."""
-    assert isinstance(message.event, BidAccepted)
-    if message.event.extended:
-        await store.move_end(tx, message.event.auction_id, message.event.closes_at)
+    if event.extended:
+        await store.move_end(tx, event.auction_id, event.closes_at)
 
 
-async def on_end_moved(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, AuctionExtended | RoundBegan)
-    await store.move_end(tx, message.event.auction_id, message.event.closes_at)
+@reactions.on(AuctionExtended, RoundBegan)
+async def move_end(tx: Transaction, event: AuctionExtended | RoundBegan) -> None:
+    await store.move_end(tx, event.auction_id, event.closes_at)
 
 
-async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, BidDisclosed)
-    if message.event.source is None:
-        await store.keep_bid(tx, message.event)
+@reactions.on(BidDisclosed)
+async def keep_bid(tx: Transaction, event: BidDisclosed) -> None:
+    if event.source is None:
+        await store.keep_bid(tx, event)
 
 
-async def on_auction_closed(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, AuctionClosed)
+@reactions.with_envelope(AuctionClosed)
+async def publish_closed(tx: Transaction, event: AuctionClosed, envelope: Envelope) -> None:
+    at = envelope.time
     bids = await store.disclosed_bids(tx, event.auction_id)
     await store.close_session(tx, event.auction_id)
     known = await store.parties(tx, outgoing.organisations_of(event, bids))
     await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_closed(event, bids, at, known), at)
 
 
-async def on_quote_request_opened(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, QuoteRequestOpened)
+@reactions.with_envelope(QuoteRequestOpened)
+async def publish_request(tx: Transaction, event: QuoteRequestOpened, envelope: Envelope) -> None:
+    at = envelope.time
     known = await store.parties(tx, {event.buyer_id})
     await _publish(tx, event.request_id, outgoing_quotes.opened(event, at, known), at)
 
 
-async def on_quoting_ended(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, QuotingEnded)
+@reactions.with_envelope(QuotingEnded)
+async def publish_end_of_quoting(tx: Transaction, event: QuotingEnded, envelope: Envelope) -> None:
+    at = envelope.time
     await _publish(tx, event.request_id, outgoing_quotes.ended(event, at), at)
 
 
-async def on_quote_disclosed(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, QuoteDisclosed)
-    await store.keep_bid(tx, outgoing_quotes.as_bid(message.event))
+@reactions.on(QuoteDisclosed)
+async def keep_quote(tx: Transaction, event: QuoteDisclosed) -> None:
+    await store.keep_bid(tx, outgoing_quotes.as_bid(event))
 
 
-async def on_quote_request_closed(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, QuoteRequestClosed)
+@reactions.with_envelope(QuoteRequestClosed)
+async def publish_choice(tx: Transaction, event: QuoteRequestClosed, envelope: Envelope) -> None:
+    at = envelope.time
     quotes = await store.disclosed_bids(tx, event.request_id)
     known = await store.parties(tx, {event.winner_id} if event.winner_id else set())
     await _publish(tx, event.request_id, outgoing_quotes.closed(event, quotes, at, known), at)
 
 
-async def on_award_made(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, AwardMade)
+@reactions.with_envelope(AwardMade)
+async def publish_award(tx: Transaction, event: AwardMade, envelope: Envelope) -> None:
+    at = envelope.time
     if event.origin != ORIGIN:
         known = await store.parties(tx, outgoing.organisations_of(event))
         await _publish(tx, event.process_id, outgoing.award_made(event, at, known), at)
 
 
-async def on_contract_drafted(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, ContractDrafted)
+@reactions.with_envelope(ContractDrafted)
+async def publish_draft(tx: Transaction, event: ContractDrafted, envelope: Envelope) -> None:
+    at = envelope.time
     known = await store.parties(tx, outgoing.organisations_of(event))
     await _publish(tx, event.process_id, outgoing.contract_drafted(event, at, known), at)
 
 
-async def on_contract_concluded(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, ContractConcluded)
+@reactions.with_envelope(ContractConcluded)
+async def publish_contract(tx: Transaction, event: ContractConcluded, envelope: Envelope) -> None:
+    at = envelope.time
     if event.origin != ORIGIN:
         known = await store.parties(tx, outgoing.organisations_of(event))
         history = await store.history(tx, outgoing.ocid_of(event.process_id))
         await _publish(tx, event.process_id, outgoing.contract_concluded(event, at, known, history), at, history)
 
 
-async def on_contract_ended(tx: Transaction, message: Message) -> None:
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, ContractEnded)
+@reactions.with_envelope(ContractEnded)
+async def publish_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
+    at = envelope.time
     history = await store.history(tx, outgoing.ocid_of(event.process_id))
     release = outgoing.contract_ended(event, at, history)
     if release is not None:
         await _publish(tx, event.process_id, release, at, history)
 
 
-async def on_carried_out(tx: Transaction, message: Message) -> None:
+@reactions.with_envelope(*implementation.CARRIED_OUT)
+async def publish_carried_out(tx: Transaction, event: implementation.CarriedOut, envelope: Envelope) -> None:
     """Orders as milestones, payments as transactions, and the closure."""
-    event, at = message.event, message.envelope.time
-    assert isinstance(event, implementation.CarriedOut)
+    at = envelope.time
     known = await store.parties(tx, implementation.sides_of(event))
     history = await store.history(tx, outgoing.ocid_of(event.subject))
     release = implementation.carried_out(event, at, known, history)
@@ -157,23 +160,3 @@ async def _publish(
                 released_at=at,
             )
         )
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    OrganisationRegistered: on_organisation_registered,
-    AuctionOpened: on_auction_opened,
-    BidAccepted: on_bid_accepted,
-    AuctionExtended: on_end_moved,
-    RoundBegan: on_end_moved,
-    BidDisclosed: on_bid_disclosed,
-    AuctionClosed: on_auction_closed,
-    QuoteRequestOpened: on_quote_request_opened,
-    QuotingEnded: on_quoting_ended,
-    QuoteDisclosed: on_quote_disclosed,
-    QuoteRequestClosed: on_quote_request_closed,
-    AwardMade: on_award_made,
-    ContractDrafted: on_contract_drafted,
-    ContractConcluded: on_contract_concluded,
-    ContractEnded: on_contract_ended,
-    **dict.fromkeys(implementation.CARRIED_OUT, on_carried_out),
-}

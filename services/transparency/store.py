@@ -249,8 +249,9 @@ async def parties(tx: Transaction, ids: Iterable[str]) -> dict[str, Organisation
     return await _organisations(tx, "parties", list(ids))
 
 
-async def keep_party(tx: Transaction, event: OrganisationRegistered) -> None:
-    await _keep_organisations(tx, "parties", [event])
+async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+    """The later particulars hold."""
+    await _keep_organisations(tx, "parties", list({event.organisation_id: event for event in events}.values()))
 
 
 async def keep_bid(tx: Transaction, event: BidDisclosed) -> None:

@@ -145,9 +145,10 @@ async def site(servers: Servers) -> AsyncIterator[Site]:
     async with standing(config) as ground:
         suppliers = [new_id() for _ in range(SUPPLIERS)]
         async with ground.database.transaction("auctions") as tx:
-            for supplier in suppliers:
-                told = OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")
-                await replicas.organisations.put(await tx.raw(), told)
+            told = [
+                OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S") for supplier in suppliers
+            ]
+            await replicas.organisations.put_all(tx, told)
         yield Site(config, ground, {each: _token(ground, each) for each in suppliers})
 
 

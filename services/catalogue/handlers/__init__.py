@@ -1,25 +1,19 @@
 """Use cases of the catalogue by noun, and here its reactions to what others announce."""
 
-from events import Event, Message
-from events.accounts import OrganisationStateChanged
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from infra.database import Transaction
-from infra.service import Handler
+from infra.reactions import Reactions
 from services.catalogue import store
 from services.catalogue.handlers.offers import end_offers
 
+reactions = Reactions(store.references.reactions)
+reactions.many(OrganisationRegistered, store.organisations.put_all)
 
-async def on_state(tx: Transaction, message: Message) -> None:
+
+@reactions.on(OrganisationStateChanged)
+async def change_state(tx: Transaction, event: OrganisationStateChanged) -> None:
     """Who is suspended or closed offers no more; a suspension that ends brings no offer back."""
-    event = message.event
-    assert isinstance(event, OrganisationStateChanged)
-    await store.organisations.set_state(await tx.raw(), event)
+    await store.organisations.set_states(tx, [event])
     if event.state != "active":
         ending = await store.standing_of_supplier(tx, event.organisation_id)
         await end_offers(tx, ending, "supplier-suspended")
-
-
-HANDLERS: dict[type[Event], Handler] = {
-    **store.organisations.handlers,
-    **store.references.handlers,
-    OrganisationStateChanged: on_state,
-}

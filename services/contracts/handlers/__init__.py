@@ -1,6 +1,5 @@
 """Use cases and reactions of contracts: deals that are awarded and signed, direct purchases, and the replicas."""
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
@@ -16,15 +15,14 @@ from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
-from events.codec import Event, Message
 from events.contracts import ContractEnded, Point, PointAnswer, PurchaseAnswered, Security, Term
 from events.pools import PoolAllocated, PoolOpened
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import derive_id, new_id
+from infra.reactions import Reactions
 from infra.replicas import calendar_of
-from infra.service import Handler
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
 from services.contracts.domain import awards, purchases, signing
@@ -336,34 +334,24 @@ def place_of(region: str, locality: str, seat: Place) -> Place:
 
 # What other services said
 
-
-async def on_offer_published(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OfferPublished)
-    await replicas.put_offer(await tx.raw(), message.event)
-
-
-async def on_offer_archived(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, OfferArchived)
-    await replicas.archive_offer(await tx.raw(), message.event.offer_id)
+reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
+reactions.many(OfferPublished, replicas.put_offers)
+reactions.many(OfferArchived, replicas.archive_offers)
+reactions.on(AuctionOpened)(replicas.put_auction)
+reactions.on(PoolOpened)(replicas.put_pool)
+reactions.on(QuoteDisclosed)(replicas.put_quote)
 
 
-async def on_auction_opened(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, AuctionOpened)
-    await replicas.put_auction(await tx.raw(), message.event)
-
-
-async def on_bid_disclosed(tx: Transaction, message: Message) -> None:
+@reactions.on(BidDisclosed)
+async def put_bid(tx: Transaction, bid: BidDisclosed) -> None:
     """Bids of imported tenders lead to no contract here."""
-    bid = message.event
-    assert isinstance(bid, BidDisclosed)
     if bid.source is None and bid.rank is not None and bid.amount is not None:
-        await replicas.put_bid(await tx.raw(), bid)
+        await replicas.put_bid(tx, bid)
 
 
-async def on_auction_closed(tx: Transaction, message: Message) -> None:
+@reactions.on(AuctionClosed)
+async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
     """The winner is offered the contract; of a pool's auction PoolAllocated tells what each member gets."""
-    closed = message.event
-    assert isinstance(closed, AuctionClosed)
     db = await tx.raw()
     await replicas.close_auction(db, closed.auction_id)
     if closed.winner_id is None or closed.pool_id is not None:
@@ -382,17 +370,9 @@ async def on_auction_closed(tx: Transaction, message: Message) -> None:
         await award(tx, *deal, auction_id=closed.auction_id)
 
 
-async def on_quote_disclosed(tx: Transaction, message: Message) -> None:
-    """The ranking of whom the buyer may ask if its choice does not sign."""
-    quote = message.event
-    assert isinstance(quote, QuoteDisclosed)
-    await replicas.put_quote(await tx.raw(), quote)
-
-
-async def on_quote_request_closed(tx: Transaction, message: Message) -> None:
+@reactions.on(QuoteRequestClosed)
+async def award_quote(tx: Transaction, closed: QuoteRequestClosed) -> None:
     """Who was chosen is offered the contract."""
-    closed = message.event
-    assert isinstance(closed, QuoteRequestClosed)
     if closed.winner_id is None:
         return
     db = await tx.raw()
@@ -406,15 +386,9 @@ async def on_quote_request_closed(tx: Transaction, message: Message) -> None:
         await award(tx, *deal, auction_id=closed.request_id)
 
 
-async def on_pool_opened(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, PoolOpened)
-    await replicas.put_pool(await tx.raw(), message.event.pool_id, message.event.policy)
-
-
-async def on_pool_allocated(tx: Transaction, message: Message) -> None:
+@reactions.on(PoolAllocated)
+async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
     """One contract for each member."""
-    allocated = message.event
-    assert isinstance(allocated, PoolAllocated)
     db = await tx.raw()
     policy = await replicas.pool_policy(db, allocated.pool_id)
     if policy is None:
@@ -435,18 +409,3 @@ async def _calendar(db: asyncpg.Connection, buyer_id: str, place: Place) -> Regi
     """The buyer's; where it is not known yet, that of the place of delivery."""
     buyer = await replicas.organisations.get(db, buyer_id)
     return calendar_of(buyer) if buyer else RegionCalendar.of_place("UTC", place.region or place.country)
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    **replicas.organisations.handlers,
-    **replicas.skus.handlers,
-    OfferPublished: on_offer_published,
-    OfferArchived: on_offer_archived,
-    AuctionOpened: on_auction_opened,
-    BidDisclosed: on_bid_disclosed,
-    AuctionClosed: on_auction_closed,
-    PoolOpened: on_pool_opened,
-    PoolAllocated: on_pool_allocated,
-    QuoteDisclosed: on_quote_disclosed,
-    QuoteRequestClosed: on_quote_request_closed,
-}

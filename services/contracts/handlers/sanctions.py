@@ -3,16 +3,16 @@
 The service reads its own topic: what counts against or for somebody is what was published, in one place, whoever decided it.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from catalogue.calendar import RegionCalendar
-from events.codec import Event, Message
+from events.codec import Event
 from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
+from events.envelope import Envelope
 from infra.database import Transaction
 from infra.ids import derive_id
+from infra.reactions import Reactions
 from infra.replicas import calendar_of
-from infra.service import Handler
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
 from services.contracts.domain import sanctions
@@ -50,25 +50,27 @@ async def _happened(tx: Transaction, sanction: Sanction, events: tuple[Event, ..
         tx.emit(event)
 
 
-async def on_concluded(tx: Transaction, message: Message) -> None:
-    assert isinstance(message.event, ContractConcluded)
-    if message.event.source is None:  # imports come by the ten thousand
-        await record.add(await tx.raw(), facts_of(message.event, message.envelope.time))
-        await execution.start(tx, message.event.contract_id)
+reactions = Reactions()
 
 
-async def on_ended(tx: Transaction, message: Message) -> None:
+@reactions.with_envelope(ContractConcluded)
+async def begin_record(tx: Transaction, event: ContractConcluded, envelope: Envelope) -> None:
+    if event.source is None:  # imports come by the ten thousand
+        await record.add(await tx.raw(), facts_of(event, envelope.time))
+        await execution.start(tx, event.contract_id)
+
+
+@reactions.with_envelope(ContractEnded)
+async def judge_end(tx: Transaction, ended: ContractEnded, envelope: Envelope) -> None:
     """A contract of no deal of this market was imported: it suspends nobody."""
-    ended, at = message.event, message.envelope.time
-    assert isinstance(ended, ContractEnded)
+    at = envelope.time
     await record.add(await tx.raw(), facts_of(ended, at))
     await _judge(tx, ended, at, None)
 
 
-async def on_dispute_decided(tx: Transaction, message: Message) -> None:
+@reactions.on(RefusalDisputeDecided)
+async def judge_dispute(tx: Transaction, decided: RefusalDisputeDecided) -> None:
     """A refusal whose ground did not hold counts from when it was refused; its sanction begins no earlier than the decision."""
-    decided = message.event
-    assert isinstance(decided, RefusalDisputeDecided)
     await record.add(await tx.raw(), facts_of(decided, decided.refused_at))
     await _judge(tx, decided, decided.refused_at, decided.decided_at)
 
@@ -99,10 +101,3 @@ async def _judge(
     for sanction in spoken:
         await store.put(db, sanction)
         tx.emit(sanction.sanctioned)
-
-
-HANDLERS: Mapping[type[Event], Handler] = {
-    ContractConcluded: on_concluded,
-    ContractEnded: on_ended,
-    RefusalDisputeDecided: on_dispute_decided,
-}

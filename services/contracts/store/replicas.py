@@ -1,5 +1,7 @@
 """What other services told: kept as small as contracts needs it."""
 
+from collections.abc import Sequence
+
 import asyncpg
 import msgspec
 from msgspec import structs
@@ -7,9 +9,11 @@ from msgspec import structs
 from catalogue.offers import EcoLabel, Offer, Tier
 from catalogue.places import Place
 from events.auctions import AuctionOpened, BidDisclosed
-from events.catalogue import OfferPublished
+from events.catalogue import OfferArchived, OfferPublished
+from events.pools import PoolOpened
 from events.quotes import QuoteDisclosed
 from events.values import Line
+from infra.database import Transaction
 from infra.replicas import Organisations, Skus
 from services.contracts.domain.cascade import RankedBid
 from services.contracts.store.rows import Row
@@ -18,18 +22,22 @@ organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
 
 
-async def put_offer(db: asyncpg.Connection, event: OfferPublished) -> None:
-    await db.execute(
-        "insert into contracts.offers (offer_id, sku_id, archived, body) values ($1, $2, false, $3::text::jsonb)"
+async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
+    await (await tx.raw()).execute(
+        "insert into contracts.offers (offer_id, sku_id, archived, body)"
+        " select id, sku_id, false, body::jsonb from unnest($1::text[], $2::text[], $3::text[]) as told (id, sku_id, body)"
         " on conflict (offer_id) do nothing",
-        event.offer_id,
-        event.sku_id,
-        msgspec.json.encode(event).decode(),
+        [event.offer_id for event in events],
+        [event.sku_id for event in events],
+        [msgspec.json.encode(event).decode() for event in events],
     )
 
 
-async def archive_offer(db: asyncpg.Connection, offer_id: str) -> None:
-    await db.execute("update contracts.offers set archived = true where offer_id = $1", offer_id)
+async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
+    await (await tx.raw()).execute(
+        "update contracts.offers set archived = true where offer_id = any($1::text[])",
+        [event.offer_id for event in events],
+    )
 
 
 async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
@@ -61,8 +69,8 @@ def _offer(event: OfferPublished) -> Offer:
     return Offer(**fields)
 
 
-async def put_auction(db: asyncpg.Connection, event: AuctionOpened) -> None:
-    await db.execute(
+async def put_auction(tx: Transaction, event: AuctionOpened) -> None:
+    await (await tx.raw()).execute(
         "insert into contracts.auctions (auction_id, body) values ($1, $2::text::jsonb) on conflict (auction_id) do nothing",
         event.auction_id,
         msgspec.json.encode(event).decode(),
@@ -78,8 +86,8 @@ async def close_auction(db: asyncpg.Connection, auction_id: str) -> None:
     await db.execute("update contracts.auctions set closed = true where auction_id = $1", auction_id)
 
 
-async def put_bid(db: asyncpg.Connection, event: BidDisclosed) -> None:
-    await db.execute(
+async def put_bid(tx: Transaction, event: BidDisclosed) -> None:
+    await (await tx.raw()).execute(
         "insert into contracts.bids (auction_id, supplier_id, rank, amount) values ($1, $2, $3, $4)"
         " on conflict (auction_id, supplier_id) do update set rank = excluded.rank, amount = excluded.amount",
         event.auction_id,
@@ -89,9 +97,9 @@ async def put_bid(db: asyncpg.Connection, event: BidDisclosed) -> None:
     )
 
 
-async def put_quote(db: asyncpg.Connection, event: QuoteDisclosed) -> None:
-    """Beside the bids; its lines have prices of their own."""
-    await db.execute(
+async def put_quote(tx: Transaction, event: QuoteDisclosed) -> None:
+    """Beside the bids, for the ranking of whom the buyer may ask if its choice does not sign; its lines have prices of their own."""
+    await (await tx.raw()).execute(
         "insert into contracts.bids (auction_id, supplier_id, rank, amount, lines) values ($1, $2, $3, $4, $5::text::jsonb)"
         " on conflict (auction_id, supplier_id) do nothing",
         event.request_id,
@@ -118,11 +126,11 @@ async def ranking(db: asyncpg.Connection, auction_id: str | None) -> tuple[Ranke
     )
 
 
-async def put_pool(db: asyncpg.Connection, pool_id: str, policy: str) -> None:
-    await db.execute(
+async def put_pool(tx: Transaction, event: PoolOpened) -> None:
+    await (await tx.raw()).execute(
         "insert into contracts.pools (pool_id, policy) values ($1, $2) on conflict (pool_id) do nothing",
-        pool_id,
-        policy,
+        event.pool_id,
+        event.policy,
     )
 
 

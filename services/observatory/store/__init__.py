@@ -3,7 +3,7 @@
 
 from services.observatory.store.assessing import Outcome, claim_due, last_versions, settle
 from services.observatory.store.months import add_to_months, forget_months, months
-from services.observatory.store.prices import link_contract, put, put_sku, withdraw
+from services.observatory.store.prices import link_contracts, put_all, put_skus, withdraw
 from services.observatory.store.reading import (
     Card,
     Figures,
@@ -32,11 +32,11 @@ __all__ = [
     "find",
     "forget_months",
     "last_versions",
-    "link_contract",
+    "link_contracts",
     "months",
     "observations",
-    "put",
-    "put_sku",
+    "put_all",
+    "put_skus",
     "settle",
     "snapshots",
     "versions",

@@ -4,15 +4,20 @@ from collections.abc import Iterable
 
 from sqlmodel import select
 
-from infra.database import Transaction
+from infra.database import Transaction, columns
 from services.observatory.domain import Entry, Month
 from services.observatory.intake import Origin
 from services.observatory.store.rows import RollingRow
 
 _ADD = """
-insert into observatory.rolling as r values ($1, $2, $3, $4, $5, 1, $6, $6, $6, $6, $7, $8)
+insert into observatory.rolling as r
+select item_key, series, month, currency, unit, count(*), min(price), max(price), sum(price),
+  (array_agg(price order by date desc, id desc))[1], max(date), (array_agg(id order by date desc, id desc))[1]
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::numeric[], $7::date[], $8::text[])
+as told (item_key, series, month, currency, unit, price, date, id)
+group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
 on conflict (item_key, series, month, currency, unit) do update set
-  count = r.count + 1, low = least(r.low, excluded.low), high = greatest(r.high, excluded.high),
+  count = r.count + excluded.count, low = least(r.low, excluded.low), high = greatest(r.high, excluded.high),
   total = r.total + excluded.total,
   last = case when (excluded.last_on, excluded.last_id) > (r.last_on, r.last_id) then excluded.last else r.last end,
   last_id = case when (excluded.last_on, excluded.last_id) > (r.last_on, r.last_id) then excluded.last_id else r.last_id end,
@@ -20,15 +25,14 @@ on conflict (item_key, series, month, currency, unit) do update set
 """
 
 
-async def add_to_months(tx: Transaction, series: Origin, entries: Iterable[Entry]) -> None:
-    """Not idempotent: the caller's inbox claims each event once."""
-    await (await tx.raw()).executemany(
-        _ADD,
-        [
-            (one.item_key, series, one.month, one.currency, one.unit, one.price, one.date, one.observation_id)
-            for one in entries
-        ],
-    )
+async def add_to_months(tx: Transaction, entries: Iterable[tuple[Origin, Entry]]) -> None:
+    """Each entry with its series. Not idempotent: the caller's inbox claims each event once."""
+    rows = [
+        (one.item_key, series, one.month, one.currency, one.unit, one.price, one.date, one.observation_id)
+        for series, one in entries
+    ]
+    if rows:
+        await (await tx.raw()).execute(_ADD, *columns(rows))
 
 
 async def forget_months(tx: Transaction) -> None:

@@ -1,31 +1,41 @@
-"""What was seen: one statement writes a whole document, because an import brings tens of thousands of them."""
+"""What was seen: one statement writes all that came together, because an import brings tens of thousands of documents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
 from events.values import Category
-from infra.database import Transaction
-from services.observatory.intake import Item, Seen, folded
+from infra.database import Transaction, columns
+from services.observatory.intake import Item, Origin, Seen, folded
 
 _PUT = """
-with said as (select * from unnest($1::text[], $2::text[], $3::text[]) as said (id, item_key, body)),
+with documents as (
+  select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[])
+  as documents (origin, document_id, process_id, award_id, cancelled)
+),
+said as (
+  select * from unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) as said (id, item_key, body, origin, document_id)
+),
 gone as (
-  delete from observatory.observations o
-  where o.origin = $4 and o.document_id = $5 and o.observation_id <> all($1::text[])
-     or o.origin = 'award' and $4 = 'contract' and o.award_id = $7 and cardinality($1::text[]) > 0
+  delete from observatory.observations o using documents d
+  where o.origin = d.origin and o.document_id = d.document_id and o.observation_id <> all($6::text[])
   returning o.item_key
+),
+replaced as (
+  delete from observatory.observations o where o.origin = 'award' and o.award_id = any($11::text[]) returning o.item_key
 ),
 put as (
   insert into observatory.observations (observation_id, item_key, origin, document_id, process_id, award_id, cancelled, body)
-  select id, item_key, $4, $5, $6, $7, $8 or exists (select 1 from observatory.withdrawn w where w.document_id = $5), body::jsonb
-  from said
-  where $4 <> 'award' or not exists (select 1 from observatory.observations c where c.award_id = $7 and c.origin = 'contract')
+  select id, item_key, origin, document_id, process_id, award_id,
+    cancelled or exists (select 1 from observatory.withdrawn w where w.document_id = d.document_id), body::jsonb
+  from said join documents d using (origin, document_id)
+  where origin <> 'award'
+    or not exists (select 1 from observatory.observations c where c.award_id = d.award_id and c.origin = 'contract')
   on conflict (observation_id) do update
   set item_key = excluded.item_key, award_id = excluded.award_id, cancelled = excluded.cancelled, body = excluded.body
 )
-select item_key from gone
+select item_key from gone union select item_key from replaced
 """
 
 _ITEMS = """
@@ -40,90 +50,135 @@ on conflict (item_key) do update set
 """
 
 
-async def put(tx: Transaction, seen: Seen, due_at: datetime) -> None:
-    """Keep the prices of one document in place of what it said before; their items fall due."""
-    connection = await tx.raw()
-    gone = await connection.fetch(
-        _PUT,
-        [one.observation_id for one in seen.observations],
-        [one.item_key for one in seen.observations],
-        [msgspec.json.encode(msgspec.structs.replace(one, cancelled=False)).decode() for one in seen.observations],
-        seen.origin,
-        seen.document_id,
-        seen.process_id,
-        seen.award_id,
-        any(one.cancelled for one in seen.observations),
-    )
-    if seen.items:
-        held = [item.category or Category(code="", scheme="") for item in seen.items]
-        await connection.execute(
-            _ITEMS,
-            [item.item_key for item in seen.items],
-            [item.sku_id for item in seen.items],
-            [item.title for item in seen.items],
-            [_words(item) for item in seen.items],
-            [category.scheme for category in held],
-            [category.code for category in held],
-            [category.title for category in held],
-            [item.currency for item in seen.items],
-            due_at,
+async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime) -> None:
+    """Keep the prices of these documents in place of what each said before; their items fall due.
+
+    Of a document that is there twice the later holds, and a contract's prices replace those of its award.
+    """
+    last = {(one.origin, one.document_id): one for one in seen}
+    contracted = {one.award_id for one in last.values() if one.origin is Origin.CONTRACT and one.observations}
+    contracted.discard(None)
+    documents = [
+        (one.origin, one.document_id, one.process_id, one.award_id, any(each.cancelled for each in one.observations))
+        for one in last.values()
+    ]
+    said = [
+        (
+            each.observation_id,
+            each.item_key,
+            msgspec.json.encode(msgspec.structs.replace(each, cancelled=False)).decode(),
+            one.origin,
+            one.document_id,
         )
-    if gone:
-        await _fall_due(tx, [row["item_key"] for row in gone], due_at)
+        for one in last.values()
+        if one.origin is not Origin.AWARD or one.award_id not in contracted
+        for each in one.observations
+    ]
+    if not documents:
+        return
+    gone = await (await tx.raw()).fetch(
+        _PUT, *columns(documents), *(columns(said) if said else [[]] * 5), list(contracted)
+    )
+    await _put_items(tx, [item for one in seen for item in one.items], due_at)
+    await _fall_due(tx, [row["item_key"] for row in gone], due_at)
 
 
-async def put_sku(tx: Transaction, item: Item, due_at: datetime) -> None:
-    """What the catalogue says of a SKU goes before what a contract line called it."""
-    assert item.category is not None
+async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime) -> None:
+    """What is said first of an item stays; what was not said is added."""
+    merged: dict[str, Item] = {}
+    for item in items:
+        known = merged.setdefault(item.item_key, item)
+        if known is not item and not (known.title and known.currency):
+            merged[item.item_key] = msgspec.structs.replace(
+                known, title=known.title or item.title, currency=known.currency or item.currency
+            )
+    if not merged:
+        return
+    none = Category(code="", scheme="")
+    rows = [
+        (
+            key,
+            item.sku_id,
+            item.title,
+            _words(item),
+            (item.category or none).scheme,
+            (item.category or none).code,
+            (item.category or none).title,
+            item.currency,
+        )
+        for key, item in sorted(merged.items())
+    ]
+    await (await tx.raw()).execute(_ITEMS, *columns(rows), due_at)
+
+
+async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> None:
+    """What the catalogue says of a SKU goes before what a contract line called it. The later word holds."""
+    last = {item.item_key: item for item in items}
+    rows = [
+        (
+            key,
+            item.title,
+            _words(item),
+            item.category.scheme if item.category else "",
+            item.category.code if item.category else "",
+            item.category.title if item.category else "",
+            item.unit,
+            item.pack_size,
+        )
+        for key, item in sorted(last.items())
+    ]
     await (await tx.raw()).execute(
         "insert into observatory.items as i (item_key, sku_id, title, words, category_scheme, category_code,"
-        " category_title, currency, unit, pack_size, due_at) values ($1, $1, $2, $3, $4, $5, $6, '', $7, $8, $9)"
+        " category_title, currency, unit, pack_size, due_at)"
+        " select key, key, title, words, scheme, code, category, '', unit, pack_size, $9 from unnest($1::text[], $2::text[],"
+        " $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[])"
+        " as told (key, title, words, scheme, code, category, unit, pack_size)"
         " on conflict (item_key) do update set title = excluded.title, words = excluded.words,"
         " category_scheme = excluded.category_scheme, category_code = excluded.category_code,"
         " category_title = excluded.category_title, unit = excluded.unit, pack_size = excluded.pack_size,"
         " due_at = least(i.due_at, excluded.due_at)",
-        item.item_key,
-        item.title,
-        _words(item),
-        item.category.scheme,
-        item.category.code,
-        item.category.title,
-        item.unit,
-        item.pack_size,
+        *columns(rows),
         due_at,
     )
 
 
-async def link_contract(tx: Transaction, award_id: str, contract_id: str) -> None:
-    """The award's price is that contract's from now on: it goes when the contract does."""
-    await (await tx.raw()).execute(
-        "update observatory.observations set contract_id = $2 where award_id = $1 and origin = 'award'",
-        award_id,
-        contract_id,
-    )
+async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
+    """The price of each award (key) is that contract's (value) from now on: it goes when the contract does."""
+    if contracts:
+        await (await tx.raw()).execute(
+            "update observatory.observations o set contract_id = told.contract_id"
+            " from unnest($1::text[], $2::text[]) as told (award_id, contract_id)"
+            " where o.award_id = told.award_id and o.origin = 'award'",
+            list(contracts),
+            list(contracts.values()),
+        )
 
 
-async def withdraw(tx: Transaction, document_id: str, due_at: datetime) -> None:
-    """A contract ended or an offer was taken back: its prices stay listed and count no more."""
+async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetime) -> None:
+    """Contracts ended, or offers were taken back: their prices stay listed and count no more."""
+    if not document_ids:
+        return
     connection = await tx.raw()
     await connection.execute(
-        "insert into observatory.withdrawn (document_id) values ($1) on conflict do nothing", document_id
+        "insert into observatory.withdrawn (document_id) select unnest($1::text[]) on conflict do nothing", document_ids
     )
     rows = await connection.fetch(
         "update observatory.observations set cancelled = true"
-        " where (document_id = $1 or contract_id = $1) and not cancelled returning item_key",
-        document_id,
+        " where (document_id = any($1::text[]) or contract_id = any($1::text[])) and not cancelled returning item_key",
+        document_ids,
     )
-    if rows:
-        await _fall_due(tx, [row["item_key"] for row in rows], due_at)
+    await _fall_due(tx, [row["item_key"] for row in rows], due_at)
 
 
 async def _fall_due(tx: Transaction, item_keys: Iterable[str], due_at: datetime) -> None:
-    await (await tx.raw()).execute(
-        "update observatory.items set due_at = least(due_at, $2) where item_key = any($1)",
-        sorted(set(item_keys)),
-        due_at,
-    )
+    """The rows are locked in the order of their keys, as by :func:`put_all`."""
+    if keys := sorted(set(item_keys)):
+        await (await tx.raw()).execute(
+            "with due as (select item_key from observatory.items where item_key = any($1::text[]) order by item_key for update)"
+            " update observatory.items i set due_at = least(i.due_at, $2) from due where i.item_key = due.item_key",
+            keys,
+            due_at,
+        )
 
 
 def _words(item: Item) -> str:

@@ -1,16 +1,18 @@
-"""The copies that events feed. Imports bring tens of thousands of them, so each is one statement, harmless when repeated."""
+"""The copies that events feed. What came together is one statement, harmless when repeated."""
 
-from datetime import date
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened
-from events.catalogue import OfferPublished
-from events.contracts import AwardMade, ContractConcluded
+from events.catalogue import OfferArchived, OfferPublished, SkuPublished
+from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.pools import PoolOpened
 from events.quotes import QuoteRequestOpened
 from events.transparency import TenderImported
 from events.values import Category, Place
-from infra.database import Transaction
+from infra.database import Transaction, columns
 
 OVER = ("cancelled", "unsuccessful", "complete", "withdrawn")
 """OCDS tender statuses in which nobody can bid any more."""
@@ -24,21 +26,35 @@ def region_of(place: Place) -> str:
     return place.region or place.country or ""
 
 
-async def put_supplier(tx: Transaction, event: OrganisationRegistered) -> None:
+async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
     """The later particulars hold, but those of an import never replace what an organisation of this market says of itself."""
-    native = event.source is None
+    last: dict[str, OrganisationRegistered] = {}
+    for event in events:
+        known = last.get(event.organisation_id)
+        if known is None or event.source is None or known.source is not None:
+            last[event.organisation_id] = event
+    if not last:
+        return
+    rows = [
+        (
+            event.organisation_id,
+            event.name,
+            event.state,
+            region_of(event.place),
+            "\n".join(code_of(category) for category in event.categories),
+            event.source is None,
+        )
+        for event in last.values()
+    ]
     await (await tx.raw()).execute(
         """insert into recommender.suppliers as old (supplier_id, name, state, region, declared, native, dirty_at)
-           values ($1, $2, $3, $4, $5, $6, case when $6 then $7::timestamptz end)
+           select id, name, state, region, string_to_array(declared, e'\\n'), native, case when native then $7::timestamptz end
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[])
+               as told (id, name, state, region, declared, native)
            on conflict (supplier_id) do update set name = excluded.name, state = excluded.state, region = excluded.region,
                declared = excluded.declared, native = excluded.native, dirty_at = coalesce(excluded.dirty_at, old.dirty_at)
            where excluded.native or not old.native""",
-        event.organisation_id,
-        event.name,
-        event.state,
-        region_of(event.place),
-        [code_of(category) for category in event.categories],
-        native,
+        *columns(rows),
         tx.now,
     )
 
@@ -49,64 +65,61 @@ async def set_state(tx: Transaction, supplier_id: str, state: str) -> None:
     )
 
 
-async def put_sku(tx: Transaction, sku_id: str, name: str) -> None:
+async def put_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
+    names = {event.sku_id: event.name for event in events}
     await (await tx.raw()).execute(
-        "insert into recommender.skus (sku_id, name) values ($1, $2) on conflict (sku_id) do update set name = excluded.name",
-        sku_id,
-        name,
+        """insert into recommender.skus (sku_id, name) select * from unnest($1::text[], $2::text[])
+           on conflict (sku_id) do update set name = excluded.name""",
+        list(names),
+        list(names.values()),
     )
 
 
-async def put_offer(tx: Transaction, event: OfferPublished) -> None:
-    await (await tx.raw()).execute(
-        """insert into recommender.offers (offer_id, supplier_id, sku_id, category, archived)
-           values ($1, $2, $3, $4, false) on conflict do nothing""",
-        event.offer_id,
-        event.supplier_id,
-        event.sku_id,
-        code_of(event.category),
-    )
-
-
-async def archive_offer(tx: Transaction, offer_id: str, supplier_id: str, sku_id: str) -> None:
+async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
     await (await tx.raw()).execute(
         """insert into recommender.offers (offer_id, supplier_id, sku_id, category, archived)
-           values ($1, $2, $3, '', true) on conflict (offer_id) do update set archived = true""",
-        offer_id,
-        supplier_id,
-        sku_id,
+           select *, false from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing""",
+        *columns((event.offer_id, event.supplier_id, event.sku_id, code_of(event.category)) for event in events),
     )
 
 
-async def put_award(tx: Transaction, event: AwardMade) -> None:
-    """All its winners. Seen again, the later holds (a cancelled one no longer counts)."""
-    await _put_award(tx, "award", event.award_id, event.supplier_ids, event, event.awarded_at.date(), event.cancelled)
+async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
+    last = {event.offer_id: event for event in events}
+    await (await tx.raw()).execute(
+        """insert into recommender.offers (offer_id, supplier_id, sku_id, category, archived)
+           select *, '', true from unnest($1::text[], $2::text[], $3::text[])
+           on conflict (offer_id) do update set archived = true""",
+        *columns((event.offer_id, event.supplier_id, event.sku_id) for event in last.values()),
+    )
 
 
-async def put_contract(tx: Transaction, event: ContractConcluded) -> None:
+async def put_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
+    """With all their winners. Seen again, the later holds (a cancelled one no longer counts)."""
+    rows = {
+        (event.award_id, supplier_id): _award(
+            event, supplier_id, "award", event.award_id, event.awarded_at, event.cancelled
+        )
+        for event in events
+        for supplier_id in event.supplier_ids
+    }
+    await _put_awards(tx, rows.values())
+
+
+async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
     """A contract counts as an award where it names none."""
-    await _put_award(tx, "contract", event.contract_id, (event.supplier_id,), event, event.signed_at.date(), False)
+    rows = {
+        event.contract_id: _award(event, event.supplier_id, "contract", event.contract_id, event.signed_at, False)
+        for event in events
+    }
+    await _put_awards(tx, rows.values())
 
 
-async def _put_award(
-    tx: Transaction,
-    kind: str,
-    award_id: str,
-    supplier_ids: tuple[str, ...],
-    event: AwardMade | ContractConcluded,
-    on: date,
-    cancelled: bool,
-) -> None:
-    await (await tx.raw()).execute(
-        """insert into recommender.awards (award_id, supplier_id, process_id, kind, buyer_name, region, city, category, method,
-               title, awarded_on, cancelled, heard_at)
-           select $1, supplier_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
-           from (select distinct unnest($2::text[]) as supplier_id) winners
-           on conflict (award_id, supplier_id) do update set buyer_name = excluded.buyer_name, region = excluded.region,
-               city = excluded.city, category = excluded.category, method = excluded.method, title = excluded.title,
-               awarded_on = excluded.awarded_on, cancelled = excluded.cancelled, heard_at = excluded.heard_at""",
+def _award(
+    event: AwardMade | ContractConcluded, supplier_id: str, kind: str, award_id: str, at: datetime, cancelled: bool
+) -> tuple[object, ...]:
+    return (
         award_id,
-        list(supplier_ids),
+        supplier_id,
         event.process_id,
         kind,
         event.buyer_name,
@@ -115,16 +128,31 @@ async def _put_award(
         code_of(event.category),
         event.method,
         event.title,
-        on,
+        at.date(),
         cancelled,
-        tx.now,
     )
 
 
-async def cancel_contract(tx: Transaction, contract_id: str) -> None:
+async def _put_awards(tx: Transaction, rows: Collection[tuple[object, ...]]) -> None:
+    if rows:
+        await (await tx.raw()).execute(
+            """insert into recommender.awards (award_id, supplier_id, process_id, kind, buyer_name, region, city, category,
+                   method, title, awarded_on, cancelled, heard_at)
+               select *, $13 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                   $8::text[], $9::text[], $10::text[], $11::date[], $12::bool[])
+               on conflict (award_id, supplier_id) do update set buyer_name = excluded.buyer_name, region = excluded.region,
+                   city = excluded.city, category = excluded.category, method = excluded.method, title = excluded.title,
+                   awarded_on = excluded.awarded_on, cancelled = excluded.cancelled, heard_at = excluded.heard_at""",
+            *columns(rows),
+            tx.now,
+        )
+
+
+async def cancel_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
     await (await tx.raw()).execute(
-        "update recommender.awards set cancelled = true, heard_at = $2 where award_id = $1 and kind = 'contract'",
-        contract_id,
+        """update recommender.awards set cancelled = true, heard_at = $2
+           where award_id = any($1::text[]) and kind = 'contract'""",
+        [event.contract_id for event in events],
         tx.now,
     )
 
@@ -185,27 +213,39 @@ async def open_pool(tx: Transaction, event: PoolOpened) -> None:
     )
 
 
-async def open_tender(tx: Transaction, event: TenderImported) -> bool:
-    """A tender of another market that still takes bids; False (and closed, if it was open) when it does not."""
-    if event.closes_at is None or event.closes_at <= tx.now or event.status in OVER:
-        await close(tx, event.process_id)
-        return False
-    await (await tx.raw()).execute(
-        """insert into recommender.opportunities (opportunity_id, kind, open, native, title, buyer_id, buyer_name, region, city,
-               category, method, currency, path, closes_at)
-           values ($1, 'tender', true, false, $2, $3, '', $4, $5, $6, $7, '', '/transparency', $8)
-           on conflict (opportunity_id) do update set open = true, title = excluded.title, category = excluded.category,
-               region = excluded.region, city = excluded.city, method = excluded.method, closes_at = excluded.closes_at""",
-        event.process_id,
-        event.title,
-        event.buyer_id or "",
-        region_of(event.place),
-        event.place.locality or "",
-        code_of(event.category),
-        event.method,
-        event.closes_at,
+async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> bool:
+    """Tenders of other markets; those that take no bids any more are closed, if they were open. True where any takes bids."""
+    last = {event.process_id: event for event in events}
+    rows = [
+        (
+            event.process_id,
+            event.title,
+            event.buyer_id or "",
+            region_of(event.place),
+            event.place.locality or "",
+            code_of(event.category),
+            event.method,
+            event.closes_at,
+        )
+        for event in last.values()
+        if event.closes_at is not None and event.closes_at > tx.now and event.status not in OVER
+    ]
+    db = await tx.raw()
+    await db.execute(
+        "update recommender.opportunities set open = false where opportunity_id = any($1::text[]) and open", list(last)
     )
-    return True
+    if rows:
+        await db.execute(
+            """insert into recommender.opportunities (opportunity_id, kind, open, native, title, buyer_id, buyer_name, region,
+                   city, category, method, currency, path, closes_at)
+               select id, 'tender', true, false, title, buyer_id, '', region, city, category, method, '', '/transparency', closes_at
+               from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
+                   as told (id, title, buyer_id, region, city, category, method, closes_at)
+               on conflict (opportunity_id) do update set open = true, title = excluded.title, category = excluded.category,
+                   region = excluded.region, city = excluded.city, method = excluded.method, closes_at = excluded.closes_at""",
+            *columns(rows),
+        )
+    return bool(rows)
 
 
 async def move_end(tx: Transaction, opportunity_id: str, closes_at: object) -> None:
@@ -221,24 +261,34 @@ async def close(tx: Transaction, opportunity_id: str) -> None:
     )
 
 
-async def add_interest(tx: Transaction, supplier_id: str, points: dict[str, int]) -> None:
-    await (await tx.raw()).execute(
-        """insert into recommender.interest as old (supplier_id, category, points)
-           select $1, * from unnest($2::text[], $3::int[])
-           on conflict (supplier_id, category) do update set points = old.points + excluded.points""",
-        supplier_id,
-        list(points),
-        list(points.values()),
-    )
+async def add_interest(tx: Transaction, shown: Iterable[tuple[str, dict[str, int]]]) -> None:
+    """Points by category that suppliers (ids) earned. Not idempotent: the caller's inbox claims each event once."""
+    total: Counter[tuple[str, str]] = Counter()
+    for supplier_id, points in shown:
+        for category, number in points.items():
+            total[supplier_id, category] += number
+    await _add(tx, "interest", ("supplier_id", "category", "points"), total)
 
 
-async def add_co_purchases(tx: Transaction, pairs: dict[str, dict[str, int]]) -> None:
-    rows = [(one, other, count) for one, others in pairs.items() for other, count in others.items()]
-    await (await tx.raw()).executemany(
-        """insert into recommender.co_purchases as old (sku_id, other_sku_id, together) values ($1, $2, $3)
-           on conflict (sku_id, other_sku_id) do update set together = old.together + excluded.together""",
-        rows,
-    )
+async def add_co_purchases(tx: Transaction, bought: Iterable[dict[str, dict[str, int]]]) -> None:
+    """Pairs of SKUs that were bought together. Not idempotent, as :func:`add_interest`."""
+    total: Counter[tuple[str, str]] = Counter()
+    for pairs in bought:
+        for one, others in pairs.items():
+            for other, count in others.items():
+                total[one, other] += count
+    await _add(tx, "co_purchases", ("sku_id", "other_sku_id", "together"), total)
+
+
+async def _add(tx: Transaction, table: str, names: tuple[str, str, str], total: Mapping[tuple[str, str], int]) -> None:
+    if total:
+        one, other, number = names
+        await (await tx.raw()).execute(
+            f"""insert into recommender.{table} as old ({one}, {other}, {number})
+                select * from unnest($1::text[], $2::text[], $3::int[])
+                on conflict ({one}, {other}) do update set {number} = old.{number} + excluded.{number}""",
+            *columns((*key, count) for key, count in sorted(total.items())),
+        )
 
 
 async def forget_interest(tx: Transaction) -> None:

@@ -19,7 +19,7 @@ from catalogue.policy import load
 from events.accounts import OrganisationRegistered
 from infra.causality import Cause
 from infra.clock import system_clock
-from infra.database import Outdated
+from infra.database import Database, Outdated
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
@@ -86,7 +86,6 @@ class RealHere:
 
     async def _make(self) -> None:
         from infra import migrations
-        from infra.database import Database
         from services.auctions.store import Row
         from tests.market import empty_database
 
@@ -98,8 +97,10 @@ class RealHere:
 
     async def organisation(self, organisation_id: str, state: str) -> None:
         known = OrganisationRegistered(organisation_id=organisation_id, roles=("supplier",), name="", state=state)
-        async with connected(self) as db:
-            await replicas.organisations.put(db, known)
+        database = await Database.connect(self.url, system_clock)
+        async with database.transaction("auctions") as tx:
+            await replicas.organisations.put_all(tx, [known])
+        await database.close()
 
 
 @pytest.fixture(params=["played", pytest.param("real", marks=pytest.mark.servers)])

@@ -200,10 +200,11 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
         opened = begin_now(clock())
         async with database.transaction("auctions") as tx:
             db = await tx.raw()
-            for name in (supplier, "rival"):
-                await replicas.organisations.put(
-                    db, OrganisationRegistered(organisation_id=name, roles=("supplier",), name=name, state="active")
-                )
+            told = [
+                OrganisationRegistered(organisation_id=name, roles=("supplier",), name=name, state="active")
+                for name in (supplier, "rival")
+            ]
+            await replicas.organisations.put_all(tx, told)
             policy = load("moscow")
             assert await auctions.insert(db, begin(opened), policy)
             fresh = Stored(state=begin(opened), policy=policy, lines=0, head=GENESIS, result=None, version=-1)

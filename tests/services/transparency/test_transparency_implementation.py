@@ -13,7 +13,7 @@ from test_transparency_outgoing import plain
 
 from events.contracts import DeliveryAssessed, DeliveryReported
 from services.transparency import outgoing
-from services.transparency.handlers import HANDLERS
+from services.transparency.handlers import reactions
 from services.transparency.implementation import CARRIED_OUT, carried_out, sides_of
 from services.transparency.merging import merge
 
@@ -88,5 +88,5 @@ def test_a_contract_that_we_never_published_has_no_implementation() -> None:
 
 
 def test_every_event_of_it_is_listened_to() -> None:
-    assert set(CARRIED_OUT) <= set(HANDLERS)
-    assert DeliveryAssessed in HANDLERS and DeliveryReported not in HANDLERS
+    assert set(CARRIED_OUT) <= set(reactions)
+    assert DeliveryAssessed in reactions and DeliveryReported not in reactions
