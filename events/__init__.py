@@ -5,7 +5,7 @@ To add an event
      docstring, and decorate it ``@event(key="auction_id")``; ``key`` names the field that is the CloudEvents subject and the Kafka
      key, so all messages of one thing keep their order.
   2. Put a golden message in ``examples/<type>.json`` (``make schemas`` writes a first one for you to edit) and run ``make schemas``.
-  3. List the consumers in :mod:`events.topics` and add the event to their ``HANDLERS``.
+  3. List the consumers in :mod:`events.topics` and register their reactions (:mod:`infra.reactions`).
 
 To change an event: an additional field with a default keeps the version. Anything else is a new class with ``version=N+1``; the old
 class stays, with an ``upcast`` method that returns the next version's value, and the old example must still decode.

@@ -13,7 +13,7 @@ The inbox keeps the order of one Kafka key; events of different keys may be grou
 as its cause, and of many the first.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -99,19 +99,6 @@ class Reactions:
 
         return register
 
-    def on_message(self, *kinds: type[Event]) -> Register[Message]:
-        """As :meth:`on`, for a function that needs the envelope too (when the event happened, what caused it)."""
-
-        def register(react: React[Message]) -> React[Message]:
-            async def run(tx: Transaction, messages: Sequence[Message]) -> None:
-                await react(tx, messages[0])
-
-            for kind in kinds:
-                self._add(kind, Reaction(run, 1))
-            return react
-
-        return register
-
     def many(self, kind: type[A], react: React[Sequence[A]]) -> None:
         """``react`` takes all events of this class that arrived together, in their order, in one call."""
 
@@ -140,11 +127,3 @@ class Reactions:
         if kind in self._by_kind:
             raise TwoReactions(f"{kind.__name__} has a reaction already")
         self._by_kind[kind] = reaction
-
-
-def from_handlers(handlers: Mapping[type[Event], React[Message]]) -> Reactions:
-    """Of a service that still lists its handlers in a mapping."""
-    reactions = Reactions()
-    for kind, handler in handlers.items():
-        reactions.on_message(kind)(handler)
-    return reactions

@@ -146,7 +146,8 @@ async def site(servers: Servers) -> AsyncIterator[Site]:
         suppliers = [new_id() for _ in range(SUPPLIERS)]
         async with ground.database.transaction("auctions") as tx:
             told = [
-                OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S") for supplier in suppliers
+                OrganisationRegistered(organisation_id=supplier, roles=("supplier",), name="S")
+                for supplier in suppliers
             ]
             await replicas.organisations.put_all(tx, told)
         yield Site(config, ground, {each: _token(ground, each) for each in suppliers})

@@ -13,15 +13,14 @@ from typing import Any, Protocol
 
 import pytest
 
-from events import Envelope, Message, encode
+from events import Envelope, encode
 from events.notifications import MailUnsubscribed
 from events.topics import DEAD_LETTERS, topic
 from infra.clock import system_clock
 from infra.consumer import Consumer
 from infra.inbox import Inbox
 from infra.outbox import Relay
-from infra.reactions import Reactions
-from infra.service import Handler
+from infra.reactions import React, Reactions
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka, Partition, PlayedProducer
 from tests.simulation.database import PlayedDatabase, Postgres
@@ -200,20 +199,18 @@ async def relay(here: Here) -> None:
 
 
 @asynccontextmanager
-async def listening(here: Here, handler: Handler | None = None) -> AsyncIterator[Consumer]:
-    """A consumer at work, which notes what it hears of unless it has another handler."""
+async def listening(here: Here, react: React[MailUnsubscribed] | None = None) -> AsyncIterator[Consumer]:
+    """A consumer at work, which notes what it hears of unless it has another reaction."""
 
-    async def on_event(tx: Any, message: Message) -> None:
-        told = message.event
-        if isinstance(told, MailUnsubscribed) and told.organisation_id == here.service:
-            await (handler or note)(tx, message)
+    async def on_event(tx: Any, event: MailUnsubscribed) -> None:
+        if event.organisation_id == here.service:
+            await (react or note)(tx, event)
 
-    async def note(tx: Any, message: Message) -> None:
-        assert isinstance(message.event, MailUnsubscribed)
-        await here.note(tx, message.event.topic)
+    async def note(tx: Any, event: MailUnsubscribed) -> None:
+        await here.note(tx, event.topic)
 
     reactions = Reactions()
-    reactions.on_message(MailUnsubscribed)(on_event)
+    reactions.on(MailUnsubscribed)(on_event)
     async with here.producer() as kafka:
         consumer = Consumer(
             Inbox(here.service, reactions, here.database, kafka), [MailUnsubscribed.TOPIC], here.bootstrap
@@ -328,10 +325,9 @@ async def test_a_relay_killed_before_it_marks_publishes_again_and_the_effect_is_
 async def test_a_consumer_killed_before_it_commits_its_offset_hears_again_and_the_effect_is_one(here: Here) -> None:
     heard: list[str] = []
 
-    async def on_event(tx: Any, message: Message) -> None:
-        assert isinstance(message.event, MailUnsubscribed)
-        heard.append(message.event.topic)
-        await here.note(tx, message.event.topic)
+    async def on_event(tx: Any, event: MailUnsubscribed) -> None:
+        heard.append(event.topic)
+        await here.note(tx, event.topic)
 
     async def dies(*_: Any) -> None:
         raise Killed
@@ -379,9 +375,8 @@ async def test_an_offset_that_is_committed_is_not_read_again(here: Here) -> None
 async def test_a_handler_that_fails_leaves_neither_effect_nor_claim_and_succeeds_the_next_time(here: Here) -> None:
     fails = iter([True, True, False])
 
-    async def on_event(tx: Any, message: Message) -> None:
-        assert isinstance(message.event, MailUnsubscribed)
-        await here.note(tx, message.event.topic)
+    async def on_event(tx: Any, event: MailUnsubscribed) -> None:
+        await here.note(tx, event.topic)
         if next(fails):
             raise ValueError("not yet")
 
@@ -394,11 +389,10 @@ async def test_a_handler_that_fails_leaves_neither_effect_nor_claim_and_succeeds
 
 @alike
 async def test_a_handler_that_always_fails_costs_its_event_alone(here: Here) -> None:
-    async def on_event(tx: Any, message: Message) -> None:
-        assert isinstance(message.event, MailUnsubscribed)
-        if message.event.topic == "bad":
+    async def on_event(tx: Any, event: MailUnsubscribed) -> None:
+        if event.topic == "bad":
             raise ValueError("cannot bear this")
-        await here.note(tx, message.event.topic)
+        await here.note(tx, event.topic)
 
     await tell(here, "one", "bad", "two")
     await relay(here)
