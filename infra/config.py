@@ -53,6 +53,8 @@ class Config:
     connections_per_address: int = 256
     rate_limit: int = 600
     """Requests a minute from one member or address."""
+    silence_limit: int = 15
+    """Seconds without a sign of life after which a process is killed and started again."""
     operations_port: int | None = None
     """Of the worker's health and figures; the streams' is the next one. None: ports of this home's choice."""
     metrics_token: str | None = None
@@ -112,6 +114,7 @@ class Config:
                 "LONJA_CONNECTIONS_PER_ADDRESS", given.get("LONJA_CONNECTIONS_PER_ADDRESS", "256")
             ),
             rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
+            silence_limit=_positive("LONJA_SILENCE_LIMIT", given.get("LONJA_SILENCE_LIMIT", "15")),
             operations_port=_port(given["LONJA_OPERATIONS_PORT"], "LONJA_OPERATIONS_PORT")
             if "LONJA_OPERATIONS_PORT" in given
             else None,
@@ -162,6 +165,7 @@ class Config:
             "LONJA_CONNECTIONS": str(self.connections),
             "LONJA_CONNECTIONS_PER_ADDRESS": str(self.connections_per_address),
             "LONJA_RATE_LIMIT": str(self.rate_limit),
+            "LONJA_SILENCE_LIMIT": str(self.silence_limit),
             "LONJA_OPERATIONS_PORT": str(self.operations_port) if self.operations_port else None,
             "LONJA_METRICS_TOKEN": self.metrics_token,
             "LONJA_LOG_FORMAT": self.log_format,

@@ -23,7 +23,10 @@ class State(StrEnum):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """``kind`` is one of consumer, relay, timer, lane, view, server. ``since``: when this state began, UTC."""
+    """``kind`` is one of consumer, relay, timer, lane, view, server, part (a process, as its supervisor sees it).
+
+    ``since``: when this state began, UTC.
+    """
 
     kind: str
     name: str

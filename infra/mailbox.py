@@ -25,6 +25,8 @@ from litestar.params import FromPath
 from infra import logs
 from infra.config import Config
 from infra.embedded.ports import remembered_port
+from infra.heartbeat import beat
+from infra.tasks import background
 
 # A message is a stranger's HTML: no scripts, nothing fetched, in a frame that cannot reach this page.
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'"
@@ -154,7 +156,7 @@ async def run(config: Config) -> None:
         log_config=None,
         log_level="warning",
     )
-    async with smtp:
+    async with smtp, background(beat(), name="heartbeat"):
         await uvicorn.Server(page).serve()
 
 

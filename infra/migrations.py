@@ -1,24 +1,54 @@
-"""Alembic migrations, one history a service, in ``services/<name>/migrations``."""
+"""Alembic migrations, one history a service, in ``services/<name>/migrations``.
+
+Alembic, and what it imports, is loaded by those who migrate, not by every start that finds all up to date.
+"""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+import asyncpg
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, MetaData
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 SERVICES = Path(__file__).parent.parent / "services"
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('lonja/migrations', 0))"
 
 
+async def pending(url: str) -> list[str]:
+    """The services whose schema is not at its newest revision, by the files' and the database's own word."""
+    newest = {}
+    for folder in sorted(SERVICES.glob("*/migrations")):
+        if files := sorted(folder.glob("[0-9]*.py")):
+            newest[folder.parent.name] = files[-1].name.partition("_")[0]
+    connection = await asyncpg.connect(url)
+    try:
+        there = await connection.fetch("select schemaname from pg_tables where tablename = 'migrations'")
+        found = {
+            name: await connection.fetchval(f"select version_num from {name}.migrations")
+            for (name,) in there
+            if name in newest
+        }
+    finally:
+        await connection.close()
+    return [name for name, revision in newest.items() if found.get(name) != revision]
+
+
 async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
     """Bring the service's schema to the newest revision. Processes that start together wait for one another."""
+    from alembic import command
+
     await _run(engine, name, metadata, lambda config: command.upgrade(config, "head"))
 
 
 async def check(engine: AsyncEngine, name: str, metadata: MetaData) -> str:
     """What the rows say and the migrations do not: "" when they agree."""
+    from alembic import command
+    from alembic.util import CommandError
+
     try:
         await _run(engine, name, metadata, command.check)
     except CommandError as error:
@@ -28,6 +58,8 @@ async def check(engine: AsyncEngine, name: str, metadata: MetaData) -> str:
 
 async def revise(engine: AsyncEngine, name: str, metadata: MetaData, message: str) -> None:
     """Write the next revision from the difference between rows and database (upgrade first)."""
+    from alembic import command
+
     revisions = SERVICES / name / "migrations"
     revisions.mkdir(exist_ok=True)
     number = f"{len(list(revisions.glob('[0-9]*.py'))) + 1:04d}"
@@ -37,6 +69,9 @@ async def revise(engine: AsyncEngine, name: str, metadata: MetaData, message: st
 
 
 async def _run(engine, name, metadata, action) -> None:  # type: ignore[no-untyped-def]
+    from alembic.config import Config as AlembicConfig
+    from sqlalchemy import text
+
     def work(connection: Connection) -> None:
         connection.execute(text(ONE_AT_A_TIME))
         config = AlembicConfig()

@@ -7,28 +7,28 @@ import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from litestar import Litestar
 
 from catalogue import policy
 from events.topics import TOPICS
-from infra import migrations, streams
+from infra import migrations
 from infra.clock import Clock, system_clock
 from infra.config import Config
 from infra.consumer import Consumer
 from infra.database import Database, database_is_away
-from infra.embedded import kafka as embedded_kafka
-from infra.embedded import postgres as embedded_postgres
+from infra.embedded import addresses
 from infra.inbox import Inbox
 from infra.live import Live
 from infra.outbox import Relay, producer
 from infra.service import Ground, Service, Timer
 from infra.signing import Signer
 from infra.tokens import Tokens
-from infra.web import create_app
-from infra.web.server import server
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,6 @@ def _check_names(what: str, names: Iterable[str], known: Iterable[str]) -> None:
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise UnknownName(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
-
-
-def addresses(config: Config) -> tuple[str, str]:
-    """(database URL, Kafka bootstrap): the configured servers, else the embedded ones of this home."""
-    return (
-        config.database_url or embedded_postgres.database_url(config.home),
-        config.kafka_bootstrap or embedded_kafka.bootstrap(config.home),
-    )
 
 
 def check_services(names: Sequence[str]) -> None:
@@ -81,11 +73,15 @@ async def standing(config: Config, clock: Clock = system_clock) -> AsyncIterator
 
 async def prepare(config: Config) -> None:
     """Migrations of every service, and every topic of the table. Done again, it changes nothing."""
+    await migrate(config)
+    await create_topics(addresses(config)[1])
+
+
+async def migrate(config: Config) -> None:
     async with standing(config) as ground:
         for service in load(ground):
             if service.metadata is not None:
                 await migrations.upgrade(ground.database.engine, service.name, service.metadata)
-    await create_topics(addresses(config)[1])
 
 
 async def create_topics(bootstrap: str) -> None:
@@ -106,12 +102,17 @@ async def create_topics(bootstrap: str) -> None:
 
 async def run_web(config: Config, names: Sequence[str] = (), port: int | None = None) -> None:
     """Serve the routes until cancelled or signalled."""
+    # what one process alone needs, it alone loads: so each starts sooner and is smaller
+    from infra.web import create_app
+
     async with standing(config) as ground:
         await serve(create_app(ground, load(ground, names), config.home / "static"), ground, port or config.port)
 
 
-async def serve(app: Litestar, ground: Ground, port: int) -> None:
+async def serve(app: "Litestar", ground: Ground, port: int) -> None:
     """Serve the app until cancelled or signalled; open requests end in order, live streams at once."""
+    from infra.web.server import server
+
     web = server(app, ground.config, ground.live.end, port=port)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, web.handle_exit, number, None)
@@ -140,6 +141,8 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = s
 
 async def run_streams(config: Config, names: Sequence[str] = ()) -> None:
     """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
+    from infra import streams
+
     bootstrap = addresses(config)[1]
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -160,6 +163,8 @@ async def run_streams(config: Config, names: Sequence[str] = ()) -> None:
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
     """Make the named views (all by default) again by replay; yields (view, messages replayed). Raises :class:`UnknownName`."""
+    from infra import streams
+
     bootstrap = addresses(config)[1]
     async with standing(config) as ground, _producing(bootstrap) as kafka:
         views = {view.name: (service, view) for service in load(ground) for view in service.views}

@@ -1,37 +1,54 @@
-"""Owns the processes of one home: starts them in order, starts a crashed one again, stops all in reverse order.
+"""Owns the processes of one home: starts them, starts one again that ended or hangs, stops all in reverse order.
 
-`state.json` in the home tells others what runs: name → {pid, port, started}.
+Each part is judged alone. One that fails again and again is tried for ever, with growing pauses; the others go on meanwhile.
+`state.json` in the home tells others what runs: name → {pid, port, started, state, detail}.
 """
 
 import asyncio
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infra.embedded.logs import rotate_all
 from infra.embedded.process import Child, Part, PartFailed, tail
+from infra.health import HEALTH, State
 
 Say = Callable[[str], None]
 
-CRASHES_FORGIVEN = 5
-"""A part that crashes more often than this within CRASH_WINDOW is given up, and everything is stopped."""
-CRASH_WINDOW = 120.0
-LONGEST_PAUSE = 10.0
+STEADY_SECONDS = 60.0
+"""A part that has run so long is sound; one that ends sooner failed once more in a row."""
+FAILING_AFTER = 5
+"""Failures in a row after which a part is marked as failing."""
+LONGEST_PAUSE = 30.0
+LOOK_EVERY = 0.2
+CHECK_EVERY = 5.0
+"""Seconds between two checks of a server, which cost it something; a heartbeat is looked for each time."""
+ASLEEP_SECONDS = 3.0
+"""A supervisor that did not look for so long was asleep, and the machine perhaps with it: it judges nobody by that time."""
+ROTATE_EVERY = 5.0
 
 
-class GivenUp(Exception):
-    """A part crashed again and again."""
+@dataclass
+class _Kept:
+    """A part and how it goes. `first` is done when it was ready once, or has failed at its first start."""
 
-    code = "given-up"
+    child: Child
+    first: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    task: asyncio.Task[None] | None = None
+    started: datetime | None = None
+    state: State = State.waiting
+    detail: str = "starting"
+    failures: int = 0
+    """In a row."""
 
-    def __init__(self, part: str, crashes: int, log: Path) -> None:
-        super().__init__(
-            f"{part} crashed {crashes} times within {CRASH_WINDOW:.0f} s and was given up; "
-            f"its last lines, from {log}:\n{tail(log)}"
-        )
+    @property
+    def name(self) -> str:
+        return self.child.part.name
 
 
 class Supervisor:
@@ -39,88 +56,150 @@ class Supervisor:
 
     def __init__(self, home: Path, say: Say) -> None:
         self._home = home
-        self._say = say
-        self._children: dict[str, Child] = {}
-        self._started: dict[str, datetime] = {}
-        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._tell = say
+        self._kept: dict[str, _Kept] = {}
+        self._awake_since = time.monotonic()
+        self._own_tasks: list[asyncio.Task[None]] = []
 
     async def start(self, parts: Sequence[Part]) -> None:
-        """Starts these side by side and returns when all are ready. Raises PartFailed; later crashes are `watch`'s."""
-        for part in parts:
-            self._children[part.name] = Child(part, self._home)
-        results = await asyncio.gather(*(self._launch(part.name) for part in parts), return_exceptions=True)
-        for result in results:
+        """Starts these side by side and keeps them from now on; returns when all are ready.
+
+        Raises PartFailed when one failed at its first start. It is tried again all the same, until `stop`.
+        """
+        if not self._own_tasks:
+            self._own_tasks = [asyncio.create_task(work) for work in (self._notice_sleep(), self._rotate_logs())]
+        kept = [_Kept(Child(part, self._home)) for part in parts]
+        for each in kept:
+            self._kept[each.name] = each
+            each.task = asyncio.create_task(self._keep(each), name=each.name)
+        for result in await asyncio.gather(*(each.first for each in kept), return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
-        for part in parts:
-            self._watchers[part.name] = asyncio.create_task(self._keep_alive(part.name), name=part.name)
-
-    async def watch(self) -> None:
-        """Runs until cancelled. Raises GivenUp when a part cannot be kept alive."""
-        done, _ = await asyncio.wait(self._watchers.values(), return_when=asyncio.FIRST_EXCEPTION)
-        for watcher in done:
-            await watcher
 
     async def stop(self) -> None:
         """Stops all in reverse order, one line each; what does not go in its time is killed, and that is said."""
-        for watcher in self._watchers.values():
-            watcher.cancel()
-        await asyncio.gather(*self._watchers.values(), return_exceptions=True)
-        for name, child in reversed(self._children.items()):
+        tasks = [*self._own_tasks, *(each.task for each in self._kept.values() if each.task)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for name, each in reversed(self._kept.items()):
             self._say(f"stopping {name}")
-            if not await asyncio.to_thread(child.stop):
-                self._say(f"{name} did not stop in {child.part.stop_within:.0f} s and was killed")
+            if not await asyncio.to_thread(each.child.stop):
+                self._say(f"{name} did not stop in {each.child.part.stop_within:.0f} s and was killed")
         (self._home / "state.json").unlink(missing_ok=True)
 
-    async def _launch(self, name: str) -> None:
-        child = self._children[name]
-        began = time.monotonic()
-        child.start()
-        self._started[name] = datetime.now(UTC)
-        self._write_state()
-        await child.wait_ready()
-        where = f", port {child.part.port}" if child.part.port else ""
-        self._say(f"{name} is ready ({time.monotonic() - began:.1f} s{where})")
-
-    async def _keep_alive(self, name: str) -> None:
-        child = self._children[name]
-        crashes: deque[float] = deque()
+    async def _keep(self, kept: _Kept) -> None:
         while True:
-            while child.exit_code is None:
-                await asyncio.sleep(0.2)
-            while crashes and crashes[0] < time.monotonic() - CRASH_WINDOW:
-                crashes.popleft()
-            crashes.append(time.monotonic())
-            if len(crashes) > CRASHES_FORGIVEN:
-                raise GivenUp(name, len(crashes), child.log)
-            pause = min(0.25 * 2 ** (len(crashes) - 1), LONGEST_PAUSE)
-            self._say(
-                f"CRASH: {name} ended with {_how(child.exit_code)}; starting it again in {pause:.1f} s ({child.log})"
-            )
+            trouble = await self._run_once(kept)
+            kept.failures += 1
+            pause = min(0.25 * 2 ** (kept.failures - 1), LONGEST_PAUSE)
+            self._say(f"CRASH: {kept.name} {trouble}; starting it again in {pause:.1f} s ({kept.child.log})")
+            if kept.failures >= FAILING_AFTER:
+                self._say(
+                    f"FAILING: {kept.name} has failed {kept.failures} times in a row; it is tried again and again, all else goes on. "
+                    f"Its last lines:\n{tail(kept.child.log)}"
+                )
+            self._mark(kept, State.waiting, trouble)
             await asyncio.sleep(pause)
+
+    async def _run_once(self, kept: _Kept) -> str:
+        """Start the part and watch it. Returns what was wrong, after it has ended."""
+        began = time.monotonic()
+        try:
+            kept.child.start()
+            kept.started = datetime.now(UTC)
+            self._mark(kept, State.waiting, "starting")
+            await kept.child.wait_ready()
+            where = f", port {kept.child.part.port}" if kept.child.part.port else ""
+            self._say(f"{kept.name} is ready ({time.monotonic() - began:.1f} s{where})")
+            self._mark(kept, State.running)
+            if not kept.first.done():
+                kept.first.set_result(None)
+            return await self._until_it_ends(kept)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it is this part's trouble alone
+            await asyncio.to_thread(kept.child.kill)
+            trouble = failure.what if isinstance(failure, PartFailed) else f"could not be started: {failure}"
+            if not kept.first.done():
+                kept.first.set_exception(PartFailed(kept.name, trouble, kept.child.log))
+            return trouble
+
+    async def _until_it_ends(self, kept: _Kept) -> str:
+        child = kept.child
+        ready = alive = checked = time.monotonic()
+        while child.exit_code is None:
+            await asyncio.sleep(LOOK_EVERY)
+            now = time.monotonic()
+            if kept.failures and now - ready > STEADY_SECONDS:
+                kept.failures = 0
+                self._mark(kept, State.running)
+            if now - checked < (LOOK_EVERY if child.part.beats else CHECK_EVERY):
+                continue
+            checked = now
+            if await child.shows_life():
+                alive = time.monotonic()
+            elif time.monotonic() - max(alive, self._awake_since) > child.part.silent_for:
+                await asyncio.to_thread(child.kill)
+                return f"gave no sign of life for {child.part.silent_for:.0f} s and was killed"
+        return f"ended with signal {-child.exit_code}" if child.exit_code < 0 else f"ended with code {child.exit_code}"
+
+    async def _notice_sleep(self) -> None:
+        looked = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            now = time.monotonic()
+            if now - looked > ASLEEP_SECONDS:
+                self._awake_since = now
+            looked = now
+
+    async def _rotate_logs(self) -> None:
+        trouble = ""
+        while True:
+            before = trouble
             try:
-                await self._launch(name)
-            except PartFailed as failure:
-                self._say(f"CRASH: {failure}")
-                await asyncio.to_thread(child.stop)
+                await asyncio.to_thread(rotate_all, self._home / "logs")
+                trouble = ""
+            except OSError as error:
+                trouble = f"the logs are not rotated: {error}"
+            if trouble and trouble != before:
+                self._say(trouble)
+            await asyncio.sleep(ROTATE_EVERY)
+
+    def _mark(self, kept: _Kept, state: State, detail: str = "") -> None:
+        """A part that fails again and again is degraded, whatever it does just now, until it is sound again."""
+        if kept.failures >= FAILING_AFTER:
+            state, detail = State.degraded, f"{kept.failures} failures in a row; {detail or 'it runs again'}"
+        kept.state, kept.detail = state, detail
+        HEALTH.report(
+            "part", kept.name, state, detail, f"look into {kept.child.log}" if state is State.degraded else ""
+        )
+        self._write_state()
 
     def _write_state(self) -> None:
         state = {
-            name: {"pid": self._children[name].pid, "port": self._children[name].part.port, "started": at.isoformat()}
-            for name, at in self._started.items()
+            each.name: {
+                "pid": each.child.pid,
+                "port": each.child.part.port,
+                "started": each.started.isoformat(),
+                "state": each.state,
+                "detail": each.detail,
+            }
+            for each in self._kept.values()
+            if each.started is not None
         }
         fresh = self._home / "state.json.new"
-        fresh.write_text(json.dumps(state, indent=1))
-        fresh.replace(self._home / "state.json")
+        try:
+            fresh.write_text(json.dumps(state, indent=1))
+            fresh.replace(self._home / "state.json")
+        except OSError as error:
+            self._say(f"state.json was not written: {error}")
+
+    def _say(self, line: str) -> None:
+        """Output may go to a file on a full disk: the line is lost then, and nothing else."""
+        with suppress(OSError):
+            self._tell(line)
 
 
 def read_state(home: Path) -> dict[str, dict[str, Any]]:
     """What the supervisor of this home started last; empty when it is stopped. A pid may be dead after kill -9."""
     path = home / "state.json"
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _how(exit_code: int | None) -> str:
-    if exit_code is not None and exit_code < 0:
-        return f"signal {-exit_code}"
-    return f"code {exit_code}"

@@ -14,16 +14,9 @@ learns from the history's own later parts how to weigh it; `model` joins both; `
 Time is always an argument, and training is seeded: equal inputs give equal models.
 """
 
-from recommender.evaluation import (
-    DifferentSplit,
-    Retraining,
-    evaluate,
-    evaluate_new_suppliers,
-    promote,
-    retrain,
-    split_by_time,
-)
-from recommender.model import Model, UnreadableModel, train
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from recommender.names import supplier_key
 from recommender.reasons import sentence
 from recommender.tables import UnreadableTable, read_awards
@@ -40,6 +33,18 @@ from recommender.values import (
     Split,
     SupplierProfile,
 )
+
+if TYPE_CHECKING:
+    from recommender.evaluation import (
+        DifferentSplit,
+        Retraining,
+        evaluate,
+        evaluate_new_suppliers,
+        promote,
+        retrain,
+        split_by_time,
+    )
+    from recommender.model import Model, UnreadableModel, train
 
 __all__ = [
     "Award",
@@ -68,3 +73,26 @@ __all__ = [
     "supplier_key",
     "train",
 ]
+
+_COMPUTING = {
+    **dict.fromkeys(
+        (
+            "DifferentSplit",
+            "Retraining",
+            "evaluate",
+            "evaluate_new_suppliers",
+            "promote",
+            "retrain",
+            "split_by_time",
+        ),
+        "recommender.evaluation",
+    ),
+    **dict.fromkeys(("Model", "UnreadableModel", "train"), "recommender.model"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """What computes needs numpy and scipy, a second and 40 MB: only who uses it pays for it."""
+    if name not in _COMPUTING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_COMPUTING[name]), name)

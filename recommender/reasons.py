@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from recommender.features import Description, category_path, fold, shared_depth
-from recommender.history import History
 from recommender.values import Opportunity, Reason, SupplierProfile
+
+if TYPE_CHECKING:
+    from recommender.history import History
 
 SENTENCES = {
     "won_category": "You won {awards} contract(s) in category {category}",

@@ -100,7 +100,7 @@ async def _read() -> "list[DeadLetter]":
     from aiokafka.errors import KafkaConnectionError
 
     from infra import deadletters
-    from infra.runtime import addresses
+    from infra.embedded import addresses
 
     bootstrap = addresses(Config.running())[1]
     try:
@@ -111,8 +111,8 @@ async def _read() -> "list[DeadLetter]":
 
 async def _replay(letters: "list[DeadLetter]") -> None:
     from infra import deadletters
+    from infra.embedded import addresses
     from infra.outbox import producer
-    from infra.runtime import addresses
 
     kafka = producer(addresses(Config.running())[1])
     await kafka.start()

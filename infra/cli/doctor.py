@@ -83,9 +83,9 @@ async def _servers(config: Config) -> list[Finding]:
 
     from events.topics import TOPICS
     from infra.cli.topics import message_counts
+    from infra.embedded import addresses
     from infra.embedded.ports import answers
     from infra.running import NotRunning
-    from infra.runtime import addresses
     from infra.supervisor import read_state
 
     start = "`make run`, and look into " + str(config.logs_dir)

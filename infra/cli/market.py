@@ -28,7 +28,7 @@ async def market_database(config: "Config", table: str) -> "AsyncIterator[Databa
     """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet."""
     from infra.clock import system_clock
     from infra.database import WAITS_LONG, Database, database_is_away
-    from infra.runtime import addresses
+    from infra.embedded import addresses
 
     url, _ = addresses(config)
     where = f"PostgreSQL at {url.rpartition('@')[2]}"

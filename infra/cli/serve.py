@@ -10,6 +10,8 @@ import typer
 import uvloop
 
 from infra.config import Config
+from infra.heartbeat import beat
+from infra.tasks import background
 
 
 class Half(StrEnum):
@@ -37,7 +39,12 @@ def serve(
         works.append(runtime.run_web(config, names or (), port))
     if only is not Half.web:
         works.append(runtime.run_worker(config, names or ()))
-    uvloop.run(_until_signalled(works, signals=only is Half.worker))
+    uvloop.run(_run(works, signals=only is Half.worker))
+
+
+async def _run(works: list[Awaitable[None]], *, signals: bool) -> None:
+    async with background(beat(), name="heartbeat"):
+        await _until_signalled(works, signals=signals)
 
 
 async def _until_signalled(works: list[Awaitable[None]], *, signals: bool) -> None:

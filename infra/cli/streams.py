@@ -7,6 +7,8 @@ import typer
 
 from infra.cli.output import AsJson, print_json, say
 from infra.config import Config
+from infra.heartbeat import beat
+from infra.tasks import background
 
 
 def streams(
@@ -19,7 +21,12 @@ def streams(
 
     config = Config.load()
     logs.configure(config.log_format)
-    asyncio.run(runtime.run_streams(config, names or ()))
+
+    async def work() -> None:
+        async with background(beat(), name="heartbeat"):
+            await runtime.run_streams(config, names or ())
+
+    asyncio.run(work())
 
 
 def rebuild(

@@ -12,7 +12,7 @@ def topics(as_json: AsJson = False) -> None:
     from msgspec.structs import asdict
 
     from events.topics import TOPICS
-    from infra.runtime import addresses
+    from infra.embedded import addresses
 
     held = asyncio.run(message_counts(addresses(Config.running())[1]))
     if as_json:

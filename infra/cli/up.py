@@ -4,21 +4,23 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from infra.cli import demo
 from infra.cli.output import console, say, say_error
 from infra.config import Config
-from infra.embedded import HomeLock, prepare_servers
+from infra.embedded import HomeLock, addresses, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
-from infra.embedded.process import Part, stop_leftover
+from infra.embedded.process import Part, PartFailed, Ready, stop_leftover
 from infra.running import NotRunning
 from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
 """The market that runs by this policy is a demonstration: it is filled at its first start."""
+TOPICS_WITHIN = 60.0
+"""Seconds for which the worker waits for its topics. It does without them after that: the clocks of the market do not need Kafka."""
 
 
 class PortTaken(Exception):
@@ -67,25 +69,76 @@ async def _run(config: Config, servers: tuple[Part, ...], began: float) -> None:
 
 
 async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor: Supervisor, began: float) -> None:
-    from infra import mailbox, runtime
+    """People come first: the web process starts as soon as the database is there, what works behind it after that.
 
-    if config.smtp_url is None:
+    Raises PartFailed where the database does not start; whatever else fails is tried again, and all else goes on.
+    """
+    own_mailbox = config.smtp_url is None
+    if own_mailbox:
         free_port(config.home, "mailbox")
         free_port(config.home, "mailbox-smtp")
-        config = replace(config, smtp_url=mailbox.smtp_url(config.home))
+        config = replace(config, smtp_url=f"smtp://127.0.0.1:{remembered_port(config.home, 'mailbox-smtp')}")
         servers = (*servers, mailbox_part(config))
-    await supervisor.start(servers)
-    url, bootstrap = runtime.addresses(config)
+    url, bootstrap = addresses(config)
     config = replace(config, database_url=url, kafka_bootstrap=bootstrap)
-    say("bringing tables and topics up to date")
-    await runtime.prepare(config)
-    await supervisor.start(application_parts(config))
+    web, *behind = application_parts(config)
+    others = asyncio.create_task(_start(supervisor, [part for part in servers if part.name != "postgres"]))
+    await supervisor.start([part for part in servers if part.name == "postgres"])
+    await _bring_tables_up_to_date(config)
+    failed = await _start(supervisor, [web]) + await others
+    topics = asyncio.create_task(_bring_topics_up_to_date(bootstrap))
+    await asyncio.wait({topics}, timeout=TOPICS_WITHIN)
+    failed += await _start(supervisor, behind)
     if config.policy == DEMO_POLICY:
         await _fill(config)
+    _say_where(config, own_mailbox, began)
+    for name in failed:
+        say_error(f"{name} has not started yet; it is tried again and again")
+    await topics
+    await asyncio.Event().wait()
+
+
+async def _start(supervisor: Supervisor, parts: Sequence[Part]) -> list[str]:
+    """The names of those that failed, whose reason is said."""
+    failed = []
+    for part, start in [(part, asyncio.create_task(supervisor.start([part]))) for part in parts]:
+        try:
+            await start
+        except PartFailed as failure:
+            say_error(str(failure))
+            failed.append(part.name)
+    return failed
+
+
+async def _bring_tables_up_to_date(config: Config) -> None:
+    from infra import migrations
+
+    assert config.database_url is not None
+    if await migrations.pending(config.database_url):
+        from infra import runtime
+
+        say("bringing the tables up to date")
+        await runtime.migrate(config)
+
+
+async def _bring_topics_up_to_date(bootstrap: str) -> None:
+    from aiokafka.errors import KafkaError
+
+    from infra.runtime import create_topics
+
+    while True:
+        try:
+            return await create_topics(bootstrap)
+        except KafkaError as error:
+            say_error(f"the topics wait for Kafka: {error}")
+            await asyncio.sleep(5)
+
+
+def _say_where(config: Config, own_mailbox: bool, began: float) -> None:
     console.rule(f"Lonja is ready after {time.monotonic() - began:.1f} s")
     say(f"the market  {config.public_url}")
-    if config.smtp_url == mailbox.smtp_url(config.home):
-        say(f"its mail    {mailbox.page_url(config.home)}")
+    if own_mailbox:
+        say(f"its mail    http://127.0.0.1:{remembered_port(config.home, 'mailbox')}")
     if config.policy == DEMO_POLICY:
         say("")
         demo.show_logins(config)
@@ -94,7 +147,6 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
             f"the rules   {config.policy}; `lonja demo` fills an empty market with a demonstration and shows its logins"
         )
     console.rule("Ctrl-C stops all")
-    await supervisor.watch()
 
 
 async def _fill(config: Config) -> None:
@@ -113,17 +165,21 @@ def application_parts(config: Config) -> tuple[Part, ...]:
     async def web_answers() -> bool:
         return await answers(config.port, config.local_host)
 
-    async def at_once() -> bool:
-        return True
-
-    def part(name: str, *arguments: str, ready: Callable[[], Awaitable[bool]], port: int | None = None) -> Part:
-        command = (sys.executable, "-m", "infra.cli", *arguments)
-        return Part(name=name, command=command, environment=config.environment(), ready=ready, port=port)
+    def part(name: str, *arguments: str, ready: Ready | None = None, port: int | None = None) -> Part:
+        return Part(
+            name=name,
+            command=(sys.executable, "-m", "infra.cli", *arguments),
+            environment=config.environment(),
+            ready=ready,
+            beats=True,
+            port=port,
+            silent_for=config.silence_limit,
+        )
 
     return (
         part("web", "serve", "--only", "web", ready=web_answers, port=config.port),
-        part("worker", "serve", "--only", "worker", ready=at_once),
-        part("streams", "streams", ready=at_once),
+        part("worker", "serve", "--only", "worker"),
+        part("streams", "streams"),
     )
 
 
@@ -139,5 +195,7 @@ def mailbox_part(config: Config) -> Part:
         command=(sys.executable, "-m", "infra.mailbox"),
         environment=config.environment(),
         ready=ready,
+        beats=True,
         port=port,
+        silent_for=config.silence_limit,
     )

@@ -17,9 +17,17 @@ from infra.embedded import jars, kafka, postgres
 from infra.embedded.ports import free_port
 from infra.embedded.process import Child, Part, stop_leftover
 
-__all__ = ["HomeInUse", "HomeLock", "Servers", "prepare_servers"]
+__all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "prepare_servers"]
 
 Report = Callable[[str], None]
+
+
+def addresses(config: Config) -> tuple[str, str]:
+    """(database URL, Kafka bootstrap): the configured servers, else the embedded ones of this home."""
+    return (
+        config.database_url or postgres.database_url(config.home),
+        config.kafka_bootstrap or kafka.bootstrap(config.home),
+    )
 
 
 class HomeInUse(Exception):
@@ -82,8 +90,7 @@ class Servers:
         self._lock = lock
         self.home = config.home
         self.children = children
-        self.database_url = config.database_url or postgres.database_url(config.home)
-        self.kafka_bootstrap = config.kafka_bootstrap or kafka.bootstrap(config.home)
+        self.database_url, self.kafka_bootstrap = addresses(config)
 
     @classmethod
     def start(cls, home: Path, report: Report = print) -> "Servers":

@@ -11,9 +11,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import requests
-from jgo.maven import Artifact, MavenContext
+if TYPE_CHECKING:
+    from jgo.maven import Artifact
 
 LIST = Path(__file__).with_name("jars.toml")
 
@@ -73,6 +74,18 @@ def fetch(cache: Path, report: Report, jars: tuple[Jar, ...] | None = None) -> d
     directory = cache / "jars"
     directory.mkdir(parents=True, exist_ok=True)
     missing = [jar for jar in jars if not (directory / jar.file_name).exists()]
+    if missing:
+        _download_all(missing, cache, report)
+    found = {jar: directory / jar.file_name for jar in jars}
+    for jar, path in found.items():
+        _verify(path, jar)
+    return found
+
+
+def _download_all(missing: list[Jar], cache: Path, report: Report) -> None:
+    from jgo.maven import MavenContext  # here, because a start that finds all jars does without it
+
+    directory = cache / "jars"
     maven = MavenContext(repo_cache=cache / "maven", timeout=60)
     for number, jar in enumerate(missing, start=1):
         report(f"fetching jar {number} of {len(missing)}: {jar.file_name}")
@@ -80,10 +93,6 @@ def fetch(cache: Path, report: Report, jars: tuple[Jar, ...] | None = None) -> d
         fetched = _download(artifact)
         _verify(fetched, jar)
         fetched.replace(directory / jar.file_name)
-    found = {jar: directory / jar.file_name for jar in jars}
-    for jar, path in found.items():
-        _verify(path, jar)
-    return found
 
 
 def class_path(jars: dict[Jar, Path]) -> str:
@@ -130,7 +139,9 @@ def _thin_out(world: Path, countries: Path) -> None:
     world.unlink()
 
 
-def _download(artifact: Artifact) -> Path:
+def _download(artifact: "Artifact") -> Path:
+    import requests
+
     part_of_earlier_try = artifact.cached_path
     if part_of_earlier_try is not None:
         part_of_earlier_try.unlink(missing_ok=True)

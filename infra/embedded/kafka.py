@@ -7,9 +7,6 @@ from base64 import urlsafe_b64encode
 from importlib.util import find_spec
 from pathlib import Path
 
-from aiokafka import AIOKafkaClient
-from aiokafka.errors import KafkaError
-
 from infra.embedded.ports import answers, remembered_port
 from infra.embedded.process import Part
 
@@ -107,6 +104,9 @@ def part(home: Path, class_path: str) -> Part:
     async def ready() -> bool:
         if not await answers(port):
             return False
+        from aiokafka import AIOKafkaClient  # here, because a start need not wait for this import
+        from aiokafka.errors import KafkaError
+
         client = AIOKafkaClient(bootstrap_servers=bootstrap(home), request_timeout_ms=2000)
         try:
             await client.bootstrap()

@@ -1,4 +1,4 @@
-"""A child process that is owned: it logs to a file, leaves a pid file, and dies with its owner.
+"""A child process that is owned: it logs to a file, leaves a pid file, shows signs of life, and dies with its owner.
 
 `Part` says what to run and how one knows that it is ready; `Child` is one running instance. The supervisor and the
 tests' servers are both built from these two.
@@ -13,13 +13,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from infra import heartbeat
+
 PR_SET_PDEATHSIG = 1
+CHECK_WITHIN = 10.0
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+Ready = Callable[[], Awaitable[bool]]
 
 
 class PartFailed(Exception):
@@ -30,21 +35,28 @@ class PartFailed(Exception):
     def __init__(self, name: str, what: str, log: Path) -> None:
         super().__init__(f"{name} {what}; its last lines, from {log}:\n{tail(log)}")
         self.name = name
+        self.what = what
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """What to run. `ready` answers quickly and never raises; times are seconds."""
+    """What to run. `ready` answers quickly and never raises; without one the first heartbeat says that it is ready.
+
+    Times are seconds. A part that has given no sign of life for `silent_for` hangs: a part that `beats` by its heartbeat, any other
+    by `ready`.
+    """
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[], Awaitable[bool]]
+    ready: Ready | None = None
+    beats: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
     user: pwd.struct_passwd | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     ready_within: float = 60.0
     stop_within: float = 20.0
+    silent_for: float = 60.0
 
 
 class Child:
@@ -55,26 +67,42 @@ class Child:
         self.log = home / "logs" / f"{part.name}.log"
         self._pid_file = home / "run" / f"{part.name}.pid"
         self._process: subprocess.Popen[bytes] | None = None
+        self._heartbeat: int | None = None
 
     def start(self) -> None:
         stop_leftover(self._pid_file, self.part)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._pid_file.parent.mkdir(parents=True, exist_ok=True)
         user = self.part.user
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.part.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.part.environment},
-                user=user.pw_uid if user else None,
-                group=user.pw_gid if user else None,
-                extra_groups=[] if user else None,
-                # a session of its own: Ctrl-C in the terminal reaches the owner alone, who stops the parts in order
-                start_new_session=True,
-                preexec_fn=_die_with(os.getpid(), self.part.stop_signal) if _libc else None,
-            )
+        self._close_heartbeat()
+        environment = {**os.environ, **self.part.environment}
+        hands: tuple[int, ...] = ()
+        if self.part.beats:
+            self._heartbeat, hand = os.pipe()
+            os.set_blocking(self._heartbeat, False)
+            os.set_blocking(hand, False)
+            hands = (hand,)
+            # whoever kills it because it hangs asks it first where
+            environment |= {heartbeat.VARIABLE: str(hand), "PYTHONFAULTHANDLER": "1"}
+        try:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    self.part.command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    user=user.pw_uid if user else None,
+                    group=user.pw_gid if user else None,
+                    extra_groups=[] if user else None,
+                    pass_fds=hands,
+                    # a session of its own: Ctrl-C in the terminal reaches the owner alone, who stops the parts in order
+                    start_new_session=True,
+                    preexec_fn=_die_with(os.getpid(), self.part.stop_signal) if _libc else None,
+                )
+        finally:
+            for hand in hands:
+                os.close(hand)
         self._pid_file.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
 
     @property
@@ -90,12 +118,34 @@ class Child:
     async def wait_ready(self) -> None:
         """Raises PartFailed when it ends or is not ready in its time."""
         deadline = time.monotonic() + self.part.ready_within
-        while not await self.part.ready():
+        while not await self.is_ready():
             if self.exit_code is not None:
                 raise PartFailed(self.part.name, f"ended with {self.exit_code} while starting", self.log)
             if time.monotonic() > deadline:
                 raise PartFailed(self.part.name, f"was not ready in {self.part.ready_within:.0f} s", self.log)
             await asyncio.sleep(0.05)
+
+    async def is_ready(self) -> bool:
+        return await self.part.ready() if self.part.ready else self.has_beaten()
+
+    async def shows_life(self) -> bool:
+        """Whether it has shown a sign of life since this was asked last."""
+        if self.part.beats:
+            return self.has_beaten()
+        try:
+            async with asyncio.timeout(CHECK_WITHIN):
+                return await self.is_ready()
+        except (OSError, TimeoutError):
+            return False
+
+    def has_beaten(self) -> bool:
+        """Whether there was a heartbeat since this was asked last."""
+        if self._heartbeat is None:
+            return False
+        try:
+            return len(os.read(self._heartbeat, 1 << 20)) > 0
+        except BlockingIOError:
+            return False
 
     def ask_to_stop(self) -> None:
         if self.exit_code is None and self._process is not None:
@@ -110,10 +160,32 @@ class Child:
                 self._process.wait(self.part.stop_within)
             except subprocess.TimeoutExpired:
                 went = False
-                self._process.kill()
-                self._process.wait()
+                self.kill()
+        self._close_heartbeat()
         self._pid_file.unlink(missing_ok=True)
         return went
+
+    def kill(self) -> None:
+        """Kills it with all processes that it started. One that beats first writes into its log where it hangs, if it still can."""
+        if self._process is None or self.exit_code is not None:
+            return
+        family: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(self.pid).children(recursive=True)
+        if self.part.beats:
+            self._process.send_signal(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+        self._process.kill()
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        self._process.wait()
+
+    def _close_heartbeat(self) -> None:
+        if self._heartbeat is not None:
+            os.close(self._heartbeat)
+            self._heartbeat = None
 
 
 def stop_leftover(pid_file: Path, part: Part) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 
 from infra.config import Config
+from infra.embedded import addresses
 from infra.embedded.ports import remembered_port
 from infra.embedded.process import Child, Part
-from infra.runtime import addresses
 from infra.supervisor import read_state
 
 POLICY = """\

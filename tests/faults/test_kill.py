@@ -22,7 +22,8 @@ from events.contracts import ContractConcluded, ContractDrafted
 from infra import deadletters
 from infra.clock import system_clock
 from infra.demo.client import Client
-from infra.runtime import addresses, load, standing
+from infra.embedded import addresses
+from infra.runtime import load, standing
 from infra.service import Ground, Service
 from infra.tokens import SUPPLIER_AGENT, Principal
 from tests.faults.living import Lonja, until

@@ -14,7 +14,8 @@ import pytest
 
 from infra import supervisor
 from infra.embedded.process import Child, Part, PartFailed
-from infra.supervisor import GivenUp, Supervisor, read_state
+from infra.health import HEALTH, State
+from infra.supervisor import Supervisor, read_state
 
 pytestmark = pytest.mark.servers
 
@@ -48,12 +49,130 @@ async def test_a_crashed_part_is_started_again_and_said(tmp_path: Path) -> None:
     assert read_state(tmp_path) == {}
 
 
-async def test_a_part_that_crashes_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "CRASHES_FORGIVEN", 1)
+async def test_a_part_that_crashes_again_and_again_is_marked_as_failing_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
+    said: list[str] = []
+    keeper = Supervisor(tmp_path, said.append)
+    await keeper.start([a_part("sound"), a_part("sick", ("sh", "-c", "echo why it crashed; sleep 0.1; exit 3"))])
+    sound = read_state(tmp_path)["sound"]["pid"]
+    await until(lambda: any("FAILING: sick" in line for line in said), 15)
+    tried = len(said)
+    await until(lambda: len(said) > tried + 3, 15)
+    assert any("FAILING: sick has failed 5 times in a row" in line and "why it crashed" in line for line in said)
+    state = read_state(tmp_path)
+    assert state["sick"]["state"] == "degraded"
+    assert "failures in a row" in state["sick"]["detail"]
+    assert (state["sound"]["state"], state["sound"]["pid"]) == ("running", sound)
+    assert psutil.pid_exists(sound)
+    states = {each.name: each.state for each in HEALTH if each.kind == "part"}
+    assert (states["sick"], states["sound"]) == (State.degraded, State.running)
+    await keeper.stop()
+
+
+async def test_a_part_that_failed_often_and_then_runs_for_long_is_sound_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FAILING_AFTER", 1)
+    monkeypatch.setattr(supervisor, "STEADY_SECONDS", 0.3)
     keeper = Supervisor(tmp_path, lambda line: None)
-    await keeper.start([a_part(command=("sh", "-c", "echo why it crashed; exit 3"))])
-    with pytest.raises(GivenUp, match="why it crashed"):
-        await asyncio.wait_for(keeper.watch(), 5)
+    await keeper.start([a_part()])
+    os.kill(read_state(tmp_path)["part"]["pid"], signal.SIGKILL)
+    await until(lambda: read_state(tmp_path)["part"]["state"] == "degraded")
+    await until(lambda: read_state(tmp_path)["part"]["state"] == "running")
+    assert read_state(tmp_path)["part"]["detail"] == ""
+    await keeper.stop()
+
+
+BEATING = """
+import asyncio, sys
+from infra.heartbeat import beat
+async def work():
+    beating = asyncio.create_task(beat())
+    await asyncio.sleep(float(sys.argv[1]))
+    import time
+    time.sleep(60)  # the event loop turns no more
+asyncio.run(work())
+"""
+
+
+def a_beating_part(loop_turns_for: float = 60, silent_for: float = 2.0) -> Part:
+    command = (sys.executable, "-c", BEATING, str(loop_turns_for))
+    return Part(name="part", command=command, beats=True, silent_for=silent_for, stop_within=5)
+
+
+async def test_a_frozen_process_is_killed_and_started_again(tmp_path: Path) -> None:
+    said: list[str] = []
+    keeper = Supervisor(tmp_path, said.append)
+    await keeper.start([a_beating_part()])
+    frozen = read_state(tmp_path)["part"]["pid"]
+    os.kill(frozen, signal.SIGSTOP)
+    await until(lambda: read_state(tmp_path)["part"]["pid"] != frozen, 20)
+    assert not psutil.pid_exists(frozen)
+    assert any("CRASH: part gave no sign of life for 2 s and was killed" in line for line in said)
+    await keeper.stop()
+
+
+async def test_a_frozen_event_loop_is_killed_and_its_log_says_where_it_hung(tmp_path: Path) -> None:
+    keeper = Supervisor(tmp_path, lambda line: None)
+    await keeper.start([a_beating_part(loop_turns_for=0.5)])
+    frozen = read_state(tmp_path)["part"]["pid"]
+    await until(lambda: read_state(tmp_path)["part"]["pid"] != frozen, 20)
+    assert "in work" in (tmp_path / "logs" / "part.log").read_text()
+    await keeper.stop()
+
+
+async def test_a_supervisor_that_was_asleep_kills_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine was suspended, or the supervisor was stopped: the parts are judged from when it is awake again."""
+    monkeypatch.setattr(supervisor, "ASLEEP_SECONDS", 0.5)
+    keeper = Supervisor(tmp_path, lambda line: None)
+    await keeper.start([a_beating_part(silent_for=1.5)])
+    pid = read_state(tmp_path)["part"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)  # noqa: ASYNC251 - the whole process sleeps, the supervisor in it
+    os.kill(pid, signal.SIGCONT)
+    await asyncio.sleep(2)
+    assert read_state(tmp_path)["part"]["pid"] == pid
+    await keeper.stop()
+
+
+async def test_a_server_without_heartbeat_is_asked_whether_it_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "CHECK_EVERY", 0.1)
+    answers = True
+
+    async def ready() -> bool:
+        if not answers:
+            raise OSError("not even a socket is left to ask with")
+        return True
+
+    keeper = Supervisor(tmp_path, lambda line: None)
+    await keeper.start([Part(name="part", command=FOREVER, ready=ready, silent_for=0.5)])
+    silent = read_state(tmp_path)["part"]["pid"]
+    answers = False
+    await until(lambda: not psutil.pid_exists(silent), 10)
+    answers = True
+    await until(lambda: read_state(tmp_path)["part"]["state"] == "running")
+    await keeper.stop()
+
+
+async def test_a_supervisor_whose_output_and_home_have_no_room_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    keeper = Supervisor(tmp_path, full)
+    await keeper.start([a_part()])
+    first = read_state(tmp_path)["part"]["pid"]
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "write_text", full)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: not psutil.pid_exists(first))
+        await asyncio.sleep(1)
+    await until(lambda: read_state(tmp_path)["part"]["pid"] != first, 10)
     await keeper.stop()
 
 
