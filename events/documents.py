@@ -15,7 +15,7 @@ from msgspec import inspect
 
 from events.codec import Event, registry
 from events.envelope import CONTENT_TYPE
-from events.topics import SERVICES, TOPICS
+from events.topics import SERVICES, TOPICS, topic
 
 FOLDER = Path(__file__).parent
 ATTRIBUTES = {
@@ -110,7 +110,7 @@ def example(event: type[Event]) -> dict[str, Any]:
             "ce_specversion": "1.0",
             "ce_id": "0192f0c4-1f7a-7c1e-9d4b-3a5b8c7d9e10",
             "ce_type": event.TYPE,
-            "ce_source": f"/{event.TOPIC.removeprefix('lonja.')}",
+            "ce_source": f"/{topic(event.TOPIC).producers[0]}",
             "ce_subject": str(data[event.KEY]),
             "ce_time": "2026-11-22T09:30:00Z",
             "ce_correlationid": "0192f0c4-1f7a-7c1e-9d4b-3a5b8c7d9e01",

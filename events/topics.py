@@ -20,7 +20,10 @@ SERVICES = (
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
-    """``key`` says in words what orders the messages; ``retention_ms`` -1 is for ever."""
+    """``key`` says in words what orders the messages; ``retention_ms`` -1 is for ever.
+
+    A ``bulk`` topic fills by the ten thousand at once. Its readers have consumers of their own, which let all others go first.
+    """
 
     name: str
     key: str
@@ -28,13 +31,14 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     consumers: tuple[str, ...]
     partitions: int = 4
     retention_ms: int = -1
+    bulk: bool = False
 
 
 TOPICS = (
     Topic(
         name="lonja.accounts",
         key="organisation",
-        producers=("accounts", "transparency"),
+        producers=("accounts",),
         consumers=(
             "accounts",
             "auctions",
@@ -57,7 +61,7 @@ TOPICS = (
     Topic(
         name="lonja.auctions",
         key="auction, or pool for a refused opening",
-        producers=("auctions", "transparency"),
+        producers=("auctions",),
         consumers=("pools", "contracts", "observatory", "recommender", "transparency", "portal"),
     ),
     Topic(
@@ -74,8 +78,8 @@ TOPICS = (
     ),
     Topic(
         name="lonja.contracts",
-        key="process (auction, quote request, pool, purchase or imported tender), or organisation for a sanction",
-        producers=("contracts", "transparency"),
+        key="process (auction, quote request, pool or purchase), or organisation for a sanction",
+        producers=("contracts",),
         consumers=(
             "accounts",
             "auctions",
@@ -104,6 +108,13 @@ TOPICS = (
     # Nobody of ours listens yet: it is the record of what was mailed to whom.
     Topic(name="lonja.notifications", key="member", producers=("notifications",), consumers=()),
     Topic(name="lonja.transparency", key="process", producers=("transparency",), consumers=("recommender",)),
+    Topic(
+        name="lonja.imports",
+        key="process of another market, or organisation of one",
+        producers=("transparency",),
+        consumers=("accounts", "observatory", "recommender", "portal"),
+        bulk=True,
+    ),
     Topic(
         name="lonja.dead-letters",
         key="as the message that failed",

@@ -9,6 +9,7 @@ import msgspec
 from catalogue.rules import RuleBroken
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
+from events.imports import OrganisationImported, ProcessImported
 from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
@@ -310,7 +311,18 @@ async def put_foreign(tx: Transaction, events: Sequence[OrganisationRegistered])
     await store.put_imported(tx, [event for event in events if event.source is not None])
 
 
+async def put_imported(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
+    await store.put_imported(tx, [event.organisation for event in events])
+
+
+async def put_contracts(tx: Transaction, events: Sequence[ProcessImported]) -> None:
+    await store.add_contracts(tx, [contract for event in events for contract in event.contracts])
+    await store.drop_contracts(tx, [ended for event in events for ended in event.endings])
+
+
 reactions.many(OrganisationRegistered, put_foreign)
+reactions.many(OrganisationImported, put_imported)
+reactions.many(ProcessImported, put_contracts)
 
 
 @reactions.on(OrganisationSanctioned)

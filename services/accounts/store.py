@@ -413,6 +413,8 @@ async def forget_tries(tx: Transaction, age: timedelta) -> None:
 
 
 async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    if not events:
+        return
     rows = [
         (
             event.contract_id,
@@ -441,6 +443,8 @@ async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
     """Cancelled after their conclusion they no longer count; those that never were concluded are not here."""
+    if not events:
+        return
     await (await tx.raw()).execute(
         "delete from accounts.contracts where contract_id = any($1::text[])", [event.contract_id for event in events]
     )

@@ -5,11 +5,12 @@ counted twice, once as it was and once as it is. The reference price corrects it
 Offers are left out: they are asked, not paid, and stand for months.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from events import Envelope
 from events.auctions import BidDisclosed
 from events.contracts import AwardMade, ContractConcluded
+from events.imports import ProcessImported
 from infra.database import Transaction
 from infra.reactions import Reactions
 from infra.service import View
@@ -28,6 +29,17 @@ async def add_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
     await _add(tx, (intake.of_award(event) for event in events))
 
 
+async def add_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
+    await _add(tx, (seen for event in events for seen in _of_process(event)))
+
+
+def _of_process(event: ProcessImported) -> Iterator[Seen]:
+    yield from intake.of_imported_bids(event)
+    yield from map(intake.of_award, event.awards)
+    yield from map(intake.of_contract, event.contracts)
+
+
+reactions.many(ProcessImported, add_processes)
 reactions.many(ContractConcluded, add_contracts)
 reactions.many(AwardMade, add_awards)
 

@@ -14,6 +14,7 @@ from events import Envelope, Event
 from events.auctions import BidDisclosed
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from events.imports import ProcessImported
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.quotes import QuoteDisclosed
 from events.values import Place
@@ -92,6 +93,17 @@ async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
     await store.put_skus(tx, items, tx.now + PAUSE)
 
 
+async def keep_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
+    """Prices of other markets."""
+    awards = [intake.of_award(award) for event in events for award in event.awards]
+    await store.put_all(
+        tx, [*awards, *(seen for event in events for seen in intake.of_imported_bids(event))], tx.now + PAUSE
+    )
+    await keep_contracts(tx, [contract for event in events for contract in event.contracts])
+    await withdraw_contracts(tx, [ended for event in events for ended in event.endings])
+
+
+reactions.many(ProcessImported, keep_processes)
 reactions.many(ContractConcluded, keep_contracts)
 reactions.many(ContractEnded, withdraw_contracts)
 reactions.many(AwardMade, keep_awards)

@@ -16,6 +16,7 @@ import msgspec
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
+from events.imports import ProcessImported
 from events.quotes import QuoteDisclosed
 from events.values import Category, Line, Place, Source
 from infra.ids import derive_id
@@ -132,6 +133,14 @@ def of_bid(event: BidDisclosed, published_at: datetime) -> Seen:
         source=event.source,
         cancelled=event.status in INVALID_BIDS,
     )
+
+
+def of_imported_bids(event: ProcessImported) -> Iterator[Seen]:
+    """A bid of which neither its own day nor that of its publication is known says no price of any time: it is left out."""
+    published_at = event.tender.published_at if event.tender else None
+    for bid in event.bids:
+        if at := bid.bid_at or (bid.source.published_at if bid.source else None) or published_at:
+            yield of_bid(bid, at)
 
 
 def of_quote(event: QuoteDisclosed) -> Seen:

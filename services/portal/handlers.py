@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, RoundBegan
 from events.contracts import ContractConcluded, ContractEnded
+from events.imports import OrganisationImported, ProcessImported
 from events.pools import PoolCancelled, PoolExtended, PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from infra.database import Transaction
@@ -25,7 +26,18 @@ async def count_suppliers(tx: Transaction, events: Sequence[OrganisationRegister
     await store.add_suppliers(tx, [event.organisation_id for event in events if "supplier" in event.roles])
 
 
+async def count_imported_suppliers(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
+    await count_suppliers(tx, [event.organisation for event in events])
+
+
+async def count_imported_contracts(tx: Transaction, events: Sequence[ProcessImported]) -> None:
+    await store.add_contracts(tx, [contract for event in events for contract in event.contracts])
+    await store.drop_contracts(tx, [ended for event in events for ended in event.endings])
+
+
 reactions.many(OrganisationRegistered, count_suppliers)
+reactions.many(OrganisationImported, count_imported_suppliers)
+reactions.many(ProcessImported, count_imported_contracts)
 
 
 @reactions.on(AuctionExtended, RoundBegan)

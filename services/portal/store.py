@@ -243,6 +243,8 @@ async def close(tx: Transaction, opening_id: str) -> None:
 
 async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
     """The contracts and, of those that are new, their part of the totals."""
+    if not events:
+        return
     rows = [
         (
             event.contract_id,
@@ -275,6 +277,8 @@ async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
     """Cancelled after their conclusion; one that is not here never counted."""
+    if not events:
+        return
     await (await tx.raw()).execute(
         """with gone as (delete from portal.contracts where contract_id = any($1::text[]) returning currency, amount),
            less as (select currency, count(*) as contracts, coalesce(sum(amount), 0) as amount from gone group by currency)

@@ -6,6 +6,7 @@ from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
+from events.imports import OrganisationImported, ProcessImported
 from events.pools import PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolOpened
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import TenderImported
@@ -47,6 +48,19 @@ async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None
         await advice.mark_everyone(tx)
 
 
+async def put_imported_suppliers(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
+    await put_suppliers(tx, [event.organisation for event in events])
+
+
+async def put_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
+    await put_tenders(tx, [event.tender for event in events if event.tender])
+    await market.put_awards(tx, [award for event in events for award in event.awards])
+    await put_contracts(tx, [contract for event in events for contract in event.contracts])
+    await market.cancel_contracts(tx, [ended for event in events for ended in event.endings])
+
+
+reactions.many(OrganisationImported, put_imported_suppliers)
+reactions.many(ProcessImported, put_processes)
 reactions.many(OrganisationRegistered, put_suppliers)
 reactions.many(OfferPublished, put_offers)
 reactions.many(OfferArchived, archive_offers)

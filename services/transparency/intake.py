@@ -8,35 +8,27 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from catalogue import places
-from events.accounts import OrganisationRegistered
-from events.auctions import BidDisclosed
-from events.codec import Event
-from events.contracts import AwardMade, ContractConcluded, ContractEnded
-from events.transparency import TenderImported
-from events.values import Place
 from infra.causality import caused_by
-from infra.database import Database, Transaction, outbox_row, write_outbox
-from infra.ids import derive_id, new_id
+from infra.database import Database
+from infra.ids import new_id
 from services.transparency import store
 from services.transparency.documents import Unreadable, read_documents
 from services.transparency.mapping import events_of
-from services.transparency.packages import Release, unpack
+from services.transparency.packages import unpack
 from services.transparency.releases import publisher_of, read_process
 from services.transparency.rows import read_row
 from services.transparency.store import NAME, Original
 from services.transparency.tables import ColumnMapping, MappingError, RowRefused, choose_mapping, read_rows
+from services.transparency.telling import Candidate, region_code, tell
 from services.transparency.tolerance import NotUnderstood
 
 BATCH = 500
 _CHUNK = 1 << 20
-region_code = lru_cache(maxsize=50_000)(places.region_code)
 
 
 class FileUnusable(Exception):
@@ -60,14 +52,6 @@ class Counts(msgspec.Struct, frozen=True):
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(self.imported + other.imported, self.unchanged + other.unchanged, self.refused + other.refused)
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """A record that was read: what to keep, and what it says alone. ``release`` is None for a row, which is never merged."""
-
-    original: Original
-    events: Sequence[Event]
-    release: Release | None = None
 
 
 Reading = Iterator[Candidate | None]
@@ -170,103 +154,6 @@ async def _save(database: Database, candidates: Sequence[Candidate]) -> int:
         fresh = [one for digest, one in by_digest.items() if digest not in known]
         if not fresh:
             return 0
-        events = await _events(tx, fresh)
+        await tell(tx, fresh)
         await store.keep_originals(tx, [one.original for one in fresh])
-        await _tell(tx, events)
         return len(fresh)
-
-
-async def _events(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
-    """What the new records say, those of a process that has others together with them."""
-    processes: dict[str, list[Candidate]] = {}
-    events: list[Event] = []
-    for one in fresh:
-        if one.release is None:
-            events += one.events
-        else:
-            processes.setdefault(one.release.ocid, []).append(one)
-    earlier = await store.releases_of(tx, list(processes)) if processes else {}
-    for ocid, group in processes.items():
-        if ocid not in earlier and len(group) == 1:
-            events += group[0].events
-        else:
-            # What is not understood was counted release by release: this ledger is not looked at.
-            unheard = NotUnderstood()
-            releases = [*earlier.get(ocid, ()), *(one.release for one in group if one.release)]
-            events += events_of(read_process(releases, unheard, region_code), unheard)
-    return events
-
-
-async def _tell(tx: Transaction, events: Sequence[Event]) -> None:
-    """Emit what differs from what was told before. An event's id is of its content: told twice, it is one event."""
-    told = await store.told(tx, [thing for event in events if (thing := _thing(event))])
-    changed: dict[str, bytes] = {}
-    telling: list[Event] = await _organisations(tx, [one for one in events if isinstance(one, OrganisationRegistered)])
-    for event in events:
-        thing, digest = _thing(event), _digest(event)
-        if thing and (changed.get(thing) or told.get(thing)) != digest:
-            changed[thing] = digest
-            telling.append(event)
-    if changed:
-        await store.keep_told(tx, changed)
-    rows = []
-    for event in telling:
-        event_id = derive_id("import", event.TYPE, hashlib.sha256(msgspec.json.encode(event)).hexdigest())
-        rows.append(outbox_row(NAME, event, at=tx.now, cause=tx.cause, event_id=event_id))
-    if rows:
-        await write_outbox(await tx.raw(), NAME, rows)
-
-
-def _thing(event: Event) -> str:
-    match event:
-        case TenderImported():
-            return f"tender/{event.process_id}"
-        case BidDisclosed():
-            return f"bid/{event.bid_id}"
-        case AwardMade():
-            return f"award/{event.award_id}"
-        case ContractConcluded():
-            return f"contract/{event.contract_id}"
-        case ContractEnded():
-            return f"end/{event.contract_id}"
-    return ""
-
-
-def _digest(event: Event) -> bytes:
-    """Of what it says; where that was read is no news."""
-    source = getattr(event, "source", None)
-    said = (
-        msgspec.structs.replace(event, source=msgspec.structs.replace(source, document="", published_at=None))
-        if source
-        else event
-    )
-    return hashlib.blake2b(msgspec.json.encode(said), digest_size=16).digest()
-
-
-async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> list[Event]:
-    """One event an organisation, with all that is known of it, where something of it is new."""
-    known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
-    changed: dict[str, OrganisationRegistered] = {}
-    for event in events:
-        old = changed.get(event.organisation_id) or known.get(event.organisation_id)
-        both = _together(old, event) if old else event
-        if both != old:
-            changed[event.organisation_id] = both
-    if changed:
-        await store.keep_imported_organisations(tx, list(changed.values()))
-    return list(changed.values())
-
-
-def _together(old: OrganisationRegistered, new: OrganisationRegistered) -> OrganisationRegistered:
-    """The roles of both, and the fuller particulars; otherwise what was said first stays."""
-    return msgspec.structs.replace(
-        old,
-        roles=tuple(sorted({*old.roles, *new.roles})),
-        identifier_scheme=old.identifier_scheme or new.identifier_scheme,
-        identifier=old.identifier or new.identifier,
-        place=new.place if _detail(new.place) > _detail(old.place) else old.place,
-    )
-
-
-def _detail(place: Place) -> int:
-    return sum(part is not None for part in msgspec.structs.astuple(place))

@@ -149,6 +149,8 @@ async def _put_awards(tx: Transaction, rows: Collection[tuple[object, ...]]) -> 
 
 
 async def cancel_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
+    if not events:
+        return
     await (await tx.raw()).execute(
         """update recommender.awards set cancelled = true, heard_at = $2
            where award_id = any($1::text[]) and kind = 'contract'""",
@@ -215,6 +217,8 @@ async def open_pool(tx: Transaction, event: PoolOpened) -> None:
 
 async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> bool:
     """Tenders of other markets; those that take no bids any more are closed, if they were open. True where any takes bids."""
+    if not events:
+        return False
     last = {event.process_id: event for event in events}
     rows = [
         (

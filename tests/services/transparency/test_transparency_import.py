@@ -13,9 +13,7 @@ import pytest
 from publications import a_release
 from typer.testing import CliRunner, Result
 
-from events.accounts import OrganisationRegistered
-from events.contracts import AwardMade, ContractConcluded
-from events.transparency import TenderImported
+from events.imports import OrganisationImported, ProcessImported
 from infra.ids import new_id
 from services.transparency import intake
 from services.transparency.cli import import_app
@@ -47,18 +45,23 @@ async def outbox(market: Market) -> int:
     return int((await market.fetch("select count(*) from transparency.outbox"))[0][0])
 
 
-async def of_process(market: Market, kind: Any, ocid: str) -> list[Any]:
-    tender = next(one for one in await market.published("transparency", TenderImported) if one.ocid == ocid)
-    return [one for one in await market.published("transparency", kind) if one.process_id == tender.process_id]
+async def of_process(market: Market, ocid: str) -> list[ProcessImported]:
+    """What was told of it, in order."""
+    told = await market.published("transparency", ProcessImported)
+    process_id = next(one.process_id for one in told if one.tender and one.tender.ocid == ocid)
+    return [one for one in told if one.process_id == process_id]
 
 
-async def test_a_release_arrives_as_native_events(market: Market, lonja: Run, publish: Callable[..., Path]) -> None:
+async def test_a_release_arrives_as_one_event_of_its_process(
+    market: Market, lonja: Run, publish: Callable[..., Path]
+) -> None:
     ocid = f"ocds-abc123-{new_id()}"
     result = await lonja("ocds", publish([a_release(ocid)]), "--json")
     assert (result.exit_code, counts(result)) == (0, [1, 1, 1, 0, 0])
-    award, contract = [await of_process(market, kind, ocid) for kind in (AwardMade, ContractConcluded)]
-    assert (award[0].amount, award[0].currency, award[0].supplier_names) == (Decimal(100), "EUR", ("Shop Ltd",))
-    assert (contract[0].buyer_name, contract[0].lines[0].unit_price) == ("City", Decimal(10))
+    (told,) = await of_process(market, ocid)
+    (award,), (contract,) = told.awards, told.contracts
+    assert (award.amount, award.currency, award.supplier_names) == (Decimal(100), "EUR", ("Shop Ltd",))
+    assert (contract.buyer_name, contract.lines[0].unit_price) == ("City", Decimal(10))
 
     async def relayed() -> bool:
         waiting = await market.fetch("select 1 from transparency.outbox where published_at is null")
@@ -88,9 +91,10 @@ async def test_a_later_release_of_a_known_process_tells_only_what_changed(
     later["contracts"][0]["title"] = "Paper, amended"
     result = await lonja("ocds", publish([later]), "--json")
     assert counts(result) == [1, 1, 1, 0, 0]
-    assert len(await of_process(market, AwardMade, ocid)) == 1
-    assert [one.title for one in await of_process(market, ContractConcluded, ocid)] == ["Paper", "Paper, amended"]
-    assert (await of_process(market, ContractConcluded, ocid))[-1].amount == Decimal(100)
+    first, second = await of_process(market, ocid)
+    assert [len(one.awards) for one in (first, second)] == [1, 0]
+    assert [each.title for one in (first, second) for each in one.contracts] == ["Paper", "Paper, amended"]
+    assert second.contracts[0].amount == Decimal(100)
 
 
 async def test_an_import_that_was_stopped_goes_on_where_it_was(
@@ -107,7 +111,9 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(
     with pytest.raises(KeyboardInterrupt):
         await intake.take_in(market.ground.database, intake.read_ocds(path, NotUnderstood()), stop)
     assert counts(await lonja("ocds", path, "--json")) == [1, 5, 1, 4, 0]
-    told = Counter(one.ocid for one in await market.published("transparency", TenderImported))
+    told = Counter(
+        one.tender.ocid for one in await market.published("transparency", ProcessImported) if one.tender is not None
+    )
     assert [told[ocid] for ocid in ocids] == [1] * 5
 
 
@@ -132,7 +138,8 @@ async def test_an_organisation_is_registered_once_with_all_its_roles(
     for _ in range(2):
         await lonja("ocds", publish([sells, {**sells, "ocid": f"ocds-abc123-{new_id()}"}]), "--json")
     await lonja("ocds", publish([buys]), "--json")
-    told = [one for one in await market.published("transparency", OrganisationRegistered) if one.name == "Both Ltd"]
+    news = [one.organisation for one in await market.published("transparency", OrganisationImported)]
+    told = [one for one in news if one.name == "Both Ltd"]
     assert [one.roles for one in told if one.identifier == number.upper()] == [("supplier",), ("buyer", "supplier")]
 
 
@@ -157,7 +164,8 @@ async def test_prices_come_by_a_mapping_of_ones_own(
     }
     told = [
         one
-        for one in await market.published("transparency", ContractConcluded)
+        for process in await market.published("transparency", ProcessImported)
+        for one in process.contracts
         if one.source.publisher.endswith(number)
     ]
     assert [(one.amount, one.supplier_id, one.place.country) for one in told] == [(Decimal(15000), "", "PY")]

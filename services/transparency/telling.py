@@ -1,0 +1,178 @@
+"""What imports brought is told to the market: each process and organisation once, and again what is new of it.
+
+A digest of what was told is kept for each tender, bid, award and contract, so that nothing is told twice.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+import msgspec
+
+from catalogue import places
+from events.accounts import OrganisationRegistered
+from events.auctions import BidDisclosed
+from events.codec import Event
+from events.contracts import AwardMade, ContractConcluded, ContractEnded
+from events.imports import OrganisationImported, ProcessImported
+from events.transparency import TenderImported
+from events.values import Place
+from infra.database import Transaction, outbox_row, write_outbox
+from infra.ids import derive_id
+from services.transparency import store
+from services.transparency.mapping import events_of
+from services.transparency.packages import Release
+from services.transparency.releases import read_process
+from services.transparency.store import NAME, Original
+from services.transparency.tolerance import NotUnderstood
+
+PARTS = 100
+"""Of a process, in one event: a large one stays well below what the broker takes."""
+region_code = lru_cache(maxsize=50_000)(places.region_code)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A record that was read: what to keep, and what it says alone. ``release`` is None for a row, which is never merged."""
+
+    original: Original
+    events: Sequence[Event]
+    release: Release | None = None
+
+
+async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
+    """Publish what differs from what was told before. An event's id is of its content: told twice, it is one event."""
+    events = await _said(tx, fresh)
+    known = [event for event in events if isinstance(event, OrganisationRegistered)]
+    facts = [event for event in events if not isinstance(event, OrganisationRegistered)]
+    rows = []
+    for event in (*await _organisations(tx, known), *_processes(await _changed(tx, facts))):
+        event_id = derive_id("import", event.TYPE, hashlib.sha256(msgspec.json.encode(event)).hexdigest())
+        rows.append(outbox_row(NAME, event, at=tx.now, cause=tx.cause, event_id=event_id))
+    if rows:
+        await write_outbox(await tx.raw(), NAME, rows)
+
+
+async def _said(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
+    """What the new records say, releases of one process together with those that are known of it."""
+    rows = [one for one in fresh if one.release is None]
+    events = [event for one in rows for event in one.events]
+    known = await store.told(
+        tx, [f"tender/{event.process_id}" for event in events if isinstance(event, TenderImported)]
+    )
+    events = list(_without_repeated_tenders(events, set(known)))
+    releases: dict[str, list[Candidate]] = {}
+    for one in fresh:
+        if one.release is not None:
+            releases.setdefault(one.release.ocid, []).append(one)
+    earlier = await store.releases_of(tx, list(releases)) if releases else {}
+    for ocid, group in releases.items():
+        if ocid not in earlier and len(group) == 1:
+            events += group[0].events
+        else:
+            # What is not understood was counted release by release: this ledger is not looked at.
+            unheard = NotUnderstood()
+            all_releases = [*earlier.get(ocid, ()), *(one.release for one in group if one.release)]
+            events += events_of(read_process(all_releases, unheard, region_code), unheard)
+    return events
+
+
+def _without_repeated_tenders(events: Iterable[Event], known: set[str]) -> Iterator[Event]:
+    """Of a process that comes in rows the first row tells of the tender; further ones add their awards and contracts to it."""
+    for event in events:
+        if not isinstance(event, TenderImported):
+            yield event
+        elif (thing := _thing(event)) not in known:
+            known.add(thing)
+            yield event
+
+
+async def _changed(tx: Transaction, events: Sequence[Event]) -> list[Event]:
+    """Those that were not told before as they are now."""
+    things = [_thing(event) for event in events]
+    told = await store.told(tx, things)
+    changed: dict[str, bytes] = {}
+    news = []
+    for thing, event in zip(things, events, strict=True):
+        digest = _digest(event)
+        if (changed.get(thing) or told.get(thing)) != digest:
+            changed[thing] = digest
+            news.append(event)
+    if changed:
+        await store.keep_told(tx, changed)
+    return news
+
+
+def _processes(news: Iterable[Event]) -> Iterator[ProcessImported]:
+    """The parts of each process together, at most ``PARTS`` in one event."""
+    by_process: dict[str, list[Event]] = {}
+    for event in news:
+        by_process.setdefault(event.subject, []).append(event)
+    for process_id, parts in by_process.items():
+        for start in range(0, len(parts), PARTS):
+            some = parts[start : start + PARTS]
+            yield ProcessImported(
+                process_id=process_id,
+                tender=next((one for one in some if isinstance(one, TenderImported)), None),
+                bids=tuple(one for one in some if isinstance(one, BidDisclosed)),
+                awards=tuple(one for one in some if isinstance(one, AwardMade)),
+                contracts=tuple(one for one in some if isinstance(one, ContractConcluded)),
+                endings=tuple(one for one in some if isinstance(one, ContractEnded)),
+            )
+
+
+def _thing(event: Event) -> str:
+    match event:
+        case TenderImported():
+            return f"tender/{event.process_id}"
+        case BidDisclosed():
+            return f"bid/{event.bid_id}"
+        case AwardMade():
+            return f"award/{event.award_id}"
+        case ContractConcluded():
+            return f"contract/{event.contract_id}"
+        case ContractEnded():
+            return f"end/{event.contract_id}"
+    raise TypeError(f"an import tells of no {type(event).__name__}")
+
+
+def _digest(event: Event) -> bytes:
+    """Of what it says; where that was read is no news."""
+    source = getattr(event, "source", None)
+    said = (
+        msgspec.structs.replace(event, source=msgspec.structs.replace(source, document="", published_at=None))
+        if source
+        else event
+    )
+    return hashlib.blake2b(msgspec.json.encode(said), digest_size=16).digest()
+
+
+async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> list[OrganisationImported]:
+    """One event an organisation, with all that is known of it, where something of it is new."""
+    known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
+    changed: dict[str, OrganisationRegistered] = {}
+    for event in events:
+        old = changed.get(event.organisation_id) or known.get(event.organisation_id)
+        both = _together(old, event) if old else event
+        if both != old:
+            changed[event.organisation_id] = both
+    if changed:
+        await store.keep_imported_organisations(tx, list(changed.values()))
+    return [
+        OrganisationImported(organisation_id=organisation_id, organisation=one)
+        for organisation_id, one in changed.items()
+    ]
+
+
+def _together(old: OrganisationRegistered, new: OrganisationRegistered) -> OrganisationRegistered:
+    """The roles of both, and the fuller particulars; otherwise what was said first stays."""
+    return msgspec.structs.replace(
+        old,
+        roles=tuple(sorted({*old.roles, *new.roles})),
+        identifier_scheme=old.identifier_scheme or new.identifier_scheme,
+        identifier=old.identifier or new.identifier,
+        place=new.place if _detail(new.place) > _detail(old.place) else old.place,
+    )
+
+
+def _detail(place: Place) -> int:
+    return sum(part is not None for part in msgspec.structs.astuple(place))
