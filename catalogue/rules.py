@@ -30,5 +30,17 @@ class RuleBroken(Exception):
         }
 
 
+class KeyReused(RuleBroken):
+    """A request key belongs to one caller and one body: the same again gets the first answer, and nothing else may have the key."""
+
+    code = "idempotency-key-reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This was sent before with other content, and that was done. To send this as well, use a new key; a form that is"
+            " shown again has one."
+        )
+
+
 def _plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | str) else str(value)

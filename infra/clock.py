@@ -4,11 +4,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
-"""Returns an aware UTC instant."""
+"""Returns an aware UTC instant; that of a process whose clock is wrong raises WrongClock (:mod:`infra.machine_clock`)."""
 
 
 def system_clock() -> datetime:
     return datetime.now(UTC)
+
+
+class WrongClock(Exception):
+    """This machine's clock is not to be trusted."""
+
+    code = "wrong-clock"
+    remedy = (
+        "Set the clock of this machine right, and that of the database's machine, and keep them so with NTP"
+        " (chronyd or systemd-timesyncd)."
+    )
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}, so this process decides nothing. {self.remedy}")
+        self.what = what
 
 
 class ManualClock:

@@ -3,10 +3,11 @@
 A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables (outbox, inbox, requests) with it.
 """
 
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 import msgspec
@@ -20,10 +21,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from events.codec import Event
 from events.envelope import Envelope
 from infra.causality import Cause, current_cause
-from infra.clock import Clock
+from infra.clock import Clock, WrongClock
 from infra.ids import new_id
+from infra.once import Once, once
 from infra.running import NotRunning
 
+A = TypeVar("A")
 CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -42,8 +45,8 @@ WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "1
 
 
 def database_is_away(error: BaseException) -> bool:
-    """The database cannot be reached or is starting, or somebody keeps a row locked: no fault of the work, and worth waiting for
-    however long."""
+    """The database cannot be reached or is starting, somebody keeps a row locked, or this machine's clock is not the database's: no
+    fault of the work, and worth waiting for however long."""
     if isinstance(error, DBAPIError):
         # SQLAlchemy wraps the driver's errors twice, and names no class of its own for a server that is starting.
         driver = error.orig.__cause__ if error.orig is not None else None
@@ -63,6 +66,7 @@ def database_is_away(error: BaseException) -> bool:
         asyncpg.CrashShutdownError,
         asyncpg.LockNotAvailableError,
         asyncpg.IdleInTransactionSessionTimeoutError,
+        WrongClock,
     )
     return isinstance(error, away)
 
@@ -122,8 +126,9 @@ class Transaction:
     ``now`` is the instant the work began; use it for every decision in it.
     """
 
-    def __init__(self, service: str, session: AsyncSession, now: datetime, cause: Cause) -> None:
+    def __init__(self, service: str, session: AsyncSession, now: datetime, cause: Cause, secret: bytes = b"") -> None:
         self.service = service
+        self._secret = secret
         self.session = session
         self.now = now
         self.cause = cause
@@ -154,23 +159,24 @@ class Transaction:
             "select pg_notify('lonja_live', $1)", msgspec.json.encode({"channel": channel, "data": data}).decode()
         )
 
-    async def answered(self, request_key: str) -> bytes | None:
-        """The answer this request got before, if it came before. Holds off a twin that runs now until this one commits."""
-        connection = await self.raw()
-        await connection.execute(
-            "select pg_advisory_xact_lock(hashtextextended($1, 0))", f"{self.service}/{request_key}"
-        )
-        found: bytes | None = await connection.fetchval(
-            f"select answer from {self.service}.requests where request_key = $1", request_key
-        )
-        return found
+    @asynccontextmanager
+    async def once(self, act: str, key: str, *, caller: str, body: object, answer: type[A]) -> AsyncIterator[Once[A]]:
+        """For a request that may be sent again under its ``key``; with "" it is always new. A twin that runs now is waited for. ::
 
-    async def remember(self, request_key: str, answer: bytes) -> None:
-        """Keep the answer for a repeat of the request; commits with the rest."""
-        connection = await self.raw()
-        await connection.execute(
-            f"insert into {self.service}.requests (request_key, answer) values ($1, $2)", request_key, answer
-        )
+            async with tx.once("open", key, caller=organisation_id, body=wanted, answer=str) as once:
+                if once.first:
+                    once.answer = …
+            return once.answer
+
+        ``act`` says what is done, and to which thing. The ``body`` is all that the request says, the ``answer`` a text or what JSON can
+        tell. A caller "" is nobody known: there the body alone says whose the key is. Raises KeyReused.
+        """
+        if not key:
+            yield Once(os.urandom(32))
+            return
+        name = "/".join(part for part in (act, caller, key.replace("\x00", "")) if part)
+        async with once(await self.raw(), self.service, self._secret, name, body, caller, answer) as request:
+            yield request
 
     async def claim(self, event_ids: Sequence[str]) -> set[str]:
         """Mark incoming events as handled; return those that were not yet."""
@@ -227,15 +233,19 @@ class Outdated(Exception):
 class Database:
     """Connections of one process: an SQLAlchemy engine for rows and an asyncpg pool for hot paths."""
 
-    def __init__(self, engine: AsyncEngine, pool: asyncpg.Pool, url: str, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, pool: asyncpg.Pool, url: str, clock: Clock, secret: bytes = b"") -> None:
         self.engine = engine
         self.pool = pool
         self.url = url
         self.clock = clock
+        self._secret = secret
 
     @classmethod
-    async def connect(cls, url: str, clock: Clock, *, size: int = 10, waits: Mapping[str, str] = WAITS) -> "Database":
-        """``url`` is ``postgresql://user:password@host:port/name``. Raises NotRunning."""
+    async def connect(
+        cls, url: str, clock: Clock, *, size: int = 10, waits: Mapping[str, str] = WAITS, secret: bytes = b""
+    ) -> "Database":
+        """``url`` is ``postgresql://user:password@host:port/name``; with the ``secret`` the digests of requests are made. Raises
+        NotRunning."""
         settings = dict(waits)
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
@@ -249,7 +259,7 @@ class Database:
             pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json, server_settings=settings)
         except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
             raise NotRunning(f"PostgreSQL at {url.rpartition('@')[2]}") from failure
-        return cls(engine, pool, url, clock)
+        return cls(engine, pool, url, clock, secret)
 
     async def close(self) -> None:
         await self.pool.close()
@@ -259,7 +269,7 @@ class Database:
     async def transaction(self, service: str) -> AsyncIterator[Transaction]:
         """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            tx = Transaction(service, session, self.clock(), current_cause())
+            tx = Transaction(service, session, self.clock(), current_cause(), self._secret)
             yield tx
             await tx.flush()
             await session.commit()

@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,16 +15,19 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from catalogue import policy
 from events.topics import TOPICS
 from infra import migrations
-from infra.clock import Clock, system_clock
+from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer
 from infra.database import Database, database_is_away
 from infra.embedded import addresses
 from infra.inbox import Inbox
 from infra.live import Live
+from infra.machine_clock import MachineClock
 from infra.outbox import Relay, producer
+from infra.secrets import secret
 from infra.service import Ground, Service, Timer
 from infra.signing import Signer
+from infra.tasks import background
 from infra.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -58,15 +61,22 @@ def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
 
 
 @asynccontextmanager
-async def standing(config: Config, clock: Clock = system_clock) -> AsyncIterator[Ground]:
-    """The ground for the time of a block."""
+async def standing(config: Config, clock: Clock | None = None) -> AsyncIterator[Ground]:
+    """The ground for the time of a block. ``clock`` is the machine's unless given, and the machine's is checked all the time.
+
+    Raises NotRunning, and WrongClock where the machine's time is not the database's."""
     policy.keep_own_in(config.policies)
     url, _ = addresses(config)
-    database = await Database.connect(url, clock)
+    clock = clock or MachineClock()
+    database = await Database.connect(url, clock, secret=secret(config.secrets_dir, "requests").encode())
     try:
-        yield Ground(
-            config, database, clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
-        )
+        async with AsyncExitStack() as stack:
+            if isinstance(clock, MachineClock):
+                await clock.check_at_start(database.pool)
+                await stack.enter_async_context(background(clock.keep_checking(database.pool), name="clock"))
+            yield Ground(
+                config, database, clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
+            )
     finally:
         await database.close()
 
@@ -100,12 +110,14 @@ async def create_topics(bootstrap: str) -> None:
         await admin.close()
 
 
-async def run_web(config: Config, names: Sequence[str] = (), port: int | None = None) -> None:
+async def run_web(
+    config: Config, names: Sequence[str] = (), port: int | None = None, clock: Clock | None = None
+) -> None:
     """Serve the routes until cancelled or signalled."""
     # what one process alone needs, it alone loads: so each starts sooner and is smaller
     from infra.web import create_app
 
-    async with standing(config) as ground:
+    async with standing(config, clock) as ground:
         await serve(create_app(ground, load(ground, names), config.home / "static"), ground, port or config.port)
 
 
@@ -123,7 +135,7 @@ async def serve(app: "Litestar", ground: Ground, port: int) -> None:
     await web.serve()
 
 
-async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = system_clock) -> None:
+async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
     """Relay, consume and keep the timers until cancelled; the first of them that fails ends all, loudly."""
     url, bootstrap = addresses(config)
     async with standing(config, clock) as ground, _producing(bootstrap) as kafka, asyncio.TaskGroup() as tasks:
@@ -139,7 +151,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock = s
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
 
 
-async def run_streams(config: Config, names: Sequence[str] = ()) -> None:
+async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
     """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
     from infra import streams
 
@@ -147,7 +159,7 @@ async def run_streams(config: Config, names: Sequence[str] = ()) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with standing(config) as ground, _producing(bootstrap) as kafka:
+    async with standing(config, clock) as ground, _producing(bootstrap) as kafka:
         app = streams.create_app(ground, bootstrap, kafka, load(ground, names))
         await app.start()
         ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped())}

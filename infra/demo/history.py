@@ -31,13 +31,16 @@ SOURCE = Source(publisher="Archive of the demonstration", document="contracts of
 
 async def tell(database: Database, members: Mapping[str, Client], players: Cast, sku_ids: Mapping[str, str]) -> None:
     """Once a market."""
-    async with database.transaction("transparency") as tx:
-        if await tx.answered("demo/history") is not None:
+    async with (
+        database.transaction("transparency") as tx,
+        tx.once("demo", "history", caller="", body="", answer=str) as once,
+    ):
+        if not once.first:
             return
         for good in players.skus:
             for number in range(CONTRACTS_OF_A_GOOD):
                 tx.emit(_contract(tx, good, number, members, players, sku_ids[good.name]))
-        await tx.remember("demo/history", b"told")
+        once.answer = "told"
 
 
 def _contract(

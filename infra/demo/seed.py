@@ -43,6 +43,9 @@ def demo_password(config: Config) -> str:
     return secret(config.secrets_dir, "demo-password")[:12]
 
 
+KEY_REUSED = "idempotency-key-reused"
+
+
 async def seed(url: str, database: Database, password: str, policy: Policy, say: Say = lambda line: None) -> bool:
     """Fill the market at ``url``, whose accounts are in ``database`` (staff cannot register itself). False: it was full already.
 
@@ -121,7 +124,7 @@ async def register(visitor: Client, kind: str, players: Sequence[Player], passwo
         try:
             await visitor.post("/api/register", form, key=f"register/{player.email}")
         except CallRefused as refused:
-            if refused.rule != "email-taken":
+            if refused.rule not in ("email-taken", KEY_REUSED):
                 raise
 
     await together([one(player) for player in players])
@@ -215,7 +218,14 @@ async def open_auction(buyer: Client, region: str, title: str, sku_id: str, quan
         "duration_minutes": minutes,
         "step_percent": "0.5",
     }
-    made = await when_heard(lambda: buyer.post("/api/auctions", wanted, key=f"demo/{title}"))
+    try:
+        made = await when_heard(lambda: buyer.post("/api/auctions", wanted, key=f"demo/{title}"))
+    except CallRefused as refused:
+        if refused.rule != KEY_REUSED:
+            raise
+        # Opened when the market was being filled before, from the price of then.
+        found = await buyer.get("/api/auctions", q=title)
+        made = next(each for each in found["auctions"] if each["title"] == title)
     return str(made["auction_id"])
 
 

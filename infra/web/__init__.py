@@ -3,7 +3,7 @@
 from infra.web.access import MEMBERS, PUBLIC, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import FromGround, IdempotencyKey, MemberVisit, Visit, clean, clean_all, form_fields
-from infra.web.forms import read_form
+from infra.web.forms import read_form, shown_again
 from infra.web.pages import page, redirect
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "read_form",
     "redirect",
     "routes",
+    "shown_again",
 ]

@@ -13,9 +13,10 @@ from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
+from infra.clock import WrongClock
 from infra.database import database_is_away
 from infra.ids import new_id
-from infra.web.languages import gettext, told
+from infra.web.languages import gettext, language_of, speak, told
 from infra.web.pages import page
 
 log = logging.getLogger(__name__)
@@ -111,10 +112,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
             request, 400, "Bad Request", "A value cannot be stored: a character or number in it is out of range.", {}
         )
     if database_is_away(error):
-        log.warning("%s %s: the database is away: %s", request.method, request.url.path, driver)
-        answer = _answer(request, 503, "Service Unavailable", "The market's memory is away for a moment.", {})
-        answer.headers["retry-after"] = "1"
-        return answer
+        return _on_away(request, driver)
     number = new_id()
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
     return _answer(
@@ -124,6 +122,21 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
         f"It was logged under the number {number}.",
         {"instance": f"urn:uuid:{number}"},
     )
+
+
+def _on_away(request: Request[Any, Any, Any], driver: BaseException | None) -> Response[Any]:
+    log.warning("%s %s: the database is away: %s", request.method, request.url.path, driver)
+    if wants_page(request):  # the middleware that looks for the language may not have been reached
+        speak(language_of(request))
+    if isinstance(driver, WrongClock):
+        detail = gettext("The clock of this part of the market is wrong. It decides nothing until the clock is right.")
+    elif isinstance(driver, asyncpg.LockNotAvailableError):
+        detail = gettext("Somebody else has been changing this for some time.")
+    else:
+        detail = gettext("The market's memory is away for a moment.")
+    answer = _answer(request, 503, "Service Unavailable", detail, {})
+    answer.headers["retry-after"] = "1"
+    return answer
 
 
 def _answer(

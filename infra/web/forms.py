@@ -6,6 +6,8 @@ from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from catalogue.rules import KeyReused, RuleBroken
+from infra.ids import new_id
 from infra.web.languages import gettext
 
 _BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
@@ -38,6 +40,12 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         except msgspec.ValidationError as error:
             errors[field.name] = _plain(str(error), kind)
     return (None, errors) if errors else (shape(**values), {})
+
+
+def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str]:
+    """The fields of a form whose request was refused. Where its key belongs to other content it gets a new one: to send what is shown
+    now is then another request, and its sender has been told so."""
+    return {**fields, "request_key": new_id()} if isinstance(refused, KeyReused) else dict(fields)
 
 
 def _plain(message: str, kind: Any) -> str:

@@ -9,6 +9,7 @@ from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.params import FromPath, JSONBody
 
 from events.values import Category, Place
+from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow
 from infra.web.errors import NotFound
@@ -133,10 +134,12 @@ class AccountsApi(Controller):
             return await store.keys_of(tx, request.user.member_id)
 
     @post("/me/keys", opt=MEMBERS)
-    async def make_key(self, ground: FromGround, request: MemberVisit, data: JSONBody[KeyName]) -> NewKey:
+    async def make_key(
+        self, ground: FromGround, request: MemberVisit, data: JSONBody[KeyName], idempotency_key: IdempotencyKey = ""
+    ) -> NewKey:
         try:
             async with ground.database.transaction("accounts") as tx:
-                return NewKey(await handlers.make_key(tx, request.user, data.name))
+                return NewKey(await handlers.make_key(tx, request.user, data.name, idempotency_key))
         except handlers.MemberUnknown:
             raise UNKNOWN from None
 
@@ -152,11 +155,11 @@ class AccountsApi(Controller):
             return await store.members_of(tx, request.user.organisation_id)
 
     @post("/members", opt=allow(*MANAGERS))
-    async def invite(self, ground: FromGround, request: MemberVisit, data: JSONBody[Invite]) -> Invited:
+    async def invite(
+        self, ground: FromGround, request: MemberVisit, data: JSONBody[Invite], idempotency_key: IdempotencyKey = ""
+    ) -> Invited:
         """Into one's own organisation."""
-        async with ground.database.transaction("accounts") as tx:
-            fields = msgspec.structs.asdict(data)
-            return Invited(f"/join/{await handlers.invite(tx, request.user.organisation_id, **fields)}")
+        return await _invited(ground, request, request.user.organisation_id, data, idempotency_key)
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
     async def organisation(self, ground: FromGround, organisation_id: FromPath[str]) -> Card:
@@ -177,7 +180,20 @@ class AccountsApi(Controller):
             return await handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
 
     @post("/organisations/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite_into(self, ground: FromGround, organisation_id: FromPath[str], data: JSONBody[Invite]) -> Invited:
+    async def invite_into(
+        self,
+        ground: FromGround,
+        request: MemberVisit,
+        organisation_id: FromPath[str],
+        data: JSONBody[Invite],
+        idempotency_key: IdempotencyKey = "",
+    ) -> Invited:
         """Into any organisation."""
-        async with ground.database.transaction("accounts") as tx:
-            return Invited(f"/join/{await handlers.invite(tx, organisation_id, **msgspec.structs.asdict(data))}")
+        return await _invited(ground, request, organisation_id, data, idempotency_key)
+
+
+async def _invited(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
+    fields = msgspec.structs.asdict(data)
+    async with ground.database.transaction("accounts") as tx:
+        secret = await handlers.invite(tx, organisation_id, by=request.user.member_id, request_key=key, **fields)
+    return Invited(f"/join/{secret}")

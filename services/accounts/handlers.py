@@ -88,20 +88,23 @@ class NewMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def register(tx: Transaction, wanted: Registration, password_hash: str, request_key: str) -> Member:
-    """Active at once. The same request again returns the same member. Raises what :mod:`domain` and :mod:`places` name."""
-    if request_key and (answer := await tx.answered(f"register/{request_key}")) is not None:
-        return msgspec.json.decode(answer, type=Member)
+    """Active at once. The same request again, with its password, returns the same member. Raises KeyReused and what :mod:`domain` and
+    :mod:`places` name."""
+    async with tx.once("registration", request_key, caller="", body=wanted, answer=Member) as once:
+        if once.first:
+            once.answer = await _register(tx, wanted, password_hash)
+    return once.answer
+
+
+async def _register(tx: Transaction, wanted: Registration, password_hash: str) -> Member:
     if wanted.kind not in SELF_REGISTERED:
         raise NotSelfRegistered(
             "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
         )
     organisation = await _found(tx, wanted, wanted.organisation, (wanted.kind,))
-    member = await _join(
+    return await _join(
         tx, organisation, wanted.name, wanted.email, MEMBER_ROLES[wanted.kind], wanted.language, password_hash
     )
-    if request_key:
-        await tx.remember(f"register/{request_key}", msgspec.json.encode(member))
-    return member
 
 
 async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) -> Member:
@@ -182,27 +185,37 @@ async def _must_be_free(tx: Transaction, email: str) -> None:
 
 
 async def invite(
-    tx: Transaction, organisation_id: str, *, name: str, email: str, roles: tuple[str, ...], language: str
+    tx: Transaction,
+    organisation_id: str,
+    *,
+    by: str,
+    name: str,
+    email: str,
+    roles: tuple[str, ...],
+    language: str,
+    request_key: str = "",
 ) -> str:
-    """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once."""
-    organisation = await store.organisation(tx, organisation_id)
-    if organisation is None:
-        raise NotFound("organisation", organisation_id)
-    email = checked_email(email)
-    await _must_be_free(tx, email)
-    secret = passwords.new_secret("join")
-    store.add_invitation(
-        tx,
-        passwords.digest(secret),
-        store.Invitation(
-            organisation_id=organisation_id,
-            name=checked_name(name, "name"),
-            email=email,
-            roles=checked_member_roles(roles, organisation.roles),
-            language=checked_language(language),
-            expires_at=tx.now + INVITATION_HOLDS,
-        ),
-    )
+    """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
+    request ``by`` the same member gets the same link. Raises NotFound, KeyReused and what :mod:`domain` names."""
+    body = [organisation_id, name, email, roles, language]
+    async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
+        secret = passwords.secret_of("join", once.random)
+        if once.first:
+            organisation = await store.organisation(tx, organisation_id)
+            if organisation is None:
+                raise NotFound("organisation", organisation_id)
+            email = checked_email(email)
+            await _must_be_free(tx, email)
+            invitation = store.Invitation(
+                organisation_id=organisation_id,
+                name=checked_name(name, "name"),
+                email=email,
+                roles=checked_member_roles(roles, organisation.roles),
+                language=checked_language(language),
+                expires_at=tx.now + INVITATION_HOLDS,
+            )
+            store.add_invitation(tx, passwords.digest(secret), invitation)
+            once.answer = email
     return secret
 
 
@@ -222,19 +235,22 @@ async def accept_invitation(tx: Transaction, secret: str, password_hash: str) ->
     )
 
 
-async def make_key(tx: Transaction, principal: Principal, name: str) -> str:
-    """A program's secret, told this once. Raises MemberUnknown."""
+async def make_key(tx: Transaction, principal: Principal, name: str, request_key: str = "") -> str:
+    """A program's secret, told this once, and to a repeat of the request. Raises MemberUnknown, KeyReused."""
     if await store.member(tx, principal.member_id) is None:
         raise MemberUnknown
-    secret = passwords.new_secret("lonja")
-    key = store.ApiKey(
-        key_id=new_id(),
-        member_id=principal.member_id,
-        name=checked_name(name, "key_name"),
-        made_at=tx.now,
-        used_at=None,
-    )
-    store.add_key(tx, key, passwords.digest(secret))
+    async with tx.once("key", request_key, caller=principal.member_id, body=name, answer=str) as once:
+        secret = passwords.secret_of("lonja", once.random)
+        if once.first:
+            key = store.ApiKey(
+                key_id=new_id(),
+                member_id=principal.member_id,
+                name=checked_name(name, "key_name"),
+                made_at=tx.now,
+                used_at=None,
+            )
+            store.add_key(tx, key, passwords.digest(secret))
+            once.answer = key.key_id
     return secret
 
 

@@ -15,7 +15,19 @@ from catalogue.rules import RuleBroken
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, SESSION_HOURS
-from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, Visit, allow, form_fields, page, read_form, redirect
+from infra.web import (
+    MEMBERS,
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    Visit,
+    allow,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    shown_again,
+)
 from infra.web.access import COOKIE
 from infra.web.errors import NotFound
 from infra.web.languages import ENGLISH, gettext, spoken, told
@@ -154,6 +166,7 @@ class EntryPages(Controller):
                 session = await login.log_in(ground, wanted.email, wanted.password, address_of(request))
             except RuleBroken as error:
                 errors = beside(error)
+                fields = shown_again(fields, error)
             except LoginRefused:
                 errors = {"": gettext("This form was sent before, with another password.")}
             except TooManyTries:
@@ -253,7 +266,9 @@ class AccountPages(Controller):
         fields = await form_fields(request)
         try:
             async with ground.database.transaction("accounts") as tx:
-                secret = await handlers.make_key(tx, request.user, fields.get("key_name", ""))
+                secret = await handlers.make_key(
+                    tx, request.user, fields.get("key_name", ""), fields.get("request_key", "")
+                )
         except handlers.MemberUnknown:
             raise UNKNOWN from None
         except RuleBroken as error:
@@ -277,7 +292,7 @@ class AccountPages(Controller):
             members = await store.members_of(tx, request.user.organisation_id)
             keys = await store.keys_of(tx, request.user.member_id)
         kinds = organisation.roles if organisation else ()
-        shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": ""} | more
+        shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": "", "request_key": new_id()} | more
         return page(
             request,
             "accounts/account.html",
@@ -322,7 +337,7 @@ class OrganisationPages(Controller):
         return await self._page(ground, request, organisation_id, errors=errors, values=fields)
 
     @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Response[Any]:
+    async def invite(self, ground: FromGround, request: MemberVisit, organisation_id: FromPath[str]) -> Response[Any]:
         link, errors, values = await invite_by_form(ground, request, organisation_id)
         return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
 
@@ -333,7 +348,7 @@ class OrganisationPages(Controller):
                 raise NotFound("organisation", organisation_id)
             bought, purchases = await store.deals(tx, organisation_id, side="buyer", limit=10)
             sold, sales = await store.deals(tx, organisation_id, side="supplier", limit=10)
-        shown: dict[str, Any] = {"errors": {}, "values": {}, "link": ""} | more
+        shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more
         return page(
             request,
             "accounts/organisation.html",
@@ -349,7 +364,7 @@ class OrganisationPages(Controller):
 
 
 async def invite_by_form(
-    ground: Ground, request: Visit, organisation_id: str
+    ground: Ground, request: MemberVisit, organisation_id: str
 ) -> tuple[str, dict[str, str], dict[str, str]]:
     """(link of the invitation or "", errors, the values to show again)"""
     fields = await form_fields(request)
@@ -359,7 +374,12 @@ async def invite_by_form(
     try:
         async with ground.database.transaction("accounts") as tx:
             secret = await handlers.invite(
-                tx, organisation_id, roles=tuple(await ticked(request, "roles")), **msgspec.structs.asdict(form)
+                tx,
+                organisation_id,
+                by=request.user.member_id,
+                roles=tuple(await ticked(request, "roles")),
+                request_key=fields.get("request_key", ""),
+                **msgspec.structs.asdict(form),
             )
     except RuleBroken as error:
         return "", beside(error), fields

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
@@ -30,9 +31,9 @@ async def matches(password: str, stored: str | None) -> bool:
     return await asyncio.get_running_loop().run_in_executor(_FEW, verify)
 
 
-def new_secret(prefix: str) -> str:
-    """256 random bits: unlike a password it needs no slow hash."""
-    return f"{prefix}_{secrets.token_urlsafe(32)}"
+def secret_of(prefix: str, random: bytes) -> str:
+    """Of 256 random bits: unlike a password it needs no slow hash."""
+    return f"{prefix}_{urlsafe_b64encode(random).rstrip(b'=').decode()}"
 
 
 def digest(secret: str) -> str:

@@ -89,14 +89,13 @@ def suggested(reference: Reference, currency: str) -> Decimal:
 
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
     """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
-    request = f"open/{principal.organisation_id}/{key}"
-    if answer := await tx.answered(request):
-        return answer.decode()
-    db = await tx.raw()
-    buyer = await buyer_of(db, principal)
-    opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
-    await tx.remember(request, opened.auction_id.encode())
-    return opened.auction_id
+    async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
+        if once.first:
+            db = await tx.raw()
+            buyer = await buyer_of(db, principal)
+            opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
+            once.answer = opened.auction_id
+    return once.answer
 
 
 async def preview(
@@ -206,23 +205,23 @@ async def complain(
     tx: Transaction, auction_id: str, grounds: str, evidence: str, principal: Principal, key: str
 ) -> str:
     """File a complaint; its id, the same for a repeat of ``key``. Raises NotFound and what :func:`complaints.file` does."""
-    request = f"complaint/{principal.organisation_id}/{key}"
-    if answer := await tx.answered(request):
-        return answer.decode()
-    db = await tx.raw()
-    stored = await locked(db, auction_id)
-    complaint = Complaint(
-        complaint_id=new_id(),
-        auction_id=stored.opened.auction_id,
-        organisation_id=principal.organisation_id,
-        grounds=grounds.strip(),
-        evidence=evidence.strip(),
-        filed_at=tx.now,
-    )
-    tx.emit(complaints.file(stored.state, complaint))
-    await filed.put(db, complaint)
-    await tx.remember(request, complaint.complaint_id.encode())
-    return complaint.complaint_id
+    body = [auction_id, grounds, evidence]
+    async with tx.once("complaint", key, caller=principal.organisation_id, body=body, answer=str) as once:
+        if once.first:
+            db = await tx.raw()
+            stored = await locked(db, auction_id)
+            complaint = Complaint(
+                complaint_id=new_id(),
+                auction_id=stored.opened.auction_id,
+                organisation_id=principal.organisation_id,
+                grounds=grounds.strip(),
+                evidence=evidence.strip(),
+                filed_at=tx.now,
+            )
+            tx.emit(complaints.file(stored.state, complaint))
+            await filed.put(db, complaint)
+            once.answer = complaint.complaint_id
+    return once.answer
 
 
 async def decide_complaint(

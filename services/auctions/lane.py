@@ -23,6 +23,7 @@ from typing import NamedTuple
 import asyncpg
 import msgspec
 
+from catalogue.rules import KeyReused
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.database import LOST, Outdated, database_is_away
@@ -99,11 +100,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains. Of the auctions in ``locked`` and ``failed``
+    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains; the bids in ``reused`` have the
+    key of another bid. Of the auctions in ``locked`` and ``failed``
     nothing was decided: somebody else has them locked, or deciding raised an error."""
 
     answers: dict[str, Kept]
     written: list[Written]
+    reused: set[str] = msgspec.field(default_factory=set)
     locked: set[str] = msgspec.field(default_factory=set)
     failed: set[str] = msgspec.field(default_factory=set)
 
@@ -140,6 +143,7 @@ def judge(
             judged.failed.add(auction_id)
             continue
         judged.answers.update(answers)
+        judged.reused.update(asked.bid_id for asked in there if asked.bid_id not in answers)
         if written is not None:
             judged.written.append(written)
     return judged
@@ -173,7 +177,11 @@ def _judge_one(
         new = [Entry(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
         written = chained(stored, new, decided.state, now)
         in_log |= {kept.verdict.bid.bid_id: kept for kept in written.kept}
-    answers = {bid_id: in_log[verdict.bid.bid_id] for bid_id, verdict in zip(causes, decided.answers, strict=True)}
+    answers = {
+        bid_id: in_log[verdict.bid.bid_id]
+        for bid_id, verdict in zip(causes, decided.answers, strict=True)
+        if verdict is not None
+    }
     return answers, written
 
 
@@ -210,7 +218,7 @@ class Lane:
             self.pulse.hang_up()
 
     async def place(self, asked: Asked) -> Answer:
-        """The bid's one verdict, stored, with its receipt. Raises NoSuchAuction, LaneBlocked."""
+        """The bid's one verdict, stored, with its receipt. Raises NoSuchAuction, LaneBlocked, KeyReused."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append(Waiting(asked, answer, loop.time()))
@@ -266,6 +274,8 @@ class Lane:
             kept = judged.answers.get(asked.bid_id)
             if kept is not None:
                 answer.set_result(Answer(kept.verdict, receipt_of[asked.bid_id]))
+            elif asked.bid_id in judged.reused:
+                answer.set_exception(KeyReused())
             elif asked.auction_id in judged.failed:
                 self._fail([each], "deciding bids on this auction failed")
             elif asked.auction_id not in judged.locked:

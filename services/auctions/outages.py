@@ -42,6 +42,7 @@ class Pulse:
         self._connection: asyncpg.Connection | None = None
         self._beating = asyncio.Lock()
         self._beaten = -STALLED
+        self._said = ""
 
     async def beat(self) -> None:
         """Say that bids can be decided; where nobody could for a while, give the sessions of that time their time back.
@@ -62,7 +63,7 @@ class Pulse:
                 since = await pulse.beat(self._connection, now)
                 if since is not None and away:
                     await resume_sessions(self._connection, since, now)
-            self.away, self._beaten = False, running
+            self.away, self._beaten, self._said = False, running, ""
         _report(waiting)
 
     def hang_up(self) -> None:
@@ -79,9 +80,11 @@ class Pulse:
             except Exception as error:  # whatever it is: while no lane beats, nothing is closed
                 self.away = True
                 self.hang_up()
-                expected = database_is_away(error)
-                log.error("bids cannot be decided now: %r", error, exc_info=not expected)
-                HEALTH.report("lane", "bids", State.waiting if expected else State.degraded, _said(error))
+                expected, said = database_is_away(error), f"bids cannot be decided now: {type(error).__name__}: {error}"
+                if said != self._said:
+                    log.error("%s", said, exc_info=not expected)
+                self._said = said
+                HEALTH.report("lane", "bids", State.waiting if expected else State.degraded, said)
 
 
 def _report(waiting: int) -> None:
@@ -95,10 +98,6 @@ def _report(waiting: int) -> None:
         )
     else:
         HEALTH.report("lane", "bids", State.running)
-
-
-def _said(error: Exception) -> str:
-    return f"bids cannot be decided now: {type(error).__name__}: {error}"
 
 
 async def resume_sessions(db: asyncpg.Connection, since: datetime, until: datetime) -> int:

@@ -90,12 +90,10 @@ async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
 async def digest_now(tx: Transaction, member_id: str, request_key: str) -> bool:
     """Asked for by its reader, beside the period's own. True if one is on its way (the same request again: still that one)."""
     member = await reader(tx, member_id)
-    if await tx.answered(f"now/{member_id}/{request_key}") is not None:
-        return True
-    if member.stopped is not None or await compose(tx, member, f"asked/{request_key}") is None:
-        return False
-    await tx.remember(f"now/{member_id}/{request_key}", b"claimed")
-    return True
+    async with tx.once("now", request_key, caller=member_id, body="", answer=str) as once:
+        if once.first and member.stopped is None and await compose(tx, member, f"asked/{request_key}") is not None:
+            once.answer = "claimed"
+    return once.answered
 
 
 async def _zone(tx: Transaction, organisation_id: str) -> str:

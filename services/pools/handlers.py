@@ -100,9 +100,13 @@ async def open_pool(
     tx: Transaction, opening: Opening, principal: Principal, policy: Policy, request_key: str = ""
 ) -> str:
     """The pool's id; the same request again gives the same. Raises what :mod:`domain.terms` names, UnknownSku, NotAnActiveBuyer."""
-    key = f"open/{principal.member_id}/{request_key}"
-    if request_key and (answer := await tx.answered(key)) is not None:
-        return answer.decode()
+    async with tx.once("open", request_key, caller=principal.member_id, body=opening, answer=str) as once:
+        if once.first:
+            once.answer = await _open(tx, opening, principal, policy)
+    return once.answer
+
+
+async def _open(tx: Transaction, opening: Opening, principal: Principal, policy: Policy) -> str:
     lead = await active_buyer(tx, principal)
     currency = opening.currency or policy.currency
     lines, first = await _lines(tx, opening.lines, lead.place, currency)
@@ -128,8 +132,6 @@ async def open_pool(
     )
     kept = Kept(pool=apply(None, opened), opened_at=tx.now)
     await store.save(tx, kept, opened.enrolment_ends_at, [opened])
-    if request_key:
-        await tx.remember(key, opened.pool_id.encode())
     return opened.pool_id
 
 

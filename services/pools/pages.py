@@ -23,7 +23,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect, shown_again
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS, Id
 from services.pools.domain import Stage
@@ -112,6 +112,7 @@ class PoolPages(Controller):
                     return redirect(f"/pools/{pool_id}", "The pool is open for enrolment. Enrol your own demand first.")
                 except RuleBroken as broken:
                     errors = {broken.field or "": broken.message}
+                    values = shown_again(values, broken)
             return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
 
     @get("/{pool_id:str}", opt=PUBLIC)

@@ -72,9 +72,13 @@ def channel(request_id: str) -> str:
 
 async def open_for_buyer(tx: Transaction, wanted: NewRequest, principal: Principal, policy: Policy, key: str) -> str:
     """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
-    answer_key = f"open/{principal.organisation_id}/{key}"
-    if answer := await tx.answered(answer_key):
-        return answer.decode()
+    async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
+        if once.first:
+            once.answer = await _open(tx, wanted, principal, policy)
+    return once.answer
+
+
+async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, policy: Policy) -> str:
     buyer = await buyer_of(tx, principal)
     lines = await lines_of(await tx.raw(), store.skus, wanted.lines)
     request, opened = open_request(
@@ -96,7 +100,6 @@ async def open_for_buyer(tx: Transaction, wanted: NewRequest, principal: Princip
     )
     tx.emit(opened)
     await store.save(tx, Kept(request=request), _due(request), [])
-    await tx.remember(answer_key, opened.request_id.encode())
     return opened.request_id
 
 
@@ -132,9 +135,16 @@ async def submit(
 ) -> None:
     """A first quote, or a new version of it. A repeat of ``key`` changes nothing. Raises NotFound, NotASupplier and what
     :func:`domain.quoting.submit` names."""
-    answer_key = f"submit/{clean(request_id)}/{principal.organisation_id}/{key}"
-    if await tx.answered(answer_key) is not None:
-        return
+    act = f"submit/{clean(request_id)}"
+    async with tx.once(act, key, caller=principal.organisation_id, body=quote, answer=str) as once:
+        if once.first:
+            await _submit(tx, request_id, quote, principal, arrived_at)
+            once.answer = "taken"
+
+
+async def _submit(
+    tx: Transaction, request_id: str, quote: NewQuote, principal: Principal, arrived_at: datetime
+) -> None:
     kept = await locked(tx, request_id)
     supplier = await store.organisations.get(await tx.raw(), principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
@@ -150,7 +160,6 @@ async def submit(
         comment=clean(quote.comment),
     )
     await happened(tx, kept, quoting.submit(kept.request, command, arrived_at))
-    await tx.remember(answer_key, b"taken")
 
 
 async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:

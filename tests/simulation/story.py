@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import KeyReused, RuleBroken
 from events.auctions import AuctionOpened
 from infra.tokens import Principal
 from services.auctions import handlers, journal
@@ -228,7 +228,7 @@ class Story:
                 await self._bid(key, amount if rng.random() < 0.5 else self._amount(state, supplier), choices)
 
     async def _bid(self, key: BidKey, amount: Decimal, choices: tuple[int, ...]) -> None:
-        """Sent until it is answered, always with the same key."""
+        """Sent until it is answered, always with the same key. Another amount under a key that was answered is refused."""
         auction_id, supplier, request = key
 
         async def place(web: Web) -> Answer:
@@ -237,7 +237,12 @@ class Story:
             return await web.lane.place(asked)
 
         answer = await self._until_done(place)
-        assert isinstance(answer, Answer), answer
+        if isinstance(answer, KeyReused):
+            first = self.seen.answers[key][0].verdict.bid.amount
+            assert str(first) != str(amount), f"{request} was refused to its own bid"
+            self.fate.counts["keys refused"] += 1
+            return
+        assert isinstance(answer, Answer) and f"{answer.verdict.bid.amount}" == f"{amount}", answer
         self.fate.say(f"{supplier} hears of {request}: {type(answer.verdict.event).__name__}")
         self.seen.answers.setdefault(key, []).append(answer)
 

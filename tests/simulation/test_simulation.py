@@ -35,6 +35,7 @@ HAPPENED = {
     "cut": 300,
     "doubt": 500,
     "lock waits": 3_000,
+    "keys refused": 1_000,
     "lock timeouts": 200,
     "locked auctions left out": 1_000,
     "not outdated": 10_000,

@@ -49,6 +49,13 @@ class Bid(msgspec.Struct, frozen=True):
         """Two bids of one auction with the same key are one bid, sent again."""
         return self.supplier_id, self.request_key
 
+    def wants_the_same(self, other: Bid) -> bool:
+        """However the amount is written. What is no number equals only itself."""
+        amounts = self.amount, other.amount
+        finite = all(amount.is_finite() for amount in amounts)
+        equal = self.amount == other.amount if finite else str(self.amount) == str(other.amount)
+        return equal and self.choices == other.choices
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """One bid and its one verdict: a row of the service's log. The event is public; only the bid knows the supplier."""

@@ -82,10 +82,11 @@ class CutNotWholeSteps(RuleBroken):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """``answers`` has one verdict for each bid asked about, in order; ``new`` those among them that must be stored."""
+    """``answers`` has one verdict for each bid asked about, in order, None where its key is another bid's; ``new`` those that must be
+    stored."""
 
     state: AuctionState
-    answers: list[Verdict]
+    answers: list[Verdict | None]
     new: list[Verdict]
 
 
@@ -93,10 +94,10 @@ def decide(state: AuctionState, bids: Iterable[Bid], known: Mapping[tuple[str, s
     """Decide a micro-batch of one auction's bids in the order given, each exactly once.
 
     ``known`` are the stored verdicts of this auction by ``Bid.key``, at least those whose keys occur in ``bids``. A bid sent
-    again is answered with its first verdict, which names its own amount, even where the repeat asks for another.
+    again is answered with its first verdict. Another bid under the same key, of another amount or other choices, gets none.
     """
     first = dict(known)
-    answers: list[Verdict] = []
+    answers: list[Verdict | None] = []
     new: list[Verdict] = []
     for bid in bids:
         verdict = first.get(bid.key)
@@ -104,7 +105,7 @@ def decide(state: AuctionState, bids: Iterable[Bid], known: Mapping[tuple[str, s
             verdict = first[bid.key] = place_bid(state, bid)
             state = apply(state, verdict)
             new.append(verdict)
-        answers.append(verdict)
+        answers.append(verdict if verdict.bid.wants_the_same(bid) else None)
     return Decided(state, answers, new)
 
 

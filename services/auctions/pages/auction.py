@@ -18,7 +18,7 @@ from litestar.response.sse import ServerSentEventMessage
 from catalogue import places
 from catalogue.money import minor_units
 from events.auctions import BidRefused
-from infra.ids import new_id
+from infra.ids import derive_id, new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
@@ -152,8 +152,9 @@ class AuctionPages(Controller):
             check_length(form.amount)
             sure = _to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
-            key = form.request_key[:200]
-            answer = await ask(lane, request.user, auction_id, form.amount, key, arrived_at, _choices(fields))
+            answer = await ask(
+                lane, request.user, auction_id, form.amount, _key(form, fields), arrived_at, _choices(fields)
+            )
         if request.headers.get("hx-request") != "true":
             return await self._page(request, ground, boards, auction_id, answer, errors, sure, fields)
         board = await boards.get(clean(auction_id)) or board
@@ -385,6 +386,13 @@ def _to_be_sure(board: Board, principal: Principal, form: BidForm, fields: Mappi
         steps=(cut / step).quantize(Decimal("0.1")),
         scored=_scored(board, form.amount, _choices(fields)),
     )
+
+
+def _key(form: BidForm, fields: dict[str, str]) -> str:
+    """A form is sent again with another amount before the page has a new key for it: that is another bid."""
+    if not form.request_key:
+        return ""
+    return derive_id(form.request_key, f"{form.amount:f}", *map(str, _choices(fields)))
 
 
 def _scored(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:

@@ -25,7 +25,7 @@ from infra.ids import new_id
 from infra.lines import Beside
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect, shown_again
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import number as written
@@ -122,6 +122,7 @@ class ComposePages(Controller):
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
                 errors = {_field_of(broken, fields): told(broken, policy.currency)}
+                fields = shown_again(fields, broken)
         return await _form(request, ground, fields, errors, status_code=422)
 
 

@@ -11,7 +11,7 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect, shown_again
 from infra.web.languages import gettext as _
 from infra.web.languages import told
 from services.auctions import handlers
@@ -93,6 +93,7 @@ class SessionPages(Controller):
                 )
             except RuleBroken as broken:
                 errors = {broken.field or "": told(broken)}
+                fields = shown_again(fields, broken)
         return await self._form(request, ground, auction_id, "complaint", fields, errors)
 
     @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))

@@ -124,9 +124,13 @@ async def publish_offer(
 
     The same request again returns what it made.
     """
-    key = f"offer/{principal.member_id}/{request_key}"
-    if request_key and (answer := await tx.answered(key)) is not None:
-        return msgspec.json.decode(answer, type=Standing)
+    async with tx.once("offer", request_key, caller=principal.member_id, body=terms, answer=Standing) as once:
+        if once.first:
+            once.answer = await _publish(tx, terms, principal, policy)
+    return once.answer
+
+
+async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Standing:
     for error in broken_in_terms(terms):
         raise error
     offer = await drafted(tx, terms, principal, policy)
@@ -146,8 +150,6 @@ async def publish_offer(
     await store.note_changes(tx, [offer.sku_id])
     facts = {"supplier_name": made.supplier_name, "category": category_of(sku.sku.category)}
     tx.emit(msgspec.convert({**msgspec.to_builtins(offer), **facts}, OfferPublished))
-    if request_key:
-        await tx.remember(key, msgspec.json.encode(made))
     return made
 
 

@@ -89,9 +89,21 @@ async def propose(
     ``lookalikes`` are published SKUs that a search found for it. Raises NearDuplicates, WrongState, NotTheProposer, and the
     first rule the card breaks. The same request again returns what it made.
     """
-    key = f"propose/{principal.member_id}/{request_key}"
-    if request_key and (answer := await tx.answered(key)) is not None:
-        return msgspec.json.decode(answer, type=Version)
+    body = [sku_id, proposal]
+    async with tx.once("propose", request_key, caller=principal.member_id, body=body, answer=Version) as once:
+        if once.first:
+            once.answer = await _propose(tx, proposal, principal, policy, lookalikes, sku_id)
+    return once.answer
+
+
+async def _propose(
+    tx: Transaction,
+    proposal: Proposal,
+    principal: Principal,
+    policy: Policy,
+    lookalikes: Sequence[str],
+    sku_id: str,
+) -> Version:
     organisation = await active(tx, principal.organisation_id)
     card = await _next_card(tx, proposal, principal, sku_id)
     for error in broken_in_card(card):
@@ -111,8 +123,6 @@ async def propose(
     tx.emit(
         SkuProposed(sku_id=card.sku_id, version=card.version, name=card.name, proposed_by=principal.organisation_id)
     )
-    if request_key:
-        await tx.remember(key, msgspec.json.encode(proposed))
     return proposed
 
 

@@ -19,7 +19,7 @@ from catalogue.units import unit_word
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, page, read_form, redirect
+from infra.web import FromGround, MemberVisit, allow, page, read_form, redirect, shown_again
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -121,6 +121,7 @@ class OfferPages(Controller):
                         await offers.publish_offer(tx, terms, request.user, policy, key)
             except RuleBroken as error:
                 errors = {error.field or "": error.message}
+                values = shown_again(values, error)
             if not errors:
                 notice = "Your offer is published; buyers find it within a second."
                 return redirect("/catalogue/offers", notice)

@@ -18,7 +18,7 @@ from catalogue.units import UNITS, unit_word
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
+from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect, shown_again
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -91,7 +91,7 @@ class SkuPages(Controller):
         except NearDuplicates as error:
             return await self._form(ground, request, values, {"none_of_these": error.message}, error)
         except RuleBroken as error:
-            return await self._form(ground, request, values, {error.field or "": error.message})
+            return await self._form(ground, request, shown_again(values, error), {error.field or "": error.message})
         return redirect(
             "/catalogue/new", f"“{made.sku.name}” awaits moderation; it is decided within five working days."
         )

@@ -279,14 +279,13 @@ async def request_purchase(
     tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
 ) -> str:
     """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`."""
-    key = f"purchase/{principal.organisation_id}/{request_key}"
-    if (answer := await tx.answered(key)) is not None:
-        return answer.decode()
-    purchase = await quote(tx, wanted, principal, policy)
-    await requests.save(await tx.raw(), requests.Kept(purchase=purchase, requested_at=tx.now))
-    tx.emit(purchase.requested)
-    await tx.remember(key, purchase.requested.process_id.encode())
-    return purchase.requested.process_id
+    async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
+        if once.first:
+            purchase = await quote(tx, wanted, principal, policy)
+            await requests.save(await tx.raw(), requests.Kept(purchase=purchase, requested_at=tx.now))
+            tx.emit(purchase.requested)
+            once.answer = purchase.requested.process_id
+    return once.answer
 
 
 async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:

@@ -44,13 +44,14 @@ async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: boo
 
 async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
     """Once for each key of an organisation. Raises NotFound, RoleMissing and what :mod:`domain.execution` names."""
-    key = f"execution/{contract_id}/{principal.organisation_id}/{type(command).__name__}/{request_key}"
-    if await tx.answered(key) is not None:
-        return
-    kept = await _locked(tx, contract_id)
-    _require_role(kept.execution, principal)
-    await decided(tx, kept, command, principal.name)
-    await tx.remember(key, b"")
+    key = f"{type(command).__name__}/{request_key}"
+    caller = principal.organisation_id
+    async with tx.once(f"execution/{contract_id}", key, caller=caller, body=command, answer=str) as once:
+        if once.first:
+            kept = await _locked(tx, contract_id)
+            _require_role(kept.execution, principal)
+            await decided(tx, kept, command, principal.name)
+            once.answer = ""
 
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:

@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS, load
-from catalogue.rules import RuleBroken
+from catalogue.rules import KeyReused, RuleBroken
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -26,6 +26,7 @@ from infra.web import (
     page,
     read_form,
     redirect,
+    shown_again,
 )
 from infra.web.errors import NotFound
 from services.contracts import handlers
@@ -235,8 +236,9 @@ class PurchasePages(Controller):
                 purchase_id = await handlers.request_purchase(
                     tx, wanted, request.user, policy, values.get("request_key", "") or new_id()
                 )
-        except RuleBroken:
-            return await self._form(ground, request, offer_id, values, status=422)
+        except RuleBroken as broken:
+            values = shown_again(values, broken)
+            return await self._form(ground, request, offer_id, values, status=422, refused=broken)
         return redirect(f"/contracts/purchases/{purchase_id}", "The supplier was asked.")
 
     @get("/{purchase_id:str}", opt=MEMBERS)
@@ -258,7 +260,13 @@ class PurchasePages(Controller):
         return redirect(f"/contracts/purchases/{purchase_id}", said)
 
     async def _form(
-        self, ground: Ground, request: MemberVisit, offer_id: str, values: dict[str, str], status: int = 200
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        offer_id: str,
+        values: dict[str, str],
+        status: int = 200,
+        refused: RuleBroken | None = None,
     ) -> Template:
         """The offer, what is asked of it, and what that costs or which rule forbids it."""
         policy = load(ground.config.policy)
@@ -281,8 +289,10 @@ class PurchasePages(Controller):
                 try:
                     wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
                     quoted = await handlers.quote(tx, wanted, request.user, policy)
-                except RuleBroken as refused:
-                    broken, errors = refused, beside(refused)
+                except RuleBroken as forbidden:
+                    broken, errors = forbidden, beside(forbidden)
+            if isinstance(refused, KeyReused):
+                errors |= beside(refused)
         return page(
             request,
             "contracts/purchase_new.html",

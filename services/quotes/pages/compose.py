@@ -22,7 +22,7 @@ from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, beside_references
-from infra.web import FromGround, MemberVisit, clean, form_fields, page, read_form, redirect
+from infra.web import FromGround, MemberVisit, clean, form_fields, page, read_form, redirect, shown_again
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
 from services.quotes.domain.opening import MOST_LINES
@@ -98,6 +98,7 @@ class ComposePages(Controller):
                         return redirect(f"/quotes/{request_id}", "The request is open. Suppliers may quote now.")
                     except RuleBroken as broken:
                         errors = {broken.field or "": broken.message}
+                        fields = shown_again(fields, broken)
             else:
                 fields = _changed(fields, action, which)
                 if action in ("search", "enter") and fields.get("search", "").strip():

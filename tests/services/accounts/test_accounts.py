@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from datetime import timedelta
 from decimal import Decimal
@@ -85,6 +86,66 @@ async def test_registration_sent_twice_makes_one_member(market: Market) -> None:
         first = await client.post("/api/register", json=sent, headers=key)
         second = await client.post("/api/register", json=sent, headers=key)
     assert first.json() == second.json()
+
+
+@pytest.mark.parametrize(
+    "change", [{"password": "another password entirely"}, {"name": "Eva"}, {"email": "eva@supplies.example"}]
+)
+async def test_a_stranger_with_the_key_of_a_registration_learns_nothing_of_it(
+    market: Market, change: dict[str, Any]
+) -> None:
+    sent, key = a_registration(), {"idempotency-key": new_id()}
+    async with market.client() as client:
+        first = await client.post("/api/register", json=sent, headers=key)
+        stranger = await client.post("/api/register", json=sent | change, headers=key)
+        entirely = await client.post("/api/register", json=a_registration(), headers=key)
+        again = await client.post("/api/register", json=sent, headers=key)
+    for answer in (stranger, entirely):
+        assert (answer.status_code, answer.json()["rule"]) == (422, "idempotency-key-reused")
+        assert first.json()["member_id"] not in answer.text and sent["email"] not in answer.text
+    assert again.json() == first.json()
+
+
+async def test_the_form_of_a_registration_edited_and_sent_again_says_so_and_gets_a_new_key(market: Market) -> None:
+    form = a_form()
+    async with market.browser() as browser:
+        await browser.post("/register", form)
+        for language, said in (
+            ("en", "with other content"),
+            ("es", "con otro contenido"),
+            ("ru", "с другим содержанием"),
+        ):
+            browser.client.cookies.set("lonja_language", language)
+            edited = await browser.post("/register", form | {"organisation": "Edited"})
+            assert edited.status_code == 422 and said in edited.text and 'value="Edited"' in edited.text
+            key = re.search(r'name="request_key" value="([^"]+)"', edited.text)
+            assert key is not None and key[1] != form["request_key"]
+
+
+async def test_a_secret_and_an_invitation_sent_twice_are_made_once_and_told_again(market: Market) -> None:
+    async with market.client() as visitor:
+        sent, _ = await registered(visitor)
+        token = (await session(visitor, sent["email"])).json()["token"]
+    async with httpx.AsyncClient(base_url=market.url, headers={"authorization": f"Bearer {token}"}) as client:
+        for path, body, other in (
+            ("/api/me/keys", {"name": "robot"}, {"name": "other"}),
+            ("/api/members", an_invitation(), an_invitation()),
+        ):
+            key = {"idempotency-key": new_id()}
+            first, again = [await client.post(path, json=body, headers=key) for _ in range(2)]
+            assert first.status_code == again.status_code == 201 and first.json() == again.json()
+            reused = await client.post(path, json=other, headers=key)
+            assert (reused.status_code, reused.json()["rule"]) == (422, "idempotency-key-reused")
+            assert (await client.post(path, json=other)).json() != first.json()
+        assert [each["name"] for each in (await client.get("/api/me/keys")).json()] == ["robot", "other"]
+        used = await client.post(
+            "/api/token", json={"secret": (await client.post("/api/me/keys", json={"name": "x"})).json()["secret"]}
+        )
+        assert used.status_code == 200
+
+
+def an_invitation() -> dict[str, Any]:
+    return {"name": "Eva", "email": f"{new_id()}@supplies.example", "roles": ["supplier_agent"]}
 
 
 @pytest.mark.parametrize(

@@ -187,16 +187,24 @@ def test_the_ladder_offers_what_would_be_accepted() -> None:
 
 
 def test_the_same_request_gets_its_first_verdict_in_one_batch_and_across_batches() -> None:
-    bid, again = a_bid("a", "990", key="k"), a_bid("a", "700", key="k", at=END)
+    bid, again = a_bid("a", "990", key="k"), a_bid("a", "990.00", key="k", at=END)
     batch = decide(an_auction(), [bid, again], {})
     assert batch.answers == [batch.new[0]] * 2 and len(batch.new) == 1
     later = decide(batch.state, [again], {bid.key: batch.new[0]})
     assert (later.answers, later.new, later.state) == ([batch.new[0]], [], batch.state)
 
 
+def test_another_bid_under_the_same_key_gets_no_verdict_in_one_batch_and_across_batches() -> None:
+    bid, other = a_bid("a", "990", key="k"), a_bid("a", "700", key="k")
+    batch = decide(an_auction(), [bid, other], {})
+    assert batch.answers == [batch.new[0], None] and len(batch.new) == 1
+    later = decide(batch.state, [other, bid], {bid.key: batch.new[0]})
+    assert (later.answers, later.new, later.state) == ([None, batch.new[0]], [], batch.state)
+
+
 def test_two_suppliers_may_use_the_same_request_key() -> None:
     batch = decide(an_auction(), [a_bid("a", "990", key="k"), a_bid("b", "980", key="k")], {})
-    assert [verdict.event.amount for verdict in batch.answers] == [990, 980]
+    assert [verdict and verdict.event.amount for verdict in batch.answers] == [990, 980]
 
 
 # The close.

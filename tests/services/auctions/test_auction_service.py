@@ -56,12 +56,23 @@ async def test_a_bid_that_breaks_a_rule_is_refused_with_the_rule_and_stays_in_th
 async def test_the_same_request_sent_again_gets_the_first_answer_and_counts_once(market: Market) -> None:
     scene = await a_scene(market)
     first = await scene.bid("a", "990", key="k1")
-    again = await scene.bid("a", "950", key="k1")
+    again = await scene.bid("a", "990.00", key="k1")
     assert (again.status_code, again.json()) == (first.status_code, first.json())
     refused = await scene.bid("b", "995", key="k1")  # another supplier's k1 is another request
     assert refused.status_code == 422
-    assert (await scene.bid("b", "980", key="k1")).json() == refused.json()
+    assert (await scene.bid("b", "995", key="k1")).json() == refused.json()
     assert len(await scene.log()) == 2
+
+
+async def test_another_amount_under_a_used_key_is_no_bid_and_is_refused(market: Market) -> None:
+    scene = await a_scene(market)
+    first = await scene.bid("a", "990", key="k1")
+    for amount in ("950", "1"):
+        other = await scene.bid("a", amount, key="k1")
+        assert (other.status_code, other.json()["rule"]) == (422, "idempotency-key-reused")
+        assert "receipt" not in other.json()
+    assert (await scene.bid("a", "990", key="k1")).json() == first.json()
+    assert len(await scene.log()) == 1
 
 
 async def test_of_two_that_want_the_same_price_at_once_one_leads(market: Market) -> None:

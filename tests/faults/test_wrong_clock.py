@@ -1,0 +1,148 @@
+"""Processes whose clock is wrong: one that starts so, and one whose clock jumps while a session runs."""
+
+import asyncio
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import redirect_stderr
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from events.auctions import AuctionClosed
+from infra.clock import ShiftedClock, WrongClock, system_clock
+from infra.config import Config
+from infra.embedded import Servers
+from infra.embedded.ports import answers, free_port
+from infra.machine_clock import MachineClock
+from infra.outbox import producer
+from infra.runtime import prepare, run_streams, run_web, run_worker, standing
+from tests.market import Market, Markets, empty_database, skip_to_now
+from tests.services.auctions.scenes import Scene, a_scene
+
+WRONG = timedelta(hours=13)
+
+
+class Jumping:
+    """The machine's clock, 13 hours ahead while there is a file of that name."""
+
+    def __init__(self, when: Path) -> None:
+        self._when = when
+
+    def __call__(self) -> datetime:
+        return system_clock() + (WRONG if self._when.exists() else timedelta())
+
+
+def work(config: Config, port: int, when: Path, said: Path) -> None:
+    """Web and worker of auctions in a process of their own, which ends with 3 where its clock keeps it from starting."""
+
+    async def both() -> None:
+        await asyncio.gather(
+            run_web(config, ["auctions", "portal"], port, MachineClock(Jumping(when))),
+            run_worker(config, ["auctions"], MachineClock(Jumping(when))),
+        )
+
+    with said.open("w", buffering=1) as out, redirect_stderr(out):
+        try:
+            asyncio.run(both())
+        except WrongClock as wrong:
+            said.write_text(str(wrong))
+            os._exit(3)
+
+
+class Site:
+    def __init__(self, config: Config, market: Market) -> None:
+        self.config, self.market = config, market
+        self.when, self.said = config.home / "jump", config.home / "said"
+
+    def start(self, port: int) -> multiprocessing.context.SpawnProcess:
+        process = multiprocessing.get_context("spawn").Process(
+            target=work, args=(self.config, port, self.when, self.said), daemon=True
+        )
+        process.start()
+        return process
+
+
+@pytest.fixture
+async def site(servers: Servers, topics: None, markets: Markets) -> AsyncIterator[Site]:
+    await markets.stop()  # its consumers would share the partitions
+    await skip_to_now(servers.kafka_bootstrap, ("auctions",))
+    home = servers.home / "wrong-clock"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    config = replace(
+        Config.load({**os.environ, "LONJA_HOME": str(home), "LONJA_POLICY": "demo"}),
+        database_url=await empty_database(servers, "lonja_wrong_clock"),
+        kafka_bootstrap=servers.kafka_bootstrap,
+        rate_limit=1_000_000,
+    )
+    await prepare(config)
+    port = free_port(config.home, "web")
+    async with standing(config) as ground:
+        kafka = producer(servers.kafka_bootstrap)
+        await kafka.start()
+        yield Site(config, Market(ground, ShiftedClock(), f"http://127.0.0.1:{port}", kafka))
+        await kafka.stop()
+
+
+async def running(site: Site) -> multiprocessing.context.SpawnProcess:
+    port = int(site.market.url.rpartition(":")[2])
+    process = site.start(port)
+    for _ in range(300):
+        if await answers(port):
+            return process
+        await asyncio.sleep(0.1)
+    raise AssertionError("the process does not answer")
+
+
+async def ended(process: multiprocessing.context.SpawnProcess) -> int | None:
+    await asyncio.to_thread(process.join, 60)
+    return process.exitcode
+
+
+async def test_a_process_with_a_wrong_clock_does_not_start_and_says_why(site: Site) -> None:
+    site.when.touch()
+    assert await ended(site.start(free_port(site.config.home, "late"))) == 3
+    said = site.said.read_text()
+    assert "46800." in said and "ahead of the database's" in said and "NTP" in said
+    for start in (run_web, run_worker, run_streams):
+        with pytest.raises(WrongClock):
+            await start(site.config, ["auctions"], clock=MachineClock(lambda: system_clock() - WRONG))  # type: ignore[operator]
+
+
+async def test_a_clock_that_jumps_ends_no_session_and_moves_none(site: Site) -> None:
+    process = await running(site)
+    try:
+        scene: Scene = await a_scene(site.market)
+        before = (await scene.view())["closes_at"]
+        assert (await scene.bid("a", "990")).status_code == 201
+        site.when.touch()
+        refused = await scene.bid("b", "980")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "clock" in refused.json()["detail"]
+        stopped_at = time.monotonic()
+        beaten = [row["beat_at"] for row in await site.market.fetch("select beat_at from auctions.pulse")]
+        await asyncio.sleep(7)
+        assert [row["beat_at"] for row in await site.market.fetch("select beat_at from auctions.pulse")] == beaten
+        assert (await scene.bid("b", "980")).status_code == 503
+        async with httpx.AsyncClient(base_url=site.market.url) as visitor:
+            page = await visitor.get("/auctions", headers={"accept": "text/html", "accept-language": "es"})
+            assert page.status_code == 503 and "El reloj de esta parte del mercado va mal" in page.text
+        assert not await scene.events(AuctionClosed)
+        site.when.unlink()
+
+        async def accepted() -> bool:
+            return (await scene.bid("b", "980")).status_code == 201
+
+        await site.market.eventually(accepted)
+        after = datetime.fromisoformat((await scene.view())["closes_at"])
+        moved = (after - datetime.fromisoformat(before)).total_seconds()
+        assert 5 < moved < time.monotonic() - stopped_at + 60, "the time that nobody could bid, and the policy's margin"
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.join, 20)
