@@ -1,6 +1,6 @@
 """The one table of topics: who writes, who reads, how long it is kept, by what it is ordered.
 
-Topics are kept for ever (retention -1): every view, replica and model can be rebuilt by replay.
+Topics of facts are kept for ever (retention -1): every view, replica and model can be rebuilt by replay. Dead letters are not facts.
 """
 
 import msgspec
@@ -17,6 +17,10 @@ SERVICES = (
     "notifications",
     "transparency",
 )
+
+
+DAY_MS = 86_400_000
+DEAD_LETTERS_DAYS = 30
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +125,7 @@ TOPICS = (
         producers=("every consumer",),
         consumers=("lonja dead-letters",),
         partitions=1,
+        retention_ms=DEAD_LETTERS_DAYS * DAY_MS,
     ),
 )
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from catalogue.policy import NAME
+from events.topics import DEAD_LETTERS_DAYS
 
+LEAST_CLAIMS_DAYS = DEAD_LETTERS_DAYS + 15
+"""A dead letter may be older than its event by as much as its consumer was behind."""
 FOR_ALL_HOMES = ("LONJA_HOME", "LONJA_CACHE")
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -28,6 +31,17 @@ class BadSetting(Exception):
         self.variable = variable
         self.value = value
         self.rule = rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """How long rows that are no longer needed are kept: see docs/operating.md. Only the newest ``published_rows`` published events of
+    a service stay even for their days."""
+
+    published_days: int = 7
+    published_rows: int = 100_000
+    claims_days: int = 60
+    answers_days: int = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +69,7 @@ class Config:
     """Requests a minute from one member or address."""
     silence_limit: int = 15
     """Seconds without a sign of life after which a process is killed and started again."""
+    keep: Keep = Keep()
     operations_port: int | None = None
     """Of the worker's health and figures; the streams' is the next one. None: ports of this home's choice."""
     metrics_token: str | None = None
@@ -115,6 +130,7 @@ class Config:
             ),
             rate_limit=_positive("LONJA_RATE_LIMIT", given.get("LONJA_RATE_LIMIT", "600")),
             silence_limit=_positive("LONJA_SILENCE_LIMIT", given.get("LONJA_SILENCE_LIMIT", "15")),
+            keep=_keep(given),
             operations_port=_port(given["LONJA_OPERATIONS_PORT"], "LONJA_OPERATIONS_PORT")
             if "LONJA_OPERATIONS_PORT" in given
             else None,
@@ -166,6 +182,9 @@ class Config:
             "LONJA_CONNECTIONS_PER_ADDRESS": str(self.connections_per_address),
             "LONJA_RATE_LIMIT": str(self.rate_limit),
             "LONJA_SILENCE_LIMIT": str(self.silence_limit),
+            "LONJA_KEEP_PUBLISHED_DAYS": str(self.keep.published_days),
+            "LONJA_KEEP_CLAIMS_DAYS": str(self.keep.claims_days),
+            "LONJA_KEEP_ANSWERS_DAYS": str(self.keep.answers_days),
             "LONJA_OPERATIONS_PORT": str(self.operations_port) if self.operations_port else None,
             "LONJA_METRICS_TOKEN": self.metrics_token,
             "LONJA_LOG_FORMAT": self.log_format,
@@ -217,6 +236,23 @@ def _positive(variable: str, text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise BadSetting(variable, text, "must be a whole number from 1")
     return int(text)
+
+
+def _keep(given: Mapping[str, str]) -> Keep:
+    usual = Keep()
+    claims = given.get("LONJA_KEEP_CLAIMS_DAYS", str(usual.claims_days))
+    if _positive("LONJA_KEEP_CLAIMS_DAYS", claims) < LEAST_CLAIMS_DAYS:
+        rule = f"must be at least {LEAST_CLAIMS_DAYS}: a dead letter may be sent again for {DEAD_LETTERS_DAYS} days"
+        raise BadSetting("LONJA_KEEP_CLAIMS_DAYS", claims, rule)
+    return Keep(
+        published_days=_positive(
+            "LONJA_KEEP_PUBLISHED_DAYS", given.get("LONJA_KEEP_PUBLISHED_DAYS", str(usual.published_days))
+        ),
+        claims_days=int(claims),
+        answers_days=_positive(
+            "LONJA_KEEP_ANSWERS_DAYS", given.get("LONJA_KEEP_ANSWERS_DAYS", str(usual.answers_days))
+        ),
+    )
 
 
 def _url(given: Mapping[str, str], variable: str, schemes: tuple[str, ...]) -> str | None:

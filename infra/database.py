@@ -1,6 +1,7 @@
 """PostgreSQL: one schema a service, one transaction for state, inbox mark and outbox.
 
-A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables (outbox, inbox, requests) with it.
+A service's ``store.py`` makes its row base with :func:`schema_rows` and gets the ground tables with it: outbox, inbox,
+requests, forgotten.
 """
 
 import os
@@ -115,6 +116,12 @@ def schema_rows(service: str) -> type[SQLModel]:
         Column("answered_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
         Column("caller", Text, nullable=False, server_default=""),
         Column("body_digest", LargeBinary, nullable=False, server_default=text("''::bytea")),
+    )
+    Table(
+        "forgotten",
+        metadata,
+        Column("topic", Text, primary_key=True),
+        Column("before", DateTime(timezone=True), nullable=False),
     )
     return Row
 

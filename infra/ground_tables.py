@@ -1,4 +1,4 @@
-"""Changes of the ground tables (outbox, inbox, requests), which stand in the schema of every service.
+"""Changes of the ground tables (outbox, inbox, requests, forgotten), which stand in the schema of every service.
 
 Each change is written once here and called by one migration of every service.
 """
@@ -15,5 +15,16 @@ def set_rows_aside_and_know_callers(schema: str) -> None:
     op.add_column(
         "requests",
         sa.Column("body_digest", sa.LargeBinary(), nullable=False, server_default=sa.text("''::bytea")),
+        schema=schema,
+    )
+
+
+def remember_what_was_forgotten(schema: str) -> None:
+    """Inbox claims are deleted after a time: by topic the instant before which they may be gone."""
+    op.create_table(
+        "forgotten",
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("before", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("topic", name=op.f("pk_forgotten")),
         schema=schema,
     )

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from catalogue import policy
 from events.topics import TOPICS
-from infra import migrations
+from infra import migrations, pruning
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer
@@ -147,7 +147,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
                 tasks.create_task(
                     Consumer(inbox, service.reactions.topics, bootstrap).run(), name=f"{service.name} consumer"
                 )
-            for timer in service.timers:
+            for timer in (*service.timers, *_pruning(service, config)):
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
 
 
@@ -186,6 +186,10 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
                 yield name, await streams.rebuild(ground, bootstrap, kafka, service, view)
 
 
+def _pruning(service: Service, config: Config) -> list[Timer]:
+    return [pruning.timer(service, config.keep)] if service.metadata is not None else []
+
+
 async def keep(timer: Timer, service: str, database: Database) -> None:
     """Run a timer's action for ever. A failure is logged and tried again: what is due stays due in the database."""
     while True:
@@ -198,8 +202,7 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
             else:
                 log.exception("%s timer %s failed; it will be tried again", service, timer.name)
             done = 0
-        if not done:
-            await asyncio.sleep(timer.every)
+        await asyncio.sleep(timer.rest if done else timer.every)
 
 
 @asynccontextmanager

@@ -31,11 +31,12 @@ class Ground:
 @dataclass(frozen=True)
 class Timer:
     """Work that falls due. ``action`` claims what is due in its transaction (``for update skip locked``) and returns how
-    many it did; it is called again at once while that is more than 0, else after ``every`` seconds."""
+    many it did; it is called again after ``rest`` seconds while that is more than 0, else after ``every`` seconds."""
 
     name: str
     every: float
     action: Callable[[Transaction], Awaitable[int]]
+    rest: float = 0.0
 
 
 @dataclass(frozen=True)

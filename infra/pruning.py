@@ -1,0 +1,116 @@
+"""What the ground tables need no longer is deleted, in small steps: nothing grows without bound. docs/operating.md has the table
+of what is kept for how long, and why.
+
+A sweep walks over a table by its pages, so that a step costs the same however large the table is, needs no index, and locks only
+rows that nobody reads any more. Ages are measured by the clock of the database, which also wrote the instants.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import asyncpg
+import msgspec
+
+from infra.config import Keep
+from infra.database import Transaction
+from infra.service import Service, Timer
+
+PAGES = 64
+"""Looked at in one step: half a megabyte."""
+REST_SECONDS = 0.1
+"""Between two steps."""
+EVERY_SECONDS = 600.0
+"""Between two sweeps."""
+
+PRUNED: Counter[tuple[str, str]] = Counter()
+"""Rows deleted by this process so far, by service and table."""
+
+
+class Size(msgspec.Struct, frozen=True):
+    """``rows`` and ``dead`` as PostgreSQL estimates them; ``bytes`` with indexes."""
+
+    service: str
+    table: str
+    rows: int
+    dead: int
+    bytes: int
+
+
+class Pruner:
+    """The sweeps over one service's ground tables; ``topics`` are those that it consumes."""
+
+    TABLES = ("outbox", "inbox", "requests")
+
+    def __init__(self, service: str, topics: Sequence[str], keep: Keep) -> None:
+        self._service = service
+        self._topics = list(topics)
+        self._keep = keep
+        self._table = 0
+        self._page = 0
+
+    async def step(self, tx: Transaction) -> int:
+        """Look at the next pages, and delete what is too old in them. How many pages; 0 after the last of the last table."""
+        db = await tx.raw()
+        table = self.TABLES[self._table]
+        pages = await db.fetchval(
+            "select pg_relation_size($1::text::regclass) / current_setting('block_size')::int",
+            f"{self._service}.{table}",
+        )
+        if self._page >= pages:
+            self._page, self._table = 0, (self._table + 1) % len(self.TABLES)
+            return 1 if self._table else 0
+        PRUNED[self._service, table] += await getattr(self, f"_prune_{table}")(db)
+        self._page += PAGES
+        return PAGES
+
+    async def _prune_outbox(self, db: asyncpg.Connection) -> int:
+        """Rows that were not published stay, those set aside among them."""
+        newest = await db.fetchval(f"select max(position) from {self._service}.outbox")
+        return await self._delete(
+            db,
+            "outbox",
+            "published_at < now() - $3::interval or published_at is not null and position <= $4",
+            timedelta(days=self._keep.published_days),
+            (newest or 0) - self._keep.published_rows,
+        )
+
+    async def _prune_inbox(self, db: asyncpg.Connection) -> int:
+        """That claims were forgotten is written down by topic, for :mod:`infra.beginning`."""
+        age = timedelta(days=self._keep.claims_days)
+        gone = await self._delete(db, "inbox", "handled_at < now() - $3::interval", age)
+        if gone:
+            await db.execute(
+                f"insert into {self._service}.forgotten (topic, before) select unnest($1::text[]), now() - $2::interval"
+                " on conflict (topic) do update set before = excluded.before",
+                self._topics,
+                age,
+            )
+        return gone
+
+    async def _prune_requests(self, db: asyncpg.Connection) -> int:
+        age = timedelta(days=self._keep.answers_days)
+        return await self._delete(db, "requests", "answered_at < now() - $3::interval", age)
+
+    async def _delete(self, db: asyncpg.Connection, table: str, condition: str, *values: object) -> int:
+        """Rows of the pages at which this sweep is."""
+        done = await db.execute(
+            f"delete from {self._service}.{table} where ctid >= $1 and ctid < $2 and ({condition})",
+            (self._page, 0),
+            (self._page + PAGES, 0),
+            *values,
+        )
+        return int(done.removeprefix("DELETE "))
+
+
+def timer(service: Service, keep: Keep) -> Timer:
+    topics = {*service.reactions.topics, *(topic for view in service.views for topic in view.reactions.topics)}
+    return Timer("prune", EVERY_SECONDS, Pruner(service.name, sorted(topics), keep).step, REST_SECONDS)
+
+
+async def sizes(db: asyncpg.Connection) -> list[Size]:
+    """Every table of every service, the largest first."""
+    rows = await db.fetch(
+        "select schemaname, relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) from pg_stat_user_tables order by 5 desc"
+    )
+    return [Size(*row) for row in rows]

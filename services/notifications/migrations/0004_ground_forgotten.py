@@ -1,0 +1,12 @@
+"""ground tables: what the inbox has forgotten"""
+
+from infra.ground_tables import remember_what_was_forgotten
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    remember_what_was_forgotten("notifications")

@@ -1,0 +1,119 @@
+"""Bytes of database that one imported row leaves in all services together, once every service has it and what may go is gone.
+
+Awards are contracts without prices, prices are contracts whose lines the observatory judges. ``python -m tests.benchmarks.growing``
+shows the tables, the largest first.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import uvloop
+
+from infra.config import Config
+from infra.embedded import Servers
+from infra.runtime import prepare, run_streams, run_worker, standing
+from services.transparency.intake import mapping_for, read_table, take_in
+from services.transparency.tables import shipped_mappings
+from services.transparency.tolerance import NotUnderstood
+from tests.benchmarks import Figure
+from tests.market import empty_database, forget_topics
+
+DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
+FILES = (("awards", "canada_awards_2009_2013.csv.gz"), ("prices", "brazil_medicine_prices_2025_a.csv"))
+SIZES = """
+select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(relid) as bytes, pg_indexes_size(relid) as indexes,
+  n_live_tup as rows from pg_stat_user_tables order by 2 desc
+"""
+QUIET = 8
+"""Seconds without a change after which everybody has everything."""
+
+
+async def measure(servers: Servers) -> list[Figure]:
+    return [
+        Figure(name=f"database at rest, an imported row of {kind}", value=size, unit="bytes", aim="at most 3,000")
+        for kind, size in (await _grown(servers, show=False)).items()
+    ]
+
+
+async def _grown(servers: Servers, *, show: bool) -> dict[str, float]:
+    """Bytes a row, by kind of import."""
+    url = await empty_database(servers, "lonja_bench")
+    config = Config.load(
+        {"LONJA_HOME": str(servers.home), "LONJA_DATABASE_URL": url, "LONJA_KAFKA_BOOTSTRAP": servers.kafka_bootstrap}
+    )
+    await forget_topics(servers.kafka_bootstrap)
+    await prepare(config)
+    found = {}
+    async with standing(config) as ground, _process(run_worker, config), _process(run_streams, config):
+        db = ground.database.pool
+        for kind, file in FILES:
+            before = await _sizes(db)
+            reading = read_table(DATA / file, mapping_for(DATA / file, shipped_mappings(kind)), NotUnderstood())
+            counts = await take_in(ground.database, reading, lambda counts: None)
+            await _everybody_has_it(db)
+            after = await _sizes(db)
+            found[kind] = (sum(after.values()) - sum(before.values())) / counts.imported
+            if show:
+                _show(f"{kind}: {counts.imported} rows, {found[kind]:,.0f} bytes a row", before, after, counts.imported)
+    return found
+
+
+async def _everybody_has_it(db: asyncpg.Pool) -> None:
+    """Wait until the relays have nothing to send, and no table changes any more."""
+    last, quiet = -1, 0
+    while quiet < QUIET:
+        await asyncio.sleep(1)
+        rows = await db.fetchval("select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables")
+        quiet = quiet + 1 if rows == last else 0
+        last = rows
+
+
+async def _sizes(db: asyncpg.Pool) -> dict[str, int]:
+    """What the tables take after a full vacuum, by name."""
+    names = [f"{row['name']}" for row in await db.fetch(SIZES)]
+    for name in names:
+        await db.execute(f"vacuum (full, analyze) {name}")
+    return {row["name"]: row["bytes"] for row in await db.fetch(SIZES)}
+
+
+def _show(title: str, before: dict[str, int], after: dict[str, int], rows: int) -> None:
+    grown = {name: (size - before[name]) / rows for name, size in after.items()}
+    sys.stdout.write(f"{title}\n")
+    for name, size in sorted(grown.items(), key=lambda one: -one[1]):
+        if size > 10:
+            sys.stdout.write(f"  {size:8,.0f}  {name}\n")
+    sys.stdout.flush()
+
+
+@asynccontextmanager
+async def _process(target: Callable[[Config, Sequence[str]], Any], config: Config) -> AsyncIterator[None]:
+    process = multiprocessing.get_context("spawn").Process(target=_run, args=(target, config), daemon=True)
+    process.start()
+    try:
+        yield
+        if process.exitcode is not None:
+            raise AssertionError(f"{target.__name__} ended by itself with {process.exitcode}")
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.join, 10)
+
+
+def _run(target: Callable[[Config, Sequence[str]], Any], config: Config) -> None:
+    uvloop.run(target(config, ()))
+
+
+if __name__ == "__main__":
+    from tests.servers import started
+
+    running = started(Path(".lonja-bench"))
+    try:
+        asyncio.run(_grown(running, show=True))
+    finally:
+        running.stop()

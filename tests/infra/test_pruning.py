@@ -1,0 +1,151 @@
+"""Pruning on the real database: what is too old goes, everything else stays, in steps that hold nobody up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from events.accounts import OrganisationRegistered
+from infra import pruning
+from infra.clock import system_clock
+from infra.config import Keep
+from infra.database import Database, schema_rows
+from infra.embedded import Servers
+from infra.ids import new_id
+from infra.pruning import PAGES, PRUNED, Pruner
+from tests.market import empty_database
+
+pytestmark = pytest.mark.servers
+Row = schema_rows("pruned")
+SERVICE = "pruned"
+TOPIC = "lonja.accounts"
+USUAL = Keep()
+
+
+@pytest.fixture
+async def database(servers: Servers) -> AsyncIterator[Database]:
+    database = await Database.connect(await empty_database(servers, "lonja_pruned"), system_clock)
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"create schema {SERVICE}"))
+        await connection.run_sync(Row.metadata.create_all)
+    yield database
+    await database.close()
+
+
+async def sweep(database: Database, keep: Keep = USUAL) -> int:
+    """Through all tables once; how many steps it took."""
+    pruner, steps = Pruner(SERVICE, [TOPIC], keep), 1
+    while await step(database, pruner):
+        steps += 1
+    return steps
+
+
+async def step(database: Database, pruner: Pruner) -> int:
+    async with database.transaction(SERVICE) as tx:
+        return await pruner.step(tx)
+
+
+async def events(database: Database, *published_days_ago: int | None) -> None:
+    """An event each in the outbox, published so many days ago; None is not published."""
+    for days in published_days_ago:
+        async with database.transaction(SERVICE) as tx:
+            event_id = tx.emit(OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name=str(days)))
+        await database.pool.execute(
+            "update pruned.outbox set published_at = now() - make_interval(days => $2) where event_id = $1",
+            event_id,
+            days,
+        )
+
+
+async def left(database: Database, column: str, table: str) -> list[str]:
+    rows = await database.pool.fetch(f"select {column} as found from pruned.{table} order by 1")
+    return [row["found"] for row in rows]
+
+
+async def test_a_published_event_goes_after_its_days_and_one_that_waits_never(database: Database) -> None:
+    await events(database, 8, 6, None)
+    await database.pool.execute(
+        "update pruned.outbox set set_aside_at = now() - interval '1 year' where published_at is null"
+    )
+    await sweep(database)
+    assert await left(database, "convert_from(data, 'UTF8')::json->>'name'", "outbox") == ["6", "None"]
+
+
+async def test_of_many_published_events_the_newest_stay(database: Database) -> None:
+    await events(database, *[0] * 10)
+    await sweep(database, Keep(published_rows=3))
+    assert await left(database, "position::text", "outbox") == ["10", "8", "9"]
+
+
+async def test_a_claim_is_forgotten_after_its_days_and_that_is_written_down(database: Database) -> None:
+    async with database.transaction(SERVICE) as tx:
+        await tx.claim(["old", "young"])
+    await database.pool.execute(
+        "update pruned.inbox set handled_at = now() - interval '61 days' where event_id = 'old'"
+    )
+    await sweep(database)
+    assert await left(database, "event_id", "inbox") == ["young"]
+    days = await database.pool.fetchval("select now() - before from pruned.forgotten where topic = $1", TOPIC)
+    assert timedelta(days=60) <= days < timedelta(days=60, hours=1)
+
+
+async def test_nothing_is_said_to_be_forgotten_while_all_claims_are_there(database: Database) -> None:
+    async with database.transaction(SERVICE) as tx:
+        await tx.claim(["young"])
+    await sweep(database)
+    assert await left(database, "topic", "forgotten") == []
+
+
+async def test_an_answer_to_a_request_goes_after_its_days(database: Database) -> None:
+    async with database.transaction(SERVICE) as tx:
+        await tx.remember("old", b"1")
+        await tx.remember("young", b"2")
+    await database.pool.execute(
+        "update pruned.requests set answered_at = now() - interval '31 days' where request_key = 'old'"
+    )
+    await sweep(database)
+    assert await left(database, "request_key", "requests") == ["young"]
+
+
+async def test_a_step_looks_at_few_pages_and_a_sweep_at_all(database: Database) -> None:
+    await database.pool.execute(
+        "insert into pruned.inbox select repeat('x', 500) || n, now() - interval '61 days' from generate_series(1, 3000) n"
+    )
+    before = PRUNED[SERVICE, "inbox"]
+    pruner = Pruner(SERVICE, [TOPIC], USUAL)
+    most, total = 0, 3000
+    while await step(database, pruner):
+        now = await database.pool.fetchval("select count(*) from pruned.inbox")
+        most, total = max(most, total - now), now
+    assert total == 0
+    assert 0 < most <= PAGES * 16
+    assert PRUNED[SERVICE, "inbox"] - before == 3000
+
+
+async def test_pruning_waits_for_nobody_who_writes(database: Database) -> None:
+    """Somebody holds fresh rows; the sweep goes through while they do."""
+    await events(database, 8)
+    async with database.transaction(SERVICE) as held:
+        await held.claim(["held"])
+        held.emit(OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name="held"))
+        await held.flush()
+        async with asyncio.timeout(10):
+            await sweep(database)
+    assert await left(database, "convert_from(data, 'UTF8')::json->>'name'", "outbox") == ["held"]
+
+
+async def test_a_claim_made_again_after_it_was_forgotten_is_new(database: Database) -> None:
+    """This is what the rule of docs/operating.md guards against: nothing may come again once its claim is gone."""
+    async with database.transaction(SERVICE) as tx:
+        assert await tx.claim(["old"]) == {"old"}
+    await database.pool.execute("update pruned.inbox set handled_at = now() - interval '61 days'")
+    await sweep(database)
+    async with database.transaction(SERVICE) as tx:
+        assert await tx.claim(["old"]) == {"old"}
+
+
+async def test_the_sizes_of_the_tables_are_told(database: Database) -> None:
+    found = {(size.service, size.table) for size in await pruning.sizes(database.pool)}
+    assert {(SERVICE, "outbox"), (SERVICE, "inbox"), (SERVICE, "requests")} <= found
