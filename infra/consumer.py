@@ -12,6 +12,10 @@ log = logging.getLogger(__name__)
 BATCH = 500
 
 
+def group_of(service: str) -> str:
+    return f"lonja.{service}"
+
+
 class Consumer:
     """Feeds an inbox from topics. Consumer group ``lonja.<service>``: partitions are shared with other processes."""
 
@@ -25,7 +29,7 @@ class Consumer:
         kafka = AIOKafkaConsumer(
             *self._topics,
             bootstrap_servers=self._bootstrap,
-            group_id=f"lonja.{self._inbox.service}",
+            group_id=group_of(self._inbox.service),
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             max_poll_interval_ms=600_000,

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
 from events.topics import DEAD_LETTERS
+from infra import metrics
 
 PREFIX = "lonja_"
 REPLAYED = f"{PREFIX}replayed"
@@ -45,6 +46,7 @@ async def bury(kafka: AIOKafkaProducer, consumer: str, record: ConsumerRecord, e
     }
     headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in facts.items())]
     await kafka.send_and_wait(DEAD_LETTERS, key=record.key, value=record.value, headers=headers)
+    metrics.EVENTS_BURIED.labels(consumer).inc()
 
 
 async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:

@@ -14,6 +14,7 @@ from aiokafka.structs import ConsumerRecord
 
 from events.codec import Event, Message, decode
 from events.envelope import MalformedEvent
+from infra import metrics
 from infra.causality import caused_by
 from infra.database import Database, Transaction, database_is_away
 from infra.deadletters import bury
@@ -79,6 +80,7 @@ class Inbox:
                     new.append(message)
             for call in calls(self._reactions, new):
                 await react(self._reactions[type(call[0].event)], tx, call)
+        metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
 
     async def _alone(self, record: ConsumerRecord, message: Message) -> None:
         tries = 0

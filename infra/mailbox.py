@@ -139,7 +139,7 @@ def create_page(directory: Path) -> Litestar:
             raise NotFoundException(str(missing)) from missing
 
     policy = ResponseHeader(name="Content-Security-Policy", value=CONTENT_POLICY)
-    return Litestar([index, one], response_headers=[policy], openapi_config=None)
+    return Litestar([index, one], response_headers=[policy], openapi_config=None, logging_config=None)
 
 
 async def run(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Alembic migrations, one history a service, in ``services/<name>/migrations``.
+"""Alembic migrations, one history a service, in ``services/<name>/migrations``; infra keeps one of its own, operations.
 
 Alembic, and what it imports, is loaded by those who migrate, not by every start that finds all up to date.
 """
@@ -14,16 +14,22 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-SERVICES = Path(__file__).parent.parent / "services"
+INFRA = Path(__file__).parent
+SERVICES = INFRA.parent / "services"
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('lonja/migrations', 0))"
+
+
+def folder(name: str) -> Path:
+    """Of a service's history, or of the one that infra keeps itself."""
+    return (INFRA if name == "operations" else SERVICES) / name / "migrations"
 
 
 async def pending(url: str) -> list[str]:
     """The services whose schema is not at its newest revision, by the files' and the database's own word."""
     newest = {}
-    for folder in sorted(SERVICES.glob("*/migrations")):
-        if files := sorted(folder.glob("[0-9]*.py")):
-            newest[folder.parent.name] = files[-1].name.partition("_")[0]
+    for name in ["operations", *(each.parent.name for each in sorted(SERVICES.glob("*/migrations")))]:
+        if files := sorted(folder(name).glob("[0-9]*.py")):
+            newest[name] = files[-1].name.partition("_")[0]
     connection = await asyncpg.connect(url)
     try:
         there = await connection.fetch("select schemaname from pg_tables where tablename = 'migrations'")
@@ -60,7 +66,7 @@ async def revise(engine: AsyncEngine, name: str, metadata: MetaData, message: st
     """Write the next revision from the difference between rows and database (upgrade first)."""
     from alembic import command
 
-    revisions = SERVICES / name / "migrations"
+    revisions = folder(name)
     revisions.mkdir(exist_ok=True)
     number = f"{len(list(revisions.glob('[0-9]*.py'))) + 1:04d}"
     await _run(
@@ -75,8 +81,8 @@ async def _run(engine, name, metadata, action) -> None:  # type: ignore[no-untyp
     def work(connection: Connection) -> None:
         connection.execute(text(ONE_AT_A_TIME))
         config = AlembicConfig()
-        config.set_main_option("script_location", str(Path(__file__).parent / "alembic"))
-        config.set_main_option("version_locations", str(SERVICES / name / "migrations"))
+        config.set_main_option("script_location", str(INFRA / "alembic"))
+        config.set_main_option("version_locations", str(folder(name)))
         config.set_main_option("path_separator", "os")
         config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
         config.attributes |= {"connection": connection, "metadata": metadata}

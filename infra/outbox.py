@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from events.envelope import Envelope
+from infra import metrics
 from infra.database import LOST
 
 log = logging.getLogger(__name__)
@@ -93,4 +94,5 @@ class Relay:
             f"update {self.service}.outbox set published_at = now() where position = any($1::bigint[])",
             [row["position"] for row in rows],
         )
+        metrics.EVENTS_SENT.labels(self.service).inc(len(rows))
         return len(rows)

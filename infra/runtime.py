@@ -14,15 +14,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from catalogue import policy
 from events.topics import TOPICS
-from infra import migrations, pruning
+from infra import metrics, migrations, pruning
 from infra.clock import Clock
 from infra.config import Config
-from infra.consumer import Consumer
+from infra.consumer import Consumer, group_of
 from infra.database import Database, database_is_away
 from infra.embedded import addresses
 from infra.inbox import Inbox
 from infra.live import Live
 from infra.machine_clock import MachineClock
+from infra.operations import processes
 from infra.outbox import Relay, producer
 from infra.secrets import secret
 from infra.service import Ground, Service, Timer
@@ -92,6 +93,7 @@ async def migrate(config: Config) -> None:
         for service in load(ground):
             if service.metadata is not None:
                 await migrations.upgrade(ground.database.engine, service.name, service.metadata)
+        await migrations.upgrade(ground.database.engine, "operations", processes.METADATA)
 
 
 async def create_topics(bootstrap: str) -> None:
@@ -117,8 +119,10 @@ async def run_web(
     # what one process alone needs, it alone loads: so each starts sooner and is smaller
     from infra.web import create_app
 
-    async with standing(config, clock) as ground:
-        await serve(create_app(ground, load(ground, names), config.home / "static"), ground, port or config.port)
+    port = port or config.port
+    async with standing(config, clock) as ground, processes.reporting(ground.database, "web", port):
+        app = create_app(ground, load(ground, names), config.home / "static", port)
+        await serve(app, ground, port)
 
 
 async def serve(app: "Litestar", ground: Ground, port: int) -> None:
@@ -137,9 +141,17 @@ async def serve(app: "Litestar", ground: Ground, port: int) -> None:
 
 async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
     """Relay, consume and keep the timers until cancelled; the first of them that fails ends all, loudly."""
+    from infra.web.operations import observed
+
     url, bootstrap = addresses(config)
-    async with standing(config, clock) as ground, _producing(bootstrap) as kafka, asyncio.TaskGroup() as tasks:
-        for service in load(ground, names):
+    async with AsyncExitStack() as stack:
+        ground = await stack.enter_async_context(standing(config, clock))
+        services = load(ground, names)
+        groups = [group_of(service.name) for service in services if service.reactions]
+        await stack.enter_async_context(observed(ground, bootstrap, "worker", groups))
+        kafka = await stack.enter_async_context(_producing(bootstrap))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        for service in services:
             if service.metadata is not None:
                 tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
             if service.reactions:
@@ -154,12 +166,17 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
     """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
     from infra import streams
+    from infra.web.operations import observed
 
     bootstrap = addresses(config)[1]
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with standing(config, clock) as ground, _producing(bootstrap) as kafka:
+    async with (
+        standing(config, clock) as ground,
+        observed(ground, bootstrap, "streams", [streams.GROUP]),
+        _producing(bootstrap) as kafka,
+    ):
         app = streams.create_app(ground, bootstrap, kafka, load(ground, names))
         await app.start()
         ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped())}
@@ -192,6 +209,7 @@ def _pruning(service: Service, config: Config) -> list[Timer]:
 
 async def keep(timer: Timer, service: str, database: Database) -> None:
     """Run a timer's action for ever. A failure is logged and tried again: what is due stays due in the database."""
+    metrics.LATENESS.next_run(service, timer.name, 0)
     while True:
         try:
             async with database.transaction(service) as tx:
@@ -202,6 +220,8 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
             else:
                 log.exception("%s timer %s failed; it will be tried again", service, timer.name)
             done = 0
+        else:
+            metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)
         await asyncio.sleep(timer.rest if done else timer.every)
 
 

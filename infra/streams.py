@@ -23,6 +23,7 @@ from faust.types import ConsumerMessage
 from infra.inbox import Inbox
 from infra.service import Ground, Service, View
 
+GROUP = "lonja.views"
 BATCH = 200
 WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
@@ -101,7 +102,7 @@ class Offsets(driver.Consumer):
 def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services: Sequence[Service]) -> faust.App:
     """A Faust app with one agent for each view; start it inside a running event loop. ``kafka`` takes the dead letters."""
     app = faust.App(
-        "lonja.views",
+        GROUP,
         broker="kafka://" + bootstrap.replace(",", ";"),
         store="memory://",
         datadir=ground.config.home / "streams",

@@ -1,11 +1,12 @@
 """Builds the app out of services."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar import Litestar, Request, Response, Router
 from litestar.config.compression import CompressionConfig
 from litestar.config.csrf import CSRFConfig
 from litestar.di import Provide
@@ -18,13 +19,18 @@ from litestar.template import TemplateConfig
 from litestar.types import Message
 
 from catalogue.rules import RuleBroken
+from infra import metrics
 from infra.causality import caused_by
+from infra.embedded import addresses
 from infra.ids import new_id
+from infra.operations.figures import Observer
+from infra.operations.processes import named
 from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
 from infra.web.exact import ExactRequest
+from infra.web.health import health_routes
 from infra.web.languages import choose_language, in_the_readers_language, language_of, speak
 from infra.web.limits import limited
 from infra.web.pages import engine
@@ -55,28 +61,28 @@ class App(Litestar):
         if scope["method"] == "HEAD" and not scope["path"].endswith("/live"):
             scope = {**scope, "method": "GET"}  # a copy: the server still knows that it is HEAD
         number = new_id()
+        began = perf_counter()
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                route = scope.get("path_template") or "none"
+                metrics.answered(scope["method"], route, message["status"], perf_counter() - began)
                 message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", number.encode())]
             await send(message)
 
-        with caused_by(number, number):
+        with caused_by(number, number), metrics.watching() if scope["path"].endswith("/live") else nullcontext():
             await super().__call__(scope, receive, with_headers)
 
 
-@get("/health", opt=PUBLIC, media_type=MediaType.TEXT, include_in_schema=False, sync_to_thread=False)
-def health() -> str:
-    return "ok"
-
-
-def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Litestar:
+def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
     """``assets`` holds the front-end libraries. Raises :class:`UnguardedRoute` if a route does not say who may call it."""
     services = list(services)
+    observer = Observer(ground.database.pool, addresses(ground.config)[1])
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(observer.close)
             await stack.enter_async_context(ground.live.running())
             for service in services:
                 for start in service.lifespans:
@@ -93,7 +99,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
     config = ground.config
     app = App(
         route_handlers=[
-            health,
+            *health_routes(observer, config, named("web", port or config.port)),
             choose_language,
             create_static_files_router(
                 "/static",
@@ -136,6 +142,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path) -> Lit
             Exception: errors.on_crash,
         },
         lifespan=[lifespan],
+        logging_config=None,  # see infra/logs.py
     )
     for path, handler in guarded(app):
         if "access" not in handler.opt:

@@ -16,7 +16,7 @@ CALLERS = 100_000
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ANONYMOUS_SHARE = 5
 """Posting where nobody needs to be logged in (login, registration) has a fifth of the limit, counted by address."""
-UNLIMITED = ("/static/", "/health")
+UNLIMITED = ("/static/", "/health", "/metrics")
 
 
 class Rate:

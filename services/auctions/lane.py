@@ -24,6 +24,7 @@ import asyncpg
 import msgspec
 
 from catalogue.rules import KeyReused
+from infra import metrics
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.database import LOST, Outdated, database_is_away
@@ -254,6 +255,8 @@ class Lane:
 
     async def _decide(self, batch: list[Waiting], *, wait: bool) -> None:
         """Answer all of the batch but those whose auctions are locked: they go to ``_held``, or are told to come again."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             async with asyncio.timeout(PATIENCE):
                 judged = await self._commit([each.asked for each in batch], wait=wait)
@@ -264,9 +267,11 @@ class Lane:
         except asyncio.CancelledError:
             self._fail(batch, "the process is stopping")
             raise
+        metrics.LANE_BATCH.observe(len(batch))
+        metrics.LANE_SECONDS.observe(clock() - began)
         signed = receipts.issue(self._signer, list(judged.answers.values()))
         receipt_of = dict(zip(judged.answers, signed, strict=True))
-        patience = asyncio.get_running_loop().time() - HELD_PATIENCE
+        patience = clock() - HELD_PATIENCE
         for each in batch:
             asked, answer, since = each
             if answer.done():  # the client went away; the verdict stands
@@ -294,6 +299,7 @@ class Lane:
             await self._decide([each for each in batch if each.asked.auction_id in first], wait=wait)
             await self._decide([each for each in batch if each.asked.auction_id not in first], wait=wait)
             return
+        metrics.LANE_FAILURES.inc()
         log.error("a batch of %d bids did not commit: %r", len(batch), error, exc_info=error if at_fault else None)
         if at_fault:
             with suppress(*LOST):
@@ -316,6 +322,7 @@ class Lane:
             judged = await self._under_lock(db, batch, wait=False)
         for written in judged.written:
             self._remembered[written.after.opened.auction_id] = written.after
+        metrics.bids_decided(kept.verdict.accepted is not None for written in judged.written for kept in written.kept)
         if judged.locked or judged.failed:
             await self._block(db, batch, judged.locked, judged.failed)
         return judged

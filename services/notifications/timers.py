@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from events.notifications import DigestSent, DutyMailed
-from infra import mailbox
+from infra import mailbox, metrics
 from infra.database import Transaction
 from infra.service import Ground, Timer
 from services.notifications import post, store
@@ -71,6 +71,7 @@ class Postman:
         async with self._database.transaction("notifications") as tx:
             if not await store.settle(tx, letter.letter_id, state, trouble=trouble):
                 return
+            metrics.MAILS.labels(state).inc()
             if state == "refused":
                 await store.set_stopped(tx, letter.member_id, trouble)
             if state == "sent":
@@ -80,7 +81,9 @@ class Postman:
         async with self._database.transaction("notifications") as tx:
             if tx.now - attempt.letter.claimed_at > GIVE_UP_AFTER:
                 await store.settle(tx, attempt.letter.letter_id, "failed", trouble=trouble)
+                metrics.MAILS.labels("failed").inc()
             else:
+                metrics.MAILS.labels("put-off").inc()
                 await store.postpone(tx, attempt.letter.letter_id, tx.now + retry_after(attempt.number), trouble)
 
 

@@ -34,7 +34,7 @@ RULES = {
     "resultTypes": ["violations"],
     "elementRef": False,
 }
-NO_PAGES = re.compile("/health|/static/.*|.*/live")
+NO_PAGES = re.compile("/health.*|/metrics|/static/.*|.*/live")
 """What no link leads to and no browser shows."""
 PARTS = {"/register/regions", "/catalogue/new/attributes", "/auctions/{auction_id:str}/score"}
 """Pieces that a page loads into itself; looked at with the page."""

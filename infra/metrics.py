@@ -1,0 +1,100 @@
+"""What Prometheus reads of this process. The names are a contract with dashboards and alarms: ``docs/operating.md`` lists them.
+
+Nothing here is labelled by a person, organisation or auction: labels are route templates, services and words of this file.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from infra.health import HEALTH, State
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+REQUESTS = Histogram(
+    "lonja_http_request_duration_seconds",
+    "From the arrival of a request to the beginning of its answer",
+    ("method", "route", "status"),
+    buckets=SECONDS,
+)
+BIDS = Counter("lonja_bids", "Bids decided, by verdict", ("verdict",))
+LANE_BATCH = Histogram(
+    "lonja_lane_batch_bids", "Bids decided in one batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)
+)
+LANE_SECONDS = Histogram("lonja_lane_batch_seconds", "From the start of a batch to its commit", buckets=SECONDS)
+LANE_FAILURES = Counter("lonja_lane_failed_batches", "Batches that did not commit")
+EVENTS_SENT = Counter("lonja_events_published", "Events that the relay sent to Kafka", ("service",))
+EVENTS_HANDLED = Counter("lonja_events_handled", "Events in effect", ("consumer",))
+EVENTS_BURIED = Counter("lonja_events_buried", "Events that became dead letters here", ("consumer",))
+MAILS = Counter("lonja_mails", "Letters, by what became of them", ("outcome",))
+WATCHERS = Gauge("lonja_sse_watchers", "Browsers that watch a live page")
+
+_accepted, _refused = BIDS.labels("accepted"), BIDS.labels("refused")
+_children: dict[tuple[str, str, int], Histogram] = {}
+
+
+def answered(method: str, route: str, status: int, seconds: float) -> None:
+    """One request. Its labels are looked up once: this stands in the path of every bid."""
+    child = _children.get((method, route, status))
+    if child is None:
+        child = _children[method, route, status] = REQUESTS.labels(method, route, str(status))
+    child.observe(seconds)
+
+
+def bids_decided(accepted: Iterable[bool]) -> None:
+    """Of one batch: for each bid whether it was accepted."""
+    verdicts = list(accepted)
+    _accepted.inc(sum(verdicts))
+    _refused.inc(len(verdicts) - sum(verdicts))
+
+
+@contextmanager
+def watching() -> Iterator[None]:
+    """A browser watches a live page for as long as the block runs."""
+    WATCHERS.inc()
+    try:
+        yield
+    finally:
+        WATCHERS.dec()
+
+
+class Lateness(Collector):
+    """How long each timer has been due without having run: 0 while it keeps its time."""
+
+    def __init__(self) -> None:
+        self._due: dict[tuple[str, str], float] = {}
+
+    def next_run(self, service: str, timer: str, within: float) -> None:
+        """The timer ran, and is due again in so many seconds."""
+        self._due[service, timer] = monotonic() + within
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "lonja_timer_lateness_seconds", "How long a timer has been due and has not run", labels=("service", "timer")
+        )
+        now = monotonic()
+        for labels, due in list(self._due.items()):
+            family.add_metric(labels, max(0.0, now - due))
+        yield family
+
+
+class Conditions(Collector):
+    """The state of each part of this process: 1 for the state it is in."""
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "lonja_part_state", "State of a part of this process", labels=("kind", "name", "state")
+        )
+        for each in HEALTH:
+            for state in State:
+                family.add_metric((each.kind, each.name, state.value), float(each.state is state))
+        yield family
+
+
+LATENESS = Lateness()
+REGISTRY.register(LATENESS)
+REGISTRY.register(Conditions())

@@ -1,0 +1,58 @@
+"""``/metrics`` as text: what this process counted, and what the observer sees of the market."""
+
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from infra.operations.figures import Figures
+
+TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def exposition(figures: Figures) -> bytes:
+    """This process's figures, then those of the whole market, which every process tells alike (use ``max``, not ``sum``)."""
+    return generate_latest(REGISTRY) + generate_latest(_Market(figures))
+
+
+class _Market(Collector):
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        seen = self._figures
+
+        def gauge(name: str, what: str, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
+            return GaugeMetricFamily(f"lonja_{name}", what, labels=labels)
+
+        up = gauge("server_up", "Whether a server answers", ("server",))
+        up.add_metric(("database",), float(not seen.database))
+        up.add_metric(("kafka",), float(not seen.kafka))
+        yield up
+        alive = gauge("process_up", "Whether a process was heard of lately", ("process", "kind"))
+        for process in seen.processes:
+            alive.add_metric((process.process, process.kind), float(process.alive))
+        yield alive
+        waiting = gauge("outbox_waiting_events", "Events not on Kafka yet (counted up to 10,000)", ("service",))
+        oldest = gauge("outbox_oldest_seconds", "How long the first of them has waited", ("service",))
+        aside = gauge("outbox_set_aside_events", "Events that can never be sent", ("service",))
+        for outbox in seen.outboxes:
+            waiting.add_metric((outbox.service,), outbox.waiting)
+            oldest.add_metric((outbox.service,), outbox.oldest.total_seconds())
+            aside.add_metric((outbox.service,), outbox.set_aside)
+        yield from (waiting, oldest, aside)
+        lag = gauge("consumer_lag_messages", "Messages that a consumer group has not taken in", ("group",))
+        late = gauge("consumer_late_messages", "Those of them that are older than a minute", ("group",))
+        for each in seen.groups:
+            lag.add_metric((each.group,), each.lag)
+            late.add_metric((each.group,), each.late)
+        yield from (lag, late)
+        if not seen.kafka:
+            letters = gauge("dead_letters", "Messages in the topic of dead letters, notes of replays among them")
+            letters.add_metric((), seen.dead_letters)
+            yield letters
+        if not seen.database:
+            ahead = gauge("clock_ahead_seconds", "This machine's clock before the database's")
+            ahead.add_metric((), seen.clock_ahead.total_seconds())
+            yield ahead

@@ -1,0 +1,174 @@
+"""The figures of the road, seen from outside: they are right whether or not the processes that do the work still live."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from events.topics import DEAD_LETTERS
+from infra.clock import system_clock
+from infra.database import LOST
+from infra.operations import processes
+from infra.operations.processes import Process
+
+T = TypeVar("T")
+FRESH = 1.0
+"""Seconds for which a look serves everybody who asks."""
+PATIENCE = 3.0
+"""Seconds after which a server that does not answer is away."""
+LATE = timedelta(minutes=1)
+COUNTED = 10_000
+"""Waiting rows are counted up to here."""
+
+
+class Outbox(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of a service that are not on Kafka yet. ``oldest`` is how long the first has waited; ``waiting`` ends at COUNTED."""
+
+    service: str
+    waiting: int
+    oldest: timedelta
+    set_aside: int
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """A consumer group. ``lag``: messages it has not taken in; ``late``: those of them that are older than LATE."""
+
+    group: str
+    lag: int
+    late: int
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """``database`` and ``kafka`` say why a server did not answer, "" when it did. What it did not tell is empty then.
+
+    ``clock_ahead``: of this machine's clock before the database's.
+    """
+
+    at: datetime
+    database: str
+    kafka: str
+    clock_ahead: timedelta = timedelta()
+    outboxes: list[Outbox] = []
+    processes: list[Process] = []
+    groups: list[Group] = []
+    dead_letters: int = 0
+
+
+class Observer:
+    """Looks when it is asked, at most once a second however many ask; ``close`` it in the end."""
+
+    def __init__(self, pool: asyncpg.Pool, bootstrap: str) -> None:
+        self._pool = pool
+        self._kafka = Kafka(bootstrap)
+        self._looking = asyncio.Lock()
+        self._seen: Figures | None = None
+        self._until = 0.0
+
+    async def look(self) -> Figures:
+        async with self._looking:
+            if self._seen is None or asyncio.get_running_loop().time() >= self._until:
+                self._seen = await self._look()
+                self._until = asyncio.get_running_loop().time() + FRESH
+            return self._seen
+
+    async def close(self) -> None:
+        await self._kafka.close()
+
+    async def _look(self) -> Figures:
+        stored, database = await _patiently(self._stored, (*LOST, TimeoutError))
+        known, outboxes, ahead = stored or ([], [], timedelta())
+        groups = {group for process in known for group in process.groups}
+        heard, kafka = await _patiently(lambda: self._kafka.figures(groups), (KafkaError, OSError, TimeoutError))
+        if kafka:
+            await self._kafka.close()
+        lags, dead_letters = heard or ([], 0)
+        return Figures(
+            at=system_clock(),
+            database=database,
+            kafka=kafka,
+            clock_ahead=ahead,
+            outboxes=outboxes,
+            processes=known,
+            groups=lags,
+            dead_letters=dead_letters,
+        )
+
+    async def _stored(self) -> tuple[list[Process], list[Outbox], timedelta]:
+        async with self._pool.acquire(timeout=PATIENCE) as connection:
+            before = system_clock()
+            there = await connection.fetchval("select clock_timestamp()")
+            ahead = before + (system_clock() - before) / 2 - there
+            rows = await connection.fetch(
+                "select service, waiting, coalesce(greatest(now() - oldest, '0'), '0') as oldest, set_aside"
+                " from operations.outboxes()"
+            )
+            return await processes.read(connection), [Outbox(**row) for row in rows], ahead
+
+
+class Kafka:
+    """A consumer without a group and an administrator, kept while the broker answers."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def figures(self, groups: Iterable[str]) -> tuple[list[Group], int]:
+        """Of these groups, and how many dead letters there are."""
+        if self._consumer is None or self._admin is None:
+            await self._connect()
+        assert self._consumer is not None and self._admin is not None
+        names = sorted(groups)
+        committed = await asyncio.gather(*(self._admin.list_consumer_group_offsets(name) for name in names))
+        letters = TopicPartition(DEAD_LETTERS, 0)
+        partitions = sorted({letters}.union(*committed))
+        minute_ago = int((system_clock() - LATE).timestamp() * 1000)
+        ends, firsts, then = await asyncio.gather(
+            self._consumer.end_offsets(partitions),
+            self._consumer.beginning_offsets(partitions),
+            self._consumer.offsets_for_times(dict.fromkeys(partitions, minute_ago)),
+        )
+        # The first message that came after; where none did, all that there are are older.
+        old = {each: found.offset if (found := then[each]) else ends[each] for each in partitions}
+        lags = []
+        for name, offsets in zip(names, committed, strict=True):
+            read = {each: max(meta.offset, firsts[each]) for each, meta in offsets.items()}
+            lag = sum(max(0, ends[each] - offset) for each, offset in read.items())
+            late = sum(max(0, old[each] - offset) for each, offset in read.items())
+            lags.append(Group(group=name, lag=lag, late=late))
+        return lags, ends[letters] - firsts[letters]
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        admin, self._admin = self._admin, None
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                if consumer is not None:
+                    await consumer.stop()
+                if admin is not None:
+                    await admin.close()
+
+    async def _connect(self) -> None:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        await self._admin.start()
+        await self._consumer.start()
+
+
+async def _patiently(
+    ask: Callable[[], Awaitable[T]], away: tuple[type[BaseException], ...]
+) -> tuple[T, str] | tuple[None, str]:
+    """(answer, "") or (None, why there is none)."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await ask(), ""
+    except away as error:
+        return None, f"{type(error).__name__}: {error}" if str(error) else "no answer in time"

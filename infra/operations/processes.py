@@ -1,0 +1,109 @@
+"""Each process writes down every two seconds that it lives and how its parts are; whoever judges the market reads it, on any host."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from importlib.metadata import version
+
+import asyncpg
+import msgspec
+from sqlalchemy import Column, DateTime, MetaData, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from infra.database import LOST, Database
+from infra.health import HEALTH, Condition
+from infra.tasks import background
+
+log = logging.getLogger(__name__)
+EVERY = 2.0
+SILENT = timedelta(seconds=15)
+"""A process that did not write for so long hangs or is dead, or cannot reach the database."""
+FORGOTTEN = timedelta(hours=1)
+"""A process that was never missed for so long was taken away on purpose."""
+
+METADATA = MetaData(schema="operations")
+Table(
+    "processes",
+    METADATA,
+    Column("process", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("groups", ARRAY(Text), nullable=False),
+    Column("conditions", JSONB, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+)
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """``process`` is host/kind/port; ``groups`` the Kafka consumer groups it is in; ``silent_for`` by the database's clock."""
+
+    process: str
+    kind: str
+    release: str
+    groups: list[str]
+    conditions: list[Condition]
+    started_at: datetime
+    silent_for: timedelta
+
+    @property
+    def alive(self) -> bool:
+        return self.silent_for < SILENT
+
+
+def named(kind: str, port: int) -> str:
+    return f"{socket.gethostname()}/{kind}/{port}"
+
+
+@asynccontextmanager
+async def reporting(database: Database, kind: str, port: int, groups: Iterable[str] = ()) -> AsyncIterator[None]:
+    """Write this process's row for as long as the block runs; one that ends in order takes its row away."""
+    process = named(kind, port)
+    async with background(_report(database.pool, process, kind, sorted(groups)), name="report of this process"):
+        yield
+    try:
+        await database.pool.execute("delete from operations.processes where process = $1", process, timeout=2)
+    except (*LOST, TimeoutError) as error:
+        log.warning("this process will be missed: its row was not taken away: %s", error)
+
+
+async def _report(pool: asyncpg.Pool, process: str, kind: str, groups: list[str]) -> None:
+    first = True
+    while True:
+        try:
+            await _write(pool, process, kind, groups, first=first)
+            first = False
+        except (*LOST, TimeoutError) as error:
+            log.warning("the state of this process was not written down: %r", error)
+        await asyncio.sleep(EVERY)
+
+
+async def _write(pool: asyncpg.Pool, process: str, kind: str, groups: list[str], *, first: bool) -> None:
+    await pool.execute(
+        "insert into operations.processes (process, kind, release, groups, conditions) values ($1, $2, $3, $4, $5)"
+        " on conflict (process) do update set conditions = excluded.conditions, groups = excluded.groups,"
+        " release = excluded.release, seen_at = now(),"
+        " started_at = case when $6 then now() else processes.started_at end",
+        process,
+        kind,
+        version("lonja"),
+        groups,
+        list(HEALTH),
+        first,
+        timeout=EVERY,
+    )
+
+
+async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
+    """All processes that did not end in order since they were last seen, dead ones too, by kind and name."""
+    rows = await connection.fetch(
+        "select process, kind, release, groups, conditions::text, started_at, now() - seen_at as silent_for"
+        " from operations.processes where seen_at > now() - $1::interval order by kind, process",
+        FORGOTTEN,
+    )
+    return [
+        Process(**{**row, "conditions": msgspec.json.decode(row["conditions"], type=list[Condition])}) for row in rows
+    ]

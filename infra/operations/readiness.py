@@ -1,0 +1,132 @@
+"""Judges the figures: what is in order in this market, what is not, and what a person should do about it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+import msgspec
+
+from infra.health import Condition, State
+from infra.operations.figures import COUNTED, LATE, Figures, Outbox
+from infra.operations.processes import Process
+
+OLD = timedelta(seconds=30)
+"""An event that waits longer than this for its way to Kafka waits for a person."""
+CLOCK = timedelta(seconds=1)
+NEEDED = ("worker", "streams")
+"""Kinds of processes without which events do not take effect."""
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one part of the market, or of one part of a ``process``. A part that waits for a server is in order: that server is not."""
+
+    part: str
+    state: State
+    process: str = ""
+    detail: str = ""
+    remedy: str = ""
+
+    @property
+    def ready(self) -> bool:
+        return self.state in (State.running, State.waiting)
+
+
+def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
+    """Every part, as it is known. ``own`` are the conditions of the process that asks, whose name is ``process``: fresher than its row."""
+    return [
+        *_servers(figures),
+        *_processes(figures.processes, known=not figures.database),
+        *(_condition(each, process) for each in own),
+        *(
+            _condition(each, other.process)
+            for other in figures.processes
+            if other.alive and other.process != process
+            for each in other.conditions
+        ),
+        *(_outbox(each) for each in figures.outboxes),
+        *_lags(figures),
+    ]
+
+
+def _servers(figures: Figures) -> Iterator[Judgement]:
+    for part, failure in (("database", figures.database), ("kafka", figures.kafka)):
+        yield Judgement(
+            part=part,
+            state=State.stopped if failure else State.running,
+            detail=failure,
+            remedy=f"look into the log of {part}; `lonja up` starts it again by itself" if failure else "",
+        )
+    if abs(figures.clock_ahead) > CLOCK:
+        seconds = figures.clock_ahead.total_seconds()
+        yield Judgement(
+            part="clock",
+            state=State.degraded,
+            detail=f"the clock here is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the database's",
+            remedy="set this machine's clock (NTP)",
+        )
+
+
+def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
+    for row in rows:
+        if row.alive:
+            yield Judgement(part=f"process {row.kind}", process=row.process, state=State.running)
+        else:
+            yield Judgement(
+                part=f"process {row.kind}",
+                process=row.process,
+                state=State.stopped,
+                detail=f"not heard of for {row.silent_for.total_seconds():.0f} s",
+                remedy="it hangs or was killed: look into its log and start it again",
+            )
+    for kind in NEEDED if known else ():
+        if not any(row.kind == kind and row.alive for row in rows):
+            yield Judgement(
+                part=f"process {kind}",
+                state=State.stopped,
+                detail=f"no {kind} process runs",
+                remedy=f"start `lonja {'serve --only worker' if kind == 'worker' else kind}`",
+            )
+
+
+def _condition(condition: Condition, process: str) -> Judgement:
+    return Judgement(
+        process=process,
+        part=f"{condition.kind} {condition.name}",
+        state=condition.state,
+        detail=condition.detail,
+        remedy=condition.remedy,
+    )
+
+
+def _outbox(outbox: Outbox) -> Judgement:
+    part = f"outbox {outbox.service}"
+    if outbox.oldest > OLD:
+        many = f"{COUNTED:,} or more" if outbox.waiting >= COUNTED else f"{outbox.waiting:,}"
+        return Judgement(
+            part=part,
+            state=State.stopped,
+            detail=f"{many} events wait, the oldest for {outbox.oldest.total_seconds():.0f} s",
+            remedy="the relay does not send: see that the worker runs and Kafka answers, and look into the worker's log",
+        )
+    if outbox.set_aside:
+        return Judgement(
+            part=part,
+            state=State.degraded,
+            detail=f"{outbox.set_aside:,} events can never be sent and were set aside",
+            remedy=f"read set_aside_reason in {outbox.service}.outbox; docs/operating.md says what to do with such rows",
+        )
+    return Judgement(part=part, state=State.running)
+
+
+def _lags(figures: Figures) -> Iterator[Judgement]:
+    for each in figures.groups:
+        if each.late:
+            yield Judgement(
+                part=f"consumer group {each.group}",
+                state=State.degraded,
+                detail=f"{each.lag:,} messages behind, {each.late:,} of them for more than {LATE.total_seconds():.0f} s",
+                remedy="see that its process runs and what its consumer says; after a great import wait",
+            )
+        else:
+            yield Judgement(
+                part=f"consumer group {each.group}", state=State.running, detail=f"{each.lag:,} messages behind"
+            )

@@ -1,0 +1,77 @@
+"""``/health`` for load balancers, ``/health/ready`` for people and alarms, ``/metrics`` for Prometheus; the same in all processes."""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from secrets import compare_digest
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response, get
+from litestar.exceptions import PermissionDeniedException
+
+from infra.config import Config
+from infra.health import HEALTH
+from infra.operations.exposition import TYPE, exposition
+from infra.operations.figures import Observer
+from infra.operations.readiness import Judgement, judge
+from infra.web.access import PUBLIC
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+NOT_KEPT = {"cache-control": "no-store"}
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What everybody may know of a part."""
+
+    part: str
+    state: str
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """``parts`` are all parts of the market, on whichever host; ``ready`` that none of them needs a person or a server."""
+
+    ready: bool
+    parts: Sequence[Part | Judgement]
+
+
+@get("/health", opt=PUBLIC, media_type=MediaType.TEXT, include_in_schema=False, sync_to_thread=False)
+def health() -> str:
+    return "ok"
+
+
+@get("/health/live", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
+def live() -> Response[dict[str, bool]]:
+    """This process answers. It is for whoever would start it again, or send it no more requests."""
+    return Response({"live": True}, headers=NOT_KEPT)
+
+
+def health_routes(observer: Observer, config: Config, process: str) -> list[Any]:
+    """``process`` is the name under which this one reports."""
+
+    @get("/health/ready", opt=PUBLIC, include_in_schema=False)
+    async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
+        judgements = judge(await observer.look(), HEALTH, process)
+        in_order = all(each.ready for each in judgements)
+        parts = judgements if trusted(request, config) else [Part(each.part, each.state) for each in judgements]
+        return Response(Ready(in_order, parts), status_code=200 if in_order else 503, headers=NOT_KEPT)
+
+    @get("/metrics", opt=PUBLIC, include_in_schema=False)
+    async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
+        if not trusted(request, config):
+            raise PermissionDeniedException("this needs the token of LONJA_METRICS_TOKEN")
+        return Response(exposition(await observer.look()), media_type=TYPE, headers=NOT_KEPT)
+
+    return [health, live, ready, metrics]
+
+
+def trusted(request: Request[Any, Any, Any], config: Config) -> bool:
+    """Holders of the token; where none is set, callers on this machine that no proxy stands for."""
+    if config.metrics_token is not None:
+        given = request.headers.get("authorization", "")
+        return compare_digest(given.encode(), f"Bearer {config.metrics_token}".encode())
+    if any(name in request.headers for name in FORWARDED) or request.client is None:
+        return False
+    try:
+        return ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,69 @@
+"""The operations port of a process without pages: its health and its figures, for callers on this machine."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from litestar import Litestar
+
+from infra.config import BadSetting, Config
+from infra.embedded.ports import remembered_port
+from infra.operations import processes
+from infra.operations.figures import Observer
+from infra.service import Ground
+from infra.web.health import health_routes
+
+log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Beside other work, which minds the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def observed(ground: Ground, bootstrap: str, kind: str, groups: Iterable[str]) -> AsyncIterator[None]:
+    """Serve health and figures, and report this process and its consumer groups, for as long as the block runs."""
+    with _listening(ground.config, kind) as listener:
+        port: int = listener.getsockname()[1]
+        observer = Observer(ground.database.pool, bootstrap)
+        app = Litestar(
+            health_routes(observer, ground.config, processes.named(kind, port)),
+            openapi_config=None,
+            logging_config=None,
+        )
+        server = Server(
+            uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        )
+        log.info("health and figures of this %s: http://127.0.0.1:%d", kind, port)
+        serving = asyncio.create_task(server.serve([listener]), name="operations port")
+        try:
+            async with processes.reporting(ground.database, kind, port, groups):
+                yield
+        finally:
+            server.should_exit = True
+            await serving
+            await observer.close()
+
+
+def _listening(config: Config, kind: str) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if config.operations_port is not None:
+        port = config.operations_port + (kind == "streams")
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BadSetting("LONJA_OPERATIONS_PORT", str(port), f"must be free: {error}") from error
+        return listener
+    try:
+        listener.bind(("127.0.0.1", remembered_port(config.home, f"{kind}-operations")))
+    except OSError:  # of another process of this kind in this home
+        listener.bind(("127.0.0.1", 0))
+    return listener

@@ -1,0 +1,93 @@
+"""Health, figures and their judgement: judged on figures made up here, then read from a market that runs."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from infra.health import Condition, State
+from infra.operations.figures import Figures, Group, Outbox
+from infra.operations.processes import Process
+from infra.operations.readiness import Judgement, judge
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def a_process(kind: str, silent: float = 1, conditions: tuple[Condition, ...] = ()) -> Process:
+    return Process(
+        process=f"host/{kind}/1",
+        kind=kind,
+        release="1",
+        groups=[],
+        conditions=list(conditions),
+        started_at=NOW,
+        silent_for=timedelta(seconds=silent),
+    )
+
+
+def a_condition(state: State, name: str = "pools") -> Condition:
+    return Condition(kind="consumer", name=name, state=state, since=NOW, detail="why", remedy="do this")
+
+
+def figures(**changes: object) -> Figures:
+    well = {"at": NOW, "database": "", "kafka": "", "processes": [a_process("worker"), a_process("streams")]}
+    return Figures(**{**well, **changes})  # type: ignore[arg-type]
+
+
+def not_ready(judgements: list[Judgement]) -> dict[str, Judgement]:
+    return {each.part: each for each in judgements if not each.ready}
+
+
+def test_a_market_in_order_has_nothing_to_say() -> None:
+    judgements = judge(figures(outboxes=[Outbox(service="pools", waiting=3, oldest=timedelta(seconds=1), set_aside=0)]))
+    assert not_ready(judgements) == {}
+    assert {"database", "kafka", "process worker", "process streams", "outbox pools"} <= {x.part for x in judgements}
+
+
+OUT_OF_ORDER = [
+    ({"database": "no answer"}, "database", State.stopped),
+    ({"kafka": "no answer"}, "kafka", State.stopped),
+    ({"clock_ahead": timedelta(seconds=-2)}, "clock", State.degraded),
+    ({"processes": [a_process("streams")]}, "process worker", State.stopped),
+    ({"processes": [a_process("worker", silent=60), a_process("streams")]}, "process worker", State.stopped),
+    (
+        {"outboxes": [Outbox(service="pools", waiting=1848, oldest=timedelta(minutes=5), set_aside=0)]},
+        "outbox pools",
+        State.stopped,
+    ),
+    (
+        {"outboxes": [Outbox(service="pools", waiting=0, oldest=timedelta(), set_aside=1)]},
+        "outbox pools",
+        State.degraded,
+    ),
+    ({"groups": [Group(group="lonja.pools", lag=9, late=7)]}, "consumer group lonja.pools", State.degraded),
+]
+
+
+@pytest.mark.parametrize(("change", "part", "state"), OUT_OF_ORDER)
+def test_what_is_out_of_order_is_named_with_a_remedy(change: dict[str, object], part: str, state: State) -> None:
+    found = not_ready(judge(figures(**change)))
+    assert found[part].state is state
+    assert found[part].detail and found[part].remedy
+
+
+@pytest.mark.parametrize(
+    ("state", "ready"), [("running", True), ("waiting", True), ("degraded", False), ("stopped", False)]
+)
+def test_a_part_of_any_process_counts_by_its_state(state: str, ready: bool) -> None:
+    condition = a_condition(State(state))
+    elsewhere = figures(processes=[a_process("worker", conditions=(condition,)), a_process("streams")])
+    for judgements in (judge(elsewhere), judge(figures(), [condition], "host/web/1")):
+        (judged,) = (each for each in judgements if each.part == "consumer pools")
+        assert (judged.ready, judged.detail, judged.remedy) == (ready, "why", "do this")
+
+
+def test_the_process_that_asks_knows_its_own_parts_better_than_its_row() -> None:
+    row = a_process("worker", conditions=(a_condition(State.stopped),))
+    judgements = judge(figures(processes=[row, a_process("streams")]), [a_condition(State.running)], row.process)
+    assert not_ready(judgements) == {}
+
+
+def test_what_a_dead_process_said_last_is_not_believed() -> None:
+    dead = a_process("web", silent=60, conditions=(a_condition(State.stopped),))
+    found = not_ready(judge(figures(processes=[dead, a_process("worker"), a_process("streams")])))
+    assert found.keys() == {"process web"}
