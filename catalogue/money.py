@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
+from catalogue.numbers import can_be_written_out, written_out
 from catalogue.rules import RuleBroken
 
 # ISO 4217, decimals of the minor unit. Withdrawn codes stay readable because published contracts still carry them.
@@ -110,7 +111,7 @@ class Money(msgspec.Struct, frozen=True):
         return self.amount >= self._same(other)
 
     def __str__(self) -> str:
-        return f"{self.amount:,f} {self.currency}"
+        return f"{written_out(self.amount, ',f')} {self.currency}"
 
     def rounded(self) -> Money:
         return Money(round_money(self.amount, self.currency), self.currency)
@@ -139,7 +140,9 @@ def minor_step(currency: str) -> Decimal:
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """Half-even to the currency's minor unit."""
+    """Half-even to the currency's minor unit. Raises AmountNotFinite, also for one with more digits than any amount has."""
+    if not can_be_written_out(amount):
+        raise AmountNotFinite(f"An amount of money is a finite number of few digits, not {amount}.", amount=amount)
     return amount.quantize(minor_step(currency), context=_EXACT)
 
 
@@ -149,6 +152,9 @@ def apportion(total: Decimal, weights: Mapping[K, Decimal], step: Decimal) -> di
     Equal remainders go to the smaller key, so a key may be an id or ``(enrolled_at, id)``. Works for money and for
     scarce quantities alike. A negative total (a credit) is shared like its positive and negated. Keys keep their order.
     """
+    for number in (total, step, *weights.values()):
+        if not can_be_written_out(number):
+            raise AmountNotFinite(f"{number} cannot be shared, nor shared by.", amount=number)
     steps = Fraction(total) / Fraction(step)
     if steps.denominator != 1:
         raise AmountNotRounded(f"{total} is not a whole multiple of {step}.", total=total, step=step)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Protocol, TypeVar
 
 from catalogue.money import minor_units
+from catalogue.numbers import can_be_written_out
 from catalogue.rules import RuleBroken
 from catalogue.units import Pack, per_base_unit
 from catalogue.units import unit as unit_of
@@ -107,6 +108,8 @@ def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> 
         raise PaidNotComparable(f"The price paid cannot be compared: {broken.message}") from broken
     if now_base != then_base:
         raise PaidNotComparable(f"The price paid was per {_name(paid.unit)}, the line counts in {_name(line.unit)}.")
+    if not can_be_written_out(unit_price):
+        raise PaidNotComparable(f"{unit_price} is no price to compare.")
     exact = Fraction(unit_price) * now / then
     return round(Decimal(exact.numerator) / Decimal(exact.denominator), minor_units(currency) + 4)
 
@@ -115,6 +118,8 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
     """How much a unit (pack) of the line costs for each 1 that its base unit costs without VAT, and the base unit. Raises RuleBroken."""
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise PaidNotComparable("it is not said whether it is with VAT.")
+    if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
+        raise PaidNotComparable(f"{line.vat_rate} is no rate of VAT.")
     _, base = per_base_unit(Decimal(1), Pack(line.pack_size, line.unit))
     factor = Fraction(line.pack_size) * unit_of(line.unit).factor
     return factor * (1 + Fraction(line.vat_rate or 0) / 100) if line.vat_included else factor, base.code
@@ -137,6 +142,8 @@ def reference_for(line: Priced, published: Published, currency: str) -> Referenc
         raise ReferenceNotComparable(
             f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}."
         )
+    if not can_be_written_out(published.median):
+        raise ReferenceNotComparable(f"{published.median} is no price to compare.")
     exact = Fraction(published.median) * worth
     price = Decimal(exact.numerator) / Decimal(exact.denominator)
     return Reference(published.reference_id, published.grade, round(price, minor_units(currency) + 4))

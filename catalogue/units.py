@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import msgspec
 
+from catalogue.numbers import can_be_written_out
 from catalogue.rules import RuleBroken
 from catalogue.unit_table import BASES, TABLE
 from catalogue.unit_words import WORDS
@@ -153,8 +154,10 @@ def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
     found = unit(pack.unit)
     if found.dimension in _NOT_COMPARABLE:
         raise NotComparable(f"A price per {found.name} says nothing about its content.", unit=found.code)
-    if not pack.size.is_finite() or pack.size <= 0:
+    if not can_be_written_out(pack.size) or pack.size <= 0:
         raise BadQuantity(f"A pack holds more than nothing, not {pack.size}.", size=pack.size)
+    if not can_be_written_out(price):
+        raise NotComparable(f"{price} is no price to compare.", price=price)
     exact = Fraction(price) / (Fraction(pack.size) * found.factor)
     return _PRICE.divide(Decimal(exact.numerator), Decimal(exact.denominator)), base_unit(pack.unit)
 

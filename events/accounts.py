@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from events.bounds import Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Category, Place, Source
 
@@ -13,16 +14,16 @@ class OrganisationRegistered(Event, frozen=True, kw_only=True):
     ``categories`` are those a supplier declares to work in. Seen again with other particulars, the later one holds.
     """
 
-    organisation_id: str
-    roles: tuple[str, ...]
-    name: str
-    state: str = "active"
-    identifier_scheme: str = ""
-    identifier: str = ""
+    organisation_id: Key
+    roles: Many[Key]
+    name: Label
+    state: Key = "active"
+    identifier_scheme: Key = ""
+    identifier: Label = ""
     place: Place = Place()
-    time_zone: str = "UTC"
-    language: str = "en"
-    categories: tuple[Category, ...] = ()
+    time_zone: Key = "UTC"
+    language: Key = "en"
+    categories: Many[Category] = ()
     source: Source | None = None
 
 
@@ -30,9 +31,9 @@ class OrganisationRegistered(Event, frozen=True, kw_only=True):
 class OrganisationStateChanged(Event, frozen=True, kw_only=True):
     """pending, active, suspended (until a time) or closed."""
 
-    organisation_id: str
-    state: str
-    reason: str
+    organisation_id: Key
+    state: Key
+    reason: Prose
     until: datetime | None = None
 
 
@@ -41,9 +42,9 @@ class MemberJoined(Event, frozen=True, kw_only=True):
     """A person acts for an organisation. ``roles`` are of supplier_agent, buyer_officer, buyer_approver, moderator,
     observer, administrator. The event is internal: it carries an address."""
 
-    organisation_id: str
-    member_id: str
-    name: str
-    email: str
-    roles: tuple[str, ...]
-    language: str = "en"
+    organisation_id: Key
+    member_id: Key
+    name: Label
+    email: Label
+    roles: Many[Key]
+    language: Key = "en"

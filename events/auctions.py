@@ -1,10 +1,10 @@
 """Mini-auctions (reverse). Producer: auctions. Until the close a bidder is only a participant number, in every event."""
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
+from events.bounds import Exact, Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place, Refusal, Source
 
@@ -12,42 +12,42 @@ from events.values import Category, Line, Place, Refusal, Source
 class Option(msgspec.Struct, frozen=True, kw_only=True):
     """One answer to a criterion: ``value`` is a weight (0.05 for 5 %) in quality scoring, a cost in life-cycle scoring."""
 
-    title: str
-    value: Decimal
+    title: Label
+    value: Exact
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
     """What bids are scored on besides the price. Every bidder chooses one option with its first bid."""
 
-    criterion_id: str
-    title: str
-    options: tuple[Option, ...]
+    criterion_id: Key
+    title: Label
+    options: Many[Option]
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
     """What bids are ranked on: ``by`` is price, quality (price divided by a coefficient) or life-cycle (price plus its cost)."""
 
-    by: str = "price"
-    criteria: tuple[Criterion, ...] = ()
+    by: Key = "price"
+    criteria: Many[Criterion] = ()
 
 
 class SessionRules(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of the policy that verdicts and the end follow from (:class:`catalogue.policy.AuctionRules` says what each means)."""
 
     whole_steps: bool
-    improve_on: str
-    floor_percent: Decimal
+    improve_on: Key
+    floor_percent: Exact
     extension_window_seconds: int
     extension_seconds: int
     settle_seconds: int
     delete_seconds: int = 0
     autobid_seconds: int | None = None
-    restart_gap_percent: Decimal | None = None
+    restart_gap_percent: Exact | None = None
     restart_seconds: int = 0
     outage_margin_seconds: int = 0
     outage_lost_end_seconds: int = 0
     turn_seconds: int = 0
-    pauses_seconds: tuple[int, ...] = ()
+    pauses_seconds: Many[int] = ()
     """One a round; none in continuous sessions."""
 
 
@@ -61,22 +61,22 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     ``equivalents`` the winner may propose some.
     """
 
-    auction_id: str
-    buyer_id: str
-    buyer_name: str
-    title: str
-    kind: str
+    auction_id: Key
+    buyer_id: Key
+    buyer_name: Label
+    title: Label
+    kind: Key
     category: Category
     place: Place
-    currency: str
-    initial_price: Decimal
-    step: Decimal
-    lines: tuple[Line, ...]
-    policy: str
+    currency: Key
+    initial_price: Exact
+    step: Exact
+    lines: Many[Line]
+    policy: Prose
     opens_at: datetime
     closes_at: datetime
-    reference_ids: tuple[str, ...] = ()
-    pool_id: str | None = None
+    reference_ids: Many[Key] = ()
+    pool_id: Key | None = None
     rules: SessionRules | None = None
     scoring: Scoring = Scoring()
     equivalents: bool = False
@@ -86,8 +86,8 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
 class AuctionOpeningRefused(Event, frozen=True, kw_only=True):
     """A pool asked for a mini-auction that the rules do not allow."""
 
-    pool_id: str
-    buyer_id: str
+    pool_id: Key
+    buyer_id: Key
     refusal: Refusal
 
 
@@ -99,15 +99,15 @@ class BidAccepted(Event, frozen=True, kw_only=True):
     bid is ranked on, an exact fraction such as ``1900/21``.
     """
 
-    auction_id: str
+    auction_id: Key
     sequence: int
     participant: int
-    amount: Decimal
+    amount: Exact
     arrived_at: datetime
     closes_at: datetime
     extended: bool
-    choices: tuple[int, ...] = ()
-    score: str = ""
+    choices: Many[int] = ()
+    score: Key = ""
 
 
 @event(key="auction_id")
@@ -117,20 +117,20 @@ class BidRefused(Event, frozen=True, kw_only=True):
     ``standing`` is what the decision knew of the bidder: active, another state of its organisation, or buyer.
     """
 
-    auction_id: str
+    auction_id: Key
     participant: int | None
-    amount: Decimal
+    amount: Exact
     arrived_at: datetime
     refusal: Refusal
-    choices: tuple[int, ...] = ()
-    standing: str = "active"
+    choices: Many[int] = ()
+    standing: Key = "active"
 
 
 @event(key="auction_id")
 class BidDeleted(Event, frozen=True, kw_only=True):
     """A bidder took back its own last bid, number ``sequence``; its bid before stands again, if it had one."""
 
-    auction_id: str
+    auction_id: Key
     participant: int
     sequence: int
     deleted_at: datetime
@@ -140,8 +140,8 @@ class BidDeleted(Event, frozen=True, kw_only=True):
 class AuctionExtended(Event, frozen=True, kw_only=True):
     """The end moved without a bid. ``reason`` is outage (nobody could bid from ``since`` to ``until``) or restart."""
 
-    auction_id: str
-    reason: str
+    auction_id: Key
+    reason: Prose
     since: datetime
     until: datetime
     closes_at: datetime
@@ -151,9 +151,9 @@ class AuctionExtended(Event, frozen=True, kw_only=True):
 class RoundBegan(Event, frozen=True, kw_only=True):
     """Turns follow, one for each of ``order`` (participants, the worst first). ``closes_at`` is the end of the last round."""
 
-    auction_id: str
+    auction_id: Key
     number: int
-    order: tuple[int, ...]
+    order: Many[int]
     begins_at: datetime
     closes_at: datetime
 
@@ -162,7 +162,7 @@ class RoundBegan(Event, frozen=True, kw_only=True):
 class TurnEnded(Event, frozen=True, kw_only=True):
     """What was bid in this turn is public from here on."""
 
-    auction_id: str
+    auction_id: Key
     number: int
     participant: int
     ended_at: datetime
@@ -176,17 +176,17 @@ class BidDisclosed(Event, frozen=True, kw_only=True):
     documents name only the winner. ``rank`` 1 is the lowest; imports without ranks have None.
     """
 
-    auction_id: str
-    bid_id: str
-    supplier_id: str
+    auction_id: Key
+    bid_id: Key
+    supplier_id: Key
     participant: int | None = None
     rank: int | None = None
-    amount: Decimal | None = None
-    currency: str | None = None
-    lines: tuple[Line, ...] = ()
-    status: str = "valid"
+    amount: Exact | None = None
+    currency: Key | None = None
+    lines: Many[Line] = ()
+    status: Key = "valid"
     bid_at: datetime | None = None
-    buyer_id: str | None = None
+    buyer_id: Key | None = None
     category: Category | None = None
     place: Place = Place()
     source: Source | None = None
@@ -200,36 +200,36 @@ class AuctionClosed(Event, frozen=True, kw_only=True):
     Published after the auction's BidDisclosed events, so that whoever reads it has the ranking already.
     """
 
-    auction_id: str
-    buyer_id: str
-    title: str
-    kind: str
+    auction_id: Key
+    buyer_id: Key
+    title: Label
+    kind: Key
     category: Category
     place: Place
-    currency: str
-    initial_price: Decimal
-    outcome: str
-    amount: Decimal | None
-    winner_id: str | None
+    currency: Key
+    initial_price: Exact
+    outcome: Key
+    amount: Exact | None
+    winner_id: Key | None
     participants: int
     bids: int
-    lines: tuple[Line, ...]
-    policy: str
+    lines: Many[Line]
+    policy: Prose
     opened_at: datetime
     closed_at: datetime
-    pool_id: str | None = None
+    pool_id: Key | None = None
     winner: int | None = None
-    reason: str = ""
+    reason: Prose = ""
 
 
 @event(key="auction_id")
 class ComplaintFiled(Event, frozen=True, kw_only=True):
     """Somebody complains about a session; who does stays hidden while it runs, as bidders do."""
 
-    auction_id: str
-    complaint_id: str
-    buyer_id: str
-    grounds: str
+    auction_id: Key
+    complaint_id: Key
+    buyer_id: Key
+    grounds: Prose
     filed_at: datetime
 
 
@@ -237,11 +237,11 @@ class ComplaintFiled(Event, frozen=True, kw_only=True):
 class ComplaintDecided(Event, frozen=True, kw_only=True):
     """``decision`` is upheld (the session is cancelled) or rejected."""
 
-    auction_id: str
-    complaint_id: str
-    buyer_id: str
-    decision: str
-    reason: str
+    auction_id: Key
+    complaint_id: Key
+    buyer_id: Key
+    decision: Key
+    reason: Prose
     decided_at: datetime
 
 
@@ -249,9 +249,9 @@ class ComplaintDecided(Event, frozen=True, kw_only=True):
 class MarketLogSigned(Event, frozen=True, kw_only=True):
     """A checkpoint of the market's Merkle log: its first ``size`` leaves have this root. Hexadecimal; ``auction_id`` is the last leaf's."""
 
-    auction_id: str
+    auction_id: Key
     size: int
-    root: str
-    key: str
-    signature: str
+    root: Key
+    key: Key
+    signature: Key
     signed_at: datetime

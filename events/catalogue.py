@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from events.bounds import Exact, Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Attribute, Category, Place, Refusal
 
@@ -12,54 +13,54 @@ from events.values import Attribute, Category, Place, Refusal
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
     """From this quantity on, this price."""
 
-    from_quantity: Decimal
-    price: Decimal
+    from_quantity: Exact
+    price: Exact
 
 
 class EcoLabel(msgspec.Struct, frozen=True, kw_only=True):
-    label: str
-    certificate: str
+    label: Label
+    certificate: Label
     expires: date
 
 
 @event(key="sku_id")
 class SkuProposed(Event, frozen=True, kw_only=True):
-    sku_id: str
+    sku_id: Key
     version: int
-    name: str
-    proposed_by: str
+    name: Label
+    proposed_by: Key
 
 
 @event(key="sku_id")
 class SkuPublished(Event, frozen=True, kw_only=True):
     """A SKU, or a new version of it, may be offered and bought from now on."""
 
-    sku_id: str
+    sku_id: Key
     version: int
-    name: str
-    description: str = ""
+    name: Label
+    description: Prose = ""
     category: Category
-    attributes: tuple[Attribute, ...]
-    base_unit: str
-    pack_size: Decimal = Decimal(1)
-    gtin: str = ""
-    group: str = ""
-    language: str = "en"
+    attributes: Many[Attribute]
+    base_unit: Key
+    pack_size: Exact = Decimal(1)
+    gtin: Key = ""
+    group: Label = ""
+    language: Key = "en"
 
 
 @event(key="sku_id")
 class SkuReturned(Event, frozen=True, kw_only=True):
     """The moderator sent the proposal back, with reasons."""
 
-    sku_id: str
+    sku_id: Key
     version: int
-    reasons: tuple[Refusal, ...]
+    reasons: Many[Refusal]
 
 
 @event(key="sku_id")
 class SkuArchived(Event, frozen=True, kw_only=True):
-    sku_id: str
-    reason: str
+    sku_id: Key
+    reason: Prose
 
 
 @event(key="sku_id")
@@ -69,22 +70,22 @@ class OfferPublished(Event, frozen=True, kw_only=True):
     ``regions`` are ISO 3166-2 codes or country codes served; ``delivery_days`` working days.
     """
 
-    sku_id: str
-    offer_id: str
-    supplier_id: str
-    supplier_name: str
+    sku_id: Key
+    offer_id: Key
+    supplier_id: Key
+    supplier_name: Label
     category: Category
-    price: Decimal
-    currency: str
-    vat_rate: Decimal
+    price: Exact
+    currency: Key
+    vat_rate: Exact
     vat_included: bool
-    regions: tuple[str, ...]
+    regions: Many[Key]
     delivery_days: int
     stock: Place
-    min_quantity: Decimal
-    max_quantity: Decimal
-    tiers: tuple[Tier, ...] = ()
-    eco_labels: tuple[EcoLabel, ...] = ()
+    min_quantity: Exact
+    max_quantity: Exact
+    tiers: Many[Tier] = ()
+    eco_labels: Many[EcoLabel] = ()
     valid_from: date
     valid_until: date
 
@@ -93,7 +94,7 @@ class OfferPublished(Event, frozen=True, kw_only=True):
 class OfferArchived(Event, frozen=True, kw_only=True):
     """``reason`` is ``expired``, ``replaced``, ``withdrawn``, ``sku-archived`` or ``supplier-suspended``."""
 
-    sku_id: str
-    offer_id: str
-    supplier_id: str
-    reason: str
+    sku_id: Key
+    offer_id: Key
+    supplier_id: Key
+    reason: Prose

@@ -5,6 +5,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
+from events.bounds import SMALL, OutOfBounds, check_event
 from events.envelope import Envelope, Headers, MalformedEvent
 
 
@@ -70,7 +71,15 @@ def registry() -> dict[str, type[Event]]:
 
 def encode(envelope: Envelope, event: Event) -> tuple[bytes, bytes, Headers]:
     """Kafka key, value and headers."""
-    return envelope.subject.encode(), msgspec.json.encode(event), envelope.headers()
+    return envelope.subject.encode(), written(event), envelope.headers()
+
+
+def written(event: Event) -> bytes:
+    """The event's data as JSON, which every consumer can read. Raises OutOfBounds where a field is larger than its type lets it be:
+    what was published so would be a dead letter everywhere."""
+    data = msgspec.json.encode(event)
+    check_event(event, type(event), SMALL + 1)
+    return data
 
 
 def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message:
@@ -81,7 +90,8 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message
         raise UnknownEvent(f"no event {envelope.type!r} in the registry")
     try:
         decoded: Event = msgspec.json.decode(value or b"", type=cls)
-    except msgspec.MsgspecError as error:
+        check_event(decoded, cls, len(value or b""))
+    except (msgspec.MsgspecError, OutOfBounds, RecursionError) as error:
         raise MalformedEvent(f"{envelope.type}: {error}") from error
     while (newer := decoded.upcast()) is not decoded:
         decoded = newer

@@ -5,6 +5,7 @@ An import brings it by the ten thousand, so it has a topic of its own, whose rea
 
 from events.accounts import OrganisationRegistered
 from events.auctions import BidDisclosed
+from events.bounds import Key, Many
 from events.codec import Event, event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
@@ -14,7 +15,7 @@ from events.transparency import TenderImported
 class OrganisationImported(Event, frozen=True, kw_only=True):
     """An organisation of another market is known, with all that was read of it so far. Seen again, the later one holds."""
 
-    organisation_id: str
+    organisation_id: Key
     organisation: OrganisationRegistered
 
 
@@ -25,10 +26,10 @@ class ProcessImported(Event, frozen=True, kw_only=True):
     What was told before and has not changed is left out. A large process comes in several of these, one after the other.
     """
 
-    process_id: str
+    process_id: Key
     tender: TenderImported | None = None
-    bids: tuple[BidDisclosed, ...] = ()
-    awards: tuple[AwardMade, ...] = ()
-    contracts: tuple[ContractConcluded, ...] = ()
-    endings: tuple[ContractEnded, ...] = ()
+    bids: Many[BidDisclosed] = ()
+    awards: Many[AwardMade] = ()
+    contracts: Many[ContractConcluded] = ()
+    endings: Many[ContractEnded] = ()
     """Of contracts that were cancelled after their conclusion."""

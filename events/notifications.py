@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from events.bounds import Key, Many
 from events.codec import Event, event
 
 
@@ -9,11 +10,11 @@ from events.codec import Event, event
 class DigestSent(Event, frozen=True, kw_only=True):
     """One digest went out to one member; ``items`` are the opportunities in it, each mailed once ever."""
 
-    member_id: str
-    organisation_id: str
-    digest_id: str
-    period: str
-    items: tuple[str, ...]
+    member_id: Key
+    organisation_id: Key
+    digest_id: Key
+    period: Key
+    items: Many[Key]
     sent_at: datetime
 
 
@@ -25,11 +26,11 @@ class DutyMailed(Event, frozen=True, kw_only=True):
     out (deliver, assess, pay, confirm, answer-dispute, answer-ending) or purchase-request.
     """
 
-    member_id: str
-    organisation_id: str
-    letter_id: str
-    what: str
-    path: str
+    member_id: Key
+    organisation_id: Key
+    letter_id: Key
+    what: Key
+    path: Key
     due_at: datetime | None
     sent_at: datetime
 
@@ -38,6 +39,6 @@ class DutyMailed(Event, frozen=True, kw_only=True):
 class MailUnsubscribed(Event, frozen=True, kw_only=True):
     """``topic`` is digest or duties."""
 
-    member_id: str
-    organisation_id: str
-    topic: str
+    member_id: Key
+    organisation_id: Key
+    topic: Key

@@ -1,8 +1,8 @@
 """Reference prices. Producer: observatory."""
 
 from datetime import datetime
-from decimal import Decimal
 
+from events.bounds import Exact, Key, Label, Prose
 from events.codec import Event, event
 from events.values import Category
 
@@ -16,24 +16,24 @@ class ReferencePricePublished(Event, frozen=True, kw_only=True):
     published: one of prices long past stays on the observatory's pages, as history.
     """
 
-    item_key: str
-    reference_id: str
+    item_key: Key
+    reference_id: Key
     version: int
-    sku_id: str | None
-    title: str
+    sku_id: Key | None
+    title: Label
     category: Category | None
-    unit: str
-    currency: str
-    level: str
-    place_code: str
-    median: Decimal
-    p25: Decimal
-    p75: Decimal
+    unit: Key
+    currency: Key
+    level: Key
+    place_code: Key
+    median: Exact
+    p25: Exact
+    p75: Exact
     observations: int
     suppliers: int
-    variation: Decimal
+    variation: Exact
     """Coefficient of variation in percent."""
-    grade: str
+    grade: Key
     valued_at: datetime
 
 
@@ -41,6 +41,6 @@ class ReferencePricePublished(Event, frozen=True, kw_only=True):
 class ReferencePriceWithdrawn(Event, frozen=True, kw_only=True):
     """Too few observations are left, or all are out of date."""
 
-    item_key: str
-    reference_id: str
-    reason: str
+    item_key: Key
+    reference_id: Key
+    reason: Prose

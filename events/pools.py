@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from events.bounds import Exact, Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place, Refusal
 
@@ -16,39 +17,39 @@ class PoolOpened(Event, frozen=True, kw_only=True):
     ``below_minimum`` is cancel, smaller or extend-once; ``savings_rule`` equal (equal unit price).
     """
 
-    pool_id: str
-    lead_id: str
-    lead_name: str
-    title: str
-    kind: str
+    pool_id: Key
+    lead_id: Key
+    lead_name: Label
+    title: Label
+    kind: Key
     category: Category
-    currency: str
-    regions: tuple[str, ...]
-    lines: tuple[Line, ...]
-    minimum_quantity: Decimal
+    currency: Key
+    regions: Many[Key]
+    lines: Many[Line]
+    minimum_quantity: Exact
     enrolment_ends_at: datetime
-    below_minimum: str
-    savings_rule: str
-    policy: str
+    below_minimum: Key
+    savings_rule: Key
+    policy: Prose
     duration_minutes: int
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """What one member wants of one line: firm, and the extra it would take."""
 
-    line_id: str
-    firm: Decimal
-    tolerance: Decimal = Decimal(0)
+    line_id: Key
+    firm: Exact
+    tolerance: Exact = Decimal(0)
 
 
 @event(key="pool_id")
 class PoolMemberEnrolled(Event, frozen=True, kw_only=True):
     """A member's demand; enrolled again it replaces the former and keeps its place in the order."""
 
-    pool_id: str
-    member_id: str
-    member_name: str
-    demands: tuple[Demand, ...]
+    pool_id: Key
+    member_id: Key
+    member_name: Label
+    demands: Many[Demand]
     place: Place
     deliver_by: datetime | None = None
     enrolled_at: datetime
@@ -58,26 +59,26 @@ class PoolMemberEnrolled(Event, frozen=True, kw_only=True):
 class PoolMemberWithdrew(Event, frozen=True, kw_only=True):
     """``default`` is true after the freeze: it is logged and the others' terms were checked again."""
 
-    pool_id: str
-    member_id: str
+    pool_id: Key
+    member_id: Key
     default: bool
-    reason: str = ""
+    reason: Prose = ""
 
 
 @event(key="pool_id")
 class PoolExtended(Event, frozen=True, kw_only=True):
-    pool_id: str
+    pool_id: Key
     enrolment_ends_at: datetime
-    reason: str
+    reason: Prose
 
 
 @event(key="pool_id")
 class PoolFrozen(Event, frozen=True, kw_only=True):
     """No more enrolment. ``lines`` carry the firm totals."""
 
-    pool_id: str
+    pool_id: Key
     members: int
-    lines: tuple[Line, ...]
+    lines: Many[Line]
 
 
 @event(key="pool_id")
@@ -87,18 +88,18 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     ``lines`` carry total quantities and initial unit prices. ``attempt`` counts from 1: each asks for a session of its own.
     """
 
-    pool_id: str
-    lead_id: str
-    lead_name: str
-    title: str
-    kind: str
+    pool_id: Key
+    lead_id: Key
+    lead_name: Label
+    title: Label
+    kind: Key
     category: Category
     place: Place
-    currency: str
-    lines: tuple[Line, ...]
-    policy: str
+    currency: Key
+    lines: Many[Line]
+    policy: Prose
     duration_minutes: int
-    step_percent: Decimal
+    step_percent: Exact
     attempt: int = 1
 
 
@@ -106,7 +107,7 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
 class PoolSourcingFailed(Event, frozen=True, kw_only=True):
     """Auctions refused to open, or nobody bid: the demand is frozen again, and the lead may ask once more or cancel."""
 
-    pool_id: str
+    pool_id: Key
     refusal: Refusal
 
 
@@ -116,43 +117,43 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     ``standalone`` is what the same quantity would have cost alone (the observatory's reference, else the initial price).
     """
 
-    member_id: str
-    member_name: str
+    member_id: Key
+    member_name: Label
     place: Place
-    lines: tuple[Line, ...]
-    amount: Decimal
-    standalone: Decimal
-    saving: Decimal
+    lines: Many[Line]
+    amount: Exact
+    standalone: Exact
+    saving: Exact
 
 
 @event(key="pool_id")
 class PoolAllocated(Event, frozen=True, kw_only=True):
     """The result, shared out. contracts makes one contract for each allocation. Amounts and savings sum exactly."""
 
-    pool_id: str
-    auction_id: str
-    lead_id: str
-    title: str
-    kind: str
+    pool_id: Key
+    auction_id: Key
+    lead_id: Key
+    title: Label
+    kind: Key
     category: Category
-    currency: str
-    supplier_id: str
-    amount: Decimal
-    standalone: Decimal
-    saving: Decimal
-    allocations: tuple[Allocation, ...]
+    currency: Key
+    supplier_id: Key
+    amount: Exact
+    standalone: Exact
+    saving: Exact
+    allocations: Many[Allocation]
 
 
 @event(key="pool_id")
 class PoolClosed(Event, frozen=True, kw_only=True):
     """Every contract ended in a signature or without one."""
 
-    pool_id: str
+    pool_id: Key
     contracts: int
     concluded: int
 
 
 @event(key="pool_id")
 class PoolCancelled(Event, frozen=True, kw_only=True):
-    pool_id: str
+    pool_id: Key
     refusal: Refusal

@@ -1,8 +1,8 @@
 """Quick quotes (purchase by need). Producer: quotes. Until the deadline nothing is told of who quotes or what: no event at all."""
 
 from datetime import datetime
-from decimal import Decimal
 
+from events.bounds import Exact, Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place
 
@@ -15,17 +15,17 @@ class QuoteRequestOpened(Event, frozen=True, kw_only=True):
     the request.
     """
 
-    request_id: str
-    buyer_id: str
-    buyer_name: str
-    title: str
-    kind: str
+    request_id: Key
+    buyer_id: Key
+    buyer_name: Label
+    title: Label
+    kind: Key
     category: Category
     place: Place
-    currency: str
-    lines: tuple[Line, ...]
-    requirements: str
-    policy: str
+    currency: Key
+    lines: Many[Line]
+    requirements: Prose
+    policy: Prose
     opened_at: datetime
     closes_at: datetime
     choose_by: datetime
@@ -35,9 +35,9 @@ class QuoteRequestOpened(Event, frozen=True, kw_only=True):
 class QuotingEnded(Event, frozen=True, kw_only=True):
     """The deadline passed with so many standing quotes. The buyer sees them now, each as a participant number."""
 
-    request_id: str
-    buyer_id: str
-    title: str
+    request_id: Key
+    buyer_id: Key
+    title: Label
     quotes: int
     opened_at: datetime
     ended_at: datetime
@@ -52,18 +52,18 @@ class QuoteDisclosed(Event, frozen=True, kw_only=True):
     quote is 1, the others follow from the cheapest on, the earlier one first where two cost the same.
     """
 
-    request_id: str
-    quote_id: str
-    supplier_id: str
+    request_id: Key
+    quote_id: Key
+    supplier_id: Key
     participant: int
     rank: int
     chosen: bool
-    amount: Decimal
-    currency: str
-    lines: tuple[Line, ...]
+    amount: Exact
+    currency: Key
+    lines: Many[Line]
     delivery_days: int
     quoted_at: datetime
-    buyer_id: str
+    buyer_id: Key
     category: Category
     place: Place
 
@@ -78,24 +78,24 @@ class QuoteRequestClosed(Event, frozen=True, kw_only=True):
     QuoteDisclosed events, so that whoever reads it has the ranking already.
     """
 
-    request_id: str
-    buyer_id: str
-    buyer_name: str
-    title: str
-    kind: str
+    request_id: Key
+    buyer_id: Key
+    buyer_name: Label
+    title: Label
+    kind: Key
     category: Category
     place: Place
-    currency: str
-    outcome: str
+    currency: Key
+    outcome: Key
     quotes: int
-    cheapest: Decimal | None
-    amount: Decimal | None
-    winner_id: str | None
+    cheapest: Exact | None
+    amount: Exact | None
+    winner_id: Key | None
     winner: int | None
-    lines: tuple[Line, ...]
-    justification: str
-    reason: str
-    policy: str
+    lines: Many[Line]
+    justification: Prose
+    reason: Prose
+    policy: Prose
     opened_at: datetime
     ended_at: datetime
     closed_at: datetime

@@ -1,10 +1,10 @@
 """Recommendations. Producer: recommender."""
 
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
+from events.bounds import Exact, Key, Label, Many, Prose
 from events.codec import Event, event
 
 
@@ -12,33 +12,33 @@ class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     """One opportunity with its reasons in words. ``kind`` is auction, quote (a quick quote), pool or purchase; ``path`` is
     the page's."""
 
-    kind: str
-    opportunity_id: str
-    title: str
-    buyer_name: str
-    path: str
+    kind: Key
+    opportunity_id: Key
+    title: Label
+    buyer_name: Label
+    path: Key
     closes_at: datetime | None
-    amount: Decimal | None = None
-    currency: str = ""
+    amount: Exact | None = None
+    currency: Key = ""
     score: float
-    reasons: tuple[str, ...]
+    reasons: Many[Prose]
 
 
 @event(key="supplier_id")
 class RecommendationsMade(Event, frozen=True, kw_only=True):
     """Replaces the supplier's former list. ``model_id`` names the model whose figures are public."""
 
-    supplier_id: str
-    model_id: str
+    supplier_id: Key
+    model_id: Key
     made_at: datetime
-    items: tuple[Recommendation, ...]
+    items: Many[Recommendation]
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """A measured figure of a model or baseline on the time split, such as ``hr@10`` of ``all``."""
 
-    name: str
-    group: str
+    name: Label
+    group: Label
     value: float
 
 
@@ -46,10 +46,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 class ModelTrained(Event, frozen=True, kw_only=True):
     """``promoted`` is false when it measured worse than the one in use, which then stays."""
 
-    model_id: str
+    model_id: Key
     trained_at: datetime
     awards: int
     suppliers: int
     promoted: bool
-    reason: str
-    figures: tuple[Figure, ...]
+    reason: Prose
+    figures: Many[Figure]

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from events.bounds import Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place, Source
 
@@ -11,17 +12,17 @@ class TenderImported(Event, frozen=True, kw_only=True):
     """A tender of another market, read from its publication. Its organisations, bids, awards and contracts follow as the
     same events that native ones bring."""
 
-    process_id: str
-    ocid: str
-    buyer_id: str | None
-    title: str
-    description: str = ""
-    status: str = ""
-    method: str = ""
+    process_id: Key
+    ocid: Key
+    buyer_id: Key | None
+    title: Label
+    description: Prose = ""
+    status: Key = ""
+    method: Key = ""
     category: Category | None = None
     place: Place = Place()
-    language: str = ""
-    lines: tuple[Line, ...] = ()
+    language: Key = ""
+    lines: Many[Line] = ()
     published_at: datetime | None = None
     closes_at: datetime | None = None
     source: Source
@@ -31,8 +32,8 @@ class TenderImported(Event, frozen=True, kw_only=True):
 class ReleasePublished(Event, frozen=True, kw_only=True):
     """An OCDS release of a process of this market was added to the feed."""
 
-    process_id: str
-    ocid: str
-    release_id: str
-    tags: tuple[str, ...]
+    process_id: Key
+    ocid: Key
+    release_id: Key
+    tags: Many[Key]
     released_at: datetime

@@ -7,15 +7,17 @@ from typing import Protocol
 
 import msgspec
 
+from events.bounds import Exact, Key, Label, Many, Prose
+
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where something is delivered, stocked or seated. Degrees WGS 84; what is unknown is None."""
 
-    country: str | None = None
+    country: Key | None = None
     """ISO 3166-1 alpha-2."""
-    region: str | None = None
+    region: Key | None = None
     """ISO 3166-2, such as ``RU-MOW``."""
-    locality: str | None = None
+    locality: Label | None = None
     latitude: float | None = None
     longitude: float | None = None
 
@@ -23,15 +25,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 class Category(msgspec.Struct, frozen=True, kw_only=True):
     """A code of a classification, an OCDS ``classification``: CPV at home, whatever the source has in imports."""
 
-    code: str
-    scheme: str = "CPV"
-    title: str = ""
+    code: Key
+    scheme: Key = "CPV"
+    title: Label = ""
 
 
 class Attribute(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    value: str
-    unit: str = ""
+    name: Label
+    value: Prose
+    unit: Key = ""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,20 +43,20 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     (per pack of ``pack_size`` units where that is not 1), in the currency of the event that carries the line.
     """
 
-    line_id: str
-    description: str
+    line_id: Key
+    description: Prose
     category: Category | None = None
-    sku_id: str | None = None
-    quantity: Decimal | None = None
-    unit: str = ""
-    unit_text: str = ""
-    pack_size: Decimal = Decimal(1)
-    unit_price: Decimal | None = None
-    amount: Decimal | None = None
-    vat_rate: Decimal | None = None
+    sku_id: Key | None = None
+    quantity: Exact | None = None
+    unit: Key = ""
+    unit_text: Label = ""
+    pack_size: Exact = Decimal(1)
+    unit_price: Exact | None = None
+    amount: Exact | None = None
+    vat_rate: Exact | None = None
     """Percent."""
     vat_included: bool | None = None
-    attributes: tuple[Attribute, ...] = ()
+    attributes: Many[Attribute] = ()
     place: Place | None = None
     """Delivery place where it differs from that of the whole."""
 
@@ -62,18 +64,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where an imported fact was read. Native facts have none."""
 
-    publisher: str
-    document: str
+    publisher: Label
+    document: Prose
     """File, and the place in it."""
-    licence: str = ""
+    licence: Prose = ""
     published_at: datetime | None = None
 
 
 class Number(msgspec.Struct, frozen=True, kw_only=True):
     """A number that a rule compared, such as ``price_now 90.00``."""
 
-    name: str
-    value: str
+    name: Label
+    value: Prose
 
 
 class BrokenRule(Protocol):
@@ -92,10 +94,10 @@ class BrokenRule(Protocol):
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Why somebody was refused: a stable code, a sentence, the numbers compared."""
 
-    rule: str
-    message: str
-    field: str = ""
-    numbers: tuple[Number, ...] = ()
+    rule: Key
+    message: Prose
+    field: Key = ""
+    numbers: Many[Number] = ()
 
     @classmethod
     def of(cls, broken: "BrokenRule") -> "Refusal":

@@ -19,7 +19,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from events.codec import Event
+from events.codec import Event, written
 from events.envelope import Envelope
 from infra.causality import Cause, current_cause
 from infra.clock import Clock, WrongClock
@@ -203,6 +203,7 @@ class Transaction:
 
 
 def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_id: str) -> Outgoing:
+    """Raises OutOfBounds."""
     envelope = Envelope(
         id=event_id,
         type=event.TYPE,
@@ -212,7 +213,7 @@ def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_
         correlationid=cause.correlationid,
         causationid=cause.causationid,
     )
-    return Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), msgspec.json.encode(event))
+    return Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), written(event))
 
 
 async def write_outbox(connection: asyncpg.Connection, service: str, rows: Iterable[Outgoing]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 import asyncpg
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from catalogue.references import Reference, ReferenceNotComparable, nearest, reference_for
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_unit
+from events.bounds import Code, Id, Quantity, Title
 from events.catalogue import SkuPublished
 from events.values import Category, Line, Place
 from infra.replicas import ReferencePrices, Skus
@@ -27,11 +27,11 @@ class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A SKU by its id, or a free text line with a category code and unit. ``quantity`` counts units, or packs of a SKU sold in
     packs."""
 
-    quantity: Decimal
-    sku_id: str = ""
-    description: str = ""
-    category: str = ""
-    unit: str = ""
+    quantity: Quantity
+    sku_id: Id = ""
+    description: Title = ""
+    category: Code = ""
+    unit: Code = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Who was chosen, and whether the cascade asks another."""
 
 from datetime import datetime
-from decimal import Decimal
 
+from events.bounds import Exact, Key, Label, Many
 from events.codec import Event, event
 from events.values import Category, Line, Place, Source
 
@@ -13,20 +13,20 @@ class AwardMade(Event, frozen=True, kw_only=True):
     which of ``auction``, ``quote``, ``pool``, ``purchase``, ``import``. The recommender learns from it. An amount that is not
     known is None."""
 
-    process_id: str
-    award_id: str
-    origin: str
-    buyer_id: str
-    buyer_name: str
-    supplier_ids: tuple[str, ...]
-    supplier_names: tuple[str, ...]
-    title: str
+    process_id: Key
+    award_id: Key
+    origin: Key
+    buyer_id: Key
+    buyer_name: Label
+    supplier_ids: Many[Key]
+    supplier_names: Many[Label]
+    title: Label
     category: Category | None
-    method: str
+    method: Key
     place: Place
-    currency: str | None
-    amount: Decimal | None
-    lines: tuple[Line, ...] = ()
+    currency: Key | None
+    amount: Exact | None
+    lines: Many[Line] = ()
     awarded_at: datetime
     cancelled: bool = False
     source: Source | None = None
@@ -36,8 +36,8 @@ class AwardMade(Event, frozen=True, kw_only=True):
 class CascadeAwaitsBuyer(Event, frozen=True, kw_only=True):
     """The supplier left, and the bidder of ``next_rank`` is asked only when the buyer wants it. ``contract_id`` is the one that ended."""
 
-    process_id: str
-    contract_id: str
-    pool_id: str | None = None
-    buyer_id: str
+    process_id: Key
+    contract_id: Key
+    pool_id: Key | None = None
+    buyer_id: Key
     next_rank: int

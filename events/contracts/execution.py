@@ -1,10 +1,10 @@
 """Carrying out: orders, deliveries, invoices and disputes are numbered from 1 within their contract."""
 
 from datetime import date, datetime
-from decimal import Decimal
 
 import msgspec
 
+from events.bounds import Exact, Key, Many, Prose
 from events.codec import Event, event
 from events.values import Place
 
@@ -12,29 +12,29 @@ from events.values import Place
 class LineQuantity(msgspec.Struct, frozen=True, kw_only=True):
     """So much of one line of the contract, in that line's unit."""
 
-    line_id: str
-    quantity: Decimal
+    line_id: Key
+    quantity: Exact
 
 
 class InvoicedLine(msgspec.Struct, frozen=True, kw_only=True):
     """``amount`` is the line's share of the contract's amount for the quantity, to the minor unit."""
 
-    line_id: str
-    quantity: Decimal
-    amount: Decimal
+    line_id: Key
+    quantity: Exact
+    amount: Exact
 
 
 @event(key="process_id")
 class OrderPlaced(Event, frozen=True, kw_only=True):
     """The buyer asks for a part of the contract, or for all of it, at ``place`` by ``due_at``."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     order: int
-    buyer_id: str
-    supplier_id: str
-    member_id: str
-    lines: tuple[LineQuantity, ...]
+    buyer_id: Key
+    supplier_id: Key
+    member_id: Key
+    lines: Many[LineQuantity]
     place: Place
     placed_at: datetime
     due_at: datetime
@@ -45,15 +45,15 @@ class DeliveryReported(Event, frozen=True, kw_only=True):
     """The supplier says that it delivered on an order; the buyer accepts or refuses by ``due_at``. ``late``: told after the
     order's end. ``delivered_on`` and ``note``, the delivery note's number, are the supplier's words."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     delivery: int
     order: int
-    buyer_id: str
-    supplier_id: str
-    member_id: str
-    lines: tuple[LineQuantity, ...]
-    note: str
+    buyer_id: Key
+    supplier_id: Key
+    member_id: Key
+    lines: Many[LineQuantity]
+    note: Prose
     delivered_on: date
     reported_at: datetime
     due_at: datetime
@@ -66,16 +66,16 @@ class DeliveryAssessed(Event, frozen=True, kw_only=True):
     ``by`` is buyer, dispute (it ended so) or silence (where the policy takes that for a yes). ``order_met``: all that was ordered is
     accepted now."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     delivery: int
     order: int
-    buyer_id: str
-    supplier_id: str
-    outcome: str
-    lines: tuple[LineQuantity, ...]
-    reasons: str = ""
-    by: str
+    buyer_id: Key
+    supplier_id: Key
+    outcome: Key
+    lines: Many[LineQuantity]
+    reasons: Prose = ""
+    by: Key
     late: bool
     order_met: bool
     assessed_at: datetime
@@ -85,17 +85,17 @@ class DeliveryAssessed(Event, frozen=True, kw_only=True):
 class InvoiceSubmitted(Event, frozen=True, kw_only=True):
     """The supplier asks for what was accepted of ``deliveries``; the buyer pays or disputes by ``due_at``."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     invoice: int
-    buyer_id: str
-    supplier_id: str
-    member_id: str
-    reference: str
-    deliveries: tuple[int, ...]
-    lines: tuple[InvoicedLine, ...]
-    currency: str
-    amount: Decimal
+    buyer_id: Key
+    supplier_id: Key
+    member_id: Key
+    reference: Prose
+    deliveries: Many[int]
+    lines: Many[InvoicedLine]
+    currency: Key
+    amount: Exact
     submitted_at: datetime
     due_at: datetime
 
@@ -104,14 +104,14 @@ class InvoiceSubmitted(Event, frozen=True, kw_only=True):
 class InvoicePaid(Event, frozen=True, kw_only=True):
     """The buyer says that it paid; the supplier confirms by ``due_at``."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     invoice: int
-    buyer_id: str
-    supplier_id: str
-    member_id: str
-    currency: str
-    amount: Decimal
+    buyer_id: Key
+    supplier_id: Key
+    member_id: Key
+    currency: Key
+    amount: Exact
     late: bool
     paid_at: datetime
     due_at: datetime
@@ -121,14 +121,14 @@ class InvoicePaid(Event, frozen=True, kw_only=True):
 class InvoiceSettled(Event, frozen=True, kw_only=True):
     """The supplier has the money, or a dispute ended so: ``by`` is supplier or dispute."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     invoice: int
-    buyer_id: str
-    supplier_id: str
-    currency: str
-    amount: Decimal
-    by: str
+    buyer_id: Key
+    supplier_id: Key
+    currency: Key
+    amount: Exact
+    by: Key
     settled_at: datetime
 
 
@@ -137,11 +137,11 @@ class ExecutionWithdrawn(Event, frozen=True, kw_only=True):
     """An order, delivery or invoice (``about``) that nobody answered yet was taken back by its author; or, ``by`` dispute, it
     is as if it had not been."""
 
-    process_id: str
-    contract_id: str
-    about: str
+    process_id: Key
+    contract_id: Key
+    about: Key
     number: int
-    by: str
+    by: Key
     at: datetime
 
 
@@ -150,11 +150,11 @@ class ExecutionOverdue(Event, frozen=True, kw_only=True):
     """The ``party``, buyer or supplier, let a deadline pass: it counts in its public record. ``about`` is order (not delivered),
     delivery (not answered) or invoice (not paid)."""
 
-    process_id: str
-    contract_id: str
-    about: str
+    process_id: Key
+    contract_id: Key
+    about: Key
     number: int
-    party: str
+    party: Key
     due_at: datetime
 
 
@@ -163,17 +163,17 @@ class DisputeOpened(Event, frozen=True, kw_only=True):
     """A side disputes the last word on a delivery or invoice (``about``). ``asks`` is what it wants: that word ``stands``, or is
     ``set-aside``. The other side answers by ``answer_by``; a moderator decides by ``decide_by`` where the two do not agree."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     dispute: int
-    about: str
+    about: Key
     number: int
-    buyer_id: str
-    supplier_id: str
-    by: str
-    member_id: str
-    asks: str
-    reasons: str
+    buyer_id: Key
+    supplier_id: Key
+    by: Key
+    member_id: Key
+    asks: Key
+    reasons: Prose
     opened_at: datetime
     answer_by: datetime
     decide_by: datetime
@@ -183,13 +183,13 @@ class DisputeOpened(Event, frozen=True, kw_only=True):
 class DisputeAnswered(Event, frozen=True, kw_only=True):
     """A side says more, and what it would settle for: ``asks`` stands or set-aside. Where both ask the same the dispute ends."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     dispute: int
-    by: str
-    member_id: str
-    asks: str
-    words: str
+    by: Key
+    member_id: Key
+    asks: Key
+    words: Prose
     at: datetime
 
 
@@ -198,18 +198,18 @@ class DisputeEnded(Event, frozen=True, kw_only=True):
     """``outcome`` stands or set-aside, ``how`` agreed or decided, by a moderator with an ``explanation``. ``resume_by`` is the new
     deadline of what runs on."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     dispute: int
-    about: str
+    about: Key
     number: int
-    buyer_id: str
-    supplier_id: str
-    opened_by: str
-    asked: str
-    outcome: str
-    how: str
-    explanation: str
+    buyer_id: Key
+    supplier_id: Key
+    opened_by: Key
+    asked: Key
+    outcome: Key
+    how: Key
+    explanation: Prose
     ended_at: datetime
     resume_by: datetime
 
@@ -220,15 +220,15 @@ class EndingProposed(Event, frozen=True, kw_only=True):
     agreement, or a breach of the other side (delivery-overdue, acceptance-overdue, payment-overdue) on which it ends at ``due_at``
     unless mended until then."""
 
-    process_id: str
-    contract_id: str
-    buyer_id: str
-    supplier_id: str
-    kind: str
-    ground: str
-    by: str
-    member_id: str
-    reasons: str
+    process_id: Key
+    contract_id: Key
+    buyer_id: Key
+    supplier_id: Key
+    kind: Key
+    ground: Key
+    by: Key
+    member_id: Key
+    reasons: Prose
     proposed_at: datetime
     due_at: datetime
 
@@ -237,11 +237,11 @@ class EndingProposed(Event, frozen=True, kw_only=True):
 class EndingAnswered(Event, frozen=True, kw_only=True):
     """``answer`` is agreed, objected, withdrawn (by who proposed it) or lapsed (nobody answered, or the breach was mended)."""
 
-    process_id: str
-    contract_id: str
-    by: str
-    answer: str
-    words: str
+    process_id: Key
+    contract_id: Key
+    by: Key
+    answer: Key
+    words: Prose
     at: datetime
 
 
@@ -250,16 +250,16 @@ class ContractClosed(Event, frozen=True, kw_only=True):
     """Carried out: ``how`` fulfilled (all was accepted and paid) or agreement (both sides are content with less, for ``reasons``).
     ``paid`` of ``amount`` was."""
 
-    process_id: str
-    contract_id: str
-    pool_id: str | None = None
-    buyer_id: str
-    supplier_id: str
-    how: str
-    reasons: str
-    currency: str
-    amount: Decimal
-    paid: Decimal
+    process_id: Key
+    contract_id: Key
+    pool_id: Key | None = None
+    buyer_id: Key
+    supplier_id: Key
+    how: Key
+    reasons: Prose
+    currency: Key
+    amount: Exact
+    paid: Exact
     closed_at: datetime
 
 
@@ -268,15 +268,15 @@ class ContractTerminated(Event, frozen=True, kw_only=True):
     """Ended before it was carried out, ``by`` the side that wanted it, on a ``ground`` (see EndingProposed). ContractEnded with
     reason cancelled comes with it. What was delivered before is still assessed, invoiced and paid."""
 
-    process_id: str
-    contract_id: str
-    pool_id: str | None = None
-    buyer_id: str
-    supplier_id: str
-    by: str
-    ground: str
-    reasons: str
-    currency: str
-    amount: Decimal
-    paid: Decimal
+    process_id: Key
+    contract_id: Key
+    pool_id: Key | None = None
+    buyer_id: Key
+    supplier_id: Key
+    by: Key
+    ground: Key
+    reasons: Prose
+    currency: Key
+    amount: Exact
+    paid: Exact
     terminated_at: datetime

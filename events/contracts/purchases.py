@@ -1,8 +1,8 @@
 """Buying straight from an offer."""
 
 from datetime import datetime
-from decimal import Decimal
 
+from events.bounds import Exact, Key, Label, Prose
 from events.codec import Event, event
 from events.values import Place
 
@@ -11,17 +11,17 @@ from events.values import Place
 class PurchaseRequested(Event, frozen=True, kw_only=True):
     """A buyer wants to buy straight from an offer; the supplier has until ``due_at``. ``process_id`` is the purchase."""
 
-    process_id: str
-    buyer_id: str
-    buyer_name: str
-    supplier_id: str
-    offer_id: str
-    sku_id: str
-    title: str
-    quantity: Decimal
-    unit_price: Decimal
-    amount: Decimal
-    currency: str
+    process_id: Key
+    buyer_id: Key
+    buyer_name: Label
+    supplier_id: Key
+    offer_id: Key
+    sku_id: Key
+    title: Label
+    quantity: Exact
+    unit_price: Exact
+    amount: Exact
+    currency: Key
     place: Place
     due_at: datetime
 
@@ -30,8 +30,8 @@ class PurchaseRequested(Event, frozen=True, kw_only=True):
 class PurchaseAnswered(Event, frozen=True, kw_only=True):
     """``answer`` is accepted, refused or lapsed."""
 
-    process_id: str
-    buyer_id: str
-    supplier_id: str
-    answer: str
-    reason: str = ""
+    process_id: Key
+    buyer_id: Key
+    supplier_id: Key
+    answer: Key
+    reason: Prose = ""

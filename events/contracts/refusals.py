@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from events.bounds import Key, Prose
 from events.codec import Event, event
 
 
@@ -9,12 +10,12 @@ from events.codec import Event, event
 class RefusalDisputed(Event, frozen=True, kw_only=True):
     """The other side says that the ground of a refusal does not hold; a moderator decides by ``due_at``. ``by`` is who disputes."""
 
-    process_id: str
-    contract_id: str
-    by: str
-    organisation_id: str
-    member_id: str
-    reasons: str
+    process_id: Key
+    contract_id: Key
+    by: Key
+    organisation_id: Key
+    member_id: Key
+    reasons: Prose
     due_at: datetime
 
 
@@ -23,12 +24,12 @@ class RefusalDisputeDecided(Event, frozen=True, kw_only=True):
     """``decision`` is justified, or unjustified: then the refusal by ``refused_by`` (buyer or supplier) counts as the breach that
     it was, from ``refused_at``."""
 
-    process_id: str
-    contract_id: str
-    supplier_id: str
-    buyer_id: str
-    refused_by: str
+    process_id: Key
+    contract_id: Key
+    supplier_id: Key
+    buyer_id: Key
+    refused_by: Key
     refused_at: datetime
-    decision: str
-    explanation: str
+    decision: Key
+    explanation: Prose
     decided_at: datetime

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from events.bounds import Key, Many, Prose
 from events.codec import Event, event
 
 
@@ -10,11 +11,11 @@ class OrganisationSanctioned(Event, frozen=True, kw_only=True):
     """An organisation is suspended: ``contract_ids`` are the contracts that it evaded as ``side`` supplier, or refused without
     ground as buyer, each counted once. ``level`` is 1 for the first time. Until ``appeal_until`` it may appeal."""
 
-    sanction_id: str
-    organisation_id: str
-    side: str
+    sanction_id: Key
+    organisation_id: Key
+    side: Key
     level: int
-    contract_ids: tuple[str, ...]
+    contract_ids: Many[Key]
     since: datetime
     until: datetime
     appeal_until: datetime
@@ -24,10 +25,10 @@ class OrganisationSanctioned(Event, frozen=True, kw_only=True):
 class SanctionAppealed(Event, frozen=True, kw_only=True):
     """The sanctioned organisation says why it should not be suspended; a moderator decides by ``due_at``."""
 
-    sanction_id: str
-    organisation_id: str
-    member_id: str
-    reasons: str
+    sanction_id: Key
+    organisation_id: Key
+    member_id: Key
+    reasons: Prose
     due_at: datetime
 
 
@@ -35,8 +36,8 @@ class SanctionAppealed(Event, frozen=True, kw_only=True):
 class SanctionAppealDecided(Event, frozen=True, kw_only=True):
     """``decision`` is upheld, or lifted: then the suspension ends at once and does not count for the next one's length."""
 
-    sanction_id: str
-    organisation_id: str
-    decision: str
-    explanation: str
+    sanction_id: Key
+    organisation_id: Key
+    decision: Key
+    explanation: Prose
     decided_at: datetime

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from events.bounds import Exact, Key, Label, Many, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place, Source
 
@@ -13,19 +14,19 @@ class Term(msgspec.Struct, frozen=True, kw_only=True):
     """What the draft says on one matter, of the whole contract or of one line. ``code`` is delivery-time (then ``text`` is a
     date, the end of performance), delivery-place, acceptance, payment, requisites or wording."""
 
-    code: str
-    text: str
-    line_id: str = ""
+    code: Key
+    text: Prose
+    line_id: Key = ""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One point of a protocol of disagreement: what the supplier wants a term to say, and why. ``number`` counts from 1."""
 
     number: int
-    code: str
-    wanted: str
-    reason: str
-    line_id: str = ""
+    code: Key
+    wanted: Prose
+    reason: Prose
+    line_id: Key = ""
 
 
 class PointAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,53 +34,53 @@ class PointAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     accepted: bool
-    reason: str = ""
+    reason: Prose = ""
 
 
 class Equivalent(msgspec.Struct, frozen=True, kw_only=True):
     """What stands in for ``quantity`` of a line, in its unit and at its unit price. ``refused`` is the buyer's reason not to
     take it: then the original is due."""
 
-    line_id: str
-    quantity: Decimal
-    description: str
-    sku_id: str | None = None
-    refused: str = ""
+    line_id: Key
+    quantity: Exact
+    description: Prose
+    sku_id: Key | None = None
+    refused: Prose = ""
 
 
 class Security(msgspec.Struct, frozen=True, kw_only=True):
     """What secures performance: ``kind`` is bank-guarantee or deposit, ``reference`` the guarantee's or payment's number;
     in the contract's currency."""
 
-    kind: str
-    reference: str
-    amount: Decimal
+    kind: Key
+    reference: Prose
+    amount: Exact
     valid_until: date
 
 
 class _Drafted(Event, frozen=True, kw_only=True):
     """What all versions of ContractDrafted say."""
 
-    process_id: str
-    contract_id: str
-    award_id: str
-    origin: str
-    pool_id: str | None = None
-    buyer_id: str
-    buyer_name: str
-    supplier_id: str
-    supplier_name: str
+    process_id: Key
+    contract_id: Key
+    award_id: Key
+    origin: Key
+    pool_id: Key | None = None
+    buyer_id: Key
+    buyer_name: Label
+    supplier_id: Key
+    supplier_name: Label
     rank: int
-    title: str
+    title: Label
     category: Category | None
     place: Place
-    currency: str
-    amount: Decimal
-    lines: tuple[Line, ...]
-    step: str
+    currency: Key
+    amount: Exact
+    lines: Many[Line]
+    step: Key
     due_at: datetime
-    kind: str = ""
-    security_due: Decimal = Decimal(0)
+    kind: Key = ""
+    security_due: Exact = Decimal(0)
 
 
 @event(key="process_id", version=2)
@@ -113,15 +114,15 @@ class ContractStepTaken(Event, frozen=True, kw_only=True):
     ``terms`` are those of the buyer's draft, ``security`` the one named with the supplier's signature.
     """
 
-    process_id: str
-    contract_id: str
-    step: str
-    party: str
-    member_id: str
-    next_step: str | None
+    process_id: Key
+    contract_id: Key
+    step: Key
+    party: Key
+    member_id: Key
+    next_step: Key | None
     due_at: datetime | None
-    equivalents: tuple[Equivalent, ...] = ()
-    terms: tuple[Term, ...] = ()
+    equivalents: Many[Equivalent] = ()
+    terms: Many[Term] = ()
     security: Security | None = None
 
 
@@ -129,11 +130,11 @@ class ContractStepTaken(Event, frozen=True, kw_only=True):
 class StepExtended(Event, frozen=True, kw_only=True):
     """A side took more time for its running ``step``: until ``due_at`` instead of ``was_due_at``."""
 
-    process_id: str
-    contract_id: str
-    step: str
-    party: str
-    member_id: str
+    process_id: Key
+    contract_id: Key
+    step: Key
+    party: Key
+    member_id: Key
     was_due_at: datetime
     due_at: datetime
 
@@ -143,12 +144,12 @@ class ObjectionFiled(Event, frozen=True, kw_only=True):
     """A protocol of disagreement: instead of signing version ``version`` of the draft the supplier names points; the buyer
     answers by ``due_at``. ``number`` counts the contract's protocols from 1."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     number: int
     version: int
-    member_id: str
-    points: tuple[Point, ...]
+    member_id: Key
+    points: Many[Point]
     due_at: datetime
 
 
@@ -157,14 +158,14 @@ class ObjectionAnswered(Event, frozen=True, kw_only=True):
     """The buyer took or refused each point. ``version`` and ``terms`` are the draft's as it is now: a new version where a point
     was taken, with ``changed`` saying what it says else than before. The supplier signs or refuses by ``due_at``."""
 
-    process_id: str
-    contract_id: str
+    process_id: Key
+    contract_id: Key
     number: int
-    member_id: str
-    answers: tuple[PointAnswer, ...]
+    member_id: Key
+    answers: Many[PointAnswer]
     version: int
-    terms: tuple[Term, ...]
-    changed: tuple[Term, ...]
+    terms: Many[Term]
+    changed: Many[Term]
     due_at: datetime
 
 
@@ -176,27 +177,27 @@ class ContractConcluded(Event, frozen=True, kw_only=True):
     where it is not known. ``security`` is None where none was due.
     """
 
-    process_id: str
-    contract_id: str
-    award_id: str | None
-    origin: str
-    pool_id: str | None = None
-    buyer_id: str
-    buyer_name: str
-    supplier_id: str
-    supplier_name: str
-    title: str
+    process_id: Key
+    contract_id: Key
+    award_id: Key | None
+    origin: Key
+    pool_id: Key | None = None
+    buyer_id: Key
+    buyer_name: Label
+    supplier_id: Key
+    supplier_name: Label
+    title: Label
     category: Category | None
-    method: str
+    method: Key
     place: Place
-    currency: str | None
-    amount: Decimal | None
-    lines: tuple[Line, ...]
+    currency: Key | None
+    amount: Exact | None
+    lines: Many[Line]
     signed_at: datetime
     source: Source | None = None
-    kind: str = ""
-    terms: tuple[Term, ...] = ()
-    equivalents: tuple[Equivalent, ...] = ()
+    kind: Key = ""
+    terms: Many[Term] = ()
+    equivalents: Many[Equivalent] = ()
     security: Security | None = None
 
 
@@ -209,17 +210,17 @@ class ContractEnded(Event, frozen=True, kw_only=True):
     is no breach, unless the other side disputes the ground before ``dispute_until`` and a moderator does not uphold it.
     """
 
-    process_id: str
-    contract_id: str
-    supplier_id: str
-    buyer_id: str
-    pool_id: str | None = None
-    reason: str
-    by: str
+    process_id: Key
+    contract_id: Key
+    supplier_id: Key
+    buyer_id: Key
+    pool_id: Key | None = None
+    reason: Prose
+    by: Key
     evasion: bool
-    explanation: str = ""
-    ground: str = ""
-    ground_title: str = ""
-    evidence: str = ""
+    explanation: Prose = ""
+    ground: Key = ""
+    ground_title: Label = ""
+    evidence: Prose = ""
     justified: bool = False
     dispute_until: datetime | None = None

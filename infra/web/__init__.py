@@ -2,7 +2,18 @@
 
 from infra.web.access import MEMBERS, PUBLIC, allow
 from infra.web.app import create_app, routes
-from infra.web.arguments import FromGround, IdempotencyKey, MemberVisit, Visit, clean, clean_all, form_fields
+from infra.web.arguments import (
+    FromGround,
+    IdempotencyKey,
+    MemberVisit,
+    Short,
+    Since,
+    Visit,
+    Words,
+    clean,
+    clean_all,
+    form_fields,
+)
 from infra.web.forms import read_form, shown_again
 from infra.web.pages import page, redirect
 
@@ -12,7 +23,10 @@ __all__ = [
     "FromGround",
     "IdempotencyKey",
     "MemberVisit",
+    "Short",
+    "Since",
     "Visit",
+    "Words",
     "allow",
     "clean",
     "clean_all",

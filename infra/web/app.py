@@ -19,8 +19,10 @@ from litestar.template import TemplateConfig
 from litestar.types import Message
 
 from catalogue.rules import RuleBroken
+from events.bounds import OutOfBounds
 from infra import metrics
 from infra.causality import caused_by
+from infra.clock import Clock
 from infra.embedded import addresses
 from infra.ids import new_id
 from infra.operations.figures import Observer
@@ -29,7 +31,7 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
-from infra.web.exact import ExactRequest
+from infra.web.exact import ExactRequest, arriving
 from infra.web.health import health_routes
 from infra.web.languages import choose_language, in_the_readers_language, language_of, speak
 from infra.web.limits import limited
@@ -54,6 +56,8 @@ class App(Litestar):
     HEAD is answered where GET is (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to.
     """
 
+    clock: Clock
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
@@ -70,7 +74,8 @@ class App(Litestar):
                 message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", number.encode())]
             await send(message)
 
-        with caused_by(number, number), metrics.watching() if scope["path"].endswith("/live") else nullcontext():
+        watched = metrics.watching() if scope["path"].endswith("/live") else nullcontext()
+        with caused_by(number, number), arriving(self.clock()), watched:
             await super().__call__(scope, receive, with_headers)
 
 
@@ -137,6 +142,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         ),
         exception_handlers={
             RuleBroken: errors.on_rule_broken,
+            OutOfBounds: errors.on_out_of_bounds,
             NotFoundException: on_no_route,
             HTTPException: errors.on_http_error,
             Exception: errors.on_crash,
@@ -144,6 +150,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         lifespan=[lifespan],
         logging_config=None,  # see infra/logs.py
     )
+    app.clock = ground.clock
     for path, handler in guarded(app):
         if "access" not in handler.opt:
             raise UnguardedRoute(f"{path}: say opt=PUBLIC, MEMBERS or allow(role)")

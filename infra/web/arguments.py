@@ -1,12 +1,15 @@
 """What routes take: the types of their arguments that are the same in every service, and the text in a request."""
 
+from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
+from msgspec import Meta
 
+from events.bounds import Id, Text, fitted
 from infra.service import Ground
 from infra.tokens import Principal
 
@@ -15,10 +18,24 @@ FromGround = NamedDependency[Ground]
 """The type of the argument ``ground`` (see :func:`infra.web.routes`)."""
 IdempotencyKey = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
 """A request with the same key again is the same request; "" where the caller gives none."""
+AnyForm = Annotated[dict[Id, Text], Meta(max_length=2_000)]
+Short = Annotated[str, QueryParameter(max_length=200)]
+"""An id, a code or its beginning, a place, in the query."""
+Words = Annotated[str, QueryParameter(max_length=300)]
+"""What somebody searches for."""
+NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
+"""A number in the query. The query knows no decimals with bounds: what fits this is one."""
+Since = Annotated[int, QueryParameter(ge=-1, le=2**31 - 1)]
+"""The last thing that a live page heard of."""
 Visit = Request[Any, Any, Any]
 """Anybody's request: ``scope["user"]`` is the principal, or None."""
 MemberVisit = Request[Principal, Any, Any]
 """The request of somebody who is logged in."""
+
+
+def number_in(text: str | None) -> Decimal | None:
+    """Of a parameter that fits :data:`NUMBER`."""
+    return None if text is None else Decimal(text)
 
 
 def clean(text: str) -> str:
@@ -43,5 +60,7 @@ def _cleaned(value: Any) -> Any:
 
 
 async def form_fields(request: Visit) -> dict[str, str]:
-    """The text fields of a form, without NUL; of a name that comes several times, the last."""
-    return {name: value.replace("\x00", "") for name, value in (await request.form()).items() if isinstance(value, str)}
+    """The text fields of a form; of a name that comes several times, the last. Raises OutOfBounds for a text that no field of any form
+    could hold: what a field itself may hold is the affair of :func:`infra.web.forms.read_form`."""
+    fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    return fitted(fields, AnyForm)

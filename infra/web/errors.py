@@ -13,10 +13,11 @@ from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
+from events.bounds import OutOfBounds, unfit
 from infra.clock import WrongClock
 from infra.database import database_is_away
 from infra.ids import new_id
-from infra.web.languages import gettext, language_of, speak, told
+from infra.web.languages import gettext, language_of, refusal, speak, told
 from infra.web.pages import page
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,24 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     return _answer(request, 422, "refused by a rule", said, {"rule": facts.pop("code", error.code)} | facts)
 
 
+NOT_UNDERSTOOD = {"wrong-type", "missing", "not-as-written", "not-a-number", "not-a-date"}
+"""Bounds that a value breaks by its form: 400 instead of 422."""
+
+
+def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Response[Any]:
+    """A value that no rule could mean names its bound as a refusal names its rule."""
+    numbers = {name: str(value) for name, value in error.numbers.items()}
+    said = refusal(error.code, error.message, error.numbers) if wants_page(request) else error.message
+    status = 400 if error.code in NOT_UNDERSTOOD else 422
+    more = {
+        "rule": error.code,
+        "field": error.field,
+        "numbers": numbers,
+        "errors": [{"field": error.field, "rule": error.code, "message": error.message}],
+    }
+    return _answer(request, status, "out of bounds", f"{error.field}: {said}" if error.field else said, more)
+
+
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if error.status_code == 401 and wants_page(request) and request.method == "GET":
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -87,11 +106,9 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     more: dict[str, Any] = {}
     if isinstance(error, ValidationException):
         more["errors"] = [
-            {"field": item.get("key", ""), "message": item.get("message", "")}
-            if isinstance(item, dict)
-            else {"message": str(item)}
-            for item in (error.extra or ())
+            _named(item if isinstance(item, dict) else {"message": str(item)}) for item in error.extra or ()
         ]
+        more |= {name: more["errors"][0][name] for name in ("field", "rule") if more["errors"]}
     answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, more)
     answer.headers.update(error.headers or {})
     return answer
@@ -100,6 +117,12 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
 def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A path that the file system cannot even look for: with a NUL in it, too long, or through a file as if it were a folder."""
     return _answer(request, 400, "Bad Request", "There can be no file of that name.", {})
+
+
+def _named(item: dict[str, Any]) -> dict[str, str]:
+    """What Litestar found wrong with a parameter, with the code of the bound."""
+    message = str(item.get("message", ""))
+    return {"field": str(item.get("key", "")), "rule": unfit(message).code, "message": message}
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

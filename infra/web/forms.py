@@ -7,8 +7,10 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from catalogue.rules import KeyReused, RuleBroken
+from events.bounds import OutOfBounds, check
 from infra.ids import new_id
-from infra.web.languages import gettext
+from infra.web.exact import arrived
+from infra.web.languages import gettext, refusal
 
 _BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
 T = TypeVar("T", bound=msgspec.Struct)
@@ -37,8 +39,11 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
             text = text.replace(" ", "").replace("\u00a0", "").replace(",", ".")
         try:
             values[field.name] = msgspec.convert(text, kind, strict=False)
+            check(values[field.name], kind, arrived())
         except msgspec.ValidationError as error:
             errors[field.name] = _plain(str(error), kind)
+        except OutOfBounds as error:
+            errors[field.name] = refusal(error.code, error.message, error.numbers)
     return (None, errors) if errors else (shape(**values), {})
 
 

@@ -32,6 +32,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from catalogue.numbers import written_out
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from infra.web.access import PUBLIC
@@ -155,7 +156,7 @@ def _told(value: object) -> str:
     if isinstance(value, datetime) or re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
         return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True)
     try:
-        return written(f"{Decimal(text):,f}")
+        return written(written_out(Decimal(text), ",f"))
     except InvalidOperation:
         return pgettext("refusal value", text)
 

@@ -16,6 +16,7 @@ from litestar.response import Redirect, Template
 from markupsafe import Markup
 
 from catalogue.money import minor_units
+from catalogue.numbers import can_be_written_out, digits, written_out
 from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
@@ -99,7 +100,8 @@ def number(value: Decimal | int | None, places: int | None = None) -> str:
     """1234.5 → ``1 234.5`` with narrow no-break spaces; None → a dash."""
     if value is None:
         return "–"
-    return written(f"{value:,.{places}f}" if places is not None else f"{Decimal(value).normalize():,f}")
+    exact = Decimal(value)
+    return written(digits(exact, ",f") if places is None else written_out(exact, f",.{places}f"))
 
 
 def money(value: Decimal | None, currency: str | None = "") -> str:
@@ -111,12 +113,17 @@ def money(value: Decimal | None, currency: str | None = "") -> str:
 
 def price(value: Decimal | None, currency: str) -> str:
     """Of one unit, to the minor unit of the currency or as much finer as it is: ``410.80``, ``0.0341``."""
-    finest = 0 if value is None else -int(Decimal(value).normalize().as_tuple().exponent)
+    if value is None or not can_be_written_out(value):
+        return number(value)
+    finest = -int(value.normalize().as_tuple().exponent)
     return number(value, max(minor_units(currency), finest))
 
 
 def percent(value: Decimal | float | None, places: int = 1) -> str:
-    return "–" if value is None else written(f"{value:.{places}f}") + "\u202f%"
+    if value is None:
+        return "–"
+    form = f".{places}f"
+    return written(written_out(value, form) if isinstance(value, Decimal) else f"{value:{form}}") + "\u202f%"
 
 
 def when(value: datetime | None) -> Markup:

@@ -1,13 +1,12 @@
 """JSON of accounts: registration, tokens for programs, the public card, members and states."""
 
-from datetime import datetime
-from typing import Annotated
-
 import msgspec
 from litestar import Controller, get, post
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
 from litestar.params import FromPath, JSONBody
 
+from events import bounds
+from events.bounds import Code, Few, Instant, Name, Reason
 from events.values import Category, Place
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
@@ -23,16 +22,16 @@ SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", h
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    email: str
-    password: str
+    email: Name
+    password: bounds.Secret
 
 
 class Secret(msgspec.Struct, frozen=True):
-    secret: str
+    secret: bounds.Secret
 
 
 class KeyName(msgspec.Struct, frozen=True):
-    name: str
+    name: Name
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -42,15 +41,15 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 class Passwords(msgspec.Struct, frozen=True):
-    current: str
-    password: str
+    current: bounds.Secret
+    password: bounds.Secret
 
 
 class Invite(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    email: str
-    roles: tuple[str, ...]
-    language: str = "en"
+    name: Name
+    email: Name
+    roles: Few[Code]
+    language: Code = "en"
 
 
 class Invited(msgspec.Struct, frozen=True):
@@ -62,9 +61,9 @@ class Invited(msgspec.Struct, frozen=True):
 class NewState(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is active, suspended or closed; ``until`` ends a suspension by itself."""
 
-    state: str
-    reason: str
-    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    state: Code
+    reason: Reason
+    until: Instant | None = None
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from catalogue.rules import RuleBroken
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
+from events.bounds import Code, Few, Name, Secret
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
 from events.imports import OrganisationImported, ProcessImported
 from events.values import Category
@@ -55,19 +56,19 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     ``time_zone`` follows from the place unless given. ``categories`` are CPV codes, or their beginnings, that a supplier works in.
     """
 
-    kind: str
-    organisation: str
-    country: str
-    name: str
-    email: str
-    password: str
-    region: str = ""
-    locality: str = ""
-    identifier_scheme: str = ""
-    identifier: str = ""
-    time_zone: str = ""
-    language: str = "en"
-    categories: tuple[Category, ...] = ()
+    kind: Code
+    organisation: Name
+    country: Name
+    name: Name
+    email: Name
+    password: Secret
+    region: Name = ""
+    locality: Name = ""
+    identifier_scheme: Code = ""
+    identifier: Code = ""
+    time_zone: Code = ""
+    language: Code = "en"
+    categories: Few[Category] = ()
 
 
 class NewMember(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,17 +1,18 @@
 """Pages of accounts: the way in, one's own account, and the public card of an organisation."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from babel import Locale
 from litestar import Controller, get, post
 from litestar.datastructures import Cookie
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
+from events.bounds import Code, Name, Reason, Secret
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, SESSION_HOURS
@@ -20,7 +21,9 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    Short,
     Visit,
+    Words,
     allow,
     form_fields,
     page,
@@ -44,29 +47,29 @@ FOUND = 50
 
 
 class RegistrationForm(msgspec.Struct, kw_only=True):
-    kind: str
-    organisation: str
-    country: str
-    name: str
-    email: str
-    password: str
-    region: str = ""
-    locality: str = ""
-    identifier_scheme: str = ""
-    identifier: str = ""
-    time_zone: str = ""
-    language: str = "en"
+    kind: Code
+    organisation: Name
+    country: Name
+    name: Name
+    email: Name
+    password: Secret
+    region: Name = ""
+    locality: Name = ""
+    identifier_scheme: Code = ""
+    identifier: Code = ""
+    time_zone: Code = ""
+    language: Code = "en"
 
 
 class InviteForm(msgspec.Struct, kw_only=True):
-    name: str
-    email: str
-    language: str = "en"
+    name: Name
+    email: Name
+    language: Code = "en"
 
 
 class StateForm(msgspec.Struct, kw_only=True):
-    state: str
-    reason: str
+    state: Code
+    reason: Reason
 
 
 async def ticked(request: Visit, name: str) -> list[str]:
@@ -112,7 +115,9 @@ class EntryPages(Controller):
     opt = PUBLIC
 
     @get("/login")
-    async def login_page(self, request: Visit, goal: Annotated[str, QueryParameter(name="next")] = "/") -> Template:
+    async def login_page(
+        self, request: Visit, goal: Annotated[str, QueryParameter(name="next", max_length=2_000)] = "/"
+    ) -> Template:
         return page(request, "accounts/login.html", values={"next": local_path(goal)}, errors={})
 
     @post("/login")
@@ -140,12 +145,12 @@ class EntryPages(Controller):
 
     @get("/register")
     async def register_page(
-        self, request: Visit, kind: Annotated[str, QueryParameter(name="as")] = "supplier"
+        self, request: Visit, kind: Annotated[Literal["supplier", "buyer"], QueryParameter(name="as")] = "supplier"
     ) -> Template:
         return self._form(request, {"kind": kind, "language": spoken()}, {}, [])
 
     @get("/register/regions")
-    async def regions(self, request: Visit, country: FromQuery[str] = "") -> Template:
+    async def regions(self, request: Visit, country: Short = "") -> Template:
         """Options of the region field for a country, loaded when the country changes."""
         return page(request, "accounts/regions.html", regions=atlas.regions(country).items())
 
@@ -314,7 +319,7 @@ class OrganisationPages(Controller):
     path = "/organisations"
 
     @get(opt=PUBLIC)
-    async def organisations(self, ground: FromGround, request: Visit, q: FromQuery[str] = "") -> Template:
+    async def organisations(self, ground: FromGround, request: Visit, q: Words = "") -> Template:
         async with ground.database.transaction("accounts") as tx:
             found = await store.find_organisations(tx, q.strip(), FOUND)
         return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)

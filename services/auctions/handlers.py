@@ -13,6 +13,7 @@ from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
+from events.bounds import Amount, Code, Instant, Lines, Minutes, Percent, Title
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
@@ -47,21 +48,21 @@ class NotTheBuyer(RuleBroken):
 class NewLine(WantedLine, frozen=True, kw_only=True):
     """``unit_price`` is for one of what ``quantity`` counts."""
 
-    unit_price: Decimal
+    unit_price: Amount
 
 
 class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
     """What a buyer asks for. Prices include VAT at ``vat_rate`` percent, or with ``vat_included`` false are without it."""
 
-    title: str
-    lines: tuple[NewLine, ...]
-    duration_minutes: int
-    step_percent: Decimal
-    kind: str = "goods"
+    title: Title
+    lines: Lines[NewLine]
+    duration_minutes: Minutes
+    step_percent: Percent
+    kind: Code = "goods"
     place: Place = Place()
-    vat_rate: Decimal = Decimal(20)
+    vat_rate: Percent = Decimal(20)
     vat_included: bool = True
-    opens_at: datetime | None = None
+    opens_at: Instant | None = None
     scoring: Scoring = Scoring()
     equivalents: bool = False
 

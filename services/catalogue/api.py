@@ -1,6 +1,5 @@
 """JSON API of the catalogue: everybody reads, members propose, moderators decide, suppliers offer."""
 
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,10 +9,12 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load as load_policy
+from events.bounds import Few, Quantity, Reason, Title
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow
+from infra.web.arguments import NUMBER, number_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
 from services.catalogue.finder import Finder
@@ -36,18 +37,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    reasons: tuple[str, ...]
+    reasons: Few[Reason]
     version: Number = None
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """``quantity`` in packs; left out: as many as were in, else the least that is offered."""
 
-    quantity: Decimal | None = None
+    quantity: Quantity | None = None
 
 
 class Archiving(msgspec.Struct, frozen=True, kw_only=True):
-    reason: str
+    reason: Reason
 
 
 class CatalogueApi(Controller):
@@ -64,10 +65,14 @@ class CatalogueApi(Controller):
         q: Words = "",
         category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
         region: Annotated[str, QueryParameter(description="ISO 3166-2: what is delivered there", max_length=10)] = "",
-        price_from: Annotated[Decimal | None, QueryParameter(description="Of one pack, VAT included")] = None,
-        price_to: FromQuery[Decimal | None] = None,
+        price_from: Annotated[
+            str | None, QueryParameter(description="Of one pack, VAT included", pattern=NUMBER)
+        ] = None,
+        price_to: Annotated[str | None, QueryParameter(pattern=NUMBER)] = None,
         eco: Annotated[str, QueryParameter(description="Name of an eco-label", max_length=100)] = "",
-        attribute: Annotated[list[str] | None, QueryParameter(description="name=value, several times")] = None,
+        attribute: Annotated[
+            list[Title] | None, QueryParameter(description="name=value, several times", max_items=20)
+        ] = None,
         page: Annotated[int, QueryParameter(ge=1, le=500)] = 1,
         sort: FromQuery[Literal["relevance", "price"]] = "relevance",
     ) -> SearchPage:
@@ -77,8 +82,8 @@ class CatalogueApi(Controller):
             category=category,
             region=region,
             served=True,
-            price_from=price_from,
-            price_to=price_to,
+            price_from=number_in(price_from),
+            price_to=number_in(price_to),
             eco=eco,
             attributes=tuple(attribute or ()),
             page=page,
@@ -94,11 +99,11 @@ class CatalogueApi(Controller):
         finder: NamedDependency[Finder],
         sku_id: Id,
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
-        quantity: Annotated[Decimal | None, QueryParameter(description="Packs")] = None,
+        quantity: Annotated[str | None, QueryParameter(description="Packs", pattern=NUMBER)] = None,
     ) -> SkuPage:
         """With its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
-            return await views.sku_page(tx, sku_id, region.upper(), quantity, finder.currency)
+            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), finder.currency)
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from catalogue.categories import division, short_cpv
+from catalogue.numbers import digits
 from catalogue.skus import State
 from infra.database import Transaction
 from services.catalogue import store, views
@@ -112,5 +113,5 @@ def _groups(lines: list[BasketLine]) -> tuple[Group, ...]:
 def _query(lines: list[BasketLine]) -> str:
     pairs: list[tuple[str, Any]] = []
     for line in lines:
-        pairs += [("sku", line.sku.sku_id), ("quantity", f"{line.quantity.normalize():f}")]
+        pairs += [("sku", line.sku.sku_id), ("quantity", digits(line.quantity))]
     return urlencode(pairs)

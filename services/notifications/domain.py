@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from catalogue.rules import RuleBroken
+from events.bounds import Code, Count, Few
 from events.recommender import Recommendation
 
 AT_MOST = 10
@@ -37,9 +38,9 @@ class UnknownTopic(RuleBroken):
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     """``hour`` is of the organisation's local day; weekly digests come on Mondays."""
 
-    period: str = "daily"
-    hour: int = 8
-    topics: tuple[str, ...] = TOPICS
+    period: Code = "daily"
+    hour: Count = 8
+    topics: Few[Code] = TOPICS
 
     def check(self) -> None:
         if self.period not in PERIODS:

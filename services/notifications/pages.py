@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
+from events.bounds import Code, Count
 from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
@@ -24,8 +25,8 @@ from services.notifications.store import Member
 class SettingsForm(msgspec.Struct, kw_only=True):
     """What is not offered, or left empty, stays as it was."""
 
-    period: str = ""
-    hour: int | None = None
+    period: Code = ""
+    hour: Count | None = None
 
 
 class NotificationPages(Controller):

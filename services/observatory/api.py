@@ -6,11 +6,12 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
 from infra.service import Ground
 from infra.web import PUBLIC, FromGround
+from infra.web.arguments import NUMBER
 from infra.web.errors import NotFound
 from services.observatory import answers, store
 from services.observatory.answers import Answer, Pictures, place_of
@@ -118,11 +119,12 @@ class ObservatoryApi(Controller):
         ground: FromGround,
         sku: Words,
         region: PlaceCode = "",
-        quantity: FromQuery[Decimal] = Decimal(1),
+        quantity: Annotated[str, QueryParameter(pattern=NUMBER)] = "1",
     ) -> Quote:
         """What so many base units of a SKU should cost in a region. 404 where no reference can be made."""
-        if not quantity.is_finite() or not 0 < quantity <= MOST:
-            raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {quantity}.", field="quantity")
+        wanted = Decimal(quantity)
+        if not 0 < wanted <= MOST:
+            raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
         found = (await item_answer(ground, sku, region)).answer
         reference = found.reference
         if reference is None:
@@ -139,6 +141,6 @@ class ObservatoryApi(Controller):
             grade=reference.grade,
             is_ceiling=found.is_ceiling,
             valued_on=reference.valued_on,
-            quantity=quantity,
-            amount=round_money(reference.median * quantity, reference.currency),
+            quantity=wanted,
+            amount=round_money(reference.median * wanted, reference.currency),
         )

@@ -1,12 +1,13 @@
 """JSON of pools: everybody reads, officers of active buyers take part."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from catalogue.policy import load as load_policy
+from events.bounds import Reason
 from infra.tokens import BUYER_OFFICER
 from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow
 from services.pools import handlers, store, views
@@ -17,8 +18,8 @@ OFFICERS = allow(BUYER_OFFICER)
 Id = Annotated[str, PathParameter(max_length=200)]
 
 
-class Reason(msgspec.Struct, frozen=True):
-    reason: str = ""
+class Said(msgspec.Struct, frozen=True):
+    reason: Reason = ""
 
 
 class PoolsApi(Controller):
@@ -31,9 +32,7 @@ class PoolsApi(Controller):
     async def pools(
         self,
         ground: FromGround,
-        group: Annotated[
-            str, QueryParameter(description="enrolling, running, done, or empty for all", max_length=20)
-        ] = "",
+        group: Annotated[Literal["", "enrolling", "running", "done"], QueryParameter(description="Empty for all")] = "",
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
         category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
@@ -67,7 +66,7 @@ class PoolsApi(Controller):
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS, status_code=200)
-    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Reason]) -> Details:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Said]) -> Details:
         """Free before the freeze; after it a default that is published with its reason."""
         async with ground.database.transaction("pools") as tx:
             await handlers.withdraw(tx, pool_id, request.user, data.reason)
@@ -88,7 +87,7 @@ class PoolsApi(Controller):
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS, status_code=200)
-    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Reason]) -> Details:
+    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: Id, data: JSONBody[Said]) -> Details:
         async with ground.database.transaction("pools") as tx:
             await handlers.cancel(tx, pool_id, request.user, data.reason)
             return await views.details(tx, pool_id)

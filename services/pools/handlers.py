@@ -11,6 +11,7 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
+from events.bounds import Amount, ByLine, Code, Few, Id, Instant, Lines, Minutes, Name, Percent, Quantity, Title
 from events.catalogue import SkuPublished
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.envelope import Envelope
@@ -59,41 +60,41 @@ class PlaceNotFound(RuleBroken):
 class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
     """``unit_price`` is the initial price of one pack; None: the reference price for the lead's place."""
 
-    sku_id: str
-    unit_price: Decimal | None = None
-    vat_rate: Decimal | None = None
+    sku_id: Id
+    unit_price: Amount | None = None
+    vat_rate: Percent | None = None
     vat_included: bool = True
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """``regions`` are ISO 3166-2 codes, empty: anywhere. ``below_minimum`` is cancel, smaller or extend-once."""
 
-    title: str
-    lines: tuple[OpeningLine, ...]
-    minimum_quantity: Decimal
-    enrolment_ends_at: datetime
-    kind: str = "goods"
-    regions: tuple[str, ...] = ()
-    below_minimum: str = "cancel"
-    duration_minutes: int = 1440
-    currency: str = ""
+    title: Title
+    lines: Lines[OpeningLine]
+    minimum_quantity: Quantity
+    enrolment_ends_at: Instant
+    kind: Code = "goods"
+    regions: Few[Code] = ()
+    below_minimum: Code = "cancel"
+    duration_minutes: Minutes = 1440
+    currency: Code = ""
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     """Quantities in units of each line. Without a place: the member's seat."""
 
-    demands: tuple[Demand, ...]
-    region: str = ""
-    locality: str = ""
-    deliver_by: datetime | None = None
+    demands: Lines[Demand]
+    region: Name = ""
+    locality: Name = ""
+    deliver_by: Instant | None = None
 
 
 class Sourcing(msgspec.Struct, frozen=True, kw_only=True):
     """``unit_prices`` lowers the initial price of a pack, by line id."""
 
-    step_percent: Decimal
-    duration_minutes: int | None = None
-    unit_prices: dict[str, Decimal] = {}
+    step_percent: Percent
+    duration_minutes: Minutes | None = None
+    unit_prices: ByLine[Amount] = {}
 
 
 async def open_pool(

@@ -3,27 +3,41 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.durations import durations
+from catalogue.numbers import digits
 from catalogue.places import regions as regions_of
 from catalogue.policy import Duration, Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
+from events.bounds import Amount, Code, Minutes, Name, Percent, Quantity, Title
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect, shown_again
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    Short,
+    Visit,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    shown_again,
+)
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS, Id
 from services.pools.domain import Stage
@@ -37,16 +51,16 @@ LINES = 50
 
 
 class TermsForm(msgspec.Struct, kw_only=True):
-    title: str
-    minimum_quantity: Decimal
-    enrolment_ends_at: str
-    below_minimum: str
-    duration_minutes: int
-    kind: str = "goods"
+    title: Title
+    minimum_quantity: Quantity
+    enrolment_ends_at: Code
+    below_minimum: Code
+    duration_minutes: Minutes
+    kind: Code = "goods"
 
 
 class PriceForm(msgspec.Struct, kw_only=True):
-    price: Decimal | None = None
+    price: Amount | None = None
 
 
 class PoolPages(Controller):
@@ -58,15 +72,13 @@ class PoolPages(Controller):
         self,
         ground: FromGround,
         request: Visit,
-        group: FromQuery[str] = "enrolling",
-        region: FromQuery[str] = "",
-        category: FromQuery[str] = "",
-        start: FromQuery[int] = 0,
+        group: FromQuery[Literal["enrolling", "running", "done"]] = "enrolling",
+        region: Short = "",
+        category: Short = "",
+        start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
     ) -> Template:
         async with ground.database.transaction("pools") as tx:
-            found = await store.search(
-                tx, group=group, region=region, category=category, limit=PAGE + 1, offset=max(0, min(start, 10**6))
-            )
+            found = await store.search(tx, group=group, region=region, category=category, limit=PAGE + 1, offset=start)
             counts = await store.counts(tx)
         shown = [views.summary(kept) for kept in found[:PAGE]]
         further = start + PAGE if len(found) > PAGE else None
@@ -162,8 +174,8 @@ class PoolPages(Controller):
             pool = await views.details(tx, pool_id)
             shape = msgspec.defstruct(
                 "SourcingForm",
-                [("step_percent", Decimal), ("duration_minutes", int)]
-                + [(f"price_{number}", Decimal | None, None) for number, _ in enumerate(pool.lines)],  # type: ignore[operator]
+                [("step_percent", Percent), ("duration_minutes", Minutes)]
+                + [(f"price_{number}", Amount | None, None) for number, _ in enumerate(pool.lines)],  # type: ignore[operator]
             )
             form, errors = read_form(values, shape)
             if form is not None:
@@ -252,7 +264,7 @@ def _lengths(
     prices = {}
     for number, line in enumerate(pool.lines):
         form, _ = read_form({"price": values.get(f"price_{number}", "")}, PriceForm)
-        typed = form.price if form and form.price is not None and form.price.is_finite() else None
+        typed = form.price if form else None
         known = (each for each in (line.unit_price, references.get(line.line_id)) if each is not None)
         prices[line.line_id] = typed if typed is not None else min(known, default=Decimal(0))
     first = sum(((line.quantity or 0) * prices[line.line_id] for line in pool.demand), start=Decimal(0))
@@ -276,20 +288,20 @@ def _former_demand(
         by_line = {demand.line_id: demand for demand in last.demands}
         for number, line in enumerate(pool.lines):
             if (demand := by_line.get(line.line_id)) is not None:
-                values[f"firm_{number}"] = f"{demand.firm.normalize():f}"
-                values[f"tolerance_{number}"] = f"{demand.tolerance.normalize():f}"
+                values[f"firm_{number}"] = digits(demand.firm)
+                values[f"tolerance_{number}"] = digits(demand.tolerance)
     return values
 
 
 def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | None, dict[str, str]]:
     quantities = [
-        (f"{kind}_{number}", Decimal | None, None)
+        (f"{kind}_{number}", Quantity | None, None)
         for number, _ in enumerate(pool.lines)
         for kind in ("firm", "tolerance")
     ]
     shape = msgspec.defstruct(
         "DemandForm",
-        [*quantities, ("region", str, ""), ("locality", str, ""), ("deliver_by", date | None, None)],  # type: ignore[list-item]
+        [*quantities, ("region", Name, ""), ("locality", Name, ""), ("deliver_by", date | None, None)],  # type: ignore[list-item]
     )
     form, errors = read_form(values, shape)
     if form is None:
@@ -383,7 +395,7 @@ def _opening(
     form, errors = read_form(values, TermsForm)
     wanted = []
     for number, line in enumerate(lines):
-        shape = msgspec.defstruct("LineForm", [("sku", str), ("price", Decimal), ("vat", Decimal)])
+        shape = msgspec.defstruct("LineForm", [("sku", Id), ("price", Amount), ("vat", Percent)])
         read, wrong = read_form(line, shape)
         errors |= {f"{name}_{number}": text for name, text in wrong.items()}
         if read is not None:

@@ -1,12 +1,13 @@
 """JSON of quick quotes: everybody reads what is not sealed, suppliers quote, the buyer chooses."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from catalogue.policy import load as load_policy
+from events.bounds import Count, Reason
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -27,14 +28,14 @@ Short = Annotated[str, QueryParameter(max_length=100)]
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """``justification`` is needed unless nobody is cheaper, and is published."""
 
-    participant: int
-    justification: str = ""
+    participant: Count
+    justification: Reason = ""
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
+class Said(msgspec.Struct, frozen=True, kw_only=True):
     """It is published."""
 
-    reason: str
+    reason: Reason
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +60,7 @@ class QuotesApi(Controller):
     async def list_requests(
         self,
         ground: FromGround,
-        group: Annotated[
-            str, QueryParameter(description="open, choosing, closed, or empty for all", max_length=20)
-        ] = "",
+        group: Annotated[Literal["", "open", "choosing", "closed"], QueryParameter(description="Empty for all")] = "",
         category: Short = "",
         region: Short = "",
         q: Short = "",
@@ -121,7 +120,7 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def reject_all(
-        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Reason]
+        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Said]
     ) -> Details:
         """The buyer takes no quote, for a reason that is published."""
         async with ground.database.transaction("quotes") as tx:
@@ -130,7 +129,7 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def withdraw_request(
-        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Reason]
+        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Said]
     ) -> Details:
         """The buyer takes its request back before the deadline; what was quoted stays sealed."""
         async with ground.database.transaction("quotes") as tx:

@@ -9,6 +9,7 @@ from catalogue import places
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
+from events.bounds import Amount, ByLine, Code, Days, Instant, Lines, Name, Percent, Reason, Text, Title
 from events.codec import Event
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.values import Place
@@ -44,22 +45,22 @@ class PlaceNotFound(RuleBroken):
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``closes_at`` has its time zone. It is delivered to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
 
-    title: str
-    lines: tuple[WantedLine, ...]
-    closes_at: datetime
-    kind: str = "goods"
-    requirements: str = ""
-    region: str = ""
-    locality: str = ""
+    title: Title
+    lines: Lines[WantedLine]
+    closes_at: Instant
+    kind: Code = "goods"
+    requirements: Text = ""
+    region: Name = ""
+    locality: Name = ""
 
 
 class NewQuote(msgspec.Struct, frozen=True, kw_only=True):
     """``prices`` are of one unit (pack) of each line, by its id, as the buyer pays them: VAT at ``vat_rate`` percent is included."""
 
-    prices: dict[str, Decimal]
-    delivery_days: int
-    vat_rate: Decimal = Decimal(20)
-    comment: str = ""
+    prices: ByLine[Amount]
+    delivery_days: Days
+    vat_rate: Percent = Decimal(20)
+    comment: Reason = ""
 
 
 def channel(request_id: str) -> str:

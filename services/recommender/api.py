@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import msgspec
 from litestar import Controller, get, post
 from litestar.exceptions import PermissionDeniedException
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 
 from events.recommender import Recommendation
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, Short, allow
 from infra.web.errors import NotFound
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Invitee, Made, Opening, Together
@@ -90,7 +90,7 @@ class RecommenderApi(Controller):
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
 
     @get("/recommendations/suppliers", opt=allow(BUYER_OFFICER))
-    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: FromQuery[str]) -> Invitees:
+    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Invitees:
         """Suppliers to invite to a mini-auction of one's own."""
         _, invitees = await own_opening(ground, request.user, auction)
         return Invitees(opportunity_id=auction, ranked=invitees is not None, suppliers=invitees or [])
@@ -112,7 +112,7 @@ class RecommenderApi(Controller):
             return Trainings(in_use=in_use, trainings=await trainings.newest(tx, TRAININGS))
 
     @get("/recommender/co-purchases", opt=PUBLIC)
-    async def co_purchases(self, ground: FromGround, sku: FromQuery[str]) -> list[Together]:
+    async def co_purchases(self, ground: FromGround, sku: Short) -> list[Together]:
         """SKUs that contracts bought together with this one, the most frequent first."""
         async with ground.database.transaction("recommender") as tx:
             return await advice.bought_with(tx, [sku], TOGETHER)

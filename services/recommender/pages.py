@@ -1,11 +1,11 @@
 """Pages of the recommender: a supplier's own list, whom a buyer may invite, and how well it all works."""
 
 from litestar import Controller, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, page, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, Short, Visit, allow, page, redirect
 from infra.web.errors import NotFound
 from services.recommender.api import TRAININGS, own_opening
 from services.recommender.store import advice, trainings
@@ -59,7 +59,7 @@ class RecommendationPages(Controller):
         return redirect("/recommendations", "It is in your list again.")
 
     @get("/suppliers", opt=allow(BUYER_OFFICER))
-    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: FromQuery[str]) -> Template:
+    async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Template:
         opening, invitees = await own_opening(ground, request.user, auction)
         category = category_in_words(opening.category)
         return page(request, "recommender/suppliers.html", opening=opening, invitees=invitees, category=category)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from catalogue.numbers import digits
 from catalogue.units import unit
 from events.accounts import OrganisationRegistered
 from events.values import Category, Line, Place
@@ -104,5 +105,5 @@ def _unit(line: Line, currency: str | None) -> Json:
         known = unit(line.unit)
         named = {"scheme": "UNCEFACT", "id": known.code, "name": known.name}
         if line.pack_size != 1:
-            named = {"name": f"pack of {line.pack_size.normalize():f} {known.name}"}
+            named = {"name": f"pack of {digits(line.pack_size)} {known.name}"}
     return filled({**named, "value": value(line.unit_price, currency)})

@@ -21,6 +21,7 @@ from litestar.testing import RequestFactory
 
 from catalogue.rules import RuleBroken
 from catalogue.units import UNITS, unit_word
+from events.bounds import SENTENCES
 from infra.tokens import ROLES, Principal
 from infra.web.languages import (
     COOKIE,
@@ -118,12 +119,12 @@ def rules() -> dict[str, set[str]]:
 def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
     there = entries(language)
     yield from (f"{place}: {key[1]!r}" for key, place in said(project).items() if key not in there)
-    yield from (f"rule {code}" for code in [*rules(), *unavailable()] if ("refusal", code) not in there)
+    yield from (f"rule {code}" for code in [*rules(), *unavailable(), *SENTENCES] if ("refusal", code) not in there)
     yield from (f"{key} is empty" for key, message in there.items() if not all(_strings(message)))
 
 
 def orphans(language: str, project: Path = PROJECT) -> list[Key]:
-    refusals = {each.code for each in _all(RuleBroken)} | unavailable()
+    refusals = {each.code for each in _all(RuleBroken)} | unavailable() | set(SENTENCES)
     known = {"refusal": refusals, "unit": {unit_word(code) for code in UNITS}}
     listed = {(context, words) for context, all_of_it in known.items() for words in all_of_it}
     marked = said(project)

@@ -34,7 +34,7 @@ from tests.simulation.sessions import opening
 
 STORMY, PATIENCE = 20.0, 240.0
 """Seconds of bad weather, and after how many the market must be at rest."""
-ABSURD = tuple(map(Decimal, ("0", "-5", "NaN", "1E+40", "0.005", "0.30000000000000004")))
+ABSURD = tuple(map(Decimal, ("0", "-5", "1E-8", "1E+15", "0.005", "0.30000000000000004")))
 
 
 class Failed(Exception):

@@ -9,15 +9,15 @@ import msgspec
 from litestar import Controller, Router, get, post
 from litestar.di import Provide
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import Meta
 
 from catalogue.policy import load
 from events.auctions import BidAccepted, BidRefused
+from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow, clean
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, Short, Words, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi
@@ -92,7 +92,7 @@ class AuctionOpenedOut(msgspec.Struct, kw_only=True):
 
 
 class WithdrawalIn(msgspec.Struct, kw_only=True):
-    reason: Annotated[str, Meta(max_length=2000)]
+    reason: Reason
 
 
 def status_of(stored: Stored, now: datetime) -> str:
@@ -141,10 +141,10 @@ class AuctionsApi(Controller):
     async def list_auctions(
         self,
         ground: FromGround,
-        status: FromQuery[str] = "",
-        category: FromQuery[str] = "",
-        region: FromQuery[str] = "",
-        q: FromQuery[str] = "",
+        status: FromQuery[Literal["", "open", "closed"]] = "",
+        category: Short = "",
+        region: Short = "",
+        q: Words = "",
         page: Page = 1,
     ) -> AuctionPage:
         now = ground.clock()
@@ -211,8 +211,8 @@ class AuctionsApi(Controller):
 class ComplaintIn(msgspec.Struct, kw_only=True):
     """``evidence`` says where it can be seen: addresses, documents, lines of the log."""
 
-    grounds: Annotated[str, Meta(max_length=4000)]
-    evidence: Annotated[str, Meta(max_length=4000)]
+    grounds: Reason
+    evidence: Reason
 
 
 class ComplaintOut(msgspec.Struct, kw_only=True):
@@ -223,7 +223,7 @@ class DecisionIn(msgspec.Struct, kw_only=True):
     """``upheld`` cancels the session if it still runs."""
 
     decision: Literal["upheld", "rejected"]
-    reason: Annotated[str, Meta(max_length=4000)]
+    reason: Reason
 
 
 class ComplaintsApi(Controller):

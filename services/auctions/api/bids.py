@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from events.auctions import BidAccepted
+from events.bounds import Amount, Id
 from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT, Principal
 from infra.web import FromGround, IdempotencyKey, MemberVisit, allow, clean
@@ -21,16 +22,13 @@ from services.auctions.domain.auction import Verdict
 from services.auctions.lane import Answer, Asked, Lane, LaneBlocked, NoSuchAuction
 from services.auctions.receipts import Receipt
 
-MOST_DIGITS = 20
-"""Digits before the decimal point, and after it, beyond which a number is no amount."""
-
 
 class BidIn(msgspec.Struct, kw_only=True):
     """``amount`` in the auction's currency, best written as a string. ``request_key`` does what the header does. ``choices``
     answer the criteria of an auction that has some: the index of the option, from 0, for each."""
 
-    amount: Decimal
-    request_key: Annotated[str, Meta(max_length=200)] = ""
+    amount: Amount
+    request_key: Id = ""
     choices: Annotated[tuple[int, ...], Meta(max_length=50)] = ()
 
 
@@ -84,12 +82,6 @@ class BidsApi(Controller):
             await handlers.delete_last_bid(tx, auction_id, request.user)
 
 
-def check_length(amount: Decimal) -> None:
-    """400 for what is no number, or too long to compute with."""
-    if not amount.is_finite() or amount.adjusted() >= MOST_DIGITS or -int(amount.as_tuple().exponent) > MOST_DIGITS:
-        raise HTTPException(status_code=400, detail="the amount is not a number of reasonable length")
-
-
 async def ask(
     lane: Lane,
     principal: Principal,
@@ -99,8 +91,7 @@ async def ask(
     arrived_at: datetime,
     choices: tuple[int, ...] = (),
 ) -> Answer:
-    """The lane's verdict and receipt, its errors as HTTP's: 400 for what is no amount, 404, 503 with the remedy."""
-    check_length(amount)
+    """The lane's verdict and receipt, its errors as HTTP's: 404, 503 with the remedy."""
     try:
         return await lane.place(
             Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)

@@ -9,12 +9,12 @@ from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, PathParameter
 
+from events.bounds import Amount
 from infra.tokens import OBSERVER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
 from services.auctions.api import existing
-from services.auctions.api.bids import check_length
 from services.auctions.bidders import Bidder, bidders
 from services.auctions.market_log import MarketLog, NotProvable
 from services.auctions.receipts import Receipt
@@ -24,7 +24,7 @@ from services.auctions.store import bids
 class AutobidIn(msgspec.Struct, kw_only=True):
     """``floor`` is the lowest price at which the market may cut for you; ``on`` false keeps it and stops."""
 
-    floor: Decimal
+    floor: Amount
     on: bool = True
 
 
@@ -52,7 +52,6 @@ class SessionApi(Controller):
         self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[AutobidIn]
     ) -> AutobidOut:
         """Let the market cut down to the floor, after a first bid by hand; change it or switch it off at any time."""
-        check_length(data.floor)
         async with ground.database.transaction("auctions") as tx:
             autobid = await handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
         return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)

@@ -18,6 +18,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.money import minor_units, round_money
+from catalogue.numbers import written_out
 from catalogue.rules import RuleBroken
 from events.auctions import BidAccepted, BidRefused
 from events.values import Refusal
@@ -291,7 +292,7 @@ def _undercut(state: AuctionState, amount: Decimal, price: Decimal, what: str) -
         )
     if state.rules.whole_steps and cut % step:
         raise CutNotWholeSteps(
-            f"A bid must be whole steps of {_money(step, currency)} below {_money(price, currency)}; {cut:f} is not.",
+            f"A bid must be whole steps of {_money(step, currency)} below {_money(price, currency)}; {written_out(cut)} is not.",
             field="amount",
             amount=amount,
             price=price,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -17,16 +17,31 @@ from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
 from catalogue.money import minor_units
+from catalogue.numbers import written_out
 from events.auctions import BidRefused
+from events.bounds import Amount, Code, Id
 from infra.ids import derive_id, new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, allow, clean, form_fields, page, read_form
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    Short,
+    Since,
+    Visit,
+    Words,
+    allow,
+    clean,
+    form_fields,
+    page,
+    read_form,
+)
 from infra.web.errors import NotFound
 from infra.web.languages import moment, refusal, spoken, unit_name
 from infra.web.pages import money
 from services.auctions.api import PER_PAGE, status_of
-from services.auctions.api.bids import ask, check_length
+from services.auctions.api.bids import ask
 from services.auctions.bidders import bidders
 from services.auctions.board import Board, Boards, Fragment, Stamp
 from services.auctions.domain.picture import HEIGHT, WIDTH
@@ -53,9 +68,9 @@ SERVER_NOW, REQUEST_KEY = b"@server-now@", b"@request-key@"
 class BidForm(msgspec.Struct):
     """``sure`` is yes once the bidder was asked about a large cut, no where it wants to look first."""
 
-    amount: Decimal
-    request_key: str = ""
-    sure: str = ""
+    amount: Amount
+    request_key: Id = ""
+    sure: Code = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +95,10 @@ class AuctionPages(Controller):
         self,
         request: Visit,
         ground: FromGround,
-        status: FromQuery[str] = "open",
-        category: FromQuery[str] = "",
-        region: FromQuery[str] = "",
-        q: FromQuery[str] = "",
+        status: FromQuery[Literal["open", "closed", "all"]] = "open",
+        category: Short = "",
+        region: Short = "",
+        q: Words = "",
         number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
     ) -> Template:
         wanted = Filter(
@@ -119,7 +134,7 @@ class AuctionPages(Controller):
         ground: FromGround,
         boards: NamedDependency[Boards],
         auction_id: FromPath[str],
-        since: FromQuery[int] = -1,
+        since: Since = -1,
     ) -> Stream:
         """Pushes what changed after the log's first ``since`` lines, or after those that a browser connecting again says it has seen:
         rendered once for all watchers, but for each one's own position."""
@@ -149,7 +164,6 @@ class AuctionPages(Controller):
             raise NotFound("auction", auction_id)
         answer, sure = None, None
         if form is not None:
-            check_length(form.amount)
             sure = _to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
             answer = await ask(
@@ -178,7 +192,6 @@ class AuctionPages(Controller):
         form, _ = read_form(fields, BidForm)
         scored = ""
         if form is not None:
-            check_length(form.amount)
             scored = _scored(board, form.amount, _choices(fields))
         return Response(_render(request, "score", board, ground, scored=scored), media_type="text/html")
 
@@ -378,7 +391,7 @@ def _to_be_sure(board: Board, principal: Principal, form: BidForm, fields: Mappi
         return None
     kept = {name: text for name, text in fields.items() if name == "request_key" or name.startswith("choice-")}
     return Sure(
-        fields=kept | {"amount": f"{form.amount:f}", "sure": "yes"},
+        fields=kept | {"amount": written_out(form.amount), "sure": "yes"},
         amount=form.amount,
         from_=from_,
         cut=cut,

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.params import FromQuery
 from litestar.response import Template
 
 from catalogue import places
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import is_goods, is_works
 from catalogue.durations import OutsideWindow, durations, next_start
+from catalogue.numbers import digits
 from catalogue.policy import Duration, Policy, load
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -25,7 +25,7 @@ from infra.ids import new_id
 from infra.lines import Beside
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect, shown_again
+from infra.web import FromGround, MemberVisit, Short, Words, allow, clean, form_fields, page, redirect, shown_again
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import number as written
@@ -46,7 +46,7 @@ class ComposePages(Controller):
 
     @get()
     async def compose_page(
-        self, request: MemberVisit, ground: FromGround, again: FromQuery[str] = "", contract: FromQuery[str] = ""
+        self, request: MemberVisit, ground: FromGround, again: Short = "", contract: Short = ""
     ) -> Template:
         """``again`` is a session to open once more, ``contract`` one of the buyer's own whose lines are wanted again; pairs of
         ``sku`` and ``quantity`` are lines to begin with."""
@@ -77,7 +77,7 @@ class ComposePages(Controller):
         return await _form(request, ground, fields, {}, prefill=True)
 
     @get("/history")
-    async def history(self, request: MemberVisit, ground: FromGround, q: FromQuery[str] = "") -> Template:
+    async def history(self, request: MemberVisit, ground: FromGround, q: Words = "") -> Template:
         """The buyer's own sessions that are over, and its contracts: each is a beginning."""
         own, words = request.user.organisation_id, clean(q)[:200]
         now = ground.clock()
@@ -323,5 +323,5 @@ def _vat(lines: tuple[Line, ...]) -> Fields:
     first = next(iter(lines), None)
     if first is None or first.vat_included is None:
         return {}
-    rate = {"vat_rate": f"{first.vat_rate.normalize():f}"} if first.vat_rate is not None else {}
+    rate = {"vat_rate": digits(first.vat_rate)} if first.vat_rate is not None else {}
     return {**rate, "vat_included": "on" if first.vat_included else ""}

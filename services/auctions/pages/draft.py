@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from catalogue import places
+from catalogue.numbers import digits, written_out
 from events.auctions import Criterion, Option, Scoring
+from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
 from infra.web import read_form
 from infra.web.languages import gettext
@@ -30,31 +32,31 @@ LOCAL = "%Y-%m-%dT%H:%M"
 
 
 class LineForm(msgspec.Struct):
-    quantity: Decimal
-    unit_price: Decimal
-    sku_id: str = ""
-    description: str = ""
-    category: str = ""
-    unit: str = ""
+    quantity: Quantity
+    unit_price: Amount
+    sku_id: Id = ""
+    description: Title = ""
+    category: Code = ""
+    unit: Code = ""
 
 
 class OptionForm(msgspec.Struct):
-    title: str
-    value: Decimal
+    title: Title
+    value: Amount
 
 
 class HeadForm(msgspec.Struct):
-    title: str
-    duration_minutes: int
-    step_percent: Decimal
-    kind: str = "goods"
-    vat_rate: Decimal = Decimal(0)
+    title: Title
+    duration_minutes: Minutes
+    step_percent: Percent
+    kind: Code = "goods"
+    vat_rate: Percent = Decimal(0)
     vat_included: bool = False
     equivalents: bool = False
-    scoring: str = "price"
-    country: str = ""
-    region: str = ""
-    locality: str = ""
+    scoring: Code = "price"
+    country: Name = ""
+    region: Name = ""
+    locality: Name = ""
 
 
 async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, str]]:
@@ -154,8 +156,7 @@ def sketch(fields: Fields) -> NewAuction:
 def number_in(text: str) -> Decimal:
     """0 where the text is no number that a session could hold."""
     form, _ = read_form({"title": "-", "value": text}, OptionForm)
-    usable = form is not None and form.value.is_finite() and 0 <= form.value.adjusted() + 30 < 45
-    return form.value if form is not None and usable else Decimal(0)
+    return form.value if form is not None else Decimal(0)
 
 
 def _below(fields: Fields, prefix: str) -> Fields:
@@ -241,8 +242,8 @@ def of_lines(lines: Iterable[Line], buyable: Iterable[str]) -> Fields:
             f"line-{number}-description": line.description,
             f"line-{number}-category": line.category.code if line.category else "",
             f"line-{number}-unit": line.unit or line.unit_text,
-            f"line-{number}-quantity": f"{line.quantity:f}" if line.quantity is not None else "",
-            f"line-{number}-unit_price": f"{line.unit_price:f}" if line.unit_price is not None else "",
+            f"line-{number}-quantity": written_out(line.quantity) if line.quantity is not None else "",
+            f"line-{number}-unit_price": written_out(line.unit_price) if line.unit_price is not None else "",
         }
     return {name: text or "" for name, text in fields.items()}
 
@@ -254,7 +255,7 @@ def of_scoring(scoring: Scoring) -> Fields:
         fields[f"criterion-{number}-title"] = criterion.title
         for which, option in enumerate(criterion.options):
             prefix = f"criterion-{number}-option-{which}-"
-            fields |= {f"{prefix}title": option.title, f"{prefix}value": f"{(option.value * factor).normalize():f}"}
+            fields |= {f"{prefix}title": option.title, f"{prefix}value": digits(option.value * factor)}
     return fields
 
 

@@ -1,6 +1,5 @@
 """What one does on an auction's page besides bidding: floors, deletion, withdrawal, complaints; and the moderator's list of these."""
 
-from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +8,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
+from events.bounds import Amount
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect, shown_again
@@ -16,7 +16,6 @@ from infra.web.languages import gettext as _
 from infra.web.languages import told
 from services.auctions import handlers
 from services.auctions.api import existing
-from services.auctions.api.bids import check_length
 from services.auctions.store import bids, complaints
 
 TEXT = 4000
@@ -25,7 +24,7 @@ RECEIPTS = 500
 
 
 class FloorForm(msgspec.Struct):
-    floor: Decimal
+    floor: Amount
     on: bool = False
 
 
@@ -38,7 +37,6 @@ class SessionPages(Controller):
         form, _wrong = read_form(await form_fields(request), FloorForm)
         if form is None:
             return _back(auction_id, _("The floor must be a number, such as 990.00."))
-        check_length(form.floor)
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)

@@ -14,7 +14,9 @@ from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, mon
 from catalogue.offers import broken_rules as broken_offer_rules
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
+from events import catalogue as said
 from events.accounts import OrganisationRegistered
+from events.bounds import Amount, Code, Days, Few, Id, Name, Percent, Quantity
 from events.catalogue import OfferArchived, OfferPublished
 from events.values import Category
 from infra.database import Transaction
@@ -53,9 +55,9 @@ class PlaceNotFound(RuleBroken):
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """Where the goods are, by codes or names."""
 
-    country: str
-    region: str = ""
-    locality: str = ""
+    country: Name
+    region: Name = ""
+    locality: Name = ""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,20 +66,20 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     ``replaces`` is the offer this one is an edited copy of: it is archived in the same step.
     """
 
-    sku_id: str
-    price: Decimal
-    vat_rate: Decimal
-    regions: tuple[str, ...]
-    delivery_days: int
-    max_quantity: Decimal
-    min_quantity: Decimal = Decimal(1)
+    sku_id: Id
+    price: Amount
+    vat_rate: Percent
+    regions: Few[Code]
+    delivery_days: Days
+    max_quantity: Quantity
+    min_quantity: Quantity = Decimal(1)
     vat_included: bool = True
-    currency: str = ""
-    tiers: tuple[Tier, ...] = ()
-    eco_labels: tuple[EcoLabel, ...] = ()
+    currency: Code = ""
+    tiers: Few[said.Tier] = ()
+    eco_labels: Few[said.EcoLabel] = ()
     stock: Stock | None = None
     valid_until: date | None = None
-    replaces: str = ""
+    replaces: Id = ""
 
 
 async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
@@ -95,7 +97,10 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
     fields |= {
         "regions": tuple(dict.fromkeys(region.strip().upper() for region in terms.regions if region.strip())),
         "currency": (terms.currency or policy.currency).upper(),
-        "tiers": tuple(sorted(terms.tiers, key=lambda tier: tier.from_quantity)),
+        "tiers": tuple(
+            sorted((Tier(each.from_quantity, each.price) for each in terms.tiers), key=lambda tier: tier.from_quantity)
+        ),
+        "eco_labels": tuple(EcoLabel(each.label, each.certificate, each.expires) for each in terms.eco_labels),
         "stock": located,
         "valid_until": terms.valid_until or months_later(today, LONGEST_VALIDITY_MONTHS),
     }

@@ -22,6 +22,8 @@ from catalogue.skus import (
     next_state,
 )
 from catalogue.skus import broken_rules as broken_sku_rules
+from events import values
+from events.bounds import Code, Few, Name, Quantity, Text, Title
 from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.values import Refusal
 from infra.database import Transaction
@@ -48,15 +50,15 @@ class NotTheProposer(RuleBroken):
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """A card as somebody proposes it. ``none_of_these``: the near-duplicates were looked at, and it is none of them."""
 
-    name: str
-    category: str
-    attributes: tuple[Attribute, ...]
-    base_unit: str
-    pack_size: Decimal = Decimal(1)
-    description: str = ""
-    gtin: str = ""
-    group: str = ""
-    language: str = "en"
+    name: Title
+    category: Code
+    attributes: Few[values.Attribute]
+    base_unit: Code
+    pack_size: Quantity = Decimal(1)
+    description: Text = ""
+    gtin: Code = ""
+    group: Name = ""
+    language: Code = "en"
     none_of_these: bool = False
 
 
@@ -67,6 +69,7 @@ def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
         fields["category"] = normalise(proposal.category)
     except MalformedCategory:
         fields["category"] = proposal.category.strip()
+    fields["attributes"] = tuple(Attribute(each.name, each.value, each.unit) for each in proposal.attributes)
     return Sku(sku_id=sku_id, version=number, **fields)
 
 

@@ -9,8 +9,10 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Template
 
+from catalogue.numbers import digits
 from catalogue.places import regions as regions_of
 from catalogue.rules import RuleBroken
+from events.bounds import Id, Quantity, Title
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
@@ -26,13 +28,13 @@ _QUANTITY = "quantity-"
 
 
 class QuantityForm(msgspec.Struct, kw_only=True):
-    quantity: Decimal
+    quantity: Quantity
 
 
 class PutForm(msgspec.Struct, kw_only=True):
-    sku: str
-    quantity: Decimal | None = None
-    back: str = ""
+    sku: Id
+    quantity: Quantity | None = None
+    back: Title = ""
 
 
 class BasketPages(Controller):
@@ -53,7 +55,7 @@ class BasketPages(Controller):
                 async with ground.database.transaction("catalogue") as tx:
                     quantity = await basket.put(tx, form.sku, form.quantity, request.user)
                 back = form.back if form.back.partition("?")[0] == "/catalogue" else PATH
-                return redirect(back, gettext("In your basket: %(number)s.", number=f"{quantity.normalize():f}"))
+                return redirect(back, gettext("In your basket: %(number)s.", number=digits(quantity)))
             except RuleBroken as broken:
                 errors = {"": told(broken)}
         return await _page(ground, finder, request, errors={"": " ".join(errors.values())})
@@ -98,7 +100,7 @@ async def _page(
     region = home_region(request.user)
     async with ground.database.transaction("catalogue") as tx:
         shown = await basket_of(tx, request.user.member_id, region, finder.currency)
-    quantities = {_QUANTITY + line.sku.sku_id: f"{line.quantity.normalize():f}" for line in shown.lines}
+    quantities = {_QUANTITY + line.sku.sku_id: digits(line.quantity) for line in shown.lines}
     return page(
         request,
         "catalogue/basket.html",

@@ -8,18 +8,21 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 from msgspec import Meta
 
-from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, months_later
+from catalogue.numbers import digits, written_out
+from catalogue.offers import LONGEST_VALIDITY_MONTHS, Offer, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
+from events.bounds import Amount, Id, Name, Percent, Quantity
+from events.catalogue import EcoLabel, Tier
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, page, read_form, redirect, shown_again
+from infra.web import FromGround, MemberVisit, Short, allow, page, read_form, redirect, shown_again
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -33,28 +36,28 @@ LABELS = 2
 
 
 class OfferForm(msgspec.Struct, kw_only=True):
-    sku_id: str
-    price: Decimal
-    vat_rate: Decimal
+    sku_id: Id
+    price: Amount
+    vat_rate: Percent
     delivery_days: Annotated[int, Meta(ge=0, le=1000)]
-    max_quantity: Decimal
-    min_quantity: Decimal = Decimal(1)
+    max_quantity: Quantity
+    min_quantity: Quantity = Decimal(1)
     vat_included: bool = False
     valid_until: date | None = None
-    stock_country: str = ""
-    stock_region: str = ""
-    stock_locality: str = ""
-    replaces: str = ""
+    stock_country: Name = ""
+    stock_region: Name = ""
+    stock_locality: Name = ""
+    replaces: Id = ""
 
 
 class TierForm(msgspec.Struct, kw_only=True):
-    from_quantity: Decimal
-    price: Decimal
+    from_quantity: Quantity
+    price: Amount
 
 
 class LabelForm(msgspec.Struct, kw_only=True):
-    label: str
-    certificate: str = ""
+    label: Name
+    certificate: Name = ""
     expires: date
 
 
@@ -76,8 +79,8 @@ class OfferPages(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         request: MemberVisit,
-        sku: FromQuery[str] = "",
-        copy: FromQuery[str] = "",
+        sku: Short = "",
+        copy: Short = "",
     ) -> Template:
         """For a SKU; with ``copy`` filled with the terms of one's own offer, which it will replace if that still stands."""
         async with ground.database.transaction("catalogue") as tx:
@@ -188,8 +191,10 @@ def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | Non
     return Terms(
         **plain,
         regions=tuple(regions),
-        tiers=tuple(Tier(tier.from_quantity, tier.price) for tier in tiers),
-        eco_labels=tuple(EcoLabel(label.label, label.certificate, label.expires) for label in labels),
+        tiers=tuple(Tier(from_quantity=tier.from_quantity, price=tier.price) for tier in tiers),
+        eco_labels=tuple(
+            EcoLabel(label=label.label, certificate=label.certificate, expires=label.expires) for label in labels
+        ),
         stock=stock if form.stock_country else None,
     ), {}
 
@@ -210,10 +215,10 @@ def _row(
 
 def fields_of(offer: Offer) -> dict[str, str]:
     """The form filled with the terms of an offer."""
-    numbers = {name: f"{getattr(offer, name).normalize():f}" for name in ("vat_rate", "min_quantity", "max_quantity")}
+    numbers = {name: digits(getattr(offer, name)) for name in ("vat_rate", "min_quantity", "max_quantity")}
     fields = numbers | {
         "sku_id": offer.sku_id,
-        "price": f"{offer.price:f}",
+        "price": written_out(offer.price),
         "vat_included": "on" if offer.vat_included else "",
         "delivery_days": str(offer.delivery_days),
         "stock_country": offer.stock.country,
@@ -222,8 +227,8 @@ def fields_of(offer: Offer) -> dict[str, str]:
     }
     for place, tier in enumerate(offer.tiers):
         fields |= {
-            f"tier_from_quantity_{place}": f"{tier.from_quantity.normalize():f}",
-            f"tier_price_{place}": f"{tier.price:f}",
+            f"tier_from_quantity_{place}": digits(tier.from_quantity),
+            f"tier_price_{place}": written_out(tier.price),
         }
     for place, label in enumerate(offer.eco_labels):
         fields |= {

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,6 +16,8 @@ from msgspec import Meta
 
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
+from catalogue.numbers import digits
+from events.bounds import Amount, Quantity
 from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, Visit, page, read_form
@@ -35,15 +37,15 @@ class SearchForm(msgspec.Struct, kw_only=True):
     q: Annotated[str, Meta(max_length=300)] = ""
     category: Annotated[str, Meta(max_length=20)] = ""
     served: bool = False
-    price_from: Decimal | None = None
-    price_to: Decimal | None = None
+    price_from: Amount | None = None
+    price_to: Amount | None = None
     eco: Annotated[str, Meta(max_length=100)] = ""
-    sort: str = "relevance"
+    sort: Literal["relevance", "price"] = "relevance"
     page: Annotated[int, Meta(ge=1, le=500)] = 1
 
 
 class PricesForm(msgspec.Struct, kw_only=True):
-    quantity: Decimal | None = None
+    quantity: Quantity | None = None
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -117,7 +119,7 @@ class SearchPages(Controller):
             unit_name=unit_name,
             levels=levels(),
             sku=shown.sku,
-            values={"quantity": f"{shown.quantity.normalize():f}", **values, "region": shown.region},
+            values={"quantity": digits(shown.quantity), **values, "region": shown.region},
             errors=errors,
             regions=await region_choices(request.scope.get("user"), [shown.region, *served]),
             trail=[

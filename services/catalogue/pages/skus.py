@@ -7,18 +7,21 @@ from typing import Any
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
+from catalogue.numbers import digits
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.skus import Attribute, Sku, State
+from catalogue.skus import Sku, State
 from catalogue.units import UNITS, unit_word
+from events.bounds import Code, Name, Quantity, Text, Title
+from events.values import Attribute
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect, shown_again
+from infra.web import FromGround, MemberVisit, Short, allow, form_fields, page, read_form, redirect, shown_again
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -32,14 +35,14 @@ LANGUAGES = (("en", "English"), ("es", "Español"), ("fr", "Français"), ("pt", 
 
 
 class CardForm(msgspec.Struct, kw_only=True):
-    name: str
-    category: str
-    base_unit: str
-    pack_size: Decimal = Decimal(1)
-    description: str = ""
-    gtin: str = ""
-    group: str = ""
-    language: str = "en"
+    name: Title
+    category: Code
+    base_unit: Code
+    pack_size: Quantity = Decimal(1)
+    description: Text = ""
+    gtin: Code = ""
+    group: Name = ""
+    language: Code = "en"
     none_of_these: bool = False
 
 
@@ -48,7 +51,7 @@ class SkuPages(Controller):
     path = "/catalogue"
 
     @get("/new", opt=PROPOSERS)
-    async def proposing(self, ground: FromGround, request: MemberVisit, sku: FromQuery[str] = "") -> Template:
+    async def proposing(self, ground: FromGround, request: MemberVisit, sku: Short = "") -> Template:
         """Empty, or with ``sku`` the card that a new version is made of, or that was returned."""
         values: dict[str, str] = {"language": request.user.language, "base_unit": "C62", "pack_size": "1"}
         if sku:
@@ -60,7 +63,7 @@ class SkuPages(Controller):
         return await self._form(ground, request, {**values, "sku": sku}, {})
 
     @get("/new/attributes", opt=PROPOSERS)
-    async def attributes(self, request: MemberVisit, category: FromQuery[str] = "") -> Template:
+    async def attributes(self, request: MemberVisit, category: Short = "") -> Template:
         """The part of the form that depends on the category, loaded when that changes."""
         values = {"attributes_of": category}
         return page(request, "catalogue/asked.html", values=values, errors={}, asked=asked_by(category))
@@ -209,14 +212,14 @@ def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefiniti
     """Those the category asks for, then the free ones; rows left blank are left out."""
     read = [
         Attribute(
-            definition.name,
-            values.get(f"asked_{place}", "").strip(),
-            values.get(f"asked_unit_{place}", "") or definition.unit,
+            name=definition.name,
+            value=values.get(f"asked_{place}", "").strip(),
+            unit=values.get(f"asked_unit_{place}", "") or definition.unit,
         )
         for place, (definition, _) in enumerate(asked)
     ]
     free = [
-        Attribute(*(values.get(f"free_{part}_{place}", "").strip() for part in ("name", "value", "unit")))
+        Attribute(**{part: values.get(f"free_{part}_{place}", "").strip() for part in ("name", "value", "unit")})
         for place in rows(values, "free_name_", FREE_ATTRIBUTES)
     ]
     return tuple([each for each in read if each.value] + [each for each in free if each.name or each.value])
@@ -225,7 +228,7 @@ def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefiniti
 def fields_of(card: Sku) -> dict[str, str]:
     """The form filled with a card."""
     plain = ("name", "category", "base_unit", "description", "gtin", "group", "language")
-    fields = {name: getattr(card, name) for name in plain} | {"pack_size": f"{card.pack_size.normalize():f}"}
+    fields = {name: getattr(card, name) for name in plain} | {"pack_size": digits(card.pack_size)}
     asked = {definition.name: place for place, (definition, _) in enumerate(asked_by(card.category))}
     for attribute in card.attributes:
         if attribute.name in asked:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, get, post
@@ -14,7 +14,8 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean, clean_all
+from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Short, Visit, allow, clean, clean_all
+from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.domain.choices import Choices, choices
@@ -29,7 +30,7 @@ from services.contracts.store.papers import Draft, Extension, Objection, Paper, 
 PER_PAGE = 50
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
 Number = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
-State = Annotated[str, QueryParameter(name="state")]
+State = Annotated[Literal["", "running", "concluded", "ended"], QueryParameter(name="state")]
 """The name ``state`` itself is the framework's."""
 
 
@@ -353,9 +354,9 @@ class ContractsApi(Controller):
         self,
         request: Visit,
         ground: FromGround,
-        process: FromQuery[str] = "",
+        process: Short = "",
         wanted_state: State = "",
-        q: FromQuery[str] = "",
+        q: Search = "",
         mine: FromQuery[bool | None] = None,
         number: Number = 1,
     ) -> ContractPage:

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
+from events.bounds import ByLine, Count, Days, Few, Name, Quantity
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
@@ -54,7 +55,7 @@ from services.contracts.store import executions
 PARTIES = allow(*handlers.ACTS)
 Words = Annotated[str, Meta(max_length=4000)]
 Short = Annotated[str, Meta(max_length=200)]
-Quantities = dict[Short, Decimal]
+Quantities = ByLine[Quantity]
 """By line id."""
 
 
@@ -84,15 +85,15 @@ class OrderIn(msgspec.Struct, kw_only=True):
     """``days`` are working days until it is delivered, to the contract's place unless a region (ISO 3166-2) or locality is given."""
 
     lines: Quantities
-    days: int
-    region: Short = ""
-    locality: Short = ""
+    days: Days
+    region: Name = ""
+    locality: Name = ""
 
 
 class DeliveryIn(msgspec.Struct, kw_only=True):
     """``delivered_on`` is today, where the buyer is, unless it says otherwise."""
 
-    order: int
+    order: Count
     lines: Quantities
     note: Short
     delivered_on: date | None = None
@@ -108,20 +109,20 @@ class AssessmentIn(msgspec.Struct, kw_only=True):
 class InvoiceIn(msgspec.Struct, kw_only=True):
     """For all that was accepted of these deliveries; ``reference`` is the supplier's own number."""
 
-    deliveries: list[int]
+    deliveries: Few[Count]
     reference: Short
 
 
 class WithdrawalIn(msgspec.Struct, kw_only=True):
     about: Literal["order", "delivery", "invoice"]
-    number: int
+    number: Count
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
     """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside."""
 
     about: About
-    number: int
+    number: Count
     asks: Outcome
     reasons: Words
 

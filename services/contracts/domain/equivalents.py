@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from msgspec import structs
 
+from catalogue.numbers import digits, written_out
 from catalogue.rules import RuleBroken
 from events.contracts import Equivalent
 from events.values import Category, Line
@@ -101,7 +102,7 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
         most = (line.quantity or Decimal(0)) * rules.max_percent / 100
         if not proposal.quantity.is_finite() or not 0 < proposal.quantity <= most:
             raise EquivalentTooMuch(
-                f"An equivalent stands for up to {rules.max_percent:f} % of a position: {most.normalize():f} of"
+                f"An equivalent stands for up to {written_out(rules.max_percent)} % of a position: {digits(most)} of"
                 f" {line.description}, not {proposal.quantity}.",
                 field=_field(line),
                 quantity=proposal.quantity,

@@ -1,7 +1,6 @@
 """Use cases and reactions of contracts: deals that are awarded and signed, direct purchases, and the replicas."""
 
 from datetime import date
-from decimal import Decimal
 from typing import Annotated
 
 import asyncpg
@@ -14,6 +13,7 @@ from catalogue.policy import Policy, load
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
+from events.bounds import Amount, ByLine, Code, Few, Id, Lines, Name, Quantity
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import ContractEnded, Point, PointAnswer, PurchaseAnswered, Security, Term
 from events.pools import PoolAllocated, PoolOpened
@@ -56,7 +56,6 @@ class PlaceNotFound(RuleBroken):
     code = "place-not-found"
 
 
-Code = Annotated[str, msgspec.Meta(max_length=100)]
 Words = Annotated[str, msgspec.Meta(max_length=2000)]
 
 
@@ -64,7 +63,7 @@ class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
     """An equivalent as a supplier names it: a SKU of the catalogue, or what it is in words."""
 
     line_id: Code
-    quantity: Decimal
+    quantity: Quantity
     sku_id: Code = ""
     description: Words = ""
 
@@ -82,7 +81,7 @@ class NamedSecurity(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Code
     reference: Words
-    amount: Decimal
+    amount: Amount
     valid_until: date
 
 
@@ -90,9 +89,9 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
     """What a step brings besides a signature: the supplier's equivalents with its offer, the terms and the equivalents that
     are refused (the reason by line) with the buyer's draft, a performance security with the supplier's signature."""
 
-    equivalents: tuple[NamedEquivalent, ...] = ()
-    terms: tuple[WrittenTerm, ...] = ()
-    refused_equivalents: dict[Code, Words] = {}
+    equivalents: Few[NamedEquivalent] = ()
+    terms: Lines[WrittenTerm] = ()
+    refused_equivalents: ByLine[Words] = {}
     security: NamedSecurity | None = None
 
 
@@ -102,10 +101,10 @@ NOTHING = Brought()
 class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
     """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
 
-    offer_id: str
-    quantity: Decimal
-    region: str = ""
-    locality: str = ""
+    offer_id: Id
+    quantity: Quantity
+    region: Name = ""
+    locality: Name = ""
 
 
 def may_see(contract: Contract, principal: Principal | None) -> bool:

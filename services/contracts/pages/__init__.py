@@ -1,7 +1,7 @@
 """Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
 
 from collections.abc import Mapping
-from decimal import Decimal
+from typing import Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -9,8 +9,10 @@ from litestar import Controller, get, post
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Template
 
+from catalogue.numbers import digits
 from catalogue.policy import TERMS, load
 from catalogue.rules import KeyReused, RuleBroken
+from events.bounds import Name, Quantity
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -19,6 +21,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    Short,
     Visit,
     allow,
     clean,
@@ -28,6 +31,7 @@ from infra.web import (
     redirect,
     shown_again,
 )
+from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.api import (
@@ -90,9 +94,9 @@ SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
 
 
 class PurchaseForm(msgspec.Struct, kw_only=True):
-    quantity: Decimal
-    region: str = ""
-    locality: str = ""
+    quantity: Quantity
+    region: Name = ""
+    locality: Name = ""
 
 
 def beside(broken: RuleBroken) -> dict[str, str]:
@@ -165,10 +169,10 @@ class ContractPages(Controller):
         self,
         ground: FromGround,
         request: Visit,
-        q: FromQuery[str] = "",
+        q: Search = "",
         wanted_state: State = "",
-        process: FromQuery[str] = "",
-        whose: FromQuery[str] = "",
+        process: Short = "",
+        whose: FromQuery[Literal["", "all", "mine"]] = "",
         number: Number = 1,
     ) -> Template:
         principal: Principal | None = request.scope.get("user")
@@ -214,10 +218,10 @@ class PurchasePages(Controller):
         self,
         ground: FromGround,
         request: MemberVisit,
-        offer: FromQuery[str] = "",
-        quantity: FromQuery[str] = "",
-        region: FromQuery[str] = "",
-        locality: FromQuery[str] = "",
+        offer: Short = "",
+        quantity: Short = "",
+        region: Short = "",
+        locality: Short = "",
     ) -> Template:
         values = {"quantity": quantity, "region": region, "locality": locality}
         return await self._form(ground, request, clean(offer), {name: clean(text) for name, text in values.items()})
@@ -279,7 +283,7 @@ class PurchasePages(Controller):
                 raise NotFound("standing offer", offer_id)
             supplier = await replicas.organisations.get(db, offer.supplier_id)
             buyer = await replicas.organisations.get(db, request.user.organisation_id)
-            values = {**values, "quantity": values.get("quantity") or f"{offer.min_quantity.normalize():f}"}
+            values = {**values, "quantity": values.get("quantity") or digits(offer.min_quantity)}
             if buyer is not None:
                 values["region"] = values.get("region") or buyer.place.region or ""
                 values["locality"] = values.get("locality") or buyer.place.locality or ""

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
+from events.bounds import Count, Days, Id, Name, Quantity
 from infra.ids import new_id
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
@@ -52,23 +53,23 @@ class NotUnderstood(Exception):
 
 
 class _Quantity(msgspec.Struct, kw_only=True):
-    quantity: Decimal = Decimal(0)
+    quantity: Quantity = Decimal(0)
 
 
 class _OrderForm(msgspec.Struct, kw_only=True):
-    days: int
-    region: str = ""
-    locality: str = ""
+    days: Days
+    region: Name = ""
+    locality: Name = ""
 
 
 class _DeliveryForm(msgspec.Struct, kw_only=True):
-    order: int
-    note: str
+    order: Count
+    note: Id
     delivered_on: date
 
 
 class _NumberForm(msgspec.Struct, kw_only=True):
-    number: int
+    number: Count
 
 
 def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> tuple[Any, dict[str, Decimal]]:

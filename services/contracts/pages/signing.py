@@ -10,6 +10,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS
 from catalogue.rules import RuleBroken
+from events.bounds import Code
 from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
@@ -29,7 +30,7 @@ MOST_ROWS = 20
 class RefusalForm(msgspec.Struct, kw_only=True):
     explanation: Words
     confirmed: bool
-    ground: str = ""
+    ground: Code = ""
     evidence: Words = ""
 
 

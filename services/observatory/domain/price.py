@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 import msgspec
 
+from catalogue.numbers import written_out
 from catalogue.rules import RuleBroken
 from catalogue.units import Pack, parse_pack, per_base_unit
 from services.observatory.domain.observation import Observation
@@ -100,7 +101,7 @@ def priced(observation: Observation, valuation: Valuation) -> Priced:
 def _check_range(price: Decimal) -> None:
     if not LOWEST <= price <= HIGHEST:
         raise PriceOutOfRange(
-            f"A price lies between {LOWEST:f} and {HIGHEST:f}; this one is {price:.3e}.",
+            f"A price lies between {written_out(LOWEST)} and {written_out(HIGHEST)}; this one is {price:.3e}.",
             price=price,
             lowest=LOWEST,
             highest=HIGHEST,

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 import msgspec
 
+from catalogue.numbers import digits
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from services.observatory.domain.observation import Kind, Observation
@@ -229,9 +230,9 @@ def _judge(here: Sequence[Priced], policy: Policy) -> tuple[list[Priced], dict[s
         if limits.low <= candidate.price <= limits.high:
             continue
         price, low, high = (_shown(x, policy) for x in (candidate.price, limits.low, limits.high))
-        usual = f"{low.normalize():f} to {high.normalize():f}, the usual range of {len(here)} prices ({limits.rule})"
+        usual = f"{digits(low)} to {digits(high)}, the usual range of {len(here)} prices ({limits.rule})"
         reason = Outlier(
-            f"{price.normalize():f} lies outside {usual}.",
+            f"{digits(price)} lies outside {usual}.",
             price=price,
             low=low,
             high=high,

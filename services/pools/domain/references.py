@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from catalogue.money import minor_units
+from catalogue.numbers import can_be_written_out
 from catalogue.rules import RuleBroken
 from catalogue.units import base_unit, unit
 from events.observatory import ReferencePricePublished
@@ -23,6 +24,8 @@ def pack_price(line: Line, published: Iterable[ReferencePricePublished], place: 
     holding = [each for each in published if each.currency == currency and _holds(each, place)]
     nearest = min(holding, key=lambda each: (_LEVELS.index(each.level), -each.valued_at.timestamp()), default=None)
     if nearest is None or (line.vat_included and line.vat_rate is None):
+        return None
+    if not all(map(can_be_written_out, (line.pack_size, line.vat_rate or Decimal(0), nearest.median))):
         return None
     try:
         if base_unit(line.unit).code != nearest.unit:

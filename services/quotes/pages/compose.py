@@ -8,21 +8,22 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
 from catalogue import places
+from catalogue.numbers import written_out
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
+from events.bounds import Code, Id, Name, Quantity, Text, Title
 from events.catalogue import SkuPublished
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, beside_references
-from infra.web import FromGround, MemberVisit, clean, form_fields, page, read_form, redirect, shown_again
+from infra.web import FromGround, MemberVisit, Short, clean, form_fields, page, read_form, redirect, shown_again
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
 from services.quotes.domain.opening import MOST_LINES
@@ -34,20 +35,20 @@ _LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
 
 
 class LineForm(msgspec.Struct):
-    quantity: Decimal
-    sku_id: str = ""
-    description: str = ""
-    category: str = ""
-    unit: str = ""
+    quantity: Quantity
+    sku_id: Id = ""
+    description: Title = ""
+    category: Code = ""
+    unit: Code = ""
 
 
 class HeadForm(msgspec.Struct):
-    title: str
-    closes_at: str
-    kind: str = "goods"
-    requirements: str = ""
-    region: str = ""
-    locality: str = ""
+    title: Title
+    closes_at: Code
+    kind: Code = "goods"
+    requirements: Text = ""
+    region: Name = ""
+    locality: Name = ""
 
 
 class ComposePages(Controller):
@@ -56,7 +57,7 @@ class ComposePages(Controller):
     opt = OFFICERS
 
     @get()
-    async def compose_page(self, request: MemberVisit, ground: FromGround, again: FromQuery[str] = "") -> Template:
+    async def compose_page(self, request: MemberVisit, ground: FromGround, again: Short = "") -> Template:
         """``sku`` and ``quantity`` may come several times, in pairs; ``again`` is a request to send out once more."""
         policy = load_policy(ground.config.policy)
         pairs = list(_pairs(request.query_params.getall("sku", []), request.query_params.getall("quantity", [])))
@@ -223,7 +224,7 @@ def _sku_line(number: int, sku_id: str, quantity: str) -> Fields:
 def _as_fields(lines: Sequence[Line]) -> Fields:
     fields: Fields = {}
     for number, line in enumerate(lines):
-        quantity = f"{line.quantity:f}" if line.quantity is not None else ""
+        quantity = written_out(line.quantity) if line.quantity is not None else ""
         if line.sku_id:
             fields |= _sku_line(number, line.sku_id, quantity)
         else:

@@ -1,8 +1,7 @@
 """The list of requests, and one request: sealed quotes until the deadline, the buyer's choice after it."""
 
 from collections.abc import AsyncIterator, Mapping
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
@@ -12,15 +11,30 @@ from litestar.response import Redirect, ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
+from catalogue.numbers import digits, written_out
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
+from events.bounds import Amount, Count, Days, Percent, Reason
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import beside_references
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, clean, form_fields, page, read_form, redirect
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    Short,
+    Since,
+    Visit,
+    Words,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+)
 from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
 from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, Id, read
@@ -33,8 +47,8 @@ GROUPS = (("open", "Open for quotes"), ("choosing", "The buyer chooses"), ("clos
 
 
 class ChoiceForm(msgspec.Struct):
-    participant: int
-    justification: str = ""
+    participant: Count
+    justification: Reason = ""
 
 
 class RequestPages(Controller):
@@ -46,11 +60,11 @@ class RequestPages(Controller):
         self,
         request: Visit,
         ground: FromGround,
-        group: FromQuery[str] = "open",
-        category: FromQuery[str] = "",
-        region: FromQuery[str] = "",
-        q: FromQuery[str] = "",
-        mine: FromQuery[str] = "",
+        group: FromQuery[Literal["", "open", "choosing", "closed"]] = "open",
+        category: Short = "",
+        region: Short = "",
+        q: Words = "",
+        mine: FromQuery[Literal["", "yes"]] = "",
         number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
     ) -> Template:
         """``mine``: those of the reader's own organisation. Those that wait for its choice stand before those that are open."""
@@ -82,9 +96,7 @@ class RequestPages(Controller):
             return await _page(tx, request, request_id)
 
     @get("/{request_id:str}/live", opt=PUBLIC)
-    async def live(
-        self, request: Visit, ground: FromGround, request_id: Id, since: FromQuery[int] = -1
-    ) -> ServerSentEvent:
+    async def live(self, request: Visit, ground: FromGround, request_id: Id, since: Since = -1) -> ServerSentEvent:
         """The number of quotes as it changes, until the deadline."""
         return ServerSentEvent(_pushes(request, ground, clean(request_id), since))
 
@@ -194,10 +206,10 @@ def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote
     shape = msgspec.defstruct(
         "QuoteForm",
         [
-            *((f"price_{line.line_id}", Decimal) for line in lines),
-            ("vat_rate", Decimal),
-            ("delivery_days", int),
-            ("comment", str, ""),
+            *((f"price_{line.line_id}", Amount) for line in lines),
+            ("vat_rate", Percent),
+            ("delivery_days", Days),
+            ("comment", Reason, ""),
         ],
     )
     typed = {name.replace("price-", "price_"): text for name, text in values.items()}
@@ -214,10 +226,12 @@ def _former(shown: Details) -> dict[str, str]:
     if shown.mine is None:
         return {"vat_rate": "20"}
     prices = {
-        f"price-{line.line_id}": f"{line.unit_price:f}" for line in shown.mine.lines if line.unit_price is not None
+        f"price-{line.line_id}": written_out(line.unit_price)
+        for line in shown.mine.lines
+        if line.unit_price is not None
     }
     return prices | {
-        "vat_rate": f"{shown.mine.vat_rate.normalize():f}",
+        "vat_rate": digits(shown.mine.vat_rate),
         "delivery_days": str(shown.mine.delivery_days),
         "comment": shown.mine.comment,
     }

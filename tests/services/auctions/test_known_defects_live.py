@@ -114,11 +114,11 @@ async def test_code_reading_the_original_end(market: Market) -> None:
         ('{"amount": 990.10000000000000001}', 422, "amount-too-fine"),
         ('{"amount": 0.30000000000000004}', 422, "amount-too-fine"),
         ('{"amount": 989.999}', 422, "amount-too-fine"),
-        ('{"amount": 1e400}', 400, None),
-        ('{"amount": 1e-400}', 400, None),
+        ('{"amount": 1e400}', 422, "out-of-range"),
+        ('{"amount": 1e-400}', 422, "too-many-decimals"),
         ('{"amount": NaN}', 400, None),
-        ('{"amount": "NaN"}', 400, None),
-        ('{"amount": "Infinity"}', 400, None),
+        ('{"amount": "NaN"}', 422, "not-finite"),
+        ('{"amount": "Infinity"}', 422, "not-finite"),
         ('{"amount": true}', 400, None),
         ('{"amount": null}', 400, None),
         ('{"amount": 9.9e2}', 201, None),
@@ -132,9 +132,11 @@ async def test_float_money(market: Market, body: str, status: int, rule: str | N
         answer = await client.post(f"/api/auctions/{scene.auction_id}/bids", content=body, headers=headers)
     assert answer.status_code == status, answer.text
     log = await scene.log()
-    assert len(log) == (status != 400)
+    judged = status == 201 or (rule or "").startswith("amount-")
+    assert len(log) == judged
     if rule:
         assert answer.json()["rule"] == rule
+    if rule and judged:
         digits = re.search(r"[\d.]+", body)
         assert digits and log[0]["event"]["amount"] == digits[0]
     if status == 201:

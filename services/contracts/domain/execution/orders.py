@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from catalogue.numbers import digits
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import DeliveryAssessed, DeliveryReported, ExecutionWithdrawn, LineQuantity, OrderPlaced
@@ -108,7 +109,7 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
         rest = left.get(line.line_id, NONE)
         if line.quantity > rest:
             raise MoreThanContracted(
-                f"Of this line {rest.normalize():f} can still be ordered, not {line.quantity.normalize():f}.",
+                f"Of this line {digits(rest)} can still be ordered, not {digits(line.quantity)}.",
                 field=f"quantity-{line.line_id}",
                 quantity=line.quantity,
                 left=rest,
@@ -162,7 +163,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
         rest = left.get(line.line_id, NONE)
         if line.quantity > rest:
             raise MoreThanOrdered(
-                f"Of this line {rest.normalize():f} is still to be delivered, not {line.quantity.normalize():f}.",
+                f"Of this line {digits(rest)} is still to be delivered, not {digits(line.quantity)}.",
                 field=f"quantity-{line.line_id}",
                 quantity=line.quantity,
                 left=rest,
@@ -207,7 +208,7 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
         came = brought.get(line.line_id, NONE)
         if line.quantity > came:
             raise MoreThanDelivered(
-                f"Of this line {came.normalize():f} was delivered; {line.quantity.normalize():f} cannot be accepted.",
+                f"Of this line {digits(came)} was delivered; {digits(line.quantity)} cannot be accepted.",
                 field=f"quantity-{line.line_id}",
                 quantity=line.quantity,
                 delivered=came,

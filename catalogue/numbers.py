@@ -1,0 +1,23 @@
+"""A number as text, whatever number it is: an older release may have stored one that no rule would let in today."""
+
+from decimal import Decimal
+
+_MOST_DIGITS = 60
+"""Before the point, and behind it: every amount, quantity and price that rules compute is far shorter."""
+
+
+def can_be_written_out(number: Decimal) -> bool:
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and -_MOST_DIGITS <= exponent and number.adjusted() < _MOST_DIGITS
+
+
+def written_out(number: Decimal, form: str = "f") -> str:
+    """By ``form``, such as ``,.2f``, where that has a sensible length, else short: ``1.000e+400000000``, ``NaN``."""
+    if can_be_written_out(number):
+        return f"{number:{form}}"
+    return f"{number:.3e}" if number.is_finite() else str(number)
+
+
+def digits(number: Decimal, form: str = "f") -> str:
+    """With the decimals it needs: ``1250.4``."""
+    return written_out(number.normalize() if can_be_written_out(number) else number, form)

@@ -1,0 +1,96 @@
+"""Whatever anybody sends to any route, in whatever role: no crash, no answer that does not end, none that fills the memory.
+
+A request has one value out of bounds in most cases, and none in the others. ``--examples 50`` tries more of them.
+"""
+
+import time
+from pathlib import Path
+from sys import modules
+from typing import Any
+
+import httpx
+import pytest
+from litestar.handlers import HTTPRouteHandler
+
+from infra.web.access import COOKIE
+from infra.web.app import guarded
+from tests.demo import PASSWORD
+from tests.fuzz.sending import Sender, names_in
+from tests.market import Market
+from tests.test_access import composed
+from tests.test_openapi import KNOWN
+
+READERS = ("", "agency", "supplier2", "moderator", "administrator")
+MOST_SECONDS = 2.0
+"""Of computing, not by the clock: this finds what a bomb makes of a request, minutes, on however busy a machine."""
+MOST_BYTES = 5_000_000
+ENDLESS = "/live"
+PLACES = {
+    **KNOWN,
+    "sku": "catalogue.skus.sku_id",
+    "offer": "catalogue.offers.offer_id",
+    "member_id": "accounts.members.member_id",
+}
+
+
+async def ids(market: Market) -> dict[str, list[str]]:
+    known = {}
+    for name, place in PLACES.items():
+        table, _, column = place.rpartition(".")
+        rows = await market.fetch(f"select distinct {column} as id from {table} order by 1 limit 5")
+        known[name] = [row["id"] for row in rows]
+    return known
+
+
+@pytest.mark.parametrize("reader", READERS)
+async def test_whatever_is_sent_is_answered(
+    demo: Market, tmp_path: Path, pytestconfig: pytest.Config, reader: str
+) -> None:
+    routes = [
+        (path, method, handler)
+        for path, handler in guarded(composed(tmp_path))
+        for method in sorted(handler.http_methods - {"HEAD", "OPTIONS"})
+        if not path.endswith(ENDLESS) and not path.startswith(("/static", "/logout"))
+    ]
+    sender = Sender(READERS.index(reader), await ids(demo), demo.clock())
+    wrong: dict[str, str] = {}
+    async with httpx.AsyncClient(base_url=demo.url, timeout=60) as client:
+        await client.get("/health")
+        csrf, token = client.cookies["lonja_csrf"], ""
+        if reader:
+            login = {"email": f"{reader}@demo.example", "password": PASSWORD}
+            token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
+        for _ in range(pytestconfig.getoption("--examples")):
+            for path, method, handler in routes:
+                label = f"{method} {path}"
+                if label not in wrong and (fault := await tried(client, sender, path, method, handler, csrf, token)):
+                    wrong[label] = fault
+    assert not wrong, "\n".join(f"{label}: {fault}" for label, fault in wrong.items())
+
+
+async def tried(
+    client: httpx.AsyncClient, sender: Sender, path: str, method: str, handler: HTTPRouteHandler, csrf: str, token: str
+) -> str:
+    """What is wrong with the answer, "" for nothing."""
+    api = path.startswith(("/api/", "/ocds"))
+    cookie = f"lonja_csrf={csrf}" + (f"; {COOKIE}={token}" if token else "")
+    headers = {"cookie": cookie, "x-csrf-token": csrf, "accept": "application/json" if api else "text/html"}
+    sent: dict[str, Any] = {"params": sender.query(handler)}
+    if token and api:
+        headers["authorization"] = f"Bearer {token}"
+    data = handler.parsed_fn_signature.parameters.get("data")
+    if data is not None:
+        sent["json"] = sender.body(data.annotation)
+    elif method != "GET" and not api:
+        sent["data"] = sender.form(names_in(Path(modules[handler.fn.__module__].__file__ or "")))
+    where, began = sender.path(path), time.process_time()
+    try:
+        answer = await client.request(method, where, headers=headers, **sent)
+    except httpx.TimeoutException:
+        return f"no answer to {where} {str(sent)[:500]}"
+    spent = time.process_time() - began
+    if answer.status_code >= 500:
+        return f"{answer.status_code} for {where} {str(sent)[:700]}: {answer.text[:300]}"
+    if spent > MOST_SECONDS or len(answer.content) > MOST_BYTES:
+        return f"{spent:.1f} s, {len(answer.content):,} bytes for {where} {str(sent)[:500]}"
+    return ""
