@@ -13,8 +13,9 @@ from infra.web.arguments import (
     clean,
     clean_all,
     form_fields,
+    form_list,
 )
-from infra.web.forms import read_form, shown_again
+from infra.web.forms import read_form, shown_again, whole
 from infra.web.pages import page, redirect
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
     "clean_all",
     "create_app",
     "form_fields",
+    "form_list",
     "page",
     "read_form",
     "redirect",
     "routes",
     "shown_again",
+    "whole",
 ]

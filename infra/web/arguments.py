@@ -18,6 +18,7 @@ FromGround = NamedDependency[Ground]
 """The type of the argument ``ground`` (see :func:`infra.web.routes`)."""
 IdempotencyKey = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
 """A request with the same key again is the same request; "" where the caller gives none."""
+AnyList = Annotated[list[Id], Meta(max_length=1_000)]
 AnyForm = Annotated[dict[Id, Text], Meta(max_length=2_000)]
 Short = Annotated[str, QueryParameter(max_length=200)]
 """An id, a code or its beginning, a place, in the query."""
@@ -64,3 +65,9 @@ async def form_fields(request: Visit) -> dict[str, str]:
     could hold: what a field itself may hold is the affair of :func:`infra.web.forms.read_form`."""
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     return fitted(fields, AnyForm)
+
+
+async def form_list(request: Visit, name: str) -> list[str]:
+    """What a form has under a name that may come several times. Raises OutOfBounds."""
+    chosen = [text for text in (await request.form()).getall(name, []) if isinstance(text, str)]
+    return fitted(chosen, AnyList)

@@ -47,6 +47,11 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
     return (None, errors) if errors else (shape(**values), {})
 
 
+def whole(text: str) -> int | None:
+    """A number of nine digits at most, as rows and versions have; None for any other text."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
 def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str]:
     """The fields of a form whose request was refused. Where its key belongs to other content it gets a new one: to send what is shown
     now is then another request, and its sender has been told so."""

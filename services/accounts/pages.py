@@ -26,6 +26,7 @@ from infra.web import (
     Words,
     allow,
     form_fields,
+    form_list,
     page,
     read_form,
     redirect,
@@ -73,7 +74,7 @@ class StateForm(msgspec.Struct, kw_only=True):
 
 
 async def ticked(request: Visit, name: str) -> list[str]:
-    return [str(value) for value in (await request.form()).getall(name, [])]
+    return await form_list(request, name)
 
 
 def beside(error: RuleBroken) -> dict[str, str]:

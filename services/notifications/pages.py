@@ -53,7 +53,7 @@ class NotificationPages(Controller):
 
     @post("/digest", opt=AGENTS)
     async def digest_now(self, ground: FromGround, request: MemberVisit) -> Redirect:
-        key = (await request.form()).get("request_key") or new_id()
+        key = (await form_fields(request)).get("request_key") or new_id()
         async with ground.database.transaction("notifications") as tx:
             going = await handlers.digest_now(tx, request.user.member_id, str(key))
         said = "Your digest is on its way." if going else "There is nothing you have not been sent before."
@@ -122,7 +122,7 @@ async def _unsubscribe_page(ground: Ground, request: Visit, token: str, *, chang
         raise HTTPException(broken.message, status_code=404) from broken
     async with ground.database.transaction("notifications") as tx:
         if change:
-            member = await handlers.set_topic(tx, member_id, topic, on=bool((await request.form()).get("again")))
+            member = await handlers.set_topic(tx, member_id, topic, on=bool((await form_fields(request)).get("again")))
         else:
             member = await handlers.reader(tx, member_id)
     return page(

@@ -33,6 +33,7 @@ from infra.web import (
     Visit,
     clean,
     form_fields,
+    form_list,
     page,
     read_form,
     redirect,
@@ -101,9 +102,8 @@ class PoolPages(Controller):
     async def open_pool(self, ground: FromGround, request: MemberVisit) -> Answer:
         """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
         policy = load_policy(ground.config.policy)
-        form = await request.form()
-        values = {name: value for name, value in form.items() if isinstance(value, str)}
-        ticked = [str(code) for code in form.getall("regions", [])]
+        values = await form_fields(request)
+        ticked = await form_list(request, "regions")
         lines = _typed_lines(values)
         do, _, which = values.get("do", "enter").partition(":")
         searched = values.get("search", "").strip()

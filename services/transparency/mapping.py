@@ -11,6 +11,7 @@ from events.auctions import BidDisclosed
 from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
+from services.transparency.fitting import fitting
 from services.transparency.process import Award, Bid, Contract, Organisation, Process, derived_id
 from services.transparency.tolerance import NotUnderstood
 
@@ -21,6 +22,10 @@ _UNMADE = frozenset({"pending", "unsuccessful"})
 def events_of(process: Process, ledger: NotUnderstood) -> list[Event]:
     """Organisations first, then the tender, its bids, awards and contracts. An unknown buyer or supplier is "". What lacks a
     part that its event cannot do without is counted in the ledger; the Process keeps it."""
+    return list(fitting(_events(process, ledger), ledger))
+
+
+def _events(process: Process, ledger: NotUnderstood) -> list[Event]:
     ranked = [one for one in process.organisations if one.roles]
     return [
         *(_organisation(one, process) for one in ranked),

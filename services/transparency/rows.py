@@ -109,6 +109,9 @@ class _Reading:
             return None
         return found
 
+    def product(self, unit_price: Decimal, quantity: Decimal) -> Decimal | None:
+        return read_decimal(unit_price * quantity, "quantity x unit price", self.ledger)
+
     def organisation(self, role: str) -> Organisation | None:
         name, number = self.text(role), re.sub(r"[\s.]", "", self.text(f"{role}_id"))
         if not name and not number:
@@ -170,7 +173,7 @@ class _Reading:
         if unit_price is None and amount is not None and quantity:
             unit_price = per_unit(amount, quantity)
         elif amount is None and unit_price is not None and quantity is not None:
-            amount = unit_price * quantity
+            amount = self.product(unit_price, quantity)
         return Line(
             line_id="1",
             description=self.text("item") or self.text("category_title"),

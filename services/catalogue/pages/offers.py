@@ -22,7 +22,18 @@ from events.catalogue import EcoLabel, Tier
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, Short, allow, page, read_form, redirect, shown_again
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    Short,
+    allow,
+    form_fields,
+    form_list,
+    page,
+    read_form,
+    redirect,
+    shown_again,
+)
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -109,9 +120,9 @@ class OfferPages(Controller):
 
     @post("/new")
     async def publish(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
-        fields = await request.form()
-        values = {name: text for name, text in fields.items() if isinstance(text, str) and name != "regions"}
-        regions = [str(code) for code in fields.getall("regions", [])]
+        values = await form_fields(request)
+        values.pop("regions", None)
+        regions = await form_list(request, "regions")
         terms, errors = terms_in(values, regions)
         if terms is not None:
             policy = load_policy(ground.config.policy)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from infra.web import whole
+
 MOST = 60
 
 
 def rows(values: Mapping[str, str], prefix: str, least: int) -> range:
     """The rows of such a form: those filled in, and at least so many."""
     places = [name.removeprefix(prefix) for name, text in values.items() if name.startswith(prefix) and text]
-    filled = [int(place) + 1 for place in places if place.isdecimal()]
+    filled = [number + 1 for place in places if (number := whole(place)) is not None]
     return range(min(MOST, max([least, *filled])))

@@ -21,7 +21,7 @@ from events.values import Attribute
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, Short, allow, form_fields, page, read_form, redirect, shown_again
+from infra.web import FromGround, MemberVisit, Short, allow, form_fields, page, read_form, redirect, shown_again, whole
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -141,30 +141,26 @@ class SkuPages(Controller):
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
     async def publish(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Redirect:
-        fields = await request.form()
+        fields = await form_fields(request)
         async with ground.database.transaction("catalogue") as tx:
-            done = await skus.publish(
-                tx, sku_id, int(fields["version"]) if str(fields.get("version", "")).isdecimal() else None
-            )
+            done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is published.")
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
     async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Response[Any]:
         """One reason a line."""
-        fields = await request.form()
-        reasons, number = str(fields.get("reasons", "")), str(fields.get("version", ""))
+        fields = await form_fields(request)
+        reasons = tuple(fields.get("reasons", "").splitlines())
         try:
             async with ground.database.transaction("catalogue") as tx:
-                done = await skus.send_back(
-                    tx, sku_id, tuple(reasons.splitlines()), int(number) if number.isdecimal() else None
-                )
+                done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
             return await self._queue(ground, request, {sku_id: error.message})
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
     async def archive(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Redirect:
-        reason = str((await request.form()).get("reason", ""))
+        reason = (await form_fields(request)).get("reason", "")
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.archive(tx, sku_id, reason)
         return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")

@@ -15,7 +15,7 @@ from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect, whole
 from services.contracts import handlers
 from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
@@ -151,7 +151,8 @@ class SigningPages(Controller):
         values = await form_fields(request)
         points = points_of(values)
         if values.get("more"):
-            rows = int(values["more"]) + 1 if values["more"].isdecimal() else ROWS
+            more = whole(values["more"])
+            rows = ROWS if more is None else more + 1
             return await self._objection(ground, request, contract_id, values, {}, min(rows, MOST_ROWS), 200)
         if errors := too_long(_written(points)):
             return await self._objection(ground, request, contract_id, _written(points), errors, max(ROWS, len(points)))
@@ -171,16 +172,16 @@ class SigningPages(Controller):
         values = await form_fields(request)
         if errors := too_long(values):
             return await contract_page(ground, request, contract_id, values, errors)
-        number = int(values["number"]) if values.get("number", "").isdecimal() else 0
+        number = whole(values.get("number", "")) or 0
         answered = [name.removeprefix("answer-") for name in values if name.startswith("answer-")]
         answers = tuple(
             PointAnswer(
-                number=int(each),
+                number=point,
                 accepted=values[f"answer-{each}"] == "yes",
                 reason=clean(values.get(f"reason-{each}", "")),
             )
             for each in answered
-            if each.isdecimal()
+            if (point := whole(each)) is not None
         )
         return await self._act(
             ground,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from events.codec import written
+from events.contracts import ContractConcluded
 from services.transparency.mapping import events_of
 from services.transparency.process import Process
 from services.transparency.rows import read_row
@@ -162,3 +164,34 @@ def test_quantities_with_dots_for_thousands_are_read_as_the_source_means_them(
     found = [one for one in results(path, chosen, ledger) if isinstance(one, Process)]
     quantities = {line.quantity for process in found for line in process.lines}
     assert {Decimal(5_000_000), Decimal(206_280), Decimal(60_000), Decimal(6)} <= quantities
+
+
+def test_a_text_that_no_event_holds_is_cut_visibly_and_counted(
+    publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    (found,) = results(publish(f"{HEADER}\n{ROW.replace('Peña S.A.', 'Ñ' * 50_000)}\n"), mapping, ledger)
+    assert isinstance(found, Process)
+    events = events_of(found, ledger)
+    (name,) = {event.supplier_name for event in events if isinstance(event, ContractConcluded)}
+    assert len(name) == 2_000 and name.endswith("Ñ…")
+    assert ledger.kinds["ContractConcluded.supplier_name: longer than 2000 letters, cut off"] == 1
+    for event in events:
+        assert written(event)
+
+
+@pytest.mark.parametrize("price", ["1e400", "1e400000000", "NaN", "9" * 30])
+def test_a_price_that_no_rule_could_compute_with_is_refused_by_its_column(
+    price: str, publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    (refused,) = results(publish(f"{HEADER}\n{ROW.replace('1.234,50', price)}\n"), mapping, ledger)
+    assert isinstance(refused, RowRefused)
+    assert (refused.number, refused.column) == (2, "Precio")
+
+
+def test_an_amount_that_grows_beyond_all_bounds_is_left_out(
+    publish: Callable[..., Path], mapping: ColumnMapping, ledger: NotUnderstood
+) -> None:
+    row = ROW.replace("1.234,50", "9" * 18).replace(";2;", f";{'9' * 18};")
+    (found,) = results(publish(f"{HEADER}\n{row}\n"), mapping, ledger)
+    assert isinstance(found, Process) and found.amount is None
+    assert ledger.kinds["quantity x unit price: too many digits"] == 1
