@@ -1,12 +1,14 @@
 """What people may send is bounded, everywhere: bodies, query parameters, headers and forms."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import httpx
 import msgspec
 import pytest
 from litestar import Litestar
@@ -14,20 +16,42 @@ from litestar.params import ParameterKwarg, PathParameter
 from msgspec import inspect
 
 from events import bounds
+from infra.tokens import Tokens
 from infra.web import read_form
 from infra.web.app import guarded
 from infra.web.exact import arriving
 from infra.web.languages import speaking
 from tests.bounded import unbounded
-from tests.test_access import composed
+from tests.market import unconnected
+from tests.test_access import a_member, composed
 
 PROJECT = Path(__file__).parent.parent
 PAGES = sorted(path for path in PROJECT.glob("services/*/pages*/**/*.py")) + sorted(PROJECT.glob("services/*/pages.py"))
 
 
+class Outside(NamedTuple):
+    """The market's web without a database: who gets past the door is told that it is away."""
+
+    app: Litestar
+    tokens: Tokens
+
+    def client(self, role: str = "") -> httpx.AsyncClient:
+        headers = {}
+        if role:
+            token = self.tokens.issue(a_member(role), datetime.now(UTC), hours=1)
+            headers["authorization"] = f"Bearer {token}"
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://market", headers=headers)
+
+
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
-    return composed(tmp_path_factory.mktemp("home"))
+def market(tmp_path_factory: pytest.TempPathFactory) -> Outside:
+    home = tmp_path_factory.mktemp("home")
+    return Outside(composed(home), unconnected(home).tokens)
+
+
+@pytest.fixture(scope="module")
+def app(market: Outside) -> Litestar:
+    return market.app
 
 
 def test_every_body_is_bounded(app: Litestar) -> None:
@@ -119,3 +143,115 @@ def test_a_form_says_beside_its_field_what_is_out_of_bounds(field: str, typed: s
         with speaking(language), arriving(datetime(2026, 11, 28, tzinfo=UTC)):
             form, errors = read_form({field: typed}, Typed)
         assert form is None and words in errors[field]
+
+
+LONG = "я" * 100_000
+REGISTRATION: Mapping[str, Any] = {
+    "kind": "supplier",
+    "organisation": "Oversized",
+    "country": "RU",
+    "region": "RU-MOW",
+    "name": "Anna",
+    "email": "oversized@example.org",
+    "password": "a long walk in the dunes",
+}
+LINE = {"description": "Paper", "category": "30197630", "unit": "piece", "quantity": "10", "unit_price": "10"}
+AUCTION: Mapping[str, Any] = {"title": "Paper", "lines": [LINE], "duration_minutes": 24, "step_percent": "1"}
+POOL: Mapping[str, Any] = {
+    "title": "Paper",
+    "lines": [{"sku_id": "s", "unit_price": "10", "vat_rate": "20"}],
+    "minimum_quantity": "10",
+    "enrolment_ends_at": "2030-01-01T00:00:00Z",
+}
+BOMB = {"sku_id": "s", "unit_price": "1e400000000"}
+OFFER: Mapping[str, Any] = {
+    "sku_id": "s",
+    "price": "10",
+    "vat_rate": "20",
+    "regions": ["RU"],
+    "delivery_days": 3,
+    "max_quantity": "100",
+}
+QUOTES: Mapping[str, Any] = {"title": "Paper", "lines": [], "closes_at": "2026-12-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "body", "field", "rule"),
+    [
+        ("", "/api/register", REGISTRATION | {"organisation": LONG}, "organisation", "too-long"),
+        ("", "/api/register", REGISTRATION | {"name": LONG}, "name", "too-long"),
+        ("", "/api/register", REGISTRATION | {"locality": LONG}, "locality", "too-long"),
+        ("", "/api/register", REGISTRATION | {"categories": [{"code": "30"}] * 30_000}, "categories", "too-many"),
+        ("", "/api/register", REGISTRATION | {"name": "\u200b\u200b"}, "name", "invisible-text"),
+        ("", "/api/register", REGISTRATION | {"name": "a\u0000b"}, "name", "control-character"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"title": LONG}, "title", "too-long"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"lines": [LINE] * 1_000}, "lines", "too-many"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"vat_rate": "1e400000000"}, "vat_rate", "out-of-range"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"vat_rate": "NaN"}, "vat_rate", "not-finite"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"vat_rate": "101"}, "vat_rate", "out-of-range"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"opens_at": "2026-12-01T09:00:00"}, "opens_at", "no-zone"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"opens_at": "9999-12-31T00:00:00Z"}, "opens_at", "too-far"),
+        ("buyer_officer", "/api/auctions", AUCTION | {"place": {"country": LONG}}, "place.country", "too-long"),
+        ("buyer_officer", "/api/pools", POOL | {"title": LONG}, "title", "too-long"),
+        ("buyer_officer", "/api/pools", POOL | {"minimum_quantity": "1e400000000"}, "minimum_quantity", "out-of-range"),
+        ("buyer_officer", "/api/pools", POOL | {"lines": [BOMB]}, "lines.0.unit_price", "out-of-range"),
+        ("buyer_officer", "/api/pools", POOL | {"enrolment_ends_at": "2030-01-01T00:00:00"}, "enrolment_ends_at", "no-zone"),
+        ("buyer_officer", "/api/pools/x/cancel", {"reason": LONG}, "reason", "too-long"),
+        ("buyer_officer", "/api/quotes", QUOTES | {"closes_at": "2026-12-01T00:00:00"}, "closes_at", "no-zone"),
+        ("supplier_agent", "/api/quotes/x/mine", {"prices": {"1": "1e-400000000"}, "delivery_days": 1}, "prices.1", "too-many-decimals"),
+        ("supplier_agent", "/api/catalogue/offers", OFFER | {"vat_rate": "NaN"}, "vat_rate", "not-finite"),
+        ("supplier_agent", "/api/catalogue/offers", OFFER | {"price": "1e400000000"}, "price", "out-of-range"),
+        ("supplier_agent", "/api/catalogue/offers", OFFER | {"regions": ["RU"] * 30_000}, "regions", "too-many"),
+        ("supplier_agent", "/api/auctions/x/bids", {"amount": "1e400000000"}, "amount", "out-of-range"),
+    ],
+)  # fmt: skip
+async def test_a_body_out_of_bounds_is_refused_by_field_and_rule(
+    market: Outside, who: str, path: str, body: dict[str, Any], field: str, rule: str
+) -> None:
+    async with market.client(who) as client:
+        answer = await client.post(path, json=body)
+    said = answer.json()
+    assert (answer.status_code, said["field"], said["rule"]) == (422, field, rule), answer.text[:500]
+    assert answer.headers["content-type"] == "application/problem+json" and len(answer.content) < 2_000
+
+
+async def test_a_name_of_two_million_letters_is_too_large_to_be_read_at_all(market: Outside) -> None:
+    async with market.client() as client:
+        answer = await client.post("/api/register", json=REGISTRATION | {"name": "я" * 2_000_000})
+    assert answer.status_code in (413, 422), answer.text[:300]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/auctions?status=banana",
+        "/auctions?status=banana",
+        "/api/contracts?state=banana",
+        "/contracts?state=banana",
+        "/api/pools?group=banana",
+        "/pools?group=banana",
+        "/api/quotes?group=banana",
+        "/quotes?group=banana",
+        "/register?as=banana",
+        "/api/observatory/items?grade=banana",
+        "/api/observatory/reference?sku=x&quantity=1e-400000000",
+        "/api/observatory/reference?sku=x&quantity=1e400000000",
+        "/api/catalogue/skus/x?quantity=1e-400000000",
+        "/api/catalogue/skus?price_from=1e400000000",
+        "/auctions?page=" + "9" * 5_000,
+        "/pools?start=-1",
+    ],
+)
+async def test_a_query_out_of_bounds_is_refused(market: Outside, path: str) -> None:
+    async with market.client() as client:
+        answer = await client.get(path, headers={"accept": "text/html,application/json"})
+    assert answer.status_code in (400, 422), answer.text[:300]
+    if path.startswith("/api/"):
+        assert answer.json()["rule"] and answer.json()["field"]
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b'{"email": "\\ud800"}', b"9" * 5_000])
+async def test_what_is_no_body_of_ours_is_answered_400(market: Outside, body: bytes) -> None:
+    async with market.client() as client:
+        answer = await client.post("/api/login", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400, answer.text[:300]

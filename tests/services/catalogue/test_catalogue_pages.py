@@ -65,6 +65,18 @@ async def test_wrong_numbers_are_told_beside_their_field(stall: Stall) -> None:
     assert (await look(stall.market, None, "/catalogue?price_from=cheap")).status_code == 422
 
 
+async def test_what_no_search_could_mean_is_refused_and_not_left_aside(stall: Stall) -> None:
+    async with stall.market.browser() as visitor:
+        for field, text in (
+            ("sort", "banana"),
+            ("price_from", "1e400000000"),
+            ("price_to", "NaN"),
+            ("page", "9" * 5_000),
+        ):
+            answer = await visitor.get("/catalogue", **{field: text})
+            assert answer.status_code == 422 and len(answer.content) < 500_000, f"{field}: {answer.status_code}"
+
+
 async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(stall: Stall) -> None:
     async with stall.market.browser(stall.buyer) as buyer:
         fields = await form_at(buyer, "/catalogue/new") | STEPS
