@@ -120,8 +120,7 @@ class Browser:
         return await self.client.get(path, params=parameters)
 
     async def post(self, path: str, fields: Mapping[str, object] | None = None) -> httpx.Response:
-        if "lonja_csrf" not in self.client.cookies:
-            await self.client.get("/health")
+        await self.client.get("/health")  # the token is of the session, which a login or logout may have changed
         token = self.client.cookies["lonja_csrf"]
         return await self.client.post(path, data={**(fields or {}), "_csrf_token": token})
 

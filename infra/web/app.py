@@ -8,7 +8,6 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, Router
 from litestar.config.compression import CompressionConfig
-from litestar.config.csrf import CSRFConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, InternalServerException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
@@ -31,20 +30,24 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
+from infra.web.csrf import forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
 from infra.web.health import health_routes
 from infra.web.languages import choose_language, in_the_readers_language, language_of, speak
 from infra.web.limits import limited
 from infra.web.pages import engine
 
-SECURITY_HEADERS = [
+ON_EVERY_ANSWER = [
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none';"
+        b" form-action 'self'; frame-ancestors 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 ]
+BEHIND_TLS = (b"strict-transport-security", b"max-age=31536000")
+PERSONAL = (b"cache-control", b"no-store")
 BODY_BYTES = 1024 * 1024
 """Of one request."""
 PACKAGE = Path(__file__).parent
@@ -53,10 +56,12 @@ PACKAGE = Path(__file__).parent
 class App(Litestar):
     """Each request is the beginning of a chain of events, and is answered, whatever becomes of it, with its id and the security headers.
 
+    What a logged-in caller gets is kept nowhere, unless its route says otherwise. Behind TLS no cookie travels without it.
     HEAD is answered where GET is (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to.
     """
 
     clock: Clock
+    behind_tls = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -71,12 +76,26 @@ class App(Litestar):
             if message["type"] == "http.response.start":
                 route = scope.get("path_template") or "none"
                 metrics.answered(scope["method"], route, message["status"], perf_counter() - began)
-                message["headers"] = [*message["headers"], *SECURITY_HEADERS, (b"x-request-id", number.encode())]
+                headers = [*message["headers"], *ON_EVERY_ANSWER, (b"x-request-id", number.encode())]
+                if scope.get("user") is not None and not _is_shared(scope["path"], headers):
+                    headers.append(PERSONAL)
+                if self.behind_tls:
+                    headers = [(name, _secured(value) if name == b"set-cookie" else value) for name, value in headers]
+                    headers.append(BEHIND_TLS)
+                message["headers"] = headers
             await send(message)
 
         watched = metrics.watching() if scope["path"].endswith("/live") else nullcontext()
         with caused_by(number, number), arriving(self.clock()), watched:
             await super().__call__(scope, receive, with_headers)
+
+
+def _is_shared(path: str, headers: list[tuple[bytes, bytes]]) -> bool:
+    return path.startswith("/static/") or any(name == b"cache-control" for name, _ in headers)
+
+
+def _secured(cookie: bytes) -> bytes:
+    return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
 
 
 def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
@@ -125,13 +144,8 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             authentication(ground.tokens, ground.clock),
             in_the_readers_language,
             limited(config.rate_limit),
+            forms_of_the_session(secret(config.secrets_dir, "csrf")),
         ],
-        csrf_config=CSRFConfig(
-            secret=secret(config.secrets_dir, "csrf"),
-            cookie_name="lonja_csrf",
-            header_name="x-csrf-token",
-            exclude=["^/api/"],
-        ),
         compression_config=CompressionConfig(backend="gzip", exclude=["/live$"]),
         template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),
         openapi_config=OpenAPIConfig(
@@ -151,6 +165,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         logging_config=None,  # see infra/logs.py
     )
     app.clock = ground.clock
+    app.behind_tls = config.behind_tls
     for path, handler in guarded(app):
         if "access" not in handler.opt:
             raise UnguardedRoute(f"{path}: say opt=PUBLIC, MEMBERS or allow(role)")

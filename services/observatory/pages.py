@@ -131,6 +131,10 @@ def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | N
     }
 
 
+FORMULA = tuple("=+-@＝＋－＠\t\r\n")
+"""What a formula begins with, in the letters of East Asia too; spreadsheets pass over the white space before it."""
+
+
 def as_csv(found: Answer) -> str:
     """One row an observation, kept or dropped."""
     out = io.StringIO()
@@ -170,7 +174,7 @@ def as_csv(found: Answer) -> str:
 
 def _cell(value: object) -> object:
     """A text that a spreadsheet would take for a formula is quoted: titles come from strangers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:

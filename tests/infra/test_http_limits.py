@@ -56,12 +56,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(home: Path, **settings: Any) -> AsyncIterator[tuple[httpx.AsyncClient, Callable[[], Any]]]:
-    """(client, how to open a bare connection)"""
+async def serving(
+    home: Path, *more: Any, **settings: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, Callable[[], Any]]]:
+    """(client, how to open a bare connection) of a server with these routes more."""
     ground = unconnected(home)
     config = replace(ground.config, **settings)
     ground = replace(ground, config=config)
-    app = create_app(ground, [Service(name="echo", routes=[routes(ground, echo, nobody_reads, who)])], home)
+    app = create_app(ground, [Service(name="echo", routes=[routes(ground, echo, nobody_reads, who, *more)])], home)
     web = server.server(app, config, ground.live.end, port=0)
     running = asyncio.create_task(web.serve())
     while not web.started:

@@ -343,8 +343,11 @@ class TestLooking:
             nothing = (await browser.get("/observatory", q=f"{tag} salt")).text
         assert f"/observatory/items/{sku}" in page and "Nothing fits" in nothing
 
-    async def test_shows_every_price_with_its_verdict_source_and_pictures(self, observatory: Observatory) -> None:
-        item = f"=Lidocaine {new_id()}"
+    @pytest.mark.parametrize("formula", ["=", "\r=", "＝"])
+    async def test_shows_every_price_with_its_verdict_source_and_pictures(
+        self, observatory: Observatory, formula: str
+    ) -> None:
+        item = f"{formula}Lidocaine {new_id()}"
         contracts = [
             a_contract(item, price, observatory.today, source=IMPORTED, place=place)
             for price, place in [("9.8", PARANA), ("10", PARANA), ("10.2", PARANA), ("10.4", PARANA), ("4000", PARANA)]
@@ -358,13 +361,15 @@ class TestLooking:
             pictures = (await browser.get(f"/api/observatory/items/{key}/pictures")).json()
             rows = list(
                 csv.DictReader(
-                    io.StringIO((await browser.get(f"/observatory/references/{reference}/observations.csv")).text)
+                    io.StringIO(
+                        (await browser.get(f"/observatory/references/{reference}/observations.csv")).text, newline=""
+                    )
                 )
             )
         assert "prices.csv:7" in page and "usual range of 5 prices" in page and "<svg" in page and "price-map" in page
         (point,) = pictures["points"]
         assert point["name"] == "Curitiba, Paraná" and point["count"] == 4 and point["latitude"] < -25
-        assert [row["kept"] for row in rows].count("no") == 1 and rows[0]["title"].startswith("'=")
+        assert [row["kept"] for row in rows].count("no") == 1 and rows[0]["title"] == f"'{item}"
 
 
 class TestRollingView:
