@@ -15,7 +15,7 @@ from infra.web.arguments import (
     form_fields,
     form_list,
 )
-from infra.web.forms import read_form, shown_again, whole
+from infra.web.forms import instant_in, read_form, said_of, shown_again, whole
 from infra.web.pages import page, redirect
 
 __all__ = [
@@ -34,10 +34,12 @@ __all__ = [
     "create_app",
     "form_fields",
     "form_list",
+    "instant_in",
     "page",
     "read_form",
     "redirect",
     "routes",
+    "said_of",
     "shown_again",
     "whole",
 ]

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar, get_type_hints
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import OutOfBounds, check
+from events.bounds import YEARS_AWAY, Instant, OutOfBounds, check
 from infra.ids import new_id
 from infra.web.exact import arrived
 from infra.web.languages import gettext, refusal
@@ -43,8 +45,24 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         except msgspec.ValidationError as error:
             errors[field.name] = _plain(str(error), kind)
         except OutOfBounds as error:
-            errors[field.name] = refusal(error.code, error.message, error.numbers)
+            errors[field.name] = said_of(error)
     return (None, errors) if errors else (shape(**values), {})
+
+
+def instant_in(text: str, zone: str) -> datetime:
+    """What a field with the wall-clock time of a zone means, in UTC. Raises ValueError for what is no time, OutOfBounds."""
+    wall = datetime.fromisoformat(text.strip())
+    try:
+        instant = wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    except OverflowError:
+        raise OutOfBounds("too-far", years=YEARS_AWAY) from None
+    check(instant, Instant, arrived())
+    return instant
+
+
+def said_of(error: OutOfBounds) -> str:
+    """In the reader's language."""
+    return refusal(error.code, error.message, error.numbers)
 
 
 def whole(text: str) -> int | None:

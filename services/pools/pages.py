@@ -19,7 +19,7 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Code, Minutes, Name, Percent, Quantity, Title
+from events.bounds import Amount, Code, Minutes, Name, OutOfBounds, Percent, Quantity, Title
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
@@ -34,9 +34,11 @@ from infra.web import (
     clean,
     form_fields,
     form_list,
+    instant_in,
     page,
     read_form,
     redirect,
+    said_of,
     shown_again,
 )
 from services.pools import handlers, store, views
@@ -402,16 +404,16 @@ def _opening(
             fields = msgspec.structs.asdict(read)
             wanted.append(OpeningLine(sku_id=fields["sku"], unit_price=fields["price"], vat_rate=fields["vat"]))
     try:
-        ends_at = datetime.fromisoformat(form.enrolment_ends_at) if form else None
+        ends_at = instant_in(form.enrolment_ends_at, lead.time_zone) if form else None
+    except OutOfBounds as error:
+        errors["enrolment_ends_at"] = said_of(error)
+        ends_at = None
     except ValueError:
         errors["enrolment_ends_at"] = "must be a date and time, such as 2027-01-31T18:00"
         ends_at = None
     if form is None or ends_at is None or errors:
         return None, errors
-    terms = msgspec.structs.asdict(form) | {
-        # The field holds wall-clock time of the lead's zone.
-        "enrolment_ends_at": ends_at.replace(tzinfo=ZoneInfo(lead.time_zone)).astimezone(ZoneInfo("UTC"))
-    }
+    terms = msgspec.structs.asdict(form) | {"enrolment_ends_at": ends_at}
     return Opening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
 
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import ParameterKwarg
+from litestar.params import QueryParameter
 from msgspec import inspect
 
 BOMBS: tuple[Any, ...] = (
@@ -84,7 +84,7 @@ class Sender:
                 or name
             )
             for name in taken
-            if isinstance(taken[name].kwarg_definition, ParameterKwarg)
+            if isinstance(taken[name].kwarg_definition, QueryParameter)
         ] or ["q", "quantity", "region", "sku", "price_from", "sort"]
         asked = {name: str(self.word(name)) for name in names if self.chance.random() < 0.5}
         return self._spoilt(asked, lambda bomb: str(bomb)[:3_000])

@@ -4,18 +4,17 @@ leniently for what is shown meanwhile."""
 import asyncio
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from catalogue import places
 from catalogue.numbers import digits, written_out
 from events.auctions import Criterion, Option, Scoring
-from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
+from events.bounds import Amount, Code, Id, Minutes, Name, OutOfBounds, Percent, Quantity, Title
 from events.values import Line, Place
-from infra.web import read_form
+from infra.web import instant_in, read_form
 from infra.web.languages import gettext
 from services.auctions.handlers import NewAuction, NewLine
 
@@ -27,7 +26,6 @@ _ACTION = re.compile(r"([a-z]+(?:-[a-z]+)?)(?:-(\d{1,5}))?(?:-(\d{1,2}))?")
 MOST_LINES = 100
 MOST_CRITERIA = 20
 MOST_OPTIONS = 20
-LOCAL = "%Y-%m-%dT%H:%M"
 """Of a date and time field: a wall clock without a zone."""
 
 
@@ -123,12 +121,11 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
 
 
 def opening_of(fields: Fields, zone: str) -> datetime | None:
-    """When it is to open; None where that is left open, or cannot be read."""
+    """When it is to open; None where that is left open, cannot be read or is too far away to be meant."""
     try:
-        wall = datetime.strptime(fields.get("opens_at", "").strip()[:16], LOCAL)
-    except ValueError:
+        return instant_in(fields.get("opens_at", ""), zone)
+    except (ValueError, OutOfBounds):
         return None
-    return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
 def sketch(fields: Fields) -> NewAuction:

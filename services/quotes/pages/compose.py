@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, get, post
@@ -17,13 +16,25 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
-from events.bounds import Code, Id, Name, Quantity, Text, Title
+from events.bounds import Code, Id, Name, OutOfBounds, Quantity, Text, Title
 from events.catalogue import SkuPublished
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, beside_references
-from infra.web import FromGround, MemberVisit, Short, clean, form_fields, page, read_form, redirect, shown_again
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    Short,
+    clean,
+    form_fields,
+    instant_in,
+    page,
+    read_form,
+    redirect,
+    said_of,
+    shown_again,
+)
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
 from services.quotes.domain.opening import MOST_LINES
@@ -160,13 +171,14 @@ def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | N
     closes_at = None
     if head is not None:
         try:
-            # The field holds wall-clock time of the buyer's zone.
-            closes_at = datetime.fromisoformat(head.closes_at).replace(tzinfo=ZoneInfo(buyer.time_zone))
+            closes_at = instant_in(head.closes_at, buyer.time_zone)
+        except OutOfBounds as error:
+            errors["closes_at"] = said_of(error)
         except ValueError:
             errors["closes_at"] = "must be a date and time, such as 2027-01-31T18:00"
     if head is None or closes_at is None or errors:
         return None, errors
-    terms = msgspec.structs.asdict(head) | {"closes_at": closes_at.astimezone(ZoneInfo("UTC"))}
+    terms = msgspec.structs.asdict(head) | {"closes_at": closes_at}
     return NewRequest(lines=tuple(lines), **terms), {}
 
 
