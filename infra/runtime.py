@@ -54,6 +54,16 @@ def check_services(names: Sequence[str]) -> None:
     _check_names("service", names, import_module("services").NAMES)
 
 
+def preload(names: Sequence[str] = ()) -> None:
+    """Import the named services, all of them by default, before the event loop turns: it takes seconds without a sign of life.
+
+    Raises :class:`UnknownName`.
+    """
+    check_services(names)
+    for name in names or import_module("services").NAMES:
+        import_module(f"services.{name}.service")
+
+
 def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
     """Create the named services, all of them by default. Raises :class:`UnknownName`."""
     check_services(names)

@@ -30,7 +30,7 @@ CHECK_EVERY = 5.0
 """Seconds between two checks of a server, which cost it something; a heartbeat is looked for each time."""
 ASLEEP_SECONDS = 3.0
 """A supervisor that did not look for so long was asleep, and the machine perhaps with it: it judges nobody by that time."""
-ROTATE_EVERY = 5.0
+KEEP_HOUSE_EVERY = 5.0
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Supervisor:
         self._tell = say
         self._kept: dict[str, _Kept] = {}
         self._awake_since = time.monotonic()
+        self._state_is_written = True
         self._own_tasks: list[asyncio.Task[None]] = []
 
     async def start(self, parts: Sequence[Part]) -> None:
@@ -67,7 +68,7 @@ class Supervisor:
         Raises PartFailed when one failed at its first start. It is tried again all the same, until `stop`.
         """
         if not self._own_tasks:
-            self._own_tasks = [asyncio.create_task(work) for work in (self._notice_sleep(), self._rotate_logs())]
+            self._own_tasks = [asyncio.create_task(work) for work in (self._notice_sleep(), self._keep_house())]
         kept = [_Kept(Child(part, self._home)) for part in parts]
         for each in kept:
             self._kept[each.name] = each
@@ -151,9 +152,12 @@ class Supervisor:
                 self._awake_since = now
             looked = now
 
-    async def _rotate_logs(self) -> None:
+    async def _keep_house(self) -> None:
+        """Rotate the logs, and write the state that there was no room for."""
         trouble = ""
         while True:
+            if not self._state_is_written:
+                self._write_state()
             before = trouble
             try:
                 await asyncio.to_thread(rotate_all, self._home / "logs")
@@ -162,7 +166,7 @@ class Supervisor:
                 trouble = f"the logs are not rotated: {error}"
             if trouble and trouble != before:
                 self._say(trouble)
-            await asyncio.sleep(ROTATE_EVERY)
+            await asyncio.sleep(KEEP_HOUSE_EVERY)
 
     def _mark(self, kept: _Kept, state: State, detail: str = "") -> None:
         """A part that fails again and again is degraded, whatever it does just now, until it is sound again."""
@@ -190,7 +194,9 @@ class Supervisor:
         try:
             fresh.write_text(json.dumps(state, indent=1))
             fresh.replace(self._home / "state.json")
+            self._state_is_written = True
         except OSError as error:
+            self._state_is_written = False
             self._say(f"state.json was not written: {error}")
 
     def _say(self, line: str) -> None:

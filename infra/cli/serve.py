@@ -33,7 +33,7 @@ def serve(
 
     config = Config.load()
     logs.configure(config.log_format)
-    runtime.check_services(names or ())
+    runtime.preload(names or ())
     works: list[Awaitable[None]] = []
     if only is not Half.worker:
         works.append(runtime.run_web(config, names or (), port))

@@ -21,6 +21,7 @@ def streams(
 
     config = Config.load()
     logs.configure(config.log_format)
+    runtime.preload(names or ())
 
     async def work() -> None:
         async with background(beat(), name="heartbeat"):

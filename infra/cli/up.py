@@ -19,6 +19,8 @@ from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
 """The market that runs by this policy is a demonstration: it is filled at its first start."""
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc gives each thread an arena of its own, and what one held at its largest is not given back."""
 TOPICS_WITHIN = 60.0
 """Seconds for which the worker waits for its topics. It does without them after that: the clocks of the market do not need Kafka."""
 
@@ -169,7 +171,7 @@ def application_parts(config: Config) -> tuple[Part, ...]:
         return Part(
             name=name,
             command=(sys.executable, "-m", "infra.cli", *arguments),
-            environment=config.environment(),
+            environment=config.environment() | FEW_ARENAS,
             ready=ready,
             beats=True,
             port=port,

@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -20,6 +21,8 @@ from infra.embedded.process import Child, Part, stop_leftover
 __all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "prepare_servers"]
 
 Report = Callable[[str], None]
+SERVERS_PATIENCE = 4
+"""How much longer than our own processes a server may be silent: a recovery or a checkpoint is work."""
 
 
 def addresses(config: Config) -> tuple[str, str]:
@@ -80,7 +83,7 @@ def prepare_servers(config: Config, report: Report) -> tuple[Part, ...]:
             report("formatting the Kafka storage")
         kafka.prepare(home, class_path)
         parts.append(kafka.part(home, class_path))
-    return tuple(parts)
+    return tuple(replace(part, silent_for=SERVERS_PATIENCE * config.silence_limit) for part in parts)
 
 
 class Servers:

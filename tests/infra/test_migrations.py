@@ -1,0 +1,25 @@
+"""A start asks quickly whether tables are up to date, and migrates only where they are not."""
+
+import os
+from dataclasses import replace
+
+import asyncpg
+
+from infra import migrations
+from infra.config import Config
+from infra.embedded import Servers
+from infra.runtime import migrate
+from tests.market import empty_database
+
+
+async def test_what_is_pending_is_known_without_loading_any_service(servers: Servers) -> None:
+    url = await empty_database(servers, "lonja_pending")
+    services = {path.parent.name for path in migrations.SERVICES.glob("*/migrations") if any(path.glob("[0-9]*.py"))}
+    assert services
+    assert set(await migrations.pending(url)) == {*services, "operations"}
+    await migrate(replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=url))
+    assert await migrations.pending(url) == []
+    connection = await asyncpg.connect(url)
+    await connection.execute("update pools.migrations set version_num = '0001'")
+    await connection.close()
+    assert await migrations.pending(url) == ["pools"]
