@@ -32,7 +32,7 @@ from infra.tasks import background
 from infra.tokens import Tokens
 
 if TYPE_CHECKING:
-    from litestar import Litestar
+    from litestar.types import ASGIApp
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ async def run_web(
         await serve(app, ground, port)
 
 
-async def serve(app: "Litestar", ground: Ground, port: int) -> None:
+async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
     """Serve the app until cancelled or signalled; open requests end in order, live streams at once."""
     from infra.web.server import server
 

@@ -2,15 +2,17 @@
 
 The session cookie counts for pages and for reading the API. What changes something through ``/api/`` needs a bearer token: no
 browser sends one by itself, so the API needs no CSRF token.
+
+Both are plain middleware and not Litestar's guard and authentication, which copy the route's handler, match patterns and parse all
+headers for every request: that costs as much as deciding a bid.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from litestar.connection import ASGIConnection
+from litestar import Request
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
-from litestar.handlers.base import BaseRouteHandler
-from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from infra.clock import Clock
 from infra.tokens import ROLES, InvalidToken, Principal, Tokens
@@ -32,30 +34,37 @@ class UnguardedRoute(TypeError):
     """A route does not say who may call it."""
 
 
-async def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """App-level guard. Async, since Litestar sends a plain function to a thread for every request."""
-    access = handler.opt.get("access")
-    if access == "public" or connection.scope["method"] == "OPTIONS" or connection.url.path.startswith("/api/schema"):
-        return
-    if access is None:
-        raise UnguardedRoute(f"{handler}: say opt=PUBLIC, MEMBERS or allow(role)")
-    principal: Principal | None = connection.scope.get("user")
+def checked_access(app: ASGIApp) -> ASGIApp:
+    """Middleware, the last before the route: lets in whom the route lets in."""
+
+    async def check(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] != "OPTIONS" and not scope["path"].startswith("/api/schema"):
+            handler = scope["route_handler"]
+            access = handler.opt.get("access")
+            if access is None:
+                raise UnguardedRoute(f"{handler}: say opt=PUBLIC, MEMBERS or allow(role)")
+            if access != "public":
+                _require(scope.get("user"), access)
+        await app(scope, receive, send)
+
+    return check
+
+
+def _require(principal: Principal | None, roles: frozenset[str]) -> None:
     if principal is None:
         raise NotAuthorizedException("log in first")
-    if not principal.may(*access):
-        raise PermissionDeniedException(f"this needs the role {' or '.join(sorted(access))}")
+    if not principal.may(*roles):
+        raise PermissionDeniedException(f"this needs the role {' or '.join(sorted(roles))}")
 
 
-def known(
-    connection: ASGIConnection[Any, Any, Any, Any], tokens: Tokens, clock: Clock
-) -> tuple[Principal, str] | tuple[None, None]:
+def known(scope: Scope, tokens: Tokens, clock: Clock) -> tuple[Principal, str] | tuple[None, None]:
     """The principal of a valid cookie or bearer token, and the token."""
-    header = connection.headers.get("authorization", "")
+    header = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     token: str | None = None
-    if header.lower().startswith("bearer "):
-        token = header[7:]
-    elif connection.scope.get("method") in ("GET", "HEAD") or not connection.url.path.startswith("/api/"):
-        token = connection.cookies.get(COOKIE)
+    if header[:7].lower() == b"bearer ":
+        token = header[7:].decode("latin-1")
+    elif scope.get("method") in ("GET", "HEAD") or not scope["path"].startswith("/api/"):
+        token = Request(scope).cookies.get(COOKIE)
     if not token:
         return None, None
     try:
@@ -64,16 +73,15 @@ def known(
         return None, None
 
 
-class Authentication(AbstractAuthenticationMiddleware):
-    """Puts the principal into the scope; whether one is needed is the route's word."""
+def authentication(tokens: Tokens, clock: Clock) -> Callable[[ASGIApp], ASGIApp]:
+    """Middleware that puts the principal into the scope; whether one is needed is the route's word."""
 
-    tokens: Tokens
-    clock: Clock
+    def middleware(app: ASGIApp) -> ASGIApp:
+        async def authenticate(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                scope["user"], scope["auth"] = known(scope, tokens, clock)
+            await app(scope, receive, send)
 
-    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
-        principal, token = known(connection, self.tokens, self.clock)
-        return AuthenticationResult(user=principal, auth=token)
+        return authenticate
 
-
-def authentication(tokens: Tokens, clock: Clock) -> type[Authentication]:
-    return type("BoundAuthentication", (Authentication,), {"tokens": tokens, "clock": staticmethod(clock)})
+    return middleware

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,7 +22,7 @@ from catalogue.rules import RuleBroken
 from events.bounds import OutOfBounds
 from infra import metrics
 from infra.causality import caused_by
-from infra.clock import Clock
+from infra.clock import Clock, WrongClock
 from infra.embedded import addresses
 from infra.ids import new_id
 from infra.operations.figures import Observer
@@ -29,11 +30,11 @@ from infra.operations.processes import named
 from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
-from infra.web.access import PUBLIC, UnguardedRoute, authentication, check_access, known
+from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
 from infra.web.csrf import forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
 from infra.web.health import health_routes
-from infra.web.languages import choose_language, in_the_readers_language, language_of, speak
+from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.limits import limited
 from infra.web.pages import engine
 
@@ -86,8 +87,15 @@ class App(Litestar):
             await send(message)
 
         watched = metrics.watching() if scope["path"].endswith("/live") else nullcontext()
-        with caused_by(number, number), arriving(self.clock()), watched:
+        with caused_by(number, number), arriving(self._now()), watched:
             await super().__call__(scope, receive, with_headers)
+
+    def _now(self) -> datetime | None:
+        """None where the clock is wrong: whoever decides by it then answers 503, and the health routes say why."""
+        try:
+            return self.clock()
+        except WrongClock:
+            return None
 
 
 def _is_shared(path: str, headers: list[tuple[bytes, bytes]]) -> bool:
@@ -115,9 +123,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
 
     def on_no_route(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
         """Where there is no route no middleware ran: who came and in which language is looked up here."""
-        request.scope.setdefault("user", known(request, ground.tokens, ground.clock)[0])
-        if errors.wants_page(request):
-            speak(language_of(request))
+        request.scope.setdefault("user", known(request.scope, ground.tokens, ground.clock)[0])
         return errors.on_http_error(request, error)
 
     config = ground.config
@@ -139,12 +145,12 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         ],
         request_class=ExactRequest,
         request_max_body_size=BODY_BYTES,
-        guards=[check_access],
         middleware=[
             authentication(ground.tokens, ground.clock),
             in_the_readers_language,
             limited(config.rate_limit),
             forms_of_the_session(secret(config.secrets_dir, "csrf")),
+            checked_access,
         ],
         compression_config=CompressionConfig(backend="gzip", exclude=["/live$"]),
         template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),

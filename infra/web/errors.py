@@ -74,8 +74,15 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return not request.url.path.startswith(("/api/", "/ocds")) and "text/html" in request.headers.get("accept", "")
 
 
+def _speak_to(request: Request[Any, Any, Any]) -> None:
+    """What fails before the route is reached fails before the language is known."""
+    if wants_page(request):
+        speak(language_of(request))
+
+
 def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Response[Any]:
     """A refusal names its rule: 422 with code, sentence, field and the numbers compared."""
+    _speak_to(request)
     facts = error.as_dict()
     said = told(error) if wants_page(request) else str(error)
     return _answer(request, 422, "refused by a rule", said, {"rule": facts.pop("code", error.code)} | facts)
@@ -103,6 +110,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code == 401 and wants_page(request) and request.method == "GET":
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/login?next={quote(target, safe='')}")
+    _speak_to(request)
     more: dict[str, Any] = {}
     if isinstance(error, ValidationException):
         more["errors"] = [
@@ -128,6 +136,7 @@ def _named(item: dict[str, Any]) -> dict[str, str]:
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Never shows internals; the number finds the traceback in the log. A value that the database cannot hold (a NUL character,
     a number out of range) is the sender's fault, wherever it was found out."""
+    _speak_to(request)
     driver = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(driver, asyncpg.DataError):
         log.warning("%s %s: %s", request.method, request.url.path, driver)
@@ -149,8 +158,6 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
 
 def _on_away(request: Request[Any, Any, Any], driver: BaseException | None) -> Response[Any]:
     log.warning("%s %s: the database is away: %s", request.method, request.url.path, driver)
-    if wants_page(request):  # the middleware that looks for the language may not have been reached
-        speak(language_of(request))
     if isinstance(driver, WrongClock):
         detail = gettext("The clock of this part of the market is wrong. It decides nothing until the clock is right.")
     elif isinstance(driver, asyncpg.LockNotAvailableError):

@@ -24,7 +24,7 @@ def arrived() -> datetime | None:
 
 
 @contextmanager
-def arriving(at: datetime) -> Iterator[None]:
+def arriving(at: datetime | None) -> Iterator[None]:
     token = _arrived.set(at)
     try:
         yield

@@ -102,6 +102,15 @@ async def test_a_buyer_opens_from_a_sku_at_its_reference_price_once(market: Mark
         assert opened.status_code == 200 and "Paper for the office" in opened.text
         again = await browser.post("/auctions/new", form)
         assert str(again.url) == str(opened.url)
+        for language, said in (
+            ("en", "with other content"),
+            ("es", "con otro contenido"),
+            ("ru", "с другим содержанием"),
+        ):
+            browser.client.cookies.set("lonja_language", language)
+            edited = await browser.post("/auctions/new", form | {"title": "Edited"})
+            assert edited.status_code == 422 and said in edited.text and 'value="Edited"' in edited.text
+            assert form["request_key"] not in edited.text
     auction_id = opened.url.path.rpartition("/")[2]
     (event,) = [event for event in await market.published("auctions", AuctionOpened) if event.auction_id == auction_id]
     assert (event.initial_price, event.reference_ids) == (Decimal("30000.00"), (f"ref-{sku_id}",))
@@ -359,3 +368,5 @@ async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) ->
         key = {"idempotency-key": new_id()}
         first = await buyer.post("/api/auctions", json=paper(), headers=key)
         assert (await buyer.post("/api/auctions", json=paper(), headers=key)).json() == first.json()
+        edited = await buyer.post("/api/auctions", json=paper(title="Edited"), headers=key)
+        assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")

@@ -93,6 +93,8 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_nami
         for _ in range(2):
             filed = await b.post(f"{path}/complaint", {"grounds": GROUNDS, "evidence": EVIDENCE, "request_key": "one"})
             assert "Your complaint is filed" in filed.text
+        edited = await b.post(f"{path}/complaint", {"grounds": "Other", "evidence": EVIDENCE, "request_key": "one"})
+        assert edited.status_code == 422 and "with other content" in edited.text
         (told,) = await scene.events(ComplaintFiled)
         queue = await judge.get("/auctions/complaints")
         assert GROUNDS in queue.text and EVIDENCE in queue.text

@@ -39,6 +39,8 @@ class TestProposing:
         key = new_id()
         first = await stall.post(stall.buyer, "/skus", a_card("Kettle drum skin"), key)
         again = await stall.post(stall.buyer, "/skus", a_card("Kettle drum skin"), key)
+        edited = await stall.post(stall.buyer, "/skus", a_card("Kettle drum stick"), key)
+        assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
         assert first.json() == again.json()
 
     async def test_near_duplicates_are_shown_before_it_can_be_proposed(self, stall: Stall) -> None:
@@ -156,6 +158,8 @@ class TestOffers:
         sku_id, supplier, key = await stall.published("Snare wires"), await stall.supplier(), new_id()
         first = await stall.post(supplier, "/offers", some_terms(sku_id), key)
         again = await stall.post(supplier, "/offers", some_terms(sku_id), key)
+        edited = await stall.post(supplier, "/offers", some_terms(sku_id) | {"delivery_days": 9}, key)
+        assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
         assert first.json() == again.json()
         [event] = await stall.happened(OfferPublished, sku_id)
         assert (event.supplier_name, event.category.code) == (supplier.organisation_name, "37000000")

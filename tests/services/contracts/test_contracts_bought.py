@@ -56,6 +56,8 @@ async def test_the_same_request_again_asks_once(town: Town) -> None:
     offer, key = await an_offer(town), new_id()
     body = {"offer_id": offer.offer_id, "quantity": "10"}
     first, again = [await town.post(town.school, PURCHASES, body, key=key) for _ in range(2)]
+    status, edited = await town.post(town.school, PURCHASES, body | {"quantity": "20"}, key=key)
+    assert (status, edited["rule"]) == (422, "idempotency-key-reused")
     assert first == again and first[0] == 201
     assert len(await town.read(town.school, PURCHASES)) == 1
     assert len(await town.read(town.suppliers[0], PURCHASES)) == 1

@@ -37,6 +37,8 @@ async def test_both_sides_carry_it_out_by_forms_until_it_is_closed(town: Town) -
             work, work.buyer, "order", **{"quantity-1": "100", "quantity-2": "3", "days": 2, **key}
         )
         assert status == 200 and "Ordered. The supplier sees it now." in text and "Order 2" not in text
+    status, text = await filled(work, work.buyer, "order", **{"quantity-1": "1", "days": 2, **key})
+    assert status == 422 and "with other content" in text and "Order 2" not in text and key["request_key"] not in text
     delivery = {"order": 1, "quantity-1": "100", "quantity-2": "3", "note": "TN-218", "delivered_on": today(town)}
     _, text = await filled(work, work.supplier, "delivery", **delivery)
     assert "waits for the buyer" in text and "delivery note TN-218" in text

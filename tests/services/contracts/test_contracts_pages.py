@@ -115,6 +115,8 @@ async def test_buying_shows_the_price_asks_once_and_is_answered(town: Town) -> N
     for _ in range(2):
         status, text = await sent(town, town.school, "/contracts/purchases/new", **fields)
         assert status == 200 and "waits for the supplier" in text
+    status, text = await sent(town, town.school, "/contracts/purchases/new", **fields | {"quantity": "150"})
+    assert status == 422 and "with other content" in text and "Ask to buy" in text and fields["request_key"] not in text
     (purchase,) = await town.read(town.school, "/api/contracts/purchases")
     purchase_id = purchase["purchase_id"]
     assert len(await town.events(PurchaseRequested, purchase_id)) == 1

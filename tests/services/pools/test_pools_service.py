@@ -439,6 +439,11 @@ class TestPages:
             assert opened.status_code == 200, opened.text
             path = opened.url.path
             assert re.fullmatch("/pools/[0-9a-f-]{36}", path)
+            assert (await browser.post("/pools/new", form | line | {"do": "open"})).url.path == path
+            edited = await browser.post("/pools/new", form | line | {"do": "open", "title": "Paper, edited"})
+            assert edited.status_code == 422 and "with other content" in edited.text and "Paper, edited" in edited.text
+            fresh = re.search(r'name="request_key" value="([^"]+)"', edited.text)
+            assert fresh is not None and fresh[1] != form["request_key"]
             refused = await browser.post(f"{path}/enrolment", {"firm_0": "-1"})
             assert refused.status_code == 422 and "above zero" in refused.text
             outside = await browser.post(f"{path}/enrolment", {"firm_0": "20", "region": "RU-SPE"})

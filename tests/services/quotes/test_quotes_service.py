@@ -195,10 +195,12 @@ class TestOpening:
         assert request_id in {each["request_id"] for each in found["requests"]}
 
     async def test_a_repeat_opens_one(self, market: Market) -> None:
-        buyer, key = await a_buyer(market), {"idempotency-key": new_id()}
+        buyer, key, wanted = await a_buyer(market), {"idempotency-key": new_id()}, asking(market)
         async with market.client(buyer) as client:
-            answers = [await client.post("/api/quotes", json=asking(market), headers=key) for _ in range(2)]
+            answers = [await client.post("/api/quotes", json=wanted, headers=key) for _ in range(2)]
+            edited = await client.post("/api/quotes", json=wanted | {"title": "Edited"}, headers=key)
         assert len({answer.json()["request_id"] for answer in answers}) == 1
+        assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
 
     async def test_what_breaks_a_rule_is_refused_by_name(self, market: Market) -> None:
         buyer = await a_buyer(market)
@@ -221,6 +223,8 @@ class TestQuoting:
         request_id, key = await asked(market, buyer), new_id()
         for _ in range(2):
             assert (await quote(market, request_id, supplier, "10", key=key)).json()["mine"]["version"] == 1
+        edited = await quote(market, request_id, supplier, "9", key=key)
+        assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
         changed = (await quote(market, request_id, supplier, "9.5")).json()["mine"]
         assert (changed["version"], changed["amount"]) == (2, "19.00")
         assert (await quote(market, request_id, supplier, "10", key=key)).json()["mine"]["version"] == 2  # heard late
