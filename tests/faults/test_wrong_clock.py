@@ -144,5 +144,5 @@ async def test_a_clock_that_jumps_ends_no_session_and_moves_none(site: Site) -> 
         moved = (after - datetime.fromisoformat(before)).total_seconds()
         assert 5 < moved < time.monotonic() - stopped_at + 60, "the time that nobody could bid, and the policy's margin"
     finally:
-        process.terminate()
+        process.kill()
         await asyncio.to_thread(process.join, 20)
