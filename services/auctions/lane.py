@@ -16,8 +16,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import NamedTuple
 
 import asyncpg
@@ -25,21 +24,18 @@ import msgspec
 
 from catalogue.rules import KeyReused
 from infra import metrics
-from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.database import LOST, Outdated, database_is_away
-from infra.ids import new_id
 from infra.signing import Signer
 from infra.tasks import background
 from services.auctions import receipts
-from services.auctions.domain.auction import Bid, Verdict
-from services.auctions.domain.bids import decide
-from services.auctions.journal import Entry, Written, chained, write
+from services.auctions.domain.auction import Verdict
+from services.auctions.journal import write
+from services.auctions.judging import Asked, Judged, judge
 from services.auctions.outages import Pulse, give_back
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, blocked
 from services.auctions.store.auctions import Stored, Unchanged
-from services.auctions.store.bids import BidKey, Kept
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -63,8 +59,6 @@ writing eight bids. Another lane or the clock holds a row for a few milliseconds
 A process that freezes must not keep its rows from the others."""
 REMEMBERED = 10_000
 """Auctions kept in memory, and bidders; when there are more, all are forgotten and read again."""
-UNKNOWN = "unknown"
-"""The standing of an organisation that accounts has not told of: it cannot bid yet."""
 
 
 class NoSuchAuction(LookupError):
@@ -76,40 +70,11 @@ class LaneBlocked(Exception):
     decided after all, that verdict is the answer."""
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A bid on its way. ``arrived_at`` was read from the clock when the request came in."""
-
-    auction_id: str
-    supplier_id: str
-    request_key: str
-    amount: Decimal
-    arrived_at: datetime
-    choices: tuple[int, ...] = ()
-    bid_id: str = msgspec.field(default_factory=new_id)
-    cause: Cause = msgspec.field(default_factory=current_cause)
-
-    @property
-    def key(self) -> BidKey:
-        return self.auction_id, self.supplier_id, self.request_key
-
-
 class Answer(msgspec.Struct, frozen=True):
     """A bid's one verdict, and the market's signature under it."""
 
     verdict: Verdict
     receipt: Receipt
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains; the bids in ``reused`` have the
-    key of another bid. Of the auctions in ``locked`` and ``failed``
-    nothing was decided: somebody else has them locked, or deciding raised an error."""
-
-    answers: dict[str, Kept]
-    written: list[Written]
-    reused: set[str] = msgspec.field(default_factory=set)
-    locked: set[str] = msgspec.field(default_factory=set)
-    failed: set[str] = msgspec.field(default_factory=set)
 
 
 class Waiting(NamedTuple):
@@ -118,72 +83,6 @@ class Waiting(NamedTuple):
     asked: Asked
     answer: "asyncio.Future[Answer]"
     since: float
-
-
-def judge(
-    batch: Iterable[Asked],
-    current: Mapping[str, Stored],
-    known: Mapping[BidKey, Kept],
-    standings: Mapping[str, str],
-    now: datetime,
-) -> Judged:
-    """Decide a batch auction by auction, each auction's bids in the order they came. Bids on unknown auctions are left out. An
-    auction on which this fails costs no other its verdicts."""
-    by_auction: dict[str, list[Asked]] = {}
-    for asked in batch:
-        by_auction.setdefault(asked.auction_id, []).append(asked)
-    judged = Judged({}, [])
-    for auction_id, there in by_auction.items():
-        stored = current.get(auction_id)
-        if stored is None:
-            continue
-        try:
-            answers, written = _judge_one(stored, there, known, standings, now)
-        except Exception:
-            log.exception("bids on auction %s cannot be decided", auction_id)
-            judged.failed.add(auction_id)
-            continue
-        judged.answers.update(answers)
-        judged.reused.update(asked.bid_id for asked in there if asked.bid_id not in answers)
-        if written is not None:
-            judged.written.append(written)
-    return judged
-
-
-def _judge_one(
-    stored: Stored,
-    there: list[Asked],
-    known: Mapping[BidKey, Kept],
-    standings: Mapping[str, str],
-    now: datetime,
-) -> tuple[dict[str, Kept], Written | None]:
-    wanted = [
-        Bid(
-            a.bid_id,
-            a.supplier_id,
-            a.request_key,
-            a.amount,
-            a.arrived_at,
-            standings.get(a.supplier_id, UNKNOWN),
-            a.choices,
-        )
-        for a in there
-    ]
-    before = {asked.key[1:]: kept for asked in there if (kept := known.get(asked.key))}
-    decided = decide(stored.state, wanted, {key: kept.verdict for key, kept in before.items()})
-    causes = {asked.bid_id: asked.cause for asked in there}
-    in_log = {kept.verdict.bid.bid_id: kept for kept in before.values()}
-    written = None
-    if decided.new:
-        new = [Entry(verdict, causes[verdict.bid.bid_id]) for verdict in decided.new]
-        written = chained(stored, new, decided.state, now)
-        in_log |= {kept.verdict.bid.bid_id: kept for kept in written.kept}
-    answers = {
-        bid_id: in_log[verdict.bid.bid_id]
-        for bid_id, verdict in zip(causes, decided.answers, strict=True)
-        if verdict is not None
-    }
-    return answers, written
 
 
 class Lane:

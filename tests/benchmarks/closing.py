@@ -19,7 +19,7 @@ from events.auctions import AuctionClosed
 from infra.embedded import Servers
 from services.auctions.domain.autobid import Autobid
 from services.auctions.journal import channel, write
-from services.auctions.lane import Asked, judge
+from services.auctions.judging import Asked, judge
 from services.auctions.store import auctions
 from tests.benchmarks import Figure
 from tests.benchmarks.load import INITIAL, STEP

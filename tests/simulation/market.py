@@ -19,7 +19,8 @@ from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.reactions import Reactions
 from infra.signing import Signer
-from services.auctions.lane import Asked, Lane, LaneBlocked
+from services.auctions.judging import Asked
+from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.timers import run_clock
 from services.contracts.domain import awards, deals, signing
 from services.contracts.domain.cascade import RankedBid

@@ -12,7 +12,7 @@ import msgspec
 from events.codec import Message
 from events.envelope import Envelope
 from infra import consumer, inbox, outbox
-from services.auctions import lane
+from services.auctions import judging, lane
 from services.auctions.domain import auction, autobid, bids, due
 from services.auctions.domain.auction import AuctionState, Bid, Verdict
 from services.auctions.domain.autobid import Autobid, Cut
@@ -71,7 +71,7 @@ def _second_verdict(market: "Market") -> Iterator[None]:
     def decided(state: AuctionState, wanted: Iterable[Bid], known: object) -> bids.Decided:
         return bids.decide(state, wanted, {})
 
-    with patch.object(lane, "decide", decided):
+    with patch.object(judging, "decide", decided):
         yield
 
 
@@ -81,7 +81,7 @@ def _without_the_boundary(*arguments: Any) -> Any:
     return written
 
 
-_chained = lane.chained
+_chained = judging.chained
 
 
 @contextmanager
@@ -166,7 +166,7 @@ PLANTED: dict[str, Plant] = {
     "cut-against-own-lead": _patched((due, "due_cut", _cut)),
     "sealed-bids-shown": _patched((AuctionState, "sealed", property(lambda state: False))),
     "second-verdict": _second_verdict,
-    "boundary-bid-unpublished": _patched((lane, "chained", _without_the_boundary)),
+    "boundary-bid-unpublished": _patched((judging, "chained", _without_the_boundary)),
     "remembered-before-commit": _remembered_too_early,
     "guessed-and-not-checked": _patched((lane, "Unchanged", _unchecked)),
     "closed-after-outage": _patched((pulse, "last", _no_pulse)),

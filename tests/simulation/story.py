@@ -19,7 +19,8 @@ from services.auctions.domain.auction import AuctionState, begin
 from services.auctions.domain.bids import ladder
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.rounds import turn_of
-from services.auctions.lane import Answer, Asked
+from services.auctions.judging import Asked
+from services.auctions.lane import Answer
 from services.auctions.store import auctions
 from services.auctions.store.auctions import Stored
 from tests.simulation.broker import Record

@@ -19,7 +19,8 @@ from infra.web import FromGround, IdempotencyKey, MemberVisit, allow, clean
 from infra.web.errors import PROBLEM, NotFound
 from services.auctions import handlers
 from services.auctions.domain.auction import Verdict
-from services.auctions.lane import Answer, Asked, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.judging import Asked
+from services.auctions.lane import Answer, Lane, LaneBlocked, NoSuchAuction
 from services.auctions.receipts import Receipt
 
 

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra.clock import ShiftedClock
 from infra.signing import Signer
-from services.auctions.lane import Asked, Lane, LaneBlocked
+from services.auctions.judging import Asked
+from services.auctions.lane import Lane, LaneBlocked
 
 
 async def test_a_database_that_is_away_blocks_the_bid_and_leaves_nobody_waiting() -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from events.auctions import AuctionClosed, AuctionExtended
 from infra.health import HEALTH
+from services.auctions import judging, outages
 from services.auctions import lane as lanes
-from services.auctions import outages
 from services.auctions.domain.bids import decide
-from services.auctions.lane import Asked, Lane
+from services.auctions.judging import Asked
+from services.auctions.lane import Lane
 from services.auctions.store import blocked
 from services.auctions.timers import run_clock
 from tests.market import Market
@@ -122,7 +123,7 @@ async def test_a_decision_that_fails_costs_the_other_auctions_nothing(
             raise ZeroDivisionError
         return decide(state, bids, known)
 
-    monkeypatch.setattr(lanes, "decide", failing)
+    monkeypatch.setattr(judging, "decide", failing)
     answers = await asyncio.gather(*(scene.bid("a", "990") for scene in (broken, sound) for _ in range(3)))
     assert [answer.status_code for answer in answers[:3]] == [503] * 3
     assert 201 in [answer.status_code for answer in answers[3:]]

@@ -16,7 +16,8 @@ from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisc
 from infra.ids import new_id
 from infra.tokens import OBSERVER
 from services.auctions.domain import chain
-from services.auctions.lane import Asked, Lane, LaneBlocked
+from services.auctions.judging import Asked
+from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.outages import resume_sessions
 from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt

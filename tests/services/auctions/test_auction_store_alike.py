@@ -23,7 +23,7 @@ from infra.database import Database, Outdated
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
-from services.auctions.lane import Asked, judge
+from services.auctions.judging import Asked, judge
 from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import Kept

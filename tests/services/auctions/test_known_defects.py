@@ -19,7 +19,7 @@ from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.bids import place_bid
 from services.auctions.domain.closing import NotOverYet, close
 from services.auctions.domain.due import advance, due_at
-from services.auctions.lane import Asked, Judged, judge
+from services.auctions.judging import Asked, Judged, judge
 from services.auctions.store.auctions import Stored
 from tests.services.auctions.stories import CALENDAR, MOSCOW, NOON_UTC, a_bid, after, an_auction, rule
 

@@ -23,7 +23,8 @@ from infra.signing import Signer
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
-from services.auctions.lane import Asked, Lane
+from services.auctions.judging import Asked
+from services.auctions.lane import Lane
 from services.auctions.store import Row, auctions, replicas
 from services.auctions.store.auctions import Stored
 from services.auctions.timers import run_clock
