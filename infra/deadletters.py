@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -32,6 +33,19 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: list[tuple[str, bytes]]
     replayed: bool = False
+
+    def happened_before(self, instant: datetime) -> bool:
+        """False also where the message does not say when: nobody can have handled that."""
+        try:
+            return datetime.fromisoformat(dict(self.headers)["ce_time"].decode()) < instant
+        except (KeyError, ValueError):
+            return False
+
+
+class TooOld(Exception):
+    """Who handled the event may have forgotten it, and would handle it again."""
+
+    code = "dead-letter-too-old"
 
 
 async def bury(kafka: AIOKafkaProducer, consumer: str, record: ConsumerRecord, error: BaseException) -> None:
@@ -72,8 +86,14 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
         yield letter
 
 
-async def replay(kafka: AIOKafkaProducer, letter: DeadLetter) -> None:
-    """Send the message to its topic again, as it first came, and note that. Handlers that did handle it ignore the repeat."""
+async def replay(kafka: AIOKafkaProducer, letter: DeadLetter, since: datetime) -> None:
+    """Send the message to its topic again, as it first came, and note that. Handlers that did handle it ignore the repeat: all their
+    claims ``since`` then are there. Raises TooOld for an event from before."""
+    if letter.happened_before(since):
+        raise TooOld(
+            f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
+            " forgotten that, and would handle it again. A view gets it by `lonja rebuild`"
+        )
     await kafka.send_and_wait(letter.topic, key=letter.key, value=letter.value, headers=letter.headers)
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key, headers=[(REPLAYED, str(letter.position).encode())])
 

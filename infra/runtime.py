@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
-from events.topics import TOPICS
+from events.topics import DAY_MS, TOPICS, Topic
 from infra import metrics, migrations, pruning
+from infra.beginning import after_the_forgotten
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
@@ -112,14 +114,23 @@ async def create_topics(bootstrap: str) -> None:
     try:
         there = set(await admin.list_topics())
         wanted = [
-            NewTopic(row.name, row.partitions, 1, topic_configs={"retention.ms": str(row.retention_ms)})
+            NewTopic(row.name, row.partitions, 1, topic_configs=_settings(row))
             for row in TOPICS
             if row.name not in there
         ]
         if wanted:
             await admin.create_topics(wanted)
+        await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, row.name, _settings(row)) for row in TOPICS]
+        )
     finally:
         await admin.close()
+
+
+def _settings(row: Topic) -> dict[str, str]:
+    """What has an end goes by whole segments, each of a day."""
+    ends = {"segment.ms": str(DAY_MS)} if row.retention_ms > 0 else {}
+    return {"retention.ms": str(row.retention_ms), **ends}
 
 
 async def run_web(
@@ -166,9 +177,8 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
                 tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
             if service.reactions:
                 inbox = Inbox(service.name, service.reactions, ground.database, kafka)
-                tasks.create_task(
-                    Consumer(inbox, service.reactions.topics, bootstrap).run(), name=f"{service.name} consumer"
-                )
+                consumer = Consumer(inbox, service.reactions.topics, bootstrap)
+                tasks.create_task(_consume(ground, bootstrap, service, consumer), name=f"{service.name} consumer")
             for timer in (*service.timers, *_pruning(service, config)):
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
 
@@ -187,7 +197,11 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
         observed(ground, bootstrap, "streams", [streams.GROUP]),
         _producing(bootstrap) as kafka,
     ):
-        app = streams.create_app(ground, bootstrap, kafka, load(ground, names))
+        services = load(ground, names)
+        await after_the_forgotten(
+            ground.database, [each.name for each in services if each.views], bootstrap, streams.GROUP
+        )
+        app = streams.create_app(ground, bootstrap, kafka, services)
         await app.start()
         ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped())}
         try:
@@ -211,6 +225,11 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
         for name, (service, view) in views.items():
             if not names or name in names:
                 yield name, await streams.rebuild(ground, bootstrap, kafka, service, view)
+
+
+async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
+    await after_the_forgotten(ground.database, [service.name], bootstrap, group_of(service.name))
+    await consumer.run()
 
 
 def _pruning(service: Service, config: Config) -> list[Timer]:

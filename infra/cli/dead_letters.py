@@ -1,11 +1,13 @@
 """`lonja dead-letters`: messages that a consumer could not handle, and their second chance."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.cli.output import AsJson, print_json, print_table, say
+from infra.clock import system_clock
 from infra.config import Config
 from infra.running import NotRunning
 
@@ -76,12 +78,16 @@ def replay(
     """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
     if (number is None) != everything:
         raise typer.BadParameter("give either a number or --all")
+    config = Config.running()
+    since = system_clock() - timedelta(days=config.keep.claims_days)
     letters = [each for each in asyncio.run(_read()) if not each.replayed] if number is None else [_one(number)]
-    asyncio.run(_replay(letters))
+    old = [each for each in letters if each.happened_before(since)] if everything else []
+    young = [each for each in letters if each not in old]
+    asyncio.run(_replay(config, young, since))
     if as_json:
-        print_json({"replayed": [letter.position for letter in letters]})
+        print_json({"replayed": [each.position for each in young], "too_old": [each.position for each in old]})
     else:
-        say(f"replayed {len(letters)}")
+        say(f"replayed {len(young)}" + (f", {len(old)} are too old" if old else ""))
 
 
 def _summary(letter: "DeadLetter") -> dict[str, object]:
@@ -109,15 +115,15 @@ async def _read() -> "list[DeadLetter]":
         raise NotRunning(f"Kafka at {bootstrap}") from failure
 
 
-async def _replay(letters: "list[DeadLetter]") -> None:
+async def _replay(config: Config, letters: "list[DeadLetter]", since: datetime) -> None:
     from infra import deadletters
     from infra.embedded import addresses
     from infra.outbox import producer
 
-    kafka = producer(addresses(Config.running())[1])
+    kafka = producer(addresses(config)[1])
     await kafka.start()
     try:
         for letter in letters:
-            await deadletters.replay(kafka, letter)
+            await deadletters.replay(kafka, letter, since)
     finally:
         await kafka.stop()

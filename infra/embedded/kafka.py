@@ -12,6 +12,7 @@ from infra.embedded.process import Part
 
 # Replication factors: one node cannot hold the default three. Session timeout: after kill -9 a restarted broker waits
 # for its old registration to lapse, 12.7 s by default, 4.5 s so. Topics are made by `events.topics`, never by accident.
+# A group keeps its offsets for ever: the market may have stood still for a month.
 SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -19,6 +20,7 @@ SETTINGS = {
     "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "8",
+    "offsets.retention.minutes": "2147483647",
     "transaction.state.log.replication.factor": "1",
     "transaction.state.log.min.isr": "1",
     "share.coordinator.state.topic.replication.factor": "1",

@@ -19,7 +19,7 @@ from infra.embedded import Servers
 from tests.benchmarks import Figure
 from tests.servers import started
 
-BENCHMARKS = ("bids", "watching", "closing", "road", "importing", "search")
+BENCHMARKS = ("bids", "watching", "closing", "road", "importing", "growing", "search")
 SERVERS = Path(".lonja-bench")
 
 

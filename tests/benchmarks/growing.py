@@ -1,7 +1,8 @@
-"""Bytes of database that one imported row leaves in all services together, once every service has it and what may go is gone.
+"""Bytes of database that one imported row leaves in all services together, once every service has it: at first, and at rest, when
+what is kept for a time only is gone (docs/operating.md).
 
 Awards are contracts without prices, prices are contracts whose lines the observatory judges. ``python -m tests.benchmarks.growing``
-shows the tables, the largest first.
+shows what each table keeps at rest, the largest first.
 """
 
 import asyncio
@@ -16,9 +17,12 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from infra.config import Config
+from infra import pruning
+from infra.config import Config, Keep
+from infra.database import Database
 from infra.embedded import Servers
-from infra.runtime import prepare, run_streams, run_worker, standing
+from infra.runtime import load, prepare, run_streams, run_worker, standing
+from infra.service import Service
 from services.transparency.intake import mapping_for, read_table, take_in
 from services.transparency.tables import shipped_mappings
 from services.transparency.tolerance import NotUnderstood
@@ -28,29 +32,25 @@ from tests.market import empty_database, forget_topics
 DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
 FILES = (("awards", "canada_awards_2009_2013.csv.gz"), ("prices", "brazil_medicine_prices_2025_a.csv"))
 SIZES = """
-select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(relid) as bytes, pg_indexes_size(relid) as indexes,
-  n_live_tup as rows from pg_stat_user_tables order by 2 desc
+select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(relid) as bytes
+  from pg_stat_user_tables order by 2 desc
 """
-QUIET = 8
+QUIET = 15
 """Seconds without a change after which everybody has everything."""
 
 
 async def measure(servers: Servers) -> list[Figure]:
-    return [
-        Figure(name=f"database at rest, an imported row of {kind}", value=size, unit="bytes", aim="at most 3,000")
-        for kind, size in (await _grown(servers, show=False)).items()
-    ]
+    return await _grown(servers, show=False)
 
 
-async def _grown(servers: Servers, *, show: bool) -> dict[str, float]:
-    """Bytes a row, by kind of import."""
+async def _grown(servers: Servers, *, show: bool) -> list[Figure]:
     url = await empty_database(servers, "lonja_bench")
     config = Config.load(
         {"LONJA_HOME": str(servers.home), "LONJA_DATABASE_URL": url, "LONJA_KAFKA_BOOTSTRAP": servers.kafka_bootstrap}
     )
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
-    found = {}
+    figures = []
     async with standing(config) as ground, _process(run_worker, config), _process(run_streams, config):
         db = ground.database.pool
         for kind, file in FILES:
@@ -58,11 +58,27 @@ async def _grown(servers: Servers, *, show: bool) -> dict[str, float]:
             reading = read_table(DATA / file, mapping_for(DATA / file, shipped_mappings(kind)), NotUnderstood())
             counts = await take_in(ground.database, reading, lambda counts: None)
             await _everybody_has_it(db)
+            whole = await _sizes(db)
+            for service in load(ground):
+                await _prune(ground.database, service)
             after = await _sizes(db)
-            found[kind] = (sum(after.values()) - sum(before.values())) / counts.imported
+            for name, sizes in ((f"an imported row of {kind}", whole), (f"an imported row of {kind} at rest", after)):
+                size = (sum(sizes.values()) - sum(before.values())) / counts.imported
+                aim = "at most 3,000" if sizes is after else ""
+                figures.append(Figure(name=name, value=size, unit="bytes of database", aim=aim))
             if show:
-                _show(f"{kind}: {counts.imported} rows, {found[kind]:,.0f} bytes a row", before, after, counts.imported)
-    return found
+                grown = [(name, (size - before[name]) / counts.imported) for name, size in after.items()]
+                _show(figures[-2:], grown)
+    return figures
+
+
+async def _prune(database: Database, service: Service) -> None:
+    """As if all days were over."""
+    timer = pruning.timer(service, Keep(published_days=0, claims_days=0, answers_days=0))
+    done = service.metadata is not None
+    while done:
+        async with database.transaction(service.name) as tx:
+            done = bool(await timer.action(tx))
 
 
 async def _everybody_has_it(db: asyncpg.Pool) -> None:
@@ -77,16 +93,16 @@ async def _everybody_has_it(db: asyncpg.Pool) -> None:
 
 async def _sizes(db: asyncpg.Pool) -> dict[str, int]:
     """What the tables take after a full vacuum, by name."""
-    names = [f"{row['name']}" for row in await db.fetch(SIZES)]
+    names = [row["name"] for row in await db.fetch(SIZES)]
     for name in names:
         await db.execute(f"vacuum (full, analyze) {name}")
     return {row["name"]: row["bytes"] for row in await db.fetch(SIZES)}
 
 
-def _show(title: str, before: dict[str, int], after: dict[str, int], rows: int) -> None:
-    grown = {name: (size - before[name]) / rows for name, size in after.items()}
-    sys.stdout.write(f"{title}\n")
-    for name, size in sorted(grown.items(), key=lambda one: -one[1]):
+def _show(figures: Sequence[Figure], grown: Sequence[tuple[str, float]]) -> None:
+    for figure in figures:
+        sys.stdout.write(f"{figure.name}: {figure.value:,.0f} bytes\n")
+    for name, size in sorted(grown, key=lambda one: -one[1]):
         if size > 10:
             sys.stdout.write(f"  {size:8,.0f}  {name}\n")
     sys.stdout.flush()

@@ -100,8 +100,9 @@ async def test_nothing_is_said_to_be_forgotten_while_all_claims_are_there(databa
 
 async def test_an_answer_to_a_request_goes_after_its_days(database: Database) -> None:
     async with database.transaction(SERVICE) as tx:
-        await tx.remember("old", b"1")
-        await tx.remember("young", b"2")
+        await (await tx.raw()).execute(
+            "insert into pruned.requests (request_key, answer) values ('old', ''), ('young', '')"
+        )
     await database.pool.execute(
         "update pruned.requests set answered_at = now() - interval '31 days' where request_key = 'old'"
     )

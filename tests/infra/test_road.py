@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -140,7 +141,7 @@ async def test_failing_event_becomes_a_dead_letter_and_the_rest_goes_on(probe: P
             await asyncio.sleep(0.2)
     assert "cannot bear this name" in letters[0].error
     probe.fails.clear()
-    await deadletters.replay(probe.kafka, letters[0])
+    await deadletters.replay(probe.kafka, letters[0], system_clock() - timedelta(days=60))
     assert "bad" in await probe.until(before + 3)
     again = [letter async for letter in deadletters.read(probe.bootstrap) if letter.position == letters[0].position]
     assert [letter.replayed for letter in again] == [True]

@@ -1,13 +1,15 @@
 """Items that are due, and what their assessment leaves."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from infra.database import Transaction
 from services.observatory.store.reading import Card, Snapshot, card_of
 from services.observatory.store.rows import ItemRow
+
+SHORT_LIVED = timedelta(days=1)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,11 @@ async def claim_due(tx: Transaction, most: int) -> list[Card]:
 
 
 async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
-    """Keep what an assessment found: new snapshots, and where their items stand."""
+    """Keep what an assessment found: new snapshots, and where their items stand.
+
+    A new snapshot takes the place of one that was history and stood for less than a day: nobody was told of that one. An import of old
+    prices would leave a version of all of them for each of them.
+    """
     connection = await tx.raw()
     new = [outcome.snapshot for outcome in outcomes if outcome.snapshot]
     await connection.executemany(
@@ -66,6 +72,13 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
             for snapshot in new
             for made in [snapshot.reference]
         ],
+    )
+    await connection.execute(
+        "delete from observatory.snapshots s using unnest($1::text[], $2::int[]) as n (item_key, version)"
+        " where s.item_key = n.item_key and s.version = n.version - 1 and not s.current and s.made_at > $3",
+        [each.reference.item_key for each in new],
+        [each.version for each in new],
+        tx.now - SHORT_LIVED,
     )
     await connection.execute(
         "update observatory.items i set observations = o.n, reference_id = o.reference_id, published = o.published,"

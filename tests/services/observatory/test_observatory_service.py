@@ -143,6 +143,19 @@ class TestAReference:
         assert (cited["version"], cited["reference"]["observations"], len(cited["verdicts"])) == (1, 3, 3)
         assert [event.median for event in await observatory.news(sku)] == [10, Decimal("10.25")]
 
+    async def test_of_old_prices_keeps_the_latest_version_of_a_day(self, observatory: Observatory) -> None:
+        """Nobody was told of it: an import would leave one for each price in it, with all prices before it."""
+        sku, long_ago = new_id(), observatory.today - timedelta(days=3000)
+        await observatory.hears(*(a_contract(sku, price, long_ago) for price in ("9", "10", "11")))
+        assert [each["version"] for each in (await observatory.settled(sku, 3))["versions"]] == [1]
+        await observatory.hears(a_contract(sku, "10.5", long_ago))
+        found = await observatory.settled(sku, 4)
+        assert [each["version"] for each in found["versions"]] == [2]
+        assert not found["answer"]["current"]
+        observatory.market.clock.advance(timedelta(days=2))
+        await observatory.hears(a_contract(sku, "10.6", long_ago))
+        assert [each["version"] for each in (await observatory.settled(sku, 5))["versions"]] == [3, 2]
+
     async def test_is_withdrawn_when_a_contract_behind_it_is_cancelled(self, observatory: Observatory) -> None:
         sku = new_id()
         contracts = await three(observatory, sku)

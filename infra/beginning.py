@@ -1,0 +1,66 @@
+"""Where a consumer begins whose group has lost its offsets: not at the first message, but after those whose claims were forgotten.
+
+Claims in the inbox make repeats harmless, and they are kept for a time only (:mod:`infra.pruning`). What is older than the oldest of them
+must not come again. Where nothing was forgotten the consumer begins at the first message, as a new one does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from infra.database import LOST, Database
+
+log = logging.getLogger(__name__)
+
+
+async def after_the_forgotten(database: Database, services: Sequence[str], bootstrap: str, group: str) -> None:
+    """Before the group is joined. Waits for whatever is away."""
+    while True:
+        try:
+            if before := await _forgotten(database, services):
+                await _commit_missing(bootstrap, group, before)
+            return
+        except (*LOST, KafkaError) as error:
+            log.warning("%s waits to see where it begins: %s", group, error)
+            await asyncio.sleep(1)
+
+
+async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, datetime]:
+    """By topic the instant before which claims may be gone."""
+    found: dict[str, datetime] = {}
+    for service in services:
+        for row in await database.pool.fetch(f"select topic, before from {service}.forgotten"):
+            found[row["topic"]] = max(row["before"], found.get(row["topic"], row["before"]))
+    return found
+
+
+async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datetime]) -> None:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as kafka:
+        there = await kafka.topics()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in before
+            if topic in there
+            for number in kafka.partitions_for_topic(topic) or ()
+        ]
+        kafka.assign(partitions)
+        lost = [each for each in partitions if await kafka.committed(each) is None]
+        if not lost:
+            return
+        ends = await kafka.end_offsets(lost)
+        later = await kafka.offsets_for_times({each: round(before[each.topic].timestamp() * 1000) for each in lost})
+        offsets = {each: found.offset if (found := later.get(each)) else ends[each] for each in lost}
+        await kafka.commit(offsets)
+    for each, offset in offsets.items():
+        log.warning(
+            "%s has lost its offset of %s/%d; it begins at %d, the first message since %s, because older ones may have been handled",
+            group,
+            each.topic,
+            each.partition,
+            offset,
+            before[each.topic].isoformat(),
+        )

@@ -1,0 +1,105 @@
+"""A consumer group that lost its offsets, on the real servers."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from sqlalchemy import text
+
+from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
+from infra.beginning import after_the_forgotten
+from infra.clock import system_clock
+from infra.database import Database, schema_rows
+from infra.embedded import Servers
+from infra.ids import new_id
+from infra.outbox import producer
+from tests.market import empty_database
+
+pytestmark = pytest.mark.servers
+Row = schema_rows("beginning")
+TOPIC = "lonja.notifications"
+"""Nobody listens to it."""
+
+
+@pytest.fixture
+async def database(servers: Servers, topics: None) -> AsyncIterator[Database]:
+    database = await Database.connect(await empty_database(servers, "lonja_beginning"), system_clock)
+    async with database.engine.begin() as connection:
+        await connection.execute(text("create schema beginning"))
+        await connection.run_sync(Row.metadata.create_all)
+    yield database
+    await database.close()
+
+
+async def publish(servers: Servers, at: datetime) -> int:
+    """A message of that instant; its offset in the first partition."""
+    kafka = producer(servers.kafka_bootstrap)
+    await kafka.start()
+    try:
+        sent = await kafka.send_and_wait(TOPIC, b"x", partition=0, timestamp_ms=round(at.timestamp() * 1000))
+    finally:
+        await kafka.stop()
+    return int(sent.offset)
+
+
+async def committed(servers: Servers, group: str) -> int | None:
+    async with AIOKafkaConsumer(bootstrap_servers=servers.kafka_bootstrap, group_id=group) as kafka:
+        offset: int | None = await kafka.committed(TopicPartition(TOPIC, 0))
+        return offset
+
+
+async def forget(database: Database, before: datetime) -> None:
+    await database.pool.execute("insert into beginning.forgotten (topic, before) values ($1, $2)", TOPIC, before)
+
+
+async def test_it_begins_after_what_it_may_have_forgotten(database: Database, servers: Servers) -> None:
+    now, group = datetime.now(UTC), f"lost-{new_id()}"
+    await publish(servers, now - timedelta(days=90))
+    remembered = await publish(servers, now + timedelta(seconds=2))
+    await forget(database, now + timedelta(seconds=1))
+    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    assert await committed(servers, group) == remembered
+
+
+async def test_it_begins_at_the_end_where_all_messages_are_older(database: Database, servers: Servers) -> None:
+    group = f"lost-{new_id()}"
+    last = await publish(servers, datetime.now(UTC))
+    await forget(database, datetime.now(UTC) + timedelta(days=1))
+    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    assert await committed(servers, group) == last + 1
+
+
+async def test_a_service_that_forgot_nothing_begins_at_the_first_message(database: Database, servers: Servers) -> None:
+    group = f"new-{new_id()}"
+    await publish(servers, datetime.now(UTC))
+    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    assert await committed(servers, group) is None
+
+
+async def test_offsets_that_are_there_stay(database: Database, servers: Servers) -> None:
+    group = f"known-{new_id()}"
+    await publish(servers, datetime.now(UTC))
+    async with AIOKafkaConsumer(bootstrap_servers=servers.kafka_bootstrap, group_id=group) as kafka:
+        kafka.assign([TopicPartition(TOPIC, 0)])
+        await kafka.commit({TopicPartition(TOPIC, 0): 0})
+    await forget(database, datetime.now(UTC) + timedelta(days=1))
+    await after_the_forgotten(database, ["beginning"], servers.kafka_bootstrap, group)
+    assert await committed(servers, group) == 0
+
+
+async def test_the_broker_deletes_dead_letters_after_their_days_and_facts_never(servers: Servers, topics: None) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap)
+    await admin.start()
+    try:
+        found = {}
+        for name in (DEAD_LETTERS, TOPIC):
+            (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+            found[name] = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+    finally:
+        await admin.close()
+    assert found[DEAD_LETTERS]["retention.ms"] == str(DEAD_LETTERS_DAYS * DAY_MS)
+    assert found[DEAD_LETTERS]["segment.ms"] == str(DAY_MS)
+    assert found[TOPIC]["retention.ms"] == "-1"
