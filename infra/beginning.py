@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.database import LOST, Database
@@ -39,14 +40,8 @@ async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, d
 
 
 async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datetime]) -> None:
+    partitions = await _partitions(bootstrap, list(before))
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as kafka:
-        there = await kafka.topics()
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in before
-            if topic in there
-            for number in kafka.partitions_for_topic(topic) or ()
-        ]
         kafka.assign(partitions)
         lost = [each for each in partitions if await kafka.committed(each) is None]
         if not lost:
@@ -64,3 +59,14 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
             offset,
             before[each.topic].isoformat(),
         )
+
+
+async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]:
+    """Those that the broker has."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(topics)
+    finally:
+        await admin.close()
+    return [TopicPartition(row["topic"], each["partition"]) for row in described for each in row["partitions"]]

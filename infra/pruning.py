@@ -5,15 +5,14 @@ A sweep walks over a table by its pages, so that a step costs the same however l
 rows that nobody reads any more. Ages are measured by the clock of the database, which also wrote the instants.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
 import asyncpg
-import msgspec
 
 from infra.config import Keep
 from infra.database import Transaction
+from infra.metrics import ROWS_PRUNED
 from infra.service import Service, Timer
 
 PAGES = 64
@@ -22,19 +21,6 @@ REST_SECONDS = 0.1
 """Between two steps."""
 EVERY_SECONDS = 600.0
 """Between two sweeps."""
-
-PRUNED: Counter[tuple[str, str]] = Counter()
-"""Rows deleted by this process so far, by service and table."""
-
-
-class Size(msgspec.Struct, frozen=True):
-    """``rows`` and ``dead`` as PostgreSQL estimates them; ``bytes`` with indexes."""
-
-    service: str
-    table: str
-    rows: int
-    dead: int
-    bytes: int
 
 
 class Pruner:
@@ -60,7 +46,7 @@ class Pruner:
         if self._page >= pages:
             self._page, self._table = 0, (self._table + 1) % len(self.TABLES)
             return 1 if self._table else 0
-        PRUNED[self._service, table] += await getattr(self, f"_prune_{table}")(db)
+        ROWS_PRUNED.labels(self._service, table).inc(await getattr(self, f"_prune_{table}")(db))
         self._page += PAGES
         return PAGES
 
@@ -106,11 +92,3 @@ class Pruner:
 def timer(service: Service, keep: Keep) -> Timer:
     topics = {*service.reactions.topics, *(topic for view in service.views for topic in view.reactions.topics)}
     return Timer("prune", EVERY_SECONDS, Pruner(service.name, sorted(topics), keep).step, REST_SECONDS)
-
-
-async def sizes(db: asyncpg.Connection) -> list[Size]:
-    """Every table of every service, the largest first."""
-    rows = await db.fetch(
-        "select schemaname, relname, n_live_tup, n_dead_tup, pg_total_relation_size(relid) from pg_stat_user_tables order by 5 desc"
-    )
-    return [Size(*row) for row in rows]
