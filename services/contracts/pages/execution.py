@@ -10,7 +10,7 @@ from litestar import Controller, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.ids import new_id
 from infra.tokens import ADMINISTRATOR, MODERATOR
@@ -212,6 +212,8 @@ class ExecutionPages(Controller):
                 await handlers.act(tx, contract_id, command, request.user, fields.get("request_key") or new_id())
         except NotUnderstood as wrong:
             errors = wrong.errors
+        except KeyReused:  # the form may not be on the page any more
+            raise
         except RuleBroken as broken:
             errors = beside(broken)
         else:

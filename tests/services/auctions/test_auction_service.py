@@ -17,7 +17,7 @@ from infra.ids import new_id
 from infra.tokens import OBSERVER
 from services.auctions.domain import chain
 from services.auctions.judging import Asked
-from services.auctions.lane import Lane, LaneBlocked
+from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import resume_sessions
 from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt
@@ -166,11 +166,17 @@ async def test_a_bid_in_flight_at_the_end_is_judged_by_its_arrival(market: Marke
     await transaction.start()
     await holder.execute("select 1 from auctions.auctions where auction_id = $1 for update", scene.auction_id)
     market.clock.advance(ends - market.clock() - timedelta(seconds=20))
+
+    async def waits_for_the_row(since: datetime) -> bool:
+        """A bid that arrived after ``since``."""
+        query = "select 1 from auctions.blocked where auction_id = $1 and until > $2"
+        return bool(await market.fetch(query, scene.auction_id, since + timedelta(seconds=HELD_PATIENCE)))
+
     in_time = asyncio.create_task(scene.bid("a", "990"))
-    await asyncio.sleep(0.3)
+    await market.eventually(lambda: waits_for_the_row(ends - timedelta(seconds=21)))
     market.clock.advance(timedelta(seconds=20))
     late = asyncio.create_task(scene.bid("b", "980"))
-    await asyncio.sleep(0.3)
+    await market.eventually(lambda: waits_for_the_row(ends))
     assert not in_time.done()
     market.clock.advance(timedelta(seconds=25))  # past the settle window too: the timer finds the row held, and waits
     await asyncio.sleep(0.7)
