@@ -27,8 +27,11 @@ ATTRIBUTES = {
     "ce_time": {"type": "string", "format": "date-time"},
     "ce_correlationid": {"type": "string"},
     "ce_causationid": {"type": "string"},
+    "ce_traceparent": {"type": "string"},
     "content-type": {"type": "string", "const": CONTENT_TYPE},
 }
+EXTENSIONS = {"ce_correlationid", "ce_causationid", "ce_traceparent"}
+"""Of ours, which messages of other producers may lack."""
 
 
 def documents() -> dict[Path, str]:
@@ -83,7 +86,7 @@ def asyncapi() -> dict[str, Any]:
             "headers": {
                 "type": "object",
                 "properties": ATTRIBUTES,
-                "required": [name for name in ATTRIBUTES if "ation" not in name],
+                "required": [name for name in ATTRIBUTES if name not in EXTENSIONS],
             },
             "payload": {
                 "schemaFormat": "application/schema+json;version=draft-2020-12",

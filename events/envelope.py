@@ -13,11 +13,12 @@ class MalformedEvent(ValueError):
     """The bytes are not a CloudEvent of ours; retrying cannot help."""
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Attributes of one event.
 
     ``correlationid`` is shared by everything that follows from one request, ``causationid`` is the id of the event or
-    request that led straight to this one. Both are CloudEvents extension attributes.
+    request that led straight to this one. ``traceparent`` (W3C Trace Context) is there where traces are recorded. All three are
+    CloudEvents extension attributes.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     correlationid: str
     causationid: str
+    traceparent: str = ""
 
     def headers(self) -> Headers:
         """Kafka headers in the order of the specification's examples, all UTF-8."""
@@ -41,6 +43,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             "ce_causationid": self.causationid,
             "content-type": CONTENT_TYPE,
         }
+        if self.traceparent:
+            attributes["ce_traceparent"] = self.traceparent
         return [(name, value.encode()) for name, value in attributes.items()]
 
     @classmethod
@@ -72,4 +76,5 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             time=time,
             correlationid=found.get("ce_correlationid") or found["ce_id"],
             causationid=found.get("ce_causationid") or found["ce_id"],
+            traceparent=found.get("ce_traceparent", ""),
         )

@@ -10,10 +10,12 @@ from infra.ids import new_id
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """``correlationid`` names the whole chain, ``causationid`` the request or event that led straight to the next event."""
+    """``correlationid`` names the whole chain, ``causationid`` the request or event that led straight to the next event,
+    ``traceparent`` the span in which that happens, where traces are recorded."""
 
     correlationid: str
     causationid: str
+    traceparent: str = ""
 
 
 _current: ContextVar[Cause | None] = ContextVar("cause", default=None)
@@ -30,8 +32,8 @@ def cause_in_force() -> Cause | None:
 
 
 @contextmanager
-def caused_by(correlationid: str, causationid: str) -> Iterator[None]:
-    token = _current.set(Cause(correlationid, causationid))
+def caused_by(correlationid: str, causationid: str, traceparent: str = "") -> Iterator[None]:
+    token = _current.set(Cause(correlationid, causationid, traceparent))
     try:
         yield
     finally:

@@ -212,6 +212,7 @@ def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_
         time=at,
         correlationid=cause.correlationid,
         causationid=cause.causationid,
+        traceparent=cause.traceparent,
     )
     return Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), written(event))
 

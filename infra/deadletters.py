@@ -14,6 +14,8 @@ from infra import metrics
 PREFIX = "lonja_"
 REPLAYED = f"{PREFIX}replayed"
 """The header of a note in the same topic: the dead letter of that number was sent again."""
+DISMISSED = f"{PREFIX}dismissed"
+"""As well: somebody looked at it, and it needs no second chance."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: list[tuple[str, bytes]]
     replayed: bool = False
+    dismissed: bool = False
+
+    @property
+    def settled(self) -> bool:
+        return self.replayed or self.dismissed
 
     def happened_before(self, instant: datetime) -> bool:
         """False also where the message does not say when: nobody can have handled that."""
@@ -75,11 +82,13 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
         for partition, end in ends.items():
             while await kafka.position(partition) < end:
                 for record in (await kafka.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                    again = dict(record.headers).get(REPLAYED)
-                    if again is None:
+                    headers = dict(record.headers)
+                    note = headers.get(REPLAYED, headers.get(DISMISSED))
+                    if note is None:
                         letters[record.offset] = _letter(record)
-                    elif letter := letters.get(int(again)):
-                        letters[int(again)] = msgspec.structs.replace(letter, replayed=True)
+                    elif letter := letters.get(int(note)):
+                        change = {"replayed": True} if REPLAYED in headers else {"dismissed": True}
+                        letters[int(note)] = msgspec.structs.replace(letter, **change)
     finally:
         await kafka.stop()
     for letter in letters.values():
@@ -96,6 +105,11 @@ async def replay(kafka: AIOKafkaProducer, letter: DeadLetter, since: datetime) -
         )
     await kafka.send_and_wait(letter.topic, key=letter.key, value=letter.value, headers=letter.headers)
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key, headers=[(REPLAYED, str(letter.position).encode())])
+
+
+async def dismiss(kafka: AIOKafkaProducer, letter: DeadLetter) -> None:
+    """Note that somebody looked at it. The letter itself stays, and can still be replayed."""
+    await kafka.send_and_wait(DEAD_LETTERS, key=letter.key, headers=[(DISMISSED, str(letter.position).encode())])
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:

@@ -14,8 +14,8 @@ from aiokafka.structs import ConsumerRecord
 
 from events.codec import Event, Message, decode
 from events.envelope import MalformedEvent
-from infra import metrics
-from infra.causality import caused_by
+from infra import metrics, telemetry
+from infra.causality import caused_by, current_cause
 from infra.database import Database, Transaction, database_is_away
 from infra.deadletters import bury
 from infra.reactions import Reaction, Reactions
@@ -132,8 +132,11 @@ def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Messag
 async def react(reaction: Reaction, tx: Transaction, messages: Sequence[Message]) -> None:
     """One call. Events that it emits name the (first) message as their cause."""
     envelope = messages[0].envelope
-    with caused_by(envelope.correlationid, envelope.id):
-        previous, tx.cause = tx.cause, type(tx.cause)(envelope.correlationid, envelope.id)
+    with (
+        telemetry.span("consumer", f"{tx.service} reacts to {envelope.type}", envelope.traceparent) as span,
+        caused_by(envelope.correlationid, envelope.id, span.traceparent or envelope.traceparent),
+    ):
+        previous, tx.cause = tx.cause, current_cause()
         try:
             await reaction.run(tx, messages)
         finally:

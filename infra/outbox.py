@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from events.envelope import Envelope
-from infra import metrics
+from infra import metrics, telemetry
 from infra.database import LOST
 
 log = logging.getLogger(__name__)
@@ -84,11 +84,14 @@ class Relay:
         sent = []
         for row in rows:
             envelope = msgspec.json.decode(row["envelope"], type=Envelope)
-            sent.append(
-                await self._kafka.send(
-                    row["topic"], value=row["data"], key=envelope.subject.encode(), headers=envelope.headers()
+            with telemetry.span("producer", f"{self.service} sends {envelope.type}", envelope.traceparent) as span:
+                if span.traceparent:
+                    envelope = msgspec.structs.replace(envelope, traceparent=span.traceparent)
+                sent.append(
+                    await self._kafka.send(
+                        row["topic"], value=row["data"], key=envelope.subject.encode(), headers=envelope.headers()
+                    )
                 )
-            )
         await asyncio.gather(*sent)
         await connection.execute(
             f"update {self.service}.outbox set published_at = now() where position = any($1::bigint[])",

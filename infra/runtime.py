@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
 from events.topics import DAY_MS, TOPICS, Topic
-from infra import metrics, migrations, pruning
+from infra import metrics, migrations, pruning, telemetry
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
 from infra.config import Config
@@ -140,6 +140,7 @@ async def run_web(
     # what one process alone needs, it alone loads: so each starts sooner and is smaller
     from infra.web import create_app
 
+    telemetry.start("web")
     port = port or config.port
     async with standing(config, clock) as ground, processes.reporting(ground.database, "web", port):
         app = create_app(ground, load(ground, names), config.home / "static", port)
@@ -164,6 +165,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
     """Relay, consume and keep the timers until cancelled; the first of them that fails ends all, loudly."""
     from infra.web.operations import observed
 
+    telemetry.start("worker")
     url, bootstrap = addresses(config)
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock))
@@ -188,6 +190,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
     from infra import streams
     from infra.web.operations import observed
 
+    telemetry.start("streams")
     bootstrap = addresses(config)[1]
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

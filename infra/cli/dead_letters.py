@@ -1,8 +1,9 @@
 """`lonja dead-letters`: messages that a consumer could not handle, and their second chance."""
 
 import asyncio
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from infra.deadletters import DeadLetter
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Messages that a consumer could not handle: list, show, replay."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Messages that a consumer could not handle: list, show, replay, dismiss.",
 )
 Position = Annotated[int, typer.Argument(help="The number that `lonja dead-letters list` shows.")]
 
@@ -28,11 +31,11 @@ class NoSuchDeadLetter(LookupError):
 
 @app.command("list")
 def list_all(
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed or dismissed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Dead letters that nobody replayed, oldest first."""
-    letters = [letter for letter in asyncio.run(_read()) if everything or not letter.replayed]
+    """Dead letters that nobody replayed or dismissed, oldest first."""
+    letters = [letter for letter in asyncio.run(_read()) if everything or not letter.settled]
     if as_json:
         print_json([_summary(letter) for letter in letters])
     elif letters:
@@ -43,7 +46,7 @@ def list_all(
                     letter.position,
                     letter.consumer,
                     letter.type,
-                    f"{letter.error}{' (replayed)' if letter.replayed else ''}",
+                    letter.error + (" (replayed)" if letter.replayed else " (dismissed)" if letter.dismissed else ""),
                 )
                 for letter in letters
             ),
@@ -76,22 +79,48 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
+    from infra import deadletters
+
     if (number is None) != everything:
         raise typer.BadParameter("give either a number or --all")
     config = Config.running()
     since = system_clock() - timedelta(days=config.keep.claims_days)
-    letters = [each for each in asyncio.run(_read()) if not each.replayed] if number is None else [_one(number)]
+    letters = [each for each in asyncio.run(_read()) if not each.settled] if number is None else [_one(number)]
     old = [each for each in letters if each.happened_before(since)] if everything else []
     young = [each for each in letters if each not in old]
-    asyncio.run(_replay(config, young, since))
+    asyncio.run(_with_producer(young, lambda kafka, letter: deadletters.replay(kafka, letter, since)))
     if as_json:
         print_json({"replayed": [each.position for each in young], "too_old": [each.position for each in old]})
     else:
         say(f"replayed {len(young)}" + (f", {len(old)} are too old" if old else ""))
 
 
+@app.command()
+def dismiss(number: Position, as_json: AsJson = False) -> None:
+    """Say that somebody looked at a dead letter and it needs no second chance: `lonja doctor` is content again."""
+    from infra import deadletters
+
+    letter = _one(number)
+    asyncio.run(_with_producer([letter], deadletters.dismiss))
+    if as_json:
+        print_json({"dismissed": [letter.position]})
+    else:
+        say(f"dismissed {letter.position}")
+
+
 def _summary(letter: "DeadLetter") -> dict[str, object]:
-    names = ("position", "consumer", "type", "event_id", "topic", "partition", "offset", "error", "replayed")
+    names = (
+        "position",
+        "consumer",
+        "type",
+        "event_id",
+        "topic",
+        "partition",
+        "offset",
+        "error",
+        "replayed",
+        "dismissed",
+    )
     return {name: getattr(letter, name) for name in names}
 
 
@@ -115,15 +144,14 @@ async def _read() -> "list[DeadLetter]":
         raise NotRunning(f"Kafka at {bootstrap}") from failure
 
 
-async def _replay(config: Config, letters: "list[DeadLetter]", since: datetime) -> None:
-    from infra import deadletters
+async def _with_producer(letters: "list[DeadLetter]", act: "Callable[[Any, DeadLetter], Awaitable[None]]") -> None:
     from infra.embedded import addresses
     from infra.outbox import producer
 
-    kafka = producer(addresses(config)[1])
+    kafka = producer(addresses(Config.running())[1])
     await kafka.start()
     try:
         for letter in letters:
-            await deadletters.replay(kafka, letter, since)
+            await act(kafka, letter)
     finally:
         await kafka.stop()

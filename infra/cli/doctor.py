@@ -6,11 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import typer
 
 from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
+
+if TYPE_CHECKING:
+    import asyncpg
 
 NEEDED_DISK = 1 << 30
 
@@ -26,7 +31,10 @@ class Finding:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check Python, Java, wheels, jars, ports, PostgreSQL, Kafka, topics and disk; exit code 1 when one has failed."""
+    """Check this machine, the servers and every part of the market that runs; exit code 1 when something is not in order.
+
+    The market's figures are those of /health/ready and /metrics: queues, consumers, processes, clocks, dead letters.
+    """
     findings = list(examine(Config.running()))
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -115,4 +123,80 @@ async def _servers(config: Config) -> list[Finding]:
     lacking = [row.name for row in TOPICS if row.name not in held]
     found = f"missing: {', '.join(lacking)}" if lacking else f"all {len(TOPICS)}"
     findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))
+    findings += _kept_parts(config)
+    if findings[1].ok:
+        findings += await _market(config, url, bootstrap)
+    if not lacking:
+        findings.append(await _dead_letters(bootstrap))
     return findings
+
+
+def _kept_parts(config: Config) -> Iterator[Finding]:
+    """What the supervisor of this home knows of its parts."""
+    from infra.supervisor import read_state
+
+    for name, part in read_state(config.home).items():
+        well = part.get("state") != "degraded"
+        remedy = f"look into {config.logs_dir / f'{name}.log'}"
+        yield Finding(f"supervised {name}", well, part.get("detail") or part.get("state", "started"), remedy)
+
+
+async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
+    """The same judgement as /health/ready, part by part where something is not in order."""
+    import asyncpg
+
+    from infra.operations.figures import Observer
+    from infra.operations.readiness import judge
+
+    async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
+        observer = Observer(pool, bootstrap)
+        try:
+            figures = await observer.look()
+        finally:
+            await observer.close()
+        if figures.database:
+            return [Finding("tables", False, figures.database, "`lonja up` brings the tables up to date")]
+        judgements = judge(figures)
+        wrong = [
+            Finding(f"{each.part} ({each.process})" if each.process else each.part, False, each.detail, each.remedy)
+            for each in judgements
+            if not each.ready
+        ]
+        waiting = sum(outbox.waiting for outbox in figures.outboxes)
+        behind = sum(group.lag for group in figures.groups)
+        found = (
+            f"{len(judgements) - len(wrong)} in order; {waiting:,} events wait to be sent, {behind:,} to be taken in"
+        )
+        return [Finding("parts of the market", True, found), *wrong, await _pruning(pool, config)]
+
+
+async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:
+    """Published events that should be gone for a day. The oldest stand first in the outbox."""
+    overdue = timedelta(days=config.keep.published_days + 1)
+    services = await pool.fetch("select service from operations.outboxes()")
+    late = [
+        service
+        for (service,) in services
+        if await pool.fetchval(
+            f"select published_at < now() - $1::interval from {service}.outbox where published_at is not null"
+            " order by position limit 1",
+            overdue,
+        )
+    ]
+    found = f"nothing older than {overdue.days} days" if not late else f"published events stay in {', '.join(late)}"
+    return Finding("pruning", not late, found, "see that the worker runs, and what its timers called prune say")
+
+
+async def _dead_letters(bootstrap: str) -> Finding:
+    from infra import deadletters
+
+    letters = [letter async for letter in deadletters.read(bootstrap) if not letter.settled]
+    if not letters:
+        return Finding("dead letters", True, "none that nobody looked at")
+    newest = letters[-1]
+    return Finding(
+        "dead letters",
+        False,
+        f"{len(letters)}; the newest: {newest.consumer} could not handle {newest.type}: {newest.error}",
+        "`lonja dead-letters show NUMBER`; then `replay`, or `dismiss` what needs no second chance",
+    )

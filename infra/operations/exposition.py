@@ -32,7 +32,8 @@ class _Market(Collector):
         yield up
         alive = gauge("process_up", "Whether a process was heard of lately", ("process", "kind"))
         for process in seen.processes:
-            alive.add_metric((process.process, process.kind), float(process.alive))
+            if process.alive or process.missed:
+                alive.add_metric((process.process, process.kind), float(process.alive))
         yield alive
         waiting = gauge("outbox_waiting_events", "Events not on Kafka yet (counted up to 10,000)", ("service",))
         oldest = gauge("outbox_oldest_seconds", "How long the first of them has waited", ("service",))
@@ -43,7 +44,11 @@ class _Market(Collector):
             aside.add_metric((outbox.service,), outbox.set_aside)
         yield from (waiting, oldest, aside)
         lag = gauge("consumer_lag_messages", "Messages that a consumer group has not taken in", ("group",))
-        late = gauge("consumer_late_messages", "Those of them that are older than a minute", ("group",))
+        late = gauge(
+            "consumer_late_messages",
+            "Those of them that wait for more than a minute (bulk topics: an hour)",
+            ("group",),
+        )
         for each in seen.groups:
             lag.add_metric((each.group,), each.lag)
             late.add_metric((each.group,), each.late)

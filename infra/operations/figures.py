@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from events.topics import DEAD_LETTERS
+from events.topics import DEAD_LETTERS, TOPICS
 from infra.clock import system_clock
 from infra.database import LOST
 from infra.operations import processes
@@ -24,7 +24,9 @@ FRESH = 1.0
 """Seconds for which a look serves everybody who asks."""
 PATIENCE = 3.0
 """Seconds after which a server that does not answer is away."""
-LATE = timedelta(minutes=1)
+LATE, LATE_IN_BULK = timedelta(minutes=1), timedelta(hours=1)
+"""How long a message may wait for its consumer; in a bulk topic, which an import fills and live events overtake, longer."""
+BULK = {row.name for row in TOPICS if row.bulk}
 COUNTED = 10_000
 """Waiting rows are counted up to here."""
 
@@ -39,7 +41,7 @@ class Outbox(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """A consumer group. ``lag``: messages it has not taken in; ``late``: those of them that are older than LATE."""
+    """A consumer group. ``lag``: messages it has not taken in; ``late``: those of them that wait too long already."""
 
     group: str
     lag: int
@@ -130,11 +132,14 @@ class Kafka:
         committed = await asyncio.gather(*(self._admin.list_consumer_group_offsets(name) for name in names))
         letters = TopicPartition(DEAD_LETTERS, 0)
         partitions = sorted({letters}.union(*committed))
-        minute_ago = int((system_clock() - LATE).timestamp() * 1000)
+        now = system_clock()
+        too_old = {
+            each: int((now - (LATE_IN_BULK if each.topic in BULK else LATE)).timestamp() * 1000) for each in partitions
+        }
         ends, firsts, then = await asyncio.gather(
             self._consumer.end_offsets(partitions),
             self._consumer.beginning_offsets(partitions),
-            self._consumer.offsets_for_times(dict.fromkeys(partitions, minute_ago)),
+            self._consumer.offsets_for_times(too_old),
         )
         # The first message that came after; where none did, all that there are are older.
         old = {each: found.offset if (found := then[each]) else ends[each] for each in partitions}

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import asyncpg
 import msgspec
-from sqlalchemy import Column, DateTime, MetaData, Table, Text, text
+from sqlalchemy import Boolean, Column, DateTime, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from infra.database import LOST, Database
@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 EVERY = 2.0
 SILENT = timedelta(seconds=15)
 """A process that did not write for so long hangs or is dead, or cannot reach the database."""
-FORGOTTEN = timedelta(hours=1)
-"""A process that was never missed for so long was taken away on purpose."""
+GONE = timedelta(hours=1)
+"""A process that did not come back for so long was taken away on purpose. Its consumer groups are still looked at."""
+FORGOTTEN = timedelta(days=7)
 
 METADATA = MetaData(schema="operations")
 Table(
@@ -35,6 +36,7 @@ Table(
     Column("conditions", JSONB, nullable=False),
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    Column("ended", Boolean, nullable=False, server_default=text("false")),
 )
 
 
@@ -48,10 +50,16 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     conditions: list[Condition]
     started_at: datetime
     silent_for: timedelta
+    ended: bool = False
+    """In order: nobody misses it."""
 
     @property
     def alive(self) -> bool:
-        return self.silent_for < SILENT
+        return not self.ended and self.silent_for < SILENT
+
+    @property
+    def missed(self) -> bool:
+        return not self.ended and SILENT <= self.silent_for < GONE
 
 
 def named(kind: str, port: int) -> str:
@@ -60,14 +68,20 @@ def named(kind: str, port: int) -> str:
 
 @asynccontextmanager
 async def reporting(database: Database, kind: str, port: int, groups: Iterable[str] = ()) -> AsyncIterator[None]:
-    """Write this process's row for as long as the block runs; one that ends in order takes its row away."""
+    """Keep this process's row for as long as the block runs."""
     process = named(kind, port)
-    async with background(_report(database.pool, process, kind, sorted(groups)), name="report of this process"):
-        yield
     try:
-        await database.pool.execute("delete from operations.processes where process = $1", process, timeout=2)
+        async with background(_report(database.pool, process, kind, sorted(groups)), name="report of this process"):
+            yield
+    finally:
+        await _say_that_it_ends(database.pool, process)
+
+
+async def _say_that_it_ends(pool: asyncpg.Pool, process: str) -> None:
+    try:
+        await pool.execute("update operations.processes set ended = true where process = $1", process, timeout=2)
     except (*LOST, TimeoutError) as error:
-        log.warning("this process will be missed: its row was not taken away: %s", error)
+        log.warning("this process will be missed: that it ends was not written down: %s", error)
 
 
 async def _report(pool: asyncpg.Pool, process: str, kind: str, groups: list[str]) -> None:
@@ -85,7 +99,7 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, groups: list[str],
     await pool.execute(
         "insert into operations.processes (process, kind, release, groups, conditions) values ($1, $2, $3, $4, $5)"
         " on conflict (process) do update set conditions = excluded.conditions, groups = excluded.groups,"
-        " release = excluded.release, seen_at = now(),"
+        " release = excluded.release, seen_at = now(), ended = false,"
         " started_at = case when $6 then now() else processes.started_at end",
         process,
         kind,
@@ -98,9 +112,9 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, groups: list[str],
 
 
 async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
-    """All processes that did not end in order since they were last seen, dead ones too, by kind and name."""
+    """All processes of the last days, dead ones too, by kind and name."""
     rows = await connection.fetch(
-        "select process, kind, release, groups, conditions::text, started_at, now() - seen_at as silent_for"
+        "select process, kind, release, groups, conditions::text, started_at, now() - seen_at as silent_for, ended"
         " from operations.processes where seen_at > now() - $1::interval order by kind, process",
         FORGOTTEN,
     )

@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from infra.health import Condition, State
-from infra.operations.figures import COUNTED, LATE, Figures, Outbox
+from infra.operations.figures import COUNTED, Figures, Outbox
 from infra.operations.processes import Process
 
 OLD = timedelta(seconds=30)
@@ -69,7 +69,7 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
     for row in rows:
         if row.alive:
             yield Judgement(part=f"process {row.kind}", process=row.process, state=State.running)
-        else:
+        elif row.missed:
             yield Judgement(
                 part=f"process {row.kind}",
                 process=row.process,
@@ -123,8 +123,8 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
             yield Judgement(
                 part=f"consumer group {each.group}",
                 state=State.degraded,
-                detail=f"{each.lag:,} messages behind, {each.late:,} of them for more than {LATE.total_seconds():.0f} s",
-                remedy="see that its process runs and what its consumer says; after a great import wait",
+                detail=f"{each.lag:,} messages behind, {each.late:,} of them for too long",
+                remedy="see that its process runs, and what its consumer says of itself here and in the log",
             )
         else:
             yield Judgement(

@@ -20,7 +20,7 @@ from litestar.types import Message
 
 from catalogue.rules import RuleBroken
 from events.bounds import OutOfBounds
-from infra import metrics
+from infra import metrics, telemetry
 from infra.causality import caused_by
 from infra.clock import Clock, WrongClock
 from infra.embedded import addresses
@@ -75,8 +75,9 @@ class App(Litestar):
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = scope.get("path_template") or "none"
-                metrics.answered(scope["method"], route, message["status"], perf_counter() - began)
+                method, route, status = scope["method"], scope.get("path_template") or "none", message["status"]
+                metrics.answered(method, route, status, perf_counter() - began)
+                span.describe(f"{method} {route}", http_route=route, http_status=status)
                 headers = [*message["headers"], *ON_EVERY_ANSWER, (b"x-request-id", number.encode())]
                 if scope.get("user") is not None and not _is_shared(scope["path"], headers):
                     headers.append(PERSONAL)
@@ -87,7 +88,12 @@ class App(Litestar):
             await send(message)
 
         watched = metrics.watching() if scope["path"].endswith("/live") else nullcontext()
-        with caused_by(number, number), arriving(self._now()), watched:
+        with (
+            telemetry.span("server", scope["method"]) as span,
+            caused_by(number, number, span.traceparent),
+            arriving(self._now()),
+            watched,
+        ):
             await super().__call__(scope, receive, with_headers)
 
     def _now(self) -> datetime | None:

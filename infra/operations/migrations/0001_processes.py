@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("conditions", postgresql.JSONB(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("ended", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("process", name=op.f("pk_processes")),
         schema="operations",
         postgresql_with={"fillfactor": 50},

@@ -1,0 +1,215 @@
+"""`lonja doctor` on a market that is in order, then with each thing that can be out of order really so."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from events import Envelope, Event, encode
+from events.accounts import OrganisationRegistered
+from infra import deadletters
+from infra.cli import app
+from infra.clock import system_clock
+from infra.config import Config
+from infra.database import Database
+from infra.embedded import Servers
+from infra.ids import new_id
+from infra.operations import figures, processes
+from infra.outbox import producer
+from infra.runtime import prepare, run_worker
+from tests.market import empty_database, skip_to_now
+
+SERVICES = ("pools", "quotes")
+
+
+@dataclass
+class Patient:
+    """A market of two services, whose worker the tests start and stop."""
+
+    config: Config
+    database: Database
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """With a worker, and streams that say that they run."""
+        work = asyncio.create_task(run_worker(self.config, SERVICES))
+        try:
+            async with processes.reporting(self.database, "streams", 1):
+                yield
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
+
+    async def findings(self, *, well: bool | None = None) -> dict[str, dict[str, Any]]:
+        """By what was looked at. With ``well``: once the doctor says so of the whole, or of the last try."""
+        for _ in range(40):
+            result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
+            assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+            found = {each["what"]: each for each in json.loads(result.stdout)}
+            assert result.exit_code == (0 if all(each["ok"] for each in found.values()) else 1)
+            if well is None or well == (result.exit_code == 0):
+                break
+            await asyncio.sleep(0.5)
+        return found
+
+    async def wrong(self) -> dict[str, dict[str, Any]]:
+        found = await self.findings()
+        return {what.partition(" (")[0]: each for what, each in found.items() if not each["ok"]}
+
+    async def emit(self, hours_ago: float = 0) -> None:
+        event = OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name="A school")
+        then = Database(
+            self.database.engine,
+            self.database.pool,
+            self.database.url,
+            lambda: system_clock() - timedelta(hours=hours_ago),
+        )
+        async with then.transaction("pools") as tx:
+            tx.emit(event)
+
+
+@pytest.fixture
+async def patient(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Patient]:
+    url = await empty_database(servers, "lonja_patient")
+    config = Config.load({**os.environ, "LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
+    config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
+    await prepare(config)
+    await skip_to_now(servers.kafka_bootstrap, SERVICES)
+    kafka = producer(servers.kafka_bootstrap)
+    await kafka.start()
+    async for letter in deadletters.read(servers.kafka_bootstrap):  # of other tests
+        if not letter.settled:
+            await deadletters.dismiss(kafka, letter)
+    await kafka.stop()
+    for name, value in config.environment().items():
+        monkeypatch.setenv(name, value)
+    database = await Database.connect(url, system_clock, size=2)
+    yield Patient(config, database)
+    await database.close()
+
+
+async def test_a_market_in_order(patient: Patient) -> None:
+    async with patient.at_work():
+        found = await patient.findings(well=True)
+        assert [each for each in found.values() if not each["ok"]] == []
+        assert "in order" in found["parts of the market"]["found"]
+
+
+async def test_events_that_nobody_sends_and_nobody_takes_in(patient: Patient) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+    await patient.emit(hours_ago=1)
+    wrong = await patient.wrong()
+    assert "no worker" in wrong["process worker"]["found"]
+    assert re.fullmatch(r"1 events wait, the oldest for 36\d\d s", wrong["outbox pools"]["found"])
+    assert "relay" in wrong["outbox pools"]["remedy"]
+
+
+async def test_messages_that_wait_for_their_consumer(patient: Patient) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+    kafka = producer(patient.config.kafka_bootstrap or "")
+    await kafka.start()
+    two_minutes_ago = int((system_clock() - timedelta(minutes=2)).timestamp() * 1000)
+    for _ in range(3):
+        event = OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name="A school")
+        key, value, headers = encode(an_envelope(event), event)
+        await kafka.send_and_wait(event.TOPIC, key=key, value=value, headers=headers, timestamp_ms=two_minutes_ago)
+    await kafka.stop()
+    wrong = await patient.wrong()
+    for group in ("lonja.pools", "lonja.quotes"):
+        assert "3 of them for too long" in wrong[f"consumer group {group}"]["found"]
+    async with patient.at_work():
+        await patient.findings(well=True)
+
+
+async def test_events_that_can_never_be_sent(patient: Patient) -> None:
+    await patient.emit()
+    await patient.database.pool.execute("update pools.outbox set set_aside_at = now(), set_aside_reason = 'too large'")
+    async with patient.at_work():
+        wrong = await until_wrong(patient, "outbox pools")
+        assert "set aside" in wrong["outbox pools"]["found"]
+
+
+async def test_a_process_that_was_killed(patient: Patient) -> None:
+    async with patient.at_work():
+        async with processes.reporting(patient.database, "web", 1):
+            await patient.findings(well=True)
+        await patient.database.pool.execute(
+            "update operations.processes set ended = false, seen_at = now() - interval '1 minute' where kind = 'web'"
+        )
+        wrong = await patient.wrong()
+        assert wrong.keys() == {"process web"}
+        assert "not heard of" in wrong["process web"]["found"]
+
+
+async def test_a_dead_letter_until_somebody_looks_at_it(patient: Patient) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+        kafka = producer(patient.config.kafka_bootstrap or "")
+        await kafka.start()
+        headers = an_envelope(OrganisationRegistered).headers()
+        await kafka.send_and_wait("lonja.accounts", key=b"k", value=b"no json", headers=headers)
+        await kafka.stop()
+        found = (await until_wrong(patient, "dead letters"))["dead letters"]
+        assert "OrganisationRegistered" in found["found"]
+        letters = [each async for each in deadletters.read(patient.config.kafka_bootstrap or "") if not each.settled]
+        for letter in letters:
+            result = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", "dismiss", str(letter.position)])
+            assert result.exit_code == 0, result.stdout
+        assert (await patient.findings(well=True))["dead letters"]["ok"]
+
+
+async def test_a_clock_that_is_wrong(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+        monkeypatch.setattr(figures, "system_clock", lambda: system_clock() + timedelta(hours=13))
+        assert "46800.0 s ahead" in (await patient.wrong())["clock"]["found"]
+
+
+async def test_published_events_that_nobody_deletes(patient: Patient) -> None:
+    await patient.emit()
+    await patient.database.pool.execute("update pools.outbox set published_at = now() - interval '30 days'")
+    wrong = await patient.wrong()
+    assert wrong["pruning"]["found"] == "published events stay in pools"
+
+
+async def test_servers_that_do_not_answer(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONJA_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert not (await patient.findings())["kafka"]["ok"]
+    monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    assert not (await patient.findings())["postgres"]["ok"]
+
+
+async def until_wrong(patient: Patient, what: str) -> dict[str, dict[str, Any]]:
+    """Once that is out of order and the processes, which need a moment to begin, are not."""
+    wrong: dict[str, dict[str, Any]] = {}
+    try:
+        async with asyncio.timeout(60):
+            while what not in wrong or any(each.startswith("process") for each in wrong):
+                wrong = await patient.wrong()
+    except TimeoutError:
+        raise AssertionError(f"{what} is not among {wrong}") from None
+    return wrong
+
+
+def an_envelope(event: Event | type[Event]) -> Envelope:
+    number = new_id()
+    return Envelope(
+        id=number,
+        type=event.TYPE,
+        source="/test",
+        subject=event.subject if isinstance(event, Event) else "k",
+        time=system_clock(),
+        correlationid=number,
+        causationid=number,
+    )
