@@ -69,6 +69,7 @@ def prepare(home: Path) -> None:
         _let_reach(user, home)
     if (data / "ready").exists():
         _drop_stale_pid(data)
+        _write_access(data)
         return
     shutil.rmtree(data, ignore_errors=True)  # a first start that was interrupted half way
     data.mkdir(parents=True, mode=0o700)
@@ -87,8 +88,25 @@ def prepare(home: Path) -> None:
         (str(binary("postgres")), "--single", "-D", str(data), "postgres"),
         f"alter role {ROLE} password '{secret(home / 'secrets', 'postgres')}';\ncreate database {DATABASE};\n",
     )
-    (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    _write_access(data)
     (data / "ready").touch()
+
+
+def adopt(home: Path, copy: Path) -> None:
+    """Take the data directory of a base backup for this home's own."""
+    user = _account()
+    data = home / "postgres"
+    shutil.copytree(copy, data)
+    data.chmod(0o700)
+    if user:
+        for path in (data, *data.rglob("*")):
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def _write_access(data: Path) -> None:
+    """Who may connect: whoever has a password, and the backup (`replication` is no database that `all` means)."""
+    lines = ("all all", f"replication {ROLE}")
+    (data / "pg_hba.conf").write_text("".join(f"host {line} 127.0.0.1/32 scram-sha-256\n" for line in lines))
 
 
 def part(home: Path) -> Part:

@@ -5,14 +5,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import msgspec
 
+from events.codec import Event
+from infra import deadletters
 from infra.config import Config
 from infra.embedded import addresses
 from infra.embedded.ports import remembered_port
 from infra.embedded.process import Child, Part
+from infra.service import Ground, Service
 from infra.supervisor import read_state
 
 POLICY = """\
@@ -39,18 +45,22 @@ async def until(condition: Callable[[], bool], seconds: float, what: str) -> Non
 
 
 class Lonja:
-    """`start` it, `kill` parts of it or itself; `environment` is for commands on it."""
+    """`start` it, `kill` parts of it or itself; `environment` is for commands on it.
 
-    def __init__(self, home: Path) -> None:
+    It runs by the rules of ``policy``; its processes may be silent for ``silence_limit`` seconds.
+    """
+
+    def __init__(self, home: Path, policy: str = POLICY, silence_limit: int = 15) -> None:
         self.home = home.absolute()
-        policies = self.home / "policies"
-        policies.mkdir(parents=True)
-        (policies / "demo.toml").write_text(POLICY)
+        policies = self.home.with_name(f"{self.home.name}-policies")
+        policies.mkdir(parents=True, exist_ok=True)
+        (policies / "demo.toml").write_text(policy)
         self.environment = {
             "LONJA_HOME": str(self.home),
             "LONJA_PORT": str(remembered_port(self.home, "web")),
             "LONJA_POLICY": "demo",
             "LONJA_POLICIES": str(policies),
+            "LONJA_SILENCE_LIMIT": str(silence_limit),
         }
         self.config = Config.load({**os.environ, **self.environment})
         self._starts = 0
@@ -79,6 +89,25 @@ class Lonja:
         os.kill(pid, signal.SIGKILL)
         await until(lambda: read_state(self.home).get(part, {}).get("pid", pid) != pid, 90, f"{part} runs again")
 
+    def pids(self, *parts: str) -> dict[str, int]:
+        state = read_state(self.home)
+        return {part: state[part]["pid"] for part in parts}
+
+    async def freeze(self, *parts: str) -> None:
+        """Stop them by SIGSTOP and never continue them; returns when the supervisor has started all again."""
+        frozen = self.pids(*parts)
+        for pid in frozen.values():
+            os.kill(pid, signal.SIGSTOP)
+        await until(
+            lambda: all(self.pids(part)[part] != pid for part, pid in frozen.items()), 120, f"{parts} run again"
+        )
+
+    async def freeze_all(self, seconds: float) -> None:
+        """Stop `lonja up` itself for so long; its parts run on."""
+        os.kill(self._child.pid, signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        os.kill(self._child.pid, signal.SIGCONT)
+
     async def catches_up(self, seconds: float) -> None:
         """Wait until all bids decided so far are published."""
         connection = await asyncpg.connect(addresses(self.config)[0])
@@ -102,3 +131,56 @@ class Lonja:
 
     async def _is_ready(self) -> bool:
         return self.said.count(READY) == self._starts
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a market has in its database, for who checks it."""
+
+    ground: Ground
+    services: list[Service]
+
+    async def rows(self, query: str, *arguments: object) -> list[Any]:
+        return await self.ground.database.pool.fetch(query, *arguments)
+
+    async def told(self, kind: type[Event]) -> list[Any]:
+        """All events of a kind, whichever services told them."""
+        found = []
+        for name in self.services_with_tables:
+            rows = await self.rows(f"select envelope, data from {name}.outbox order by position")
+            found += [row["data"] for row in rows if msgspec.json.decode(row["envelope"])["type"] == kind.TYPE]
+        return [msgspec.json.decode(data, type=kind) for data in found]
+
+    @property
+    def services_with_tables(self) -> list[str]:
+        return [service.name for service in self.services if service.metadata is not None]
+
+    async def buried(self) -> list[str]:
+        letters = [letter async for letter in deadletters.read(addresses(self.ground.config)[1])]
+        return [f"{letter.consumer}: {letter.type}: {letter.error}" for letter in letters]
+
+    async def all_is_heard(self, seconds: float) -> None:
+        """Wait until each service has claimed in its inbox exactly the events of the kinds it handles, and each view under its name."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while left := await self._not_heard():
+            assert asyncio.get_running_loop().time() < deadline, left
+            await asyncio.sleep(0.5)
+
+    async def _not_heard(self) -> dict[str, int]:
+        wanted: dict[str, set[str]] = {}
+        unpublished = 0
+        for name in self.services_with_tables:
+            for row in await self.rows(f"select event_id, envelope, published_at from {name}.outbox"):
+                kind = msgspec.json.decode(row["envelope"])["type"]
+                wanted.setdefault(kind, set()).add(row["event_id"])
+                unpublished += row["published_at"] is None
+        differences = {"outbox": unpublished}
+        for service in self.services:
+            if service.metadata is None:
+                continue
+            claimed = {row["event_id"] for row in await self.rows(f"select event_id from {service.name}.inbox")}
+            expected = {number for kind in service.reactions for number in wanted.get(kind.TYPE, ())}
+            for view in service.views:
+                expected |= {f"{view.name}/{number}" for kind in view.reactions for number in wanted.get(kind.TYPE, ())}
+            differences[service.name] = len(claimed ^ expected)
+        return {name: number for name, number in differences.items() if number}

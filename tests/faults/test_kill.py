@@ -13,20 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from events.auctions import AuctionClosed, AuctionOpened
-from events.codec import Event
 from events.contracts import ContractConcluded, ContractDrafted
-from infra import deadletters
 from infra.clock import system_clock
 from infra.demo.client import Client
-from infra.embedded import addresses
 from infra.runtime import load, standing
-from infra.service import Ground, Service
+from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT, Principal
-from tests.faults.living import Lonja, until
+from tests.faults.living import Books, Lonja, until
 from tests.servers import home_of_tests
 
 pytestmark = pytest.mark.servers
@@ -39,31 +35,14 @@ PARTS = ("web", "worker", "kafka", "postgres")
 
 
 @dataclass(frozen=True)
-class Day:
+class Day(Books):
     """What the client was told (`acknowledged`, `summary`), and the market after it."""
 
     acknowledged: list[dict[str, Any]]
     summary: dict[str, Any]
     said: str
-    ground: Ground
-    services: list[Service]
     opened: dict[str, AuctionOpened]
     """The day's auctions, by id."""
-
-    async def rows(self, query: str, *arguments: object) -> list[Any]:
-        return await self.ground.database.pool.fetch(query, *arguments)
-
-    async def told(self, kind: type[Event]) -> list[Any]:
-        """All events of a kind, whichever services told them."""
-        found = []
-        for name in self.services_with_tables:
-            rows = await self.rows(f"select envelope, data from {name}.outbox order by position")
-            found += [row["data"] for row in rows if msgspec.json.decode(row["envelope"])["type"] == kind.TYPE]
-        return [msgspec.json.decode(data, type=kind) for data in found]
-
-    @property
-    def services_with_tables(self) -> list[str]:
-        return [service.name for service in self.services if service.metadata is not None]
 
     async def accepted(self, auction_id: str) -> list[dict[str, Any]]:
         """The accepted bids of the auction as everybody sees them, the latest first."""
@@ -91,7 +70,7 @@ async def day() -> AsyncIterator[Day]:
         summary = await play(lonja, record)
         acknowledged = [json.loads(line) for line in record.read_text().splitlines()]
         async with standing(lonja.config) as ground:
-            found = Day(acknowledged, summary, lonja.said, ground, load(ground), {})
+            found = Day(ground, load(ground), acknowledged, summary, lonja.said, {})
             ids = {line["auction_id"] for line in acknowledged}
             found.opened.update({e.auction_id: e for e in await found.told(AuctionOpened) if e.auction_id in ids})
             yield found
@@ -228,36 +207,11 @@ def processes(day: Day, won: dict[str, AuctionClosed]) -> set[str]:
 
 
 async def test_every_event_was_published_and_reached_each_listener_once(day: Day) -> None:
-    """Each service claims in its inbox exactly the events of the kinds it handles, and so does each view under its name."""
-
-    async def missing() -> dict[str, int]:
-        wanted: dict[str, set[str]] = {}
-        unpublished = 0
-        for name in day.services_with_tables:
-            for row in await day.rows(f"select event_id, envelope, published_at from {name}.outbox"):
-                kind = msgspec.json.decode(row["envelope"])["type"]
-                wanted.setdefault(kind, set()).add(row["event_id"])
-                unpublished += row["published_at"] is None
-        differences = {"outbox": unpublished}
-        for service in day.services:
-            if service.metadata is None:
-                continue
-            claimed = {row["event_id"] for row in await day.rows(f"select event_id from {service.name}.inbox")}
-            expected = {number for kind in service.reactions for number in wanted.get(kind.TYPE, ())}
-            for view in service.views:
-                expected |= {f"{view.name}/{number}" for kind in view.reactions for number in wanted.get(kind.TYPE, ())}
-            differences[service.name] = len(claimed ^ expected)
-        return {name: number for name, number in differences.items() if number}
-
-    deadline = asyncio.get_running_loop().time() + 30
-    while left := await missing():
-        assert asyncio.get_running_loop().time() < deadline, left
-        await asyncio.sleep(0.5)
+    await day.all_is_heard(30)
 
 
 async def test_nothing_became_a_dead_letter(day: Day) -> None:
-    letters = [letter async for letter in deadletters.read(addresses(day.ground.config)[1])]
-    assert [f"{letter.consumer}: {letter.type}: {letter.error}" for letter in letters] == []
+    assert await day.buried() == []
 
 
 async def test_figures_that_add_up_counted_each_contract_once(day: Day) -> None:

@@ -1,0 +1,250 @@
+"""Processes that freeze, a full disk, and a market that is made anew from a backup: all under bids, all without a person's help.
+
+What becomes of a market whose processes are killed is in ``test_kill``.
+"""
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.runtime import load, standing
+from tests.faults.living import Books, Lonja, until
+from tests.servers import home_of_tests
+
+pytestmark = pytest.mark.servers
+
+POLICY = """\
+based_on = "moscow"
+title = "Sessions that outlast the test"
+working_day_minutes = 30
+auction.durations = [ { minutes = 24, kinds = ["goods"] }, { minutes = 48, kinds = ["goods"] } ]
+"""
+SILENCE_LIMIT = 8
+OWN = ("web", "worker", "streams")
+SERVERS = ("kafka", "postgres")
+PROOF = 20
+"""Verdicts acknowledged after each trouble that show that bids are decided again."""
+DISK = "700m"
+
+
+@dataclass
+class Bidding:
+    """Bids that `lonja simulate` makes; ``record`` has every verdict that was acknowledged."""
+
+    record: Path
+    process: asyncio.subprocess.Process
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def acknowledged(self) -> list[dict[str, Any]]:
+        """Whole lines alone: the last one may be half written."""
+        text = self.record.read_text() if self.record.exists() else ""
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    async def goes_on(self, what: str) -> None:
+        seen = len(self.acknowledged)
+        await until(lambda: len(self.acknowledged) >= seen + PROOF, 90, f"bids are answered after {what}")
+        now = time.monotonic()
+        print(f"{what}: {PROOF} bids were answered {now - self.since:.1f} s after it began")
+        self.since = now
+
+
+@asynccontextmanager
+async def bidding(lonja: Lonja, record: Path, *options: str) -> AsyncIterator[Bidding]:
+    command = ("simulate", "--json", "--no-finish", "--record", str(record), "--patience", "90", *options)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", *command),
+        env={**os.environ, **lonja.environment},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Bidding(record, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@contextmanager
+def own_disk(home: Path) -> Iterator[None]:
+    """A small file system at ``home``, where this account may mount one: only root may."""
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    if os.geteuid() != 0:
+        yield
+        return
+    subprocess.run(("mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "tmpfs", str(home)), check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(("umount", "--lazy", str(home)), check=True)
+
+
+def fill(disk: Path) -> Path:
+    """A file that leaves no byte free."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 20))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC, error
+    return filler
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What bidders were told, and what the market has: bids by their keys, dead letters, what the supervisor said."""
+
+    acknowledged: list[dict[str, Any]]
+    bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]]
+    buried: list[str]
+    said: str
+
+    def misses(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The accepted bids that the market does not have exactly once as they were told, and the refused ones that it accepted."""
+
+        def is_kept(line: dict[str, Any]) -> bool:
+            rows = self.bids.get((line["supplier_id"], line["request_key"]), [])
+            if line["verdict"] == "accepted":
+                return rows == [(line["sequence"], Decimal(line["amount"]))]
+            return all(sequence is None for sequence, _ in rows)
+
+        return [line for line in lines if not is_kept(line)]
+
+
+async def outcome(lonja: Lonja, acknowledged: list[dict[str, Any]]) -> Outcome:
+    async with standing(lonja.config) as ground:
+        books = Books(ground, load(ground))
+        await books.all_is_heard(60)
+        bids: dict[tuple[str, str], list[tuple[int | None, Decimal]]] = {}
+        for row in await books.rows("select supplier_id, request_key, sequence, amount from auctions.bids"):
+            bids.setdefault((row["supplier_id"], row["request_key"]), []).append((row["sequence"], row["amount"]))
+        return Outcome(acknowledged, bids, await books.buried(), lonja.said)
+
+
+@dataclass(frozen=True)
+class Told:
+    """``pids``: those of all parts before and after the supervisor slept."""
+
+    first: Outcome
+    restored: Outcome
+    before_backup: list[dict[str, Any]]
+    pids: tuple[dict[str, int], dict[str, int]]
+    backup: Path
+
+
+@pytest.fixture(scope="module")
+async def told() -> AsyncIterator[Told]:
+    folder = home_of_tests() / "recovery"
+    shutil.rmtree(folder, ignore_errors=True)
+    with own_disk(folder / "home"):
+        first = Lonja(folder / "home", POLICY, SILENCE_LIMIT)
+        try:
+            await first.start()
+            async with bidding(first, folder / "bids.jsonl", "--seconds", "600", "--bids-per-second", "8") as bids:
+                await bids.goes_on("the start")
+                pids = await trouble(first, bids)
+                before_backup = bids.acknowledged
+                await command(first, "backup", str(folder / "backup"))
+                await bids.goes_on("the backup")
+            there = await outcome(first, bids.acknowledged)
+        finally:
+            await first.stop()
+    restored = folder / "restored"
+    await command(first, "restore", str(folder / "backup"), LONJA_HOME=str(restored))
+    second = Lonja(restored, POLICY)
+    try:
+        await second.start()
+        more = ("--seed", "1", "--seconds", "5", "--bids-per-second", "15")
+        async with bidding(second, folder / "more.jsonl", *more) as bids:
+            assert await bids.process.wait() == 0
+        yield Told(there, await outcome(second, bids.acknowledged), before_backup, pids, folder / "backup")
+    finally:
+        await second.stop()
+
+
+async def trouble(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dict[str, int]]:
+    await lonja.freeze(*OWN)
+    await bids.goes_on("our processes froze")
+    await lonja.freeze(*SERVERS)
+    await bids.goes_on("the servers froze")
+    await lonja.catches_up(90)
+    before = lonja.pids(*OWN, *SERVERS)
+    await lonja.freeze_all(2 * SILENCE_LIMIT)
+    await bids.goes_on("the supervisor slept")
+    after = lonja.pids(*OWN, *SERVERS)
+    if os.geteuid() == 0:
+        filler = fill(lonja.home)
+        await asyncio.sleep(15)
+        filler.unlink()
+        await bids.goes_on("the disk was full")
+    await lonja.kill("streams")
+    await lonja.catches_up(90)
+    return before, after
+
+
+async def command(lonja: Lonja, *arguments: str, **settings: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", *arguments),
+        env={**os.environ, **lonja.environment, **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+def test_every_process_that_froze_was_noticed_and_started_again(told: Told) -> None:
+    for part in OWN:
+        assert f"CRASH: {part} gave no sign of life for {SILENCE_LIMIT} s and was killed" in told.first.said
+    for part in SERVERS:
+        assert f"CRASH: {part} gave no sign of life for {4 * SILENCE_LIMIT} s and was killed" in told.first.said
+
+
+def test_a_supervisor_that_slept_stopped_nobody(told: Told) -> None:
+    before, after = told.pids
+    assert before == after
+
+
+def test_every_acknowledged_bid_is_there_once_after_all_troubles(told: Told) -> None:
+    assert told.first.acknowledged
+    assert told.first.misses(told.first.acknowledged) == []
+
+
+def test_no_trouble_made_a_dead_letter(told: Told) -> None:
+    assert told.first.buried == []
+
+
+def test_every_bid_before_the_backup_is_in_the_restored_market_once(told: Told) -> None:
+    assert told.before_backup
+    assert told.restored.misses(told.before_backup) == []
+
+
+def test_the_restored_market_goes_on(told: Told) -> None:
+    """New auctions were opened and bid on; every event, old or new, reached each listener once, which `outcome` waited for."""
+    assert [line for line in told.restored.acknowledged if line["verdict"] == "accepted"]
+    assert told.restored.misses(told.restored.acknowledged) == []
+    assert told.restored.buried == []
+
+
+def test_only_the_owner_reads_a_backup(told: Told) -> None:
+    assert stat.S_IMODE(told.backup.stat().st_mode) == 0o700
+    secrets = list((told.backup / "secrets").iterdir())
+    assert secrets
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
