@@ -35,6 +35,9 @@ SIZES = """
 select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(relid) as bytes
   from pg_stat_user_tables order by 2 desc
 """
+WRITTEN = """
+select sum(n_tup_ins + n_tup_upd) from pg_stat_user_tables where relname in ('inbox', 'outbox', 'snapshots')
+"""
 QUIET = 15
 """Seconds without a change after which everybody has everything."""
 
@@ -82,11 +85,11 @@ async def _prune(database: Database, service: Service) -> None:
 
 
 async def _everybody_has_it(db: asyncpg.Pool) -> None:
-    """Wait until the relays have nothing to send, and no table changes any more."""
+    """Wait until nobody writes, sends or takes in any event, and no price is judged any more."""
     last, quiet = -1, 0
     while quiet < QUIET:
         await asyncio.sleep(1)
-        rows = await db.fetchval("select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables")
+        rows = await db.fetchval(WRITTEN)
         quiet = quiet + 1 if rows == last else 0
         last = rows
 
