@@ -3,6 +3,8 @@
 Topics of facts are kept for ever (retention -1): every view, replica and model can be rebuilt by replay. Dead letters are not facts.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 SERVICES = (
@@ -135,6 +137,12 @@ DEAD_LETTERS = "lonja.dead-letters"
 def topic(name: str) -> Topic:
     """The row of one topic. KeyError if there is none: a topic not in the table does not exist."""
     return next((row for row in TOPICS if row.name == name), None) or _unknown(name)
+
+
+def by_bulk(names: Iterable[str]) -> list[tuple[bool, list[str]]]:
+    """The topics apart by whether they are bulk; a part without topics is left out."""
+    found = [(bulk, [name for name in names if topic(name).bulk is bulk]) for bulk in (False, True)]
+    return [(bulk, part) for bulk, part in found if part]
 
 
 def _unknown(name: str) -> Topic:

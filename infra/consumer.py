@@ -7,19 +7,28 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from infra.inbox import Inbox
+from infra.turns import Turns
 
 log = logging.getLogger(__name__)
 BATCH = 500
 
 
-def group_of(service: str) -> str:
-    return f"lonja.{service}"
+def group_of(service: str, *, bulk: bool = False) -> str:
+    return f"lonja.{service}.bulk" if bulk else f"lonja.{service}"
 
 
 class Consumer:
-    """Feeds an inbox from topics. Consumer group ``lonja.<service>``: partitions are shared with other processes."""
+    """Feeds an inbox from topics. Consumer group ``lonja.<service>``: partitions are shared with other processes.
 
-    def __init__(self, inbox: Inbox, topics: list[str], bootstrap: str) -> None:
+    With ``bulk`` the group is one of its own, and each batch waits its turn behind the live ones of this process.
+    """
+
+    def __init__(
+        self, inbox: Inbox, topics: list[str], bootstrap: str, *, turns: Turns | None = None, bulk: bool = False
+    ) -> None:
+        turns = turns or Turns()
+        self._turn = turns.bulk if bulk else turns.live
+        self.group = group_of(inbox.service, bulk=bulk)
         self._inbox = inbox
         self._topics = topics
         self._bootstrap = bootstrap
@@ -29,7 +38,7 @@ class Consumer:
         kafka = AIOKafkaConsumer(
             *self._topics,
             bootstrap_servers=self._bootstrap,
-            group_id=group_of(self._inbox.service),
+            group_id=self.group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             max_poll_interval_ms=600_000,
@@ -42,7 +51,8 @@ class Consumer:
                 batches = await kafka.getmany(timeout_ms=500, max_records=BATCH)
                 records = [record for batch in batches.values() for record in batch]
                 if records:
-                    await self._inbox.handle(records)
+                    async with self._turn():
+                        await self._inbox.handle(records)
                     await self._commit(kafka)
         finally:
             await kafka.stop()

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
-from events.topics import DAY_MS, TOPICS, Topic
+from events.topics import DAY_MS, TOPICS, Topic, by_bulk
 from infra import metrics, migrations, pruning, telemetry
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
@@ -32,6 +32,7 @@ from infra.service import Ground, Service, Timer
 from infra.signing import Signer
 from infra.tasks import background
 from infra.tokens import Tokens
+from infra.turns import Turns
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
@@ -167,10 +168,13 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
     telemetry.start("worker")
     url, bootstrap = addresses(config)
+    turns = Turns()
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock))
         services = load(ground, names)
-        groups = [group_of(service.name) for service in services if service.reactions]
+        groups = [
+            group_of(service.name, bulk=bulk) for service in services for bulk, _ in by_bulk(service.reactions.topics)
+        ]
         await stack.enter_async_context(observed(ground, bootstrap, "worker", groups))
         kafka = await stack.enter_async_context(_producing(bootstrap))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -179,8 +183,12 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
                 tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
             if service.reactions:
                 inbox = Inbox(service.name, service.reactions, ground.database, kafka)
-                consumer = Consumer(inbox, service.reactions.topics, bootstrap)
-                tasks.create_task(_consume(ground, bootstrap, service, consumer), name=f"{service.name} consumer")
+                for bulk, topics in by_bulk(service.reactions.topics):
+                    consumer = Consumer(inbox, topics, bootstrap, turns=turns, bulk=bulk)
+                    tasks.create_task(
+                        _consume(ground, bootstrap, service, consumer),
+                        name=f"{service.name} {'bulk ' if bulk else ''}consumer",
+                    )
             for timer in (*service.timers, *_pruning(service, config)):
                 tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
 
@@ -231,7 +239,7 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
 
 
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
-    await after_the_forgotten(ground.database, [service.name], bootstrap, group_of(service.name))
+    await after_the_forgotten(ground.database, [service.name], bootstrap, consumer.group)
     await consumer.run()
 
 

@@ -20,8 +20,10 @@ from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
 
+from events.topics import by_bulk
 from infra.inbox import Inbox
 from infra.service import Ground, Service, View
+from infra.turns import Turn, Turns
 
 GROUP = "lonja.views"
 BATCH = 200
@@ -100,7 +102,8 @@ class Offsets(driver.Consumer):
 
 
 def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services: Sequence[Service]) -> faust.App:
-    """A Faust app with one agent for each view; start it inside a running event loop. ``kafka`` takes the dead letters."""
+    """A Faust app with one agent for each view, and one more for what it takes from bulk topics. Start it inside a running event loop.
+    ``kafka`` takes the dead letters."""
     app = faust.App(
         GROUP,
         broker="kafka://" + bootstrap.replace(",", ";"),
@@ -122,20 +125,22 @@ def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services
         Offsets, readers=Counter(topic for _, view in views for topic in view.reactions.topics)
     )
     app.transport = transport
+    turns = Turns()
     for service, view in views:
-        _agent(app, view, Inbox(service.name, view.reactions, ground.database, kafka, view=view.name))
+        inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
+        for bulk, topics in by_bulk(view.reactions.topics):
+            _agent(app, f"{view.name}.bulk" if bulk else view.name, topics, inbox, turns.bulk if bulk else turns.live)
     return app
 
 
-def _agent(app: faust.App, view: View, inbox: Inbox) -> None:
-    topic = app.topic(
-        *view.reactions.topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
-    )
+def _agent(app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Turn) -> None:
+    topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    @app.agent(topic, name=view.name, concurrency=1)  # type: ignore[untyped-decorator]
+    @app.agent(topic, name=name, concurrency=1)  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
         async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
-            await inbox.handle([event.message for event in events])
+            async with turn():
+                await inbox.handle([event.message for event in events])
             for event in events:
                 app.consumer.took(event.message)
 

@@ -90,7 +90,7 @@ def _by_lines(name: str, content: bytes) -> bool:
     first, *others = content.split(b"\n", _LINES_TRIED)[:_LINES_TRIED]
     if first.strip() in (b"{", b"["):
         return False
-    if not isinstance(parsed(first), Unclear) or re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name):
+    if re.search(r"\.(jsonl|ndjson|jl)(\.gz)?$", name) or not isinstance(parsed(first), Unclear):
         return True
     return any(isinstance(parsed(line), dict) for line in others)
 

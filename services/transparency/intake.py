@@ -21,7 +21,7 @@ from services.transparency.documents import Unreadable, read_documents
 from services.transparency.mapping import events_of
 from services.transparency.packages import unpack
 from services.transparency.releases import publisher_of, read_process
-from services.transparency.rows import read_row
+from services.transparency.rows import RowReader
 from services.transparency.store import NAME, Original
 from services.transparency.tables import ColumnMapping, MappingError, RowRefused, choose_mapping, read_rows
 from services.transparency.telling import Candidate, region_code, tell
@@ -102,8 +102,9 @@ def read_ocds(path: Path, ledger: NotUnderstood) -> Reading:
 
 
 def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Reading:
+    reader = RowReader(mapping, ledger, region_code)
     for row in read_rows(path, mapping):
-        process = row if isinstance(row, RowRefused) else read_row(row, mapping, ledger, region_code)
+        process = row if isinstance(row, RowRefused) else reader.read(row)
         if isinstance(row, RowRefused) or isinstance(process, RowRefused):
             refused = process if isinstance(process, RowRefused) else row
             assert isinstance(refused, RowRefused)

@@ -29,6 +29,21 @@ def _folded(name: str) -> str:
     return vocabulary.folded(name)
 
 
+class _Shape(dict[str, str | None]):
+    """Of objects with these names: by each name that was asked for, the one it has. Most objects of a file have few shapes."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._exact = frozenset(names)
+        self._folds = {_folded(name): name for name in reversed(names)}
+
+    def __missing__(self, name: str) -> str | None:
+        found = self[name] = name if name in self._exact else self._folds.get(_folded(name))
+        return found
+
+
+_shape = lru_cache(maxsize=5_000)(_Shape)
+
+
 class Node:
     """A JSON object at ``path`` (without indices). Names match folded: ``awardID``, ``awardId`` and ``award_id`` are one.
 
@@ -36,13 +51,13 @@ class Node:
     its extensions, "unknown field: tender.foo" for others. Values of a wrong type are reported when they are asked for.
     """
 
-    __slots__ = ("children", "data", "folds", "ledger", "path", "seen")
+    __slots__ = ("children", "data", "ledger", "names", "path", "seen")
 
     def __init__(self, data: Mapping[str, Any], path: str, ledger: NotUnderstood) -> None:
         self.data, self.path, self.ledger = data, path, ledger
         self.seen: set[str] = set()
         self.children: dict[str, list[Node]] = {}
-        self.folds: dict[str, str] | None = None
+        self.names = _shape(tuple(data))
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -51,19 +66,12 @@ class Node:
         """The first of the names that has content. All of them count as read."""
         found = None
         for name in names:
-            key = self._key(name)
+            key = self.names[name]
             if key is not None:
                 self.seen.add(key)
                 if found is None and self.data[key] not in (None, "", [], {}):
                     found = self.data[key]
         return found
-
-    def _key(self, name: str) -> str | None:
-        if name in self.data:
-            return name
-        if self.folds is None:
-            self.folds = {_folded(str(key)): key for key in reversed(list(self.data))}
-        return self.folds.get(_folded(name))
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -71,10 +79,10 @@ class Node:
     def text(self, *names: str, language: str = "") -> str:
         """Plain text; where only translations are there (``title_fr``), that of ``language``, else English, else any."""
         found = self.raw(*names)
-        if isinstance(found, Mapping):
+        if isinstance(found, dict):
             found = found.get(language) or found.get("en") or next(iter(found.values()), None)
-        if found is None:
-            found = self._translated(names[0], language)
+        if found is None and (found := self._translated(names[0], language)) is None:
+            return ""
         return tolerance.read_text(found, self._path(names[0]), self.ledger)
 
     def _translated(self, name: str, language: str) -> Any:
@@ -87,25 +95,31 @@ class Node:
         return self.data[key]
 
     def decimal(self, *names: str) -> Decimal | None:
-        return tolerance.read_decimal(self.raw(*names), self._path(names[0]), self.ledger)
+        found = self.raw(*names)
+        return None if found is None else tolerance.read_decimal(found, self._path(names[0]), self.ledger)
 
     def date(self, *names: str) -> datetime | None:
-        return tolerance.read_date(self.raw(*names), self._path(names[0]), self.ledger)
+        found = self.raw(*names)
+        return None if found is None else tolerance.read_date(found, self._path(names[0]), self.ledger)
 
     def currency(self, *names: str) -> str | None:
-        return tolerance.read_currency(self.raw(*names), self._path(names[0]), self.ledger)
+        found = self.raw(*names)
+        return None if found is None else tolerance.read_currency(found, self._path(names[0]), self.ledger)
 
     def choice(self, table: Callable[[str], str | None], *names: str) -> str:
-        return tolerance.read_choice(self.raw(*names), self._path(names[0]), table, self.ledger)
+        found = self.raw(*names)
+        return "" if found is None else tolerance.read_choice(found, self._path(names[0]), table, self.ledger)
 
     def node(self, *names: str) -> "Node":
         """The object of that name; an empty one where it is absent. A list of one object is that object."""
+        if not self.data:
+            return self
         if names[0] in self.children:
             return self.children[names[0]][0]
         found = self.raw(*names)
         if isinstance(found, list) and len(found) == 1:
             found = found[0]
-        if found is not None and not isinstance(found, Mapping):
+        if found is not None and not isinstance(found, dict):
             self.ledger.add(f"{self._path(names[0])}: not an object", found)
             found = None
         self.children[names[0]] = [Node(found or {}, self._path(names[0]), self.ledger)]
@@ -113,14 +127,16 @@ class Node:
 
     def nodes(self, *names: str) -> "list[Node]":
         """The objects of a list; one object alone, or objects by key, count as a list."""
+        if not self.data:
+            return []
         if names[0] not in self.children:
             self.children[names[0]] = self._nodes(*names)
         return self.children[names[0]]
 
     def _nodes(self, *names: str) -> "list[Node]":
         found = self.raw(*names)
-        if isinstance(found, Mapping):
-            by_key = "identifier" not in found and all(isinstance(one, Mapping) for one in found.values())
+        if isinstance(found, dict):
+            by_key = "identifier" not in found and all(isinstance(one, dict) for one in found.values())
             found = list(found.values()) if by_key else [found]
         if found is not None and not isinstance(found, list):
             self.ledger.add(f"{self._path(names[0])}: not a list of objects", found)
@@ -129,7 +145,7 @@ class Node:
 
     def _objects(self, found: list[Any], name: str) -> "Iterator[Node]":
         for one in found:
-            if isinstance(one, Mapping):
+            if isinstance(one, dict):
                 if one:
                     yield Node(one, self._path(name), self.ledger)
             elif one is not None:
@@ -158,21 +174,27 @@ class Node:
         for key, value in self.data.items():
             if key in self.seen or not _has_content(value):
                 continue
-            name = tolerance.read_text(key, "name", self.ledger)[:60]
-            base, mark, suffix = name.rpartition("_")
-            if mark and len(suffix) <= 3 and vocabulary.language(suffix):
-                self.ledger.add(f"not carried: {self._path(base)}_* (translations)")
-            elif _folded(name) in _STANDARD:
-                self.ledger.add(f"not carried: {self._path(name)}")
-            else:
-                self.ledger.add(f"unknown field: {self._path(name)}", value)
+            kind, known = _leftover(self.path, tolerance.read_text(key, "name", self.ledger)[:60])
+            self.ledger.add(kind, None if known else value)
         for children in self.children.values():
             for child in children:
                 child.leftovers()
 
 
+@lru_cache(maxsize=20_000)
+def _leftover(path: str, name: str) -> tuple[str, bool]:
+    """(what the ledger calls a field that was not read, whether the standard knows it)."""
+    whole = f"{path}.{name}" if path else name
+    base, mark, suffix = whole.rpartition("_")
+    if mark and len(suffix) <= 3 and vocabulary.language(suffix):
+        return f"not carried: {base}_* (translations)", True
+    if _folded(name) in _STANDARD:
+        return f"not carried: {whole}", True
+    return f"unknown field: {whole}", False
+
+
 def _has_content(value: Any) -> bool:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(_has_content(one) for one in value.values())
     if isinstance(value, list):
         return any(_has_content(one) for one in value)

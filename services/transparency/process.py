@@ -7,13 +7,14 @@ from decimal import Decimal
 import msgspec
 
 from events.values import Category, Line, Place, Source
+from infra.ids import derive_id_in
 
-_NAMESPACE = uuid.UUID("8f2e6a34-55c1-5d0e-9a53-6c0f7b3d21aa")
+_NAMESPACE = uuid.UUID("8f2e6a34-55c1-5d0e-9a53-6c0f7b3d21aa").bytes
 
 
 def derived_id(*parts: str) -> str:
     """The same parts give the same id, on every machine and in every run: what makes a second import change nothing."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+    return derive_id_in(_NAMESPACE, *parts)
 
 
 class Organisation(msgspec.Struct, frozen=True, kw_only=True):

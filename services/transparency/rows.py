@@ -1,6 +1,7 @@
 """A row of a mapped CSV file → a :class:`~services.transparency.process.Process`, like one that came as OCDS."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -12,22 +13,64 @@ from services.transparency import vocabulary
 from services.transparency.lines import per_unit
 from services.transparency.organisations import RegionCode, no_regions
 from services.transparency.process import Award, Contract, Organisation, Process, derived_id
-from services.transparency.tables import ColumnMapping, Row, RowRefused
+from services.transparency.tables import FIELDS, ColumnMapping, Row, RowRefused
 from services.transparency.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
+
+_MOST_KEPT = 50_000
 
 
 def read_row(
     row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions
 ) -> Process | RowRefused:
-    """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
-    return _Reading(row, mapping, ledger, region_code).process()
+    """As :meth:`RowReader.read`, for a row alone."""
+    return RowReader(mapping, ledger, region_code).read(row)
+
+
+class RowReader:
+    """Reads the rows of one table. Organisations come in row after row: each is understood once."""
+
+    def __init__(self, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions) -> None:
+        self._mapping, self._ledger, self._region_code = mapping, ledger, region_code
+        self._constants = {name: str(getattr(mapping.constants, name)) for name in mapping.constants.__struct_fields__}
+        self._columns = {field: " or ".join(mapping.sources(field)) or field for field in FIELDS}
+        self._organisations: dict[tuple[str | None, ...], tuple[Organisation | None, NotUnderstood]] = {}
+
+    def read(self, row: Row) -> Process | RowRefused:
+        """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
+        return _Reading(row, self._mapping, self._ledger, self._region_code, self._constants, self._columns).process(
+            self
+        )
+
+    def organisation(self, role: str, reading: "_Reading") -> Organisation | None:
+        fields = reading.row.fields
+        key = (role, *map(fields.get, (role, f"{role}_id", f"{role}_region", f"{role}_locality", "country")))
+        if role == "buyer":
+            key += tuple(map(fields.get, ("latitude", "longitude", "coordinates")))
+        if key not in self._organisations:
+            if len(self._organisations) >= _MOST_KEPT:
+                self._organisations.clear()
+            unread = NotUnderstood()
+            apart = _Reading(reading.row, self._mapping, unread, self._region_code, self._constants, self._columns)
+            self._organisations[key] = apart.organisation(role), unread
+        found, unread = self._organisations[key]
+        self._ledger.update(unread)
+        return found
 
 
 class _Reading:
-    def __init__(self, row: Row, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode) -> None:
+    def __init__(
+        self,
+        row: Row,
+        mapping: ColumnMapping,
+        ledger: NotUnderstood,
+        region_code: RegionCode,
+        constants: Mapping[str, str],
+        columns: Mapping[str, str],
+    ) -> None:
         self.row, self.mapping, self.ledger, self.region_code = row, mapping, ledger, region_code
+        self.constants, self.columns = constants, columns
 
-    def process(self) -> Process | RowRefused:
+    def process(self, table: RowReader) -> Process | RowRefused:
         row, mapping = self.row, self.mapping
         before = self.ledger.total()
         at = read_date(self.text("date"), self.column("date"), self.ledger, mapping.read.date_order)
@@ -40,7 +83,7 @@ class _Reading:
         ocid = f"{mapping.namespace}-{self.text('id') or row.digest[:24]}"
         local_id = f"{row.digest[:24]}-{row.occurrence}"
         currency = read_currency(self.text("currency"), self.column("currency"), self.ledger)
-        buyer, supplier = self.organisation("buyer"), self.organisation("supplier")
+        buyer, supplier = table.organisation("buyer", self), table.organisation("supplier", self)
         line = self.line(values["quantity"], values["unit_price"], values["amount"])
         lines = (line,) if line.description or line.unit_price is not None else ()
         amount = values["amount"] if values["amount"] is not None else line.amount
@@ -95,15 +138,18 @@ class _Reading:
         )
 
     def text(self, field: str) -> str:
-        return self.row.fields.get(field) or str(getattr(self.mapping.constants, field, ""))
+        return self.row.fields.get(field) or self.constants.get(field, "")
 
     def column(self, field: str) -> str:
-        return " or ".join(self.mapping.sources(field)) or field
+        return self.columns.get(field, field)
 
     def number(self, field: str) -> Decimal | None:
+        text = self.text(field)
+        if not text:
+            return None
         read = self.mapping.read
         thousands = read.thousands if field == "quantity" else None
-        found = read_decimal(self.text(field), self.column(field), self.ledger, read.decimal_mark, thousands)
+        found = read_decimal(text, self.column(field), self.ledger, read.decimal_mark, thousands)
         if found is not None and found < 0:
             self.ledger.add(f"{self.column(field)}: negative", found)
             return None
@@ -155,6 +201,8 @@ class _Reading:
         latitude, longitude = self.text("latitude"), self.text("longitude")
         if coordinates := self.text("coordinates"):
             latitude, _, longitude = coordinates.partition(",")
+        if not latitude or not longitude:
+            return place
         north = read_decimal(latitude, self.column("coordinates"), self.ledger, ".")
         east = read_decimal(longitude, self.column("coordinates"), self.ledger, ".")
         if north is None or east is None:

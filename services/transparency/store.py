@@ -4,7 +4,7 @@ An import writes by the thousand and a handler waits for nobody: everything here
 """
 
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -171,6 +171,14 @@ async def known_originals(tx: Transaction, digests: Sequence[str]) -> set[str]:
         "select digest from transparency.originals where digest = any($1::text[])", digests
     )
     return {row["digest"] for row in rows}
+
+
+async def known_processes(tx: Transaction, ocids: Collection[str]) -> set[str]:
+    """Those of these ocids of which a record is kept."""
+    rows = await (await tx.raw()).fetch(
+        "select distinct ocid from transparency.originals where ocid = any($1::text[])", list(ocids)
+    )
+    return {row["ocid"] for row in rows}
 
 
 async def releases_of(tx: Transaction, ocids: Sequence[str]) -> dict[str, list[Release]]:

@@ -34,6 +34,7 @@ import io
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -193,6 +194,7 @@ def read_rows(path: Path, mapping: ColumnMapping) -> Iterator[Row | RowRefused]:
             yield Row(where, number, fields, digest, seen[digest])
 
 
+@lru_cache(maxsize=50_000)
 def _clean(cell: str) -> str:
     text = " ".join(cell.replace("\x00", "").split())
     return "" if text.casefold() in vocabulary.NOTHING else text

@@ -40,61 +40,61 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
-    """Publish what differs from what was told before. An event's id is of its content: told twice, it is one event."""
-    events = await _said(tx, fresh)
-    known = [event for event in events if isinstance(event, OrganisationRegistered)]
-    facts = [event for event in events if not isinstance(event, OrganisationRegistered)]
+    """Publish what these records, which were not kept before, say that is new. An event's id is of its content: told twice, it is
+    one event."""
+    said = [*await _of_rows(tx, fresh), *await _of_releases(tx, fresh)]
+    known = [event for event in said if isinstance(event, OrganisationRegistered)]
+    facts = [event for event in said if not isinstance(event, OrganisationRegistered)]
     rows = []
-    for event in (*await _organisations(tx, known), *_processes(await _changed(tx, facts))):
+    for event in (*await _organisations(tx, known), *_processes(facts)):
         event_id = derive_id("import", event.TYPE, hashlib.sha256(msgspec.json.encode(event)).hexdigest())
         rows.append(outbox_row(NAME, event, at=tx.now, cause=tx.cause, event_id=event_id))
     if rows:
         await write_outbox(await tx.raw(), NAME, rows)
 
 
-async def _said(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
-    """What the new records say, releases of one process together with those that are known of it."""
+async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
+    """A new row is a new award or contract. Of a process that comes in several, the first row tells of the tender."""
     rows = [one for one in fresh if one.release is None]
-    events = [event for one in rows for event in one.events]
-    known = await store.told(
-        tx, [f"tender/{event.process_id}" for event in events if isinstance(event, TenderImported)]
-    )
-    events = list(_without_repeated_tenders(events, set(known)))
+    told = await store.known_processes(tx, {one.original.ocid for one in rows}) if rows else set()
+    events: list[Event] = []
+    for one in rows:
+        again = one.original.ocid in told
+        told.add(one.original.ocid)
+        events += [event for event in one.events if not (again and isinstance(event, TenderImported))]
+    return events
+
+
+async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
+    """What the releases of each process say, together with those that are known of it, and was not told before."""
     releases: dict[str, list[Candidate]] = {}
     for one in fresh:
         if one.release is not None:
             releases.setdefault(one.release.ocid, []).append(one)
-    earlier = await store.releases_of(tx, list(releases)) if releases else {}
+    if not releases:
+        return []
+    events: list[Event] = []
+    earlier = await store.releases_of(tx, list(releases))
     for ocid, group in releases.items():
         if ocid not in earlier and len(group) == 1:
             events += group[0].events
         else:
             # What is not understood was counted release by release: this ledger is not looked at.
             unheard = NotUnderstood()
-            all_releases = [*earlier.get(ocid, ()), *(one.release for one in group if one.release)]
-            events += events_of(read_process(all_releases, unheard, region_code), unheard)
-    return events
-
-
-def _without_repeated_tenders(events: Iterable[Event], known: set[str]) -> Iterator[Event]:
-    """Of a process that comes in rows the first row tells of the tender; further ones add their awards and contracts to it."""
-    for event in events:
-        if not isinstance(event, TenderImported):
-            yield event
-        elif (thing := _thing(event)) not in known:
-            known.add(thing)
-            yield event
+            known = [*earlier.get(ocid, ()), *(one.release for one in group if one.release)]
+            events += events_of(read_process(known, unheard, region_code), unheard)
+    return await _changed(tx, events)
 
 
 async def _changed(tx: Transaction, events: Sequence[Event]) -> list[Event]:
-    """Those that were not told before as they are now."""
-    things = [_thing(event) for event in events]
-    told = await store.told(tx, things)
+    """Those that were not told before as they are now, and all organisations."""
+    told = await store.told(tx, [thing for event in events if (thing := _thing(event))])
     changed: dict[str, bytes] = {}
     news = []
-    for thing, event in zip(things, events, strict=True):
-        digest = _digest(event)
-        if (changed.get(thing) or told.get(thing)) != digest:
+    for event in events:
+        if not (thing := _thing(event)):
+            news.append(event)
+        elif (changed.get(thing) or told.get(thing)) != (digest := _digest(event)):
             changed[thing] = digest
             news.append(event)
     if changed:
@@ -132,7 +132,7 @@ def _thing(event: Event) -> str:
             return f"contract/{event.contract_id}"
         case ContractEnded():
             return f"end/{event.contract_id}"
-    raise TypeError(f"an import tells of no {type(event).__name__}")
+    return ""
 
 
 def _digest(event: Event) -> bytes:
@@ -150,7 +150,7 @@ async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistere
     """One event an organisation, with all that is known of it, where something of it is new."""
     known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
     changed: dict[str, OrganisationRegistered] = {}
-    for event in events:
+    for event in _without_repeats(events):
         old = changed.get(event.organisation_id) or known.get(event.organisation_id)
         both = _together(old, event) if old else event
         if both != old:
@@ -161,6 +161,16 @@ async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistere
         OrganisationImported(organisation_id=organisation_id, organisation=one)
         for organisation_id, one in changed.items()
     ]
+
+
+def _without_repeats(events: Iterable[OrganisationRegistered]) -> Iterator[OrganisationRegistered]:
+    """Most rows say of an organisation what the row before said, at another place of the file."""
+    seen: set[tuple[object, ...]] = set()
+    for event in events:
+        what = (event.organisation_id, event.roles, event.identifier_scheme, event.identifier, event.place)
+        if what not in seen:
+            seen.add(what)
+            yield event
 
 
 def _together(old: OrganisationRegistered, new: OrganisationRegistered) -> OrganisationRegistered:

@@ -61,7 +61,10 @@ def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal | float):
         ledger.add(f"{field}: not a text", value)
         return ""
-    text = _CONTROL.sub("", str(value)).strip()
+    text = str(value)
+    if not text.isprintable():
+        text = _CONTROL.sub("", text)
+    text = text.strip()
     if "\ufffd" in text:
         ledger.add(f"{field}: letters lost by the publisher (U+FFFD)", text)
     return text
