@@ -1,13 +1,19 @@
-"""The event road: outbox → relay → Kafka → consumer → handler, beside raw aiokafka producing and consuming the same messages."""
+"""The event road: outbox → relay → Kafka → consumer → reaction, beside raw aiokafka producing and consuming the same messages;
+and records of SKUs into one replica, beside a COPY of the same rows."""
 
 import asyncio
 import time
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import ConsumerRecord
 from sqlalchemy import text
 
+from events import Envelope, encode
 from events.accounts import OrganisationRegistered
+from events.catalogue import SkuPublished
+from events.values import Attribute, Category
 from infra.clock import system_clock
+from infra.consumer import BATCH as BATCH_OF_CONSUMER
 from infra.consumer import Consumer
 from infra.database import Database, Transaction, schema_rows
 from infra.embedded import Servers
@@ -15,13 +21,16 @@ from infra.ids import new_id
 from infra.inbox import Inbox
 from infra.outbox import Relay, producer
 from infra.reactions import Reactions
+from infra.replicas import Skus
 from infra.runtime import create_topics
 from tests.benchmarks import Figure
 from tests.market import empty_database, forget_topics
 
 EVENTS = 40_000
 BATCH = 2_000
+SKUS = 50_000
 Row = schema_rows("bench")
+skus = Skus(Row.metadata)
 
 
 async def measure(servers: Servers) -> list[Figure]:
@@ -38,7 +47,85 @@ async def measure(servers: Servers) -> list[Figure]:
             ratio=road / raw,
             aim="0.3 of raw aiokafka",
         ),
+        *await replica(servers),
     ]
+
+
+async def replica(servers: Servers) -> list[Figure]:
+    """From records, as the consumer hands them on, to the commit of their rows: decoded, claimed, put into the replica."""
+    url = await empty_database(servers, "lonja_bench")
+    database = await Database.connect(url, system_clock)
+    try:
+        async with database.engine.begin() as connection:
+            await connection.execute(text("create schema bench"))
+            await connection.run_sync(Row.metadata.create_all)
+        records = [_sku(number) for number in range(SKUS)]
+        await database.pool.execute("create table raw (sku_id text, version int, body text)")
+        began = time.perf_counter()
+        for start in range(0, SKUS, BATCH_OF_CONSUMER):
+            rows = [(key(each), 1, each.value.decode()) for each in records[start : start + BATCH_OF_CONSUMER]]
+            async with database.pool.acquire() as raw:
+                await raw.copy_records_to_table("raw", records=rows)
+        copied = SKUS / (time.perf_counter() - began)
+        inbox = Inbox("bench", skus.reactions, database, producer(servers.kafka_bootstrap))
+        began = time.perf_counter()
+        for start in range(0, SKUS, BATCH_OF_CONSUMER):
+            await inbox.handle(records[start : start + BATCH_OF_CONSUMER])
+        put = SKUS / (time.perf_counter() - began)
+        if await database.pool.fetchval("select count(*) from bench.skus") != SKUS:
+            raise AssertionError("SKUs are missing from the replica")
+    finally:
+        await database.close()
+    return [
+        Figure(name="rows of SKUs copied", value=copied, unit="rows/s"),
+        Figure(
+            name="SKUs into one replica",
+            value=put,
+            unit="events/s",
+            limit=copied,
+            ratio=put / copied,
+            aim="20,000 events/s",
+        ),
+    ]
+
+
+def key(record: ConsumerRecord) -> str:
+    return bytes(record.key).decode()
+
+
+def _sku(number: int) -> ConsumerRecord:
+    event = SkuPublished(
+        sku_id=f"sku-{number}",
+        version=1,
+        name=f"Copying paper A4 number {number}",
+        description="White, 80 g/m², 500 sheets",
+        category=Category(code="30197630-1", title="Printing paper"),
+        attributes=tuple(Attribute(name=name, value="1") for name in ("format", "weight", "sheets", "whiteness")),
+        base_unit="C62",
+    )
+    envelope = Envelope(
+        id=new_id(),
+        type=event.TYPE,
+        source="/catalogue",
+        subject=event.sku_id,
+        time=system_clock(),
+        correlationid=event.sku_id,
+        causationid=event.sku_id,
+    )
+    key, value, headers = encode(envelope, event)
+    return ConsumerRecord(
+        topic=event.TOPIC,
+        partition=0,
+        offset=number,
+        timestamp=0,
+        timestamp_type=0,
+        key=key,
+        value=value,
+        checksum=None,
+        serialized_key_size=len(key),
+        serialized_value_size=len(value),
+        headers=headers,
+    )
 
 
 async def raw_kafka(servers: Servers) -> float:
