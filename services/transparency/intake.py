@@ -24,7 +24,7 @@ from services.transparency.releases import publisher_of, read_process
 from services.transparency.rows import RowReader
 from services.transparency.store import NAME, Original
 from services.transparency.tables import ColumnMapping, MappingError, RowRefused, choose_mapping, read_rows
-from services.transparency.telling import Candidate, region_code, tell
+from services.transparency.telling import Candidate, region_code, tell, too_large
 from services.transparency.tolerance import NotUnderstood
 
 BATCH = 500
@@ -98,7 +98,8 @@ def read_ocds(path: Path, ledger: NotUnderstood) -> Reading:
                 released_at=found.released_at,
                 body=found.body,
             )
-            yield Candidate(original, events_of(read_process([found], ledger, region_code), ledger), found)
+            one = Candidate(original, events_of(read_process([found], ledger, region_code), ledger), found)
+            yield _unless_too_large(one, ledger)
 
 
 def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Reading:
@@ -121,7 +122,14 @@ def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Rea
             licence=mapping.licence,
             body=row.fields,
         )
-        yield Candidate(original, events_of(process, ledger))
+        yield _unless_too_large(Candidate(original, events_of(process, ledger)), ledger)
+
+
+def _unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
+    if not too_large(one):
+        return one
+    ledger.add("refused: more text or lines than one event carries", one.original.where)
+    return None
 
 
 def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:

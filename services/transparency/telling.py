@@ -26,8 +26,8 @@ from services.transparency.releases import read_process
 from services.transparency.store import NAME, Original
 from services.transparency.tolerance import NotUnderstood
 
-PARTS = 100
-"""Of a process, in one event: a large one stays well below what the broker takes."""
+LARGEST = 200_000
+"""Bytes of one fact, and of the facts in one event before another is begun: an event stays well below what the broker takes."""
 region_code = lru_cache(maxsize=50_000)(places.region_code)
 
 
@@ -103,13 +103,12 @@ async def _changed(tx: Transaction, events: Sequence[Event]) -> list[Event]:
 
 
 def _processes(news: Iterable[Event]) -> Iterator[ProcessImported]:
-    """The parts of each process together, at most ``PARTS`` in one event."""
+    """The facts of each process together, in as many events as their size needs."""
     by_process: dict[str, list[Event]] = {}
     for event in news:
         by_process.setdefault(event.subject, []).append(event)
-    for process_id, parts in by_process.items():
-        for start in range(0, len(parts), PARTS):
-            some = parts[start : start + PARTS]
+    for process_id, facts in by_process.items():
+        for some in _portions(facts):
             yield ProcessImported(
                 process_id=process_id,
                 tender=next((one for one in some if isinstance(one, TenderImported)), None),
@@ -118,6 +117,23 @@ def _processes(news: Iterable[Event]) -> Iterator[ProcessImported]:
                 contracts=tuple(one for one in some if isinstance(one, ContractConcluded)),
                 endings=tuple(one for one in some if isinstance(one, ContractEnded)),
             )
+
+
+def _portions(facts: Iterable[Event]) -> Iterator[list[Event]]:
+    portion: list[Event] = []
+    size = 0
+    for fact in facts:
+        if size >= LARGEST:
+            yield portion
+            portion, size = [], 0
+        portion.append(fact)
+        size += len(msgspec.json.encode(fact))
+    yield portion
+
+
+def too_large(candidate: Candidate) -> bool:
+    """Whether it says something that no event can carry."""
+    return any(len(msgspec.json.encode(event)) > LARGEST for event in candidate.events)
 
 
 def _thing(event: Event) -> str:

@@ -1,47 +1,73 @@
-"""`lonja import awards` on real awards, beside the same file read and copied as it stands into one table.
+"""`lonja import` on real awards and releases: alone, and into a whole market whose live events go on meanwhile.
 
-The import reads, understands, keeps each original and tells the market by events, 500 rows in a durable transaction; the limit
-does only what cannot be left out: it parses the CSV and writes the cells by COPY, as many rows in a transaction.
+Alone it reads, understands, keeps each original and tells the market by events, 500 records in a durable transaction; the limit does
+only what cannot be left out: it parses the CSV and writes the cells by COPY, as many rows in a transaction. In the market the rate
+counts until the last service has the last award, and offers of this market are published beside it all the time.
 """
 
+import asyncio
 import csv
 import gzip
 import io
 import os
+import sys
 import time
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
+import uvloop
 
+from events.catalogue import OfferPublished
+from events.values import Category, Place
 from infra import migrations
 from infra.clock import system_clock
+from infra.config import Config
 from infra.database import Database
 from infra.embedded import Servers
-from services.transparency.intake import BATCH, mapping_for, read_table, take_in
+from infra.ids import new_id
+from infra.runtime import load, prepare, run_streams, run_worker, standing
+from infra.service import Ground
+from services.transparency.intake import BATCH, Reading, mapping_for, read_ocds, read_table, take_in
 from services.transparency.store import NAME, Row
 from services.transparency.tables import shipped_mappings
 from services.transparency.tolerance import NotUnderstood
 from tests.benchmarks import Figure
-from tests.market import empty_database
+from tests.benchmarks.site import process_of
+from tests.market import empty_database, forget_topics
 
-AWARDS = Path(os.environ.get("LONJA_DATA", "../shared/data")) / "canada_awards_2009_2013.csv.gz"
+DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
+AWARDS = DATA / "canada_awards_2009_2013.csv.gz"
+COPIES = 4
+"""Of the awards, each with ids of its own, for the import into a whole market."""
+BETWEEN_OFFERS = 0.1
+"""Seconds."""
+PAPER = Category(code="30197630-1", title="Printing paper")
 
 
 async def measure(servers: Servers) -> list[Figure]:
-    """Rows per second into an empty database, and once more when all are known."""
+    """Records per second into an empty database, and once more when all are known; then into a whole market."""
     url = await empty_database(servers, "lonja_bench")
     raw = await _rate(_copied(url))
     database = await Database.connect(url, system_clock)
     try:
         await migrations.upgrade(database.engine, NAME, Row.metadata)
-        first, again = await _rate(_imported(database)), await _rate(_imported(database))
+        first, again = await _rate(_imported(database, _awards())), await _rate(_imported(database, _awards()))
+        releases = await _rate(_imported(database, _releases()))
     finally:
         await database.close()
     return [
         Figure(name="rows read and copied", value=raw, unit="rows/s"),
-        Figure(name="awards imported", value=first, unit="rows/s", limit=raw, ratio=first / raw, aim="1,000 rows/s"),
+        Figure(name="awards imported", value=first, unit="rows/s", limit=raw, ratio=first / raw, aim="3,000 rows/s"),
         Figure(name="awards imported again", value=again, unit="rows/s", limit=raw, ratio=again / raw),
+        Figure(name="OCDS releases imported", value=releases, unit="releases/s", aim="1,000 releases/s"),
+        *await into_a_market(servers, raw),
     ]
 
 
@@ -63,6 +89,173 @@ async def _copied(url: str) -> int:
     return len(records)
 
 
-async def _imported(database: Database) -> int:
-    reading = read_table(AWARDS, mapping_for(AWARDS, shipped_mappings("awards")), NotUnderstood())
+def _awards() -> Reading:
+    return read_table(AWARDS, mapping_for(AWARDS, shipped_mappings("awards")), NotUnderstood())
+
+
+def _releases() -> Reading:
+    return chain.from_iterable(read_ocds(path, NotUnderstood()) for path in sorted((DATA / "ocds").glob("*.jsonl.gz")))
+
+
+async def _imported(database: Database, reading: Reading) -> int:
     return (await take_in(database, reading, lambda counts: None)).records
+
+
+# In a market
+
+
+async def into_a_market(servers: Servers, raw: float) -> list[Figure]:
+    config = Config.load({"LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
+    url = await empty_database(servers, "lonja_bench")
+    config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
+    await forget_topics(servers.kafka_bootstrap)
+    await prepare(config)
+    async with standing(config) as ground, process_of(_work, config), process_of(_stream, config):
+        await _offers_arrive(ground)
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "awards.csv"
+            rows = _write_copies(path)
+            async with _offering(ground) as offers:
+                began = time.perf_counter()
+                await _import(path, url)
+                await _everywhere(ground)
+                seconds = time.perf_counter() - began
+            late = await _delays(ground, offers)
+    rate = rows / seconds
+    return [
+        Figure(
+            name="awards from file to the last service",
+            value=rate,
+            unit="rows/s",
+            limit=raw,
+            ratio=rate / raw,
+            aim="3,000 rows/s",
+        ),
+        *(
+            Figure(name=f"offer to {service} during an import, p99", value=each, unit="ms", aim="1,000 ms")
+            for service, each in late.items()
+        ),
+    ]
+
+
+def _work(config: Config) -> None:
+    uvloop.run(run_worker(config))
+
+
+def _stream(config: Config) -> None:
+    asyncio.run(run_streams(config))
+
+
+def _write_copies(path: Path) -> int:
+    header, *lines = gzip.decompress(AWARDS.read_bytes()).decode().splitlines()
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(header + "\n")
+        for copy in range(COPIES):
+            stream.writelines(f"{copy}{line}\n" for line in lines)
+    return len(lines) * COPIES
+
+
+async def _import(path: Path, url: str) -> None:
+    """As a person does it: in a process of its own."""
+    lonja = Path(sys.executable).with_name("lonja")
+    process = await asyncio.create_subprocess_exec(
+        *(lonja, "import", "awards", path, "--json"),
+        env={**os.environ, "LONJA_DATABASE_URL": url},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    if process.returncode:
+        raise AssertionError(f"the import failed: {said.decode()[-500:]}")
+
+
+async def _everywhere(ground: Ground) -> None:
+    """Wait until each service and view has claimed every import event that it reacts to."""
+    told = dict(
+        await ground.database.pool.fetch(
+            "select envelope::json->>'type', count(*) from transparency.outbox where topic = 'lonja.imports' group by 1"
+        )
+    )
+    for service in load(ground):
+        for prefix, reactions in [("", service.reactions), *((f"{one.name}/", one.reactions) for one in service.views)]:
+            wanted = sum(told.get(kind.TYPE, 0) for kind in reactions)
+            claimed = (
+                f"select count(*) from {service.name}.inbox i join transparency.outbox o on i.event_id = $1 || o.event_id"
+                " where o.topic = 'lonja.imports'"
+            )
+            while wanted and await ground.database.pool.fetchval(claimed, prefix) < wanted:
+                await asyncio.sleep(0.5)
+
+
+# Offers meanwhile
+
+
+LISTENERS = ("contracts", "observatory", "recommender")
+
+
+async def _offer(ground: Ground) -> str:
+    today = system_clock().date()
+    async with ground.database.transaction("catalogue") as tx:
+        return tx.emit(
+            OfferPublished(
+                sku_id=new_id(),
+                offer_id=new_id(),
+                supplier_id=new_id(),
+                supplier_name="S",
+                category=PAPER,
+                price=Decimal(100),
+                currency="RUB",
+                vat_rate=Decimal(20),
+                vat_included=True,
+                regions=("RU",),
+                delivery_days=3,
+                stock=Place(country="RU"),
+                min_quantity=Decimal(1),
+                max_quantity=Decimal(100),
+                valid_from=today,
+                valid_until=today + timedelta(days=30),
+            )
+        )
+
+
+async def _offers_arrive(ground: Ground) -> None:
+    """Wait until the processes are at work."""
+    await _offer(ground)
+    for service in LISTENERS:
+        while not await ground.database.pool.fetchval(f"select exists (select from {service}.inbox)"):
+            await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def _offering(ground: Ground) -> AsyncIterator[list[str]]:
+    """Offers are published one after the other; their event ids."""
+    offers: list[str] = []
+
+    async def publish() -> None:
+        while True:
+            offers.append(await _offer(ground))
+            await asyncio.sleep(BETWEEN_OFFERS)
+
+    task = asyncio.create_task(publish())
+    try:
+        yield offers
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _delays(ground: Ground, offers: Iterable[str]) -> dict[str, float]:
+    """Milliseconds from the transaction that published an offer to that of the reaction, p99 by service."""
+    wanted = list(offers)
+    found = {}
+    for service in LISTENERS:
+        query = (
+            "select extract(epoch from handled_at - (envelope::json->>'time')::timestamptz) * 1000 as late"
+            f" from catalogue.outbox join {service}.inbox using (event_id) where event_id = any($1::text[])"
+        )
+        while len(rows := await ground.database.pool.fetch(query, wanted)) < len(wanted):
+            await asyncio.sleep(0.2)
+        late = sorted(float(row["late"]) for row in rows)
+        found[service] = late[int(len(late) * 0.99)]
+    return found

@@ -185,7 +185,7 @@ async def web(config: Config) -> AsyncIterator[Web]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    async with _process(_serve, config, port) as process:
+    async with process_of(_serve, config, port) as process:
         for _ in range(200):
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -199,7 +199,7 @@ async def web(config: Config) -> AsyncIterator[Web]:
 @asynccontextmanager
 async def worker(config: Config) -> AsyncIterator[None]:
     """The worker process of auctions, as ``lonja serve --only worker auctions`` runs it: relay, consumer and timers."""
-    async with _process(_work, config):
+    async with process_of(_work, config):
         url = config.database_url
         assert url is not None
         connection = await asyncpg.connect(url)
@@ -212,7 +212,9 @@ async def worker(config: Config) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _process(target: Callable[..., None], *arguments: Any) -> AsyncIterator[multiprocessing.context.SpawnProcess]:
+async def process_of(
+    target: Callable[..., None], *arguments: Any
+) -> AsyncIterator[multiprocessing.context.SpawnProcess]:
     process = multiprocessing.get_context("spawn").Process(target=target, args=arguments, daemon=True)
     process.start()
     try:

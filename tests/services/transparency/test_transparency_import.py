@@ -227,3 +227,18 @@ async def test_the_published_files_come_in_once(market: Market, lonja: Run, data
     )
     seen = Counter((row["type"], row["subject"], row["data"]) for row in bodies)
     assert max(seen.values()) == 1
+
+
+async def test_what_no_event_can_carry_is_refused_and_a_large_process_comes_in_several_events(
+    market: Market, lonja: Run, publish: Callable[..., Path]
+) -> None:
+    large, too_large = f"ocds-abc123-{new_id()}", a_release(f"ocds-abc123-{new_id()}")
+    too_large["awards"][0]["title"] = "x" * 250_000
+    several = a_release(large)
+    first = several["awards"][0]
+    several["awards"] = [{**first, "id": str(number), "title": f"{number} " + "x" * 50_000} for number in range(10)]
+    result = await lonja("ocds", publish([too_large, several]), "--json")
+    assert counts(result) == [1, 2, 1, 0, 1]
+    assert json.loads(result.stdout)["not_understood"]["refused: more text or lines than one event carries"] == 1
+    told = await of_process(market, large)
+    assert len(told) > 1 and sum(len(one.awards) for one in told) == 10
