@@ -21,6 +21,7 @@ from events import Envelope, Event, encode
 from events.topics import TOPICS
 from infra.clock import ShiftedClock, system_clock
 from infra.config import Config
+from infra.consumer import group_of
 from infra.database import Database
 from infra.embedded import Servers
 from infra.ids import new_id
@@ -150,8 +151,8 @@ class Markets:
 
 async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
     """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more."""
-    for service in services:
-        kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=f"lonja.{service}", enable_auto_commit=False)
+    for group in (group_of(service, bulk=bulk) for service in services for bulk in (False, True)):
+        kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
         await kafka.start()
         try:
             partitions = [TopicPartition(row.name, number) for row in TOPICS for number in range(row.partitions)]
