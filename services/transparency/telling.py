@@ -4,6 +4,7 @@ A digest of what was told is kept for each tender, bid, award and contract, so t
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -26,8 +27,9 @@ from services.transparency.releases import read_process
 from services.transparency.store import NAME, Original
 from services.transparency.tolerance import NotUnderstood
 
-LARGEST = 200_000
-"""Bytes of one fact, and of the facts in one event before another is begun: an event stays well below what the broker takes."""
+log = logging.getLogger(__name__)
+LARGEST = 400_000
+"""Bytes of the facts in one event, which stays below what an event may have."""
 region_code = lru_cache(maxsize=50_000)(places.region_code)
 
 
@@ -82,7 +84,11 @@ async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Even
             # What is not understood was counted release by release: this ledger is not looked at.
             unheard = NotUnderstood()
             known = [*earlier.get(ocid, ()), *(one.release for one in group if one.release)]
-            events += events_of(read_process(known, unheard, region_code), unheard)
+            merged = events_of(read_process(known, unheard, region_code), unheard)
+            carried = [event for event in merged if _bytes(event) <= LARGEST]
+            if len(carried) < len(merged):
+                log.warning("the releases of %s say together more than an event carries: a part is not told", ocid)
+            events += carried
     return await _changed(tx, events)
 
 
@@ -123,17 +129,22 @@ def _portions(facts: Iterable[Event]) -> Iterator[list[Event]]:
     portion: list[Event] = []
     size = 0
     for fact in facts:
-        if size >= LARGEST:
+        more = _bytes(fact)
+        if portion and size + more > LARGEST:
             yield portion
             portion, size = [], 0
         portion.append(fact)
-        size += len(msgspec.json.encode(fact))
+        size += more
     yield portion
 
 
 def too_large(candidate: Candidate) -> bool:
     """Whether it says something that no event can carry."""
-    return any(len(msgspec.json.encode(event)) > LARGEST for event in candidate.events)
+    return any(_bytes(event) > LARGEST for event in candidate.events)
+
+
+def _bytes(event: Event) -> int:
+    return len(msgspec.json.encode(event))
 
 
 def _thing(event: Event) -> str:

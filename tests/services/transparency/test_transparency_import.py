@@ -233,10 +233,12 @@ async def test_what_no_event_can_carry_is_refused_and_a_large_process_comes_in_s
     market: Market, lonja: Run, publish: Callable[..., Path]
 ) -> None:
     large, too_large = f"ocds-abc123-{new_id()}", a_release(f"ocds-abc123-{new_id()}")
-    too_large["awards"][0]["title"] = "x" * 250_000
+    item = {**too_large["awards"][0]["items"][0], "description": "x" * 1_000}
+    too_large["awards"][0]["items"] = [{**item, "id": str(number)} for number in range(500)]
     several = a_release(large)
     first = several["awards"][0]
-    several["awards"] = [{**first, "id": str(number), "title": f"{number} " + "x" * 50_000} for number in range(10)]
+    few = [{**item, "id": str(number)} for number in range(100)]
+    several["awards"] = [{**first, "id": str(number), "items": few} for number in range(10)]
     result = await lonja("ocds", publish([too_large, several]), "--json")
     assert counts(result) == [1, 2, 1, 0, 1]
     assert json.loads(result.stdout)["not_understood"]["refused: more text or lines than one event carries"] == 1
