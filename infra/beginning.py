@@ -6,7 +6,7 @@ must not come again. Where nothing was forgotten the consumer begins at the firs
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -18,11 +18,14 @@ from infra.database import LOST, Database
 log = logging.getLogger(__name__)
 
 
-async def after_the_forgotten(database: Database, services: Sequence[str], bootstrap: str, group: str) -> None:
-    """Before the group is joined. Waits for whatever is away."""
+async def after_the_forgotten(
+    database: Database, services: Sequence[str], bootstrap: str, group: str, topics: Container[str] | None = None
+) -> None:
+    """Before the group is joined, which reads these topics (all where none are named). Waits for whatever is away."""
     while True:
         try:
-            if before := await _forgotten(database, services):
+            forgotten = await _forgotten(database, services)
+            if before := {name: at for name, at in forgotten.items() if topics is None or name in topics}:
                 await _commit_missing(bootstrap, group, before)
             return
         except (*LOST, KafkaError) as error:

@@ -30,13 +30,13 @@ class Consumer:
         self._turn = turns.bulk if bulk else turns.live
         self.group = group_of(inbox.service, bulk=bulk)
         self._inbox = inbox
-        self._topics = topics
+        self.topics = topics
         self._bootstrap = bootstrap
 
     async def run(self) -> None:
         """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
         kafka = AIOKafkaConsumer(
-            *self._topics,
+            *self.topics,
             bootstrap_servers=self._bootstrap,
             group_id=self.group,
             auto_offset_reset="earliest",

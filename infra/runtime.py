@@ -239,7 +239,7 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
 
 
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:
-    await after_the_forgotten(ground.database, [service.name], bootstrap, consumer.group)
+    await after_the_forgotten(ground.database, [service.name], bootstrap, consumer.group, consumer.topics)
     await consumer.run()
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -151,11 +152,17 @@ class Markets:
 
 async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
     """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more."""
-    for group in (group_of(service, bulk=bulk) for service in services for bulk in (False, True)):
+    for service, bulk in product(services, (False, True)):
+        group = group_of(service, bulk=bulk)
         kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
         await kafka.start()
         try:
-            partitions = [TopicPartition(row.name, number) for row in TOPICS for number in range(row.partitions)]
+            partitions = [
+                TopicPartition(row.name, number)
+                for row in TOPICS
+                if row.bulk is bulk
+                for number in range(row.partitions)
+            ]
             kafka.assign(partitions)
             await kafka.commit(await kafka.end_offsets(partitions))
         finally:

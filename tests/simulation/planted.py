@@ -140,7 +140,7 @@ async def _sent(relay: Any, rows: list[Any]) -> None:
 
 async def _committed_first(reader: Any) -> None:
     kafka = consumer.AIOKafkaConsumer(
-        *reader._topics, bootstrap_servers=reader._bootstrap, group_id=f"lonja.{reader._inbox.service}"
+        *reader.topics, bootstrap_servers=reader._bootstrap, group_id=f"lonja.{reader._inbox.service}"
     )
     await kafka.start()
     while True:
