@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -295,8 +296,13 @@ def _walk(kind: inspect.Type, extra: dict[str, Any], looks: _Looks) -> Check | N
         case inspect.DictType():
             return _of_pairs(_walk(kind.key_type, {}, looks), _walk(kind.value_type, {}, looks))
         case inspect.StructType():
+            texts = {} if looks.rest else {each.name: most for each in kind.fields if (most := _longest(each.type))}
             walks = [(each.name, _walk(each.type, {}, looks)) for each in kind.fields]
-            return _of_fields([(name, walk) for name, walk in walks if walk is not None])
+            found = [(name, walk) for name, walk in walks if walk is not None]
+            if not looks.lengths or len(texts) < 2:
+                return _of_fields(found)
+            others = _of_fields([(name, walk) for name, walk in found if name not in texts])
+            return _of_texts(texts, _of_fields([(name, walk) for name, walk in found if name in texts]), others)
     return None
 
 
@@ -350,6 +356,31 @@ def _of_pairs(named: Check | None, walk: Check | None) -> Check | None:
                     walk(item, now)
             except OutOfBounds as error:
                 raise error.inside(name)  # noqa: B904  # the same error
+
+    return each
+
+
+def _longest(kind: inspect.Type) -> int | None:
+    """The bound of a text, or of one that may be None; None for anything else."""
+    match kind:
+        case inspect.Metadata(type=inspect.StrType()):
+            return (kind.extra or {}).get("most")
+        case inspect.UnionType():
+            held = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+            return _longest(held[0]) if len(held) == 1 else None
+    return None
+
+
+def _of_texts(bounds: dict[str, int], texts: Check | None, others: Check | None) -> Check:
+    """All texts of a struct are measured at once: hardly any is longer than the least of their bounds, and only then each is
+    compared with its own."""
+    get, least = attrgetter(*bounds), min(bounds.values())
+
+    def each(value: Any, now: datetime | None) -> None:
+        if texts is not None and max(map(len, filter(None, get(value))), default=0) > least:
+            texts(value, now)
+        if others is not None:
+            others(value, now)
 
     return each
 
