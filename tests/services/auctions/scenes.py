@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from catalogue.calendar import RegionCalendar
 from catalogue.policy import Duration
 from catalogue.policy import load as policy_named
 from events.accounts import OrganisationRegistered
@@ -20,6 +21,13 @@ from tests.market import Market
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
 SETTLED = timedelta(seconds=2)
+
+
+def on_a_working_day(market: Market) -> None:
+    """Of the buyers: what is done on such days alone can be tested on any."""
+    calendar = RegionCalendar("Europe/Moscow", "RU")
+    while not calendar.is_working_day(calendar.local(market.clock()).date()):
+        market.clock.advance(timedelta(days=1))
 
 
 async def an_organisation(market: Market, role: str, *, state: str = "active", name: str = "") -> Principal:

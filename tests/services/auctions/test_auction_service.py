@@ -23,7 +23,7 @@ from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt
 from services.auctions.timers import run_clock
 from tests.market import Market
-from tests.services.auctions.scenes import a_scene, an_organisation, paper
+from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day, paper
 
 
 async def test_a_bid_lower_by_whole_steps_leads_and_is_told_to_all_without_a_name(market: Market) -> None:
@@ -343,6 +343,7 @@ async def test_the_market_cuts_for_a_supplier_down_to_its_floor_and_no_further(m
 
 
 async def test_the_buyer_withdraws_with_a_reason_and_nobody_wins_or_is_named(market: Market) -> None:
+    on_a_working_day(market)
     scene = await a_scene(market)
     await scene.bid("a", "990")
     path = f"/api/auctions/{scene.auction_id}/withdrawal"

@@ -6,7 +6,7 @@ from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
 from infra.tokens import MODERATOR
 from services.auctions.proof import verify_receipt
 from tests.market import Market
-from tests.services.auctions.scenes import a_scene, an_organisation
+from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day
 
 GROUNDS = "Line 1 names a brand that only one supplier has."
 EVIDENCE = "See the description of line 1 and the catalogue."
@@ -70,6 +70,7 @@ async def test_every_verdict_keeps_its_receipt_on_a_page_of_its_bidder_alone(mar
 
 
 async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Market) -> None:
+    on_a_working_day(market)
     scene = await a_scene(market)
     path = f"/auctions/{scene.auction_id}"
     async with market.browser(scene.buyer) as buyer:
