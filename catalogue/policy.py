@@ -1,7 +1,8 @@
 """Policies: the numbers a jurisdiction could want otherwise, as one frozen value loaded by name (DOMAIN, head).
 
 A preset is ``policies/<name>.toml``; a market adds or overrides presets in a folder of its own. ``based_on`` names a shipped
-preset of which the file changes only what it says: tables merge, everything else (lists too) is replaced. A policy is stored
+preset of which the file changes only what it says: tables merge, everything else (lists too) is replaced, and ``without`` lists
+what of the preset does not hold here, such as "auction.withdrawal.window". A policy is stored
 with each auction, pool or purchase at its creation (msgspec encodes it), so a later edit never touches a running one.
 """
 
@@ -426,7 +427,8 @@ def load(name: str, folder: Path | None = None) -> Policy:
         base = _SHIPPED / f"{numbers.pop('based_on')}.toml"
         if not base.is_file():
             raise PolicyNotValid(f"{found[0].name} is based on {base.stem!r}, which is not shipped.", field="based_on")
-        numbers = _merged(_read(base), numbers)
+        absent = numbers.pop("without", [])
+        numbers = _merged(_without(_read(base), absent, found[0]), numbers)
     try:
         return msgspec.convert({**numbers, "name": name}, Policy)
     except msgspec.ValidationError as error:
@@ -452,6 +454,17 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         inner = isinstance(value, dict) and isinstance(base.get(key), dict)
         both[key] = _merged(base[key], value) if inner else value
     return both
+
+
+def _without(base: dict[str, Any], absent: list[str], file: Path) -> dict[str, Any]:
+    """A copy of the preset that lacks what ``absent`` names by dotted paths."""
+    for path in absent:
+        first, _, rest = path.partition(".")
+        if first not in base or (rest and not isinstance(base[first], dict)):
+            raise PolicyNotValid(f"{file.name} is without {path!r}, which its preset does not have.", field="without")
+        inner = {first: _without(base[first], [rest], file)} if rest else {}
+        base = {key: value for key, value in base.items() if key != first} | inner
+    return base
 
 
 def _path(message: str) -> str | None:

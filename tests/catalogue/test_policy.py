@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from catalogue.calendar import RegionCalendar
-from catalogue.policy import Policy, PolicyNotValid, UnknownPolicy, Window, keep_own_in, load
+from catalogue.policy import Policy, PolicyNotValid, UnknownPolicy, Window, Withdrawal, keep_own_in, load
 
 MOSCOW = RegionCalendar("Europe/Moscow", "RU")
 FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -142,6 +142,14 @@ def test_a_file_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text: st
     with pytest.raises(PolicyNotValid, match=r"own\.toml") as caught:
         load("own", own(tmp_path, f'based_on = "moscow"\n{text}\n'))
     assert caught.value.field == field
+
+
+def test_an_own_file_may_be_without_a_limit_of_its_preset(tmp_path: Path) -> None:
+    folder = own(tmp_path, 'based_on = "moscow"\nwithout = ["auction.withdrawal.window"]\n')
+    assert load("own", folder).auction.withdrawal == Withdrawal(minutes_before_end=300)
+    assert load("moscow").auction.withdrawal.window is not None
+    with pytest.raises(PolicyNotValid, match="nothing"):
+        load("own", own(tmp_path, 'based_on = "moscow"\nwithout = ["auction.nothing"]\n'))
 
 
 @pytest.mark.parametrize("text", ['title = "Ours"', "[auction", 'based_on = "nowhere"', 'based_on = "own"'])

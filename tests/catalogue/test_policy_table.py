@@ -33,7 +33,6 @@ NAMES = ("moscow", "pregao", "prozorro", "demo", "acordar")
 FOLDER = Path(catalogue.policy.__file__).parent / "policies"
 OUTAGE = Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900)
 HOURS = Withdrawal(minutes_before_end=300, window=Window(first=time(9), last=time(17)))
-ALL_DAY = Withdrawal(minutes_before_end=2, window=Window(first=time(0), last=time(23, 59, 59)))
 MILLIONS = {"goods": 5_000_000, "works": 3_000_000, "services": 3_000_000}
 
 # What                  moscow                pregao      prozorro                demo                   acordar
@@ -56,7 +55,7 @@ TABLE: dict[str, tuple[object, ...]] = {
         HOURS,
         Withdrawal(minutes_before_end=0),
         Withdrawal(minutes_before_end=0),
-        ALL_DAY,
+        Withdrawal(minutes_before_end=2),
         Withdrawal(minutes_before_end=0),
     ),
     "outage": (OUTAGE, OUTAGE, OUTAGE, Outage(after_seconds=5, margin_seconds=5, lost_end_seconds=60), OUTAGE),
