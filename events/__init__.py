@@ -26,7 +26,7 @@ from events import (
     recommender,
     transparency,
 )
-from events.codec import Event, Message, UnknownEvent, decode, encode, event, registry
+from events.codec import Event, Message, UnknownEvent, UnknownVersion, decode, encode, event, registry
 from events.envelope import Envelope, MalformedEvent
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "MalformedEvent",
     "Message",
     "UnknownEvent",
+    "UnknownVersion",
     "accounts",
     "auctions",
     "catalogue",

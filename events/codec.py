@@ -10,7 +10,11 @@ from events.envelope import Envelope, Headers, MalformedEvent
 
 
 class UnknownEvent(MalformedEvent):
-    """The type or its version is not in this program's registry: it was published by a newer one, or by a stranger."""
+    """No type of that name was ever registered here, nor can a later version of it be meant."""
+
+
+class UnknownVersion(Exception):
+    """A later version of an event than this program knows: a newer release published it, and can read it."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +86,27 @@ def written(event: Event) -> bytes:
     return data
 
 
+def kind_of(type_: str) -> str:
+    """What all versions of a type share: ``lonja.<topic>.<Class>``."""
+    return type_.rpartition(".v")[0]
+
+
+def type_in(headers: Iterable[tuple[str, bytes]]) -> str | None:
+    """The event type, without looking at anything else of the message. None where the header is missing or no text."""
+    for name, value in headers:
+        if name.lower() == "ce_type":
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return None
+    return None
+
+
 def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message:
-    """Read one Kafka message, upcast to the newest version. Raises :class:`MalformedEvent` or :class:`UnknownEvent`."""
+    """Read one Kafka message, upcast to the newest version. Raises :class:`MalformedEvent` (or its :class:`UnknownEvent`) and
+    :class:`UnknownVersion`."""
     envelope = Envelope.from_headers(headers)
-    cls = _registry.get(envelope.type)
-    if cls is None:
-        raise UnknownEvent(f"no event {envelope.type!r} in the registry")
+    cls = _registry.get(envelope.type) or _unknown(envelope.type)
     try:
         decoded: Event = msgspec.json.decode(value or b"", type=cls)
         check_event(decoded, cls, len(value or b""))
@@ -96,3 +115,11 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message
     while (newer := decoded.upcast()) is not decoded:
         decoded = newer
     return Message(envelope, decoded)
+
+
+def _unknown(type_: str) -> type[Event]:
+    kind, _, version = type_.rpartition(".v")
+    known = [cls.VERSION for cls in _registry.values() if kind_of(cls.TYPE) == kind]
+    if known and version.isdecimal() and int(version[:9]) > max(known):
+        raise UnknownVersion(f"{kind} is known here up to version {max(known)}, and this is version {version}")
+    raise UnknownEvent(f"no event {type_!r} in the registry")

@@ -31,7 +31,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.config import Config
 from infra.embedded import Servers, addresses, jars, postgres
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.runtime import create_topics
 
 Say = Callable[[str], None]
@@ -229,7 +229,7 @@ async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, s
             raise NoBackup(f"release {manifest.release} has other partitions: restore with that release, then upgrade")
         await admin.create_topics([NewTopic(t, count, 1) for t, count in manifest.topics.items() if t not in there])
     behind: dict[str, Counter[TopicPartition]] = {group: Counter() for group in manifest.groups}
-    kafka = producer(bootstrap)
+    kafka = Producer(bootstrap)
     await kafka.start()
     try:
         for topic in manifest.topics:
@@ -241,7 +241,7 @@ async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, s
                     offsets[TopicPartition(topic, kept.partition)] += kept.offset < committed.get(kept.partition, 0)
                 message = {"value": kept.value, "key": kept.key, "headers": kept.headers}
                 place = {"partition": kept.partition, "timestamp_ms": kept.timestamp}
-                sent.append(await kafka.send(topic, **message, **place))
+                sent.append(await kafka.working.send(topic, **message, **place))
                 if len(sent) == BATCH:
                     await asyncio.gather(*sent)
                     sent.clear()

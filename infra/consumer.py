@@ -1,12 +1,16 @@
 """The consumer: read, let the inbox handle, commit the offset last."""
 
-import asyncio
 import logging
+from collections.abc import Iterable
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import TopicPartition
 
-from infra.inbox import Inbox
+from infra.away import there
+from infra.health import HEALTH, State
+from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -29,9 +33,12 @@ class Consumer:
         turns = turns or Turns()
         self._turn = turns.bulk if bulk else turns.live
         self.group = group_of(inbox.service, bulk=bulk)
+        self.name = f"{inbox.name} bulk" if bulk else inbox.name
         self._inbox = inbox
         self.topics = topics
         self._bootstrap = bootstrap
+        self._waiting: dict[TopicPartition, str] = {}
+        """Why a paused partition waits. What a rebalance takes away is not paused any more; its owner finds the same record."""
 
     async def run(self) -> None:
         """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
@@ -45,30 +52,57 @@ class Consumer:
             session_timeout_ms=10_000,
             retry_backoff_ms=500,
         )
-        await self._started(kafka)
+        await there(f"Kafka, for the consumer of {self.name}", kafka.start)
         try:
             while True:
                 batches = await kafka.getmany(timeout_ms=500, max_records=BATCH)
+                self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
-                if records:
+                if not records:
+                    continue
+                try:
                     async with self._turn():
-                        await self._inbox.handle(records)
+                        held = await self._inbox.handle(records)
+                except ConsumerStopped as stopped:
+                    self._stand_before(kafka, stopped.undone)
                     await self._commit(kafka)
+                    raise
+                self._wait(self._stand_before(kafka, held))
+                await self._commit(kafka)
         finally:
             await kafka.stop()
 
-    async def _started(self, kafka: AIOKafkaConsumer) -> None:
-        while True:
-            try:
-                await kafka.start()
-                return
-            except KafkaError as error:
-                log.warning("%s consumer waits for Kafka: %s", self._inbox.service, error)
-                await asyncio.sleep(1)
+    def _stand_before(self, kafka: AIOKafkaConsumer, held: Iterable[Held]) -> list[Held]:
+        """Read no further in these partitions, and commit nothing beyond. Returns those that are still this member's."""
+        ours = []
+        for each in held:
+            with suppress(IllegalStateError):  # a rebalance gave it to another member
+                kafka.seek(each.partition, each.offset)
+                kafka.pause(each.partition)
+                ours.append(each)
+        return ours
+
+    def _wait(self, held: Iterable[Held]) -> None:
+        for each in held:
+            self._waiting[each.partition] = each.why
+            log.error("%s waits: %s; remedy: %s", self._name_of(each.partition), each.why, NEWER_RELEASE)
+
+    def _report(self, kafka: AIOKafkaConsumer) -> None:
+        if self._waiting:
+            paused = kafka.paused()
+            self._waiting = {partition: why for partition, why in self._waiting.items() if partition in paused}
+        if self._waiting:
+            why = "; ".join(f"{self._name_of(each)} waits: {why}" for each, why in sorted(self._waiting.items()))
+            HEALTH.report("consumer", self.name, State.degraded, why, NEWER_RELEASE)
+        else:
+            HEALTH.report("consumer", self.name, State.running)
+
+    def _name_of(self, partition: TopicPartition) -> str:
+        return f"partition {partition.partition} of {partition.topic} for {self.name}"
 
     async def _commit(self, kafka: AIOKafkaConsumer) -> None:
         try:
             await kafka.commit()
         except KafkaError as error:
             # After a rebalance the new owner reads these again; the inbox makes that harmless.
-            log.warning("%s consumer: offsets not committed: %s", self._inbox.service, error)
+            log.warning("%s consumer: offsets not committed: %s", self.name, error)

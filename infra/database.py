@@ -13,16 +13,16 @@ from typing import Any, NamedTuple, TypeVar
 import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, Table, Text, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from catalogue.rules import RuleBroken
 from events.codec import Event, written
 from events.envelope import Envelope
 from infra.causality import Cause, current_cause
-from infra.clock import Clock, WrongClock
+from infra.clock import Clock
 from infra.ids import new_id
 from infra.once import Once, once
 from infra.running import NotRunning
@@ -43,33 +43,6 @@ WAITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s"}
 """Of a process's connections. Nobody waits longer for a row that somebody keeps locked, and nobody who stands still keeps one locked."""
 WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "10min"}
 """Of the connections of commands, which work through much at once."""
-
-
-def database_is_away(error: BaseException) -> bool:
-    """The database cannot be reached or is starting, somebody keeps a row locked, or this machine's clock is not the database's: no
-    fault of the work, and worth waiting for however long."""
-    if isinstance(error, DBAPIError):
-        # SQLAlchemy wraps the driver's errors twice, and names no class of its own for a server that is starting.
-        driver = error.orig.__cause__ if error.orig is not None else None
-        return (
-            error.connection_invalidated
-            or isinstance(error, (OperationalError, InterfaceError))
-            or (driver is not None and database_is_away(driver))
-        )
-    if isinstance(error, OSError):
-        return error.filename is None  # else it is about a file
-    away = (
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
-        asyncpg.LockNotAvailableError,
-        asyncpg.IdleInTransactionSessionTimeoutError,
-        WrongClock,
-    )
-    return isinstance(error, away)
 
 
 class Outgoing(NamedTuple):
@@ -194,6 +167,18 @@ class Transaction:
         )
         return {row["event_id"] for row in rows}
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What fails within the block is undone, rows and events, and the transaction can go on."""
+        await self.flush()
+        async with self.session.begin_nested():
+            try:
+                yield
+                await self.flush()
+            except BaseException:
+                self._pending.clear()
+                raise
+
     async def flush(self) -> None:
         """Write rows and pending events. Called at the end; a handler needs it only to see its own rows in raw SQL."""
         await self.session.flush()
@@ -202,8 +187,16 @@ class Transaction:
             await write_outbox(await self.raw(), self.service, pending)
 
 
+class EventTooLarge(RuleBroken):
+    code = "event-too-large"
+
+
+LARGEST_EVENT = 500_000
+"""Bytes of an event with its envelope: about half of what a broker takes in one message."""
+
+
 def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_id: str) -> Outgoing:
-    """Raises OutOfBounds."""
+    """Raises OutOfBounds, and :class:`EventTooLarge`: what cannot be told to the other services must not happen."""
     envelope = Envelope(
         id=event_id,
         type=event.TYPE,
@@ -214,7 +207,15 @@ def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_
         causationid=cause.causationid,
         traceparent=cause.traceparent,
     )
-    return Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), written(event))
+    row = Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), written(event))
+    size = len(row.envelope) + len(row.data)
+    if size > LARGEST_EVENT:
+        raise EventTooLarge(
+            f"That is too much for one event: {size} bytes, and at most {LARGEST_EVENT} are possible. Send less text or fewer lines.",
+            size=size,
+            most=LARGEST_EVENT,
+        )
+    return row
 
 
 async def write_outbox(connection: asyncpg.Connection, service: str, rows: Iterable[Outgoing]) -> None:

@@ -5,17 +5,24 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from events.topics import DEAD_LETTERS
 from infra import metrics
+from infra.away import in_short
+from infra.producer import Producer
 
 PREFIX = "lonja_"
 REPLAYED = f"{PREFIX}replayed"
 """The header of a note in the same topic: the dead letter of that number was sent again."""
 DISMISSED = f"{PREFIX}dismissed"
 """As well: somebody looked at it, and it needs no second chance."""
+
+LEFT_OUT = f"{PREFIX}left_out"
+"""The header of a dead letter whose message is too large to stand in it: it stands in its own topic alone."""
+LONGEST_NAME = 500
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +43,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     headers: list[tuple[str, bytes]]
     replayed: bool = False
     dismissed: bool = False
+    left_out: bool = False
 
     @property
     def settled(self) -> bool:
@@ -55,18 +63,23 @@ class TooOld(Exception):
     code = "dead-letter-too-old"
 
 
-async def bury(kafka: AIOKafkaProducer, consumer: str, record: ConsumerRecord, error: BaseException) -> None:
+async def bury(kafka: Producer, consumer: str, record: ConsumerRecord, error: BaseException) -> None:
     """Put the record into the dead letter topic, durably, before its offset is committed."""
     facts = {
         "consumer": consumer,
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
-        "error": f"{type(error).__name__}: {error}",
+        "error": in_short(error),
         "traceback": "".join(traceback.format_exception(error))[-8000:],
     }
-    headers = [*record.headers, *((PREFIX + name, value.encode()) for name, value in facts.items())]
-    await kafka.send_and_wait(DEAD_LETTERS, key=record.key, value=record.value, headers=headers)
+    headers = [(PREFIX + name, value.encode()) for name, value in facts.items()]
+    try:
+        await kafka.send_and_wait(DEAD_LETTERS, key=record.key, value=record.value, headers=[*record.headers, *headers])
+    except MessageSizeTooLargeError:
+        named = [(name, value[:LONGEST_NAME]) for name, value in record.headers if name in ("ce_type", "ce_id")]
+        key = (record.key or b"")[:LONGEST_NAME]
+        await kafka.send_and_wait(DEAD_LETTERS, key=key, headers=[*named, *headers, (LEFT_OUT, b"")])
     metrics.EVENTS_BURIED.labels(consumer).inc()
 
 
@@ -95,7 +108,7 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
         yield letter
 
 
-async def replay(kafka: AIOKafkaProducer, letter: DeadLetter, since: datetime) -> None:
+async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
     """Send the message to its topic again, as it first came, and note that. Handlers that did handle it ignore the repeat: all their
     claims ``since`` then are there. Raises TooOld for an event from before."""
     if letter.happened_before(since):
@@ -103,13 +116,26 @@ async def replay(kafka: AIOKafkaProducer, letter: DeadLetter, since: datetime) -
             f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
             " forgotten that, and would handle it again. A view gets it by `lonja rebuild`"
         )
-    await kafka.send_and_wait(letter.topic, key=letter.key, value=letter.value, headers=letter.headers)
-    await kafka.send_and_wait(DEAD_LETTERS, key=letter.key, headers=[(REPLAYED, str(letter.position).encode())])
+    first = await _record_of(kafka.bootstrap, letter) if letter.left_out else letter
+    await kafka.send_and_wait(letter.topic, key=first.key, value=first.value, headers=list(first.headers))
+    await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(REPLAYED, str(letter.position).encode())])
 
 
-async def dismiss(kafka: AIOKafkaProducer, letter: DeadLetter) -> None:
+async def _record_of(bootstrap: str, letter: DeadLetter) -> ConsumerRecord:
+    kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await kafka.start()
+    try:
+        where = TopicPartition(letter.topic, letter.partition)
+        kafka.assign([where])
+        kafka.seek(where, letter.offset)
+        return await kafka.getone(where)
+    finally:
+        await kafka.stop()
+
+
+async def dismiss(kafka: Producer, letter: DeadLetter) -> None:
     """Note that somebody looked at it. The letter itself stays, and can still be replayed."""
-    await kafka.send_and_wait(DEAD_LETTERS, key=letter.key, headers=[(DISMISSED, str(letter.position).encode())])
+    await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(DISMISSED, str(letter.position).encode())])
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:
@@ -131,4 +157,5 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
         key=record.key,
         value=record.value,
         headers=[(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
+        left_out=LEFT_OUT in headers,
     )

@@ -1,34 +1,54 @@
 """The inbox: incoming events take effect once, or become dead letters. Nothing is swallowed.
 
-A batch is handled in one transaction; if any of it fails the batch is undone and done again one by one, so that one bad
-event costs only itself. Bad bytes go to the dead letter topic at once, a failing handler after bounded retries, and too
-many failures in a row stop the consumer loudly: then it is the ground that is broken, not an event.
+What nobody here reacts to is passed over by its type header, unread. A batch is handled in one transaction; if any of it fails the
+batch is undone and done again one by one, so that one bad event costs only itself. Bad bytes go to the dead letter topic at once, a
+failing reaction after bounded retries. What is away (:mod:`infra.away`) is waited for. Too many reactions in a row that fail in one
+partition stop the consumer: then it is the ground that is broken, not an event. Bad bytes say nothing of the ground.
 """
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from events.codec import Event, Message, decode
+from events.codec import Event, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
 from infra import metrics, telemetry
+from infra.away import PAUSE, in_short, is_away
 from infra.causality import caused_by, current_cause
-from infra.database import Database, Transaction, database_is_away
+from infra.database import Database, Transaction
 from infra.deadletters import bury
+from infra.producer import Producer
 from infra.reactions import Reaction, Reactions
 
 log = logging.getLogger(__name__)
 RETRIES = (0.05, 0.5, 2.0)
 """Seconds to wait before each further try of one event."""
 STOP_AFTER = 20
-"""Dead letters in a row after which the consumer stops."""
+"""Reactions that fail in a row in one partition, after which the consumer stops."""
+NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
+LOOK = "see the newest of `lonja dead-letters list`, mend what they name, start Lonja again, then `lonja dead-letters replay`"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must."""
+
+    partition: TopicPartition
+    offset: int
+    why: str = ""
 
 
 class ConsumerStopped(RuntimeError):
-    """Too many events in a row failed; somebody must look before more are set aside."""
+    """Too many events in a row failed; somebody must look before more are set aside. ``undone`` is where the partitions of the
+    batch stand; those that are not named are done with it."""
+
+    def __init__(self, message: str, undone: Sequence[Held]) -> None:
+        super().__init__(message)
+        self.undone = undone
 
 
 class Inbox:
@@ -39,35 +59,85 @@ class Inbox:
         service: str,
         reactions: Reactions,
         database: Database,
-        dead_letters: AIOKafkaProducer,
+        dead_letters: Producer,
         *,
         view: str = "",
     ) -> None:
         self.service = service
+        self.name = view or service
         self._reactions = reactions
+        self._kinds = {kind_of(kind.TYPE) for kind in reactions}
         self._database = database
         self._dead_letters = dead_letters
         self._prefix = f"{view}/" if view else ""
-        self._failed_in_a_row = 0
+        self._failed_in_a_row: Counter[tuple[str, int]] = Counter()
 
-    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
-        """Handle records in order; on return each is in effect once, or a dead letter."""
-        good: list[tuple[ConsumerRecord, Message]] = []
-        for record in records:
-            try:
-                good.append((record, decode(record.value, record.headers)))
-            except MalformedEvent as error:
-                await self._bury(record, error)
-        wanted = [(record, message) for record, message in good if type(message.event) in self._reactions]
-        if not wanted:
-            return
+    async def handle(self, records: Sequence[ConsumerRecord]) -> list[Held]:
+        """Handle records in order; on return each is in effect once, a dead letter, or behind the returned place of its partition.
+
+        Raises :class:`ConsumerStopped`.
+        """
+        read, held = self._read(records)
+        good = [(record, message) for record, message in read if isinstance(message, Message)]
         try:
-            await self._in_one_transaction([message for _, message in wanted])
-            self._failed_in_a_row = 0
+            if good:
+                await self._in_one_transaction([message for _, message in good])
         except Exception as error:  # noqa: BLE001 - whatever it is, each event is tried alone, then buried with it
-            log.info("%s: a batch of %d failed (%s); one by one", self.service, len(wanted), error)
-            for record, message in wanted:
-                await self._alone(record, message)
+            log.info("%s: a batch of %d failed (%s); one by one", self.name, len(good), in_short(error))
+            await self._one_by_one(read, held)
+            return held
+        for record, message in read:
+            if isinstance(message, Message):
+                self._failed_in_a_row.pop((record.topic, record.partition), None)
+            else:
+                await self._bury(record, message)
+        return held
+
+    def _read(
+        self, records: Sequence[ConsumerRecord]
+    ) -> tuple[list[tuple[ConsumerRecord, Message | MalformedEvent]], list[Held]]:
+        """What somebody here reacts to, with what is no event, up to the first record of each partition that must wait."""
+        read: list[tuple[ConsumerRecord, Message | MalformedEvent]] = []
+        held: dict[tuple[str, int], Held] = {}
+        for record in records:
+            type_ = type_in(record.headers)
+            if (type_ is not None and kind_of(type_) not in self._kinds) or (record.topic, record.partition) in held:
+                continue
+            try:
+                message = decode(record.value, record.headers)
+            except UnknownVersion as unknown:
+                held[record.topic, record.partition] = Held(_partition(record), record.offset, str(unknown))
+            except MalformedEvent as error:
+                read.append((record, error))
+            else:
+                if type(message.event) in self._reactions:
+                    read.append((record, message))
+        return read, list(held.values())
+
+    async def _one_by_one(
+        self, read: Sequence[tuple[ConsumerRecord, Message | MalformedEvent]], held: Sequence[Held]
+    ) -> None:
+        for number, (record, message) in enumerate(read, 1):
+            if not isinstance(message, Message):
+                await self._bury(record, message)
+                continue
+            where = (record.topic, record.partition)
+            error = await self._alone(message)
+            if error is None:
+                self._failed_in_a_row.pop(where, None)
+                continue
+            await self._bury(record, error)
+            self._failed_in_a_row[where] += 1
+            if self._failed_in_a_row[where] >= STOP_AFTER:
+                why = (
+                    f"{STOP_AFTER} events in a row failed in partition {record.partition} of {record.topic},"
+                    f" the last with {in_short(error)}"
+                )
+                undone = {each.partition: each for each in held}
+                for later, _ in reversed(read[number:]):
+                    undone[_partition(later)] = Held(_partition(later), later.offset)
+                undone[_partition(record)] = Held(_partition(record), record.offset + 1, why)
+                raise ConsumerStopped(f"{self.name}: {why}", list(undone.values()))
 
     async def _in_one_transaction(self, messages: list[Message]) -> None:
         async with self._database.transaction(self.service) as tx:
@@ -82,30 +152,38 @@ class Inbox:
                 await react(self._reactions[type(call[0].event)], tx, call)
         metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
 
-    async def _alone(self, record: ConsumerRecord, message: Message) -> None:
+    async def _alone(self, message: Message) -> Exception | None:
+        """Handle one event. Returns what it fails with, after the retries."""
         tries = 0
         while True:
             try:
                 await self._in_one_transaction([message])
-                self._failed_in_a_row = 0
-                return
+                return None
             except Exception as error:
-                if database_is_away(error):
-                    log.warning("%s waits for the database: %s", self.service, error)
-                    await asyncio.sleep(1)
+                if is_away(error):
+                    log.warning("%s waits: %s", self.name, in_short(error))
+                    await asyncio.sleep(PAUSE)
                     continue
                 if tries == len(RETRIES):
-                    log.exception("%s could not handle %s %s", self.service, message.envelope.type, message.envelope.id)
-                    await self._bury(record, error)
-                    return
+                    log.exception("%s could not handle %s %s", self.name, message.envelope.type, message.envelope.id)
+                    return error
                 await asyncio.sleep(RETRIES[tries])
                 tries += 1
 
     async def _bury(self, record: ConsumerRecord, error: Exception) -> None:
-        await bury(self._dead_letters, self.service, record, error)
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= STOP_AFTER:
-            raise ConsumerStopped(f"{self.service}: {STOP_AFTER} events in a row failed, the last with: {error}")
+        """Wait until the dead letter is there: nothing is passed over without one."""
+        while True:
+            try:
+                return await bury(self._dead_letters, self.service, record, error)
+            except Exception as away:
+                if not is_away(away):
+                    raise
+                log.warning("%s cannot set an event aside yet: %s", self.name, away)
+                await asyncio.sleep(PAUSE)
+
+
+def _partition(record: ConsumerRecord) -> TopicPartition:
+    return TopicPartition(record.topic, record.partition)
 
 
 def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Message]]:

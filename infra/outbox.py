@@ -2,16 +2,26 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownTopicOrPartitionError,
+)
 
 from events.envelope import Envelope
 from infra import metrics, telemetry
+from infra.away import in_short
 from infra.database import LOST
+from infra.health import HEALTH, State
+from infra.producer import Producer
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -19,31 +29,26 @@ IDLE_SECONDS = 1.0
 """How long a lost NOTIFY can delay an event."""
 REST = 0.02
 """Seconds between two batches: what a busy service writes meanwhile goes in one. The first event after a quiet time never waits."""
-
-
-def producer(bootstrap: str) -> AIOKafkaProducer:
-    """The one configuration of producers: durable, in order, compressed (aiokafka's defaults are none of it)."""
-    return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        compression_type="lz4",
-        linger_ms=5,
-        max_batch_size=262_144,
-        request_timeout_ms=15_000,
-    )
+PATIENCE_SECONDS = 5.0
+"""After so long without the broker's acknowledgement the relay says that it waits."""
+REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
+"""The broker will never take this record."""
+RESEND = "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`"
 
 
 class Relay:
     """One a service, whichever process holds the advisory lock; others wait for it and take over when it goes.
 
-    Rows are found by ``published_at is null``, never by "position > last": sequences commit out of order.
+    Rows are found by ``published_at is null``, never by "position > last": sequences commit out of order. A row that the broker
+    will never take is set aside with the reason, and the rest goes on, later events of the same key too.
     """
 
-    def __init__(self, service: str, url: str, kafka: AIOKafkaProducer) -> None:
+    def __init__(self, service: str, url: str, kafka: Producer) -> None:
         self.service = service
         self._url = url
         self._kafka = kafka
+        self._aside = 0
+        self._topics: set[str] = set()
 
     async def run(self) -> None:
         """Relay until cancelled; a lost database or broker is waited for, nothing is dropped."""
@@ -56,6 +61,7 @@ class Relay:
                     connection.terminate()  # the server may be gone: nothing to say good-bye to
             except (*LOST, KafkaError) as error:
                 log.warning("%s relay: %s: %s; trying again", self.service, type(error).__name__, error)
+                HEALTH.report("relay", self.service, State.waiting, in_short(error))
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def _relay(self, connection: asyncpg.Connection) -> None:
@@ -63,8 +69,10 @@ class Relay:
         while not await connection.fetchval(
             "select pg_try_advisory_lock(hashtextextended($1, 0))", f"relay/{self.service}"
         ):
+            HEALTH.report("relay", self.service, State.running, "another process relays")
             await asyncio.sleep(IDLE_SECONDS)
         await connection.add_listener(f"{self.service}_outbox", lambda *_: woken.set())
+        await self._count(connection)
         while True:
             woken.clear()
             if await self.publish_batch(connection):
@@ -74,28 +82,121 @@ class Relay:
                     await asyncio.wait_for(woken.wait(), IDLE_SECONDS)
 
     async def publish_batch(self, connection: asyncpg.Connection) -> int:
-        """Publish up to ``BATCH`` rows, wait for the broker's acknowledgement of all, then mark them. Returns how many."""
+        """Publish up to ``BATCH`` rows, wait for the broker's acknowledgement of all, then mark them. Returns how many rows were
+        done with. Raises what the broker failed with, after it marked what was acknowledged."""
         rows = await connection.fetch(
             f"select position, topic, envelope, data from {self.service}.outbox"
-            f" where published_at is null order by position limit {BATCH}"
+            f" where published_at is null and set_aside_at is null order by position limit {BATCH}"
         )
         if not rows:
+            if self._aside:
+                await self._count(connection)
             return 0
-        sent = []
-        for row in rows:
-            envelope = msgspec.json.decode(row["envelope"], type=Envelope)
+        kafka = self._kafka.working
+        results = await self._acknowledged([await self._send(kafka, row) for row in rows])
+        failures = {row["position"]: result for row, result in zip(rows, results, strict=True) if result is not None}
+        if not failures:
+            await self._mark(connection, [row["position"] for row in rows])
+            if not self._aside:
+                HEALTH.report("relay", self.service, State.running)
+            return len(rows)
+        await self._kafka.renew(kafka)
+        return await self._one_by_one(connection, rows, failures)
+
+    async def _one_by_one(
+        self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record], failures: dict[int, BaseException]
+    ) -> int:
+        """After a batch of which not all arrived: each row that did not is sent by itself, so that it answers for itself alone. All
+        that follow it in its key are sent after it once more, so that they end in their order."""
+        again: set[tuple[str, str]] = set()
+        refused: dict[int, BaseException] = {}
+        done: list[int] = []
+        try:
+            for row in rows:
+                key = (row["topic"], _envelope(row).subject)
+                if row["position"] not in failures and key not in again:
+                    done.append(row["position"])
+                    continue
+                again.add(key)
+                kafka = self._kafka.working
+                error = (await self._acknowledged([await self._send(kafka, row)]))[0]
+                if error is None:
+                    done.append(row["position"])
+                    continue
+                if not isinstance(error, REFUSED):
+                    raise error
+                refused[row["position"]] = error
+                await self._kafka.renew(kafka)
+        finally:
+            await self._mark(connection, done)
+            await self._set_aside(connection, refused)
+        return len(rows)
+
+    async def _send(self, kafka: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[object]":
+        """The broker's answer; what is wrong with the record before it goes is one too."""
+        topic, envelope = row["topic"], _envelope(row)
+        if topic not in self._topics:
+            self._topics = await self._kafka.topics()
+            if topic not in self._topics:
+                return _failed(InvalidTopicError(f"Kafka has no topic {topic}"))
+        try:
             with telemetry.span("producer", f"{self.service} sends {envelope.type}", envelope.traceparent) as span:
                 if span.traceparent:
                     envelope = msgspec.structs.replace(envelope, traceparent=span.traceparent)
-                sent.append(
-                    await self._kafka.send(
-                        row["topic"], value=row["data"], key=envelope.subject.encode(), headers=envelope.headers()
-                    )
+                return await kafka.send(  # type: ignore[no-any-return]
+                    topic, value=row["data"], key=envelope.subject.encode(), headers=envelope.headers()
                 )
-        await asyncio.gather(*sent)
+        except UnknownTopicOrPartitionError:
+            self._topics = set()  # deleted since, or Kafka is away: it is asked again
+            raise
+        except MessageSizeTooLargeError as error:
+            return _failed(error)
+
+    async def _acknowledged(self, sent: Sequence["asyncio.Future[object]"]) -> list[BaseException | None]:
+        """What each failed with. While Kafka is away its producer tries for as long as it takes."""
+        waiting = set(sent)
+        while waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=PATIENCE_SECONDS)
+            if waiting:
+                HEALTH.report("relay", self.service, State.waiting, "Kafka does not acknowledge")
+        return [one.exception() for one in sent]
+
+    async def _mark(self, connection: asyncpg.Connection, positions: list[int]) -> None:
         await connection.execute(
-            f"update {self.service}.outbox set published_at = now() where position = any($1::bigint[])",
-            [row["position"] for row in rows],
+            f"update {self.service}.outbox set published_at = now() where position = any($1::bigint[])", positions
         )
-        metrics.EVENTS_SENT.labels(self.service).inc(len(rows))
-        return len(rows)
+        metrics.EVENTS_SENT.labels(self.service).inc(len(positions))
+
+    async def _set_aside(self, connection: asyncpg.Connection, refused: dict[int, BaseException]) -> None:
+        if not refused:
+            return
+        reasons = [in_short(error) for error in refused.values()]
+        await connection.execute(
+            f"update {self.service}.outbox o set set_aside_at = now(), set_aside_reason = n.reason"
+            " from unnest($1::bigint[], $2::text[]) as n (position, reason) where o.position = n.position",
+            list(refused),
+            reasons,
+        )
+        for position, reason in zip(refused, reasons, strict=True):
+            log.error("%s relay: event at position %d is set aside: %s", self.service, position, reason)
+        await self._count(connection)
+
+    async def _count(self, connection: asyncpg.Connection) -> None:
+        self._aside = await connection.fetchval(
+            f"select count(*) from {self.service}.outbox where published_at is null and set_aside_at is not null"
+        )
+        if self._aside:
+            what = f"{self._aside} events of the outbox cannot be sent and are set aside"
+            HEALTH.report("relay", self.service, State.degraded, what, RESEND)
+        else:
+            HEALTH.report("relay", self.service, State.running)
+
+
+def _envelope(row: asyncpg.Record) -> Envelope:
+    return msgspec.json.decode(row["envelope"], type=Envelope)
+
+
+def _failed(error: Exception) -> "asyncio.Future[object]":
+    future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future

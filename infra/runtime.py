@@ -2,31 +2,34 @@
 
 import asyncio
 import gc
-import logging
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
 from events.topics import DAY_MS, TOPICS, Topic, by_bulk
 from infra import metrics, migrations, pruning, telemetry
+from infra.away import there
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
-from infra.database import Database, database_is_away
+from infra.database import Database
 from infra.embedded import addresses
+from infra.health import HEALTH, State
 from infra.inbox import Inbox
 from infra.live import Live
 from infra.machine_clock import MachineClock
 from infra.operations import processes
-from infra.outbox import Relay, producer
+from infra.outbox import Relay
+from infra.parts import supervise
+from infra.producer import Producer
 from infra.secrets import secret
 from infra.service import Ground, Service, Timer
 from infra.signing import Signer
@@ -36,8 +39,6 @@ from infra.turns import Turns
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
-
-log = logging.getLogger(__name__)
 
 
 class UnknownName(Exception):
@@ -75,14 +76,16 @@ def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
 
 
 @asynccontextmanager
-async def standing(config: Config, clock: Clock | None = None) -> AsyncIterator[Ground]:
+async def standing(config: Config, clock: Clock | None = None, *, patient: bool = False) -> AsyncIterator[Ground]:
     """The ground for the time of a block. ``clock`` is the machine's unless given, and the machine's is checked all the time.
 
-    Raises NotRunning, and WrongClock where the machine's time is not the database's."""
+    Raises NotRunning, unless it is ``patient`` and waits for PostgreSQL, and WrongClock where the machine's time is not the
+    database's."""
     policy.keep_own_in(config.policies)
     url, _ = addresses(config)
     clock = clock or MachineClock()
-    database = await Database.connect(url, clock, secret=secret(config.secrets_dir, "requests").encode())
+    connect = partial(Database.connect, url, clock, secret=secret(config.secrets_dir, "requests").encode())
+    database = await (there("PostgreSQL", connect) if patient else connect())
     try:
         async with AsyncExitStack() as stack:
             if isinstance(clock, MachineClock):
@@ -163,14 +166,14 @@ async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
 
 
 async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Relay, consume and keep the timers until cancelled; the first of them that fails ends all, loudly."""
+    """Relay, consume and keep the timers until cancelled, each by itself. PostgreSQL and Kafka are waited for."""
     from infra.web.operations import observed
 
     telemetry.start("worker")
     url, bootstrap = addresses(config)
     turns = Turns()
     async with AsyncExitStack() as stack:
-        ground = await stack.enter_async_context(standing(config, clock))
+        ground = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(ground, names)
         groups = [
             group_of(service.name, bulk=bulk) for service in services for bulk, _ in by_bulk(service.reactions.topics)
@@ -178,19 +181,20 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
         await stack.enter_async_context(observed(ground, bootstrap, "worker", groups))
         kafka = await stack.enter_async_context(_producing(bootstrap))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+
+        def begin(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
+            tasks.create_task(supervise(kind, name, run), name=f"{name} {kind}")
+
         for service in services:
             if service.metadata is not None:
-                tasks.create_task(Relay(service.name, url, kafka).run(), name=f"{service.name} relay")
+                begin("relay", service.name, Relay(service.name, url, kafka).run)
             if service.reactions:
                 inbox = Inbox(service.name, service.reactions, ground.database, kafka)
                 for bulk, topics in by_bulk(service.reactions.topics):
                     consumer = Consumer(inbox, topics, bootstrap, turns=turns, bulk=bulk)
-                    tasks.create_task(
-                        _consume(ground, bootstrap, service, consumer),
-                        name=f"{service.name} {'bulk ' if bulk else ''}consumer",
-                    )
+                    begin("consumer", consumer.name, partial(_consume, ground, bootstrap, service, consumer))
             for timer in (*service.timers, *_pruning(service, config)):
-                tasks.create_task(keep(timer, service.name, ground.database), name=f"{service.name} {timer.name}")
+                begin("timer", f"{service.name} {timer.name}", partial(keep, timer, service.name, ground.database))
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
@@ -204,7 +208,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
-        standing(config, clock) as ground,
+        standing(config, clock, patient=True) as ground,
         observed(ground, bootstrap, "streams", [streams.GROUP]),
         _producing(bootstrap) as kafka,
     ):
@@ -248,27 +252,21 @@ def _pruning(service: Service, config: Config) -> list[Timer]:
 
 
 async def keep(timer: Timer, service: str, database: Database) -> None:
-    """Run a timer's action for ever. A failure is logged and tried again: what is due stays due in the database."""
+    """Run a timer's action until it fails: what is due stays due in the database."""
     metrics.LATENESS.next_run(service, timer.name, 0)
     while True:
-        try:
-            async with database.transaction(service) as tx:
-                done = await timer.action(tx)
-        except Exception as error:
-            if database_is_away(error):
-                log.warning("%s timer %s waits for the database: %s", service, timer.name, error)
-            else:
-                log.exception("%s timer %s failed; it will be tried again", service, timer.name)
-            done = 0
-        else:
-            metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)
+        async with database.transaction(service) as tx:
+            done = await timer.action(tx)
+        HEALTH.report("timer", f"{service} {timer.name}", State.running)
+        metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)
         await asyncio.sleep(timer.rest if done else timer.every)
 
 
 @asynccontextmanager
-async def _producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
-    kafka = producer(bootstrap)
-    await kafka.start()
+async def _producing(bootstrap: str) -> AsyncIterator[Producer]:
+    """For the time of a block; Kafka is waited for."""
+    kafka = Producer(bootstrap)
+    await there("Kafka", kafka.start)
     try:
         yield kafka
     finally:

@@ -5,6 +5,7 @@ transaction that changes the view, and only what was taken in is committed to th
 buries what fails.
 """
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -14,17 +15,20 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import faust
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
-from aiokafka.structs import ConsumerRecord
+from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
-from faust.types import ConsumerMessage
+from faust.types import TP, ConsumerMessage
 
 from events.topics import by_bulk
-from infra.inbox import Inbox
+from infra.health import HEALTH, State
+from infra.inbox import LOOK, NEWER_RELEASE, ConsumerStopped, Held, Inbox
+from infra.producer import Producer
 from infra.service import Ground, Service, View
 from infra.turns import Turn, Turns
 
+log = logging.getLogger(__name__)
 GROUP = "lonja.views"
 BATCH = 200
 WITHIN_SECONDS = 0.2
@@ -37,6 +41,12 @@ STUCK_SECONDS = 30.0
 
 class Stuck(Exception):
     """A worker does not get back into its group."""
+
+
+class NewerEvents(Exception):
+    """A view cannot be made anew by a release that does not know all its events."""
+
+    code = "newer-events"
 
 
 class Offsets(driver.Consumer):
@@ -101,7 +111,7 @@ class Offsets(driver.Consumer):
         return {}
 
 
-def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services: Sequence[Service]) -> faust.App:
+def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> faust.App:
     """A Faust app with one agent for each view, and one more for what it takes from bulk topics. Start it inside a running event loop.
     ``kafka`` takes the dead letters."""
     app = faust.App(
@@ -135,17 +145,57 @@ def create_app(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, services
 
 def _agent(app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Turn) -> None:
     topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    waiting = Waiting(app, name)
 
     @app.agent(topic, name=name, concurrency=1)  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
         async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
-            async with turn():
-                await inbox.handle([event.message for event in events])
-            for event in events:
-                app.consumer.took(event.message)
+            messages = [event.message for event in events if not waiting.keeps(event.message)]
+            try:
+                async with turn():
+                    held = await inbox.handle(messages)
+                waiting.hold(held, State.degraded, NEWER_RELEASE)
+            except ConsumerStopped as stopped:
+                waiting.hold(stopped.undone, State.stopped, LOOK)
+            for message in messages:
+                if not waiting.keeps(message):
+                    app.consumer.took(message)
 
 
-async def rebuild(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, service: Service, view: View) -> int:
+class Waiting:
+    """The partitions of a view that wait, until a rebalance has them read again from what was committed. As all views share one
+    reader, a partition waits for all of them."""
+
+    def __init__(self, app: faust.App, name: str) -> None:
+        self._app = app
+        self._name = name
+        self._held: dict[tuple[TopicPartition, int], int] = {}
+        """The offset, by partition and generation of the group."""
+
+    def keeps(self, message: ConsumerMessage) -> bool:
+        """It stands behind what its partition waits for, and is not to be handled."""
+        partition = TopicPartition(message.topic, message.partition)
+        offset = self._held.get((partition, message.generation_id))
+        if offset is None or message.offset < offset:
+            return False
+        self._app.consumer.pause_partitions({message.tp})
+        return True
+
+    def hold(self, held: Sequence[Held], state: State, remedy: str) -> None:
+        now = self._app.consumer_generation_id
+        self._held = {(partition, at): offset for (partition, at), offset in self._held.items() if at == now}
+        for each in held:
+            self._held[each.partition, now] = each.offset
+            self._app.consumer.pause_partitions({TP(each.partition.topic, each.partition.partition)})
+            if each.why:
+                what = f"partition {each.partition.partition} of {each.partition.topic} waits: {each.why}"
+                log.error("%s: %s; remedy: %s", self._name, what, remedy)
+                HEALTH.report("view", self._name, state, what, remedy)
+        if not self._held:
+            HEALTH.report("view", self._name, State.running)
+
+
+async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
     """Forget the view and make it again from the whole of its topics. Returns how many messages were replayed.
 
     A worker may run meanwhile: whoever claims an event first applies it.
@@ -157,7 +207,8 @@ async def rebuild(ground: Ground, bootstrap: str, kafka: AIOKafkaProducer, servi
     inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
     replayed = 0
     async for records in _replay(bootstrap, view.reactions.topics):
-        await inbox.handle(records)
+        if held := await inbox.handle(records):
+            raise NewerEvents(f"{view.name} cannot be made again here: {held[0].why}; {NEWER_RELEASE}")
         replayed += len(records)
     return replayed
 

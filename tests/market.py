@@ -27,7 +27,7 @@ from infra.database import Database
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.live import Live
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.runtime import load, prepare, run_worker, standing
 from infra.service import Ground
 from infra.signing import Signer
@@ -182,7 +182,7 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
     )
     await prepare(config)
     clock = ShiftedClock()
-    kafka = producer(servers.kafka_bootstrap)
+    kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     # TCP by name: asyncio sends small answers at once only on such sockets; on others each waits 40 ms for an acknowledgement.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import backup, dead_letters, demo, doctor, mailbox, serve, simulate, streams, topics, up
+from infra.cli import backup, dead_letters, demo, doctor, mailbox, outbox, serve, simulate, streams, topics, up
 from infra.cli.output import say_error
 
 SERVICE_COMMANDS = {
@@ -64,6 +64,7 @@ app.command("demo")(demo.demo)
 app.command("simulate")(simulate.simulate)
 app.command("topics")(topics.topics)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(outbox.app, name="outbox")
 app.command("mailbox")(mailbox.mailbox)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

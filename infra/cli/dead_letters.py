@@ -146,9 +146,9 @@ async def _read() -> "list[DeadLetter]":
 
 async def _with_producer(letters: "list[DeadLetter]", act: "Callable[[Any, DeadLetter], Awaitable[None]]") -> None:
     from infra.embedded import addresses
-    from infra.outbox import producer
+    from infra.producer import Producer
 
-    kafka = producer(addresses(Config.running())[1])
+    kafka = Producer(addresses(Config.running())[1])
     await kafka.start()
     try:
         for letter in letters:

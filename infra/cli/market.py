@@ -26,8 +26,9 @@ async def answering(url: str) -> str:
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
     """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet."""
+    from infra.away import is_away
     from infra.clock import system_clock
-    from infra.database import WAITS_LONG, Database, database_is_away
+    from infra.database import WAITS_LONG, Database
     from infra.embedded import addresses
 
     url, _ = addresses(config)
@@ -38,7 +39,7 @@ async def market_database(config: "Config", table: str) -> "AsyncIterator[Databa
             raise NotRunning(f"{where} has no tables yet and")
         yield database
     except Exception as failure:
-        if database_is_away(failure):
+        if is_away(failure):
             raise NotRunning(where) from failure
         raise
     finally:

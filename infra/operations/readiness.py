@@ -111,8 +111,8 @@ def _outbox(outbox: Outbox) -> Judgement:
         return Judgement(
             part=part,
             state=State.degraded,
-            detail=f"{outbox.set_aside:,} events can never be sent and were set aside",
-            remedy=f"read set_aside_reason in {outbox.service}.outbox; docs/operating.md says what to do with such rows",
+            detail=f"{outbox.set_aside:,} events cannot be sent and were set aside",
+            remedy="see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`",
         )
     return Judgement(part=part, state=State.running)
 

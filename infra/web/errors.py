@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
 from events.bounds import OutOfBounds, unfit
+from infra.away import is_away
 from infra.clock import WrongClock
-from infra.database import database_is_away
 from infra.ids import new_id
 from infra.web.languages import gettext, language_of, refusal, speak, told
 from infra.web.pages import page
@@ -143,7 +143,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
         return _answer(
             request, 400, "Bad Request", "A value cannot be stored: a character or number in it is out of range.", {}
         )
-    if database_is_away(error):
+    if is_away(error):
         return _on_away(request, driver)
     number = new_id()
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)

@@ -304,12 +304,10 @@ async def _changed(tx: Transaction, organisation: Organisation, changed: Organis
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
 
 
-async def end_suspensions(tx: Transaction, limit: int) -> int:
-    """Those whose last day has come; how many."""
-    over = await store.suspensions_over(tx, limit)
+async def end_suspensions(tx: Transaction, over: Sequence[store.Organisation]) -> None:
+    """Of those whose last day has come."""
     for organisation in over:
         await _restated(tx, organisation)
-    return len(over)
 
 
 def checked_new_password(wanted: Registration) -> str:

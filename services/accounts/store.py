@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, delete, func, or_, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field, select
+from sqlmodel import Field, col, select
 
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded, ContractEnded
@@ -243,10 +243,14 @@ async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: s
     return bool(ended)
 
 
-async def suspensions_over(tx: Transaction, limit: int) -> list[Organisation]:
+async def suspensions_over(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Organisation]:
     query = (
         select(OrganisationRow)
-        .where(OrganisationRow.state == "suspended", OrganisationRow.suspended_until <= tx.now)
+        .where(
+            OrganisationRow.state == "suspended",
+            OrganisationRow.suspended_until <= tx.now,
+            col(OrganisationRow.organisation_id).not_in(but),
+        )
         .with_for_update(skip_locked=True)
         .limit(limit)
     )

@@ -1,16 +1,19 @@
 """Deadlines of accounts: suspensions end by themselves, failed logins are forgotten."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from infra.database import Transaction
+from infra.due import Due
 from infra.service import Timer
 from services.accounts import handlers, store
 
+AT_ONCE = 100
 KEPT = timedelta(hours=1)
 
 
-async def end_suspensions(tx: Transaction) -> int:
-    return await handlers.end_suspensions(tx, 100)
+async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[store.Organisation]:
+    return await store.suspensions_over(tx, AT_ONCE, but)
 
 
 async def forget_tries(tx: Transaction) -> int:
@@ -18,4 +21,11 @@ async def forget_tries(tx: Transaction) -> int:
     return 0
 
 
-TIMERS = (Timer("suspensions", 5, end_suspensions), Timer("tries", 300, forget_tries))
+TIMERS = (
+    Timer(
+        "suspensions",
+        5,
+        Due("accounts suspensions", _suspensions_over, lambda each: each.organisation_id, handlers.end_suspensions),
+    ),
+    Timer("tries", 300, forget_tries),
+)

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import asyncpg
 
 from events.auctions import BidAccepted, BidRefused
-from infra.database import database_is_away
+from infra.away import is_away
 from infra.live import Live
 from infra.tasks import background
 from services.auctions.domain.auction import ranking
@@ -195,7 +195,7 @@ class Boards:
                     await asyncio.sleep(BREATH if at_once < STORM else LONG_BREATH)
                     rested = clock()
         except Exception as error:
-            away = database_is_away(error)
+            away = is_away(error)
             logger.error("nobody sees more of auction %s for now: %r", auction_id, error, exc_info=not away)
         finally:
             self._forget(auction_id, feed)

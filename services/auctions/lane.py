@@ -24,8 +24,9 @@ import msgspec
 
 from catalogue.rules import KeyReused
 from infra import metrics
+from infra.away import is_away
 from infra.clock import Clock
-from infra.database import LOST, Outdated, database_is_away
+from infra.database import LOST, Outdated
 from infra.signing import Signer
 from infra.tasks import background
 from services.auctions import receipts
@@ -192,7 +193,7 @@ class Lane:
     async def _give_up(self, batch: list[Waiting], error: Exception, *, wait: bool) -> None:
         """After a batch that did not commit. Where it is the work's own fault, only the auction at fault stays undecided."""
         auction_ids = sorted({each.asked.auction_id for each in batch})
-        at_fault = not database_is_away(error)
+        at_fault = not is_away(error)
         if at_fault and len(auction_ids) > 1:
             first = set(auction_ids[: len(auction_ids) // 2])
             await self._decide([each for each in batch if each.asked.auction_id in first], wait=wait)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
+from infra.away import is_away
 from infra.clock import Clock
-from infra.database import database_is_away
 from infra.health import HEALTH, State
 from services.auctions.domain.auction import apply
 from services.auctions.domain.remedies import resume
@@ -80,7 +80,7 @@ class Pulse:
             except Exception as error:  # whatever it is: while no lane beats, nothing is closed
                 self.away = True
                 self.hang_up()
-                expected, said = database_is_away(error), f"bids cannot be decided now: {type(error).__name__}: {error}"
+                expected, said = is_away(error), f"bids cannot be decided now: {type(error).__name__}: {error}"
                 if said != self._said:
                     log.error("%s", said, exc_info=not expected)
                 self._said = said

@@ -1,16 +1,14 @@
 """The clock: what is due in a session by itself, and at its end the close."""
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
 
-from catalogue.rules import RuleBroken
 from events.auctions import AuctionClosed, BidDisclosed
 from infra.database import Transaction
+from infra.due import Due
 from infra.ids import new_id
 from infra.service import Timer
 from services.auctions.domain.auction import Verdict, apply, ranking
@@ -20,50 +18,45 @@ from services.auctions.journal import Written, chained, entries, write
 from services.auctions.store import auctions, bids, pulse, replicas
 from services.auctions.store.auctions import Stored
 
-log = logging.getLogger(__name__)
 AT_ONCE = 100
 
 
-async def run_clock(tx: Transaction) -> int:
-    """Take what is due: cuts, turns, restarts, closes. The row lock keeps bids out until the commit.
-
-    Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back.
-    """
+async def due(tx: Transaction, but: Sequence[str]) -> list[Stored]:
+    """Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
+    return [each for each in await auctions.lock_due(db, tx.now, AT_ONCE, but) if _watched_over(each, beaten)]
+
+
+async def go_on(tx: Transaction, taken: Sequence[Stored]) -> None:
+    """Cuts, turns, restarts, closes. The row lock keeps bids out until the commit."""
+    db = await tx.raw()
     standings: dict[str, str] = {}
-    due = [each for each in await auctions.lock_due(db, tx.now, AT_ONCE) if _watched_over(each, beaten)]
-    if autobidders := {each for stored in due for each in stored.autobids}:
+    if autobidders := {each for stored in taken for each in stored.autobids}:
         standings = await replicas.organisations.states(db, list(autobidders))
     written: list[Written] = []
     settled: list[Stored] = []
-    for stored in due:
-        with _left_due(stored):
-            state, steps = advance(stored.state, stored.autobids, tx.now, standings=standings, new_id=new_id)
-            if steps:
-                written.append(chained(_without_refused(stored, steps), entries(steps), state, tx.now))
-            elif tx.now >= stored.state.settles_at:
-                settled.append(stored)
+    for stored in taken:
+        state, steps = advance(stored.state, stored.autobids, tx.now, standings=standings, new_id=new_id)
+        if steps:
+            written.append(chained(_without_refused(stored, steps), entries(steps), state, tx.now))
+        elif tx.now >= stored.state.settles_at:
+            settled.append(stored)
     closes, disclosed = await _closed(db, settled, tx.now)
     written += closes
     if written:
         await write(db, written, tx.now, disclosed)
-    return len(written)
+
+
+def clock() -> Due[Stored, str]:
+    """One auction that cannot go on does not hold up the others; it stays due."""
+    return Due("auctions clock", due, lambda stored: stored.opened.auction_id, go_on)
 
 
 def _watched_over(stored: Stored, beaten: datetime | None) -> bool:
     """Could bids be decided when the auction fell due?"""
     settle = timedelta(seconds=stored.state.rules.settle_seconds)
     return beaten is None or stored.due_at is None or beaten >= stored.due_at - settle
-
-
-@contextmanager
-def _left_due(stored: Stored) -> Iterator[None]:
-    """One auction that cannot go on does not hold up the others."""
-    try:
-        yield
-    except RuleBroken:
-        log.exception("the clock cannot go on with auction %s; it stays due", stored.opened.auction_id)
 
 
 async def _closed(
@@ -77,11 +70,10 @@ async def _closed(
     written: list[Written] = []
     disclosed: list[BidDisclosed] = []
     for stored in settled:
-        with _left_due(stored):
-            *named, result = close(stored.state, logs[stored.opened.auction_id], now)
-            assert isinstance(result, AuctionClosed), "a close ends with the result"
-            written.append(chained(stored, entries([result]), apply(stored.state, result), now))
-            disclosed += [each for each in named if isinstance(each, BidDisclosed)]
+        *named, result = close(stored.state, logs[stored.opened.auction_id], now)
+        assert isinstance(result, AuctionClosed), "a close ends with the result"
+        written.append(chained(stored, entries([result]), apply(stored.state, result), now))
+        disclosed += [each for each in named if isinstance(each, BidDisclosed)]
     return written, disclosed
 
 
@@ -97,4 +89,4 @@ def _without_refused(stored: Stored, steps: Sequence[Step]) -> Stored:
     return msgspec.structs.replace(stored, autobids=autobids)
 
 
-TIMERS = (Timer("clock", 0.25, run_clock),)
+TIMERS = (Timer("clock", 0.25, clock()),)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, delete, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, select
+from sqlmodel import Field, col, select
 
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
@@ -220,9 +220,13 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     return [(_standing(row), skus[row.sku_id]) for row in rows]
 
 
-async def expired(tx: Transaction, today: date, limit: int) -> list[Standing]:
+async def expired(tx: Transaction, today: date, limit: int, but: Sequence[str] = ()) -> list[Standing]:
     """Offers whose last day is over, locked; those another process holds are passed over."""
-    query = select(OfferRow).where(OfferRow.ended.is_(None), OfferRow.valid_until < today).limit(limit)
+    query = (
+        select(OfferRow)
+        .where(OfferRow.ended.is_(None), OfferRow.valid_until < today, col(OfferRow.offer_id).not_in(but))
+        .limit(limit)
+    )
     return [_standing(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
 
 

@@ -1,6 +1,9 @@
 """Deadlines of the catalogue: an offer ends with its last day."""
 
+from collections.abc import Sequence
+
 from infra.database import Transaction
+from infra.due import Due
 from infra.service import Timer
 from services.catalogue import store
 from services.catalogue.handlers.offers import end_offers
@@ -8,10 +11,16 @@ from services.catalogue.handlers.offers import end_offers
 AT_ONCE = 200
 
 
-async def expire_offers(tx: Transaction) -> int:
-    over = await store.expired(tx, tx.now.date(), AT_ONCE)
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Standing]:
+    return await store.expired(tx, tx.now.date(), AT_ONCE, but)
+
+
+async def expire_offers(tx: Transaction, over: Sequence[store.Standing]) -> None:
     await end_offers(tx, over, "expired")
-    return len(over)
 
 
-TIMERS = (Timer("expiring offers", 5, expire_offers),)
+TIMERS = (
+    Timer(
+        "expiring offers", 5, Due("catalogue expiring offers", _due, lambda each: each.offer.offer_id, expire_offers)
+    ),
+)

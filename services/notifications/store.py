@@ -181,11 +181,13 @@ async def set_stopped(tx: Transaction, member_id: str, why: str | None) -> None:
     await tx.session.exec(update(MemberRow).where(col(MemberRow.member_id) == member_id).values(stopped=why))
 
 
-async def claim_due(tx: Transaction) -> Member | None:
-    """One member whose hour has come, locked; those another process holds are passed over."""
-    query = select(MemberRow).where(MemberRow.next_at <= tx.now, col(MemberRow.stopped).is_(None))
-    row = (await tx.session.exec(query.order_by("next_at").limit(1).with_for_update(skip_locked=True))).one_or_none()
-    return _member(row) if row else None
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Member]:
+    """Members whose hour has come; those another process holds are passed over."""
+    query = select(MemberRow).where(
+        MemberRow.next_at <= tx.now, col(MemberRow.stopped).is_(None), col(MemberRow.member_id).not_in(but)
+    )
+    rows = await tx.session.exec(query.order_by("next_at").limit(limit).with_for_update(skip_locked=True))
+    return [_member(row) for row in rows]
 
 
 async def hasten(tx: Transaction, supplier_id: str) -> None:

@@ -1,27 +1,39 @@
 """Digests fall due, and letters go out: claimed, sending, sent, each its own commit, with the mail server between the last two."""
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from events.notifications import DigestSent, DutyMailed
 from infra import mailbox, metrics
+from infra.away import in_short
 from infra.database import Transaction
+from infra.due import Due
 from infra.service import Ground, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, retry_after, slot
 from services.notifications.handlers import compose
 from services.notifications.letters import Digest, Letter, mime, sender
 from services.notifications.links import Links
-from services.notifications.store import Attempt
+from services.notifications.store import Attempt, Member
 
+log = logging.getLogger(__name__)
+AT_ONCE = 20
 LEASE = timedelta(seconds=3 * post.SECONDS)
 """Longer than any attempt can take: after it the sender is dead, and another may try."""
 
 
-async def claim_digests(tx: Transaction) -> int:
-    """One member whose hour has come. Nothing new for it: no letter, and the next hour is awaited."""
-    member = await store.claim_due(tx)
-    if member is None:
-        return 0
+async def _due(tx: Transaction, but: Sequence[str]) -> list[Member]:
+    return await store.lock_due(tx, AT_ONCE, but)
+
+
+async def claim_digests(tx: Transaction, due: Sequence[Member]) -> None:
+    for member in due:
+        await _claim_digest(tx, member)
+
+
+async def _claim_digest(tx: Transaction, member: Member) -> None:
+    """Nothing new for the member: no letter, and the next hour is awaited."""
     organisation = await store.organisations.get(await tx.raw(), member.organisation_id)
     zone = organisation.time_zone if organisation else "UTC"
     wants = member.preferences
@@ -31,7 +43,6 @@ async def claim_digests(tx: Transaction) -> int:
     if made and slot(wants.period, following, zone) == this:
         following = wants.next_after(following, zone)  # this day (or week) has had its digest
     await store.set_next(tx, member.member_id, following)
-    return 1
 
 
 class Postman:
@@ -53,7 +64,12 @@ class Postman:
         if not attempt.wanted:
             await self._settle(attempt, "dropped")
             return 1
-        content = mime(attempt.letter, self._links, self._from, self._public_url)
+        try:
+            content = mime(attempt.letter, self._links, self._from, self._public_url)
+        except Exception as error:
+            log.exception("letter %s cannot be written", attempt.letter.letter_id)
+            await self._put_off(attempt, in_short(error))
+            return 1
         try:
             await post.send(self._smtp_url, self._from, attempt.letter.email, content)
         except post.AddressRefused as refused:
@@ -109,4 +125,7 @@ def _sent(letter: Letter, at: datetime) -> DigestSent | DutyMailed:
 
 
 def timers(ground: Ground, links: Links) -> tuple[Timer, ...]:
-    return (Timer("digests", 2, claim_digests), Timer("letters", 1, Postman(ground, links).send_one))
+    return (
+        Timer("digests", 2, Due("notifications digests", _due, lambda each: each.member_id, claim_digests)),
+        Timer("letters", 1, Postman(ground, links).send_one),
+    )

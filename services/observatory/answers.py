@@ -42,6 +42,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     reference: Reference | None = None
     reason: Refusal | None = None
     verdicts: tuple[Verdict, ...] = ()
+    in_trouble: bool = False
+    """The newest prices could not be judged; what stands here is the last that could be."""
 
     @property
     def is_ceiling(self) -> bool:
@@ -82,12 +84,19 @@ async def answer(tx: Transaction, item_key: str, place: Place | None = None) -> 
     if card is None:
         return None
     if place is None and card.reference_id:
-        return of_snapshot(card.item, (await store.snapshots(tx, [card.reference_id]))[card.reference_id])
+        found = of_snapshot(card.item, (await store.snapshots(tx, [card.reference_id]))[card.reference_id])
+        return msgspec.structs.replace(found, in_trouble=card.trouble is not None)
+    if card.trouble:
+        reason = Refusal(
+            rule="not-judged",
+            message="The prices of this item could not be judged. They are judged again when new ones come.",
+        )
+        return Answer(item=card.item, current=False, reason=reason, in_trouble=True)
     seen = (await store.observations(tx, [item_key])).get(item_key, [])
-    found, current = await asyncio.to_thread(judge, card.item, seen, tx.now.date(), place)
-    if isinstance(found, NoReference):
-        return Answer(item=card.item, current=current, reason=found.reason, verdicts=_public(found.verdicts))
-    return Answer(item=card.item, current=current, reference=_bare(found), verdicts=_public(found.verdicts))
+    judged, current = await asyncio.to_thread(judge, card.item, seen, tx.now.date(), place)
+    if isinstance(judged, NoReference):
+        return Answer(item=card.item, current=current, reason=judged.reason, verdicts=_public(judged.verdicts))
+    return Answer(item=card.item, current=current, reference=_bare(judged), verdicts=_public(judged.verdicts))
 
 
 async def cited(tx: Transaction, reference_id: str) -> Answer | None:

@@ -123,11 +123,13 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
     await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now + PAUSE)
 
 
-async def assess(tx: Transaction) -> int:
-    """Judge the items that are due; a changed figure becomes a new version, and an event while it is current."""
-    cards = await store.claim_due(tx, BATCH)
-    if not cards:
-        return 0
+async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card]:
+    """Those with prices that were not judged yet. An item that failed is among them as soon as new prices come."""
+    return await store.claim_due(tx, BATCH)
+
+
+async def assess(tx: Transaction, cards: Sequence[Card]) -> None:
+    """Judge items; a changed figure becomes a new version, and an event while it is current."""
     keys = [card.item.item_key for card in cards]
     seen = await store.observations(tx, keys)
     standing = await store.snapshots(tx, [card.reference_id for card in cards if card.reference_id])
@@ -142,7 +144,6 @@ async def assess(tx: Transaction) -> int:
         for event in _news(card, old, outcome, answer):
             tx.emit(event)
     await store.settle(tx, outcomes)
-    return len(cards)
 
 
 def judge(

@@ -1,14 +1,14 @@
 """Rows of pools: the state of each pool with its log, the contracts it led to, and copies of organisations, SKUs and
 reference prices as others announced them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, func, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, select
+from sqlmodel import Field, col, select
 
 from events.codec import Event
 from infra.database import Transaction, schema_rows
@@ -140,11 +140,15 @@ async def counts(tx: Transaction) -> dict[str, int]:
     return {group: sum(by_stage.get(stage, 0) for stage in stages) for group, stages in GROUPS.items()}
 
 
-async def claim_due(tx: Transaction) -> Kept | None:
-    """One pool whose time has come, locked; those another process holds are passed over."""
-    query = select(PoolRow).where(PoolRow.due_at <= tx.now).order_by(PoolRow.due_at).limit(1)
-    row = (await tx.session.exec(query.with_for_update(skip_locked=True))).one_or_none()
-    return _kept(row) if row else None
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+    """Pools whose time has come, locked; those another process holds are passed over."""
+    query = (
+        select(PoolRow)
+        .where(PoolRow.due_at <= tx.now, col(PoolRow.pool_id).not_in(but))
+        .order_by(PoolRow.due_at)
+        .limit(limit)
+    )
+    return [_kept(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
 
 
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:

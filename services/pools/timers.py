@@ -1,27 +1,34 @@
 """Deadlines of pools: enrolment ends, and contracts that nobody will sign are given up."""
 
+from collections.abc import Sequence
+
 from infra.database import Transaction
+from infra.due import Due
 from infra.service import Timer
 from services.pools import store
 from services.pools.domain import CloseContracting, EndEnrolment, Stage
 from services.pools.handlers import decided
 
-
-async def attend(tx: Transaction) -> int:
-    """One pool whose time has come."""
-    kept = await store.claim_due(tx)
-    if kept is None:
-        return 0
-    pool = kept.pool
-    if pool.stage is Stage.ENROLLING:
-        first_length = pool.opened.enrolment_ends_at - kept.opened_at
-        await decided(tx, kept, EndEnrolment(extend_to=pool.enrolment_ends_at + first_length))
-        return 1
-    await store.set_due(tx, pool.opened.pool_id, None)
-    contracts = await store.contracts_of(tx, pool.opened.pool_id)
-    over = {member_id: each.state == "concluded" for member_id, each in contracts.items() if each.state != "drafted"}
-    await decided(tx, kept, CloseContracting(concluded=over))
-    return 1
+AT_ONCE = 20
 
 
-TIMERS = (Timer("deadlines", 1, attend),)
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept]:
+    return await store.lock_due(tx, AT_ONCE, but)
+
+
+async def attend(tx: Transaction, due: Sequence[store.Kept]) -> None:
+    for kept in due:
+        pool = kept.pool
+        if pool.stage is Stage.ENROLLING:
+            first_length = pool.opened.enrolment_ends_at - kept.opened_at
+            await decided(tx, kept, EndEnrolment(extend_to=pool.enrolment_ends_at + first_length))
+            continue
+        await store.set_due(tx, pool.opened.pool_id, None)
+        contracts = await store.contracts_of(tx, pool.opened.pool_id)
+        over = {
+            member_id: each.state == "concluded" for member_id, each in contracts.items() if each.state != "drafted"
+        }
+        await decided(tx, kept, CloseContracting(concluded=over))
+
+
+TIMERS = (Timer("deadlines", 1, Due("pools deadlines", _due, lambda kept: kept.pool.opened.pool_id, attend)),)

@@ -1,13 +1,13 @@
 """Rows of quick quotes: the state of each request, sealed quotes in it, and every version there was of a quote."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Index, Text, func, or_, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlmodel import Field, select
+from sqlmodel import Field, col, select
 
 from infra.database import Transaction, schema_rows
 from infra.replicas import Organisations, ReferencePrices, Skus
@@ -153,11 +153,15 @@ async def listing(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -
     return [_kept(row) for row in rows], total
 
 
-async def claim_due(tx: Transaction) -> Kept | None:
-    """One request whose time has come, locked; those another process holds are passed over."""
-    query = select(RequestRow).where(RequestRow.due_at <= tx.now).order_by(RequestRow.due_at).limit(1)
-    row = (await tx.session.exec(query.with_for_update(skip_locked=True))).one_or_none()
-    return _kept(row) if row else None
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+    """Requests whose time has come, locked; those another process holds are passed over."""
+    query = (
+        select(RequestRow)
+        .where(RequestRow.due_at <= tx.now, col(RequestRow.request_id).not_in(but))
+        .order_by(RequestRow.due_at)
+        .limit(limit)
+    )
+    return [_kept(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
 
 
 def _kept(row: RequestRow) -> Kept:

@@ -1,6 +1,9 @@
 """Deadlines of quick quotes: quoting ends, and a buyer that does not choose in time lets the request lapse."""
 
+from collections.abc import Sequence
+
 from infra.database import Transaction
+from infra.due import Due
 from infra.service import Timer
 from services.quotes import store
 from services.quotes.domain.choosing import lapse
@@ -8,15 +11,17 @@ from services.quotes.domain.quoting import end
 from services.quotes.domain.request import Stage
 from services.quotes.handlers import happened
 
-
-async def attend(tx: Transaction) -> int:
-    """One request whose time has come."""
-    kept = await store.claim_due(tx)
-    if kept is None:
-        return 0
-    over = end if kept.request.stage is Stage.OPEN else lapse
-    await happened(tx, kept, over(kept.request, tx.now))
-    return 1
+AT_ONCE = 20
 
 
-TIMERS = (Timer("deadlines", 0.5, attend),)
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept]:
+    return await store.lock_due(tx, AT_ONCE, but)
+
+
+async def attend(tx: Transaction, due: Sequence[store.Kept]) -> None:
+    for kept in due:
+        over = end if kept.request.stage is Stage.OPEN else lapse
+        await happened(tx, kept, over(kept.request, tx.now))
+
+
+TIMERS = (Timer("deadlines", 0.5, Due("quotes deadlines", _due, lambda kept: kept.request.request_id, attend)),)

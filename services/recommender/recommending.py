@@ -1,16 +1,22 @@
 """Making the lists that wait. No transaction is open while the child process ranks."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from events.recommender import Recommendation, RecommendationsMade
+from infra.away import in_short, is_away
+from infra.health import HEALTH, State
 from infra.service import Ground
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Opening, Waiting
 
+log = logging.getLogger(__name__)
 NAME = "recommender"
+SHOWN = 3
+REMEDY = "read the reason in the log of the worker; a list is made again when something about its supplier changes"
 ITEMS = 20
 """In a published list, at most."""
 TOGETHER = 200
@@ -55,6 +61,38 @@ class Recommending:
                 return 0
             openings = await advice.openings(tx)
         model_id = await self._teach()
+        try:
+            await self._make(model_id, waiting, uninvited, openings)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.exception("a question about %d suppliers failed; each is asked about by itself", len(waiting))
+            await self._one_by_one(model_id, waiting, uninvited, openings)
+        return len(waiting)
+
+    async def _one_by_one(
+        self, model_id: str, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
+    ) -> None:
+        """Whoever fails alone waits no more, until something about it changes. Raises where no supplier is needed to fail."""
+        await self._make(model_id, [], uninvited, openings)
+        failed: dict[str, Exception] = {}
+        for one in waiting:
+            try:
+                await self._make(model_id, [one], (), openings)
+            except Exception as error:
+                if is_away(error):
+                    raise
+                failed[one.profile.supplier_id] = error
+        if failed:
+            why = "; ".join(f"{supplier_id}: {in_short(error)}" for supplier_id, error in list(failed.items())[:SHOWN])
+            log.error("no list can be made for %d suppliers: %s", len(failed), why)
+            HEALTH.report("timer", f"{NAME} lists: suppliers", State.degraded, f"no list for {why}", REMEDY)
+            async with self._ground.database.transaction(NAME) as tx:
+                await advice.settle(tx, [one for one in waiting if one.profile.supplier_id in failed])
+
+    async def _make(
+        self, model_id: str, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
+    ) -> None:
         question = Advise(
             suppliers=[one.profile for one in waiting if one.active],
             opportunities=[one.described() for one in openings],
@@ -75,7 +113,6 @@ class Recommending:
                     )
             await advice.settle(tx, waiting)
             await advice.keep_invitees(tx, answer.invitees)
-        return len(waiting)
 
     async def _teach(self) -> str:
         """The engine is told of a new model at once, of new awards as `REREAD_AFTER` says. Returns the model's id."""

@@ -134,13 +134,16 @@ async def publish_carried_out(tx: Transaction, event: implementation.CarriedOut,
         await _publish(tx, event.subject, release, at, history)
 
 
-async def tell_ends(tx: Transaction) -> int:
+async def moved_ends(tx: Transaction, but: Sequence[str]) -> list[store.Session]:
+    return await store.lock_moved(tx, 100, but)
+
+
+async def tell_ends(tx: Transaction, moved: Sequence[store.Session]) -> None:
     """The timer's: many bids may move an end within seconds, and the feed says where it is now."""
-    moved = await store.take_moved(tx, 100)
     for each in moved:
         release = outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now)
         await _publish(tx, each.process_id, release, tx.now, ())
-    return len(moved)
+    await store.set_told(tx, [each.auction_id for each in moved])
 
 
 async def _publish(

@@ -306,15 +306,22 @@ async def close_session(tx: Transaction, auction_id: str) -> None:
     await (await tx.raw()).execute("delete from transparency.sessions where auction_id = $1", auction_id)
 
 
-async def take_moved(tx: Transaction, limit: int) -> list[Session]:
-    """Sessions whose end is another than the feed has; it is taken as told from here on."""
+async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Session]:
+    """Sessions whose end is another than the feed has."""
     rows = await (await tx.raw()).fetch(
-        "update transparency.sessions s set told = closes_at from (select auction_id from transparency.sessions"
-        " where closes_at <> told order by auction_id limit $1 for update skip locked) moved"
-        " where s.auction_id = moved.auction_id returning s.auction_id, process_id, opens_at, closes_at",
+        "select auction_id, process_id, opens_at, closes_at from transparency.sessions"
+        " where closes_at <> told and auction_id <> all($2::text[]) order by auction_id limit $1 for update skip locked",
         limit,
+        but,
     )
     return [Session(**row) for row in rows]
+
+
+async def set_told(tx: Transaction, auction_ids: Sequence[str]) -> None:
+    """The feed has the ends of these sessions as they are now."""
+    await (await tx.raw()).execute(
+        "update transparency.sessions set told = closes_at where auction_id = any($1::text[])", auction_ids
+    )
 
 
 async def _organisations(tx: Transaction, table: str, ids: Sequence[str]) -> dict[str, OrganisationRegistered]:

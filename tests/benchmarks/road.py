@@ -19,7 +19,8 @@ from infra.database import Database, Transaction, schema_rows
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.inbox import Inbox
-from infra.outbox import Relay, producer
+from infra.outbox import Relay
+from infra.producer import Producer
 from infra.reactions import Reactions
 from infra.replicas import Skus
 from infra.runtime import create_topics
@@ -132,7 +133,7 @@ async def raw_kafka(servers: Servers) -> float:
     """Produce, then consume, with the durable settings; the time of both together, as the road does both."""
     await forget_topics(servers.kafka_bootstrap)
     await create_topics(servers.kafka_bootstrap)
-    kafka = producer(servers.kafka_bootstrap)
+    kafka = Producer(servers.kafka_bootstrap)
     consumer = AIOKafkaConsumer(
         "lonja.accounts",
         bootstrap_servers=servers.kafka_bootstrap,
@@ -150,7 +151,7 @@ async def raw_kafka(servers: Servers) -> float:
 
         async def produce() -> None:
             sent = [
-                await kafka.send("lonja.accounts", b"x" * 300, key=str(n).encode(), headers=headers)
+                await kafka.working.send("lonja.accounts", b"x" * 300, key=str(n).encode(), headers=headers)
                 for n in range(EVENTS)
             ]
             await asyncio.gather(*sent)
@@ -188,7 +189,7 @@ async def whole_road(servers: Servers) -> float:
         if handled == EVENTS:
             done.set()
 
-    kafka = producer(servers.kafka_bootstrap)
+    kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     consumer = Consumer(Inbox("bench", reactions, database, kafka), ["lonja.accounts"], servers.kafka_bootstrap)
     tasks = [asyncio.create_task(work) for work in (Relay("bench", url, kafka).run(), consumer.run())]

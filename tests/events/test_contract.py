@@ -14,7 +14,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 import events
-from events import Envelope, MalformedEvent, UnknownEvent, decode, documents, encode, registry
+from events import Envelope, MalformedEvent, UnknownEvent, UnknownVersion, decode, documents, encode, registry
 from events.auctions import BidAccepted
 from events.contracts import ContractDrafted
 from events.topics import SERVICES, TOPICS, topic
@@ -89,10 +89,21 @@ def test_a_message_of_an_older_version_comes_as_the_newest() -> None:
     }
 
 
-def test_unknown_version_is_refused() -> None:
-    headers = [(name, value.replace(b".v1", b".v99")) for name, value in ENVELOPE.headers()]
-    with pytest.raises(UnknownEvent, match="v99"):
-        decode(b"{}", headers)
+def of_type(name: str) -> list[tuple[str, bytes]]:
+    return [(key, name.encode() if key == "ce_type" else value) for key, value in ENVELOPE.headers()]
+
+
+def test_a_later_version_is_no_malformed_event() -> None:
+    with pytest.raises(UnknownVersion, match="up to version 1, and this is version 99"):
+        decode(b"{}", of_type("lonja.auctions.BidAccepted.v99"))
+
+
+@pytest.mark.parametrize(
+    "name", ["lonja.auctions.Stranger.v1", "lonja.auctions.BidAccepted.v0", "lonja.auctions.BidAccepted", "v9"]
+)
+def test_a_type_that_no_release_can_know_is_refused(name: str) -> None:
+    with pytest.raises(UnknownEvent):
+        decode(b"{}", of_type(name))
 
 
 @pytest.mark.parametrize("missing", ["ce_id", "ce_type", "ce_source", "ce_subject", "ce_time", "ce_specversion"])

@@ -22,7 +22,7 @@ from infra.config import Config
 from infra.embedded import Servers
 from infra.embedded.ports import answers, free_port
 from infra.embedded.process import Child, Part
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.runtime import prepare, standing
 from infra.tokens import Principal
 from services.auctions.proof import verify
@@ -95,7 +95,7 @@ async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator
             child.start()
             await child.wait_ready()
         ground = await stack.enter_async_context(standing(config))
-        kafka = producer(servers.kafka_bootstrap)
+        kafka = Producer(servers.kafka_bootstrap)
         await kafka.start()
         stack.push_async_callback(kafka.stop)
         urls = [f"http://127.0.0.1:{web.part.port}" for web in webs]

@@ -20,7 +20,7 @@ from infra.config import Config
 from infra.embedded import Servers
 from infra.embedded.ports import answers, free_port
 from infra.machine_clock import MachineClock
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.runtime import prepare, run_streams, run_web, run_worker, standing
 from tests.market import Market, Markets, empty_database, skip_to_now
 from tests.services.auctions.scenes import Scene, a_scene
@@ -84,7 +84,7 @@ async def site(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
     await prepare(config)
     port = free_port(config.home, "web")
     async with standing(config) as ground:
-        kafka = producer(servers.kafka_bootstrap)
+        kafka = Producer(servers.kafka_bootstrap)
         await kafka.start()
         yield Site(config, Market(ground, ShiftedClock(), f"http://127.0.0.1:{port}", kafka))
         await kafka.stop()

@@ -15,7 +15,7 @@ from infra.clock import system_clock
 from infra.database import Database, schema_rows
 from infra.embedded import Servers
 from infra.ids import new_id
-from infra.outbox import producer
+from infra.producer import Producer
 from tests.market import empty_database
 
 pytestmark = pytest.mark.servers
@@ -36,7 +36,7 @@ async def database(servers: Servers, topics: None) -> AsyncIterator[Database]:
 
 async def publish(servers: Servers, at: datetime) -> int:
     """A message of that instant; its offset in the first partition."""
-    kafka = producer(servers.kafka_bootstrap)
+    kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     try:
         sent = await kafka.send_and_wait(TOPIC, b"x", partition=0, timestamp_ms=round(at.timestamp() * 1000))

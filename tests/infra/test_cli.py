@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from events.topics import DEAD_LETTERS, TOPICS
 from infra.cli import app, output
 from infra.embedded import Servers
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.running import NotRunning
 
 
@@ -45,7 +45,7 @@ async def test_doctor_finds_running_servers_well(home: Servers) -> None:
 
 
 async def test_a_dead_letter_is_listed_shown_and_replayed_as_it_came(home: Servers) -> None:
-    kafka = producer(home.kafka_bootstrap)
+    kafka = Producer(home.kafka_bootstrap)
     await kafka.start()
     facts = {"consumer": "auctions", "topic": "lonja.pools", "partition": "0", "offset": "7", "error": "Bad: why"}
     headers = [("ce_type", b"lonja.pools.tried"), *((f"lonja_{name}", text.encode()) for name, text in facts.items())]
@@ -71,7 +71,18 @@ async def test_a_number_that_is_no_dead_letter_is_refused(home: Servers) -> None
 
 def test_help_names_our_commands_and_those_of_services() -> None:
     shown = CliRunner().invoke(app, ["--help"]).stdout
-    for command in ("up", "demo", "simulate", "topics", "dead-letters", "members", "import", "export", "recommender"):
+    for command in (
+        "up",
+        "demo",
+        "simulate",
+        "topics",
+        "dead-letters",
+        "outbox",
+        "members",
+        "import",
+        "export",
+        "recommender",
+    ):
         assert f" {command} " in shown
 
 

@@ -23,7 +23,7 @@ from infra.database import Database
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.operations import figures, processes
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.runtime import prepare, run_worker
 from tests.market import empty_database, skip_to_now
 
@@ -84,7 +84,7 @@ async def patient(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatc
     config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
     await prepare(config)
     await skip_to_now(servers.kafka_bootstrap, SERVICES)
-    kafka = producer(servers.kafka_bootstrap)
+    kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     async for letter in deadletters.read(servers.kafka_bootstrap):  # of other tests
         if not letter.settled:
@@ -117,13 +117,15 @@ async def test_events_that_nobody_sends_and_nobody_takes_in(patient: Patient) ->
 async def test_messages_that_wait_for_their_consumer(patient: Patient) -> None:
     async with patient.at_work():
         await patient.findings(well=True)
-    kafka = producer(patient.config.kafka_bootstrap or "")
+    kafka = Producer(patient.config.kafka_bootstrap or "")
     await kafka.start()
     two_minutes_ago = int((system_clock() - timedelta(minutes=2)).timestamp() * 1000)
     for _ in range(3):
         event = OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name="A school")
         key, value, headers = encode(an_envelope(event), event)
-        await kafka.send_and_wait(event.TOPIC, key=key, value=value, headers=headers, timestamp_ms=two_minutes_ago)
+        await kafka.working.send_and_wait(
+            event.TOPIC, key=key, value=value, headers=headers, timestamp_ms=two_minutes_ago
+        )
     await kafka.stop()
     wrong = await patient.wrong()
     for group in ("lonja.pools", "lonja.quotes"):
@@ -155,7 +157,7 @@ async def test_a_process_that_was_killed(patient: Patient) -> None:
 async def test_a_dead_letter_until_somebody_looks_at_it(patient: Patient) -> None:
     async with patient.at_work():
         await patient.findings(well=True)
-        kafka = producer(patient.config.kafka_bootstrap or "")
+        kafka = Producer(patient.config.kafka_bootstrap or "")
         await kafka.start()
         headers = an_envelope(OrganisationRegistered).headers()
         await kafka.send_and_wait("lonja.accounts", key=b"k", value=b"no json", headers=headers)

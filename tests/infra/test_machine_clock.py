@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from infra.away import is_away
 from infra.clock import WrongClock
-from infra.database import database_is_away
 from infra.machine_clock import MachineClock
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
@@ -44,7 +44,7 @@ def test_a_clock_that_differs_refuses_and_says_what_to_do(wrong: float, said: st
     with pytest.raises(WrongClock, match=said) as caught:
         machine.clock()
     assert "NTP" in str(caught.value) and caught.value.code == "wrong-clock"
-    assert database_is_away(caught.value), "what waits for the database waits for the clock, too"
+    assert is_away(caught.value), "what waits for the database waits for the clock, too"
 
 
 @pytest.mark.parametrize(("there", "back"), [(1.9, 0.0), (0.0, 1.9), (0.95, 0.95)])

@@ -20,7 +20,8 @@ from infra.database import Database, Transaction, schema_rows
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.inbox import Inbox
-from infra.outbox import Relay, producer
+from infra.outbox import Relay
+from infra.producer import Producer
 from infra.reactions import Reactions
 from tests.market import empty_database
 
@@ -73,7 +74,7 @@ async def probe(servers: Servers, topics: None) -> AsyncIterator[Probe]:
         await connection.execute(text("create schema probe"))
         await connection.run_sync(Row.metadata.create_all)
         await connection.execute(text("create table probe.heard (name text)"))
-    kafka = producer(servers.kafka_bootstrap)
+    kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     probe = Probe(database, kafka, servers.kafka_bootstrap)
     reactions = Reactions()

@@ -18,7 +18,7 @@ from events.notifications import MailUnsubscribed
 from events.topics import DEAD_LETTERS, topic
 from infra.clock import system_clock
 from infra.consumer import Consumer
-from infra.inbox import Inbox
+from infra.inbox import Held, Inbox
 from infra.outbox import Relay
 from infra.reactions import React, Reactions
 from tests.simulation.alike import alike, connected
@@ -128,9 +128,9 @@ class RealHere:
 
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[Any]:
-        from infra.outbox import producer
+        from infra.producer import Producer
 
-        kafka = producer(self.bootstrap)
+        kafka = Producer(self.bootstrap)
         await kafka.start()
         try:
             yield kafka
@@ -349,8 +349,9 @@ async def test_an_offset_that_is_committed_is_not_read_again(here: Here) -> None
     """Where there is no inbox to hold it off."""
     read: list[str] = []
 
-    async def handle(records: Any) -> None:
+    async def handle(records: Any) -> list[Held]:
         read.extend(name_of(record.value) for record in records if here.service.encode() in record.value)
+        return []
 
     for name in ("one", "two"):
         await tell(here, name)

@@ -31,7 +31,8 @@ from infra.config import Config
 from infra.embedded import Servers
 from infra.embedded.process import tail
 from infra.ids import new_id
-from infra.outbox import Relay, producer
+from infra.outbox import Relay
+from infra.producer import Producer
 from infra.service import Ground
 from recommender.interest import co_purchase, interest
 from services.observatory import intake
@@ -288,7 +289,7 @@ async def load(ground: Ground, trade: Trade) -> AsyncIterator[None]:
 
 async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers: Servers, tmp_path: Path) -> None:
     trade, workers, bootstrap = Trade(), Workers(ground, tmp_path), servers.kafka_bootstrap
-    kafka = producer(bootstrap)
+    kafka = Producer(bootstrap)
     await kafka.start()
     relay = asyncio.create_task(Relay("transparency", ground.config.database_url or "", kafka).run())
     try:

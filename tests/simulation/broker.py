@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from aiokafka.errors import CommitFailedError, KafkaConnectionError, RequestTimedOutError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, RequestTimedOutError
+from aiokafka.structs import TopicPartition
 
-from events.topics import topic
+from events.topics import TOPICS, topic
 from tests.simulation.fate import Address, Fate, Process
 
 Headers = Sequence[tuple[str, bytes]]
@@ -87,7 +88,7 @@ class Kafka:
     def share(self, group: Group) -> None:
         """The members' partitions are dealt anew, and each begins after what was committed."""
         for member in group.members:
-            member.positions = {}
+            member.positions, member._paused = {}, set()
         for number, where in enumerate(each for name in group.topics for each in self.of(name)):
             takers = [member for member in group.members if where.topic in member.topics]
             if takers:
@@ -105,7 +106,7 @@ class Kafka:
 
 
 class PlayedProducer:
-    """The part of AIOKafkaProducer that relay and dead letters use."""
+    """What relay and dead letters use of :class:`infra.producer.Producer` and of the producer in it."""
 
     def __init__(self, kafka: Kafka, process: Process) -> None:
         self._kafka = kafka
@@ -129,11 +130,15 @@ class PlayedProducer:
     async def send_and_wait(self, topic: str, **message: Any) -> None:
         await (await self.send(topic, **message))
 
-    async def start(self) -> None:
+    @property
+    def working(self) -> "PlayedProducer":
+        return self
+
+    async def renew(self, broken: "PlayedProducer") -> None:
         pass
 
-    async def stop(self) -> None:
-        pass
+    async def topics(self) -> set[str]:
+        return {row.name for row in TOPICS}
 
     def cut(self) -> None:
         """What was not flushed is gone."""
@@ -174,6 +179,7 @@ class PlayedConsumer:
         self._group = kafka.groups[group_id]
         self.topics = topics
         self.positions: dict[Partition, int] = {}
+        self._paused: set[Partition] = set()
 
     async def start(self) -> None:
         await self._kafka.fate.step(self._process, "joins a group")
@@ -199,6 +205,17 @@ class PlayedConsumer:
         await self._kafka.fate.step(self._process, f"reads {sum(map(len, found.values()))} messages")
         return found
 
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        if Partition(*partition) not in self.positions:
+            raise IllegalStateError(f"{partition} is not assigned")
+        self.positions[Partition(*partition)] = offset
+
+    def pause(self, partition: TopicPartition) -> None:
+        self._paused.add(Partition(*partition))
+
+    def paused(self) -> set[TopicPartition]:
+        return {TopicPartition(*each) for each in self._paused & self.positions.keys()}
+
     async def commit(self) -> None:
         positions = dict(self.positions)
         await self._kafka.fate.step(self._process, "commits its offsets")
@@ -212,7 +229,9 @@ class PlayedConsumer:
         if self.positions and fate.chance("redelivery"):
             self.positions = {where: self._group.committed[where] for where in self.positions}
         found: dict[Partition, list[Record]] = {}
-        for where in sorted(self.positions, key=lambda _: fate.rng.random()):
+        for where in sorted(
+            (each for each in self.positions if each not in self._paused), key=lambda _: fate.rng.random()
+        ):
             log, position = self._kafka.partitions[where], self.positions[where]
             ready = [record for record in log[position : position + most] if record.there_at <= now]
             if ready:

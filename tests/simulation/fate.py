@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from catalogue.rules import RuleBroken
-from infra.database import database_is_away
+from infra.away import is_away
 from services.auctions.lane import LaneBlocked
 
 EXPECTED = (LaneBlocked, RuleBroken)
@@ -156,7 +156,7 @@ class Process:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not isinstance(error, EXPECTED) and not database_is_away(error):
+        if error is not None and not isinstance(error, EXPECTED) and not is_away(error):
             self.fate.complaints.append(f"{self.name}: {error!r}")
 
     def check(self) -> None:

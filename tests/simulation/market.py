@@ -12,8 +12,9 @@ from catalogue.policy import load
 from events.auctions import AuctionClosed, AuctionOpened, BidAccepted, BidDisclosed
 from events.codec import Event
 from events.contracts import ContractDrafted
+from infra.away import is_away
 from infra.consumer import Consumer
-from infra.database import Transaction, database_is_away
+from infra.database import Transaction
 from infra.ids import derive_id
 from infra.inbox import Inbox
 from infra.outbox import Relay
@@ -21,7 +22,7 @@ from infra.reactions import Reactions
 from infra.signing import Signer
 from services.auctions.judging import Asked
 from services.auctions.lane import Lane, LaneBlocked
-from services.auctions.timers import run_clock
+from services.auctions.timers import clock
 from services.contracts.domain import awards, deals, signing
 from services.contracts.domain.cascade import RankedBid
 from tests.simulation.broker import Kafka, PlayedProducer
@@ -76,12 +77,14 @@ class Worker:
 
     async def _clock(self) -> None:
         """As :func:`infra.runtime.keep`, except that an error that is nobody's absence is told."""
+        run_clock = clock()
         while True:
             try:
                 async with self.database.transaction("auctions") as tx:
                     done = await run_clock(tx)
+                assert not run_clock.troubles, run_clock.troubles
             except Exception as error:
-                if not database_is_away(error):
+                if not is_away(error):
                     raise
                 done = 0
             if not done:
@@ -140,7 +143,7 @@ class Market:
         try:
             return task.result()
         except Exception as error:
-            if isinstance(error, LaneBlocked) or database_is_away(error):
+            if isinstance(error, LaneBlocked) or is_away(error):
                 raise Unanswered from error
             raise
 

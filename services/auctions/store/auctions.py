@@ -190,15 +190,16 @@ async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
     return _stored(rows[0]) if rows else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Stored]:
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Stored]:
     """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick. Blocked ones come
     when a lane has given their time back."""
     rows = await db.fetch(
         f"select {_STATE} from auctions.auctions a where result is null and due_at <= $1"
         " and not exists (select from auctions.blocked b where b.auction_id = a.auction_id)"
-        " order by due_at limit $2 for update skip locked",
+        " and a.auction_id <> all($3::text[]) order by due_at limit $2 for update skip locked",
         now,
         limit,
+        but,
     )
     return [_stored(row) for row in rows]
 

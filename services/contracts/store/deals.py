@@ -1,5 +1,6 @@
 """Deals: loaded under lock, rewritten with their version."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -34,12 +35,19 @@ async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept |
     return _kept(row) if row else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Kept]:
+def key_of(kept: Kept) -> str:
+    """What ``but`` of :func:`lock_due` leaves out."""
+    return f"{kept.deal.process_id}/{kept.deal.buyer_id}"
+
+
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Kept]:
     """Deals with a step that is over, skipping those somebody decides about just now: they come with the next tick."""
     rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.deals where due_at <= $1 order by due_at limit $2 for update skip locked",
+        f"select {_COLUMNS} from contracts.deals where due_at <= $1 and process_id || '/' || buyer_id <> all($3::text[])"
+        " order by due_at limit $2 for update skip locked",
         now,
         limit,
+        but,
     )
     return [_kept(row) for row in rows]
 

@@ -90,11 +90,13 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
     return _kept(row) if row else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Kept]:
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Kept]:
     rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.executions where due_at <= $1 order by due_at limit $2 for update skip locked",
+        f"select {_COLUMNS} from contracts.executions where due_at <= $1 and contract_id <> all($3::text[])"
+        " order by due_at limit $2 for update skip locked",
         now,
         limit,
+        but,
     )
     return [_kept(row) for row in rows]
 

@@ -1,5 +1,6 @@
 """Direct purchases: requested, then answered once."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -36,11 +37,13 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: b
     return _kept(row) if row else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int) -> list[Kept]:
+async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Kept]:
     rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.purchases where due_at <= $1 order by due_at limit $2 for update skip locked",
+        f"select {_COLUMNS} from contracts.purchases where due_at <= $1 and process_id <> all($3::text[])"
+        " order by due_at limit $2 for update skip locked",
         now,
         limit,
+        but,
     )
     return [_kept(row) for row in rows]
 

@@ -1,7 +1,7 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
 ``reading`` items and snapshots as values · ``months`` the rolling view."""
 
-from services.observatory.store.assessing import Outcome, claim_due, last_versions, settle
+from services.observatory.store.assessing import Outcome, claim_due, last_versions, set_aside, settle
 from services.observatory.store.months import add_to_months, forget_months, months
 from services.observatory.store.prices import link_contracts, put_all, put_skus, withdraw
 from services.observatory.store.reading import (
@@ -37,6 +37,7 @@ __all__ = [
     "observations",
     "put_all",
     "put_skus",
+    "set_aside",
     "settle",
     "snapshots",
     "versions",

@@ -82,13 +82,20 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     )
     await connection.execute(
         "update observatory.items i set observations = o.n, reference_id = o.reference_id, published = o.published,"
-        " due_at = o.due_at from unnest($1::text[], $2::int[], $3::text[], $4::bool[], $5::timestamptz[])"
+        " due_at = o.due_at, trouble = null from unnest($1::text[], $2::int[], $3::text[], $4::bool[], $5::timestamptz[])"
         " as o (item_key, n, reference_id, published, due_at) where i.item_key = o.item_key",
         [outcome.item_key for outcome in outcomes],
         [outcome.observations for outcome in outcomes],
         [outcome.reference_id for outcome in outcomes],
         [outcome.published for outcome in outcomes],
         [outcome.due_at for outcome in outcomes],
+    )
+
+
+async def set_aside(tx: Transaction, card: Card, why: str) -> None:
+    """The item's prices cannot be judged. It is due no more until new ones come."""
+    await (await tx.raw()).execute(
+        "update observatory.items set trouble = $2 where item_key = $1", card.item.item_key, why
     )
 
 

@@ -23,6 +23,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     observations: int
     reference_id: str | None
     published: bool
+    trouble: str | None = None
+    """Why its prices could not be judged when that was last tried."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,4 +160,10 @@ def _item(row: ItemRow) -> Item:
 
 
 def card_of(row: ItemRow) -> Card:
-    return Card(item=_item(row), observations=row.observations, reference_id=row.reference_id, published=row.published)
+    return Card(
+        item=_item(row),
+        observations=row.observations,
+        reference_id=row.reference_id,
+        published=row.published,
+        trouble=row.trouble,
+    )

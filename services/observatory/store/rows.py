@@ -14,7 +14,7 @@ Row = schema_rows("observatory")
 
 class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
     """``due_at`` is set while prices came that its reference does not know yet. ``reference_id`` is the standing snapshot,
-    ``published`` says that an event told others of it."""
+    ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged, until new ones come."""
 
     __tablename__ = "items"
 
@@ -32,6 +32,7 @@ class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
     observations: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     reference_id: str | None = Field(default=None, sa_type=Text)
     published: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    trouble: str | None = Field(default=None, sa_type=Text)
 
 
 Index("ix_items_due", ItemRow.__table__.c.due_at, postgresql_where=ItemRow.__table__.c.due_at.is_not(None))

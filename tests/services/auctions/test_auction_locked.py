@@ -17,7 +17,7 @@ from services.auctions.domain.bids import decide
 from services.auctions.judging import Asked
 from services.auctions.lane import Lane
 from services.auctions.store import blocked
-from services.auctions.timers import run_clock
+from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import Scene, a_scene
 
@@ -182,7 +182,7 @@ async def test_the_clock_goes_on_while_one_auction_is_locked(market: Market) -> 
     async with the_row(market, locked):
         await free.close()
         async with market.ground.database.transaction("auctions") as tx:
-            await run_clock(tx)
+            await clock()(tx)
     assert await free.events(AuctionClosed)
 
 

@@ -21,7 +21,7 @@ from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import resume_sessions
 from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt
-from services.auctions.timers import run_clock
+from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day, paper
 
@@ -153,7 +153,7 @@ async def test_the_timer_run_twice_closes_once(market: Market) -> None:
     await scene.bid("a", "990")
     await scene.close()
     async with market.ground.database.transaction("auctions") as tx:
-        await run_clock(tx)
+        await clock()(tx)
     assert len(await scene.events(AuctionClosed)) == 1
 
 

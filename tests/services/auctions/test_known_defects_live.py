@@ -27,7 +27,7 @@ from services.auctions.judging import Asked
 from services.auctions.lane import Lane
 from services.auctions.store import Row, auctions, replicas
 from services.auctions.store.auctions import Stored
-from services.auctions.timers import run_clock
+from services.auctions.timers import clock
 from tests.market import Market, empty_database
 from tests.services.auctions.scenes import Scene, a_scene
 from tests.services.auctions.stories import an_auction
@@ -79,7 +79,7 @@ async def test_code_reading_the_original_end(market: Market) -> None:
     assert effective > original
     market.clock.advance(original - market.clock() + timedelta(seconds=3))
     async with market.ground.database.transaction("auctions") as tx:
-        await run_clock(tx)
+        await clock()(tx)
     view = await scene.view()
     assert (view["status"], view["next_bid"], instant(view["closes_at"])) == ("open", "980.00", effective)
     shown = effective.strftime("%H:%M:%S")
@@ -220,7 +220,7 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
 
         async def tick() -> int:
             async with database.transaction("auctions") as tx:
-                return await run_clock(tx)
+                return await clock()(tx)
 
         before = Lane(database.url, clock, signer)
         async with before.running():

@@ -15,7 +15,7 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.values import Line, Source
 from infra import streams
 from infra.ids import new_id
-from infra.outbox import producer
+from infra.producer import Producer
 from infra.tokens import ROLES, Principal
 from services.observatory import service
 from services.observatory.handlers import PAUSE
@@ -411,7 +411,7 @@ class TestRollingView:
             return {row["month"]: (row["count"], row["low"], row["high"], row["total"]) for row in rows}
 
         bootstrap = market.ground.config.kafka_bootstrap or ""
-        kafka = producer(bootstrap)
+        kafka = Producer(bootstrap)
         await kafka.start()
         served = service.create(market.ground)
         app = streams.create_app(market.ground, bootstrap, kafka, [served])

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,9 @@ from events.quotes import QuoteRequestOpened
 from events.recommender import Recommendation, RecommendationsMade
 from events.transparency import TenderImported
 from events.values import Category, Place
+from infra.health import HEALTH, State
 from infra.ids import new_id
+from services.recommender import recommending
 from services.recommender.store import advice
 from tests.market import Market
 from tests.services.quotes.told import a_request, the_end, the_withdrawal
@@ -77,6 +81,30 @@ async def test_an_auction_in_a_declared_category_is_recommended_and_says_why(mar
         "You declared category Processed paper and paperboard (CPV 30197630-1)",
         "It is in your region, Moskva",
     )
+
+
+async def test_a_supplier_whose_list_fails_costs_itself_alone(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    trade = its_own_trade()
+    broken, whole, auction = a_supplier(trade), a_supplier(trade), an_auction(market.clock(), trade)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recommending, "chosen", partial(_unless, broken.organisation_id, recommending.chosen))
+        await market.publish(broken, whole, auction)
+        await until_listed(market, whole.organisation_id, auction.auction_id)
+
+        async def said() -> bool:
+            return any(each.state is State.degraded and broken.organisation_id in each.detail for each in HEALTH)
+
+        await market.eventually(said)
+        assert await published_for(market, broken.organisation_id) == []
+    await market.publish(an_auction(market.clock(), trade))
+    await until_listed(market, broken.organisation_id, auction.auction_id)
+
+
+def _unless(supplier_id: str, chosen: Callable[..., Any], supplier: advice.Waiting, *rest: Any) -> Any:
+    if supplier.profile.supplier_id == supplier_id:
+        raise ValueError("a profile that nobody can bear")
+    return chosen(supplier, *rest)
 
 
 @pytest.mark.parametrize("over", [the_end, the_withdrawal])

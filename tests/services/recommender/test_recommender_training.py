@@ -15,7 +15,7 @@ from events.recommender import ModelTrained, RecommendationsMade
 from events.values import Attribute, Category, Line, Place
 from infra import streams
 from infra.ids import new_id
-from infra.outbox import producer
+from infra.producer import Producer
 from recommender import Model, Opportunity
 from services.recommender.agents import VIEWS
 from services.recommender.engine import Advise, Engine, EngineFailed, Learn
@@ -161,7 +161,7 @@ async def test_two_trainings_do_not_run_at_once(market: Market) -> None:
 
 @pytest.fixture
 async def kafka(market: Market) -> AsyncIterator[AIOKafkaProducer]:
-    started = producer(market.ground.config.kafka_bootstrap or "")
+    started = Producer(market.ground.config.kafka_bootstrap or "")
     await started.start()
     yield started
     await started.stop()

@@ -6,7 +6,7 @@ from litestar import get
 from litestar.testing import create_test_client
 from sqlalchemy.exc import DBAPIError
 
-from infra.database import database_is_away
+from infra.away import is_away
 from infra.web.errors import on_crash
 
 STARTING = asyncpg.CannotConnectNowError("the database system is starting up")
@@ -31,7 +31,7 @@ def wrapped(driver: Exception) -> DBAPIError:
     ],
 )
 def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> None:
-    assert database_is_away(error)
+    assert is_away(error)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> N
     ],
 )
 def test_a_fault_is_not_waited_for(error: Exception) -> None:
-    assert not database_is_away(error)
+    assert not is_away(error)
 
 
-def test_the_api_asks_to_come_again_while_the_database_is_away() -> None:
+def test_the_api_asks_to_come_again_while_the_is_away() -> None:
     @get("/api/thing", sync_to_thread=False)
     def thing() -> None:
         raise wrapped(STARTING)

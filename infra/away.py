@@ -1,0 +1,88 @@
+"""Whose fault an error is: that of the work, or of something the work needs and that is away for a while.
+
+What is away is waited for, however long; it never makes a dead letter and never sets anything aside.
+"""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    KafkaError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
+    ProducerClosed,
+    UnknownTopicOrPartitionError,
+)
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from infra.clock import WrongClock
+from infra.health import HEALTH, State
+from infra.running import NotRunning
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+PAUSE = 1.0
+"""Seconds between two tries."""
+LONGEST_MESSAGE = 1000
+"""Characters of an error that are told to people."""
+
+DATABASE = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.PostgresSystemError,  # I/O errors of the server
+    asyncpg.LockNotAvailableError,
+    asyncpg.TransactionRollbackError,  # serialization failures and deadlocks
+)
+KAFKA = (BrokerNotAvailableError, KafkaTimeoutError, KafkaUnavailableError, ProducerClosed)
+"""Beside the errors that aiokafka itself calls retriable."""
+RESOURCES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
+
+def is_away(error: BaseException) -> bool:
+    """A server, memory, disk, lock or the right time that the work needs is not to be had now: no fault of the work."""
+    if isinstance(error, DBAPIError):
+        # SQLAlchemy wraps the driver's errors twice, and names no class of its own for a server that is starting.
+        driver = error.orig.__cause__ if error.orig is not None else None
+        if driver is not None and not isinstance(error, OperationalError):
+            return error.connection_invalidated or is_away(driver)
+        return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    if isinstance(error, OSError):
+        return error.filename is None or error.errno in RESOURCES  # else it is about a file
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return False  # the driver cannot encode a value of the work
+    if isinstance(error, KafkaError):
+        return isinstance(error, KAFKA) or (error.retriable and not isinstance(error, UnknownTopicOrPartitionError))
+    return isinstance(error, (*DATABASE, NotRunning, WrongClock, MemoryError))
+
+
+def in_short(error: BaseException) -> str:
+    """Its class and message: an error may quote what it fails on, however large that is."""
+    return f"{type(error).__name__}: {str(error)[:LONGEST_MESSAGE]}"
+
+
+async def there(what: str, begin: Callable[[], Awaitable[T]]) -> T:
+    """The result of ``begin``, tried until what it needs is there. ``what`` names it for the log and for health."""
+    while True:
+        try:
+            found = await begin()
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.warning("waiting for %s: %s", what, in_short(error))
+            HEALTH.report("server", what, State.waiting, in_short(error))
+            await asyncio.sleep(PAUSE)
+        else:
+            HEALTH.report("server", what, State.running)
+            return found

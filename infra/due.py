@@ -1,0 +1,100 @@
+"""What a timer does when many things are due at once: all in one transaction, and where that fails each by itself.
+
+A thing that fails by itself is undone, said in the log and in :data:`infra.health.HEALTH`, left out for a while and tried again
+later; it stays due in the database. The others go on. Where a store has a column for the reason, ``aside`` keeps it there.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from infra.away import in_short, is_away
+from infra.database import Transaction
+from infra.health import HEALTH, State
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+FIRST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
+"""Until what failed is tried again: each failure doubles it."""
+SHOWN = 3
+REMEDY = "read the reason in the log of the worker; each is tried again by itself within an hour"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    why: str
+    failures: int
+    again_at: datetime
+
+
+class Due(Generic[T, K]):
+    """An action of a timer. ``claim`` locks what is due (never the given keys) and returns it; ``act`` does some of them, at least
+    one; ``key`` names one. Made once in a process: it remembers what failed."""
+
+    def __init__(
+        self,
+        name: str,
+        claim: Callable[[Transaction, Sequence[K]], Awaitable[Sequence[T]]],
+        key: Callable[[T], K],
+        act: Callable[[Transaction, Sequence[T]], Awaitable[None]],
+        aside: Callable[[Transaction, T, str], Awaitable[None]] | None = None,
+    ) -> None:
+        self.name = name
+        self._claim = claim
+        self._key = key
+        self._act = act
+        self._aside = aside
+        self.troubles: dict[K, Trouble] = {}
+        """What failed when it was last tried, by key."""
+
+    async def __call__(self, tx: Transaction) -> int:
+        """How many were done or set aside. Raises what is away: then nothing happened."""
+        found = await self._claim(tx, [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now])
+        if not found:
+            return 0
+        failed: dict[K, Exception] = {}
+        first = await self._tried(tx, found)
+        if first is not None and len(found) == 1:
+            failed[self._key(found[0])] = first
+        elif first is not None:
+            for each in found:
+                if (error := await self._tried(tx, [each])) is not None:
+                    failed[self._key(each)] = error
+        for each in found:
+            key = self._key(each)
+            if (error := failed.get(key)) is None:
+                self.troubles.pop(key, None)
+            else:
+                await self._set_aside(tx, each, key, error)
+        self._report()
+        return len(found)
+
+    async def _tried(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
+        """What they failed with; then nothing of it happened."""
+        try:
+            async with tx.savepoint():
+                await self._act(tx, some)
+        except Exception as error:
+            if is_away(error):
+                raise
+            return error
+        return None
+
+    async def _set_aside(self, tx: Transaction, item: T, key: K, error: Exception) -> None:
+        failures = self.troubles[key].failures + 1 if key in self.troubles else 1
+        why = in_short(error)
+        log.error("%s: %s is set aside for a while: %s", self.name, key, why, exc_info=error)
+        pause = min(FIRST * 2 ** min(failures - 1, 10), LONGEST)
+        self.troubles[key] = Trouble(why, failures, tx.now + pause)
+        if self._aside is not None:
+            await self._aside(tx, item, why)
+
+    def _report(self) -> None:
+        if not self.troubles:
+            return HEALTH.report("timer", f"{self.name}: items", State.running)
+        some = "; ".join(f"{key}: {trouble.why}" for key, trouble in list(self.troubles.items())[:SHOWN])
+        what = f"{len(self.troubles)} set aside for a while, among them {some}"
+        return HEALTH.report("timer", f"{self.name}: items", State.degraded, what, REMEDY)

@@ -1,0 +1,47 @@
+"""The parts of a worker, each by itself: one that fails is begun again or stands still, and its neighbours go on."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from infra.away import in_short, is_away
+from infra.health import HEALTH, State
+from infra.inbox import LOOK, ConsumerStopped
+
+log = logging.getLogger(__name__)
+SHORTEST, LONGEST = 0.5, 60.0
+"""Seconds before a part that failed is begun again; each failure doubles them."""
+
+
+async def supervise(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run one part until cancelled, whatever becomes of it. Its state stands in :data:`infra.health.HEALTH` under ``kind`` and
+    ``name``; where it runs well it reports so itself."""
+    HEALTH.report(kind, name, State.running)
+    pause = SHORTEST
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await run()
+            why = f"the {kind} of {name} ended by itself"
+        except ConsumerStopped as stopped:
+            log.critical("%s %s stopped: %s", name, kind, stopped)
+            HEALTH.report(kind, name, State.stopped, str(stopped), LOOK)
+            await asyncio.Event().wait()
+        except Exception as error:
+            why = in_short(error)
+            log.log(
+                logging.WARNING if is_away(error) else logging.ERROR,
+                "%s %s failed: %s",
+                name,
+                kind,
+                why,
+                exc_info=error,
+            )
+            state = State.waiting if is_away(error) else State.degraded
+            HEALTH.report(
+                kind, name, state, why, "" if is_away(error) else "read the log of this process; it is tried again"
+            )
+        if asyncio.get_running_loop().time() - began > LONGEST:
+            pause = SHORTEST
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST)

@@ -1,0 +1,129 @@
+"""What is due at once is done at once; one thing that fails costs itself alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from events.notifications import MailUnsubscribed
+from infra.clock import system_clock
+from infra.database import Database, Transaction, schema_rows
+from infra.due import FIRST, Due
+from infra.embedded import Servers
+from infra.health import HEALTH, State
+from tests.market import empty_database
+
+Row = schema_rows("due")
+
+
+@dataclass
+class Work:
+    """Rows of a table that are due, and are deleted when they are done; the bad ones break a rule of the database."""
+
+    database: Database
+    calls: list[list[str]] = field(default_factory=list)
+    later: timedelta = timedelta()
+    bad: str = "bad"
+
+    def __post_init__(self) -> None:
+        self.due = Due("due work", self.claim, str, self.act)
+
+    async def claim(self, tx: Transaction, but: Sequence[str]) -> list[str]:
+        rows = await (await tx.raw()).fetch(
+            "select name from due.items where name <> all($1::text[]) order by name limit 3 for update skip locked", but
+        )
+        return [row["name"] for row in rows]
+
+    async def act(self, tx: Transaction, names: Sequence[str]) -> None:
+        self.calls.append(list(names))
+        for name in names:
+            tx.emit(MailUnsubscribed(member_id=name, organisation_id="", topic=name))
+            if name.startswith(self.bad):
+                await (await tx.raw()).execute("select 1 / 0")
+        await (await tx.raw()).execute("delete from due.items where name = any($1::text[])", names)
+
+    async def run(self) -> int:
+        async with self.database.transaction("due") as tx:
+            tx.now += self.later
+            return await self.due(tx)
+
+    async def left(self) -> list[str]:
+        return [row["name"] for row in await self.database.pool.fetch("select name from due.items order by name")]
+
+    async def told(self) -> list[str]:
+        rows = await self.database.pool.fetch(
+            "select envelope::json->>'subject' as key from due.outbox order by position"
+        )
+        return [row["key"] for row in rows]
+
+
+@pytest.fixture
+async def work(servers: Servers) -> AsyncIterator[Work]:
+    database = await Database.connect(await empty_database(servers, "lonja_due"), system_clock)
+    async with database.engine.begin() as connection:
+        await connection.execute(text("create schema due"))
+        await connection.run_sync(Row.metadata.create_all)
+        await connection.execute(text("create table due.items (name text primary key)"))
+    yield Work(database)
+    await database.close()
+
+
+async def put(work: Work, *names: str) -> None:
+    await work.database.pool.execute("insert into due.items select unnest($1::text[])", names)
+
+
+def health() -> State:
+    return next(each.state for each in HEALTH if each.name == "due work: items")
+
+
+async def test_what_is_due_is_done_in_one_go(work: Work) -> None:
+    await put(work, "a", "b", "c")
+    assert await work.run() == 3
+    assert (work.calls, await work.left(), await work.told()) == ([["a", "b", "c"]], [], ["a", "b", "c"])
+    assert await work.run() == 0
+
+
+async def test_one_that_fails_leaves_nothing_behind_and_holds_up_nobody(work: Work) -> None:
+    await put(work, "a", "bad", "c", "d")
+    assert [await work.run(), await work.run(), await work.run()] == [3, 1, 0]
+    assert (await work.left(), await work.told()) == (["bad"], ["a", "c", "d"])
+    assert health() is State.degraded
+
+
+async def test_more_that_fail_than_are_taken_at_once_hold_up_nobody(work: Work) -> None:
+    await put(work, *(f"bad {number}" for number in range(7)), "good")
+    while await work.run():
+        pass
+    assert len(await work.left()) == 7 and await work.told() == ["good"]
+
+
+async def test_what_failed_is_tried_again_later_and_health_is_well_when_it_succeeds(work: Work) -> None:
+    await put(work, "bad")
+    assert [await work.run(), await work.run()] == [1, 0]
+    work.later, work.bad = FIRST, "nothing"
+    assert [await work.run(), await work.run()] == [1, 0]
+    assert (await work.left(), health()) == ([], State.running)
+
+
+async def test_what_is_away_sets_nothing_aside(work: Work) -> None:
+    async def away(tx: Transaction, names: Sequence[str]) -> None:
+        raise asyncpg.DiskFullError("no space left on device")
+
+    await put(work, "a")
+    due = Due("due away", work.claim, str, away)
+    with pytest.raises(asyncpg.DiskFullError):
+        async with work.database.transaction("due") as tx:
+            await due(tx)
+    assert await work.run() == 1
+
+
+async def test_two_processes_share_what_is_due(work: Work) -> None:
+    await put(work, *"abcdef")
+    other = Work(work.database)
+    while sum(await asyncio.gather(work.run(), other.run())):
+        pass
+    assert (await work.left(), sorted(await work.told())) == ([], list("abcdef"))

@@ -1,0 +1,114 @@
+"""The parts of a worker stand and fall alone, and what is away is waited for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from infra import away, parts
+from infra.health import HEALTH, Condition, State
+from infra.inbox import ConsumerStopped
+from infra.parts import supervise
+from infra.running import NotRunning
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "SHORTEST", 0.001)
+    monkeypatch.setattr(away, "PAUSE", 0.001)
+
+
+@asynccontextmanager
+async def supervised(kind: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(supervise(kind, "probe", run))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def condition(kind: str) -> Condition:
+    return next(each for each in HEALTH if (each.kind, each.name) == (kind, "probe"))
+
+
+def state(kind: str) -> State | None:
+    return next((each.state for each in HEALTH if (each.kind, each.name) == (kind, "probe")), None)
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not check():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_stopped_consumer_stands_still_and_its_neighbours_go_on() -> None:
+    beats = 0
+
+    async def stops() -> None:
+        raise ConsumerStopped("20 events in a row failed", [])
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await asyncio.sleep(0)
+
+    async with supervised("consumer", stops) as stopped, supervised("timer", beat) as neighbour:
+        await until(lambda: state("consumer") is State.stopped)
+        before = beats
+        await until(lambda: beats > before + 10)
+        assert not stopped.done() and not neighbour.done()
+    assert "20 events" in condition("consumer").detail and "dead-letters" in condition("consumer").remedy
+
+
+async def test_a_part_that_fails_is_begun_again_and_says_so() -> None:
+    tries = 0
+    well = asyncio.Event()
+
+    async def fails_twice() -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise ValueError("a bug")
+        well.set()
+        await asyncio.Event().wait()
+
+    async with supervised("relay", fails_twice):
+        await until(lambda: tries > 1)
+        assert condition("relay").state is State.degraded and "a bug" in condition("relay").detail
+        await asyncio.wait_for(well.wait(), 10)
+
+
+async def test_what_a_part_needs_and_is_away_is_no_fault_of_the_part() -> None:
+    async def away_now() -> None:
+        raise asyncpg.CannotConnectNowError("starting up")
+
+    async with supervised("timer", away_now):
+        await until(lambda: state("timer") is State.waiting)
+
+
+@pytest.mark.parametrize(
+    "error", [KafkaConnectionError("no broker"), NotRunning("PostgreSQL"), ConnectionRefusedError()]
+)
+async def test_a_server_that_is_not_there_at_the_start_is_waited_for(error: Exception) -> None:
+    tries = iter([error, error, None])
+
+    async def begin() -> str:
+        if (failure := next(tries)) is not None:
+            raise failure
+        return "there"
+
+    assert await away.there("the server", begin) == "there"
+
+
+async def test_a_fault_at_the_start_is_not_waited_for() -> None:
+    async def begin() -> None:
+        raise ValueError("wrong settings")
+
+    with pytest.raises(ValueError, match="wrong settings"):
+        await away.there("the server", begin)

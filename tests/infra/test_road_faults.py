@@ -1,0 +1,432 @@
+"""What one bad event, one bad row, a newer release or a resource that is away do to the road on the real servers: they cost
+themselves alone."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.structs import TopicPartition
+from sqlalchemy import text
+
+from events import Envelope, encode
+from events.accounts import OrganisationRegistered
+from infra import deadletters, inbox, set_aside
+from infra.clock import system_clock
+from infra.consumer import Consumer
+from infra.database import Database, Transaction, schema_rows
+from infra.embedded import Servers
+from infra.health import HEALTH, Condition, State
+from infra.ids import new_id
+from infra.inbox import ConsumerStopped, Inbox
+from infra.outbox import Relay
+from infra.producer import Producer
+from infra.reactions import Reactions
+from tests.market import empty_database
+
+NUMBER = itertools.count(1)
+SMALL = 20_000
+"""Bytes that the broker takes in one batch of the small topic."""
+
+
+@dataclass
+class Road:
+    """A service that notes the names of the organisations it hears of, on a topic of its own with two partitions."""
+
+    service: str
+    topic: str
+    url: str
+    bootstrap: str
+    database: Database
+    kafka: Producer
+    fails: Callable[[str], Exception | None] = lambda name: None
+    heard: list[str] = field(default_factory=list)
+
+    async def note(self, tx: Transaction, event: OrganisationRegistered) -> None:
+        if error := self.fails(event.name):
+            raise error
+        await (await tx.raw()).execute(f"insert into {self.service}.heard (name) values ($1)", event.name)
+
+    def consumer(self) -> Consumer:
+        reactions = Reactions()
+        reactions.on(OrganisationRegistered)(self.note)
+        return Consumer(Inbox(self.service, reactions, self.database, self.kafka), [self.topic], self.bootstrap)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["asyncio.Task[None]"]:
+        work = asyncio.create_task(self.consumer().run())
+        try:
+            yield work
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError, ConsumerStopped):
+                await work
+
+    async def send(self, *names: str, partition: int = 0, type_: str = OrganisationRegistered.TYPE) -> None:
+        for name in names:
+            told = OrganisationRegistered(organisation_id="somebody", roles=("buyer",), name=name)
+            number = new_id()
+            envelope = Envelope(
+                id=number,
+                type=type_,
+                source="/test",
+                subject="somebody",
+                time=system_clock(),
+                correlationid=number,
+                causationid=number,
+            )
+            key, value, headers = encode(envelope, told)
+            await self.kafka.working.send_and_wait(
+                self.topic, key=key, value=value, headers=headers, partition=partition
+            )
+
+    async def send_bytes(self, value: bytes, partition: int = 0) -> None:
+        headers = [("ce_type", OrganisationRegistered.TYPE.encode())]
+        await self.kafka.working.send_and_wait(self.topic, key=b"k", value=value, headers=headers, partition=partition)
+
+    async def names(self) -> list[str]:
+        return [
+            row["name"] for row in await self.database.pool.fetch(f"select name from {self.service}.heard order by n")
+        ]
+
+    async def committed(self) -> list[int]:
+        """By partition."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(f"lonja.{self.service}")
+            offsets = [found.get(TopicPartition(self.topic, number)) for number in (0, 1)]
+            return [each.offset if each else 0 for each in offsets]
+        finally:
+            await admin.close()
+
+    async def dead(self) -> list[str]:
+        return [letter.error async for letter in deadletters.read(self.bootstrap) if letter.consumer == self.service]
+
+    def health(self, kind: str) -> Condition:
+        return next(each for each in HEALTH if (each.kind, each.name) == (kind, self.service))
+
+    async def tell(self, *names: str, key: str = "somebody", topic: str = "") -> None:
+        async with self.database.transaction(self.service) as tx:
+            for name in names:
+                tx.emit(OrganisationRegistered(organisation_id=key, roles=("buyer",), name=name))
+            await tx.flush()
+            await (await tx.raw()).execute(
+                f"update {self.service}.outbox set topic = $1 where topic = $2",
+                topic or self.topic,
+                OrganisationRegistered.TOPIC,
+            )
+
+    async def on_the_wire(self, topic: str = "") -> list[str]:
+        kafka = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        await kafka.start()
+        try:
+            kafka.assign([TopicPartition(topic or self.topic, number) for number in (0, 1)])
+            await kafka.seek_to_beginning()
+            found: list[str] = []
+            for partition, end in (await kafka.end_offsets(kafka.assignment())).items():
+                while await kafka.position(partition) < end:
+                    records = (await kafka.getmany(partition, timeout_ms=500)).get(partition, [])
+                    found += [
+                        (record.value or b"").partition(b'"name":"')[2].partition(b'"')[0].decode()
+                        for record in records
+                    ]
+            return found
+        finally:
+            await kafka.stop()
+
+
+@pytest.fixture
+async def road(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Road]:
+    monkeypatch.setattr(inbox, "RETRIES", (0.01,))
+    name = f"fault{next(NUMBER)}"
+    url = await empty_database(servers, "lonja_faults")
+    database = await Database.connect(url, system_clock)
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"create schema {name}"))
+        await connection.run_sync(schema_rows(name).metadata.create_all)
+        await connection.execute(text(f"create table {name}.heard (n serial, name text)"))
+    topic = f"{name}.{new_id()}"
+    await make_topic(servers.kafka_bootstrap, NewTopic(topic, 2, 1))
+    kafka = Producer(servers.kafka_bootstrap)
+    await kafka.start()
+    yield Road(name, topic, url, servers.kafka_bootstrap, database, kafka)
+    await kafka.stop()
+    await database.close()
+
+
+async def make_topic(bootstrap: str, topic: NewTopic) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([topic])
+    finally:
+        await admin.close()
+
+
+async def until(check: Callable[[], Awaitable[bool]], otherwise: Callable[[], Awaitable[object]]) -> None:
+    try:
+        async with asyncio.timeout(60):
+            while not await check():
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(await otherwise()) from None
+
+
+async def until_heard(road: Road, names: Sequence[str]) -> None:
+    async def all_there() -> bool:
+        return await road.names() == list(names)
+
+    await until(all_there, road.names)
+
+
+async def until_committed(road: Road, *offsets: int) -> None:
+    async def there() -> bool:
+        return await road.committed() == list(offsets)
+
+    await until(there, road.committed)
+
+
+# Events without a reaction, and versions of tomorrow
+
+
+async def test_events_without_a_reaction_are_passed_over_and_committed_however_many(road: Road) -> None:
+    async with road.listening() as work:
+        await road.send(*(f"unknown {number}" for number in range(240)), type_="lonja.accounts.NeverHeardOf.v1")
+        await road.send("after")
+        await until_heard(road, ["after"])
+        await until_committed(road, 241, 0)
+        assert not work.done()
+    assert await road.dead() == []
+
+
+async def test_an_event_without_a_reaction_is_not_even_read(road: Road) -> None:
+    headers = [("ce_type", b"lonja.accounts.OrganisationStateChanged.v1")]
+    await road.kafka.working.send_and_wait(road.topic, key=b"k", value=b"\xff", headers=headers, partition=0)
+    await road.send("after")
+    async with road.listening():
+        await until_heard(road, ["after"])
+    assert await road.dead() == []
+
+
+async def test_a_version_of_a_newer_release_holds_its_partition_alone_until_that_release_runs(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = OrganisationRegistered.TYPE.replace(".v1", ".v2")
+    await road.send("one")
+    await road.send("two", type_=newer)
+    await road.send("three")
+    async with road.listening():
+        await until_heard(road, ["one"])
+        await road.send("other partition", partition=1)
+        await until_heard(road, ["one", "other partition"])
+        await until_committed(road, 1, 1)
+        said = road.health("consumer")
+        assert said.state is State.degraded and "newer release" in said.remedy
+        assert "partition 0" in said.detail and "version 2" in said.detail
+        async with road.listening():  # a rebalance: whoever has the partition now waits at the same place
+            await road.send("still there", partition=1)
+            await until_heard(road, ["one", "other partition", "still there"])
+            await until_committed(road, 1, 2)
+    assert await road.dead() == []
+    monkeypatch.setitem(inbox.decode.__globals__["_registry"], newer, OrganisationRegistered)
+    async with road.listening():
+        await until_heard(road, ["one", "other partition", "still there", "two", "three"])
+        await until_committed(road, 3, 2)
+        assert road.health("consumer").state is State.running
+
+
+# Failures in a row
+
+
+def always(name: str) -> Exception | None:
+    return ValueError(f"cannot bear {name}") if name.startswith("bad") else None
+
+
+async def test_failures_are_counted_by_partition_and_in_the_order_of_the_records(road: Road) -> None:
+    road.fails = always
+    for number in range(12):
+        await road.send(f"bad {number}", partition=0)
+        await road.send(f"bad {number}", partition=1)
+    await road.send("good")
+    for number in range(12):
+        await road.send(f"bad again {number}")
+    await road.send("last")
+    async with road.listening():
+        await until_committed(road, 26, 12)
+    assert await road.names() == ["good", "last"]
+    assert len(await road.dead()) == 36
+
+
+async def test_a_partition_of_failures_stops_its_consumer_and_none_is_set_aside_twice(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "STOP_AFTER", 5)
+    road.fails = always
+    await road.send("first", *(f"bad {number}" for number in range(7)), "last")
+    with pytest.raises(ConsumerStopped, match="5 events in a row failed in partition 0"):
+        await asyncio.wait_for(road.consumer().run(), 30)
+    assert await road.names() == ["first"]
+    assert (await road.committed())[0] == 6
+    async with road.listening():  # somebody looked
+        await until_heard(road, ["first", "last"])
+    assert len(await road.dead()) == 7
+
+
+async def test_bytes_that_are_no_event_stop_nothing_however_many(road: Road) -> None:
+    for _ in range(30):
+        await road.send_bytes(b"\xff")
+    await road.send("after")
+    async with road.listening():
+        await until_committed(road, 31, 0)
+    assert await road.names() == ["after"]
+    assert len(await road.dead()) == 30
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.DiskFullError("could not extend file: No space left on device"),
+        asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
+        asyncpg.DeadlockDetectedError("deadlock detected"),
+        MemoryError(),
+        OSError(28, "No space left on device", "model.bin"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_is_away_is_waited_for_and_is_no_dead_letter(
+    road: Road, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "PAUSE", 0.01)
+    left = iter([error] * 40)
+    road.fails = lambda name: next(left, None)
+    await road.send("one", "two")
+    async with road.listening():
+        await until_heard(road, ["one", "two"])
+    assert await road.dead() == []
+
+
+async def test_a_value_that_the_driver_cannot_encode_is_a_fault_of_the_event(road: Road) -> None:
+    async def note(tx: Transaction, event: OrganisationRegistered) -> None:
+        if event.name == "bad":
+            await (await tx.raw()).execute("select $1::int", 2**40)
+        await Road.note(road, tx, event)
+
+    road.note = note  # type: ignore[method-assign]
+    await road.send("bad", "after")
+    async with road.listening():
+        await until_heard(road, ["after"])
+    assert len(await road.dead()) == 1
+
+
+async def test_a_message_that_is_too_large_to_be_kept_twice_is_a_dead_letter_that_can_be_replayed(road: Road) -> None:
+    road.fails = always
+    large = "bad" + "".join(Random(1).choices("abcdefghij", k=1_046_000))
+    await road.send(large)
+    await road.send("after")
+    async with road.listening():
+        await until_heard(road, ["after"])
+        [letter] = [each async for each in deadletters.read(road.bootstrap) if each.consumer == road.service]
+        assert letter.left_out and letter.value is None
+        road.fails = lambda name: None
+        await deadletters.replay(road.kafka, letter, system_clock() - timedelta(days=1))
+        await until_heard(road, ["after", large])
+
+
+# The relay
+
+
+@asynccontextmanager
+async def relaying(road: Road) -> AsyncIterator[None]:
+    work = asyncio.create_task(Relay(road.service, road.url, road.kafka).run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+async def until_sent(road: Road, left: int = 0) -> list[str]:
+    """Until nothing waits in the outbox. The reasons of what was set aside."""
+
+    async def sent() -> bool:
+        return not await road.database.pool.fetchval(
+            f"select count(*) from {road.service}.outbox where published_at is null and set_aside_at is null"
+        )
+
+    await until(
+        sent, lambda: road.database.pool.fetch(f"select position, topic, set_aside_at from {road.service}.outbox")
+    )
+    rows = await road.database.pool.fetch(
+        f"select set_aside_reason from {road.service}.outbox where set_aside_at is not null and published_at is null"
+    )
+    return [row["set_aside_reason"] for row in rows]
+
+
+async def grow(road: Road, name: str, size: int) -> None:
+    """Make the event of that name so large that it can never have been emitted so."""
+    filler = bytes(Random(1).choices(range(48, 58), k=size))
+    await road.database.pool.execute(
+        f"update {road.service}.outbox set data = data || $2 where position(convert_to($1, 'UTF8') in data) > 0",
+        f'"name":"{name}"',
+        filler,
+    )
+
+
+async def test_a_row_that_is_too_large_is_set_aside_and_the_rest_goes_on(road: Road) -> None:
+    await road.tell("one", "large", "two")
+    await grow(road, "large", 2_000_000)
+    async with relaying(road):
+        (reason,) = await until_sent(road)
+        assert "MessageSizeTooLarge" in reason
+        await road.tell("three")
+        await until_sent(road)
+        assert list(dict.fromkeys(await road.on_the_wire())) == ["one", "two", "three"]
+        said = road.health("relay")
+        assert said.state is State.degraded and "lonja outbox" in said.remedy
+        [row] = await set_aside.rows(road.database.pool)
+        assert (row.service, row.type, row.reason) == (road.service, OrganisationRegistered.TYPE, reason)
+        await road.database.pool.execute(
+            f"update {road.service}.outbox set data = substring(data from 1 for length(data) - 2000000) where position = $1",
+            row.position,
+        )
+        await set_aside.send_again(road.database.pool, row)
+
+        async def well() -> bool:
+            return road.health("relay").state is State.running
+
+        await until(well, lambda: road.database.pool.fetch("select 1"))
+        assert "large" in await road.on_the_wire() and await set_aside.rows(road.database.pool) == []
+
+
+async def test_a_row_that_the_broker_refuses_is_set_aside_and_its_neighbours_in_the_batch_are_not(road: Road) -> None:
+    small = f"{road.topic}.small"
+    await make_topic(
+        road.bootstrap,
+        NewTopic(small, 2, 1, topic_configs={"max.message.bytes": str(SMALL), "compression.type": "uncompressed"}),
+    )
+    await road.tell("one", "large", "two", "three", topic=small)
+    await grow(road, "large", 3 * SMALL)
+    async with relaying(road):
+        assert len(await until_sent(road)) == 1
+        await road.tell("four", topic=small)
+        await until_sent(road)
+    names = await road.on_the_wire(small)
+    assert list(dict.fromkeys(names)) == ["one", "two", "three", "four"]
+
+
+async def test_a_row_of_a_topic_that_does_not_exist_is_set_aside(road: Road) -> None:
+    await road.tell("nowhere", topic="lonja.no-such-topic")
+    await road.tell("one")
+    async with relaying(road):
+        (reason,) = await until_sent(road)
+    assert "no-such-topic" in reason
+    assert await road.on_the_wire() == ["one"]
