@@ -68,7 +68,7 @@ async def replica(servers: Servers) -> list[Figure]:
             async with database.pool.acquire() as raw:
                 await raw.copy_records_to_table("raw", records=rows)
         copied = SKUS / (time.perf_counter() - began)
-        inbox = Inbox("bench", skus.reactions, database, producer(servers.kafka_bootstrap))
+        inbox = Inbox("bench", skus.reactions, database, Producer(servers.kafka_bootstrap))
         began = time.perf_counter()
         for start in range(0, SKUS, BATCH_OF_CONSUMER):
             await inbox.handle(records[start : start + BATCH_OF_CONSUMER])
