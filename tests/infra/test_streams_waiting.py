@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from events import topics
 from events.accounts import OrganisationRegistered
+from events.topics import Topic
 from infra import inbox, streams
 from infra.config import Config
 from infra.embedded import Servers
@@ -51,7 +53,9 @@ async def viewing(ground: Ground, road: Road) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def ground(servers: Servers, road: Road) -> AsyncIterator[Ground]:
+async def ground(servers: Servers, road: Road, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ground]:
+    own = Topic(name=road.topic, key="as it comes", producers=(), consumers=(), partitions=2)
+    monkeypatch.setattr(topics, "TOPICS", (*topics.TOPICS, own))
     config = Config.load(
         {
             "LONJA_HOME": str(servers.home),
