@@ -1,12 +1,22 @@
-"""A database that is away is waited for; what is somebody's fault is not."""
+"""What is away is waited for; what is somebody's fault is not."""
+
+import errno
 
 import asyncpg
 import pytest
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+from asyncpg.exceptions import _base
 from litestar import get
 from litestar.testing import create_test_client
 from sqlalchemy.exc import DBAPIError
 
 from infra.away import is_away
+from infra.running import NotRunning
 from infra.web.errors import on_crash
 
 STARTING = asyncpg.CannotConnectNowError("the database system is starting up")
@@ -28,6 +38,18 @@ def wrapped(driver: Exception) -> DBAPIError:
         wrapped(STARTING),
         asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.DiskFullError("could not extend file"),
+        wrapped(asyncpg.OutOfMemoryError("out of memory")),
+        asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
+        wrapped(asyncpg.DeadlockDetectedError("deadlock detected")),
+        asyncpg.SerializationError("could not serialize access"),
+        asyncpg.PostgresIOError("could not read block"),
+        OSError(errno.ENOSPC, "No space left on device", "model.bin"),
+        MemoryError(),
+        KafkaConnectionError("no broker"),
+        KafkaTimeoutError(),
+        NotRunning("PostgreSQL"),
     ],
 )
 def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> None:
@@ -39,6 +61,10 @@ def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> N
     [
         FileNotFoundError(2, "No such file", "model.bin"),
         asyncpg.UniqueViolationError("twice"),
+        _base.DataError("value out of int32 range"),
+        asyncpg.ProgramLimitExceededError("index row size exceeds maximum"),
+        MessageSizeTooLargeError(),
+        UnknownTopicOrPartitionError(),
         wrapped(asyncpg.UndefinedTableError("no such table")),
         ValueError("a bug"),
     ],
