@@ -31,7 +31,7 @@ APART = ("faults", "simulation")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unit", action="store_true", help="only the tests that need no servers and no data, in seconds")
     parser.addoption(
-        "--examples", type=int, default=3, help="how many requests of each reader to each route are made up"
+        "--examples", type=int, default=2, help="how many requests of each reader to each route are made up"
     )
 
 

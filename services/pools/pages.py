@@ -12,7 +12,7 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.durations import durations
-from catalogue.numbers import digits
+from catalogue.numbers import can_be_written_out, digits
 from catalogue.places import regions as regions_of
 from catalogue.policy import Duration, Policy
 from catalogue.policy import load as load_policy
@@ -267,7 +267,7 @@ def _lengths(
     for number, line in enumerate(pool.lines):
         form, _ = read_form({"price": values.get(f"price_{number}", "")}, PriceForm)
         typed = form.price if form else None
-        known = (each for each in (line.unit_price, references.get(line.line_id)) if each is not None)
+        known = (each for each in (line.unit_price, references.get(line.line_id)) if each and can_be_written_out(each))
         prices[line.line_id] = typed if typed is not None else min(known, default=Decimal(0))
     first = sum(((line.quantity or 0) * prices[line.line_id] for line in pool.demand), start=Decimal(0))
     offered = durations(pool.kind, first, policy=policy, calendar=calendar_of(lead), opens_at=now)

@@ -1,5 +1,8 @@
 """What an older release let in can still be looked at: it is shown short, and hides nothing else."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import httpx
 import pytest
 
@@ -9,13 +12,14 @@ from tests.market import Market
 LONG = "я" * 300_000
 
 
-async def logged_in(demo: Market, who: str) -> httpx.AsyncClient:
-    client = httpx.AsyncClient(base_url=demo.url, timeout=30)
-    if who:
-        login = {"email": f"{who}@demo.example", "password": PASSWORD}
-        token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
-        client.headers["authorization"] = f"Bearer {token}"
-    return client
+@asynccontextmanager
+async def reading(demo: Market, who: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=demo.url, timeout=30, headers={"accept": "text/html"}) as client:
+        if who:
+            login = {"email": f"{who}@demo.example", "password": PASSWORD}
+            token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
+            client.headers["authorization"] = f"Bearer {token}"
+        yield client
 
 
 @pytest.mark.parametrize("number", ["1E+400000000", "1E-400000000", "NaN"])
@@ -27,10 +31,10 @@ async def test_a_pool_that_an_older_release_let_in_is_listed_and_shown(demo: Mar
         "update pools.pools set state = $2 where pool_id = $1", row["pool_id"], row["state"] | {"opened": opened}
     )
     try:
-        async with await logged_in(demo, "") as visitor, await logged_in(demo, "agency") as agency:
+        async with reading(demo, "") as visitor, reading(demo, "agency") as agency:
             for client in (visitor, agency):
                 for path in ("/pools", f"/pools/{row['pool_id']}", "/api/pools", f"/api/pools/{row['pool_id']}"):
-                    answer = await client.get(path, headers={"accept": "text/html"})
+                    answer = await client.get(path)
                     assert answer.status_code == 200 and len(answer.content) < 5_000_000, (
                         f"{path}: {answer.status_code}"
                     )
