@@ -88,6 +88,11 @@ def _number(least: Decimal | int, most: Decimal | int, places: int) -> Any:
     return Meta(extra={"range": within}, extra_json_schema=said)
 
 
+def _list(most: int) -> Any:
+    """Held by the walk: Litestar would describe a list whose length msgspec holds as one of anything."""
+    return Meta(extra={"most": most}, extra_json_schema={"maxItems": most})
+
+
 # At the door.
 Id = Annotated[str, Meta(max_length=200, extra={"text": _LINE})]
 Code = Annotated[str, Meta(max_length=100, extra={"text": _LINE})]
@@ -105,9 +110,9 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Days = Annotated[int, Meta(ge=0, le=366 * YEARS_AWAY)]
 Minutes = Annotated[int, Meta(ge=0, le=366 * YEARS_AWAY * 24 * 60)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
-Lines = Annotated[tuple[T, ...], Meta(max_length=200)]
+Lines = Annotated[tuple[T, ...], _list(200)]
 """Lines of a purchase, with all they say less than an event may weigh."""
-Few = Annotated[tuple[T, ...], Meta(max_length=100)]
+Few = Annotated[tuple[T, ...], _list(100)]
 
 ByLine = Annotated[dict[Id, T], Meta(max_length=200)]
 """Something for each line, by the line's id."""
@@ -125,7 +130,7 @@ Key = Annotated[str, _text(400)]
 Label = Annotated[str, _text(2_000)]
 Prose = Annotated[str, _text(20_000)]
 Exact = Annotated[Decimal, _number(-(10**20), 10**20, 60)]
-Many = Annotated[tuple[T, ...], Meta(extra={"most": 10_000}, extra_json_schema={"maxItems": 10_000})]
+Many = Annotated[tuple[T, ...], _list(10_000)]
 
 Check = Callable[[Any, datetime | None], None]
 """(value, now) → None, or OutOfBounds."""

@@ -425,7 +425,7 @@ class TestPages:
         officer, sku_id = await a_buyer(market), await a_sku(market, "15")
         async with market.browser(officer) as browser:
             form = {"title": "Paper by hand", "below_minimum": "cancel", "duration_minutes": "6", "regions": "RU-MOW"}
-            form |= {"request_key": new_id(), "minimum_quantity": "20", "enrolment_ends_at": "2090-01-01T12:00"}
+            form |= {"request_key": new_id(), "minimum_quantity": "20", "enrolment_ends_at": "2030-01-01T12:00"}
             searched = await browser.post("/pools/new", form | {"do": "search", "search": sku_id[-6:]})
             assert f"add:{sku_id}" in searched.text
             added = await browser.post("/pools/new", form | {"do": f"add:{sku_id}"})
