@@ -1,8 +1,22 @@
 """Secrets of one installation: made once, kept in files that only their owner can read, never in the repository."""
 
+import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+
+FOLDERS = ("secrets", "logs", "mail", "kafka", "run")
+"""What a home has inside that others have no business with. PostgreSQL closes its own folder, whose owner may be another account."""
+
+
+def close(home: Path) -> None:
+    """Make the home, and let its owner alone into it, also where an earlier release or a wider umask made it."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home.chmod(0o711 if os.geteuid() == 0 else 0o700)  # root lends PostgreSQL another account, which must get through
+    for name in FOLDERS:
+        folder = home / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)
 
 
 def secret(folder: Path, name: str) -> str:

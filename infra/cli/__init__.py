@@ -5,6 +5,7 @@ Modules import what is heavy (Kafka, services, models) inside their functions, s
 """
 
 import logging
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -73,6 +74,7 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """The entry point. Errors named after a rule (they carry a `code`) are said in one line; others are bugs and trace."""
+    os.umask(0o077)  # a home is its owner's alone
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said by the command, once
     try:
         app()

@@ -17,6 +17,7 @@ from infra.config import Config
 from infra.embedded import jars, kafka, postgres
 from infra.embedded.ports import free_port
 from infra.embedded.process import Child, Part, stop_leftover
+from infra.secrets import close
 
 __all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "prepare_servers"]
 
@@ -46,7 +47,7 @@ class HomeLock:
     """Ownership of a home, from construction until `release` or the end of the process."""
 
     def __init__(self, home: Path) -> None:
-        home.mkdir(parents=True, exist_ok=True)
+        close(home)
         self._file: TextIO = (home / "owner").open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

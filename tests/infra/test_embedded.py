@@ -71,3 +71,20 @@ def test_a_home_that_is_owned_is_refused_to_a_second_owner(second: Servers) -> N
 
 def test_the_password_is_for_its_owner_alone(second: Servers) -> None:
     assert Path(second.home, "secrets", "postgres").stat().st_mode & 0o077 == 0
+
+
+def test_a_home_is_its_owners_alone(second: Servers) -> None:
+    for name in ("secrets", "logs", "mail", "kafka", "run", "postgres"):
+        assert (second.home / name).stat().st_mode & 0o077 == 0, name
+    assert second.home.stat().st_mode & 0o066 == 0
+
+
+async def test_no_value_of_a_row_gets_into_the_log(servers: Servers) -> None:
+    db = await asyncpg.connect(servers.database_url)
+    await db.execute("create temp table bids (bidder text primary key)")
+    await db.execute("insert into bids values ($1)", "a-bidders-id")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await db.execute("insert into bids values ($1)", "a-bidders-id")
+    await db.close()
+    log = (servers.home / "logs" / "postgres.log").read_text()
+    assert "duplicate key value violates unique constraint" in log and "a-bidders-id" not in log
