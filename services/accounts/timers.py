@@ -7,12 +7,13 @@ from infra.database import Transaction
 from infra.due import Due
 from infra.service import Timer
 from services.accounts import handlers, store
+from services.accounts.domain import Organisation
 
 AT_ONCE = 100
 KEPT = timedelta(hours=1)
 
 
-async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[store.Organisation]:
+async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[Organisation]:
     return await store.suspensions_over(tx, AT_ONCE, but)
 
 

@@ -24,4 +24,4 @@ async def attend(tx: Transaction, due: Sequence[store.Kept]) -> None:
         await happened(tx, kept, over(kept.request, tx.now))
 
 
-TIMERS = (Timer("deadlines", 0.5, Due("quotes deadlines", _due, lambda kept: kept.request.request_id, attend)),)
+TIMERS = (Timer("deadlines", 0.5, Due("quotes deadlines", _due, lambda kept: kept.request.opened.request_id, attend)),)

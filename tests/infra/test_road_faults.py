@@ -333,7 +333,7 @@ async def test_a_value_that_the_driver_cannot_encode_is_a_fault_of_the_event(roa
 
 async def test_a_message_that_is_too_large_to_be_kept_twice_is_a_dead_letter_that_can_be_replayed(road: Road) -> None:
     road.fails = always
-    await road.send("bad", padding=1_046_000)
+    await road.send("bad", padding=1_047_200)
     await road.send("after")
     async with road.listening():
         await until_heard(road, ["after"])
