@@ -77,7 +77,6 @@ class Range(NamedTuple):
 
 
 YEARS_AWAY = 10
-SMALL = 4_096
 _WITHIN = timedelta(days=366 * YEARS_AWAY)
 _LINE, _TEXT = "line", "text"
 
@@ -192,11 +191,17 @@ def check(value: Any, kind: Any, now: datetime | None = None) -> None:
         walk(value, now)
 
 
-def check_event(value: Any, kind: Any, size: int) -> None:
-    """Raises OutOfBounds for a number that is not finite or has too many digits and, in an event of ``size`` bytes that is not small,
-    for a text or list that is too long: in a small one it does no harm, and the walk would cost more than the rest of the reading."""
-    walk = _on_the_wire(kind) if size > SMALL else _in_a_small_event(kind)
-    if walk is not None:
+def check_event(value: Any, kind: Any) -> None:
+    """Raises OutOfBounds for what an event of today does not hold: a number that is not finite or has too many digits, a text or list
+    that is too long."""
+    if (walk := _on_the_wire(kind)) is not None:
+        walk(value, None)
+
+
+def check_numbers(value: Any, kind: Any) -> None:
+    """Raises OutOfBounds for a number that is not finite or has too many digits: rules cannot compute with it. Lengths are not looked
+    at: the former release let longer texts in, and what it published, or what follows from that, stays readable."""
+    if (walk := _with_numbers(kind)) is not None:
         walk(value, None)
 
 
@@ -272,7 +277,7 @@ def _on_the_wire(kind: Any) -> Check | None:
 
 
 @lru_cache(maxsize=1_000)
-def _in_a_small_event(kind: Any) -> Check | None:
+def _with_numbers(kind: Any) -> Check | None:
     return _walk(inspect.type_info(kind), {}, _Looks(lengths=False, rest=False))
 
 

@@ -131,6 +131,8 @@ TOPICS = (
     ),
 )
 
+LARGEST_MESSAGE = 16 * 1024 * 1024
+"""Bytes that every topic takes in one message."""
 DEAD_LETTERS = "lonja.dead-letters"
 
 

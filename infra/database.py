@@ -99,6 +99,13 @@ def schema_rows(service: str) -> type[SQLModel]:
     return Row
 
 
+LARGEST_EVENT = 500_000
+"""Bytes of an event with its envelope that somebody's request may cause."""
+LARGEST_CONSEQUENCE = 12_000_000
+"""Bytes of an event that follows from earlier ones. It may be much larger than each of them (a pool of many members is shared out), and
+refusing it would stop what had been accepted. The topics take messages of this size: :data:`events.topics.LARGEST_MESSAGE`."""
+
+
 class Transaction:
     """One unit of work of one service. Commits when its block ends well, else nothing of it happened.
 
@@ -106,12 +113,21 @@ class Transaction:
     ``now`` is the instant the work began; use it for every decision in it.
     """
 
-    def __init__(self, service: str, session: AsyncSession, now: datetime, cause: Cause, secret: bytes = b"") -> None:
+    def __init__(
+        self,
+        service: str,
+        session: AsyncSession,
+        now: datetime,
+        cause: Cause,
+        secret: bytes = b"",
+        largest: int = LARGEST_EVENT,
+    ) -> None:
         self.service = service
         self._secret = secret
         self.session = session
         self.now = now
         self.cause = cause
+        self._largest = largest
         self._pending: list[Outgoing] = []
         self._begun = False
 
@@ -128,7 +144,8 @@ class Transaction:
 
     def emit(self, event: Event, *, event_id: str | None = None) -> str:
         """Publish with the commit. Returns the event's id (new unless given)."""
-        row = outbox_row(self.service, event, at=self.now, cause=self.cause, event_id=event_id or new_id())
+        event_id = event_id or new_id()
+        row = outbox_row(self.service, event, at=self.now, cause=self.cause, event_id=event_id, largest=self._largest)
         self._pending.append(row)
         return row[0]
 
@@ -191,11 +208,9 @@ class EventTooLarge(RuleBroken):
     code = "event-too-large"
 
 
-LARGEST_EVENT = 500_000
-"""Bytes of an event with its envelope: about half of what a broker takes in one message."""
-
-
-def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_id: str) -> Outgoing:
+def outbox_row(
+    service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, largest: int = LARGEST_CONSEQUENCE
+) -> Outgoing:
     """Raises OutOfBounds, and :class:`EventTooLarge`: what cannot be told to the other services must not happen."""
     envelope = Envelope(
         id=event_id,
@@ -209,11 +224,11 @@ def outbox_row(service: str, event: Event, *, at: datetime, cause: Cause, event_
     )
     row = Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), written(event))
     size = len(row.envelope) + len(row.data)
-    if size > LARGEST_EVENT:
+    if size > largest:
         raise EventTooLarge(
-            f"That is too much for one event: {size} bytes, and at most {LARGEST_EVENT} are possible. Send less text or fewer lines.",
+            f"That is too much for one event: {size} bytes, and at most {largest} are possible. Send less text or fewer lines.",
             size=size,
-            most=LARGEST_EVENT,
+            most=largest,
         )
     return row
 
@@ -276,10 +291,11 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self, service: str) -> AsyncIterator[Transaction]:
-        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together."""
+    async def transaction(self, service: str, *, largest: int = LARGEST_EVENT) -> AsyncIterator[Transaction]:
+        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``largest``: bytes of one
+        event."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            tx = Transaction(service, session, self.clock(), current_cause(), self._secret)
+            tx = Transaction(service, session, self.clock(), current_cause(), self._secret, largest)
             yield tx
             await tx.flush()
             await session.commit()

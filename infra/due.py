@@ -52,8 +52,11 @@ class Due(Generic[T, K]):
 
     async def __call__(self, tx: Transaction) -> int:
         """How many were done or set aside. Raises what is away: then nothing happened."""
-        found = await self._claim(tx, [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now])
+        waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
+        found = await self._claim(tx, waiting)
+        self._forget(waiting, found)
         if not found:
+            self._report()
             return 0
         failed: dict[K, Exception] = {}
         first = await self._tried(tx, found)
@@ -71,6 +74,11 @@ class Due(Generic[T, K]):
                 await self._set_aside(tx, each, key, error)
         self._report()
         return len(found)
+
+    def _forget(self, waiting: Sequence[K], found: Sequence[T]) -> None:
+        """What may be tried again and is due no more (another process did it, or it is of no use now) is no trouble any more."""
+        still = {*waiting, *(self._key(each) for each in found)}
+        self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
     async def _tried(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
         """What they failed with; then nothing of it happened."""

@@ -19,7 +19,7 @@ from events.envelope import MalformedEvent
 from infra import metrics, telemetry
 from infra.away import PAUSE, in_short, is_away
 from infra.causality import caused_by, current_cause
-from infra.database import Database, Transaction
+from infra.database import LARGEST_CONSEQUENCE, Database, Transaction
 from infra.deadletters import bury
 from infra.producer import Producer
 from infra.reactions import Reaction, Reactions
@@ -140,7 +140,7 @@ class Inbox:
                 raise ConsumerStopped(f"{self.name}: {why}", list(undone.values()))
 
     async def _in_one_transaction(self, messages: list[Message]) -> None:
-        async with self._database.transaction(self.service) as tx:
+        async with self._database.transaction(self.service, largest=LARGEST_CONSEQUENCE) as tx:
             fresh = await tx.claim([self._prefix + message.envelope.id for message in messages])
             new = []
             for message in messages:

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from events.envelope import Headers
+from events.topics import LARGEST_MESSAGE
 
 log = logging.getLogger(__name__)
 LAST_WORDS_SECONDS = 5.0
@@ -43,6 +44,7 @@ class Producer:
             compression_type="lz4",
             linger_ms=5,
             max_batch_size=262_144,
+            max_request_size=LARGEST_MESSAGE,
             request_timeout_ms=15_000,
         )
         try:

@@ -21,6 +21,9 @@ REST_SECONDS = 0.1
 """Between two steps."""
 EVERY_SECONDS = 600.0
 """Between two sweeps."""
+FOR_A_BACKUP = timedelta(hours=2)
+"""A published event stays for so long, however many there are: a backup copies the database after it noted the ends of the topics, and
+what was published between is in the outbox alone."""
 
 
 class Pruner:
@@ -56,9 +59,10 @@ class Pruner:
         return await self._delete(
             db,
             "outbox",
-            "published_at < now() - $3::interval or published_at is not null and position <= $4",
+            "published_at < now() - $3::interval or published_at < now() - $5::interval and position <= $4",
             timedelta(days=self._keep.published_days),
             (newest or 0) - self._keep.published_rows,
+            FOR_A_BACKUP,
         )
 
     async def _prune_inbox(self, db: asyncpg.Connection) -> int:

@@ -13,14 +13,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
-from events.topics import DAY_MS, TOPICS, Topic, by_bulk
+from events.topics import DAY_MS, LARGEST_MESSAGE, TOPICS, Topic, by_bulk
 from infra import metrics, migrations, pruning, telemetry
 from infra.away import there
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
-from infra.database import Database
+from infra.database import LARGEST_CONSEQUENCE, Database
 from infra.embedded import addresses
 from infra.health import HEALTH, State
 from infra.inbox import Inbox
@@ -134,7 +134,7 @@ async def create_topics(bootstrap: str) -> None:
 def _settings(row: Topic) -> dict[str, str]:
     """What has an end goes by whole segments, each of a day."""
     ends = {"segment.ms": str(DAY_MS)} if row.retention_ms > 0 else {}
-    return {"retention.ms": str(row.retention_ms), **ends}
+    return {"retention.ms": str(row.retention_ms), "max.message.bytes": str(LARGEST_MESSAGE), **ends}
 
 
 async def run_web(
@@ -255,7 +255,7 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
     """Run a timer's action until it fails: what is due stays due in the database."""
     metrics.LATENESS.next_run(service, timer.name, 0)
     while True:
-        async with database.transaction(service) as tx:
+        async with database.transaction(service, largest=LARGEST_CONSEQUENCE) as tx:
             done = await timer.action(tx)
         HEALTH.report("timer", f"{service} {timer.name}", State.running)
         metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)

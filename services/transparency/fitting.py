@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from events.bounds import SMALL, OutOfBounds, check_event
+from events.bounds import OutOfBounds, check_event
 from events.codec import Event
 from services.transparency.tolerance import NotUnderstood
 
@@ -19,11 +19,11 @@ def fitting(events: Iterable[E], ledger: NotUnderstood) -> Iterator[E]:
     """Each as it is, or with its texts and lists cut. One with a number that no event can carry is counted and left out."""
     for event in events:
         try:
-            check_event(event, type(event), SMALL + 1)
+            check_event(event, type(event))
         except OutOfBounds:
             event = _cut(event, inspect.type_info(type(event)), {}, "", ledger)
             try:
-                check_event(event, type(event), SMALL + 1)
+                check_event(event, type(event))
             except OutOfBounds as error:
                 ledger.add(f"{type(event).__name__}.{error.field}: {error.message}, left out", event.subject)
                 continue

@@ -11,7 +11,7 @@ import pytest
 from events import Envelope, MalformedEvent, bounds, decode, registry
 from events.accounts import OrganisationRegistered
 from events.auctions import BidAccepted
-from events.bounds import OutOfBounds, check, check_event, fitted
+from events.bounds import OutOfBounds, check, check_numbers, fitted
 from events.codec import written
 from tests.bounded import unbounded
 
@@ -67,7 +67,7 @@ def test_a_number_that_no_rule_could_compute_with_is_refused_wherever_it_stands(
     assert broken({"parts": [{}, {"price": bomb}]})[0] == "parts.1.price"
     assert broken({"prices": {"a": bomb}})[0] == "prices.a"
     with pytest.raises(OutOfBounds):
-        check_event(Part(price=Decimal(bomb)), Part, 100)
+        check_numbers(Part(price=Decimal(bomb)), Part)
 
 
 @pytest.mark.parametrize(

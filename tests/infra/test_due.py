@@ -109,6 +109,14 @@ async def test_what_failed_is_tried_again_later_and_health_is_well_when_it_succe
     assert (await work.left(), health()) == ([], State.running)
 
 
+async def test_health_is_well_when_what_failed_is_due_no_more(work: Work) -> None:
+    await put(work, "bad")
+    assert await work.run() == 1 and health() is State.degraded
+    await work.database.pool.execute("delete from due.items")
+    work.later = FIRST
+    assert (await work.run(), health()) == (0, State.running)
+
+
 async def test_what_is_away_sets_nothing_aside(work: Work) -> None:
     async def away(tx: Transaction, names: Sequence[str]) -> None:
         raise asyncpg.DiskFullError("no space left on device")
