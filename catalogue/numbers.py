@@ -3,12 +3,14 @@
 from decimal import Decimal
 
 _MOST_DIGITS = 60
-"""Before the point, and behind it: every amount, quantity and price that rules compute is far shorter."""
+"""Before the point: every amount, quantity and price that rules compute is far shorter."""
+_MOST_PLACES = 90
+"""Behind the point: rules compute with 60 significant digits, and a small number begins some places behind it."""
 
 
 def can_be_written_out(number: Decimal) -> bool:
     exponent = number.as_tuple().exponent
-    return isinstance(exponent, int) and -_MOST_DIGITS <= exponent and number.adjusted() < _MOST_DIGITS
+    return isinstance(exponent, int) and -_MOST_PLACES <= exponent and number.adjusted() < _MOST_DIGITS
 
 
 def written_out(number: Decimal, form: str = "f") -> str:

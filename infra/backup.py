@@ -30,7 +30,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.config import Config
-from infra.embedded import Servers, addresses, jars, postgres
+from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
 from infra.runtime import create_topics
 
@@ -110,10 +110,14 @@ def restore(config: Config, directory: Path, say: Say) -> None:
         manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError) as error:
         raise NoBackup(f"{directory} holds no complete backup: {error}") from error
+    mark = config.home / UNFINISHED
+    if mark.exists():
+        _empty(config.home)
     if config.home.exists() and any(path.name != "cache" for path in config.home.iterdir()):
         raise NotEmpty(f"{config.home} is not empty: name another home with LONJA_HOME, and nothing is overwritten")
     _check_database(directory)
     config.home.mkdir(parents=True, exist_ok=True)
+    mark.touch()
     try:
         for name in ("secrets", "mail"):
             if (directory / name).exists():
@@ -127,10 +131,15 @@ def restore(config: Config, directory: Path, say: Say) -> None:
         finally:
             servers.stop()
     except BaseException:
-        for path in config.home.iterdir():
-            if path.name != "cache":
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _empty(config.home)
         raise
+    mark.unlink()
+
+
+def _empty(home: Path) -> None:
+    for path in home.iterdir():
+        if path.name != "cache":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _check_embedded(config: Config) -> None:

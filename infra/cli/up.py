@@ -10,7 +10,7 @@ from dataclasses import replace
 from infra.cli import demo
 from infra.cli.output import console, say, say_error
 from infra.config import Config
-from infra.embedded import HomeLock, addresses, prepare_servers
+from infra.embedded import HomeLock, addresses, check_restored, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
 from infra.embedded.process import Part, PartFailed, Ready, stop_leftover
@@ -43,6 +43,7 @@ def up() -> None:
     config = Config.load()
     lock = HomeLock(config.home)
     try:
+        check_restored(config.home)
         for part in application_parts(config):  # of a killed predecessor, which may still hold the port
             stop_leftover(config.home / "run" / f"{part.name}.pid", part)
         if not is_free(config.port, config.host):

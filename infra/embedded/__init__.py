@@ -43,6 +43,25 @@ class HomeInUse(Exception):
         super().__init__(f"{home} is in use by process {owner}; stop it, or set LONJA_HOME to another directory")
 
 
+UNFINISHED = "restore-unfinished"
+"""A file of a home whose restore from a backup has begun and has not ended."""
+
+
+class UnfinishedRestore(Exception):
+    """A restore was interrupted, so something of the market is missing."""
+
+    code = "unfinished-restore"
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"the restore of {home} was interrupted: run `lonja restore` again; it begins anew")
+
+
+def check_restored(home: Path) -> None:
+    """Raises UnfinishedRestore."""
+    if (home / UNFINISHED).exists():
+        raise UnfinishedRestore(home)
+
+
 class HomeLock:
     """Ownership of a home, from construction until `release` or the end of the process."""
 

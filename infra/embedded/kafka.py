@@ -123,6 +123,7 @@ def part(home: Path, class_path: str) -> Part:
         command=(*_command(home, class_path), "kafka.Kafka", str(home / "kafka" / "server.properties")),
         ready=ready,
         port=port,
+        ready_within=600.0,  # after kill -9 it reads its whole log first
         stop_within=30.0,
     )
 

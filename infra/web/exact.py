@@ -42,7 +42,7 @@ class ExactRequest(Request[Any, Any, Any]):
             found = _numbers.decode(await self.body() or b"null")
         except RecursionError as error:
             raise SerializationException("the JSON is nested too deeply") from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SerializationException(str(error)) from error
         data = self.route_handler.parsed_fn_signature.parameters.get("data")
         return fitted(found, data.annotation, arrived()) if data is not None else found

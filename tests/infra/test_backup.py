@@ -6,6 +6,7 @@ import pytest
 
 from infra import backup
 from infra.config import Config
+from infra.embedded import UNFINISHED, UnfinishedRestore, check_restored
 
 
 def a_config(home: Path, **more: str) -> Config:
@@ -46,3 +47,10 @@ def test_a_market_on_servers_of_others_is_copied_with_their_tools(tmp_path: Path
     for work in (backup.save, backup.restore):
         with pytest.raises(backup.NotEmbedded, match="offsets of the consumer groups"):
             work(a_config(tmp_path / "home", **server), tmp_path / "backup", lines)
+
+
+def test_a_home_whose_restore_was_interrupted_is_not_started(tmp_path: Path) -> None:
+    check_restored(tmp_path)
+    (tmp_path / UNFINISHED).touch()
+    with pytest.raises(UnfinishedRestore, match="lonja restore"):
+        check_restored(tmp_path)

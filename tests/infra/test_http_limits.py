@@ -254,6 +254,14 @@ async def test_deep_json_is_a_bad_request(tmp_path: Path, opening: bytes) -> Non
         assert answer.json()["status"] == 400
 
 
+async def test_json_that_is_not_utf_8_is_a_bad_request(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, _):
+        answer = await client.post(
+            "/api/echo", content=b'{"text": "a\xff"}', headers={"content-type": "application/json"}
+        )
+        assert answer.status_code == 400
+
+
 WATCHED = """
 import asyncio, sys
 from pathlib import Path

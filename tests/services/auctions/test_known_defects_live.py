@@ -199,8 +199,8 @@ async def a_service(servers: Servers) -> AsyncIterator[Database]:
 async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any) -> None:
     signer, supplier = Signer.load(tmp_path), new_id()
     async with a_service(servers) as database:
-        clock: Any = database.clock
-        opened = begin_now(clock())
+        watch: Any = database.clock
+        opened = begin_now(watch())
         async with database.transaction("auctions") as tx:
             db = await tx.raw()
             told = [
@@ -215,26 +215,26 @@ async def test_results_wiped_after_a_late_start(servers: Servers, tmp_path: Any)
             await journal.write(db, [journal.chained(fresh, entries, begin(opened), tx.now)], tx.now)
 
         async def bid(lane: Lane, who: str, amount: str) -> BidAccepted | None:
-            answer = await lane.place(Asked("auction", who, amount, Decimal(amount), clock()))
+            answer = await lane.place(Asked("auction", who, amount, Decimal(amount), watch()))
             return answer.verdict.accepted
 
         async def tick() -> int:
             async with database.transaction("auctions") as tx:
                 return await clock()(tx)
 
-        before = Lane(database.url, clock, signer)
+        before = Lane(database.url, watch, signer)
         async with before.running():
             assert await bid(before, supplier, "990")
-        clock.advance(timedelta(hours=30))  # nobody is there when the session ends
+        watch.advance(timedelta(hours=30))  # nobody is there when the session ends
         assert await tick() == 0, "nobody could bid up to the end, and so it is not the end"
-        after = Lane(database.url, clock, signer)
+        after = Lane(database.url, watch, signer)
         async with after.running():
             accepted = await bid(after, "rival", "980")
             assert accepted and accepted.sequence == 2, "the bid before is still there"
             async with database.pool.acquire() as db:
                 stored = await auctions.get(db, "auction")
             assert stored is not None
-            clock.advance(stored.state.settles_at - clock())
+            watch.advance(stored.state.settles_at - watch())
             await after.pulse.beat()
             assert await tick() == 1
         told = [
