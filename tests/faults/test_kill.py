@@ -148,9 +148,11 @@ async def test_a_bid_sent_again_gets_its_first_verdict_and_changes_nothing(day: 
                 "idempotency-key": line["request_key"],
             }
             path = f"/api/auctions/{line['auction_id']}/bids"
-            verdict = (await http.post(path, json={"amount": "1"}, headers=headers)).json()
+            verdict = (await http.post(path, json={"amount": line["amount"]}, headers=headers)).json()
             for name in ("verdict", "sequence", "amount", "rule"):
                 assert (verdict.get(name) or None) == (line.get(name) or None), line
+            other = (await http.post(path, json={"amount": "1"}, headers=headers)).json()
+            assert other["rule"] == "idempotency-key-reused", line
     assert await day.rows("select count(*) from auctions.bids") == before
 
 

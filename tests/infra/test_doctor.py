@@ -26,7 +26,7 @@ from infra.ids import new_id
 from infra.operations import figures, processes
 from infra.producer import Producer
 from infra.runtime import prepare, run_worker
-from tests.market import empty_database, skip_to_now
+from tests.market import Markets, empty_database, skip_to_now
 
 SERVICES = ("pools", "quotes")
 
@@ -79,7 +79,10 @@ class Patient:
 
 
 @pytest.fixture
-async def patient(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Patient]:
+async def patient(
+    servers: Servers, topics: None, markets: Markets, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Patient]:
+    await markets.stop()  # its consumers are of the same groups
     url = await empty_database(servers, "lonja_patient")
     config = Config.load({**os.environ, "LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
     config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)

@@ -347,7 +347,7 @@ class PlayedDatabase:
         self._process = process
 
     @asynccontextmanager
-    async def transaction(self, service: str) -> AsyncIterator[PlayedTransaction]:
+    async def transaction(self, service: str, *, largest: int = 0) -> AsyncIterator[PlayedTransaction]:
         connection = await self._server.connect(self._process)
         try:
             async with connection.transaction():
