@@ -75,17 +75,12 @@ class Producer:
         return found
 
     async def send_and_wait(
-        self,
-        topic: str,
-        value: bytes | None = None,
-        key: bytes | None = None,
-        headers: Headers | None = None,
-        partition: int | None = None,
+        self, topic: str, value: bytes | None = None, key: bytes | None = None, headers: Headers | None = None
     ) -> RecordMetadata:
         """Returns when the broker has the message, and where. Raises KafkaError."""
         kafka = self.working
         try:
-            return await kafka.send_and_wait(topic, value=value, key=key, headers=headers, partition=partition)
+            return await kafka.send_and_wait(topic, value=value, key=key, headers=headers)
         except KafkaError:
             await self.renew(kafka)
             raise

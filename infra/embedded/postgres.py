@@ -75,6 +75,7 @@ def prepare(home: Path) -> None:
     if (data / "ready").exists():
         _drop_stale_pid(data)
         _write_access(data)
+        _mark_ready(data, user)
         return
     shutil.rmtree(data, ignore_errors=True)  # a first start that was interrupted half way
     data.mkdir(parents=True, mode=0o700)
@@ -94,7 +95,15 @@ def prepare(home: Path) -> None:
         f"alter role {ROLE} password '{secret(home / 'secrets', 'postgres')}';\ncreate database {DATABASE};\n",
     )
     _write_access(data)
-    (data / "ready").touch()
+    _mark_ready(data, user)
+
+
+def _mark_ready(data: Path, user: pwd.struct_passwd | None) -> None:
+    """The server itself reads this file too, for a backup."""
+    mark = data / "ready"
+    mark.touch()
+    if user:
+        os.chown(mark, user.pw_uid, user.pw_gid)
 
 
 def adopt(home: Path, copy: Path) -> None:

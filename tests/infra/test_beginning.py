@@ -39,7 +39,7 @@ async def publish(servers: Servers, at: datetime) -> int:
     kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     try:
-        sent = await kafka.send_and_wait(TOPIC, b"x", partition=0, timestamp_ms=round(at.timestamp() * 1000))
+        sent = await kafka.working.send_and_wait(TOPIC, b"x", partition=0, timestamp_ms=round(at.timestamp() * 1000))
     finally:
         await kafka.stop()
     return int(sent.offset)
