@@ -13,7 +13,7 @@ from typing import Any
 from litestar import Request
 from litestar.datastructures import Cookie, MutableScopeHeaders
 from litestar.enums import RequestEncodingType
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
@@ -53,6 +53,8 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
             if scope["method"] not in SAFE and not hmac.compare_digest(
                 (await _given(request)).encode(), token.encode()
             ):
+                if not request.cookies.get(SESSION) and scope["route_handler"].opt.get("access") != "public":
+                    raise NotAuthorizedException("log in first")  # the login of this form's page has ended
                 raise PermissionDeniedException(
                     "The form is not of your present session (its CSRF token is not): load its page again and send it again"
                 )

@@ -160,7 +160,9 @@ async def road(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) 
         await connection.run_sync(schema_rows(name).metadata.create_all)
         await connection.execute(text(f"create table {name}.heard (n serial, name text)"))
     topic = f"{name}.{new_id()}"
-    await make_topic(servers.kafka_bootstrap, NewTopic(topic, 2, 1))
+    await make_topic(
+        servers.kafka_bootstrap, NewTopic(topic, 2, 1, topic_configs={"max.message.bytes": str(LARGEST_MESSAGE)})
+    )
     kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
     yield Road(name, topic, url, servers.kafka_bootstrap, database, kafka)
@@ -388,7 +390,7 @@ async def grow(road: Road, name: str, size: int) -> None:
 
 async def test_a_row_that_is_too_large_is_set_aside_and_the_rest_goes_on(road: Road) -> None:
     await road.tell("one", "large", "two")
-    await grow(road, "large", 2_000_000)
+    await grow(road, "large", LARGEST_MESSAGE + 1_000)
     async with relaying(road):
         (reason,) = await until_sent(road)
         assert "MessageSizeTooLarge" in reason
