@@ -5,18 +5,23 @@ Alembic, and what it imports, is loaded by those who migrate, not by every start
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
     from sqlalchemy import Connection, MetaData
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+log = logging.getLogger(__name__)
 INFRA = Path(__file__).parent
 SERVICES = INFRA.parent / "services"
 ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('lonja/migrations', 0))"
+AHEAD = "the tables of {} are of a newer release, which this one works with: they stay as they are"
 
 
 def folder(name: str) -> Path:
@@ -25,29 +30,59 @@ def folder(name: str) -> Path:
 
 
 async def pending(url: str) -> list[str]:
-    """The services whose schema is not at its newest revision, by the files' and the database's own word."""
-    newest = {}
-    for name in ["operations", *(each.parent.name for each in sorted(SERVICES.glob("*/migrations")))]:
-        if files := sorted(folder(name).glob("[0-9]*.py")):
-            newest[name] = files[-1].name.partition("_")[0]
+    """The services whose schema is behind this release, by the files' and the database's own word."""
+    newest = _newest_revisions()
+    found = await _found_revisions(url, newest)
+    return [name for name, revision in newest.items() if found.get(name, "") < revision]
+
+
+async def ahead(url: str) -> list[str]:
+    """The services whose schema a newer release has brought further than this one knows. This release works with it."""
+    newest = _newest_revisions()
+    found = await _found_revisions(url, newest)
+    return [name for name, revision in newest.items() if found.get(name, "") > revision]
+
+
+def _newest_revisions() -> dict[str, str]:
+    services = (each.parent.name for each in sorted(SERVICES.glob("*/migrations")))
+    return {name: revision for name in ("operations", *services) if (revision := newest_revision(name))}
+
+
+async def _found_revisions(url: str, names: Container[str]) -> dict[str, str]:
+    """In the database; a service without tables is left out."""
     connection = await asyncpg.connect(url)
     try:
         there = await connection.fetch("select schemaname from pg_tables where tablename = 'migrations'")
-        found = {
-            name: await connection.fetchval(f"select version_num from {name}.migrations")
+        return {
+            name: await connection.fetchval(f"select version_num from {name}.migrations") or ""
             for (name,) in there
-            if name in newest
+            if name in names
         }
     finally:
         await connection.close()
-    return [name for name, revision in newest.items() if found.get(name) != revision]
+
+
+def newest_revision(name: str) -> str:
+    """The newest revision of a service's history that this release knows, "" where it has none. Revisions are numbers of four digits."""
+    return max((each.name.partition("_")[0] for each in folder(name).glob("[0-9]*.py")), default="")
 
 
 async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
-    """Bring the service's schema to the newest revision. Processes that start together wait for one another."""
+    """Bring the service's schema to the newest revision. Processes that start together wait for one another. A schema that a newer
+    release has brought further stays as it is."""
     from alembic import command
+    from alembic.migration import MigrationContext
 
-    await _run(engine, name, metadata, lambda config: command.upgrade(config, "head"))
+    def to_the_newest(config: AlembicConfig) -> None:
+        options = {"version_table": "migrations", "version_table_schema": name}
+        there = MigrationContext.configure(config.attributes["connection"], opts=options).get_current_revision()
+        newest = newest_revision(name)
+        if there is not None and there > newest:
+            log.info("the tables of %s are at revision %s, and this release knows them up to %s", name, there, newest)
+            return
+        command.upgrade(config, "head")
+
+    await _run(engine, name, metadata, to_the_newest)
 
 
 async def check(engine: AsyncEngine, name: str, metadata: MetaData) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import backup, dead_letters, demo, doctor, mailbox, outbox, serve, simulate, streams, topics, up
+from infra.cli import backup, dead_letters, demo, doctor, mailbox, migrate, outbox, serve, simulate, streams, topics, up
 from infra.cli.output import say_error
 
 SERVICE_COMMANDS = {
@@ -58,6 +58,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("up")(up.up)
+app.command("migrate")(migrate.migrate)
 app.command("serve")(serve.serve)
 app.command("streams")(streams.streams)
 app.command("rebuild")(streams.rebuild)

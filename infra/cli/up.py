@@ -122,6 +122,8 @@ async def _bring_tables_up_to_date(config: Config) -> None:
 
         say("bringing the tables up to date")
         await runtime.migrate(config)
+    if newer := await migrations.ahead(config.database_url):
+        say(migrations.AHEAD.format(", ".join(newer)))
 
 
 async def _bring_topics_up_to_date(bootstrap: str) -> None:

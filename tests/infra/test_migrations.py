@@ -23,3 +23,17 @@ async def test_what_is_pending_is_known_without_loading_any_service(servers: Ser
     await connection.execute("update pools.migrations set version_num = '0001'")
     await connection.close()
     assert await migrations.pending(url) == ["pools"]
+
+
+async def test_tables_of_a_newer_release_stay_as_they_are(servers: Servers) -> None:
+    url = await empty_database(servers, "lonja_ahead")
+    config = replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=url)
+    await migrate(config)
+    connection = await asyncpg.connect(url)
+    await connection.execute("alter table pools.pools add column of_a_newer_release text")
+    await connection.execute("update pools.migrations set version_num = '9999'")
+    assert await migrations.pending(url) == []
+    assert await migrations.ahead(url) == ["pools"]
+    await migrate(config)
+    assert await connection.fetchval("select version_num from pools.migrations") == "9999"
+    await connection.close()
