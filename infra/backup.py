@@ -177,8 +177,8 @@ async def _offsets(admin: AIOKafkaAdminClient) -> dict[str, dict[str, dict[int, 
 @asynccontextmanager
 async def _administering(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         yield admin
     finally:
         await admin.close()
@@ -187,8 +187,8 @@ async def _administering(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 @asynccontextmanager
 async def _reading(bootstrap: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
     kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
-    await kafka.start()
     try:
+        await kafka.start()
         yield kafka
     finally:
         await kafka.stop()

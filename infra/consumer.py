@@ -42,20 +42,11 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
-        kafka = AIOKafkaConsumer(
-            *self.topics,
-            bootstrap_servers=self._bootstrap,
-            group_id=self.group,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            max_poll_interval_ms=600_000,
-            session_timeout_ms=10_000,
-            retry_backoff_ms=500,
-        )
-        await there(f"Kafka, for the consumer of {self.name}", kafka.start)
+        kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
         try:
             while True:
                 batches = await kafka.getmany(timeout_ms=500, max_records=BATCH)
+                _check_reading(kafka)
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
                 if not records:
@@ -71,6 +62,25 @@ class Consumer:
                 await self._commit(kafka)
         finally:
             await kafka.stop()
+
+    async def _join(self) -> AIOKafkaConsumer:
+        """A new member of the group. One whose start fails or is cancelled leaves: it would keep partitions and read nothing."""
+        kafka = AIOKafkaConsumer(
+            *self.topics,
+            bootstrap_servers=self._bootstrap,
+            group_id=self.group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_poll_interval_ms=600_000,
+            session_timeout_ms=10_000,
+            retry_backoff_ms=500,
+        )
+        try:
+            await kafka.start()
+        except BaseException:
+            await kafka.stop()
+            raise
+        return kafka
 
     def _stand_before(self, kafka: AIOKafkaConsumer, held: Iterable[Held]) -> list[Held]:
         """Read no further in these partitions, and commit nothing beyond. Returns those that are still this member's."""
@@ -106,3 +116,10 @@ class Consumer:
         except KafkaError as error:
             # After a rebalance the new owner reads these again; the inbox makes that harmless.
             log.warning("%s consumer: offsets not committed: %s", self.name, error)
+
+
+def _check_reading(kafka: AIOKafkaConsumer) -> None:
+    """Raises what ended aiokafka's task that reads from the broker: ``getmany`` would return nothing from then on, without an error."""
+    reading = kafka._fetcher.error_future
+    if reading.done():
+        reading.result()

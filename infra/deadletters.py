@@ -123,8 +123,8 @@ async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
 
 async def _record_of(bootstrap: str, letter: DeadLetter) -> ConsumerRecord:
     kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await kafka.start()
     try:
+        await kafka.start()
         where = TopicPartition(letter.topic, letter.partition)
         kafka.assign([where])
         kafka.seek(where, letter.offset)

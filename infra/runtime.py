@@ -114,8 +114,8 @@ async def migrate(config: Config) -> None:
 
 async def create_topics(bootstrap: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         there = set(await admin.list_topics())
         wanted = [
             NewTopic(row.name, row.partitions, 1, topic_configs=_settings(row))

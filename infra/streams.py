@@ -218,8 +218,8 @@ async def _replay(bootstrap: str, topics: list[str]) -> AsyncIterator[list[Consu
     kafka = AIOKafkaConsumer(
         *topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
     )
-    await kafka.start()
     try:
+        await kafka.start()
         ends = await kafka.end_offsets(kafka.assignment())
         left = {partition for partition, end in ends.items() if end > 0}
         while left:

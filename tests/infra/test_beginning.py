@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from sqlalchemy import text
 
+from events.accounts import OrganisationRegistered
 from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
 from infra.beginning import after_the_forgotten
 from infra.clock import system_clock
@@ -20,12 +21,22 @@ from tests.market import empty_database
 
 pytestmark = pytest.mark.servers
 Row = schema_rows("beginning")
-TOPIC = "lonja.notifications"
-"""Nobody listens to it."""
+TOPIC = f"beginning.{new_id()}"
+"""Nobody else listens to it."""
+
+
+@pytest.fixture(scope="module")
+async def topic(servers: Servers) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(TOPIC, 4, 1, topic_configs={"retention.ms": "-1"})])
+    finally:
+        await admin.close()
 
 
 @pytest.fixture
-async def database(servers: Servers, topics: None) -> AsyncIterator[Database]:
+async def database(servers: Servers, topics: None, topic: None) -> AsyncIterator[Database]:
     database = await Database.connect(await empty_database(servers, "lonja_beginning"), system_clock)
     async with database.engine.begin() as connection:
         await connection.execute(text("create schema beginning"))
@@ -95,11 +106,11 @@ async def test_the_broker_deletes_dead_letters_after_their_days_and_facts_never(
     await admin.start()
     try:
         found = {}
-        for name in (DEAD_LETTERS, TOPIC):
+        for name in (DEAD_LETTERS, OrganisationRegistered.TOPIC):
             (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
             found[name] = {entry[0]: entry[1] for entry in answer.resources[0][4]}
     finally:
         await admin.close()
     assert found[DEAD_LETTERS]["retention.ms"] == str(DEAD_LETTERS_DAYS * DAY_MS)
     assert found[DEAD_LETTERS]["segment.ms"] == str(DAY_MS)
-    assert found[TOPIC]["retention.ms"] == "-1"
+    assert found[OrganisationRegistered.TOPIC]["retention.ms"] == "-1"

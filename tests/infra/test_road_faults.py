@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
 
@@ -249,6 +250,38 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone_until_that
         await until_heard(road, ["one", "other partition", "still there", "two", "three"])
         await until_committed(road, 3, 2)
         assert road.health("consumer").state is State.running
+
+
+async def test_a_consumer_that_is_ended_while_it_joins_leaves_nothing_behind_in_its_group(road: Road) -> None:
+    """A member that nobody reads from would keep its partitions for ever."""
+    async with road.listening():
+        await road.send("one")
+        await until_heard(road, ["one"])
+        async with road.listening():
+            await asyncio.sleep(0.5)  # a group takes a member in at the next heartbeat of the others, after up to 3 s
+        await road.send("two", partition=0)
+        await until_heard(road, ["one", "two"])
+        await road.send("three", partition=1)
+        await until_heard(road, ["one", "two", "three"])
+
+
+async def test_a_consumer_whose_first_try_to_join_failed_leaves_nothing_behind_in_its_group(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = AIOKafkaConsumer.start
+    tries = iter([True, False])
+
+    async def joins_and_fails(kafka: AIOKafkaConsumer) -> None:
+        await start(kafka)
+        if next(tries):
+            raise KafkaConnectionError("the broker went away")
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", joins_and_fails)
+    async with road.listening():
+        await road.send("one", partition=0)
+        await until_heard(road, ["one"])
+        await road.send("two", partition=1)
+        await until_heard(road, ["one", "two"])
 
 
 # Failures in a row

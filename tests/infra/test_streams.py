@@ -251,7 +251,7 @@ async def shared_by(bootstrap: str, number: int, workers: Workers) -> None:
     await admin.start()
     seen: list[tuple[str, int]] = []
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not seen or seen[-1] not in wanted:
                 with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked for a group yet
                     (answer,) = await admin.describe_consumer_groups(["lonja.views"])

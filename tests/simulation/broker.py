@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -180,6 +181,8 @@ class PlayedConsumer:
         self.topics = topics
         self.positions: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
+        self._fetcher = SimpleNamespace(error_future=asyncio.get_running_loop().create_future())
+        """What would read from the broker; that it ends by an error is not played."""
 
     async def start(self) -> None:
         await self._kafka.fate.step(self._process, "joins a group")
