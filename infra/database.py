@@ -13,9 +13,11 @@ from typing import Any, NamedTuple, TypeVar
 import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy.event import listens_for
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from catalogue.rules import RuleBroken
@@ -25,6 +27,7 @@ from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.ids import new_id
 from infra.once import Once, once
+from infra.roles import NONE, Connections, role_of, usable
 from infra.running import NotRunning
 
 A = TypeVar("A")
@@ -129,15 +132,10 @@ class Transaction:
         self.cause = cause
         self._largest = largest
         self._pending: list[Outgoing] = []
-        self._begun = False
 
     async def raw(self) -> asyncpg.Connection:
         """The driver's connection, inside this transaction; the quick way for upserts and array statements."""
         connection = await self.session.connection()
-        if not self._begun:
-            # SQLAlchemy's driver begins lazily, at the first statement of its own.
-            await connection.execute(text("select 1"))
-            self._begun = True
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
         return driver
@@ -255,13 +253,33 @@ class Outdated(Exception):
     """What was to be written rests on something that is not so any more; nothing of it was written."""
 
 
+class _Session(Session):
+    pass
+
+
+@listens_for(_Session, "after_begin")
+def _begin(session: Session, _: object, connection: SyncConnection) -> None:
+    """SQLAlchemy's driver begins lazily, at the first statement: it is the one that takes the service's role."""
+    connection.exec_driver_sql(f"set local role {session.info['role']}")
+
+
 class Database:
     """Connections of one process: an SQLAlchemy engine for rows and an asyncpg pool for hot paths."""
 
-    def __init__(self, engine: AsyncEngine, pool: asyncpg.Pool, url: str, clock: Clock, secret: bytes = b"") -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        pool: Connections,
+        url: str,
+        clock: Clock,
+        secret: bytes = b"",
+        roles: frozenset[str] = frozenset(),
+    ) -> None:
+        """``roles``: the services that have one (see :mod:`infra.roles`)."""
         self.engine = engine
         self.pool = pool
         self.url = url
+        self.roles = roles
         self.clock = clock
         self._secret = secret
 
@@ -281,10 +299,24 @@ class Database:
             connect_args={"server_settings": settings},
         )
         try:
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_use_json, server_settings=settings)
+            held: dict[int, str] = {}
+
+            async def init(connection: asyncpg.Connection) -> None:
+                held.pop(connection.get_server_pid(), None)
+                await _use_json(connection)
+
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=init, server_settings=settings)
+            roles = await usable(pool)
         except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
             raise NotRunning(f"PostgreSQL at {url.rpartition('@')[2]}") from failure
-        return cls(engine, pool, url, clock, secret)
+        return cls(engine, Connections(pool, NONE, held), url, clock, secret, roles)
+
+    def of(self, service: str) -> "Database":
+        """The same connections for one service, which can do with them what its role can."""
+        if service not in self.roles:
+            return self
+        url = f"{self.url}{'&' if '?' in self.url else '?'}role={role_of(service)}"
+        return Database(self.engine, self.pool.of(service), url, self.clock, self._secret, self.roles)
 
     async def close(self) -> None:
         await self.pool.close()
@@ -294,7 +326,10 @@ class Database:
     async def transaction(self, service: str, *, largest: int = LARGEST_EVENT) -> AsyncIterator[Transaction]:
         """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``largest``: bytes of one
         event."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+        role = role_of(service) if service in self.roles else NONE
+        async with AsyncSession(
+            self.engine, expire_on_commit=False, sync_session_class=_Session, info={"role": role}
+        ) as session:
             tx = Transaction(service, session, self.clock(), current_cause(), self._secret, largest)
             yield tx
             await tx.flush()

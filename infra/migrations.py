@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from infra import roles
+
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
     from sqlalchemy import Connection, MetaData
@@ -30,10 +32,11 @@ def folder(name: str) -> Path:
 
 
 async def pending(url: str) -> list[str]:
-    """The services whose schema is behind this release, by the files' and the database's own word."""
+    """The services whose schema is behind this release, by the files' and the database's own word, or shut to their role."""
     newest = _newest_revisions()
     found = await _found_revisions(url, newest)
-    return [name for name, revision in newest.items() if found.get(name, "") < revision]
+    shut = await roles.shut_out(url)
+    return [name for name, revision in newest.items() if found.get(name, "") < revision or name in shut]
 
 
 async def ahead(url: str) -> list[str]:

@@ -5,6 +5,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
 from events.topics import DAY_MS, LARGEST_MESSAGE, TOPICS, Topic, by_bulk
-from infra import metrics, migrations, pruning, telemetry
+from infra import metrics, migrations, pruning, roles, telemetry
 from infra.away import there
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
@@ -72,7 +73,11 @@ def load(ground: Ground, names: Sequence[str] = ()) -> list[Service]:
     """Create the named services, all of them by default. Raises :class:`UnknownName`."""
     check_services(names)
     known = import_module("services").NAMES
-    return [import_module(f"services.{name}.service").create(ground) for name in known if not names or name in names]
+    return [
+        import_module(f"services.{name}.service").create(replace(ground, database=ground.database.of(name)))
+        for name in known
+        if not names or name in names
+    ]
 
 
 @asynccontextmanager
@@ -106,10 +111,12 @@ async def prepare(config: Config) -> None:
 
 async def migrate(config: Config) -> None:
     async with standing(config) as ground:
-        for service in load(ground):
-            if service.metadata is not None:
-                await migrations.upgrade(ground.database.engine, service.name, service.metadata)
+        kept = [service for service in load(ground) if service.metadata is not None]
+        for service in kept:
+            await migrations.upgrade(ground.database.engine, service.name, service.metadata)
         await migrations.upgrade(ground.database.engine, "operations", processes.METADATA)
+        async with ground.database.pool.acquire() as connection:
+            await roles.grant(connection, [service.name for service in kept])
 
 
 async def create_topics(bootstrap: str) -> None:
@@ -170,7 +177,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
     from infra.web.operations import observed
 
     telemetry.start("worker")
-    url, bootstrap = addresses(config)
+    bootstrap = addresses(config)[1]
     turns = Turns()
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock, patient=True))
@@ -187,7 +194,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
         for service in services:
             if service.metadata is not None:
-                begin("relay", service.name, Relay(service.name, url, kafka).run)
+                begin("relay", service.name, Relay(service.name, ground.database.of(service.name).url, kafka).run)
             if service.reactions:
                 inbox = Inbox(service.name, service.reactions, ground.database, kafka)
                 for bulk, topics in by_bulk(service.reactions.topics):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -217,10 +218,10 @@ def unconnected(home: Path) -> Ground:
 
 
 async def empty_database(servers: Servers, name: str = DATABASE) -> str:
-    connection = await asyncpg.connect(servers.database_url)
+    connection = await asyncpg.connect(servers.admin_url)
     try:
         await connection.execute(f"drop database if exists {name} with (force)")
-        await connection.execute(f"create database {name}")
+        await connection.execute(f"create database {name} owner {urlsplit(servers.database_url).username}")
     finally:
         await connection.close()
     return servers.database_url.rpartition("/")[0] + f"/{name}"

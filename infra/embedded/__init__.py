@@ -114,6 +114,8 @@ class Servers:
         self.home = config.home
         self.children = children
         self.database_url, self.kafka_bootstrap = addresses(config)
+        self.admin_url = config.database_url or postgres.admin_url(config.home)
+        """Of somebody who may make databases."""
 
     @classmethod
     def start(cls, home: Path, report: Report = print) -> "Servers":

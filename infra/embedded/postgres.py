@@ -18,9 +18,14 @@ import psutil
 
 from infra.embedded.ports import remembered_port
 from infra.embedded.process import Part
+from infra.roles import role_of
 from infra.secrets import secret
 
 ROLE = DATABASE = "lonja"
+"""The superuser, whose password only this module's callers in tests use, and the database."""
+OWNER = "lonja_market"
+"""Whom Lonja logs in as: it owns the database and may take the role of each service, and is no superuser (see infra/roles.py)."""
+SERVICES = Path(__file__).parents[2] / "services"
 # PostgreSQL refuses to run as root, so root lends it an unprivileged account that every system has.
 UNPRIVILEGED = "nobody"
 
@@ -61,7 +66,18 @@ def binary(name: str) -> Path:
 
 
 def database_url(home: Path) -> str:
-    return f"postgresql://{ROLE}:{secret(home / 'secrets', 'postgres')}@127.0.0.1:{remembered_port(home, 'postgres')}/{DATABASE}"
+    return _url(home, OWNER, "postgres-market")
+
+
+def admin_url(home: Path) -> str:
+    """The superuser's, for tests, which make databases."""
+    return _url(home, ROLE, "postgres")
+
+
+def _url(home: Path, role: str, name: str) -> str:
+    return (
+        f"postgresql://{role}:{secret(home / 'secrets', name)}@127.0.0.1:{remembered_port(home, 'postgres')}/{DATABASE}"
+    )
 
 
 def prepare(home: Path) -> None:
@@ -76,6 +92,7 @@ def prepare(home: Path) -> None:
         _drop_stale_pid(data)
         _write_access(data)
         _mark_ready(data, user)
+        _make_roles(user, home)
         return
     shutil.rmtree(data, ignore_errors=True)  # a first start that was interrupted half way
     data.mkdir(parents=True, mode=0o700)
@@ -96,6 +113,7 @@ def prepare(home: Path) -> None:
     )
     _write_access(data)
     _mark_ready(data, user)
+    _make_roles(user, home)
 
 
 def _mark_ready(data: Path, user: pwd.struct_passwd | None) -> None:
@@ -104,6 +122,39 @@ def _mark_ready(data: Path, user: pwd.struct_passwd | None) -> None:
     mark.touch()
     if user:
         os.chown(mark, user.pw_uid, user.pw_gid)
+
+
+def _make_roles(user: pwd.struct_passwd | None, home: Path) -> None:
+    """The market's role and one for each service, once. In a home of a release before them, what that made gets its new owner."""
+    data = home / "postgres"
+    services = sorted(path.parent.name for path in SERVICES.glob("*/migrations"))
+    made = data / "roles"
+    if made.exists() and made.read_text().split() == services:
+        return
+    roles = [role_of(service) for service in services]
+    statements = [
+        *(_unless_there(role) for role in (OWNER, *roles)),
+        f"alter role {OWNER} login nosuperuser password '{secret(home / 'secrets', 'postgres-market')}'",
+        *(f"grant {role} to {OWNER} with inherit false, set true" for role in roles),
+        f"alter database {DATABASE} owner to {OWNER}",
+        _GIVE_AWAY.format(owner=OWNER, schemas=", ".join(f"'{name}'" for name in (*services, "operations"))),
+    ]
+    script = "".join(f"{statement};\n\n" for statement in statements)
+    _run(user, (str(binary("postgres")), "--single", "-j", "-D", str(data), DATABASE), script)
+    made.write_text("\n".join(services))
+
+
+def _unless_there(role: str) -> str:
+    return f"do $$ begin if not exists (select from pg_roles where rolname = '{role}') then create role {role}; end if; end $$"
+
+
+_GIVE_AWAY = """do $$ declare statement text; begin for statement in
+  select format('alter schema %I owner to {owner}', nspname) from pg_namespace where nspname in ({schemas})
+  union all select format('alter table %I.%I owner to {owner}', schemaname, tablename) from pg_tables
+    where schemaname in ({schemas})
+  union all select format('alter routine %s owner to {owner}', oid::regprocedure) from pg_proc
+    where pronamespace::regnamespace::text in ({schemas})
+loop execute statement; end loop; end $$"""
 
 
 def adopt(home: Path, copy: Path) -> None:

@@ -36,7 +36,7 @@ async def test_postgres_is_durable_and_asks_for_the_password(second: Servers) ->
     assert await db.fetchval("show fsync") == "on"
     await db.close()
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(second.database_url.replace("lonja:", "lonja:not", 1))
+        await asyncpg.connect(second.database_url.replace("@", "not@", 1))
 
 
 async def test_committed_rows_survive_kill_9_of_postgres(second: Servers) -> None:

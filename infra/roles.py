@@ -1,0 +1,109 @@
+"""Roles in the database: the market's own owns all schemas and is no superuser; each service works as a role that can use its
+schema alone.
+
+One process serves many services over few connections, so a connection takes the role of whom it works for: a transaction in the
+statement that begins it (``set local role``), a connection of the pool when another service had it before. Where the database
+lets nobody make roles, all services work as the market's; ``lonja doctor`` says so.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+log = logging.getLogger(__name__)
+PREFIX = "lonja_"
+NONE = "none"
+"""In SQL: the role that the connection logged in with."""
+
+
+def role_of(service: str) -> str:
+    return PREFIX + service
+
+
+async def usable(connection: asyncpg.Pool | asyncpg.Connection) -> frozenset[str]:
+    """The services (schemas) that have a role here which this login may take."""
+    rows = await connection.fetch(
+        "select nspname from pg_namespace join pg_roles on rolname = $1 || nspname"
+        " where pg_has_role(pg_roles.oid, 'member') and has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')",
+        PREFIX,
+    )
+    return frozenset(row["nspname"] for row in rows)
+
+
+async def shut_out(url: str) -> frozenset[str]:
+    """The services (schemas) whose role may not use its schema yet."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch(
+            "select nspname from pg_namespace join pg_roles on rolname = $1 || nspname"
+            " where not has_schema_privilege(pg_roles.oid, pg_namespace.oid, 'usage')",
+            PREFIX,
+        )
+    finally:
+        await connection.close()
+    return frozenset(row["nspname"] for row in rows)
+
+
+async def grant(connection: asyncpg.Connection, services: Iterable[str]) -> None:
+    """Each service's role may read and write all that is in its schema now, and change nothing of its shape."""
+    for service in services:
+        role = role_of(service)
+        if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
+            try:
+                async with connection.transaction():
+                    await connection.execute(f"create role {role}")
+                    await connection.execute(f"grant {role} to current_user")
+            except asyncpg.InsufficientPrivilegeError:
+                log.warning("the services share one role in the database: this login may not make roles")
+                return
+        await connection.execute(
+            f"grant usage on schema {service} to {role};"
+            f" grant select, insert, update, delete on all tables in schema {service} to {role};"
+            f" grant usage, select on all sequences in schema {service} to {role};"
+            f" grant execute on all functions in schema {service} to {role}"
+        )
+
+
+class Connections:
+    """The pool as one service has it, or as the market's own role with ``NONE``. ``held``: the role that each connection has, by
+    the process id of its server's end; shared by all who share the pool."""
+
+    def __init__(self, pool: asyncpg.Pool, role: str, held: dict[int, str]) -> None:
+        self._pool = pool
+        self._role = role
+        self._held = held
+
+    def of(self, service: str) -> "Connections":
+        return Connections(self._pool, role_of(service), self._held)
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:  # noqa: ASYNC109 - as asyncpg's
+        async with self._pool.acquire(timeout=timeout) as connection:
+            end = connection.get_server_pid()
+            if self._held.get(end, NONE) != self._role:
+                self._held[end] = ""  # unknown, if what follows is cut off
+                await connection.execute(f"set role {self._role}")
+                self._held[end] = self._role
+            yield connection
+
+    async def execute(self, query: str, *values: Any, **more: Any) -> str:
+        async with self.acquire() as connection:
+            return await connection.execute(query, *values, **more)
+
+    async def fetch(self, query: str, *values: Any, **more: Any) -> list[asyncpg.Record]:
+        async with self.acquire() as connection:
+            return await connection.fetch(query, *values, **more)
+
+    async def fetchrow(self, query: str, *values: Any, **more: Any) -> asyncpg.Record | None:
+        async with self.acquire() as connection:
+            return await connection.fetchrow(query, *values, **more)
+
+    async def fetchval(self, query: str, *values: Any, **more: Any) -> Any:
+        async with self.acquire() as connection:
+            return await connection.fetchval(query, *values, **more)
+
+    async def close(self) -> None:
+        await self._pool.close()
