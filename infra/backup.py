@@ -285,7 +285,7 @@ async def _publish_again(url: str, since: datetime) -> None:
 def _copy_database(home: Path, directory: Path) -> None:
     _run(
         postgres.binary("pg_basebackup"),
-        *(f"--dbname={postgres.database_url(home)}", f"--pgdata={directory / 'postgres'}"),
+        *(f"--dbname={postgres.admin_url(home)}", f"--pgdata={directory / 'postgres'}"),
         *("--wal-method=stream", "--checkpoint=fast", "--manifest-checksums=SHA256"),
     )
 

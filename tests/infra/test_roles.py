@@ -1,6 +1,7 @@
 """Who may do what in the database: the market's login is no superuser, and a service cannot reach beyond its schema."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -130,12 +131,14 @@ async def test_no_value_of_a_row_gets_into_the_log(database: Database, servers: 
 
 
 @pytest.fixture
-def old_home(tmp_path: Path) -> Path:
+def old_home(servers: Servers) -> Path:
     """Where the superuser owns all, as releases before roles made it."""
-    close(tmp_path)
-    free_port(tmp_path, "postgres")
-    postgres.prepare(tmp_path)
-    return tmp_path
+    home = servers.home / "old"
+    shutil.rmtree(home, ignore_errors=True)
+    close(home)
+    free_port(home, "postgres")
+    postgres.prepare(home)
+    return home
 
 
 async def running(home: Path) -> Child:
