@@ -167,7 +167,17 @@ async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
         found = (
             f"{len(judgements) - len(wrong)} in order; {waiting:,} events wait to be sent, {behind:,} to be taken in"
         )
-        return [Finding("parts of the market", True, found), *wrong, await _pruning(pool, config)]
+        return [Finding("parts of the market", True, found), *wrong, await _roles(pool), await _pruning(pool, config)]
+
+
+async def _roles(pool: "asyncpg.Pool") -> Finding:
+    """A database where this login may not make roles is no fault, but its keeper should know."""
+    from infra.roles import usable
+
+    services = {service for (service,) in await pool.fetch("select service from operations.outboxes()")}
+    without = sorted(services - await usable(pool))
+    found = f"the login can do everything in the schemas of {', '.join(without)}" if without else "one for each service"
+    return Finding("database roles", True, found)
 
 
 async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:

@@ -91,7 +91,7 @@ def prepare(home: Path) -> None:
     if (data / "ready").exists():
         _drop_stale_pid(data)
         _write_access(data)
-        _mark_ready(data, user)
+        _mark(data / "ready", user)
         _make_roles(user, home)
         return
     shutil.rmtree(data, ignore_errors=True)  # a first start that was interrupted half way
@@ -112,16 +112,15 @@ def prepare(home: Path) -> None:
         f"alter role {ROLE} password '{secret(home / 'secrets', 'postgres')}';\ncreate database {DATABASE};\n",
     )
     _write_access(data)
-    _mark_ready(data, user)
+    _mark(data / "ready", user)
     _make_roles(user, home)
 
 
-def _mark_ready(data: Path, user: pwd.struct_passwd | None) -> None:
-    """The server itself reads this file too, for a backup."""
-    mark = data / "ready"
-    mark.touch()
+def _mark(path: Path, user: pwd.struct_passwd | None, text: str = "") -> None:
+    """The server itself reads such a file too, for a backup."""
+    path.write_text(text)
     if user:
-        os.chown(mark, user.pw_uid, user.pw_gid)
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _make_roles(user: pwd.struct_passwd | None, home: Path) -> None:
@@ -141,7 +140,7 @@ def _make_roles(user: pwd.struct_passwd | None, home: Path) -> None:
     ]
     script = "".join(f"{statement};\n\n" for statement in statements)
     _run(user, (str(binary("postgres")), "--single", "-j", "-D", str(data), DATABASE), script)
-    made.write_text("\n".join(services))
+    _mark(made, user, "\n".join(services))
 
 
 def _unless_there(role: str) -> str:

@@ -108,6 +108,7 @@ async def test_a_market_in_order(patient: Patient) -> None:
         found = await patient.findings(well=True)
         assert [each for each in found.values() if not each["ok"]] == []
         assert "in order" in found["parts of the market"]["found"]
+        assert found["database roles"]["found"] == "one for each service"
 
 
 async def test_events_that_nobody_sends_and_nobody_takes_in(patient: Patient) -> None:
