@@ -23,6 +23,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -283,10 +284,14 @@ async def _publish_again(url: str, since: datetime) -> None:
 
 
 def _copy_database(home: Path, directory: Path) -> None:
+    admin = urlsplit(postgres.admin_url(home))
+    assert admin.password is not None
     _run(
         postgres.binary("pg_basebackup"),
-        *(f"--dbname={postgres.admin_url(home)}", f"--pgdata={directory / 'postgres'}"),
-        *("--wal-method=stream", "--checkpoint=fast", "--manifest-checksums=SHA256"),
+        *(f"--host={admin.hostname}", f"--port={admin.port}", f"--username={admin.username}", "--no-password"),
+        *(f"--pgdata={directory / 'postgres'}", "--wal-method=stream", "--checkpoint=fast"),
+        "--manifest-checksums=SHA256",
+        password=admin.password,
     )
 
 
@@ -302,8 +307,10 @@ def _check_database(directory: Path) -> None:
         raise NoBackup(f"{data} is damaged: {', '.join(damaged[:5])}")
 
 
-def _run(program: Path, *arguments: str) -> None:
-    done = subprocess.run((str(program), *arguments), capture_output=True, text=True)
+def _run(program: Path, *arguments: str, password: str) -> None:
+    """The password goes by the environment: everybody on the machine can read a command line."""
+    environment = {**os.environ, "PGPASSWORD": password}
+    done = subprocess.run((str(program), *arguments), capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise NoBackup(f"{program.name} failed with {done.returncode}:\n{done.stderr}")
 
