@@ -48,7 +48,7 @@ async def shut_out(url: str) -> frozenset[str]:
 
 
 async def grant(connection: asyncpg.Connection, services: Iterable[str]) -> None:
-    """Each service's role may read and write all that is in its schema now, and change nothing of its shape."""
+    """Each service's role may read and write all that is and comes in its schema, and change nothing of its shape."""
     for service in services:
         role = role_of(service)
         if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
@@ -63,7 +63,9 @@ async def grant(connection: asyncpg.Connection, services: Iterable[str]) -> None
             f"grant usage on schema {service} to {role};"
             f" grant select, insert, update, delete on all tables in schema {service} to {role};"
             f" grant usage, select on all sequences in schema {service} to {role};"
-            f" grant execute on all functions in schema {service} to {role}"
+            f" grant execute on all functions in schema {service} to {role};"
+            f" alter default privileges in schema {service} grant select, insert, update, delete on tables to {role};"
+            f" alter default privileges in schema {service} grant usage, select on sequences to {role}"
         )
 
 

@@ -95,11 +95,19 @@ async def test_a_connection_of_a_services_own_has_its_role(database: Database) -
     await connection.close()
 
 
-async def test_a_new_table_is_open_to_its_service_after_the_next_migration(database: Database) -> None:
+async def test_a_schema_that_is_shut_to_its_service_is_opened_by_the_next_migration(database: Database) -> None:
     await database.pool.execute("revoke usage on schema auctions from lonja_auctions")
     assert "auctions" in await migrations.pending(database.url)
     await brought_up_to_date(database.url)
     assert "auctions" not in await migrations.pending(database.url)
+
+
+async def test_a_new_table_is_open_to_its_service_alone_at_once(database: Database) -> None:
+    await database.pool.execute("create table auctions.more (n bigint generated always as identity)")
+    await database.of("auctions").pool.execute("insert into auctions.more default values")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await database.of("accounts").pool.execute("select * from auctions.more")
+    await database.pool.execute("drop table auctions.more")
 
 
 async def test_a_database_that_lets_nobody_make_roles_works_without(servers: Servers) -> None:
