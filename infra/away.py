@@ -1,24 +1,18 @@
 """Whose fault an error is: that of the work, or of something the work needs and that is away for a while.
 
 What is away is waited for, however long; it never makes a dead letter and never sets anything aside.
+
+Commands that need neither SQLAlchemy nor aiokafka start without them: a library that is not loaded has raised nothing.
 """
 
 import asyncio
 import errno
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
-from aiokafka.errors import (
-    BrokerNotAvailableError,
-    KafkaError,
-    KafkaTimeoutError,
-    KafkaUnavailableError,
-    ProducerClosed,
-    UnknownTopicOrPartitionError,
-)
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from infra.clock import WrongClock
 from infra.health import HEALTH, State
@@ -45,26 +39,46 @@ DATABASE = (
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,  # serialization failures and deadlocks
 )
-KAFKA = (BrokerNotAvailableError, KafkaTimeoutError, KafkaUnavailableError, ProducerClosed)
-"""Beside the errors that aiokafka itself calls retriable."""
 RESOURCES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 
 
 def is_away(error: BaseException) -> bool:
     """A server, memory, disk, lock or the right time that the work needs is not to be had now: no fault of the work."""
-    if isinstance(error, DBAPIError):
-        # SQLAlchemy wraps the driver's errors twice, and names no class of its own for a server that is starting.
-        driver = error.orig.__cause__ if error.orig is not None else None
-        if driver is not None and not isinstance(error, OperationalError):
-            return error.connection_invalidated or is_away(driver)
-        return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    if (found := _by_sqlalchemy(error)) is not None:
+        return found
     if isinstance(error, OSError):
         return error.filename is None or error.errno in RESOURCES  # else it is about a file
     if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
         return False  # the driver cannot encode a value of the work
-    if isinstance(error, KafkaError):
-        return isinstance(error, KAFKA) or (error.retriable and not isinstance(error, UnknownTopicOrPartitionError))
+    if (found := _by_kafka(error)) is not None:
+        return found
     return isinstance(error, (*DATABASE, NotRunning, WrongClock, MemoryError))
+
+
+def _by_sqlalchemy(error: BaseException) -> bool | None:
+    """None where the error is none of SQLAlchemy's. It wraps the driver's errors twice, and names no class of its own for a server
+    that is starting."""
+    errors = sys.modules.get("sqlalchemy.exc")
+    if errors is None or not isinstance(error, errors.DBAPIError):
+        return None
+    driver = error.orig.__cause__ if error.orig is not None else None
+    if driver is not None and not isinstance(error, errors.OperationalError):
+        return bool(error.connection_invalidated) or is_away(driver)
+    return bool(error.connection_invalidated) or isinstance(error, (errors.OperationalError, errors.InterfaceError))
+
+
+def _by_kafka(error: BaseException) -> bool | None:
+    """None where the error is none of aiokafka's."""
+    errors = sys.modules.get("aiokafka.errors")
+    if errors is None or not isinstance(error, errors.KafkaError):
+        return None
+    beside = (
+        errors.BrokerNotAvailableError,
+        errors.KafkaTimeoutError,
+        errors.KafkaUnavailableError,
+        errors.ProducerClosed,
+    )  # those that aiokafka itself does not call retriable
+    return isinstance(error, beside) or (error.retriable and not isinstance(error, errors.UnknownTopicOrPartitionError))
 
 
 def in_short(error: BaseException) -> str:

@@ -5,13 +5,6 @@ Run by the supervisor as `python -m infra.mailbox`.
 """
 
 import asyncio
-import secrets
-import time
-from dataclasses import dataclass
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default as modern
-from hashlib import sha256
 from pathlib import Path
 
 import uvicorn
@@ -26,6 +19,7 @@ from infra import logs
 from infra.config import Config
 from infra.embedded.ports import remembered_port
 from infra.heartbeat import beat
+from infra.kept_mail import NoSuchMail, keep, message, messages
 from infra.tasks import background
 
 # A message is a stranger's HTML: no scripts, nothing fetched, in a frame that cannot reach this page.
@@ -42,75 +36,6 @@ srcdoc="<base target=_blank>{{ mail.html }}"></iframe>{% endif %}<h2>Text</h2><p
 {% else %}<h1>Mailbox</h1>{% if not mails %}<p>No message has arrived yet.</p>{% endif %}
 <table>{% for mail in mails %}<tr><td>{{ mail.number }}<td>{{ mail.date }}<td>{{ mail.recipients }}
 <td><a href="/{{ mail.number }}">{{ mail.subject }}</a>{% endfor %}</table>{% endif %}</html>"""
-
-
-@dataclass(frozen=True)
-class Mail:
-    """One message as a reader sees it; `number` counts from 1 in order of arrival."""
-
-    number: int
-    subject: str
-    sender: str
-    recipients: str
-    date: str
-    text: str
-    html: str
-
-
-class NoSuchMail(LookupError):
-    """There is no message of that number."""
-
-    code = "no-such-mail"
-
-
-def smtp_url(home: Path) -> str:
-    return f"smtp://127.0.0.1:{remembered_port(home, 'mailbox-smtp')}"
-
-
-def page_url(home: Path) -> str:
-    return f"http://127.0.0.1:{remembered_port(home, 'mailbox')}"
-
-
-def keep(directory: Path, content: bytes) -> Path:
-    """Stores a message; a reader sees it whole or not at all. The names sort in order of arrival.
-
-    A message that was stored before, by its Message-ID, is the same one sent again after a lost answer: it is kept once.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    identity = message_from_bytes(content).get("Message-ID")
-    name = sha256(identity.encode()).hexdigest()[:16] if identity else secrets.token_hex(8)
-    for stored in directory.glob(f"*-{name}.eml"):
-        return stored
-    path = directory / f"{time.time_ns()}-{name}.eml"
-    fresh = path.with_suffix(".part")
-    fresh.write_bytes(content)
-    return fresh.rename(path)
-
-
-def messages(directory: Path) -> list[Mail]:
-    """All messages, oldest first."""
-    return [_read(number, path) for number, path in enumerate(sorted(directory.glob("*.eml")), start=1)]
-
-
-def message(directory: Path, number: int) -> Mail:
-    """Raises NoSuchMail."""
-    paths = sorted(directory.glob("*.eml"))
-    if not 1 <= number <= len(paths):
-        raise NoSuchMail(f"there is no message {number}; there are {len(paths)}")
-    return _read(number, paths[number - 1])
-
-
-def _read(number: int, path: Path) -> Mail:
-    parsed = message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=modern)
-
-    def header(name: str) -> str:
-        return str(parsed.get(name, ""))
-
-    def body(kind: str) -> str:
-        part = parsed.get_body((kind,))
-        return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""
-
-    return Mail(number, header("Subject"), header("From"), header("To"), header("Date"), body("plain"), body("html"))
 
 
 class Keeper:

@@ -14,7 +14,7 @@ def mailbox(
     as_json: AsJson = False,
 ) -> None:
     """List the mail kept by the local mailbox, or show one message."""
-    from infra.mailbox import message, messages, page_url
+    from infra.kept_mail import message, messages, page_url
 
     config = Config.running()
     if number is not None:

@@ -1,12 +1,14 @@
 """The market that runs, as commands reach it: by its address, or straight in its database."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from infra.running import NotRunning
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from infra.config import Config
     from infra.database import Database
 
@@ -26,21 +28,53 @@ async def answering(url: str) -> str:
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
     """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet."""
-    from infra.away import is_away
     from infra.clock import system_clock
     from infra.database import WAITS_LONG, Database
     from infra.embedded import addresses
 
     url, _ = addresses(config)
-    where = f"PostgreSQL at {url.rpartition('@')[2]}"
     database = await Database.connect(url, system_clock, size=2, waits=WAITS_LONG)
     try:
-        if await database.pool.fetchval("select to_regclass($1)", table) is None:
-            raise NotRunning(f"{where} has no tables yet and")
-        yield database
-    except Exception as failure:
-        if is_away(failure):
-            raise NotRunning(where) from failure
-        raise
+        with _reached(url):
+            await _has(database.pool, table, url)
+            yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def market_connection(config: "Config", table: str) -> "AsyncIterator[asyncpg.Connection]":
+    """The same, for commands that read and write a few rows: without what services need to work on their tables."""
+    import asyncpg
+
+    from infra.embedded import addresses
+
+    url, _ = addresses(config)
+    with _reached(url):
+        connection = await asyncpg.connect(url)
+        try:
+            await _has(connection, table, url)
+            yield connection
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def _reached(url: str) -> Iterator[None]:
+    from infra.away import is_away
+
+    try:
+        yield
+    except Exception as failure:
+        if is_away(failure):
+            raise NotRunning(_named(url)) from failure
+        raise
+
+
+async def _has(db: "asyncpg.Connection | asyncpg.Pool", table: str, url: str) -> None:
+    if await db.fetchval("select to_regclass($1)", table) is None:
+        raise NotRunning(f"{_named(url)} has no tables yet and")
+
+
+def _named(url: str) -> str:
+    return f"PostgreSQL at {url.rpartition('@')[2]}"

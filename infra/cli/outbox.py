@@ -1,7 +1,8 @@
 """`lonja outbox`: events that a relay could not send and set aside, and their second chance."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 import typer
@@ -10,6 +11,8 @@ from infra.cli.output import AsJson, print_json, print_table, say
 from infra.config import Config
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from infra.set_aside import SetAside
 
 app = typer.Typer(
@@ -18,6 +21,9 @@ app = typer.Typer(
     help="Events that could not be sent and were set aside: list, show, resend.",
 )
 Name = Annotated[str, typer.Argument(help="SERVICE/POSITION, as `lonja outbox list` shows it.")]
+
+
+T = TypeVar("T")
 
 
 class NoSuchRow(LookupError):
@@ -29,7 +35,7 @@ class NoSuchRow(LookupError):
 @app.command("list")
 def list_all(as_json: AsJson = False) -> None:
     """Events that were set aside, by service, oldest first."""
-    rows = asyncio.run(_rows())
+    rows = _rows()
     if as_json:
         print_json([msgspec.to_builtins(row) for row in rows])
     elif rows:
@@ -44,8 +50,8 @@ def list_all(as_json: AsJson = False) -> None:
 @app.command()
 def show(row: Name, as_json: AsJson = False) -> None:
     """One event that was set aside: its facts, and its data."""
-    found = asyncio.run(_one(row))
-    facts = msgspec.to_builtins(found) | {"data": asyncio.run(_data(found)).decode(errors="replace")}
+    found = _one(row)
+    facts = msgspec.to_builtins(found) | {"data": _data(found).decode(errors="replace")}
     if as_json:
         print_json(facts)
     else:
@@ -58,8 +64,8 @@ def resend(
     row: Annotated[str, typer.Argument(help="SERVICE/POSITION; without it, all.")] = "",
 ) -> None:
     """Let the relay try again, once the reason is mended."""
-    rows = [asyncio.run(_one(row))] if row else asyncio.run(_rows())
-    asyncio.run(_resend(rows))
+    rows = [_one(row)] if row else _rows()
+    _resend(rows)
     say(f"{len(rows)} will be sent again; `lonja outbox list` shows what is set aside anew")
 
 
@@ -67,33 +73,40 @@ def _name(row: "SetAside") -> str:
     return f"{row.service}/{row.position}"
 
 
-async def _rows() -> "list[SetAside]":
+def _in_the_market(work: "Callable[[asyncpg.Connection], Awaitable[T]]") -> T:
+    from infra.cli.market import market_connection
+
+    async def run() -> T:
+        async with market_connection(Config.running(), "accounts.outbox") as connection:
+            return await work(connection)
+
+    return asyncio.run(run())
+
+
+def _rows() -> "list[SetAside]":
     from infra import set_aside
-    from infra.cli.market import market_database
 
-    async with market_database(Config.running(), "accounts.outbox") as database:
-        return await set_aside.rows(database.pool)
+    return _in_the_market(set_aside.rows)
 
 
-async def _one(name: str) -> "SetAside":
-    found = next((row for row in await _rows() if _name(row) == name), None)
+def _one(name: str) -> "SetAside":
+    found = next((row for row in _rows() if _name(row) == name), None)
     if found is None:
         raise NoSuchRow(f"nothing is set aside as {name}; see `lonja outbox list`")
     return found
 
 
-async def _data(row: "SetAside") -> bytes:
+def _data(row: "SetAside") -> bytes:
     from infra import set_aside
-    from infra.cli.market import market_database
 
-    async with market_database(Config.running(), "accounts.outbox") as database:
-        return await set_aside.data_of(database.pool, row)
+    return _in_the_market(lambda connection: set_aside.data_of(connection, row))
 
 
-async def _resend(rows: "list[SetAside]") -> None:
+def _resend(rows: "list[SetAside]") -> None:
     from infra import set_aside
-    from infra.cli.market import market_database
 
-    async with market_database(Config.running(), "accounts.outbox") as database:
+    async def again(connection: "asyncpg.Connection") -> None:
         for row in rows:
-            await set_aside.send_again(database.pool, row)
+            await set_aside.send_again(connection, row)
+
+    _in_the_market(again)

@@ -1,12 +1,17 @@
 """Receipts: the market's signature under one line of an auction's log (format: :mod:`services.auctions.domain.chain`)."""
 
+from __future__ import annotations  # whoever checks a receipt needs no database
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from infra.signing import Signer, signed_by
 from services.auctions.domain import chain
-from services.auctions.store.bids import Kept
+
+if TYPE_CHECKING:
+    from services.auctions.store.bids import Kept
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from events.notifications import DigestSent, DutyMailed
-from infra import mailbox, metrics
+from infra import kept_mail, metrics
 from infra.away import in_short
 from infra.database import Transaction
 from infra.due import Due
@@ -52,7 +52,7 @@ class Postman:
         self._database = ground.database
         self._links = links
         self._public_url = ground.config.public_url
-        self._smtp_url = ground.config.smtp_url or mailbox.smtp_url(ground.config.home)
+        self._smtp_url = ground.config.smtp_url or kept_mail.smtp_url(ground.config.home)
         self._from = sender(self._smtp_url, self._public_url)
 
     async def send_one(self, _: Transaction) -> int:

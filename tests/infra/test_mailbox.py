@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.config import Config
-from infra.mailbox import NoSuchMail, keep, message, messages, page_url, run, smtp_url
+from infra.kept_mail import NoSuchMail, keep, message, messages, page_url, smtp_url
+from infra.mailbox import run
 
 pytestmark = pytest.mark.servers
 

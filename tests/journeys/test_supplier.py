@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from aiosmtpd.smtp import SMTP
 from playwright.async_api import expect
 
-from infra import mailbox
+from infra import kept_mail, mailbox
 from infra.demo.cast import cast
 from infra.demo.seed import open_auction
 from infra.ids import new_id
@@ -22,7 +22,7 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
 ) -> None:
     await open_auction(await api("agency"), "RU-MOW", TITLE, sku_ids[GOOD.name], 30, LONGEST_AUCTION)
     home = demo.ground.config.home
-    port = urlsplit(mailbox.smtp_url(home)).port
+    port = urlsplit(kept_mail.smtp_url(home)).port
     keeper = mailbox.Keeper(demo.ground.config.mail_dir)
     smtp = await asyncio.get_running_loop().create_server(lambda: SMTP(keeper), "127.0.0.1", port)
     async with smtp:
@@ -58,8 +58,8 @@ async def test_a_new_supplier_registers_offers_is_told_what_fits_by_page_and_mai
         assert await reasons.count() >= 1
         await supplier.shot("supplier-recommendations")
 
-        async def letter() -> mailbox.Mail | None:
-            mails = mailbox.messages(demo.ground.config.mail_dir)
+        async def letter() -> kept_mail.Mail | None:
+            mails = kept_mail.messages(demo.ground.config.mail_dir)
             return next((mail for mail in mails if email in mail.recipients), None)
 
         mail = await demo.eventually(letter, within=75)  # a letter put off is tried again after half a minute

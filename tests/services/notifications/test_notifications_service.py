@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.notifications import DigestSent, MailUnsubscribed
 from events.recommender import Recommendation, RecommendationsMade
-from infra import mailbox
+from infra import kept_mail
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.notifications import post, timers
@@ -52,7 +52,7 @@ class Server:
 @pytest.fixture(scope="module")
 async def server(market: Market) -> AsyncIterator[Server]:
     keeper = Server()
-    port = urlsplit(mailbox.smtp_url(market.ground.config.home)).port
+    port = urlsplit(kept_mail.smtp_url(market.ground.config.home)).port
     smtp = await asyncio.get_running_loop().create_server(lambda: SMTP(keeper), "127.0.0.1", port)
     async with smtp:
         yield keeper

@@ -1,0 +1,64 @@
+"""A command starts with what it needs: none loads the libraries of the servers and of the recommender only to be told that nothing runs.
+
+What a start costs is counted in modules, not in seconds: those depend on the machine.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SERVERS = ("litestar", "uvicorn", "faust", "sklearn", "scipy", "numpy", "tantivy", "jinja2", "alembic", "holidays")
+TABLES = ("sqlalchemy", "sqlmodel")
+RUN = """
+import atexit, sys
+atexit.register(lambda: print("LOADED", *{name.partition(".")[0] for name in sys.modules}))
+from infra.cli import main
+main()
+"""
+
+pytestmark = pytest.mark.servers
+
+
+def loaded(home: Path, *arguments: str) -> set[str]:
+    """The packages that were there when the command had ended."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LONJA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments],
+        env=environment | {"LONJA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return set(done.stdout.rpartition("LOADED")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        ("--help", (*SERVERS, *TABLES, "aiokafka", "asyncpg", "pydantic", "httpx")),
+        ("import awards --help", (*SERVERS, *TABLES, "aiokafka", "asyncpg", "httpx")),
+        ("import awards {file}", (*SERVERS, "aiokafka", "httpx")),
+        ("import prices {file}", (*SERVERS, "aiokafka", "httpx")),
+        ("import ocds {file}", (*SERVERS, "aiokafka", "httpx")),
+        ("import fields", (*SERVERS, *TABLES, "aiokafka", "asyncpg", "httpx")),
+        ("export ocds {home}/out", (*SERVERS, "aiokafka", "httpx")),
+        ("export auction x {home}/out", (*SERVERS, "aiokafka", "httpx")),
+        ("verify auction {file}", (*SERVERS, *TABLES, "aiokafka", "asyncpg", "httpx")),
+        ("outbox list", (*SERVERS, *TABLES, "aiokafka", "httpx")),
+        ("dead-letters list", (*SERVERS, *TABLES, "httpx")),
+        ("topics", (*SERVERS, *TABLES, "httpx")),
+        ("mailbox", (*SERVERS, *TABLES, "aiokafka", "asyncpg", "aiosmtpd", "httpx")),
+        ("doctor", (*SERVERS, *TABLES, "httpx")),
+        ("demo", (*SERVERS, *TABLES, "aiokafka", "asyncpg")),
+    ],
+)
+def test_a_command_loads_what_it_needs(tmp_path: Path, command: str, without: tuple[str, ...]) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("a,b\n1,2\n")
+    found = loaded(tmp_path, *command.format(file=file, home=tmp_path).split())
+    assert "infra" in found
+    assert found & set(without) == set()
