@@ -44,6 +44,7 @@ SENTENCES = {
     "too-many": "has more than {most} entries",
     "too-many-decimals": "has more than {places} decimals",
     "too-short": "has a length below {least}",
+    "unknown-parameter": "is not a parameter of this address",
     "wrong-type": "is not of the right kind: {said}",
 }
 """Of each bound its code, and what is said of a value that breaks it."""

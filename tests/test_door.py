@@ -1,6 +1,7 @@
 """What people may send is bounded, everywhere: bodies, query parameters, headers and forms."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,8 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar
-from litestar.params import ParameterKwarg, PathParameter
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import ParameterKwarg
 from msgspec import inspect
 
 from events import bounds
@@ -62,25 +64,97 @@ def test_every_body_is_bounded(app: Litestar) -> None:
 
 
 def parameters(app: Litestar) -> Iterator[tuple[str, inspect.Field]]:
-    """(path, field) of what routes take from query and headers. A path is as long as the server lets it be."""
+    """(path, field) of what routes, and what they depend on, take from path, query and headers."""
     for path, handler in guarded(app):
-        taken = handler.parsed_fn_signature.parameters
-        model = inspect.type_info(handler.signature_model)
-        assert isinstance(model, inspect.StructType)
-        for field in model.fields:
-            how = taken[field.name].kwarg_definition
-            if (
-                isinstance(how, ParameterKwarg)
-                and not isinstance(how, PathParameter)
-                and f"{{{field.name}:" not in path
-            ):
-                yield path, field
+        if path.startswith("/static/"):
+            continue  # a file of that name is there, or is not
+        for model in (
+            handler.signature_model,
+            *(each.signature_model for each in handler.resolve_dependencies().values()),
+        ):
+            taken = model._fields
+            shape = inspect.type_info(model)
+            assert isinstance(shape, inspect.StructType)
+            for field in shape.fields:
+                in_path = f"{{{field.name}:" in path
+                if in_path or isinstance(taken[field.name].kwarg_definition, ParameterKwarg):
+                    yield path, field
 
 
-def test_every_query_parameter_is_bounded(app: Litestar) -> None:
+def test_every_parameter_is_bounded(app: Litestar) -> None:
     found = list(parameters(app))
-    assert len(found) > 80
+    assert len(found) > 200
     assert [f"{path}: {place}" for path, field in found for place in unbounded(field.type, field.name)] == []
+
+
+def test_every_number_in_a_path_is_bounded(app: Litestar) -> None:
+    numbers = [(path, field.type) for path, field in parameters(app) if f"{{{field.name}:int}}" in path]
+    assert len(numbers) > 5
+    assert [path for path, kind in numbers if bounded_int(kind) is None] == []
+
+
+def bounded_int(kind: inspect.Type) -> int | None:
+    found = kind.type if isinstance(kind, inspect.Metadata) else kind
+    return found.le if isinstance(found, inspect.IntType) else None
+
+
+def filled(path: str, text: str) -> str:
+    """The path with this in the place of each id."""
+    return re.sub(r"\{[^:}]+:([^}]*)\}", lambda found: "1" if found[1] == "int" else text, path)
+
+
+def roles_of(handler: HTTPRouteHandler) -> str:
+    """One that is let in."""
+    access = handler.opt["access"]
+    return "" if access == "public" else sorted(access)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [("x" * 10_000, "too-long"), ("a%00b", "not-as-written"), ("%E2%80%AEcba", "not-as-written"), ("x%0A", "not-as-written")],
+)  # fmt: skip
+async def test_what_can_be_no_id_is_refused_by_every_route(market: Outside, text: str, rule: str) -> None:
+    wrong = []
+    for path, handler in guarded(market.app):
+        method = min(handler.http_methods - {"OPTIONS"})
+        api = path.startswith(("/api/", "/ocds"))
+        if ":str}" in path and (api or method == "GET"):
+            async with market.client(roles_of(handler)) as client:
+                headers = {"accept": "application/json" if api else "text/html"}
+                answer = await client.request(method, filled(path, text), headers=headers)
+            named = not api or (answer.json().get("rule") == rule and answer.json()["field"] in path)
+            if answer.status_code not in (400, 422) or not named:
+                wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_parameter_that_an_api_route_does_not_know_is_refused_by_name(market: Outside) -> None:
+    wrong, tried = [], 0
+    for path, handler in guarded(market.app):
+        if path.startswith(("/api/", "/ocds")):
+            method = min(handler.http_methods - {"OPTIONS"})
+            async with market.client(roles_of(handler)) as client:
+                answer = await client.request(method, filled(path, "x"), params={"stauts": "open", "utm_source": "x"})
+            said, tried = answer.json(), tried + 1
+            if (answer.status_code, said.get("rule"), said.get("field")) != (400, "unknown-parameter", "stauts"):
+                wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+    assert tried > 100 and not wrong, "\n".join(wrong)
+
+
+async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> None:
+    """Its own and those of what it depends on: without a database they are answered that it is away."""
+    async with market.client() as client:
+        for query in ("group=enrolling", "region=RU-MOW&category=30", ""):
+            answer = await client.get(f"/api/pools?{query}")
+            assert answer.status_code == 503, answer.text
+
+
+async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outside) -> None:
+    async with market.client() as client:
+        for path in ("/login", "/register", "/auctions"):
+            plain = await client.get(path, headers={"accept": "text/html"})
+            tracked = await client.get(f"{path}?utm_source=letter&fbclid=x", headers={"accept": "text/html"})
+            assert tracked.status_code == plain.status_code, tracked.text[:300]
 
 
 def shapes() -> Iterator[type[msgspec.Struct]]:
@@ -240,10 +314,19 @@ async def test_a_name_of_two_million_letters_is_too_large_to_be_read_at_all(mark
         "/api/catalogue/skus?price_from=1e400000000",
         "/auctions?page=" + "9" * 5_000,
         "/pools?start=-1",
+        "/pools/new?sku=" + "x" * 201,
+        "/pools/new?" + "sku=x&" * 1_000,
+        "/quotes/new?sku=" + "x" * 201,
+        "/quotes/new?sku=x&quantity=" + "9" * 201,
+        "/auctions/new?sku=" + "x" * 201,
+        "/auctions/new?sku=x&quantity=" + "9" * 201,
+        "/catalogue?region=banana",
+        "/catalogue?attribute=" + "x" * 701,
+        "/catalogue/skus/x?region=banana",
     ],
 )
 async def test_a_query_out_of_bounds_is_refused(market: Outside, path: str) -> None:
-    async with market.client() as client:
+    async with market.client("buyer_officer") as client:
         answer = await client.get(path, headers={"accept": "text/html,application/json"})
     assert answer.status_code in (400, 422), answer.text[:300]
     if path.startswith("/api/"):

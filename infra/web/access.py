@@ -35,7 +35,7 @@ class UnguardedRoute(TypeError):
 
 
 def checked_access(app: ASGIApp) -> ASGIApp:
-    """Middleware, the last before the route: lets in whom the route lets in."""
+    """Middleware: lets in whom the route lets in."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] != "OPTIONS" and not scope["path"].startswith("/api/schema"):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from litestar import Request
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import Meta
 
 from events.bounds import Id, Text, fitted
@@ -20,8 +20,22 @@ IdempotencyKey = Annotated[str, HeaderParameter(name="Idempotency-Key", max_leng
 """A request with the same key again is the same request; "" where the caller gives none."""
 AnyList = Annotated[list[Id], Meta(max_length=1_000)]
 AnyForm = Annotated[dict[Id, Text], Meta(max_length=2_000)]
+PathId = Annotated[
+    str,
+    PathParameter(
+        max_length=400, pattern=r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$(?!\n)"
+    ),
+]
+"""An id in a path, as long as a key of an event at most, and without characters that nobody can see. A person who mistypes one is told
+as much as one who asks for what is not there."""
+PathNumber = Annotated[int, PathParameter(ge=0, le=10**9)]
+"""Which one of several, such as a delivery of a contract."""
 Short = Annotated[str, QueryParameter(max_length=200)]
 """An id, a code or its beginning, a place, in the query."""
+Several = Annotated[list[Id] | None, QueryParameter(max_items=200)]
+"""A parameter that may come several times in the query."""
+Region = Annotated[str | None, QueryParameter(pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?)?$")]
+"""A country or region by its code: BR, BR-SE."""
 Words = Annotated[str, QueryParameter(max_length=300)]
 """What somebody searches for."""
 NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"

@@ -88,7 +88,7 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     return _answer(request, 422, "refused by a rule", said, {"rule": facts.pop("code", error.code)} | facts)
 
 
-NOT_UNDERSTOOD = {"wrong-type", "missing", "not-as-written", "not-a-number", "not-a-date"}
+NOT_UNDERSTOOD = {"wrong-type", "missing", "not-as-written", "not-a-number", "not-a-date", "unknown-parameter"}
 """Bounds that a value breaks by its form: 400 instead of 422."""
 
 
@@ -111,13 +111,9 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/login?next={quote(target, safe='')}")
     _speak_to(request)
-    more: dict[str, Any] = {}
-    if isinstance(error, ValidationException):
-        more["errors"] = [
-            _named(item if isinstance(item, dict) else {"message": str(item)}) for item in error.extra or ()
-        ]
-        more |= {name: more["errors"][0][name] for name in ("field", "rule") if more["errors"]}
-    answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, more)
+    if isinstance(error, ValidationException) and error.extra:
+        return on_out_of_bounds(request, _bound(error.extra[0]))
+    answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {})
     answer.headers.update(error.headers or {})
     return answer
 
@@ -127,10 +123,10 @@ def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Respon
     return _answer(request, 400, "Bad Request", "There can be no file of that name.", {})
 
 
-def _named(item: dict[str, Any]) -> dict[str, str]:
-    """What Litestar found wrong with a parameter, with the code of the bound."""
-    message = str(item.get("message", ""))
-    return {"field": str(item.get("key", "")), "rule": unfit(message).code, "message": message}
+def _bound(found: dict[str, Any]) -> OutOfBounds:
+    """What Litestar found wrong with a parameter."""
+    bound = unfit(str(found.get("message", "")))
+    return bound.inside(found["key"]) if found.get("key") else bound
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -3,14 +3,14 @@
 import msgspec
 from litestar import Controller, get, post
 from litestar.exceptions import NotAuthorizedException, TooManyRequestsException
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from events import bounds
 from events.bounds import Code, Few, Instant, Name, Reason
 from events.values import Category, Place
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.errors import NotFound
 from services.accounts import handlers, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
@@ -143,7 +143,7 @@ class AccountsApi(Controller):
             raise UNKNOWN from None
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
-    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: FromPath[str]) -> None:
+    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> None:
         async with ground.database.transaction("accounts") as tx:
             await handlers.revoke_key(tx, request.user, key_id)
 
@@ -161,7 +161,7 @@ class AccountsApi(Controller):
         return await _invited(ground, request, request.user.organisation_id, data, idempotency_key)
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: FromGround, organisation_id: FromPath[str]) -> Card:
+    async def organisation(self, ground: FromGround, organisation_id: PathId) -> Card:
         async with ground.database.transaction("accounts") as tx:
             found = await store.organisation(tx, organisation_id)
             if found is None:
@@ -172,9 +172,7 @@ class AccountsApi(Controller):
         return Card(**fields, contracts_as_buyer=buyer, contracts_as_supplier=supplier)
 
     @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
-    async def set_state(
-        self, ground: FromGround, organisation_id: FromPath[str], data: JSONBody[NewState]
-    ) -> Organisation:
+    async def set_state(self, ground: FromGround, organisation_id: PathId, data: JSONBody[NewState]) -> Organisation:
         async with ground.database.transaction("accounts") as tx:
             return await handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
 
@@ -183,7 +181,7 @@ class AccountsApi(Controller):
         self,
         ground: FromGround,
         request: MemberVisit,
-        organisation_id: FromPath[str],
+        organisation_id: PathId,
         data: JSONBody[Invite],
         idempotency_key: IdempotencyKey = "",
     ) -> Invited:

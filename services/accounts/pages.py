@@ -7,7 +7,7 @@ import msgspec
 from babel import Locale
 from litestar import Controller, get, post
 from litestar.datastructures import Cookie
-from litestar.params import FromPath, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
@@ -21,6 +21,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PathId,
     Short,
     Visit,
     Words,
@@ -208,7 +209,7 @@ class EntryPages(Controller):
         )
 
     @get("/join/{secret:str}")
-    async def join_page(self, ground: FromGround, request: Visit, secret: FromPath[str]) -> Template:
+    async def join_page(self, ground: FromGround, request: Visit, secret: PathId) -> Template:
         async with ground.database.transaction("accounts") as tx:
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
@@ -217,7 +218,7 @@ class EntryPages(Controller):
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
 
     @post("/join/{secret:str}")
-    async def join(self, ground: FromGround, request: Visit, secret: FromPath[str]) -> Response[Any]:
+    async def join(self, ground: FromGround, request: Visit, secret: PathId) -> Response[Any]:
         password = (await form_fields(request)).get("password", "")
         async with ground.database.transaction("accounts") as tx:
             try:
@@ -282,7 +283,7 @@ class AccountPages(Controller):
         return await self._page(ground, request, secret=secret)
 
     @post("/keys/{key_id:str}/revoke")
-    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: FromPath[str]) -> Redirect:
+    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> Redirect:
         async with ground.database.transaction("accounts") as tx:
             await handlers.revoke_key(tx, request.user, key_id)
         return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
@@ -326,11 +327,11 @@ class OrganisationPages(Controller):
         return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
 
     @get("/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Template:
+    async def organisation(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
         return await self._page(ground, request, organisation_id)
 
     @post("/{organisation_id:str}/state", opt=allow(ADMINISTRATOR))
-    async def set_state(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Response[Any]:
+    async def set_state(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         form, errors = read_form(fields, StateForm)
         if form is not None:
@@ -343,7 +344,7 @@ class OrganisationPages(Controller):
         return await self._page(ground, request, organisation_id, errors=errors, values=fields)
 
     @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite(self, ground: FromGround, request: MemberVisit, organisation_id: FromPath[str]) -> Response[Any]:
+    async def invite(self, ground: FromGround, request: MemberVisit, organisation_id: PathId) -> Response[Any]:
         link, errors, values = await invite_by_form(ground, request, organisation_id)
         return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
 

@@ -13,7 +13,7 @@ from events.bounds import Few, Quantity, Reason, Title
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, allow
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, allow
 from infra.web.arguments import NUMBER, number_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
@@ -25,7 +25,6 @@ from services.catalogue.pricing import home_region
 from services.catalogue.store import Standing, Version
 from services.catalogue.views import Search, SearchPage, SkuPage
 
-Id = Annotated[str, Meta(max_length=200)]
 Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=1_000_000)] | None
 
@@ -97,7 +96,7 @@ class CatalogueApi(Controller):
         self,
         ground: FromGround,
         finder: NamedDependency[Finder],
-        sku_id: Id,
+        sku_id: PathId,
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
         quantity: Annotated[str | None, QueryParameter(description="Packs", pattern=NUMBER)] = None,
     ) -> SkuPage:
@@ -123,7 +122,7 @@ class CatalogueApi(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         request: MemberVisit,
-        sku_id: Id,
+        sku_id: PathId,
         data: JSONBody[Proposal],
         idempotency_key: IdempotencyKey = "",
     ) -> Version:
@@ -145,17 +144,17 @@ class CatalogueApi(Controller):
             return await store.awaiting(tx)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
-    async def publish(self, ground: FromGround, sku_id: Id, data: JSONBody[Decision | None] = None) -> Version:
+    async def publish(self, ground: FromGround, sku_id: PathId, data: JSONBody[Decision | None] = None) -> Version:
         async with ground.database.transaction("catalogue") as tx:
             return await skus.publish(tx, sku_id, data.version if data else None)
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR), status_code=200)
-    async def send_back(self, ground: FromGround, sku_id: Id, data: JSONBody[Return]) -> Version:
+    async def send_back(self, ground: FromGround, sku_id: PathId, data: JSONBody[Return]) -> Version:
         async with ground.database.transaction("catalogue") as tx:
             return await skus.send_back(tx, sku_id, data.reasons, data.version)
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR), status_code=200)
-    async def archive(self, ground: FromGround, sku_id: Id, data: JSONBody[Archiving]) -> Version:
+    async def archive(self, ground: FromGround, sku_id: PathId, data: JSONBody[Archiving]) -> Version:
         """Its offers are archived with it."""
         async with ground.database.transaction("catalogue") as tx:
             return await skus.archive(tx, sku_id, data.reason)
@@ -177,7 +176,7 @@ class CatalogueApi(Controller):
             )
 
     @post("/offers/{offer_id:str}/withdraw", opt=allow(SUPPLIER_AGENT), status_code=200)
-    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: Id) -> Standing:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: PathId) -> Standing:
         async with ground.database.transaction("catalogue") as tx:
             return await offers.withdraw(tx, offer_id, request.user)
 
@@ -201,7 +200,7 @@ class BasketApi(Controller):
         ground: FromGround,
         finder: NamedDependency[Finder],
         request: MemberVisit,
-        sku_id: Id,
+        sku_id: PathId,
         data: JSONBody[Wish | None] = None,
     ) -> Basket:
         async with ground.database.transaction("catalogue") as tx:
@@ -210,7 +209,7 @@ class BasketApi(Controller):
 
     @delete("/{sku_id:str}", status_code=200)
     async def take_out(
-        self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit, sku_id: Id
+        self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit, sku_id: PathId
     ) -> Basket:
         async with ground.database.transaction("catalogue") as tx:
             await basket.take_out(tx, sku_id, request.user)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import msgspec
 from litestar import Controller, get, post
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
@@ -14,7 +13,7 @@ from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, MemberVisit, Visit, form_fields, page, read_form, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Visit, form_fields, page, read_form, redirect
 from services.notifications import handlers, store
 from services.notifications.api import AGENTS, READERS
 from services.notifications.domain import TOPICS, Preferences
@@ -105,11 +104,11 @@ class UnsubscribePages(Controller):
     include_in_schema = False
 
     @get("/{token:str}", opt=PUBLIC)
-    async def ask(self, ground: FromGround, request: Visit, token: FromPath[str]) -> Template:
+    async def ask(self, ground: FromGround, request: Visit, token: PathId) -> Template:
         return await _unsubscribe_page(ground, request, token, change=False)
 
     @post("/{token:str}", opt={**PUBLIC, "exclude_from_csrf": True}, status_code=200)
-    async def unsubscribe(self, ground: FromGround, request: Visit, token: FromPath[str]) -> Template:
+    async def unsubscribe(self, ground: FromGround, request: Visit, token: PathId) -> Template:
         """``again`` in the form subscribes anew."""
         return await _unsubscribe_page(ground, request, token, change=True)
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath, QueryParameter
+from litestar.params import QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
 from infra.service import Ground
-from infra.web import PUBLIC, FromGround
+from infra.web import PUBLIC, FromGround, PathId
 from infra.web.arguments import NUMBER
 from infra.web.errors import NotFound
 from services.observatory import answers, store
@@ -95,12 +95,12 @@ class ObservatoryApi(Controller):
         return Found(total=total, page=page, items=found)
 
     @get("/items/{item_key:str}")
-    async def item(self, ground: FromGround, item_key: FromPath[str], place: PlaceCode = "") -> ItemAnswer:
+    async def item(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> ItemAnswer:
         """The standing snapshot with the verdict on every price; with ``place``, the answer worked out for it."""
         return await item_answer(ground, item_key, place)
 
     @get("/items/{item_key:str}/pictures")
-    async def pictures(self, ground: FromGround, item_key: FromPath[str], place: PlaceCode = "") -> Pictures:
+    async def pictures(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> Pictures:
         """Prices by month, their distribution, and by place."""
         async with ground.database.transaction("observatory") as tx:
             found = await answers.answer(tx, item_key, place_of(place) if place else None)
@@ -109,7 +109,7 @@ class ObservatoryApi(Controller):
             return await answers.pictures(tx, found)
 
     @get("/references/{reference_id:str}")
-    async def reference_by_id(self, ground: FromGround, reference_id: FromPath[str]) -> Answer:
+    async def reference_by_id(self, ground: FromGround, reference_id: PathId) -> Answer:
         """An immutable snapshot: it may be cited by this address for ever."""
         return await snapshot(ground, reference_id)
 

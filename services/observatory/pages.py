@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Controller, get
-from litestar.params import FromPath
 from litestar.response import Response, Template
 
 from catalogue.units import unit_word
-from infra.web import PUBLIC, FromGround, Visit, page
+from infra.web import PUBLIC, FromGround, PathId, Visit, page
 from services.observatory import answers, store
 from services.observatory.answers import Answer
 from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, item_answer, snapshot
@@ -63,7 +62,7 @@ class ObservatoryPages(Controller):
         self,
         ground: FromGround,
         request: Visit,
-        item_key: FromPath[str],
+        item_key: PathId,
         place: PlaceCode = "",
         number: PageNumber = 1,
     ) -> Template:
@@ -87,7 +86,7 @@ class ObservatoryPages(Controller):
         self,
         ground: FromGround,
         request: Visit,
-        reference_id: FromPath[str],
+        reference_id: PathId,
         number: PageNumber = 1,
     ) -> Template:
         found = await snapshot(ground, reference_id)
@@ -99,7 +98,7 @@ class ObservatoryPages(Controller):
         )
 
     @get("/references/{reference_id:str}/observations.csv")
-    async def download(self, ground: FromGround, reference_id: FromPath[str]) -> Response[str]:
+    async def download(self, ground: FromGround, reference_id: PathId) -> Response[str]:
         found = await snapshot(ground, reference_id)
         return Response(
             as_csv(found),

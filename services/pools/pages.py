@@ -19,7 +19,7 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Code, Minutes, Name, OutOfBounds, Percent, Quantity, Title
+from events.bounds import Amount, Code, Id, Minutes, Name, OutOfBounds, Percent, Quantity, Title
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id
@@ -29,6 +29,8 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PathId,
+    Several,
     Short,
     Visit,
     clean,
@@ -42,7 +44,7 @@ from infra.web import (
     shown_again,
 )
 from services.pools import handlers, store, views
-from services.pools.api import OFFICERS, Id
+from services.pools.api import OFFICERS
 from services.pools.domain import Stage
 from services.pools.handlers import Enrolment, Opening, OpeningLine, Sourcing
 from services.pools.views import Details
@@ -89,9 +91,9 @@ class PoolPages(Controller):
         return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
 
     @get("/new", opt=OFFICERS)
-    async def terms(self, ground: FromGround, request: MemberVisit) -> Template:
+    async def terms(self, ground: FromGround, request: MemberVisit, sku: Several = None) -> Template:
         """``sku`` in the query, once or several times: what the pool begins with."""
-        wanted = list(dict.fromkeys(clean(sku_id) for sku_id in request.query_params.getall("sku", [])))[:LINES]
+        wanted = list(dict.fromkeys(map(clean, sku or ())))[:LINES]
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
@@ -130,12 +132,12 @@ class PoolPages(Controller):
             return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: FromGround, request: Visit, pool_id: Id) -> Template:
+    async def pool(self, ground: FromGround, request: Visit, pool_id: PathId) -> Template:
         async with ground.database.transaction("pools") as tx:
             return await _pool_page(tx, request, pool_id)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS)
-    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
@@ -151,7 +153,7 @@ class PoolPages(Controller):
             return await _pool_page(tx, request, pool_id, values=values, errors=errors)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
-    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             try:
@@ -161,7 +163,7 @@ class PoolPages(Controller):
         return redirect(f"/pools/{pool_id}", "You withdrew. Until the freeze you can enrol again below.")
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
-    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
         async with ground.database.transaction("pools") as tx:
             try:
                 await handlers.freeze(tx, pool_id, request.user)
@@ -170,7 +172,7 @@ class PoolPages(Controller):
         return redirect(f"/pools/{pool_id}", "The demand is frozen. Run the mini-auction when you are ready.")
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
-    async def source(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+    async def source(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
@@ -195,7 +197,7 @@ class PoolPages(Controller):
             return await _pool_page(tx, request, pool_id, values=values, errors=errors)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
-    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: Id) -> Answer:
+    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
         values = await form_fields(request)
         reason = values.get("reason", "").strip()
         async with ground.database.transaction("pools") as tx:

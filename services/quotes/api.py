@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
 from events.bounds import Count, Reason
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
 from services.quotes.handlers import NewQuote, NewRequest
@@ -21,7 +21,6 @@ from services.quotes.views import Details, Summary
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
 PER_PAGE = 24
-Id = Annotated[str, PathParameter(max_length=200)]
 Short = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -73,7 +72,7 @@ class QuotesApi(Controller):
             return RequestPage(total=total, page=page, requests=[views.summary(kept, tx.now) for kept in found])
 
     @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_request(self, request: Visit, ground: FromGround, request_id: Id) -> Details:
+    async def read_request(self, request: Visit, ground: FromGround, request_id: PathId) -> Details:
         """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice."""
         async with ground.database.transaction("quotes") as tx:
             return await read(tx, request_id, request.scope.get("user"))
@@ -93,7 +92,7 @@ class QuotesApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        request_id: Id,
+        request_id: PathId,
         data: JSONBody[NewQuote],
         key: IdempotencyKey = "",
     ) -> Details:
@@ -104,7 +103,7 @@ class QuotesApi(Controller):
             return await read(tx, request_id, request.user)
 
     @delete("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
-    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Details:
+    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Details:
         """Until the deadline; a new quote may follow."""
         arrived_at = ground.clock()
         async with ground.database.transaction("quotes") as tx:
@@ -112,7 +111,9 @@ class QuotesApi(Controller):
             return await read(tx, request_id, request.user)
 
     @post("/{request_id:str}/choice", opt=OFFICERS, status_code=200, raises=[NotFound])
-    async def choose(self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Choice]) -> Details:
+    async def choose(
+        self, request: MemberVisit, ground: FromGround, request_id: PathId, data: JSONBody[Choice]
+    ) -> Details:
         """The buyer takes a participant's quote; the contract with it follows."""
         async with ground.database.transaction("quotes") as tx:
             await handlers.choose(tx, request_id, data.participant, data.justification, request.user)
@@ -120,7 +121,7 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def reject_all(
-        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Said]
+        self, request: MemberVisit, ground: FromGround, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """The buyer takes no quote, for a reason that is published."""
         async with ground.database.transaction("quotes") as tx:
@@ -129,7 +130,7 @@ class QuotesApi(Controller):
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def withdraw_request(
-        self, request: MemberVisit, ground: FromGround, request_id: Id, data: JSONBody[Said]
+        self, request: MemberVisit, ground: FromGround, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """The buyer takes its request back before the deadline; what was quoted stays sealed."""
         async with ground.database.transaction("quotes") as tx:

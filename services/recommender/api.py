@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 import msgspec
 from litestar import Controller, get, post
 from litestar.exceptions import PermissionDeniedException
-from litestar.params import FromPath
 
 from events.recommender import Recommendation
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, Short, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, PathId, Short, allow
 from infra.web.errors import NotFound
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Invitee, Made, Opening, Together
@@ -77,7 +76,7 @@ class RecommenderApi(Controller):
             return answer(supplier_id, await advice.made(tx, supplier_id))
 
     @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> None:
+    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> None:
         """Not interested: it is left out of lists and mail. Done again, it changes nothing."""
         async with ground.database.transaction("recommender") as tx:
             if await advice.opening(tx, opportunity_id) is None:
@@ -85,7 +84,7 @@ class RecommenderApi(Controller):
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
 
     @post("/recommendations/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> None:
+    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> None:
         async with ground.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
 
@@ -96,7 +95,7 @@ class RecommenderApi(Controller):
         return Invitees(opportunity_id=auction, ranked=invitees is not None, suppliers=invitees or [])
 
     @get("/recommender/suppliers/{supplier_id:str}", opt=MEMBERS)
-    async def imported(self, ground: FromGround, supplier_id: FromPath[str]) -> Recommendations:
+    async def imported(self, ground: FromGround, supplier_id: PathId) -> Recommendations:
         """For a supplier that imported data speak of. It is made when asked for; those of members are their own affair."""
         async with ground.database.transaction("recommender") as tx:
             if not await advice.is_imported(tx, supplier_id):

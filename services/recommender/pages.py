@@ -1,11 +1,10 @@
 """Pages of the recommender: a supplier's own list, whom a buyer may invite, and how well it all works."""
 
 from litestar import Controller, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, MemberVisit, Short, Visit, allow, page, redirect
+from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
 from infra.web.errors import NotFound
 from services.recommender.api import TRAININGS, own_opening
 from services.recommender.store import advice, trainings
@@ -42,7 +41,7 @@ class RecommendationPages(Controller):
         return page(request, "recommender/recommendations.html", made=made, known=known, together=together)
 
     @post("/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT))
-    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> Redirect:
+    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
         async with ground.database.transaction("recommender") as tx:
             opening = await advice.opening(tx, opportunity_id)
             if opening is None:
@@ -53,7 +52,7 @@ class RecommendationPages(Controller):
         )
 
     @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))
-    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: FromPath[str]) -> Redirect:
+    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
         async with ground.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
         return redirect("/recommendations", "It is in your list again.")

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get
-from litestar.params import FromPath, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from infra.web import PUBLIC, FromGround
+from infra.web import PUBLIC, FromGround, PathId
 from infra.web.errors import NotFound
 from services.transparency import store
 from services.transparency.publication import package, record_package
@@ -61,7 +61,7 @@ class OcdsApi(Controller):
         return Stream(lines(), media_type=JSON_LINES, headers=headers)
 
     @get("/releases/{release_id:str}", summary="One release, in a release package")
-    async def release(self, ground: FromGround, release_id: FromPath[str]) -> Response[Any]:
+    async def release(self, ground: FromGround, release_id: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             found = None if "\x00" in release_id else await store.release(tx, release_id)
         if found is None:
@@ -71,7 +71,7 @@ class OcdsApi(Controller):
         return _answer({**envelope, "releases": [found.release]})
 
     @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
-    async def record(self, ground: FromGround, ocid: FromPath[str]) -> Response[Any]:
+    async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             history = [] if "\x00" in ocid else await store.history(tx, ocid)
         if not history:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Controller, Router, get, post
 from litestar.di import Provide
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from catalogue.policy import load
 from events.auctions import BidAccepted, BidRefused
@@ -17,7 +17,7 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, Short, Words, allow, clean
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, Short, Words, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi
@@ -157,7 +157,7 @@ class AuctionsApi(Controller):
         )
 
     @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_auction(self, ground: FromGround, auction_id: FromPath[str]) -> AuctionView:
+    async def read_auction(self, ground: FromGround, auction_id: PathId) -> AuctionView:
         now = ground.clock()
         stored = await existing(ground, auction_id)
         opened, result = stored.opened, stored.result
@@ -177,7 +177,7 @@ class AuctionsApi(Controller):
     async def read_verdicts(
         self,
         ground: FromGround,
-        auction_id: FromPath[str],
+        auction_id: PathId,
         before: Annotated[int | None, QueryParameter(ge=1, le=2**31 - 1)] = None,
     ) -> list[PublicVerdict]:
         """Every verdict, the latest first, 200 at a time; ``before`` the last position read for those before it."""
@@ -201,7 +201,7 @@ class AuctionsApi(Controller):
 
     @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER), raises=[NotFound], status_code=204)
     async def withdraw(
-        self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[WithdrawalIn]
+        self, request: MemberVisit, ground: FromGround, auction_id: PathId, data: JSONBody[WithdrawalIn]
     ) -> None:
         """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
         async with ground.database.transaction("auctions") as tx:
@@ -235,7 +235,7 @@ class ComplaintsApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        auction_id: FromPath[str],
+        auction_id: PathId,
         data: JSONBody[ComplaintIn],
         key: IdempotencyKey = "",
     ) -> ComplaintOut:
@@ -252,7 +252,7 @@ class ComplaintsApi(Controller):
         return [complaint for complaint, _ in await filed.listing(ground.database.pool)]
 
     @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
-    async def decide(self, ground: FromGround, complaint_id: FromPath[str], data: JSONBody[DecisionIn]) -> Complaint:
+    async def decide(self, ground: FromGround, complaint_id: PathId, data: JSONBody[DecisionIn]) -> Complaint:
         async with ground.database.transaction("auctions") as tx:
             return await handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
 

@@ -8,14 +8,14 @@ import msgspec
 from litestar import Controller, Response, delete, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from events.auctions import BidAccepted
 from events.bounds import Amount, Id
 from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT, Principal
-from infra.web import FromGround, IdempotencyKey, MemberVisit, allow, clean
+from infra.web import FromGround, IdempotencyKey, MemberVisit, PathId, allow, clean
 from infra.web.errors import PROBLEM, NotFound
 from services.auctions import handlers
 from services.auctions.domain.auction import Verdict
@@ -61,7 +61,7 @@ class BidsApi(Controller):
         lane: NamedDependency[
             Lane
         ],  # alone: two dependencies are resolved in a task group, which costs as much as the bid
-        auction_id: FromPath[str],
+        auction_id: PathId,
         data: JSONBody[BidIn],
         key: IdempotencyKey = "",
     ) -> Response[Accepted]:
@@ -77,7 +77,7 @@ class BidsApi(Controller):
         )
 
     @delete("/last", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
-    async def delete_last_bid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> None:
+    async def delete_last_bid(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> None:
         """Take one's own last bid back, where the policy lets bidders, once and within its seconds."""
         async with ground.database.transaction("auctions") as tx:
             await handlers.delete_last_bid(tx, auction_id, request.user)

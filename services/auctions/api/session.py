@@ -2,16 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, PathParameter
+from litestar.params import JSONBody
 
 from events.bounds import Amount
 from infra.tokens import OBSERVER, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, MemberVisit, allow, clean
+from infra.web import PUBLIC, FromGround, MemberVisit, PathId, PathNumber, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
 from services.auctions.api import existing
@@ -39,7 +38,7 @@ class SessionApi(Controller):
     tags = ["auctions"]
 
     @get("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
-    async def read_autobid(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> AutobidOut:
+    async def read_autobid(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> AutobidOut:
         """One's own floor; nobody else sees it."""
         stored = await existing(ground, auction_id)
         autobid = stored.autobids.get(request.user.organisation_id)
@@ -49,7 +48,7 @@ class SessionApi(Controller):
 
     @put("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def set_autobid(
-        self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str], data: JSONBody[AutobidIn]
+        self, request: MemberVisit, ground: FromGround, auction_id: PathId, data: JSONBody[AutobidIn]
     ) -> AutobidOut:
         """Let the market cut down to the floor, after a first bid by hand; change it or switch it off at any time."""
         async with ground.database.transaction("auctions") as tx:
@@ -61,8 +60,8 @@ class SessionApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        auction_id: FromPath[str],
-        position: Annotated[int, PathParameter(ge=0, le=2**31 - 1)],
+        auction_id: PathId,
+        position: PathNumber,
     ) -> Response[Receipt]:
         """The signed receipt of one's own bid, by the number of its line in the log: a file that ``lonja verify receipt`` checks."""
         kept = await bids.of_line(ground.database.pool, clean(auction_id), position)
@@ -73,13 +72,13 @@ class SessionApi(Controller):
         return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
 
     @get("/participants", opt=allow(OBSERVER), raises=[NotFound])
-    async def read_participants(self, ground: FromGround, auction_id: FromPath[str]) -> list[Bidder]:
+    async def read_participants(self, ground: FromGround, auction_id: PathId) -> list[Bidder]:
         """Who took part, for observers; refused until the session is closed."""
         return await bidders(ground.database.pool, await existing(ground, auction_id))
 
     @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(
-        self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: FromPath[str]
+        self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: PathId
     ) -> Response[bytes]:
         """The whole public log of a closed session with its proof, for ``lonja verify auction``; JSON lines."""
         try:

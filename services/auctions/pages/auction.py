@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream, Template
 from litestar.response.sse import ServerSentEventMessage
 
@@ -27,6 +27,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PathId,
     Short,
     Since,
     Visit,
@@ -123,7 +124,7 @@ class AuctionPages(Controller):
 
     @get("/{auction_id:str}", opt=PUBLIC)
     async def auction_page(
-        self, request: Visit, ground: FromGround, boards: NamedDependency[Boards], auction_id: FromPath[str]
+        self, request: Visit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
     ) -> Template:
         return await self._page(request, ground, boards, auction_id)
 
@@ -133,7 +134,7 @@ class AuctionPages(Controller):
         request: Visit,
         ground: FromGround,
         boards: NamedDependency[Boards],
-        auction_id: FromPath[str],
+        auction_id: PathId,
         since: Since = -1,
     ) -> Stream:
         """Pushes what changed after the log's first ``since`` lines, or after those that a browser connecting again says it has seen:
@@ -154,7 +155,7 @@ class AuctionPages(Controller):
         ground: FromGround,
         boards: NamedDependency[Boards],
         lane: NamedDependency[Lane],
-        auction_id: FromPath[str],
+        auction_id: PathId,
     ) -> Response[Any] | Template:
         arrived_at = ground.clock()
         fields = await form_fields(request)
@@ -182,7 +183,7 @@ class AuctionPages(Controller):
         request: Visit,
         ground: FromGround,
         boards: NamedDependency[Boards],
-        auction_id: FromPath[str],
+        auction_id: PathId,
     ) -> Response[Any]:
         """What a bid of this ``amount`` and these choices would be ranked on, as words; it need not be complete."""
         board = await boards.get(clean(auction_id))

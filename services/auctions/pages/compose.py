@@ -1,7 +1,7 @@
 """Opening a mini-auction: from SKUs, an earlier session, an earlier contract or nothing. Lines come and go without losing input, what is
 known of prices stands beside, every error at its field, and before it opens one sees all of it once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import zip_longest
@@ -25,7 +25,19 @@ from infra.ids import new_id
 from infra.lines import Beside
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
-from infra.web import FromGround, MemberVisit, Short, Words, allow, clean, form_fields, page, redirect, shown_again
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    Several,
+    Short,
+    Words,
+    allow,
+    clean,
+    form_fields,
+    page,
+    redirect,
+    shown_again,
+)
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import number as written
@@ -46,7 +58,13 @@ class ComposePages(Controller):
 
     @get()
     async def compose_page(
-        self, request: MemberVisit, ground: FromGround, again: Short = "", contract: Short = ""
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        again: Short = "",
+        contract: Short = "",
+        sku: Several = None,
+        quantity: Several = None,
     ) -> Template:
         """``again`` is a session to open once more, ``contract`` one of the buyer's own whose lines are wanted again; pairs of
         ``sku`` and ``quantity`` are lines to begin with."""
@@ -73,7 +91,7 @@ class ComposePages(Controller):
                 beside = await handlers.priced(db, signed.lines, signed.place, load(ground.config.policy).currency)
                 fields |= {f"line-{n}-unit_price": "" for n, each in enumerate(beside) if each.reference}
             else:
-                fields |= await _from_query(request, db)
+                fields |= await _from_query(db, sku or (), quantity or ())
         return await _form(request, ground, fields, {}, prefill=True)
 
     @get("/history")
@@ -162,9 +180,8 @@ def _field_of(broken: RuleBroken, fields: Fields) -> str:
     return broken.field or ""
 
 
-async def _from_query(request: MemberVisit, db: Any) -> Fields:
+async def _from_query(db: Any, skus: Sequence[str], quantities: Sequence[str]) -> Fields:
     """Of the SKUs in the query those that are published, each once; a quantity may be left out. Without any, an empty line."""
-    skus, quantities = (request.query_params.getall(name, []) for name in ("sku", "quantity"))
     wanted: dict[str, str] = {}
     for sku_id, quantity in zip_longest(skus[:MOST_LINES], quantities[: len(skus)], fillvalue=""):
         wanted.setdefault(clean(sku_id), clean(quantity))

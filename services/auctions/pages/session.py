@@ -4,14 +4,13 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, Response, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
 from events.bounds import Amount
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect, shown_again
+from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, read_form, redirect, shown_again
 from infra.web.languages import gettext as _
 from infra.web.languages import told
 from services.auctions import handlers
@@ -33,7 +32,7 @@ class SessionPages(Controller):
     include_in_schema = False
 
     @post("/{auction_id:str}/autobid", opt=allow(SUPPLIER_AGENT))
-    async def set_floor(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
+    async def set_floor(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
         form, _wrong = read_form(await form_fields(request), FloorForm)
         if form is None:
             return _back(auction_id, _("The floor must be a number, such as 990.00."))
@@ -46,7 +45,7 @@ class SessionPages(Controller):
         return _back(auction_id, said)
 
     @post("/{auction_id:str}/deletion", opt=allow(SUPPLIER_AGENT))
-    async def delete_last(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Redirect:
+    async def delete_last(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Redirect:
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.delete_last_bid(tx, auction_id, request.user)
@@ -55,11 +54,11 @@ class SessionPages(Controller):
         return _back(auction_id, _("Your last bid is deleted."))
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
-    async def withdrawal_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
+    async def withdrawal_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
         return await self._form(request, ground, auction_id, "withdrawal", {}, {})
 
     @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
-    async def withdraw(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
+    async def withdraw(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         async with ground.database.transaction("auctions") as tx:
             try:
@@ -70,11 +69,11 @@ class SessionPages(Controller):
         return await self._form(request, ground, auction_id, "withdrawal", fields, errors)
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
-    async def complaint_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
+    async def complaint_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
         return await self._form(request, ground, auction_id, "complaint", {}, {})
 
     @post("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
-    async def complain(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Response[Any]:
+    async def complain(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         async with ground.database.transaction("auctions") as tx:
             try:
@@ -95,7 +94,7 @@ class SessionPages(Controller):
         return await self._form(request, ground, auction_id, "complaint", fields, errors)
 
     @get("/{auction_id:str}/receipts", opt=allow(SUPPLIER_AGENT))
-    async def receipts_page(self, request: MemberVisit, ground: FromGround, auction_id: FromPath[str]) -> Template:
+    async def receipts_page(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Template:
         opened = (await existing(ground, auction_id)).opened
         own = await bids.own_log(
             ground.database.pool, opened.auction_id, request.user.organisation_id, limit=RECEIPTS + 1
@@ -114,7 +113,7 @@ class SessionPages(Controller):
         return await self._complaints(request, ground, "", {}, {})
 
     @post("/complaints/{complaint_id:str}", opt=allow(MODERATOR))
-    async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: FromPath[str]) -> Response[Any]:
+    async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Response[Any]:
         fields = await form_fields(request)
         decision: Literal["upheld", "rejected"] = "upheld" if fields.get("decision") == "upheld" else "rejected"
         async with ground.database.transaction("auctions") as tx:

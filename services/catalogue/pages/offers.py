@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 from msgspec import Meta
 
@@ -25,6 +24,7 @@ from infra.tokens import SUPPLIER_AGENT
 from infra.web import (
     FromGround,
     MemberVisit,
+    PathId,
     Short,
     allow,
     form_fields,
@@ -142,7 +142,7 @@ class OfferPages(Controller):
         return await self._form(ground, finder, request, values, regions, errors)
 
     @post("/{offer_id:str}/withdraw")
-    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: FromPath[str]) -> Redirect:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: PathId) -> Redirect:
         async with ground.database.transaction("catalogue") as tx:
             await offers.withdraw(tx, offer_id, request.user)
         return redirect("/catalogue/offers", "The offer is withdrawn. “Offer again” brings its terms back.")

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import QueryParameter
 from litestar.response import Template
 from msgspec import Meta
 
@@ -20,7 +20,7 @@ from catalogue.numbers import digits
 from events.bounds import Amount, Quantity
 from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, Visit, page, read_form
+from infra.web import PUBLIC, FromGround, PathId, Region, Visit, page, read_form
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
@@ -31,6 +31,8 @@ from services.catalogue.views import Search
 COUNTRIES_OFFERED = 3
 VALUES_SHOWN = 8
 NAMES_SHOWN = 4
+Attributes = Annotated[list[Annotated[str, Meta(max_length=700)]] | None, QueryParameter(max_items=100)]
+"""Each as "name=value"."""
 
 
 class SearchForm(msgspec.Struct, kw_only=True):
@@ -63,11 +65,18 @@ class SearchPages(Controller):
     opt = PUBLIC
 
     @get()
-    async def search(self, ground: FromGround, finder: NamedDependency[Finder], request: Visit) -> Template:
+    async def search(
+        self,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
+        request: Visit,
+        region: Region = None,
+        attribute: Attributes = None,
+    ) -> Template:
         values = dict(request.query_params)
-        values["region"] = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
+        values["region"] = region_of(request, region)
         form, errors = read_form(values, SearchForm)
-        attributes = tuple(request.query_params.getall("attribute", []))[:VALUES_SHOWN]
+        attributes = tuple(attribute or ())[:VALUES_SHOWN]
         chosen = msgspec.structs.asdict(form or SearchForm())
         asked = Search(**chosen, region=values["region"], attributes=attributes)
         async with ground.database.transaction("catalogue") as tx:
@@ -97,10 +106,15 @@ class SearchPages(Controller):
 
     @get("/skus/{sku_id:str}")
     async def sku(
-        self, ground: FromGround, finder: NamedDependency[Finder], request: Visit, sku_id: FromPath[str]
+        self,
+        ground: FromGround,
+        finder: NamedDependency[Finder],
+        request: Visit,
+        sku_id: PathId,
+        region: Region = None,
     ) -> Template:
         values = dict(request.query_params)
-        region = values.get("region", home_region(request.scope.get("user"))).upper()[:10]
+        region = region_of(request, region)
         form, errors = read_form(values, PricesForm)
         if form and form.quantity is not None:
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
@@ -127,6 +141,11 @@ class SearchPages(Controller):
                 for code in trail(shown.sku.category.code)[-2:]
             ],
         )
+
+
+def region_of(request: Visit, asked: str | None) -> str:
+    """The region that prices are asked for, "" for no matter which; the reader's own where the query names none."""
+    return (home_region(request.scope.get("user")) if asked is None else asked).upper()
 
 
 def levels() -> dict[str, str]:

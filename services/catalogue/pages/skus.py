@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
@@ -21,7 +20,19 @@ from events.values import Attribute
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, Short, allow, form_fields, page, read_form, redirect, shown_again, whole
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    PathId,
+    Short,
+    allow,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    shown_again,
+    whole,
+)
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -140,14 +151,14 @@ class SkuPages(Controller):
         return await self._queue(ground, request)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
-    async def publish(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Redirect:
+    async def publish(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Redirect:
         fields = await form_fields(request)
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is published.")
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
-    async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Response[Any]:
+    async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
         """One reason a line."""
         fields = await form_fields(request)
         reasons = tuple(fields.get("reasons", "").splitlines())
@@ -159,7 +170,7 @@ class SkuPages(Controller):
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
-    async def archive(self, ground: FromGround, request: MemberVisit, sku_id: FromPath[str]) -> Redirect:
+    async def archive(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Redirect:
         reason = (await form_fields(request)).get("reason", "")
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.archive(tx, sku_id, reason)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from catalogue.policy import load
 from events.contracts import Equivalent, Security, Term
@@ -14,7 +14,19 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, Short, Visit, allow, clean, clean_all
+from infra.web import (
+    MEMBERS,
+    PUBLIC,
+    FromGround,
+    IdempotencyKey,
+    MemberVisit,
+    PathId,
+    Short,
+    Visit,
+    allow,
+    clean,
+    clean_all,
+)
 from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
@@ -370,7 +382,7 @@ class ContractsApi(Controller):
         return ContractPage(total=total, page=number, contracts=[ContractSummary(**summary(each)) for each in found])
 
     @get("/{contract_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_contract(self, request: Visit, ground: FromGround, contract_id: FromPath[str]) -> ContractView:
+    async def read_contract(self, request: Visit, ground: FromGround, contract_id: PathId) -> ContractView:
         return await shown(ground, contract_id, request.scope.get("user"))
 
     @post("/{contract_id:str}/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
@@ -378,7 +390,7 @@ class ContractsApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        contract_id: FromPath[str],
+        contract_id: PathId,
         data: JSONBody[StepIn],
     ) -> ContractView:
         """Sign, or send the draft. A step taken already is answered with the contract as it stands."""
@@ -391,7 +403,7 @@ class ContractsApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        contract_id: FromPath[str],
+        contract_id: PathId,
         data: JSONBody[RefusalIn],
     ) -> ContractView:
         async with ground.database.transaction("contracts") as tx:
@@ -406,7 +418,7 @@ class ContractsApi(Controller):
         return await shown(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER), raises=[NotFound])
-    async def activate_next(self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str]) -> ContractPage:
+    async def activate_next(self, request: MemberVisit, ground: FromGround, contract_id: PathId) -> ContractPage:
         """Ask the next bidder, after the supplier of this contract left. Answers with every contract of the deal."""
         async with ground.database.transaction("contracts") as tx:
             await handlers.activate_next(tx, clean(contract_id), request.user)
@@ -428,7 +440,7 @@ class PurchasesApi(Controller):
         return [await purchase_view(ground, each) for each in found]
 
     @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
-    async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: FromPath[str]) -> PurchaseView:
+    async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:
         return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))
 
     @post(opt=allow(BUYER_OFFICER), raises=[NotFound])
@@ -448,7 +460,7 @@ class PurchasesApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        purchase_id: FromPath[str],
+        purchase_id: PathId,
         data: JSONBody[AnswerIn],
     ) -> PurchaseView:
         async with ground.database.transaction("contracts") as tx:

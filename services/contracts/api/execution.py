@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from events.bounds import ByLine, Count, Days, Few, Name, Quantity
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, Visit, allow, clean
+from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.domain.execution import (
     AnswerDispute,
@@ -222,7 +222,7 @@ class Act:
         return await view(self.ground, self.contract_id, self.principal)
 
 
-def acting(request: MemberVisit, ground: FromGround, contract_id: FromPath[str], key: IdempotencyKey = "") -> Act:
+def acting(request: MemberVisit, ground: FromGround, contract_id: PathId, key: IdempotencyKey = "") -> Act:
     return Act(ground, contract_id, request.user, key)
 
 
@@ -232,7 +232,7 @@ class ExecutionApi(Controller):
     dependencies = {"act": Provide(acting, sync_to_thread=False)}
 
     @get("/{contract_id:str}/execution", opt=PUBLIC, raises=[NotFound])
-    async def read_execution(self, request: Visit, ground: FromGround, contract_id: FromPath[str]) -> ExecutionView:
+    async def read_execution(self, request: Visit, ground: FromGround, contract_id: PathId) -> ExecutionView:
         """How far a concluded contract is carried out: public."""
         return await view(ground, contract_id, request.scope.get("user"))
 
@@ -260,7 +260,7 @@ class ExecutionApi(Controller):
 
     @post("/{contract_id:str}/deliveries/{number:int}/assessment", opt=PARTIES, raises=[NotFound])
     async def assess_delivery(
-        self, act: NamedDependency[Act], number: FromPath[int], data: JSONBody[AssessmentIn]
+        self, act: NamedDependency[Act], number: PathNumber, data: JSONBody[AssessmentIn]
     ) -> ExecutionView:
         """Accepted in full, in part, or refused where ``lines`` is empty."""
         command = AssessDelivery(
@@ -277,12 +277,12 @@ class ExecutionApi(Controller):
         return await act(command)
 
     @post("/{contract_id:str}/invoices/{number:int}/payment", opt=PARTIES, raises=[NotFound])
-    async def pay_invoice(self, act: NamedDependency[Act], number: FromPath[int]) -> ExecutionView:
+    async def pay_invoice(self, act: NamedDependency[Act], number: PathNumber) -> ExecutionView:
         """The buyer says that it paid."""
         return await act(PayInvoice(**act.by, invoice=number))
 
     @post("/{contract_id:str}/invoices/{number:int}/receipt", opt=PARTIES, raises=[NotFound])
-    async def confirm_receipt(self, act: NamedDependency[Act], number: FromPath[int]) -> ExecutionView:
+    async def confirm_receipt(self, act: NamedDependency[Act], number: PathNumber) -> ExecutionView:
         """The supplier says that the money came. The last one closes a contract of which all was accepted."""
         command = ConfirmReceipt(organisation_id=act.organisation_id, invoice=number)
         return await act(command)
@@ -302,7 +302,7 @@ class ExecutionApi(Controller):
 
     @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
     async def answer_dispute(
-        self, act: NamedDependency[Act], number: FromPath[int], data: JSONBody[DisputeAnswerIn]
+        self, act: NamedDependency[Act], number: PathNumber, data: JSONBody[DisputeAnswerIn]
     ) -> ExecutionView:
         command = AnswerDispute(**act.by, dispute=number, asks=data.asks, words=clean(data.words))
         return await act(command)
@@ -312,8 +312,8 @@ class ExecutionApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
-        contract_id: FromPath[str],
-        number: FromPath[int],
+        contract_id: PathId,
+        number: PathNumber,
         data: JSONBody[DisputeDecisionIn],
     ) -> ExecutionView:
         command = DecideDispute(dispute=number, outcome=data.outcome, explanation=clean(data.explanation))

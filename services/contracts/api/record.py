@@ -5,11 +5,10 @@ from decimal import Decimal
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath
 
 from infra.service import Ground
 from infra.tokens import Principal
-from infra.web import PUBLIC, FromGround, Visit, clean
+from infra.web import PUBLIC, FromGround, PathId, Visit, clean
 from infra.web.errors import NotFound
 from services.contracts.domain.execution.performance import KINDS as PERFORMED
 from services.contracts.domain.execution.performance import Kind as PerformedKind
@@ -152,6 +151,6 @@ class RecordApi(Controller):
     tags = ["contracts"]
 
     @get("/{organisation_id:str}/record", opt=PUBLIC, raises=[NotFound])
-    async def read_record(self, request: Visit, ground: FromGround, organisation_id: FromPath[str]) -> RecordView:
+    async def read_record(self, request: Visit, ground: FromGround, organisation_id: PathId) -> RecordView:
         """What became of an organisation's contracts in this market, and its suspensions: public."""
         return await record_of(ground, organisation_id, request.scope.get("user"))

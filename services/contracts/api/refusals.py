@@ -4,11 +4,11 @@ from datetime import datetime
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean
+from infra.web import FromGround, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api import ContractView, shown
 from services.contracts.domain.refusals import Refusal, Verdict
@@ -80,7 +80,7 @@ class RefusalsApi(Controller):
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def dispute(
-        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[DisputeIn]
+        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[DisputeIn]
     ) -> ContractView:
         """The ground on which the other side refused does not hold. Once for each contract."""
         async with ground.database.transaction("contracts") as tx:
@@ -89,7 +89,7 @@ class RefusalsApi(Controller):
 
     @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(
-        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[VerdictIn]
+        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[VerdictIn]
     ) -> ContractView:
         """A refusal that was not justified counts as the breach that it was."""
         async with ground.database.transaction("contracts") as tx:

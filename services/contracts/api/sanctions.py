@@ -5,12 +5,12 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import MEMBERS, FromGround, MemberVisit, allow, clean
+from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api.record import Mentioned, mentioned
 from services.contracts.domain.sanctions import Decision, Sanction, Side
@@ -100,7 +100,7 @@ class SanctionsApi(Controller):
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS), raises=[NotFound])
     async def appeal(
-        self, request: MemberVisit, ground: FromGround, sanction_id: FromPath[str], data: JSONBody[AppealIn]
+        self, request: MemberVisit, ground: FromGround, sanction_id: PathId, data: JSONBody[AppealIn]
     ) -> SanctionView:
         """Once for each suspension; the same reasons again are answered with the appeal as it stands."""
         async with ground.database.transaction("contracts") as tx:
@@ -114,7 +114,7 @@ class SanctionsApi(Controller):
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(
-        self, request: MemberVisit, ground: FromGround, sanction_id: FromPath[str], data: JSONBody[DecisionIn]
+        self, request: MemberVisit, ground: FromGround, sanction_id: PathId, data: JSONBody[DecisionIn]
     ) -> SanctionView:
         async with ground.database.transaction("contracts") as tx:
             await handlers.decide(tx, clean(sanction_id), data.decision, clean(data.explanation))

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from events.contracts import Point, PointAnswer
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean, clean_all
+from infra.web import FromGround, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.api import ContractView, shown
@@ -54,7 +54,7 @@ class SigningApi(Controller):
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def extend(
-        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[ExtensionIn]
+        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[ExtensionIn]
     ) -> ContractView:
         """More time for one's own step. A step extended already is answered with the contract as it stands."""
         async with ground.database.transaction("contracts") as tx:
@@ -63,7 +63,7 @@ class SigningApi(Controller):
 
     @post("/objection", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def file_objection(
-        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[ObjectionIn]
+        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[ObjectionIn]
     ) -> ContractView:
         """A protocol of disagreement in place of a signature. The same points again are answered with the contract as it stands."""
         wanted = clean_all(data)
@@ -77,7 +77,7 @@ class SigningApi(Controller):
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def answer_objection(
-        self, request: MemberVisit, ground: FromGround, contract_id: FromPath[str], data: JSONBody[ObjectionAnswerIn]
+        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[ObjectionAnswerIn]
     ) -> ContractView:
         """Points that are accepted make a new version of the draft; the supplier signs or refuses after it."""
         answers = tuple(

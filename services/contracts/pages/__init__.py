@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromQuery
 from litestar.response import Redirect, Template
 
 from catalogue.numbers import digits
@@ -21,6 +21,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PathId,
     Short,
     Visit,
     allow,
@@ -205,7 +206,7 @@ class ContractPages(Controller):
         )
 
     @get("/{contract_id:str}", opt=PUBLIC)
-    async def show(self, ground: FromGround, request: Visit, contract_id: FromPath[str]) -> Template:
+    async def show(self, ground: FromGround, request: Visit, contract_id: PathId) -> Template:
         return await contract_page(ground, request, contract_id, {}, {})
 
 
@@ -246,11 +247,11 @@ class PurchasePages(Controller):
         return redirect(f"/contracts/purchases/{purchase_id}", "The supplier was asked.")
 
     @get("/{purchase_id:str}", opt=MEMBERS)
-    async def show(self, ground: FromGround, request: MemberVisit, purchase_id: FromPath[str]) -> Template:
+    async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
         return await self._purchase(ground, request, purchase_id, {}, {})
 
     @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT))
-    async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: FromPath[str]) -> Template | Redirect:
+    async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if values.get("accept") not in ("yes", "no"):
             return await self._purchase(ground, request, purchase_id, values, {"": "Say yes or no."})

@@ -7,14 +7,13 @@ from typing import Any, cast, get_args
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.ids import new_id
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect
+from infra.web import FromGround, MemberVisit, PathId, PathNumber, allow, clean, form_fields, page, read_form, redirect
 from infra.web.errors import NotFound
 from services.contracts.api.execution import open_disputes, readable
 from services.contracts.domain.execution import (
@@ -198,7 +197,7 @@ class ExecutionPages(Controller):
 
     @post("/{contract_id:str}/execution/{action:str}", opt=allow(*handlers.ACTS))
     async def act(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str], action: FromPath[str]
+        self, ground: FromGround, request: MemberVisit, contract_id: PathId, action: PathId
     ) -> Template | Redirect:
         if action not in ACTS:
             raise NotFound("form", action)
@@ -223,7 +222,7 @@ class ExecutionPages(Controller):
 
     @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR))
     async def decide_dispute(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str], number: FromPath[int]
+        self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PathNumber
     ) -> Template | Redirect:
         contract_id, fields = clean(contract_id), await form_fields(request)
         try:

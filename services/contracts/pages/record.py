@@ -1,10 +1,9 @@
 """The public record of an organisation."""
 
 from litestar import Controller, get
-from litestar.params import FromPath
 from litestar.response import Template
 
-from infra.web import PUBLIC, FromGround, Visit, page
+from infra.web import PUBLIC, FromGround, PathId, Visit, page
 from services.contracts.api.record import record_of
 
 SHOWN = 10
@@ -40,7 +39,7 @@ class RecordPages(Controller):
     include_in_schema = False
 
     @get("/{organisation_id:str}/record", opt=PUBLIC)
-    async def show(self, ground: FromGround, request: Visit, organisation_id: FromPath[str]) -> Template:
+    async def show(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
         found = await record_of(ground, organisation_id, request.scope.get("user"), shown=SHOWN)
         return page(
             request, "contracts/record.html", record=found, words=SIDES, kinds=KINDS, performed=PERFORMED, shown=SHOWN

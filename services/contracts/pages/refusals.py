@@ -3,13 +3,12 @@
 from typing import cast, get_args
 
 from litestar import Controller, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, redirect
+from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect
 from services.contracts.api.refusals import waiting
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
@@ -21,9 +20,7 @@ class RefusalPages(Controller):
     include_in_schema = False
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def dispute(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
-    ) -> Template | Redirect:
+    async def dispute(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
             return await contract_page(ground, request, contract_id, values, errors)
@@ -39,7 +36,7 @@ class RefusalPages(Controller):
         return await self._queue(ground, request)
 
     @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR))
-    async def decide(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+    async def decide(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Verdict):

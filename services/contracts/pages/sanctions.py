@@ -3,13 +3,12 @@
 from typing import cast, get_args
 
 from litestar import Controller, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import MEMBERS, FromGround, MemberVisit, allow, clean, form_fields, page, redirect
+from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect
 from services.contracts.api.sanctions import views
 from services.contracts.domain.sanctions import Decision
 from services.contracts.handlers import sanctions as handlers
@@ -26,7 +25,7 @@ class SanctionPages(Controller):
         return await self._own(ground, request)
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS))
-    async def appeal(self, ground: FromGround, request: MemberVisit, sanction_id: FromPath[str]) -> Template | Redirect:
+    async def appeal(self, ground: FromGround, request: MemberVisit, sanction_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         try:
             async with ground.database.transaction("contracts") as tx:
@@ -40,7 +39,7 @@ class SanctionPages(Controller):
         return await self._queue(ground, request)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR))
-    async def decide(self, ground: FromGround, request: MemberVisit, sanction_id: FromPath[str]) -> Template | Redirect:
+    async def decide(self, ground: FromGround, request: MemberVisit, sanction_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Decision):

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS
@@ -15,7 +14,7 @@ from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, allow, clean, form_fields, page, read_form, redirect, whole
+from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, read_form, redirect, whole
 from services.contracts import handlers
 from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
@@ -110,9 +109,7 @@ class SigningPages(Controller):
     include_in_schema = False
 
     @post("/steps", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def take_step(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
-    ) -> Template | Redirect:
+    async def take_step(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         step = values.get("step", "")
         try:
@@ -129,7 +126,7 @@ class SigningPages(Controller):
         )
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def extend(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+    async def extend(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         step = (await form_fields(request)).get("step", "")
         return await self._act(
             ground,
@@ -141,12 +138,12 @@ class SigningPages(Controller):
         )
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
-    async def write_objection(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template:
+    async def write_objection(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template:
         return await self._objection(ground, request, contract_id, {}, {}, ROWS)
 
     @post("/objection", opt=allow(SUPPLIER_AGENT))
     async def file_objection(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+        self, ground: FromGround, request: MemberVisit, contract_id: PathId
     ) -> Template | Redirect:
         values = await form_fields(request)
         points = points_of(values)
@@ -167,7 +164,7 @@ class SigningPages(Controller):
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER))
     async def answer_objection(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
+        self, ground: FromGround, request: MemberVisit, contract_id: PathId
     ) -> Template | Redirect:
         values = await form_fields(request)
         if errors := too_long(values):
@@ -193,7 +190,7 @@ class SigningPages(Controller):
         )
 
     @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
-    async def refuse(self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]) -> Template | Redirect:
+    async def refuse(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
@@ -213,9 +210,7 @@ class SigningPages(Controller):
         )
 
     @post("/activate", opt=allow(BUYER_OFFICER))
-    async def activate_next(
-        self, ground: FromGround, request: MemberVisit, contract_id: FromPath[str]
-    ) -> Template | Redirect:
+    async def activate_next(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.activate_next(tx, clean(contract_id), request.user)

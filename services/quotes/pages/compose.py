@@ -25,6 +25,7 @@ from infra.lines import WantedLine, beside_references
 from infra.web import (
     FromGround,
     MemberVisit,
+    Several,
     Short,
     clean,
     form_fields,
@@ -68,10 +69,17 @@ class ComposePages(Controller):
     opt = OFFICERS
 
     @get()
-    async def compose_page(self, request: MemberVisit, ground: FromGround, again: Short = "") -> Template:
+    async def compose_page(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        again: Short = "",
+        sku: Several = None,
+        quantity: Several = None,
+    ) -> Template:
         """``sku`` and ``quantity`` may come several times, in pairs; ``again`` is a request to send out once more."""
         policy = load_policy(ground.config.policy)
-        pairs = list(_pairs(request.query_params.getall("sku", []), request.query_params.getall("quantity", [])))
+        pairs = list(_pairs(sku or (), quantity or ()))
         async with ground.database.transaction("quotes") as tx:
             buyer = await handlers.buyer_of(tx, request.user)
             before = await store.load(tx, clean(again)) if again else None
@@ -83,9 +91,9 @@ class ComposePages(Controller):
                 fields |= {"title": opened.title, "kind": opened.kind, "requirements": opened.requirements}
                 fields |= {"region": opened.place.region or "", "locality": opened.place.locality or ""}
             elif pairs:
-                skus = await store.skus.get(await tx.raw(), [sku for sku, _ in pairs])
-                for number, (sku, quantity) in enumerate((sku, many) for sku, many in pairs if sku in skus):
-                    fields |= _sku_line(number, sku, quantity)
+                skus = await store.skus.get(await tx.raw(), [which for which, _ in pairs])
+                for number, (which, many) in enumerate(pair for pair in pairs if pair[0] in skus):
+                    fields |= _sku_line(number, which, many)
                 fields["title"] = ", ".join(sku.name for sku in skus.values())[:200] if len(skus) == 1 else ""
             else:
                 fields |= _blank_line(0)

@@ -25,6 +25,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PathId,
     Short,
     Since,
     Visit,
@@ -37,7 +38,7 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
-from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, Id, read
+from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read
 from services.quotes.handlers import NewQuote, channel
 from services.quotes.store import Wanted
 from services.quotes.views import Details
@@ -91,17 +92,17 @@ class RequestPages(Controller):
         )
 
     @get("/{request_id:str}", opt=PUBLIC)
-    async def request_page(self, request: Visit, ground: FromGround, request_id: Id) -> Template:
+    async def request_page(self, request: Visit, ground: FromGround, request_id: PathId) -> Template:
         async with ground.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id)
 
     @get("/{request_id:str}/live", opt=PUBLIC)
-    async def live(self, request: Visit, ground: FromGround, request_id: Id, since: Since = -1) -> ServerSentEvent:
+    async def live(self, request: Visit, ground: FromGround, request_id: PathId, since: Since = -1) -> ServerSentEvent:
         """The number of quotes as it changes, until the deadline."""
         return ServerSentEvent(_pushes(request, ground, clean(request_id), since))
 
     @post("/{request_id:str}/mine", opt=AGENTS)
-    async def submit(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+    async def submit(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         arrived_at = ground.clock()
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
@@ -119,7 +120,7 @@ class RequestPages(Controller):
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
-    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         arrived_at = ground.clock()
         async with ground.database.transaction("quotes") as tx:
             try:
@@ -129,7 +130,7 @@ class RequestPages(Controller):
         return redirect(f"/quotes/{request_id}", "Your quote is withdrawn. Until the deadline you can quote again.")
 
     @post("/{request_id:str}/choice", opt=OFFICERS)
-    async def choose(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+    async def choose(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
         form, errors = read_form(values, ChoiceForm)
         async with ground.database.transaction("quotes") as tx:
@@ -144,7 +145,7 @@ class RequestPages(Controller):
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
-    async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+    async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
             try:
@@ -154,7 +155,7 @@ class RequestPages(Controller):
         return redirect(f"/quotes/{request_id}", "All quotes are rejected, and your reason is published.")
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
-    async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: Id) -> Answer:
+    async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
             try:

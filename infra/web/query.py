@@ -1,0 +1,38 @@
+"""The API takes the parameters that its routes know: a misspelt filter is told by its name, instead of answering everything.
+
+Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
+"""
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from events.bounds import OutOfBounds
+from infra.web.exact import ExactRequest
+
+API = ("/api/", "/ocds")
+_KNOWN = "query_parameters"
+_SHOWN = 100
+"""Characters of a name that are said again."""
+
+
+def remember_parameters(app: Litestar) -> None:
+    """Note at each route which parameters it takes, those of what it depends on among them."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler, arguments in route.route_handler_map.values():
+                handler.opt[_KNOWN] = frozenset(each.field_alias for each in arguments.expected_query_params)
+
+
+def known_parameters(app: ASGIApp) -> ASGIApp:
+    """Middleware, after the check of access. Raises OutOfBounds."""
+
+    async def check(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["query_string"] and scope["path"].startswith(API):
+            known = scope["route_handler"].opt.get(_KNOWN)
+            for name in ExactRequest(scope).query_params if known is not None else ():
+                if name not in known:
+                    raise OutOfBounds("unknown-parameter", name[:_SHOWN])
+        await app(scope, receive, send)
+
+    return check
