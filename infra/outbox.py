@@ -79,7 +79,8 @@ class Relay:
                 await asyncio.sleep(REST)
             else:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), IDLE_SECONDS)
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await woken.wait()
 
     async def publish_batch(self, connection: asyncpg.Connection) -> int:
         """Publish up to ``BATCH`` rows, wait for the broker's acknowledgement of all, then mark them. Returns how many rows were

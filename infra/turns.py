@@ -33,5 +33,6 @@ class Turns:
     async def bulk(self) -> AsyncIterator[None]:
         """Bulk work, when no live work is under way."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._rest.wait(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await self._rest.wait()
         yield

@@ -108,7 +108,8 @@ class Postgres:
             held.waiting.append((work, turn))
             self.fate.counts["lock waits"] += 1
             try:
-                await asyncio.wait_for(turn, patience)
+                async with asyncio.timeout(patience):
+                    await turn
             except TimeoutError:
                 self.fate.counts["lock timeouts"] += 1
                 raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout") from None

@@ -8,10 +8,16 @@ from itertools import count
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LONGEST = 3600.0
+"""Seconds, as they are played, after which no story goes on."""
 
 
 class NothingToWaitFor(Exception):
     """Everybody waits for somebody else."""
+
+
+class Endless(Exception):
+    """Somebody goes on for ever, who was told to end."""
 
 
 class PlayedLoop(asyncio.BaseEventLoop):
@@ -54,6 +60,8 @@ class PlayedLoop(asyncio.BaseEventLoop):
                 ready.append(handle)
         if not ready:
             raise NothingToWaitFor
+        if self._now > LONGEST:
+            raise Endless(", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self))))
         for _ in range(len(ready)):
             handle = ready.popleft()
             if not handle.cancelled():

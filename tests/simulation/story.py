@@ -27,7 +27,7 @@ from tests.simulation.broker import Record
 from tests.simulation.database import Row
 from tests.simulation.fate import Fate, Weather
 from tests.simulation.invariants import Broken, check
-from tests.simulation.loop import NothingToWaitFor, play
+from tests.simulation.loop import Endless, NothingToWaitFor, play
 from tests.simulation.market import WEBS, WORKERS, Market, Unanswered, Web
 from tests.simulation.planted import PLANTED
 from tests.simulation.played import played
@@ -364,6 +364,6 @@ def run(seed: int, bug: str = "", weather: Weather | None = None) -> Report:
             with PLANTED[bug](story.market) if bug else nullcontext():
                 play(story.play())
             check(story)
-    except (Broken, AssertionError, NothingToWaitFor) as why:
+    except (Broken, AssertionError, NothingToWaitFor, Endless) as why:
         raise Failed(seed, bug, why, list(story.fate.last)) from why
     return Report(seed, story.trace, story.fate.counts)
