@@ -1,6 +1,7 @@
 """The one table of topics: who writes, who reads, how long it is kept, by what it is ordered.
 
-Topics of facts are kept for ever (retention -1): every view, replica and model can be rebuilt by replay. Dead letters are not facts.
+Topics of facts are kept for ever (retention -1): every view, replica and model can be rebuilt by replay. Dead letters and lists of
+recommendations are not facts.
 """
 
 from collections.abc import Iterable
@@ -23,6 +24,8 @@ SERVICES = (
 
 DAY_MS = 86_400_000
 DEAD_LETTERS_DAYS = 30
+LISTS_DAYS = 90
+"""Of recommendations: a list is made anew whenever an opening comes or goes, for every supplier, and the newest alone counts."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +113,7 @@ TOPICS = (
         key="supplier or model",
         producers=("recommender",),
         consumers=("notifications",),
+        retention_ms=LISTS_DAYS * DAY_MS,
     ),
     # Nobody of ours listens yet: it is the record of what was mailed to whom.
     Topic(name="lonja.notifications", key="member", producers=("notifications",), consumers=()),

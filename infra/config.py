@@ -42,6 +42,7 @@ class Keep:
     published_rows: int = 100_000
     claims_days: int = 60
     answers_days: int = 30
+    letters_days: int = 180
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +186,7 @@ class Config:
             "LONJA_KEEP_PUBLISHED_DAYS": str(self.keep.published_days),
             "LONJA_KEEP_CLAIMS_DAYS": str(self.keep.claims_days),
             "LONJA_KEEP_ANSWERS_DAYS": str(self.keep.answers_days),
+            "LONJA_KEEP_LETTERS_DAYS": str(self.keep.letters_days),
             "LONJA_OPERATIONS_PORT": str(self.operations_port) if self.operations_port else None,
             "LONJA_METRICS_TOKEN": self.metrics_token,
             "LONJA_LOG_FORMAT": self.log_format,
@@ -244,6 +246,10 @@ def _keep(given: Mapping[str, str]) -> Keep:
     if _positive("LONJA_KEEP_CLAIMS_DAYS", claims) < LEAST_CLAIMS_DAYS:
         rule = f"must be at least {LEAST_CLAIMS_DAYS}: a dead letter may be sent again for {DEAD_LETTERS_DAYS} days"
         raise BadSetting("LONJA_KEEP_CLAIMS_DAYS", claims, rule)
+    letters = given.get("LONJA_KEEP_LETTERS_DAYS", str(max(usual.letters_days, int(claims))))
+    if _positive("LONJA_KEEP_LETTERS_DAYS", letters) < int(claims):
+        rule = f"must be at least LONJA_KEEP_CLAIMS_DAYS ({claims}): an event that comes again must find its letter"
+        raise BadSetting("LONJA_KEEP_LETTERS_DAYS", letters, rule)
     return Keep(
         published_days=_positive(
             "LONJA_KEEP_PUBLISHED_DAYS", given.get("LONJA_KEEP_PUBLISHED_DAYS", str(usual.published_days))
@@ -252,6 +258,7 @@ def _keep(given: Mapping[str, str]) -> Keep:
         answers_days=_positive(
             "LONJA_KEEP_ANSWERS_DAYS", given.get("LONJA_KEEP_ANSWERS_DAYS", str(usual.answers_days))
         ),
+        letters_days=int(letters),
     )
 
 

@@ -1,5 +1,6 @@
 """Dead letters: the message as it came, plus which consumer failed, why, and where it stood."""
 
+import asyncio
 import traceback
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -57,6 +58,49 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             return False
 
 
+class Unsettled(msgspec.Struct, frozen=True):
+    """A dead letter that nobody replayed or dismissed, in short."""
+
+    consumer: str
+    type: str
+    error: str
+
+
+class Follower:
+    """Follows the topic with a consumer that has it assigned, and knows what nobody settled yet."""
+
+    PARTITION = TopicPartition(DEAD_LETTERS, 0)
+    SECONDS = 1.0
+    """For which one look reads, at most. Of a long topic the first looks read a part each."""
+
+    def __init__(self, kafka: AIOKafkaConsumer) -> None:
+        self._kafka = kafka
+        self._unsettled: dict[int, Unsettled] = {}
+        self._known: list[Unsettled] = []
+
+    async def unsettled(self, first: int, end: int) -> list[Unsettled]:
+        """Of the letters between these offsets, oldest first, as of the last look that came to the end of the topic: what comes
+        later may settle a letter."""
+        until = asyncio.get_running_loop().time() + self.SECONDS
+        while behind := await self._kafka.position(self.PARTITION) < end:
+            if asyncio.get_running_loop().time() > until:
+                break
+            for record in (await self._kafka.getmany(self.PARTITION, timeout_ms=100)).get(self.PARTITION, ()):
+                self._take(record)
+        self._unsettled = {number: each for number, each in self._unsettled.items() if number >= first}
+        if not behind:
+            self._known = list(self._unsettled.values())
+        return self._known
+
+    def _take(self, record: ConsumerRecord) -> None:
+        settles = _settled_by(record)
+        if settles is not None:
+            self._unsettled.pop(settles, None)
+        else:
+            letter = _letter(record)
+            self._unsettled[record.offset] = Unsettled(letter.consumer, letter.type, letter.error)
+
+
 class TooOld(Exception):
     """Who handled the event may have forgotten it, and would handle it again."""
 
@@ -95,13 +139,12 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
         for partition, end in ends.items():
             while await kafka.position(partition) < end:
                 for record in (await kafka.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                    headers = dict(record.headers)
-                    note = headers.get(REPLAYED, headers.get(DISMISSED))
-                    if note is None:
+                    settles = _settled_by(record)
+                    if settles is None:
                         letters[record.offset] = _letter(record)
-                    elif letter := letters.get(int(note)):
-                        change = {"replayed": True} if REPLAYED in headers else {"dismissed": True}
-                        letters[int(note)] = msgspec.structs.replace(letter, **change)
+                    elif letter := letters.get(settles):
+                        change = {"replayed": True} if REPLAYED in dict(record.headers) else {"dismissed": True}
+                        letters[settles] = msgspec.structs.replace(letter, **change)
     finally:
         await kafka.stop()
     for letter in letters.values():
@@ -136,6 +179,13 @@ async def _record_of(bootstrap: str, letter: DeadLetter) -> ConsumerRecord:
 async def dismiss(kafka: Producer, letter: DeadLetter) -> None:
     """Note that somebody looked at it. The letter itself stays, and can still be replayed."""
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(DISMISSED, str(letter.position).encode())])
+
+
+def _settled_by(record: ConsumerRecord) -> int | None:
+    """The number of the letter that this note settles. None: it is a letter itself."""
+    headers = dict(record.headers)
+    note = headers.get(REPLAYED, headers.get(DISMISSED))
+    return None if note is None else int(note)
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:

@@ -2,10 +2,11 @@
 
 A thing that fails by itself is undone, said in the log and in :data:`infra.health.HEALTH`, left out for a while and tried again
 later; it stays due in the database. The others go on. Where a store has a column for the reason, ``aside`` keeps it there.
+So it is with a row that cannot be read, which :func:`readable` puts in the place of the thing.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -17,10 +18,30 @@ from infra.health import HEALTH, State
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+R = TypeVar("R")
 FIRST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
 """Until what failed is tried again: each failure doubles it."""
 SHOWN = 3
 REMEDY = "read the reason in the log of the worker; each is tried again by itself within an hour"
+
+
+@dataclass(frozen=True)
+class Unreadable(Generic[K]):
+    """Something is due, and its row cannot be read."""
+
+    key: K
+    error: Exception
+
+
+def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | Unreadable[K]]:
+    """What ``read`` makes of each row; a row that it fails on costs itself alone."""
+    found: list[T | Unreadable[K]] = []
+    for row in rows:
+        try:
+            found.append(read(row))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the key
+            found.append(Unreadable(key(row), error))
+    return found
 
 
 @dataclass(frozen=True)
@@ -37,10 +58,10 @@ class Due(Generic[T, K]):
     def __init__(
         self,
         name: str,
-        claim: Callable[[Transaction, Sequence[K]], Awaitable[Sequence[T]]],
+        claim: Callable[[Transaction, Sequence[K]], Awaitable[Sequence[T | Unreadable[K]]]],
         key: Callable[[T], K],
         act: Callable[[Transaction, Sequence[T]], Awaitable[None]],
-        aside: Callable[[Transaction, T, str], Awaitable[None]] | None = None,
+        aside: Callable[[Transaction, K, str], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._claim = claim
@@ -53,31 +74,32 @@ class Due(Generic[T, K]):
     async def __call__(self, tx: Transaction) -> int:
         """How many were done or set aside. Raises what is away: then nothing happened."""
         waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
-        found = await self._claim(tx, waiting)
-        self._forget(waiting, found)
-        if not found:
-            self._report()
-            return 0
-        failed: dict[K, Exception] = {}
-        first = await self._tried(tx, found)
-        if first is not None and len(found) == 1:
-            failed[self._key(found[0])] = first
-        elif first is not None:
-            for each in found:
-                if (error := await self._tried(tx, [each])) is not None:
-                    failed[self._key(each)] = error
-        for each in found:
-            key = self._key(each)
-            if (error := failed.get(key)) is None:
+        claimed = await self._claim(tx, waiting)
+        found = [each for each in claimed if not isinstance(each, Unreadable)]
+        failed = {each.key: each.error for each in claimed if isinstance(each, Unreadable)}
+        keys = [self._key(each) for each in found]
+        self._forget([*waiting, *keys, *failed])
+        failed |= await self._failures(tx, found)
+        for key in keys:
+            if key not in failed:
                 self.troubles.pop(key, None)
-            else:
-                await self._set_aside(tx, each, key, error)
+        for key, error in failed.items():
+            await self._set_aside(tx, key, error)
         self._report()
-        return len(found)
+        return len(claimed)
 
-    def _forget(self, waiting: Sequence[K], found: Sequence[T]) -> None:
+    async def _failures(self, tx: Transaction, found: Sequence[T]) -> dict[K, Exception]:
+        """Do them together, and where that fails each by itself."""
+        first = await self._tried(tx, found) if found else None
+        if first is None:
+            return {}
+        if len(found) == 1:
+            return {self._key(found[0]): first}
+        errors = {self._key(each): await self._tried(tx, [each]) for each in found}
+        return {key: error for key, error in errors.items() if error is not None}
+
+    def _forget(self, still: Sequence[K]) -> None:
         """What may be tried again and is due no more (another process did it, or it is of no use now) is no trouble any more."""
-        still = {*waiting, *(self._key(each) for each in found)}
         self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
     async def _tried(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
@@ -91,14 +113,14 @@ class Due(Generic[T, K]):
             return error
         return None
 
-    async def _set_aside(self, tx: Transaction, item: T, key: K, error: Exception) -> None:
+    async def _set_aside(self, tx: Transaction, key: K, error: Exception) -> None:
         failures = self.troubles[key].failures + 1 if key in self.troubles else 1
         why = in_short(error)
         log.error("%s: %s is set aside for a while: %s", self.name, key, why, exc_info=error)
         pause = min(FIRST * 2 ** min(failures - 1, 10), LONGEST)
         self.troubles[key] = Trouble(why, failures, tx.now + pause)
         if self._aside is not None:
-            await self._aside(tx, item, why)
+            await self._aside(tx, key, why)
 
     def _report(self) -> None:
         if not self.troubles:

@@ -30,7 +30,6 @@ RETRIES = (0.05, 0.5, 2.0)
 STOP_AFTER = 20
 """Reactions that fail in a row in one partition, after which the consumer stops."""
 NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
-LOOK = "see the newest of `lonja dead-letters list`, mend what they name, start Lonja again, then `lonja dead-letters replay`"
 
 
 @dataclass(frozen=True)
@@ -129,6 +128,7 @@ class Inbox:
             await self._bury(record, error)
             self._failed_in_a_row[where] += 1
             if self._failed_in_a_row[where] >= STOP_AFTER:
+                del self._failed_in_a_row[where]  # who lets it go on has looked
                 why = (
                     f"{STOP_AFTER} events in a row failed in partition {record.partition} of {record.topic},"
                     f" the last with {in_short(error)}"

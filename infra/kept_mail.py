@@ -11,6 +11,9 @@ from pathlib import Path
 
 from infra.embedded.ports import remembered_port
 
+MOST = 10_000
+"""Messages that are kept, however young they are."""
+
 
 @dataclass(frozen=True)
 class Mail:
@@ -53,6 +56,20 @@ def keep(directory: Path, content: bytes) -> Path:
     fresh = path.with_suffix(".part")
     fresh.write_bytes(content)
     return fresh.rename(path)
+
+
+def prune(directory: Path, before_ns: int, most: int = MOST) -> int:
+    """Delete messages that came before that instant, and of the others all but the newest. Returns how many."""
+    stored = sorted(directory.glob("*.eml"), key=_arrived)
+    gone = [path for number, path in enumerate(stored, 1) if _arrived(path) < before_ns or number <= len(stored) - most]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return len(gone)
+
+
+def _arrived(path: Path) -> int:
+    """Nanoseconds since the epoch."""
+    return int(path.name.partition("-")[0])
 
 
 def messages(directory: Path) -> list[Mail]:

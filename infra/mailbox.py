@@ -19,9 +19,11 @@ from infra import logs
 from infra.config import Config
 from infra.embedded.ports import remembered_port
 from infra.heartbeat import beat
-from infra.kept_mail import NoSuchMail, keep, message, messages
+from infra.kept_mail import NoSuchMail, keep, message, messages, prune
 from infra.tasks import background
 
+PRUNED_EVERY = 600.0
+DAY_NS = 86_400 * 10**9
 # A message is a stranger's HTML: no scripts, nothing fetched, in a frame that cannot reach this page.
 CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'"
 
@@ -36,6 +38,13 @@ srcdoc="<base target=_blank>{{ mail.html }}"></iframe>{% endif %}<h2>Text</h2><p
 {% else %}<h1>Mailbox</h1>{% if not mails %}<p>No message has arrived yet.</p>{% endif %}
 <table>{% for mail in mails %}<tr><td>{{ mail.number }}<td>{{ mail.date }}<td>{{ mail.recipients }}
 <td><a href="/{{ mail.number }}">{{ mail.subject }}</a>{% endfor %}</table>{% endif %}</html>"""
+
+
+async def keep_pruning(config: Config) -> None:
+    while True:
+        before = time.time_ns() - config.keep.letters_days * DAY_NS
+        await asyncio.to_thread(prune, config.mail_dir, before)
+        await asyncio.sleep(PRUNED_EVERY)
 
 
 class Keeper:
@@ -81,7 +90,7 @@ async def run(config: Config) -> None:
         log_config=None,
         log_level="warning",
     )
-    async with smtp, background(beat(), name="heartbeat"):
+    async with smtp, background(beat(), name="heartbeat"), background(keep_pruning(config), name="pruning"):
         await uvicorn.Server(page).serve()
 
 

@@ -6,16 +6,19 @@ from collections.abc import Awaitable, Callable
 
 from infra.away import in_short, is_away
 from infra.health import HEALTH, State
-from infra.inbox import LOOK, ConsumerStopped
+from infra.inbox import ConsumerStopped
+from infra.resuming import remedy
 
 log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 0.5, 60.0
 """Seconds before a part that failed is begun again; each failure doubles them."""
 
 
-async def supervise(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def supervise(
+    kind: str, name: str, run: Callable[[], Awaitable[None]], resumed: Callable[[], Awaitable[object]]
+) -> None:
     """Run one part until cancelled, whatever becomes of it. Its state stands in :data:`infra.health.HEALTH` under ``kind`` and
-    ``name``; where it runs well it reports so itself."""
+    ``name``; where it runs well it reports so itself. ``resumed`` returns when a part that stopped may go on."""
     HEALTH.report(kind, name, State.running)
     pause = SHORTEST
     while True:
@@ -25,8 +28,11 @@ async def supervise(kind: str, name: str, run: Callable[[], Awaitable[None]]) ->
             why = f"the {kind} of {name} ended by itself"
         except ConsumerStopped as stopped:
             log.critical("%s %s stopped: %s", name, kind, stopped)
-            HEALTH.report(kind, name, State.stopped, str(stopped), LOOK)
-            await asyncio.Event().wait()
+            HEALTH.report(kind, name, State.stopped, str(stopped), remedy(name))
+            await resumed()
+            log.warning("%s %s goes on: a person said so", name, kind)
+            HEALTH.report(kind, name, State.running)
+            continue
         except Exception as error:
             why = in_short(error)
             log.log(

@@ -1,5 +1,5 @@
-"""What the ground tables need no longer is deleted, in small steps: nothing grows without bound. docs/operating.md has the table
-of what is kept for how long, and why.
+"""What the ground tables need no longer, and what a service says of its own, is deleted, in small steps: nothing grows without bound.
+docs/operating.md has the table of what is kept for how long, and why.
 
 A sweep walks over a table by its pages, so that a step costs the same however large the table is, needs no index, and locks only
 rows that nobody reads any more. Ages are measured by the clock of the database, which also wrote the instants.
@@ -7,13 +7,14 @@ rows that nobody reads any more. Ages are measured by the clock of the database,
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 
 from infra.config import Keep
 from infra.database import Transaction
 from infra.metrics import ROWS_PRUNED
-from infra.service import Service, Timer
+from infra.service import Prune, Service, Timer
 
 PAGES = 64
 """Looked at in one step: half a megabyte."""
@@ -27,29 +28,33 @@ what was published between is in the outbox alone."""
 
 
 class Pruner:
-    """The sweeps over one service's ground tables; ``topics`` are those that it consumes."""
+    """The sweeps over one service's ground tables and its ``own``; ``topics`` are those that it consumes."""
 
-    TABLES = ("outbox", "inbox", "requests")
-
-    def __init__(self, service: str, topics: Sequence[str], keep: Keep) -> None:
+    def __init__(self, service: str, topics: Sequence[str], keep: Keep, own: Sequence[Prune] = ()) -> None:
         self._service = service
         self._topics = list(topics)
         self._keep = keep
+        self._sweeps = [
+            ("outbox", self._prune_outbox),
+            ("inbox", self._prune_inbox),
+            ("requests", self._prune_requests),
+            *((each.table, partial(self._prune_own, each)) for each in own),
+        ]
         self._table = 0
         self._page = 0
 
     async def step(self, tx: Transaction) -> int:
         """Look at the next pages, and delete what is too old in them. How many pages; 0 after the last of the last table."""
         db = await tx.raw()
-        table = self.TABLES[self._table]
+        table, prune = self._sweeps[self._table]
         pages = await db.fetchval(
             "select pg_relation_size($1::text::regclass) / current_setting('block_size')::int",
             f"{self._service}.{table}",
         )
         if self._page >= pages:
-            self._page, self._table = 0, (self._table + 1) % len(self.TABLES)
+            self._page, self._table = 0, (self._table + 1) % len(self._sweeps)
             return 1 if self._table else 0
-        ROWS_PRUNED.labels(self._service, table).inc(await getattr(self, f"_prune_{table}")(db))
+        ROWS_PRUNED.labels(self._service, table).inc(await prune(db))
         self._page += PAGES
         return PAGES
 
@@ -82,6 +87,9 @@ class Pruner:
         age = timedelta(days=self._keep.answers_days)
         return await self._delete(db, "requests", "answered_at < now() - $3::interval", age)
 
+    async def _prune_own(self, each: Prune, db: asyncpg.Connection) -> int:
+        return await self._delete(db, each.table, each.over, *([each.age(self._keep)] if each.age else []))
+
     async def _delete(self, db: asyncpg.Connection, table: str, condition: str, *values: object) -> int:
         """Rows of the pages at which this sweep is."""
         done = await db.execute(
@@ -95,4 +103,4 @@ class Pruner:
 
 def timer(service: Service, keep: Keep) -> Timer:
     topics = {*service.reactions.topics, *(topic for view in service.views for topic in view.reactions.topics)}
-    return Timer("prune", EVERY_SECONDS, Pruner(service.name, sorted(topics), keep).step, REST_SECONDS)
+    return Timer("prune", EVERY_SECONDS, Pruner(service.name, sorted(topics), keep, service.prunes).step, REST_SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
 from events.topics import DAY_MS, LARGEST_MESSAGE, TOPICS, Topic, by_bulk
-from infra import metrics, migrations, pruning, roles, telemetry
+from infra import metrics, migrations, pruning, resuming, roles, telemetry
 from infra.away import there
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
@@ -37,6 +38,8 @@ from infra.signing import Signer
 from infra.tasks import background
 from infra.tokens import Tokens
 from infra.turns import Turns
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
@@ -182,15 +185,18 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(ground, names)
-        groups = [
-            group_of(service.name, bulk=bulk) for service in services for bulk, _ in by_bulk(service.reactions.topics)
-        ]
-        await stack.enter_async_context(observed(ground, bootstrap, "worker", groups))
+        reads = {
+            group_of(service.name, bulk=bulk): topics
+            for service in services
+            for bulk, topics in by_bulk(service.reactions.topics)
+        }
+        await stack.enter_async_context(observed(ground, bootstrap, "worker", reads))
         kafka = await stack.enter_async_context(_producing(bootstrap))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
 
         def begin(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
-            tasks.create_task(supervise(kind, name, run), name=f"{name} {kind}")
+            resumed = partial(resuming.asked, ground.database.pool, lambda: [f"{kind} {name}"])
+            tasks.create_task(supervise(kind, name, run, resumed), name=f"{name} {kind}")
 
         for service in services:
             if service.metadata is not None:
@@ -205,7 +211,8 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
+    """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself. A view that stopped goes on when a
+    person says so: then all views leave their group for a moment, and read on from what was committed."""
     from infra import streams
     from infra.web.operations import observed
 
@@ -214,26 +221,32 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with (
-        standing(config, clock, patient=True) as ground,
-        observed(ground, bootstrap, "streams", [streams.GROUP]),
-        _producing(bootstrap) as kafka,
-    ):
+    async with AsyncExitStack() as stack:
+        ground = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(ground, names)
+        topics = {topic for service in services for view in service.views for topic in view.reactions.topics}
+        await stack.enter_async_context(observed(ground, bootstrap, "streams", {streams.GROUP: topics}))
+        kafka = await stack.enter_async_context(_producing(bootstrap))
         await after_the_forgotten(
             ground.database, [each.name for each in services if each.views], bootstrap, streams.GROUP
         )
-        app = streams.create_app(ground, bootstrap, kafka, services)
-        await app.start()
-        ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped())}
-        try:
-            await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in ended:
-                task.cancel()
-            await app.stop()
-        if app.crash_reason is not None:
-            raise app.crash_reason
+        while not stop.is_set():
+            app = streams.create_app(ground, bootstrap, kafka, services)
+            await app.start()
+            resumed = asyncio.create_task(resuming.asked(ground.database.pool, partial(resuming.stopped_here, "view")))
+            ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped()), resumed}
+            try:
+                await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in ended:
+                    task.cancel()
+                await app.stop()
+            if app.crash_reason is not None:
+                raise app.crash_reason
+            if not resumed.done() or resumed.cancelled():
+                return
+            resumed.result()
+            log.warning("the views begin again: a person let one go on that had stopped")
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:

@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import MetaData
 
 from infra.clock import Clock
-from infra.config import Config
+from infra.config import Config, Keep
 from infra.database import Database, Transaction
 from infra.live import Live
 from infra.reactions import Reactions
@@ -40,6 +41,16 @@ class Timer:
 
 
 @dataclass(frozen=True)
+class Prune:
+    """Rows of a service's own ``table`` that go by themselves: those for which ``over`` is true, an SQL condition of one row, in which
+    $3 is the ``age``, where it needs one."""
+
+    table: str
+    over: str
+    age: Callable[[Keep], timedelta] | None = None
+
+
+@dataclass(frozen=True)
 class View:
     """Rolling figures that Faust keeps in rows and that a replay makes anew: never the only copy of a fact.
 
@@ -60,5 +71,6 @@ class Service:
     routes: Sequence[Any] = ()
     reactions: Reactions = field(default_factory=Reactions)
     timers: Sequence[Timer] = ()
+    prunes: Sequence[Prune] = ()
     views: Sequence[View] = ()
     lifespans: Sequence[Callable[[], AbstractAsyncContextManager[None]]] = ()

@@ -23,8 +23,9 @@ from faust.types import TP, ConsumerMessage
 
 from events.topics import by_bulk
 from infra.health import HEALTH, State
-from infra.inbox import LOOK, NEWER_RELEASE, ConsumerStopped, Held, Inbox
+from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.producer import Producer
+from infra.resuming import remedy
 from infra.service import Ground, Service, View
 from infra.turns import Turn, Turns
 
@@ -146,6 +147,7 @@ def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
 def _agent(app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Turn) -> None:
     topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     waiting = Waiting(app, name)
+    HEALTH.report("view", name, State.running)
 
     @app.agent(topic, name=name, concurrency=1)  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
@@ -156,7 +158,7 @@ def _agent(app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Tur
                     held = await inbox.handle(messages)
                 waiting.hold(held, State.degraded, NEWER_RELEASE)
             except ConsumerStopped as stopped:
-                waiting.hold(stopped.undone, State.stopped, LOOK)
+                waiting.hold(stopped.undone, State.stopped, remedy(name))
             for message in messages:
                 if not waiting.keeps(message):
                     app.consumer.took(message)

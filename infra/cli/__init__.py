@@ -13,7 +13,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import backup, dead_letters, demo, doctor, mailbox, migrate, outbox, serve, simulate, streams, topics, up
+from infra.cli import (
+    backup,
+    consumers,
+    dead_letters,
+    demo,
+    doctor,
+    mailbox,
+    migrate,
+    outbox,
+    serve,
+    simulate,
+    streams,
+    topics,
+    up,
+)
 from infra.cli.output import say_error
 
 SERVICE_COMMANDS = {
@@ -67,6 +81,7 @@ app.command("simulate")(simulate.simulate)
 app.command("topics")(topics.topics)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(consumers.app, name="consumers")
 app.command("mailbox")(mailbox.mailbox)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)

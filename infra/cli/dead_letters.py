@@ -81,11 +81,8 @@ def replay(
     """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
     from infra import deadletters
 
-    if (number is None) != everything:
-        raise typer.BadParameter("give either a number or --all")
-    config = Config.running()
-    since = system_clock() - timedelta(days=config.keep.claims_days)
-    letters = [each for each in asyncio.run(_read()) if not each.settled] if number is None else [_one(number)]
+    letters = _chosen(number, everything)
+    since = system_clock() - timedelta(days=Config.running().keep.claims_days)
     old = [each for each in letters if each.happened_before(since)] if everything else []
     young = [each for each in letters if each not in old]
     asyncio.run(_with_producer(young, lambda kafka, letter: deadletters.replay(kafka, letter, since)))
@@ -96,16 +93,27 @@ def replay(
 
 
 @app.command()
-def dismiss(number: Position, as_json: AsJson = False) -> None:
+def dismiss(
+    number: Annotated[int | None, typer.Argument(help="The number that `list` shows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Dismiss every dead letter that `list` shows.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say that somebody looked at a dead letter and it needs no second chance: `lonja doctor` is content again."""
     from infra import deadletters
 
-    letter = _one(number)
-    asyncio.run(_with_producer([letter], deadletters.dismiss))
+    letters = _chosen(number, everything)
+    asyncio.run(_with_producer(letters, deadletters.dismiss))
     if as_json:
-        print_json({"dismissed": [letter.position]})
+        print_json({"dismissed": [each.position for each in letters]})
     else:
-        say(f"dismissed {letter.position}")
+        say(f"dismissed {len(letters)}")
+
+
+def _chosen(number: int | None, everything: bool) -> "list[DeadLetter]":
+    """The one of that number, or all that nobody settled."""
+    if (number is None) != everything:
+        raise typer.BadParameter("give either a number or --all")
+    return [each for each in asyncio.run(_read()) if not each.settled] if number is None else [_one(number)]
 
 
 def _summary(letter: "DeadLetter") -> dict[str, object]:

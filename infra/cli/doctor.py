@@ -146,7 +146,7 @@ async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
     import asyncpg
 
     from infra.operations.figures import Observer
-    from infra.operations.readiness import judge
+    from infra.operations.readiness import DEAD_LETTERS, judge
 
     async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
         observer = Observer(pool, bootstrap)
@@ -160,7 +160,7 @@ async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
         wrong = [
             Finding(f"{each.part} ({each.process})" if each.process else each.part, False, each.detail, each.remedy)
             for each in judgements
-            if not each.ready
+            if not each.ready and each.part != DEAD_LETTERS  # they are read to the end below
         ]
         waiting = sum(outbox.waiting for outbox in figures.outboxes)
         behind = sum(group.lag for group in figures.groups)
@@ -199,14 +199,15 @@ async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:
 
 async def _dead_letters(bootstrap: str) -> Finding:
     from infra import deadletters
+    from infra.operations.readiness import DEAD_LETTERS, LOOK_AT_LETTERS
 
     letters = [letter async for letter in deadletters.read(bootstrap) if not letter.settled]
     if not letters:
-        return Finding("dead letters", True, "none that nobody looked at")
+        return Finding(DEAD_LETTERS, True, "none that nobody looked at")
     newest = letters[-1]
     return Finding(
-        "dead letters",
+        DEAD_LETTERS,
         False,
         f"{len(letters)}; the newest: {newest.consumer} could not handle {newest.type}: {newest.error}",
-        "`lonja dead-letters show NUMBER`; then `replay`, or `dismiss` what needs no second chance",
+        LOOK_AT_LETTERS,
     )

@@ -1,5 +1,6 @@
 """``/metrics`` as text: what this process counted, and what the observer sees of the market."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import REGISTRY, generate_latest
@@ -56,7 +57,10 @@ class _Market(Collector):
         if not seen.kafka:
             letters = gauge("dead_letters", "Messages in the topic of dead letters, notes of replays among them")
             letters.add_metric((), seen.dead_letters)
-            yield letters
+            unsettled = gauge("dead_letters_unsettled", "Dead letters that nobody replayed or dismissed", ("consumer",))
+            for consumer, count in Counter(each.consumer for each in seen.unsettled).items():
+                unsettled.add_metric((consumer,), count)
+            yield from (letters, unsettled)
         if not seen.database:
             ahead = gauge("clock_ahead_seconds", "This machine's clock before the database's")
             ahead.add_metric((), seen.clock_ahead.total_seconds())

@@ -1,7 +1,7 @@
 """The figures of the road, seen from outside: they are right whether or not the processes that do the work still live."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -13,9 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from events.topics import DEAD_LETTERS, TOPICS
+from events.topics import TOPICS
 from infra.clock import system_clock
 from infra.database import LOST
+from infra.deadletters import Follower, Unsettled
 from infra.operations import processes
 from infra.operations.processes import Process
 
@@ -41,11 +42,13 @@ class Outbox(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """A consumer group. ``lag``: messages it has not taken in; ``late``: those of them that wait too long already."""
+    """A consumer group. ``lag``: messages it has not taken in; ``late``: those of them that wait too long already, which stand in
+    the topics ``late_in``."""
 
     group: str
     lag: int
     late: int
+    late_in: list[str] = []
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +65,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     processes: list[Process] = []
     groups: list[Group] = []
     dead_letters: int = 0
+    """Messages in their topic, notes among them."""
+    unsettled: list[Unsettled] = []
+    """Dead letters that nobody replayed or dismissed, oldest first."""
 
 
 class Observer:
@@ -87,11 +93,11 @@ class Observer:
     async def _look(self) -> Figures:
         stored, database = await _patiently(self._stored, (*LOST, TimeoutError))
         known, outboxes, ahead = stored or ([], [], timedelta())
-        groups = {group for process in known for group in process.groups}
+        groups = processes.topics_of_groups(known)
         heard, kafka = await _patiently(lambda: self._kafka.figures(groups), (KafkaError, OSError, TimeoutError))
         if kafka:
             await self._kafka.close()
-        lags, dead_letters = heard or ([], 0)
+        lags, dead_letters, unsettled = heard or ([], 0, [])
         return Figures(
             at=system_clock(),
             database=database,
@@ -101,6 +107,7 @@ class Observer:
             processes=known,
             groups=lags,
             dead_letters=dead_letters,
+            unsettled=unsettled,
         )
 
     async def _stored(self) -> tuple[list[Process], list[Outbox], timedelta]:
@@ -116,22 +123,29 @@ class Observer:
 
 
 class Kafka:
-    """A consumer without a group and an administrator, kept while the broker answers."""
+    """A consumer without a group, which follows the dead letters, and an administrator; kept while the broker answers."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
+        self._letters: Follower | None = None
 
-    async def figures(self, groups: Iterable[str]) -> tuple[list[Group], int]:
-        """Of these groups, and how many dead letters there are."""
-        if self._consumer is None or self._admin is None:
+    async def figures(self, groups: Mapping[str, Set[str] | None]) -> tuple[list[Group], int, list[Unsettled]]:
+        """Of these groups, by the topics that each reads (None: those of which it committed an offset), and how many messages
+        the topic of dead letters has, and those that nobody settled."""
+        if self._consumer is None or self._admin is None or self._letters is None:
             await self._connect()
-        assert self._consumer is not None and self._admin is not None
+        assert self._consumer is not None and self._admin is not None and self._letters is not None
         names = sorted(groups)
+        there = await self._partitions(self._admin, {topic for topics in groups.values() for topic in topics or ()})
         committed = await asyncio.gather(*(self._admin.list_consumer_group_offsets(name) for name in names))
-        letters = TopicPartition(DEAD_LETTERS, 0)
-        partitions = sorted({letters}.union(*committed))
+        reads: dict[str, list[TopicPartition]] = {}
+        for name, offsets in zip(names, committed, strict=True):
+            topics = groups[name]
+            reads[name] = list(offsets) if topics is None else [each for topic in topics for each in there[topic]]
+        letters = Follower.PARTITION
+        partitions = sorted({letters}.union(*reads.values()))
         now = system_clock()
         too_old = {
             each: int((now - (LATE_IN_BULK if each.topic in BULK else LATE)).timestamp() * 1000) for each in partitions
@@ -145,11 +159,28 @@ class Kafka:
         old = {each: found.offset if (found := then[each]) else ends[each] for each in partitions}
         lags = []
         for name, offsets in zip(names, committed, strict=True):
-            read = {each: max(meta.offset, firsts[each]) for each, meta in offsets.items()}
-            lag = sum(max(0, ends[each] - offset) for each, offset in read.items())
-            late = sum(max(0, old[each] - offset) for each, offset in read.items())
-            lags.append(Group(group=name, lag=lag, late=late))
-        return lags, ends[letters] - firsts[letters]
+            # Where the group committed nothing yet, the whole log waits for it.
+            read = {each: max(offsets[each].offset if each in offsets else 0, firsts[each]) for each in reads[name]}
+            late = {each: max(0, old[each] - offset) for each, offset in read.items()}
+            lags.append(
+                Group(
+                    group=name,
+                    lag=sum(max(0, ends[each] - offset) for each, offset in read.items()),
+                    late=sum(late.values()),
+                    late_in=sorted({each.topic for each, count in late.items() if count}),
+                )
+            )
+        unsettled = await self._letters.unsettled(firsts[letters], ends[letters])
+        return lags, ends[letters] - firsts[letters], unsettled
+
+    async def _partitions(self, admin: AIOKafkaAdminClient, topics: Set[str]) -> dict[str, list[TopicPartition]]:
+        """Of each topic; none of one that the broker does not have."""
+        described = await admin.describe_topics(sorted(topics)) if topics else []
+        there = {
+            row["topic"]: [TopicPartition(row["topic"], each["partition"]) for each in row["partitions"]]
+            for row in described
+        }
+        return {topic: there.get(topic, []) for topic in topics}
 
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -163,9 +194,13 @@ class Kafka:
 
     async def _connect(self) -> None:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         await self._admin.start()
         await self._consumer.start()
+        self._consumer.assign([Follower.PARTITION])
+        self._letters = Follower(self._consumer)
 
 
 async def _patiently(

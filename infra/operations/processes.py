@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -37,11 +37,19 @@ Table(
     Column("started_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("ended", Boolean, nullable=False, server_default=text("false")),
+    Column("reads", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+)
+Table(
+    "resumes",
+    METADATA,
+    Column("part", Text, primary_key=True),
+    Column("asked_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
 )
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
-    """``process`` is host/kind/port; ``groups`` the Kafka consumer groups it is in; ``silent_for`` by the database's clock."""
+    """``process`` is host/kind/port; ``groups`` the Kafka consumer groups it is in, and ``reads`` their topics, which a process of
+    an older release does not tell; ``silent_for`` by the database's clock."""
 
     process: str
     kind: str
@@ -52,6 +60,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     silent_for: timedelta
     ended: bool = False
     """In order: nobody misses it."""
+    reads: dict[str, list[str]] = {}
 
     @property
     def alive(self) -> bool:
@@ -66,12 +75,29 @@ def named(kind: str, port: int) -> str:
     return f"{socket.gethostname()}/{kind}/{port}"
 
 
+def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
+    """By consumer group the topics that it reads, as the processes in it say, where none of them is alive as they said last. None:
+    one of an older release does not say it."""
+    known: dict[str, list[Process]] = {}
+    for row in rows:
+        for group in row.groups:
+            known.setdefault(group, []).append(row)
+    found: dict[str, set[str] | None] = {}
+    for group, members in known.items():
+        told = [each.reads.get(group) for each in members if each.alive] or [each.reads.get(group) for each in members]
+        found[group] = None if None in told else {topic for topics in told for topic in topics or ()}
+    return found
+
+
 @asynccontextmanager
-async def reporting(database: Database, kind: str, port: int, groups: Iterable[str] = ()) -> AsyncIterator[None]:
-    """Keep this process's row for as long as the block runs."""
+async def reporting(
+    database: Database, kind: str, port: int, reads: Mapping[str, Iterable[str]] | None = None
+) -> AsyncIterator[None]:
+    """Keep this process's row for as long as the block runs. ``reads``: the topics that it reads, by consumer group."""
     process = named(kind, port)
+    topics = {group: sorted(each) for group, each in (reads or {}).items()}
     try:
-        async with background(_report(database.pool, process, kind, sorted(groups)), name="report of this process"):
+        async with background(_report(database.pool, process, kind, topics), name="report of this process"):
             yield
     finally:
         await _say_that_it_ends(database.pool, process)
@@ -84,29 +110,30 @@ async def _say_that_it_ends(pool: asyncpg.Pool, process: str) -> None:
         log.warning("this process will be missed: that it ends was not written down: %s", error)
 
 
-async def _report(pool: asyncpg.Pool, process: str, kind: str, groups: list[str]) -> None:
+async def _report(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, list[str]]) -> None:
     first = True
     while True:
         try:
-            await _write(pool, process, kind, groups, first=first)
+            await _write(pool, process, kind, reads, first=first)
             first = False
         except (*LOST, TimeoutError) as error:
             log.warning("the state of this process was not written down: %r", error)
         await asyncio.sleep(EVERY)
 
 
-async def _write(pool: asyncpg.Pool, process: str, kind: str, groups: list[str], *, first: bool) -> None:
+async def _write(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, list[str]], *, first: bool) -> None:
     await pool.execute(
-        "insert into operations.processes (process, kind, release, groups, conditions) values ($1, $2, $3, $4, $5)"
+        "insert into operations.processes (process, kind, release, groups, conditions, reads) values ($1, $2, $3, $4, $5, $7)"
         " on conflict (process) do update set conditions = excluded.conditions, groups = excluded.groups,"
-        " release = excluded.release, seen_at = now(), ended = false,"
+        " reads = excluded.reads, release = excluded.release, seen_at = now(), ended = false,"
         " started_at = case when $6 then now() else processes.started_at end",
         process,
         kind,
         version("lonja"),
-        groups,
+        sorted(reads),
         list(HEALTH),
         first,
+        reads,
         timeout=EVERY,
     )
 
@@ -114,10 +141,17 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, groups: list[str],
 async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
     """All processes of the last days, dead ones too, by kind and name."""
     rows = await connection.fetch(
-        "select process, kind, release, groups, conditions::text, started_at, now() - seen_at as silent_for, ended"
+        "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended"
         " from operations.processes where seen_at > now() - $1::interval order by kind, process",
         FORGOTTEN,
     )
     return [
-        Process(**{**row, "conditions": msgspec.json.decode(row["conditions"], type=list[Condition])}) for row in rows
+        Process(
+            **{
+                **row,
+                "conditions": msgspec.json.decode(row["conditions"], type=list[Condition]),
+                "reads": msgspec.json.decode(row["reads"], type=dict[str, list[str]]),
+            }
+        )
+        for row in rows
     ]

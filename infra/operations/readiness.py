@@ -12,6 +12,10 @@ from infra.operations.processes import Process
 OLD = timedelta(seconds=30)
 """An event that waits longer than this for its way to Kafka waits for a person."""
 CLOCK = timedelta(seconds=1)
+DEAD_LETTERS = "dead letters"
+LOOK_AT_LETTERS = (
+    "`lonja dead-letters list`; mend what they name, then `replay`, or `dismiss` what needs no second chance"
+)
 NEEDED = ("worker", "streams")
 """Kinds of processes without which events do not take effect."""
 
@@ -44,6 +48,7 @@ def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") ->
         ),
         *(_outbox(each) for each in figures.outboxes),
         *_lags(figures),
+        *_dead_letters(figures),
     ]
 
 
@@ -123,10 +128,26 @@ def _lags(figures: Figures) -> Iterator[Judgement]:
             yield Judgement(
                 part=f"consumer group {each.group}",
                 state=State.degraded,
-                detail=f"{each.lag:,} messages behind, {each.late:,} of them for too long",
-                remedy="see that its process runs, and what its consumer says of itself here and in the log",
+                detail=f"{each.lag:,} messages behind, {each.late:,} of them for too long, in {', '.join(each.late_in)}",
+                remedy="see that its process runs, and what its consumer says of itself here and in the log; if it says nothing,"
+                " start that process again: it reads on where it committed last",
             )
         else:
             yield Judgement(
                 part=f"consumer group {each.group}", state=State.running, detail=f"{each.lag:,} messages behind"
             )
+
+
+def _dead_letters(figures: Figures) -> Iterator[Judgement]:
+    """Each is an event that one service never took in."""
+    if figures.unsettled:
+        newest = figures.unsettled[-1]
+        yield Judgement(
+            part=DEAD_LETTERS,
+            state=State.degraded,
+            detail=f"{len(figures.unsettled):,} that nobody settled; the newest: {newest.consumer} could not handle {newest.type}:"
+            f" {newest.error}",
+            remedy=LOOK_AT_LETTERS,
+        )
+    elif not figures.kafka:
+        yield Judgement(part=DEAD_LETTERS, state=State.running, detail="none that nobody settled")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -28,8 +28,11 @@ class Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def observed(ground: Ground, bootstrap: str, kind: str, groups: Iterable[str]) -> AsyncIterator[None]:
-    """Serve health and figures, and report this process and its consumer groups, for as long as the block runs."""
+async def observed(
+    ground: Ground, bootstrap: str, kind: str, reads: Mapping[str, Iterable[str]]
+) -> AsyncIterator[None]:
+    """Serve health and figures, and report this process and the topics that it reads, by consumer group, for as long as the block
+    runs."""
     with _listening(ground.config, kind) as listener:
         port: int = listener.getsockname()[1]
         observer = Observer(ground.database.pool, bootstrap)
@@ -44,7 +47,7 @@ async def observed(ground: Ground, bootstrap: str, kind: str, groups: Iterable[s
         log.info("health and figures of this %s: http://127.0.0.1:%d", kind, port)
         serving = asyncio.create_task(server.serve([listener]), name="operations port")
         try:
-            async with processes.reporting(ground.database, kind, port, groups):
+            async with processes.reporting(ground.database, kind, port, reads):
                 yield
         finally:
             server.should_exit = True

@@ -13,6 +13,7 @@ from sqlmodel import Field, col, select
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded, ContractEnded
 from infra.database import Transaction, columns, schema_rows
+from infra.due import Unreadable, readable
 from services.accounts.domain import BY_HAND, Member, Organisation, Suspension
 
 Row = schema_rows("accounts")
@@ -243,7 +244,9 @@ async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: s
     return bool(ended)
 
 
-async def suspensions_over(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Organisation]:
+async def suspensions_over(
+    tx: Transaction, limit: int, but: Sequence[str] = ()
+) -> list[Organisation | Unreadable[str]]:
     query = (
         select(OrganisationRow)
         .where(
@@ -254,7 +257,8 @@ async def suspensions_over(tx: Transaction, limit: int, but: Sequence[str] = ())
         .with_for_update(skip_locked=True)
         .limit(limit)
     )
-    return [_read(row, Organisation) for row in await tx.session.exec(query)]
+    rows = await tx.session.exec(query)
+    return readable(rows, lambda row: row.organisation_id, lambda row: _read(row, Organisation))
 
 
 async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.service import Timer
 from services.accounts import handlers, store
 from services.accounts.domain import Organisation
@@ -13,7 +13,7 @@ AT_ONCE = 100
 KEPT = timedelta(hours=1)
 
 
-async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[Organisation]:
+async def _suspensions_over(tx: Transaction, but: Sequence[str]) -> list[Organisation | Unreadable[str]]:
     return await store.suspensions_over(tx, AT_ONCE, but)
 
 

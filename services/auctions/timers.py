@@ -8,7 +8,7 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidDisclosed
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.ids import new_id
 from infra.service import Timer
 from services.auctions.domain.auction import Verdict, apply, ranking
@@ -21,11 +21,12 @@ from services.auctions.store.auctions import Stored
 AT_ONCE = 100
 
 
-async def due(tx: Transaction, but: Sequence[str]) -> list[Stored]:
+async def due(tx: Transaction, but: Sequence[str]) -> list[Stored | Unreadable[str]]:
     """Nothing is taken unless bids could be decided when it fell due: after an outage the lane comes first, and gives time back."""
     db = await tx.raw()
     beaten = await pulse.last(db)
-    return [each for each in await auctions.lock_due(db, tx.now, AT_ONCE, but) if _watched_over(each, beaten)]
+    found = await auctions.lock_due(db, tx.now, AT_ONCE, but)
+    return [each for each in found if isinstance(each, Unreadable) or _watched_over(each, beaten)]
 
 
 async def go_on(tx: Transaction, taken: Sequence[Stored]) -> None:

@@ -14,6 +14,7 @@ from sqlmodel import Field, col, select
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
 from infra.database import Transaction, schema_rows
+from infra.due import Unreadable, readable
 from infra.replicas import Organisations, ReferencePrices
 
 Row = schema_rows("catalogue")
@@ -220,14 +221,17 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     return [(_standing(row), skus[row.sku_id]) for row in rows]
 
 
-async def expired(tx: Transaction, today: date, limit: int, but: Sequence[str] = ()) -> list[Standing]:
+async def expired(
+    tx: Transaction, today: date, limit: int, but: Sequence[str] = ()
+) -> list[Standing | Unreadable[str]]:
     """Offers whose last day is over, locked; those another process holds are passed over."""
     query = (
         select(OfferRow)
         .where(OfferRow.ended.is_(None), OfferRow.valid_until < today, col(OfferRow.offer_id).not_in(but))
         .limit(limit)
     )
-    return [_standing(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
+    rows = await tx.session.exec(query.with_for_update(skip_locked=True))
+    return readable(rows, lambda row: row.offer_id, _standing)
 
 
 async def standing_of_supplier(tx: Transaction, supplier_id: str) -> list[Standing]:

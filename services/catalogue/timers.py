@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.service import Timer
 from services.catalogue import store
 from services.catalogue.handlers.offers import end_offers
@@ -11,7 +11,7 @@ from services.catalogue.handlers.offers import end_offers
 AT_ONCE = 200
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Standing]:
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Standing | Unreadable[str]]:
     return await store.expired(tx, tx.now.date(), AT_ONCE, but)
 
 

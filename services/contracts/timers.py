@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.service import Timer
 from services.contracts.domain.execution import Tick
 from services.contracts.domain.purchases import LapseAnswer
@@ -14,15 +14,15 @@ from services.contracts.store import deals, executions, purchases
 AT_ONCE = 100
 
 
-async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.Kept]:
+async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.Kept | Unreadable[str]]:
     return await deals.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
-async def _due_purchases(tx: Transaction, but: Sequence[str]) -> list[purchases.Kept]:
+async def _due_purchases(tx: Transaction, but: Sequence[str]) -> list[purchases.Kept | Unreadable[str]]:
     return await purchases.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
-async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[executions.Kept]:
+async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[executions.Kept | Unreadable[str]]:
     return await executions.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 

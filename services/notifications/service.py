@@ -22,4 +22,5 @@ def create(ground: Ground) -> Service:
         routes=[routes(ground, NotificationsApi, NotificationPages, UnsubscribePages)],
         reactions=reactions(rehearsal=load(ground.config.policy).working_day_minutes is not None),
         timers=timers(ground, links),
+        prunes=store.PRUNES,
     )

@@ -1,7 +1,7 @@
 """Rows of notifications. Letters hold what they are made from; ``mailed`` makes each opportunity once ever a member."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,7 +13,9 @@ from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, schema_rows
+from infra.due import Unreadable, readable
 from infra.replicas import Organisations
+from infra.service import Prune
 from services.notifications.domain import Preferences
 from services.notifications.letters import Digest, Letter
 
@@ -123,11 +125,13 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter in the hands of one sender. ``wanted`` is false when its reader unsubscribed since it was claimed, or when the time
-    for what it asks is over."""
+    """A letter in the hands of one sender; a :class:`Unreadable` one is no use to it. ``wanted`` is false when its reader unsubscribed
+    since it was claimed, or when the time for what it asks is over."""
 
-    letter: Letter
+    letter_id: str
+    claimed_at: datetime
     number: int
+    letter: Letter | Unreadable[str]
     wanted: bool
 
 
@@ -265,9 +269,15 @@ async def claim_to_send(tx: Transaction, until: datetime) -> Attempt | None:
         return None
     row.state, row.retry_at, row.attempts = "sending", until, row.attempts + 1
     reader = await member(tx, row.member_id)
-    letter = msgspec.convert(row.body, Letter)
+    [letter] = readable([row], lambda row: row.letter_id, lambda row: msgspec.convert(row.body, Letter))
     reads = reader is not None and reader.stopped is None and row.topic in reader.preferences.topics
-    return Attempt(letter=letter, number=row.attempts, wanted=reads and not row.moot and letter.stands(tx.now))
+    return Attempt(
+        letter_id=row.letter_id,
+        claimed_at=row.claimed_at,
+        number=row.attempts,
+        letter=letter,
+        wanted=reads and not row.moot and (isinstance(letter, Unreadable) or letter.stands(tx.now)),
+    )
 
 
 async def no_more_about(tx: Transaction, about: str) -> None:
@@ -312,3 +322,20 @@ async def put_contract(tx: Transaction, event: ContractDrafted) -> None:
 
 async def contract(tx: Transaction, contract_id: str) -> ContractRow | None:
     return await tx.session.get(ContractRow, contract_id)
+
+
+PRUNES = (
+    Prune(
+        "letters",
+        "state not in ('claimed', 'sending') and claimed_at < now() - $3::interval",
+        lambda keep: timedelta(days=keep.letters_days),
+    ),
+    # An opportunity is mailed once: that it was is known until the letter is gone and it is in no list any more.
+    Prune(
+        "mailed",
+        "not exists (select from notifications.letters one where one.letter_id = mailed.letter_id) and not exists ("
+        " select from notifications.members reader join notifications.recommendations made"
+        " on made.supplier_id = reader.organisation_id where reader.member_id = mailed.member_id"
+        " and made.items @> jsonb_build_array(jsonb_build_object('opportunity_id', mailed.opportunity_id)))",
+    ),
+)

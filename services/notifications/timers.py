@@ -8,7 +8,7 @@ from events.notifications import DigestSent, DutyMailed
 from infra import kept_mail, metrics
 from infra.away import in_short
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.service import Ground, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, retry_after, slot
@@ -63,44 +63,51 @@ class Postman:
             return 0
         if not attempt.wanted:
             await self._settle(attempt, "dropped")
-            return 1
+        elif isinstance(attempt.letter, Unreadable):
+            log.error("letter %s cannot be read", attempt.letter_id, exc_info=attempt.letter.error)
+            await self._put_off(attempt, in_short(attempt.letter.error))
+        else:
+            await self._send(attempt, attempt.letter)
+        return 1
+
+    async def _send(self, attempt: Attempt, letter: Letter) -> None:
         try:
-            content = mime(attempt.letter, self._links, self._from, self._public_url)
+            content = mime(letter, self._links, self._from, self._public_url)
         except Exception as error:
-            log.exception("letter %s cannot be written", attempt.letter.letter_id)
-            await self._put_off(attempt, in_short(error))
-            return 1
+            log.exception("letter %s cannot be written", attempt.letter_id)
+            return await self._put_off(attempt, in_short(error))
         try:
-            await post.send(self._smtp_url, self._from, attempt.letter.email, content)
+            await post.send(self._smtp_url, self._from, letter.email, content)
         except post.AddressRefused as refused:
-            await self._settle(attempt, "refused", str(refused))
+            await self._settle(attempt, "refused", str(refused), stopped=letter.member_id)
         except post.LetterRefused as refused:
             await self._settle(attempt, "failed", str(refused))
         except post.NotNow as trouble:
             await self._put_off(attempt, str(trouble))
         else:
-            await self._settle(attempt, "sent")
-        return 1
+            await self._settle(attempt, "sent", sent=letter)
 
-    async def _settle(self, attempt: Attempt, state: str, trouble: str = "") -> None:
-        letter = attempt.letter
+    async def _settle(
+        self, attempt: Attempt, state: str, trouble: str = "", *, stopped: str = "", sent: Letter | None = None
+    ) -> None:
+        """``stopped`` is the member whose address gets no mail any more, ``sent`` the letter that went out."""
         async with self._database.transaction("notifications") as tx:
-            if not await store.settle(tx, letter.letter_id, state, trouble=trouble):
+            if not await store.settle(tx, attempt.letter_id, state, trouble=trouble):
                 return
             metrics.MAILS.labels(state).inc()
-            if state == "refused":
-                await store.set_stopped(tx, letter.member_id, trouble)
-            if state == "sent":
-                tx.emit(_sent(letter, tx.now))
+            if stopped:
+                await store.set_stopped(tx, stopped, trouble)
+            if sent:
+                tx.emit(_sent(sent, tx.now))
 
     async def _put_off(self, attempt: Attempt, trouble: str) -> None:
         async with self._database.transaction("notifications") as tx:
-            if tx.now - attempt.letter.claimed_at > GIVE_UP_AFTER:
-                await store.settle(tx, attempt.letter.letter_id, "failed", trouble=trouble)
+            if tx.now - attempt.claimed_at > GIVE_UP_AFTER:
+                await store.settle(tx, attempt.letter_id, "failed", trouble=trouble)
                 metrics.MAILS.labels("failed").inc()
             else:
                 metrics.MAILS.labels("put-off").inc()
-                await store.postpone(tx, attempt.letter.letter_id, tx.now + retry_after(attempt.number), trouble)
+                await store.postpone(tx, attempt.letter_id, tx.now + retry_after(attempt.number), trouble)
 
 
 def _sent(letter: Letter, at: datetime) -> DigestSent | DutyMailed:

@@ -19,6 +19,7 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.quotes import QuoteDisclosed
 from events.values import Place
 from infra.database import Transaction
+from infra.due import Unreadable
 from infra.ids import derive_id
 from infra.reactions import Reactions
 from services.observatory import intake, store
@@ -123,7 +124,7 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
     await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now + PAUSE)
 
 
-async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card]:
+async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card | Unreadable[str]]:
     """Those with prices that were not judged yet. An item that failed is among them as soon as new prices come."""
     return await store.claim_due(tx, BATCH)
 

@@ -12,6 +12,7 @@ from sqlmodel import Field, col, select
 
 from events.codec import Event
 from infra.database import Transaction, schema_rows
+from infra.due import Unreadable, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool, Stage
 
@@ -140,7 +141,7 @@ async def counts(tx: Transaction) -> dict[str, int]:
     return {group: sum(by_stage.get(stage, 0) for stage in stages) for group, stages in GROUPS.items()}
 
 
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:
     """Pools whose time has come, locked; those another process holds are passed over."""
     query = (
         select(PoolRow)
@@ -148,7 +149,8 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
         .order_by(PoolRow.due_at)
         .limit(limit)
     )
-    return [_kept(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
+    rows = await tx.session.exec(query.with_for_update(skip_locked=True))
+    return readable(rows, lambda row: row.pool_id, _kept)
 
 
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.service import Timer
 from services.pools import store
 from services.pools.domain import CloseContracting, EndEnrolment, Stage
@@ -12,7 +12,7 @@ from services.pools.handlers import decided
 AT_ONCE = 20
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept]:
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept | Unreadable[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, col, select
 
 from infra.database import Transaction, schema_rows
+from infra.due import Unreadable, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Quote, Request, Stage
 
@@ -153,7 +154,7 @@ async def listing(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -
     return [_kept(row) for row in rows], total
 
 
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:
     """Requests whose time has come, locked; those another process holds are passed over."""
     query = (
         select(RequestRow)
@@ -161,7 +162,8 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
         .order_by(RequestRow.due_at)
         .limit(limit)
     )
-    return [_kept(row) for row in await tx.session.exec(query.with_for_update(skip_locked=True))]
+    rows = await tx.session.exec(query.with_for_update(skip_locked=True))
+    return readable(rows, lambda row: row.request_id, _kept)
 
 
 def _kept(row: RequestRow) -> Kept:

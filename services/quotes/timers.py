@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from infra.database import Transaction
-from infra.due import Due
+from infra.due import Due, Unreadable
 from infra.service import Timer
 from services.quotes import store
 from services.quotes.domain.choosing import lapse
@@ -14,7 +14,7 @@ from services.quotes.handlers import happened
 AT_ONCE = 20
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept]:
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept | Unreadable[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 

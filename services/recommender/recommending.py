@@ -3,12 +3,13 @@
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from events.recommender import Recommendation, RecommendationsMade
 from infra.away import in_short, is_away
 from infra.health import HEALTH, State
 from infra.service import Ground
+from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Opening, Waiting
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 NAME = "recommender"
 SHOWN = 3
 REMEDY = "read the reason in the log of the worker; a list is made again when something about its supplier changes"
+REMEDY_FOR_OPENINGS = (
+    "read the reason in the log of the worker; all lists go on without it, and it is tried again when it changes, when it is over, or"
+    " when the model learns"
+)
 ITEMS = 20
 """In a published list, at most."""
 TOGETHER = 200
@@ -24,6 +29,14 @@ TOGETHER = 200
 REREAD_AFTER = timedelta(minutes=1)
 SMALL = 5000
 """A history of no more awards is read again whenever it changed, a larger one (a second for each 15,000) once in a while."""
+NOBODY = Waiting(
+    profile=SupplierProfile(supplier_id=""),
+    active=True,
+    native=False,
+    dismissed=frozenset(),
+    dirty_at=datetime.min.replace(tzinfo=UTC),
+)
+"""A supplier of whom nothing is known: what fails with it fails for everybody."""
 
 
 @asynccontextmanager
@@ -40,12 +53,18 @@ async def alone(ground: Ground, work: str) -> AsyncIterator[bool]:
 
 
 class Recommending:
-    """The lists, made by one engine that is taught again as models and awards change."""
+    """The lists, made by one engine that is taught again as models and awards change.
+
+    A supplier or an opening on which a list fails costs itself alone, and health names it. The supplier waits for the next change
+    about it; the opening is left out of all lists until it changes or the engine is taught anew.
+    """
 
     def __init__(self, ground: Ground, engine: Engine) -> None:
         self._ground = ground
         self._engine = engine
         self._taught_at: datetime | None = None
+        self._left_out: dict[Opening, str] = {}
+        self._without_list: dict[str, str] = {}
 
     async def make_due(self) -> int:
         """Make lists that wait, some at a time; returns how many."""
@@ -60,39 +79,93 @@ class Recommending:
             if not waiting and not uninvited:
                 return 0
             openings = await advice.openings(tx)
-        model_id = await self._teach()
+        self._left_out = {one: why for one, why in self._left_out.items() if one in openings}
+        openings = [one for one in openings if one not in self._left_out]
+        uninvited &= {one.opportunity_id for one in openings}
         try:
-            await self._make(model_id, waiting, uninvited, openings)
+            await self._make(waiting, uninvited, openings)
         except Exception as error:
             if is_away(error):
                 raise
-            log.exception("a question about %d suppliers failed; each is asked about by itself", len(waiting))
-            await self._one_by_one(model_id, waiting, uninvited, openings)
+            log.exception("a question about %d suppliers and %d openings failed", len(waiting), len(openings))
+            await self._apart(waiting, uninvited, openings)
+        self._report()
         return len(waiting)
 
-    async def _one_by_one(
-        self, model_id: str, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
-    ) -> None:
-        """Whoever fails alone waits no more, until something about it changes. Raises where no supplier is needed to fail."""
-        await self._make(model_id, [], uninvited, openings)
-        failed: dict[str, Exception] = {}
+    async def _apart(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
+        """Find what fails, and do without it. Raises what fails whichever opening is asked about: that is no opening's fault."""
+        sound, failing = await self._sound([NOBODY], uninvited, openings)
+        if len(failing) == len(openings) > 1:
+            raise failing[openings[0]]
+        self._leave_out(failing)
+        await self._make([], {one.opportunity_id for one in sound}.intersection(uninvited), sound)
+        failed = []
         for one in waiting:
             try:
-                await self._make(model_id, [one], (), openings)
+                sound = await self._by_itself(one, sound)
             except Exception as error:
                 if is_away(error):
                     raise
-                failed[one.profile.supplier_id] = error
-        if failed:
-            why = "; ".join(f"{supplier_id}: {in_short(error)}" for supplier_id, error in list(failed.items())[:SHOWN])
-            log.error("no list can be made for %d suppliers: %s", len(failed), why)
-            HEALTH.report("timer", f"{NAME} lists: suppliers", State.degraded, f"no list for {why}", REMEDY)
-            async with self._ground.database.transaction(NAME) as tx:
-                await advice.settle(tx, [one for one in waiting if one.profile.supplier_id in failed])
+                log.exception("no list can be made for supplier %s", one.profile.supplier_id)
+                self._without_list[one.profile.supplier_id] = in_short(error)
+                failed.append(one)
+        async with self._ground.database.transaction(NAME) as tx:
+            await advice.settle(tx, failed)
 
-    async def _make(
-        self, model_id: str, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
-    ) -> None:
+    async def _by_itself(self, one: Waiting, openings: Sequence[Opening]) -> Sequence[Opening]:
+        """Make one supplier's list. Returns the openings without those on which it failed; raises where it fails on all."""
+        try:
+            await self._make([one], (), openings)
+        except Exception as error:
+            if is_away(error):
+                raise
+            sound, failing = await self._sound([one], (), openings)
+            if not failing or not sound:
+                raise
+            await self._make([one], (), sound)
+            self._leave_out(failing)
+            return sound
+        return openings
+
+    async def _sound(
+        self, suppliers: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
+    ) -> tuple[list[Opening], dict[Opening, Exception]]:
+        """The openings about which these suppliers can be advised, and those on which that fails: found by halves."""
+        try:
+            await self._lists(suppliers, uninvited, openings)
+        except Exception as error:
+            if is_away(error):
+                raise
+            if len(openings) < 2:
+                return [], dict.fromkeys(openings, error)
+            middle = len(openings) // 2
+            sound, failing = await self._sound(suppliers, uninvited, openings[:middle])
+            more_sound, more_failing = await self._sound(suppliers, uninvited, openings[middle:])
+            return [*sound, *more_sound], failing | more_failing
+        return list(openings), {}
+
+    def _leave_out(self, failing: Mapping[Opening, Exception]) -> None:
+        for opening, error in failing.items():
+            log.error("%s is left out of all lists", opening.opportunity_id, exc_info=error)
+            self._left_out[opening] = in_short(error)
+
+    def _report(self) -> None:
+        openings = {one.opportunity_id: why for one, why in self._left_out.items()}
+        for what, trouble, remedy in (
+            ("suppliers", self._without_list, REMEDY),
+            ("openings", openings, REMEDY_FOR_OPENINGS),
+        ):
+            if trouble:
+                some = "; ".join(f"{key}: {why}" for key, why in list(trouble.items())[:SHOWN])
+                HEALTH.report("timer", f"{NAME} lists: {what}", State.degraded, f"{len(trouble)} fail: {some}", remedy)
+            else:
+                HEALTH.report("timer", f"{NAME} lists: {what}", State.running)
+
+    async def _lists(
+        self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
+    ) -> tuple[str, list[tuple[Waiting, tuple[Recommendation, ...]]], dict[str, list[Scored]]]:
+        """(the model's id, each supplier's list, the suppliers ranked for each opening that lacks them)."""
+        model_id = await self._teach()
         question = Advise(
             suppliers=[one.profile for one in waiting if one.active],
             opportunities=[one.described() for one in openings],
@@ -101,9 +174,13 @@ class Recommending:
         )
         answer = await self._engine.advise(question)
         by_id = {one.opportunity_id: one for one in openings}
+        lists = [(one, chosen(one, answer.fits.get(one.profile.supplier_id, ()), by_id)) for one in waiting]
+        return model_id, lists, answer.invitees
+
+    async def _make(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
+        model_id, lists, invitees = await self._lists(waiting, uninvited, openings)
         async with self._ground.database.transaction(NAME) as tx:
-            for one in waiting:
-                items = chosen(one, answer.fits.get(one.profile.supplier_id, ()), by_id)
+            for one, items in lists:
                 changed = await advice.replace_list(tx, one.profile.supplier_id, model_id, items)
                 if changed and one.native:
                     tx.emit(
@@ -112,7 +189,9 @@ class Recommending:
                         )
                     )
             await advice.settle(tx, waiting)
-            await advice.keep_invitees(tx, answer.invitees)
+            await advice.keep_invitees(tx, invitees)
+        for one in waiting:
+            self._without_list.pop(one.profile.supplier_id, None)
 
     async def _teach(self) -> str:
         """The engine is told of a new model at once, of new awards as `REREAD_AFTER` says. Returns the model's id."""
@@ -128,6 +207,7 @@ class Recommending:
             question = Learn(model, await advice.awards(tx), tx.now.date())
             self._taught_at = tx.now
         await self._engine.learn(question, name)
+        self._left_out.clear()
         return model_id
 
 

@@ -6,6 +6,7 @@ from services.recommender.agents import VIEWS
 from services.recommender.api import RecommenderApi
 from services.recommender.handlers import reactions
 from services.recommender.pages import RecommendationPages, RecommenderPage
+from services.recommender.store.pruning import PRUNES
 from services.recommender.store.rows import Row
 from services.recommender.timers import timers
 
@@ -19,5 +20,6 @@ def create(ground: Ground) -> Service:
         routes=[routes(ground, RecommenderApi, RecommendationPages, RecommenderPage)],
         reactions=reactions,
         timers=timers(ground),
+        prunes=PRUNES,
         views=VIEWS,
     )

@@ -34,6 +34,7 @@ def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
         ("LONJA_KEEP_PUBLISHED_DAYS", "0"),
         ("LONJA_KEEP_ANSWERS_DAYS", "a week"),
         ("LONJA_KEEP_CLAIMS_DAYS", "44"),
+        ("LONJA_KEEP_LETTERS_DAYS", "59"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
@@ -54,11 +55,13 @@ def test_a_child_process_loads_an_equal_config(tmp_path: Path) -> None:
             "LONJA_KEEP_PUBLISHED_DAYS": "1",
             "LONJA_KEEP_CLAIMS_DAYS": "90",
             "LONJA_KEEP_ANSWERS_DAYS": "2",
+            "LONJA_KEEP_LETTERS_DAYS": "91",
         }
     )
     assert config.trusted_proxies == ("10.0.0.0/8", "::1/128")
     assert config.local_url == "http://127.0.0.1:8123"
-    assert (config.keep.published_days, config.keep.claims_days, config.keep.answers_days) == (1, 90, 2)
+    keep = config.keep
+    assert (keep.published_days, keep.claims_days, keep.answers_days, keep.letters_days) == (1, 90, 2, 91)
     assert Config.load(config.environment()) == config
 
 

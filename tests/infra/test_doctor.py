@@ -4,28 +4,36 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
-from events import Envelope, Event, encode
+from events import Envelope, Event, Message, encode
 from events.accounts import OrganisationRegistered
-from infra import deadletters
+from infra import deadletters, inbox
 from infra.cli import app
+from infra.cli.consumers import NotStopped
 from infra.clock import system_clock
 from infra.config import Config
-from infra.database import Database
+from infra.database import Database, Transaction
 from infra.embedded import Servers
 from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.operations import figures, processes
+from infra.operations.readiness import judge
 from infra.producer import Producer
+from infra.reactions import Reaction
 from infra.runtime import prepare, run_worker
+from services.pools import handlers as pools
+from services.pools.store import Kept
+from services.pools.timers import TIMERS
 from tests.market import Markets, empty_database, skip_to_now
 
 SERVICES = ("pools", "quotes")
@@ -65,6 +73,28 @@ class Patient:
     async def wrong(self) -> dict[str, dict[str, Any]]:
         found = await self.findings()
         return {what.partition(" (")[0]: each for what, each in found.items() if not each["ok"]}
+
+    async def command(self, *words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, app, list(words))
+
+    async def tell(self, times: int = 1, type_: str = OrganisationRegistered.TYPE) -> None:
+        """Events of that type on the road, all of one key."""
+        kafka = Producer(self.config.kafka_bootstrap or "")
+        await kafka.start()
+        for _ in range(times):
+            event = OrganisationRegistered(organisation_id="somebody", roles=("buyer",), name="A school")
+            key, value, headers = encode(msgspec.structs.replace(an_envelope(event), type=type_), event)
+            await kafka.send_and_wait(event.TOPIC, key=key, value=value, headers=headers)
+        await kafka.stop()
+
+    async def heard(self, service: str) -> int:
+        found: int = await self.database.pool.fetchval(f"select count(*) from {service}.inbox")
+        return found
+
+    async def until_heard(self, service: str, events: int) -> None:
+        async with asyncio.timeout(60):
+            while await self.heard(service) < events:
+                await asyncio.sleep(0.1)
 
     async def emit(self, hours_ago: float = 0) -> None:
         event = OrganisationRegistered(organisation_id=new_id(), roles=("buyer",), name="A school")
@@ -146,7 +176,57 @@ async def test_events_that_can_never_be_sent(patient: Patient) -> None:
     await patient.database.pool.execute("update pools.outbox set set_aside_at = now(), set_aside_reason = 'too large'")
     async with patient.at_work():
         wrong = await until_wrong(patient, "outbox pools")
-        assert "set aside" in wrong["outbox pools"]["found"]
+        assert (
+            "set aside" in wrong["outbox pools"]["found"] and "lonja outbox resend" in wrong["outbox pools"]["remedy"]
+        )
+
+
+async def test_a_partition_that_waits_for_a_newer_release(patient: Patient) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+        await patient.tell(type_=OrganisationRegistered.TYPE.replace(".v1", ".v2"))
+        wrong = await until_wrong(patient, "consumer pools")
+        assert "version 2" in wrong["consumer pools"]["found"] and "lonja.accounts" in wrong["consumer pools"]["found"]
+        assert "newer release" in wrong["consumer pools"]["remedy"]
+
+
+async def test_a_consumer_that_stopped_goes_on_when_a_person_says_so_and_its_neighbour_never_stood(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(tx: Transaction, messages: Sequence[Message]) -> None:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(inbox, "STOP_AFTER", 2)
+    monkeypatch.setattr(inbox, "RETRIES", (0.01,))
+    async with patient.at_work():
+        await patient.findings(well=True)
+        nothing = await patient.command("consumers", "resume", "pools")
+        assert isinstance(nothing.exception, NotStopped)
+        with monkeypatch.context() as broken:
+            broken.setitem(pools.reactions._by_kind, OrganisationRegistered, Reaction(fail, 1))
+            await patient.tell(3)
+            wrong = await until_wrong(patient, "consumer pools")
+            assert "2 events in a row failed" in wrong["consumer pools"]["found"]
+            assert "lonja consumers resume pools" in wrong["consumer pools"]["remedy"]
+            assert "consumer quotes" not in wrong
+            await patient.until_heard("quotes", 3)
+            assert await patient.heard("pools") == 0
+        assert (await patient.command("consumers", "resume", "pools")).exit_code == 0
+        await patient.until_heard("pools", 1)
+        assert (await patient.command("dead-letters", "dismiss", "--all")).exit_code == 0
+        found = await patient.findings(well=True)
+        assert [each for each in found.values() if not each["ok"]] == []
+
+
+async def test_a_timer_that_fails(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(tx: Transaction, but: Sequence[str]) -> list[Kept]:
+        raise ValueError("no such column")
+
+    monkeypatch.setattr(TIMERS[0].action, "_claim", fail)
+    async with patient.at_work():
+        wrong = await until_wrong(patient, "timer pools deadlines")
+        assert "no such column" in wrong["timer pools deadlines"]["found"]
+        assert "log" in wrong["timer pools deadlines"]["remedy"]
 
 
 async def test_a_process_that_was_killed(patient: Patient) -> None:
@@ -171,10 +251,16 @@ async def test_a_dead_letter_until_somebody_looks_at_it(patient: Patient) -> Non
         await kafka.stop()
         found = (await until_wrong(patient, "dead letters"))["dead letters"]
         assert "OrganisationRegistered" in found["found"]
+        observer = figures.Observer(patient.database.pool, patient.config.kafka_bootstrap or "")
+        told = {each.part: each for each in judge(await observer.look())}["dead letters"]
+        assert told.state is State.degraded and "OrganisationRegistered" in told.detail and "dismiss" in told.remedy
         letters = [each async for each in deadletters.read(patient.config.kafka_bootstrap or "") if not each.settled]
         for letter in letters:
-            result = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", "dismiss", str(letter.position)])
+            result = await patient.command("dead-letters", "dismiss", str(letter.position))
             assert result.exit_code == 0, result.stdout
+        await asyncio.sleep(figures.FRESH)
+        assert {each.part: each.state for each in judge(await observer.look())}["dead letters"] is State.running
+        await observer.close()
         assert (await patient.findings(well=True))["dead letters"]["ok"]
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from operator import itemgetter
 
 import asyncpg
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from events.notifications import MailUnsubscribed
 from infra.clock import system_clock
 from infra.database import Database, Transaction, schema_rows
-from infra.due import FIRST, Due
+from infra.due import FIRST, Due, Unreadable, readable
 from infra.embedded import Servers
 from infra.health import HEALTH, State
 from tests.market import empty_database
@@ -32,11 +33,18 @@ class Work:
     def __post_init__(self) -> None:
         self.due = Due("due work", self.claim, str, self.act)
 
-    async def claim(self, tx: Transaction, but: Sequence[str]) -> list[str]:
+    async def claim(self, tx: Transaction, but: Sequence[str]) -> list[str | Unreadable[str]]:
         rows = await (await tx.raw()).fetch(
             "select name from due.items where name <> all($1::text[]) order by name limit 3 for update skip locked", but
         )
-        return [row["name"] for row in rows]
+        return readable(rows, itemgetter("name"), self.read)
+
+    @staticmethod
+    def read(row: asyncpg.Record) -> str:
+        name: str = row["name"]
+        if name.startswith("unreadable"):
+            raise ValueError("no such field")
+        return name
 
     async def act(self, tx: Transaction, names: Sequence[str]) -> None:
         self.calls.append(list(names))
@@ -99,6 +107,20 @@ async def test_more_that_fail_than_are_taken_at_once_hold_up_nobody(work: Work) 
     while await work.run():
         pass
     assert len(await work.left()) == 7 and await work.told() == ["good"]
+
+
+async def test_rows_that_cannot_be_read_hold_up_nobody_and_are_named(work: Work) -> None:
+    await put(work, "a", *(f"unreadable {number}" for number in range(4)), "z")
+    while await work.run():
+        pass
+    assert (await work.told(), len(await work.left())) == (["a", "z"], 4)
+    said = next(each for each in HEALTH if each.name == "due work: items")
+    assert said.state is State.degraded and "unreadable 0: ValueError: no such field" in said.detail
+    await work.database.pool.execute("update due.items set name = 'mended ' || name")
+    work.later = FIRST
+    while await work.run():
+        pass
+    assert (await work.left(), health()) == ([], State.running)
 
 
 async def test_what_failed_is_tried_again_later_and_health_is_well_when_it_succeeds(work: Work) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.config import Config
-from infra.kept_mail import NoSuchMail, keep, message, messages, page_url, smtp_url
+from infra.kept_mail import NoSuchMail, keep, message, messages, page_url, prune, smtp_url
 from infra.mailbox import run
 
 pytestmark = pytest.mark.servers
@@ -70,3 +70,12 @@ async def _up(browser: httpx.AsyncClient) -> bool:
         return (await browser.get("/")).status_code == 200
     except httpx.ConnectError:
         return False
+
+
+def test_the_mailbox_keeps_what_is_young_and_of_that_the_newest(tmp_path: Path) -> None:
+    for number in (1, 5, 6, 7, 8):
+        (tmp_path / f"{number}-x.eml").write_bytes(b"Subject: hello\n\nhello")
+    assert prune(tmp_path, before_ns=5) == 1
+    assert prune(tmp_path, before_ns=5, most=3) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["6-x.eml", "7-x.eml", "8-x.eml"]
+    assert prune(tmp_path, before_ns=5, most=3) == 0

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from infra.deadletters import Unsettled
 from infra.health import Condition, State
 from infra.operations.figures import Figures, Group, Outbox
-from infra.operations.processes import Process
+from infra.operations.processes import Process, topics_of_groups
 from infra.operations.readiness import Judgement, judge
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -44,6 +45,7 @@ def test_a_market_in_order_has_nothing_to_say() -> None:
 
 
 OUT_OF_ORDER = [
+    ({"unsettled": [Unsettled("pools", "AuctionClosed", "ValueError: no")]}, "dead letters", State.degraded),
     ({"database": "no answer"}, "database", State.stopped),
     ({"kafka": "no answer"}, "kafka", State.stopped),
     ({"clock_ahead": timedelta(seconds=-2)}, "clock", State.degraded),
@@ -59,7 +61,11 @@ OUT_OF_ORDER = [
         "outbox pools",
         State.degraded,
     ),
-    ({"groups": [Group(group="lonja.pools", lag=9, late=7)]}, "consumer group lonja.pools", State.degraded),
+    (
+        {"groups": [Group(group="lonja.pools", lag=9, late=7, late_in=["lonja.auctions"])]},
+        "consumer group lonja.pools",
+        State.degraded,
+    ),
 ]
 
 
@@ -91,3 +97,23 @@ def test_what_a_dead_process_said_last_is_not_believed() -> None:
     dead = a_process("web", silent=60, conditions=(a_condition(State.stopped),))
     found = not_ready(judge(figures(processes=[dead, a_process("worker"), a_process("streams")])))
     assert found.keys() == {"process web"}
+
+
+def a_member(release: str, silent: float, **reads: list[str]) -> Process:
+    return Process(
+        process=release,
+        kind="worker",
+        release=release,
+        groups=["pools"],
+        conditions=[],
+        started_at=NOW,
+        silent_for=timedelta(seconds=silent),
+        reads=reads,
+    )
+
+
+def test_a_group_reads_what_its_living_members_say_or_said_last() -> None:
+    gone, here, other = a_member("1", 60, pools=["a"]), a_member("2", 1, pools=["b"]), a_member("3", 1, pools=["c"])
+    assert topics_of_groups([gone, here, other]) == {"pools": {"b", "c"}}
+    assert topics_of_groups([gone]) == {"pools": {"a"}}
+    assert topics_of_groups([here, a_member("0", 1)]) == {"pools": None}

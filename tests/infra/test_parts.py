@@ -22,8 +22,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def supervised(kind: str, run: Callable[[], Awaitable[None]]) -> AsyncIterator["asyncio.Task[None]"]:
-    task = asyncio.create_task(supervise(kind, "probe", run))
+async def supervised(
+    kind: str, run: Callable[[], Awaitable[None]], resumed: Callable[[], Awaitable[object]] | None = None
+) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(supervise(kind, "probe", run, resumed or asyncio.Event().wait))
     try:
         yield task
     finally:
@@ -63,7 +65,25 @@ async def test_a_stopped_consumer_stands_still_and_its_neighbours_go_on() -> Non
         before = beats
         await until(lambda: beats > before + 10)
         assert not stopped.done() and not neighbour.done()
-    assert "20 events" in condition("consumer").detail and "dead-letters" in condition("consumer").remedy
+    assert "20 events" in condition("consumer").detail and "consumers resume probe" in condition("consumer").remedy
+
+
+async def test_a_stopped_consumer_goes_on_when_somebody_says_so_and_may_stop_again() -> None:
+    said = asyncio.Semaphore(0)
+    begun = 0
+
+    async def stops_twice() -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise ConsumerStopped("20 events in a row failed", [])
+        await asyncio.Event().wait()
+
+    async with supervised("consumer", stops_twice, said.acquire):
+        for times in (1, 2):
+            await until(lambda times=times: begun == times and state("consumer") is State.stopped)  # type: ignore[misc]
+            said.release()
+        await until(lambda: begun == 3 and state("consumer") is State.running)
 
 
 async def test_a_part_that_fails_is_begun_again_and_says_so() -> None:

@@ -15,6 +15,7 @@ from infra.database import Database, schema_rows
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.pruning import PAGES, Pruner
+from infra.service import Prune
 from tests.market import empty_database
 
 pytestmark = pytest.mark.servers
@@ -131,6 +132,20 @@ async def test_a_step_looks_at_few_pages_and_a_sweep_at_all(database: Database) 
 def _pruned() -> float:
     """As Prometheus reads it."""
     return REGISTRY.get_sample_value("lonja_rows_pruned_total", {"service": SERVICE, "table": "inbox"}) or 0.0
+
+
+async def test_a_services_own_rows_go_by_its_own_rule_and_setting(database: Database) -> None:
+    await database.pool.execute("create table pruned.letters (name text, at timestamptz)")
+    await database.pool.execute(
+        "insert into pruned.letters select n::text, now() - make_interval(days => n) from unnest(array[9, 10, 11]) n"
+    )
+    own = Prune("letters", "at < now() - $3::interval", lambda keep: timedelta(days=keep.letters_days))
+    pruner = Pruner(SERVICE, [TOPIC], Keep(letters_days=10), [own, Prune("letters", "name = '9'")])
+    while await step(database, pruner):
+        pass
+    assert await left(database, "name", "letters") == []
+    counted = {"service": SERVICE, "table": "letters"}
+    assert REGISTRY.get_sample_value("lonja_rows_pruned_total", counted) == 3
 
 
 async def test_pruning_waits_for_nobody_who_writes(database: Database) -> None:

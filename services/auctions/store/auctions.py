@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 
 import asyncpg
 import msgspec
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from infra.database import Outdated, Outgoing
+from infra.due import Unreadable, readable
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
@@ -190,7 +192,9 @@ async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
     return _stored(rows[0]) if rows else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Stored]:
+async def lock_due(
+    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+) -> list[Stored | Unreadable[str]]:
     """Auctions for the clock, skipping those that somebody decides about just now: they come with the next tick. Blocked ones come
     when a lane has given their time back."""
     rows = await db.fetch(
@@ -201,7 +205,7 @@ async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Seque
         limit,
         but,
     )
-    return [_stored(row) for row in rows]
+    return readable(rows, itemgetter("auction_id"), _stored)
 
 
 async def running(db: asyncpg.Connection, since: datetime, until: datetime) -> list[str]:

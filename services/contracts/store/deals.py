@@ -6,6 +6,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from infra.due import Unreadable, readable
 from services.contracts.domain.deals import Deal
 
 _COLUMNS = "process_id, buyer_id, auction_id, state::text as state, version"
@@ -40,7 +41,9 @@ def key_of(kept: Kept) -> str:
     return f"{kept.deal.process_id}/{kept.deal.buyer_id}"
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+async def lock_due(
+    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+) -> list[Kept | Unreadable[str]]:
     """Deals with a step that is over, skipping those somebody decides about just now: they come with the next tick."""
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.deals where due_at <= $1 and process_id || '/' || buyer_id <> all($3::text[])"
@@ -49,7 +52,7 @@ async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Seque
         limit,
         but,
     )
-    return [_kept(row) for row in rows]
+    return readable(rows, lambda row: f"{row['process_id']}/{row['buyer_id']}", _kept)
 
 
 async def save(db: asyncpg.Connection, kept: Kept) -> None:

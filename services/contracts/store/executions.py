@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -12,12 +13,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
+from infra.due import Unreadable, readable
 from services.contracts.domain.execution.duties import duties, next_at
 from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.store.rows import Row
 
-_COLUMNS = "state::text as state, version"
+_COLUMNS = "contract_id, state::text as state, version"
 
 
 class ExecutionRow(Row, table=True):
@@ -90,7 +92,9 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
     return _kept(row) if row else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+async def lock_due(
+    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+) -> list[Kept | Unreadable[str]]:
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.executions where due_at <= $1 and contract_id <> all($3::text[])"
         " order by due_at limit $2 for update skip locked",
@@ -98,7 +102,7 @@ async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Seque
         limit,
         but,
     )
-    return [_kept(row) for row in rows]
+    return readable(rows, itemgetter("contract_id"), _kept)
 
 
 async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Execution]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 
 import asyncpg
 import msgspec
 
+from infra.due import Unreadable, readable
 from services.contracts.domain.purchases import Purchase
 
-_COLUMNS = "state::text as state, requested_at, answered_at, reason, version"
+_COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,9 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: b
     return _kept(row) if row else None
 
 
-async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()) -> list[Kept]:
+async def lock_due(
+    db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
+) -> list[Kept | Unreadable[str]]:
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.purchases where due_at <= $1 and process_id <> all($3::text[])"
         " order by due_at limit $2 for update skip locked",
@@ -45,7 +49,7 @@ async def lock_due(db: asyncpg.Connection, now: datetime, limit: int, but: Seque
         limit,
         but,
     )
-    return [_kept(row) for row in rows]
+    return readable(rows, itemgetter("process_id"), _kept)
 
 
 async def listing(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 import msgspec
 
 from infra.database import Transaction
+from infra.due import Unreadable, readable
 from services.observatory.store.reading import Card, Snapshot, card_of
 from services.observatory.store.rows import ItemRow
 
@@ -23,7 +25,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Snapshot | None = None
 
 
-async def claim_due(tx: Transaction, most: int) -> list[Card]:
+async def claim_due(tx: Transaction, most: int) -> list[Card | Unreadable[str]]:
     """Items whose time has come, locked; nobody else assesses them meanwhile, and they are due no more."""
     rows = await (await tx.raw()).fetch(
         "update observatory.items set due_at = null where item_key in ("
@@ -32,7 +34,7 @@ async def claim_due(tx: Transaction, most: int) -> list[Card]:
         tx.now,
         most,
     )
-    return [card_of(ItemRow(**dict(row))) for row in rows]
+    return readable(rows, itemgetter("item_key"), lambda row: card_of(ItemRow(**dict(row))))
 
 
 async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
@@ -92,11 +94,9 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     )
 
 
-async def set_aside(tx: Transaction, card: Card, why: str) -> None:
+async def set_aside(tx: Transaction, item_key: str, why: str) -> None:
     """The item's prices cannot be judged. It is due no more until new ones come."""
-    await (await tx.raw()).execute(
-        "update observatory.items set trouble = $2 where item_key = $1", card.item.item_key, why
-    )
+    await (await tx.raw()).execute("update observatory.items set trouble = $2 where item_key = $1", item_key, why)
 
 
 async def last_versions(tx: Transaction, item_keys: Sequence[str]) -> dict[str, int]:

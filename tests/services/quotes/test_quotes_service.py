@@ -14,6 +14,7 @@ from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.observatory import ReferencePricePublished
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Category, Place
+from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
@@ -468,6 +469,20 @@ class TestChoice:
             assert f"/quotes/new?again={empty}" in page
             again = (await browser.get("/quotes/new", again=empty)).text
         assert 'value="Nobody wants this"' in again and 'value="Paper A4"' in again
+
+    async def test_a_request_whose_row_cannot_be_read_holds_up_no_other(self, market: Market) -> None:
+        broken, other = await asked(market, await a_buyer(market)), await asked(market, await a_buyer(market))
+        broke = "update quotes.requests set state = '{}'::jsonb where request_id = $1"
+        kept = (await market.fetch("select state::text as kept from quotes.requests where request_id = $1", broken))[0]
+        await market.fetch(broke, broken)
+        market.clock.advance(timedelta(minutes=61))
+        await in_stage(market, other, "unsuccessful")
+        assert any(each.state is State.degraded and broken in each.detail for each in HEALTH)
+        await market.fetch(
+            "update quotes.requests set state = $2::text::jsonb where request_id = $1", broken, kept["kept"]
+        )
+        market.clock.advance(timedelta(hours=1))
+        await in_stage(market, broken, "unsuccessful")
 
 
 class TestContract:

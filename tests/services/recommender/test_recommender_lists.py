@@ -101,6 +101,50 @@ async def test_a_supplier_whose_list_fails_costs_itself_alone(market: Market, mo
     await until_listed(market, broken.organisation_id, auction.auction_id)
 
 
+@pytest.mark.parametrize("fails", [recommending.advice.Opening, recommending])
+async def test_an_opening_whose_matching_fails_costs_itself_alone(
+    market: Market, monkeypatch: pytest.MonkeyPatch, fails: Any
+) -> None:
+    """Whether it cannot be described to the model, or fails on the way to a supplier's list."""
+    trade = its_own_trade()
+    supplier, broken, whole = a_supplier(trade), an_auction(market.clock(), trade), an_auction(market.clock(), trade)
+
+    def describe(opening: advice.Opening) -> Any:
+        if opening.opportunity_id == broken.auction_id:
+            raise ValueError("nobody can describe it")
+        return described(opening)
+
+    def choose(one: advice.Waiting, fits: Any, openings: Any) -> Any:
+        if broken.auction_id in openings and one.profile.supplier_id:
+            raise ValueError("nobody can describe it")
+        return chosen(one, fits, openings)
+
+    described, chosen = advice.Opening.described, recommending.chosen
+    with monkeypatch.context() as patched:
+        if fails is recommending:
+            patched.setattr(recommending, "chosen", choose)
+        else:
+            patched.setattr(advice.Opening, "described", describe)
+        await market.publish(supplier, whole, broken)
+        await until_listed(market, supplier.organisation_id, whole.auction_id)
+
+        async def said() -> bool:
+            found = [each for each in HEALTH if each.name == "recommender lists: openings"]
+            return [each.state for each in found] == [State.degraded] and broken.auction_id in found[0].detail
+
+        await market.eventually(said)
+        another = a_supplier(trade)
+        await market.publish(another)
+        await until_listed(market, another.organisation_id, whole.auction_id)
+        assert broken.auction_id not in await listed(market, supplier.organisation_id)
+    await market.publish(closed(broken))
+
+    async def well() -> bool:
+        return all(each.state is State.running for each in HEALTH if each.name == "recommender lists: openings")
+
+    await market.eventually(well)
+
+
 def _unless(supplier_id: str, chosen: Callable[..., Any], supplier: advice.Waiting, *rest: Any) -> Any:
     if supplier.profile.supplier_id == supplier_id:
         raise ValueError("a profile that nobody can bear")

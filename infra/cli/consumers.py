@@ -1,0 +1,70 @@
+"""`lonja consumers`: how those are that take events in, and how one that stopped goes on."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.cli.output import AsJson, print_json, print_table, say
+from infra.config import Config
+
+if TYPE_CHECKING:
+    from infra.operations.processes import Process
+
+TABLE = "operations.processes"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Consumers and views of the running market: list, resume one that stopped.",
+)
+
+
+class NotStopped(LookupError):
+    """No consumer or view of that name stands still."""
+
+    code = "consumer-not-stopped"
+
+
+@app.command("list")
+def list_all(as_json: AsJson = False) -> None:
+    """Every consumer and view, with its state."""
+    from infra import resuming
+
+    found = resuming.states(asyncio.run(_processes()))
+    if as_json:
+        print_json([dict(zip(("kind", "name", "state", "detail"), each, strict=True)) for each in found])
+    else:
+        print_table(("kind", "name", "state", "detail"), found)
+
+
+@app.command()
+def resume(
+    name: Annotated[str, typer.Argument(help="The name that `list` shows, once what stopped it was mended.")],
+) -> None:
+    """Let a consumer or view go on that stopped after too many failures in a row. It begins after what became dead letters."""
+    asyncio.run(_resume(name))
+    say(f"{name} goes on within seconds; see `lonja consumers list`")
+
+
+async def _processes() -> "list[Process]":
+    from infra.cli.market import market_database
+    from infra.operations import processes
+
+    async with market_database(Config.running(), TABLE) as database:
+        return await processes.read(database.pool)
+
+
+async def _resume(name: str) -> None:
+    from infra import resuming
+    from infra.cli.market import market_database
+    from infra.health import State
+    from infra.operations import processes
+
+    async with market_database(Config.running(), TABLE) as database:
+        there = resuming.states(await processes.read(database.pool))
+        stopped = {f"{kind} {each}": each for kind, each, state, _ in there if state is State.stopped}
+        parts = [part for part, each in stopped.items() if each == name]
+        if not parts:
+            raise NotStopped(f"{name} is not stopped; stopped: {', '.join(stopped.values()) or 'none'}")
+        await resuming.ask(database.pool, parts)

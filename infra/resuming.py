@@ -1,0 +1,71 @@
+"""A consumer or view that stopped goes on when a person says so: `lonja consumers resume` writes it down in the database, and the
+process that it stands still in, on whichever host, looks there every two seconds."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from shlex import quote
+
+import asyncpg
+
+from infra.away import in_short, is_away
+from infra.health import HEALTH, State
+from infra.operations.processes import Process
+
+log = logging.getLogger(__name__)
+EVERY = 2.0
+KINDS = ("consumer", "view")
+"""Of the parts that stop after too many failures."""
+
+
+def remedy(name: str) -> str:
+    """What a person does about a consumer or view of that name which stopped."""
+    return (
+        "see the newest of `lonja dead-letters list` and mend what they name,"
+        f" then `lonja consumers resume {quote(name)}` and `lonja dead-letters replay --all`"
+    )
+
+
+async def ask(pool: asyncpg.Pool, parts: Sequence[str]) -> None:
+    """These may go on; a part is "kind name"."""
+    await pool.execute(
+        "insert into operations.resumes (part, asked_at) select unnest($1::text[]), clock_timestamp()"
+        " on conflict (part) do update set asked_at = excluded.asked_at",
+        list(parts),
+    )
+
+
+async def asked(pool: asyncpg.Pool, parts: Callable[[], Sequence[str]]) -> None:
+    """Return once a person said, since this began, that one of the parts may go on. Waits while the database is away."""
+    since = None
+    while True:
+        try:
+            if since is None:
+                since = await pool.fetchval("select clock_timestamp()")
+            elif await pool.fetchval(
+                "select exists (select from operations.resumes where part = any($1::text[]) and asked_at > $2)",
+                list(parts()),
+                since,
+            ):
+                return
+        except Exception as error:
+            if not is_away(error):
+                raise
+            log.debug("whether a person lets %s go on is not known: %s", parts(), in_short(error))
+        await asyncio.sleep(EVERY)
+
+
+def stopped_here(kind: str) -> list[str]:
+    """The parts of this process that stand still, of one kind."""
+    return [f"{each.kind} {each.name}" for each in HEALTH if each.kind == kind and each.state is State.stopped]
+
+
+def states(rows: Iterable[Process]) -> list[tuple[str, str, State, str]]:
+    """(kind, name, state, detail) of every consumer and view of the processes that are alive."""
+    return [
+        (each.kind, each.name, each.state, each.detail)
+        for row in rows
+        if row.alive
+        for each in row.conditions
+        if each.kind in KINDS
+    ]

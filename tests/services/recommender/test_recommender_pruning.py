@@ -1,0 +1,53 @@
+"""Which lists, rankings and dismissals are kept."""
+
+from infra.config import Keep
+from infra.ids import new_id
+from infra.pruning import Pruner
+from services.recommender.store.pruning import PRUNES
+from tests.market import Market
+from tests.services.recommender.stories import PAPER, a_supplier, an_auction
+
+
+async def test_lists_of_others_rankings_and_old_dismissals_go_and_those_of_this_market_stay(market: Market) -> None:
+    native, imported, auction = a_supplier(PAPER), new_id(), an_auction(market.clock())
+    await market.publish(native, auction)
+
+    async def there() -> bool:
+        found = await market.fetch(
+            "select (select count(*) from recommender.lists where supplier_id = $1)"
+            " + (select count(*) from recommender.opportunities where opportunity_id = $2) as found",
+            native.organisation_id,
+            auction.auction_id,
+        )
+        return bool(found[0]["found"] == 2)
+
+    await market.eventually(there, 90)
+    ages = {"lists": ("made_at", 31), "invitees": ("made_at", 31), "dismissals": ("dismissed_at", 181)}
+    await market.fetch("insert into recommender.lists values ($1, '', now(), '[]')", imported)
+    await market.fetch("insert into recommender.invitees values ($1, now(), '[]')", imported)
+    for opportunity in (imported, auction.auction_id):
+        await market.fetch("insert into recommender.dismissals values ($1, $2, now())", imported, opportunity)
+    pruner = Pruner("recommender", [], Keep(), PRUNES)
+
+    async def prune() -> dict[str, set[str]]:
+        while True:
+            async with market.ground.database.transaction("recommender") as tx:
+                if not await pruner.step(tx):
+                    break
+        found = {}
+        for table, key in (("lists", "supplier_id"), ("invitees", "opportunity_id"), ("dismissals", "opportunity_id")):
+            ours = [native.organisation_id, imported, auction.auction_id]
+            rows = await market.fetch(
+                f"select {key} as key from recommender.{table} where {key} = any($1::text[])", ours
+            )
+            found[table] = {row["key"] for row in rows}
+        return found
+
+    before = await prune()
+    assert before["lists"] == {native.organisation_id, imported} and imported in before["invitees"]
+    assert before["dismissals"] == {imported, auction.auction_id}
+    for table, (column, days) in ages.items():
+        await market.fetch(f"update recommender.{table} set {column} = now() - make_interval(days => {days})")
+    after = await prune()
+    assert after["lists"] == {native.organisation_id} and imported not in after["invitees"]
+    assert after["dismissals"] == {auction.auction_id}
