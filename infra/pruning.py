@@ -5,7 +5,7 @@ A sweep walks over a table by its pages, so that a step costs the same however l
 rows that nobody reads any more. Ages are measured by the clock of the database, which also wrote the instants.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -34,7 +34,7 @@ class Pruner:
         self._service = service
         self._topics = list(topics)
         self._keep = keep
-        self._sweeps = [
+        self._sweeps: list[tuple[str, Callable[[asyncpg.Connection], Awaitable[int]]]] = [
             ("outbox", self._prune_outbox),
             ("inbox", self._prune_inbox),
             ("requests", self._prune_requests),

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,8 +37,6 @@ from infra.signing import Signer
 from infra.tasks import background
 from infra.tokens import Tokens
 from infra.turns import Turns
-
-log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
@@ -211,8 +208,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself. A view that stopped goes on when a
-    person says so: then all views leave their group for a moment, and read on from what was committed."""
+    """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
     from infra import streams
     from infra.web.operations import observed
 
@@ -230,23 +226,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
         await after_the_forgotten(
             ground.database, [each.name for each in services if each.views], bootstrap, streams.GROUP
         )
-        while not stop.is_set():
-            app = streams.create_app(ground, bootstrap, kafka, services)
-            await app.start()
-            resumed = asyncio.create_task(resuming.asked(ground.database.pool, partial(resuming.stopped_here, "view")))
-            ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped()), resumed}
-            try:
-                await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in ended:
-                    task.cancel()
-                await app.stop()
-            if app.crash_reason is not None:
-                raise app.crash_reason
-            if not resumed.done() or resumed.cancelled():
-                return
-            resumed.result()
-            log.warning("the views begin again: a person let one go on that had stopped")
+        await streams.keep(ground, bootstrap, kafka, services, stop)
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:

@@ -5,6 +5,7 @@ transaction that changes the view, and only what was taken in is committed to th
 buries what fails.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -22,10 +23,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from events.topics import by_bulk
+from infra import resuming
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.producer import Producer
-from infra.resuming import remedy
 from infra.service import Ground, Service, View
 from infra.turns import Turn, Turns
 
@@ -112,6 +113,30 @@ class Offsets(driver.Consumer):
         return {}
 
 
+async def keep(
+    ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service], stop: asyncio.Event
+) -> None:
+    """Keep the views until ``stop`` is set; raises what made Faust stop by itself. A view that stopped goes on when a person says so:
+    then all views leave their group for a moment, and read on from what was committed."""
+    while not stop.is_set():
+        app = create_app(ground, bootstrap, kafka, services)
+        await app.start()
+        resumed = asyncio.create_task(resuming.asked(ground.database.pool, partial(resuming.stopped_here, "view")))
+        ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped()), resumed}
+        try:
+            done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ended:
+                task.cancel()
+            await app.stop()
+        if app.crash_reason is not None:
+            raise app.crash_reason
+        if resumed not in done:
+            return
+        resumed.result()
+        log.warning("the views begin again: a person let one go on that had stopped")
+
+
 def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> faust.App:
     """A Faust app with one agent for each view, and one more for what it takes from bulk topics. Start it inside a running event loop.
     ``kafka`` takes the dead letters."""
@@ -158,7 +183,7 @@ def _agent(app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Tur
                     held = await inbox.handle(messages)
                 waiting.hold(held, State.degraded, NEWER_RELEASE)
             except ConsumerStopped as stopped:
-                waiting.hold(stopped.undone, State.stopped, remedy(name))
+                waiting.hold(stopped.undone, State.stopped, resuming.remedy(name))
             for message in messages:
                 if not waiting.keeps(message):
                     app.consumer.took(message)

@@ -33,7 +33,7 @@ from services.auctions import receipts
 from services.auctions.domain.auction import Verdict
 from services.auctions.journal import write
 from services.auctions.judging import Asked, Judged, judge
-from services.auctions.outages import Pulse, give_back
+from services.auctions.outages import FAILING, Pulse, give_back
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, blocked
 from services.auctions.store.auctions import Stored, Unchanged
@@ -48,8 +48,6 @@ HELD_PATIENCE = 5.0
 """Seconds that a bid waits for an auction that somebody keeps locked, before it is told to come again."""
 RETRY = 0.05
 """Seconds between two looks whether it is free."""
-FAILING = timedelta(minutes=1)
-"""How long the clock leaves an auction alone after a decision on it failed."""
 SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "250ms",

@@ -7,7 +7,7 @@ meanwhile; the first lane that can lock it again gives its time back.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -17,7 +17,7 @@ from infra.clock import Clock
 from infra.health import HEALTH, State
 from services.auctions.domain.auction import apply
 from services.auctions.domain.remedies import resume
-from services.auctions.journal import chained, entries, write
+from services.auctions.journal import Written, chained, entries, write
 from services.auctions.store import auctions, blocked, pulse
 from services.auctions.store.auctions import Stored
 
@@ -26,6 +26,8 @@ BEAT = 0.5
 """Seconds between two signs of life."""
 STALLED = 3.0
 """Seconds without one after which this process did not run, or not enough."""
+FAILING = timedelta(minutes=1)
+"""How long an auction is left alone after a decision on it failed."""
 PATIENCE = 10.0
 """Seconds that one sign of life may take."""
 SETTINGS = {"lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"}
@@ -123,17 +125,43 @@ async def end_blocks(db: asyncpg.Connection, now: datetime) -> int:
 
 async def give_back(db: asyncpg.Connection, lost: Mapping[str, datetime], until: datetime) -> dict[str, Stored]:
     """``lost``: since when nobody could bid on these auctions, whose rows are locked by the caller. Returns those that go on for
-    longer, as they are now."""
-    written = []
-    for auction_id, stored in sorted((await auctions.load(db, sorted(lost))).items() if lost else ()):
-        since = lost[auction_id]
-        if until - since <= timedelta(seconds=stored.policy.auction.outage.after_seconds):
-            continue
-        extended = resume(stored.state, since, until)
-        if extended is not None:
-            written.append(chained(stored, entries([extended]), apply(stored.state, extended), until))
+    longer, as they are now. One on which that fails stays blocked, and holds up no other."""
+    written, failed = [], {}
+    for auction_id, stored in sorted((await _each(db, sorted(lost))).items()):
+        try:
+            longer = _longer(stored, lost[auction_id], until)
+        except Exception:
+            log.exception("auction %s gets no time back: deciding on it fails", auction_id)
+            failed[auction_id] = lost[auction_id]
+        else:
+            written += [longer] if longer else []
+    await blocked.block(db, failed, until + FAILING)
     if written:
         first = min(lost.values())
         log.warning("nobody could bid from %s to %s on %d sessions: they go on for longer", first, until, len(written))
         await write(db, written, until)
     return {each.after.opened.auction_id: each.after for each in written}
+
+
+async def _each(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, Stored | Exception]:
+    """Each as it is now, or what reading it fails with."""
+    if not auction_ids:
+        return {}
+    try:
+        return dict(await auctions.load(db, auction_ids))
+    except Exception as error:
+        if isinstance(error, asyncpg.PostgresError) or is_away(error):
+            raise
+        if len(auction_ids) == 1:
+            return {auction_ids[0]: error}
+    return {key: stored for each in auction_ids for key, stored in (await _each(db, [each])).items()}
+
+
+def _longer(stored: Stored | Exception, since: datetime, until: datetime) -> Written | None:
+    """None where the auction does not go on for longer. Raises what keeps it from being decided."""
+    if isinstance(stored, Exception):
+        raise stored
+    if until - since <= timedelta(seconds=stored.policy.auction.outage.after_seconds):
+        return None
+    extended = resume(stored.state, since, until)
+    return chained(stored, entries([extended]), apply(stored.state, extended), until) if extended else None

@@ -112,7 +112,7 @@ class Recommending:
         async with self._ground.database.transaction(NAME) as tx:
             await advice.settle(tx, failed)
 
-    async def _by_itself(self, one: Waiting, openings: Sequence[Opening]) -> Sequence[Opening]:
+    async def _by_itself(self, one: Waiting, openings: list[Opening]) -> list[Opening]:
         """Make one supplier's list. Returns the openings without those on which it failed; raises where it fails on all."""
         try:
             await self._make([one], (), openings)

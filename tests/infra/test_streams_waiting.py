@@ -9,10 +9,11 @@ import pytest
 from events import topics
 from events.accounts import OrganisationRegistered
 from events.topics import Topic
-from infra import inbox, streams
+from infra import inbox, resuming, streams
 from infra.config import Config
 from infra.embedded import Servers
 from infra.health import HEALTH, State
+from infra.operations import processes
 from infra.reactions import Reactions
 from infra.runtime import standing
 from infra.service import Ground, Service, View
@@ -35,16 +36,19 @@ class OnTopic(Reactions):
         return [self._topic]
 
 
-@asynccontextmanager
-async def viewing(ground: Ground, road: Road) -> AsyncIterator[None]:
+def probe(road: Road) -> Service:
     reactions = OnTopic(road.topic)
     reactions.on(OrganisationRegistered)(road.note)
 
     async def forget(tx: object) -> None:
         """Nothing is rebuilt here."""
 
-    service = Service(name=road.service, views=[View(VIEW, reactions, forget)])
-    app = streams.create_app(ground, road.bootstrap, road.kafka, [service])
+    return Service(name=road.service, views=[View(VIEW, reactions, forget)])
+
+
+@asynccontextmanager
+async def viewing(ground: Ground, road: Road) -> AsyncIterator[None]:
+    app = streams.create_app(ground, road.bootstrap, road.kafka, [probe(road)])
     await app.start()
     try:
         yield
@@ -101,3 +105,31 @@ async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(
         await road.send("other", partition=1)
         await until_heard(road, ["one", "other"])
     assert len(await road.dead()) == 3
+
+
+async def test_a_view_that_stopped_goes_on_when_a_person_says_so(
+    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "STOP_AFTER", 3)
+    await ground.database.pool.execute("create schema operations")
+    async with ground.database.engine.begin() as connection:
+        await connection.run_sync(processes.METADATA.create_all)
+    road.fails = lambda name: ValueError("cannot bear it") if name.startswith("bad") else None
+    await road.send("one", *(f"bad {number}" for number in range(5)), "last")
+    stop = asyncio.Event()
+    work = asyncio.create_task(streams.keep(ground, road.bootstrap, road.kafka, [probe(road)], stop))
+    try:
+        async with asyncio.timeout(60):
+            while not resuming.stopped_here("view"):
+                await asyncio.sleep(0.1)
+        assert resuming.stopped_here("view") == [f"view {VIEW}"]
+        said = next(each for each in HEALTH if each.name == VIEW)
+        assert f"lonja consumers resume {VIEW}" in said.remedy
+        await asyncio.sleep(resuming.EVERY)  # a person comes later
+        await resuming.ask(ground.database.pool, [f"view {VIEW}"])
+        await until_heard(road, ["one", "last"])
+        assert len(await road.dead()) == 5
+        assert next(each for each in HEALTH if each.name == VIEW).state is State.running
+    finally:
+        stop.set()
+        await work

@@ -140,6 +140,33 @@ async def test_a_decision_that_fails_costs_the_other_auctions_nothing(
     assert not await sound.events(AuctionExtended)
 
 
+async def test_a_row_that_cannot_be_read_costs_the_other_auctions_nothing_however_long(market: Market) -> None:
+    broken, sound = await a_scene(market), await a_scene(market)
+    assert (await sound.bid("a", "990")).status_code == 201
+    breaks = "update auctions.auctions set course = $2::text::jsonb, version = version + 1 where auction_id = $1"
+    [kept] = await market.fetch(
+        "select course::text as course from auctions.auctions where auction_id = $1", broken.auction_id
+    )
+    await market.fetch(breaks, broken.auction_id, "[]")
+    assert (await broken.bid("a", "990")).status_code == 503
+    for minute, amount in enumerate((980, 970, 960)):
+        market.clock.advance(timedelta(minutes=1, seconds=5))
+        await asyncio.sleep(2 * outages.BEAT)
+        assert (await sound.bid("ba"[minute % 2], str(amount))).status_code == 201
+    condition = next(each for each in HEALTH if (each.kind, each.name) == ("lane", "bids"))
+    assert "1 auctions cannot be decided" in condition.detail and "log" in condition.remedy
+    await market.fetch(breaks, broken.auction_id, kept["course"])
+    market.clock.advance(timedelta(minutes=1, seconds=5))
+
+    async def given_back() -> list[AuctionExtended]:
+        return await broken.events(AuctionExtended)
+
+    (given,) = await market.eventually(given_back)
+    assert given.until - given.since > timedelta(minutes=3)
+    assert (await broken.bid("a", "990")).status_code == 201
+    assert not await sound.events(AuctionExtended)
+
+
 async def test_a_write_that_fails_for_one_auction_is_found_and_set_apart(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
