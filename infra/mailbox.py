@@ -5,6 +5,7 @@ Run by the supervisor as `python -m infra.mailbox`.
 """
 
 import asyncio
+import time
 from pathlib import Path
 
 import uvicorn
