@@ -3,8 +3,9 @@
 from infra.reactions import Reactions
 from infra.service import Ground, Service
 from infra.web import routes
-from services.contracts.api import ContractsApi, PurchasesApi
+from services.contracts.api import ContractsApi
 from services.contracts.api.execution import ExecutionApi
+from services.contracts.api.purchases import PurchasesApi
 from services.contracts.api.record import RecordApi
 from services.contracts.api.refusals import RefusalsApi
 from services.contracts.api.sanctions import SanctionsApi

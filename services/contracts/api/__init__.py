@@ -1,4 +1,4 @@
-"""JSON API of contracts and direct purchases. Concluded contracts are public; unsigned ones are their two parties'."""
+"""JSON API of contracts. Concluded contracts are public; unsigned ones are their two parties'."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,33 +8,19 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
-from catalogue.policy import load
 from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
-from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import (
-    MEMBERS,
-    PUBLIC,
-    FromGround,
-    IdempotencyKey,
-    MemberVisit,
-    PathId,
-    Short,
-    Visit,
-    allow,
-    clean,
-    clean_all,
-)
+from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, clean, clean_all
 from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.domain.choices import Choices, choices
 from services.contracts.domain.deals import PARTIES, Party
 from services.contracts.domain.refusals import Refusal
-from services.contracts.handlers import SEES_ALL, Brought, Code, NewPurchase, Words, may_see
-from services.contracts.store import contracts, deals, purchases
+from services.contracts.handlers import SEES_ALL, Brought, Code, Words, may_see
+from services.contracts.store import contracts, deals
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract, Filter
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
@@ -151,39 +137,6 @@ class RefusalIn(msgspec.Struct, kw_only=True):
     evidence: Words = ""
 
 
-class AnswerIn(msgspec.Struct, kw_only=True):
-    accept: bool
-    reason: Words = ""
-
-
-class PurchaseView(msgspec.Struct, kw_only=True):
-    """``answer`` is "" until there is one: accepted, refused or lapsed. ``contract_id`` is the latest contract's."""
-
-    purchase_id: str
-    offer_id: str
-    sku_id: str
-    title: str
-    buyer_id: str
-    buyer_name: str
-    supplier_id: str
-    supplier_name: str
-    quantity: Decimal
-    unit_price: Decimal
-    amount: Decimal
-    currency: str
-    place: Place
-    requested_at: datetime
-    due_at: datetime
-    answer: str
-    reason: str
-    answered_at: datetime | None
-    contract_id: str | None
-
-
-class PurchaseRequestedOut(msgspec.Struct, kw_only=True):
-    purchase_id: str
-
-
 def is_party(principal: Principal | None) -> bool:
     """Somebody of an organisation that signs contracts."""
     return principal is not None and principal.may(*PARTY_ROLES)
@@ -208,14 +161,6 @@ async def visible(ground: Ground, contract_id: str, principal: Principal | None)
     found = await contracts.get(ground.database.pool, clean(contract_id))
     if found is None or not may_see(found, principal):
         raise NotFound("contract", contract_id)
-    return found
-
-
-async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.Kept:
-    """Raises NotFound, also for one of others."""
-    found = await purchases.get(ground.database.pool, clean(purchase_id))
-    if found is None or not (found.concerns(principal.organisation_id) or principal.may(*SEES_ALL)):
-        raise NotFound("purchase", purchase_id)
     return found
 
 
@@ -341,22 +286,6 @@ async def shown(ground: Ground, contract_id: str, principal: Principal | None) -
     return await view(ground, await visible(ground, contract_id, principal), principal)
 
 
-async def purchase_view(ground: Ground, kept: purchases.Kept) -> PurchaseView:
-    requested = kept.purchase.requested
-    drafted = await contracts.of_deal(ground.database.pool, kept.process_id, requested.buyer_id)
-    same = "offer_id sku_id title buyer_id buyer_name supplier_id quantity unit_price amount currency place due_at"
-    return PurchaseView(
-        **{name: getattr(requested, name) for name in same.split()},
-        purchase_id=kept.process_id,
-        supplier_name=kept.purchase.supplier_name,
-        requested_at=kept.requested_at,
-        answer=kept.purchase.answer,
-        reason=kept.reason,
-        answered_at=kept.answered_at,
-        contract_id=drafted[-1].drafted.contract_id if drafted else None,
-    )
-
-
 class ContractsApi(Controller):
     path = "/api/contracts"
     tags = ["contracts"]
@@ -425,44 +354,3 @@ class ContractsApi(Controller):
         before = (await visible(ground, contract_id, request.user)).drafted
         found = await contracts.of_deal(ground.database.pool, before.process_id, before.buyer_id)
         return ContractPage(total=len(found), page=1, contracts=[ContractSummary(**summary(each)) for each in found])
-
-
-class PurchasesApi(Controller):
-    path = "/api/contracts/purchases"
-    tags = ["contracts"]
-
-    @get(opt=MEMBERS)
-    async def list_purchases(self, request: MemberVisit, ground: FromGround, number: Number = 1) -> list[PurchaseView]:
-        """One's own, as buyer or as supplier, 50 at a time: unanswered ones first."""
-        found = await purchases.listing(
-            ground.database.pool, request.user.organisation_id, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
-        )
-        return [await purchase_view(ground, each) for each in found]
-
-    @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
-    async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:
-        return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))
-
-    @post(opt=allow(BUYER_OFFICER), raises=[NotFound])
-    async def request_purchase(
-        self, request: MemberVisit, ground: FromGround, data: JSONBody[NewPurchase], key: IdempotencyKey = ""
-    ) -> PurchaseRequestedOut:
-        policy = load(ground.config.policy)
-        wanted = msgspec.structs.replace(
-            data, offer_id=clean(data.offer_id), region=clean(data.region), locality=clean(data.locality)
-        )
-        async with ground.database.transaction("contracts") as tx:
-            purchase_id = await handlers.request_purchase(tx, wanted, request.user, policy, clean(key) or new_id())
-        return PurchaseRequestedOut(purchase_id=purchase_id)
-
-    @post("/{purchase_id:str}/answer", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
-    async def answer_purchase(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        purchase_id: PathId,
-        data: JSONBody[AnswerIn],
-    ) -> PurchaseView:
-        async with ground.database.transaction("contracts") as tx:
-            await handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user)
-        return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))

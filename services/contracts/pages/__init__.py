@@ -42,14 +42,13 @@ from services.contracts.api import (
     ending_of,
     is_insider,
     is_party,
-    own_purchase,
     paper_for,
-    purchase_view,
     side_of,
     steps_of,
     visible,
     wanted_by,
 )
+from services.contracts.api.purchases import own_purchase, purchase_view
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import NewPurchase, may_see
