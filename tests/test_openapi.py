@@ -2,12 +2,15 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from litestar import Litestar
 from requests import Session
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
@@ -18,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from infra.ids import new_id
+from infra.web import openapi
 from tests.market import Market
 from tests.services.auctions.scenes import paper
 from tests.test_access import composed, routes
@@ -51,13 +55,28 @@ async def document(market: Market) -> dict[str, Any]:
 
 
 async def test_document_is_3_1_and_tells_of_every_route_and_who_needs_a_token(
-    document: dict[str, Any], tmp_path: Any
+    document: dict[str, Any], tmp_path: Path
 ) -> None:
     assert document["openapi"].startswith("3.1")
     for method, path, access in routes(composed(tmp_path)):
         if path.startswith("/api/"):
             operation = document["paths"][plain(path)][method.lower()]
             assert ("security" in operation) == (access != "public"), f"{method} {path}"
+
+
+async def test_the_document_is_made_for_its_first_readers_and_not_for_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Litestar] = []
+    monkeypatch.setattr(openapi, "describe", lambda app, describe=openapi.describe: (made.append(app), describe(app)))
+    app = composed(tmp_path)
+    assert made == []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as visitor:
+        first, second = await asyncio.gather(visitor.get(DOCUMENT), visitor.get(DOCUMENT))
+    assert made and first.json() == second.json()
+    assert first.json()["paths"]["/api/login"]["post"]["responses"]["default"] == {
+        "$ref": "#/components/responses/Problem"
+    }
 
 
 def plain(path: str) -> str:

@@ -165,7 +165,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         openapi_config=OpenAPIConfig(
             title="Lonja",
             version="1",
-            path="/api/schema",
+            openapi_router=openapi.router(),
             components=Components(security_schemes=openapi.SCHEMES),
         ),
         exception_handlers={
@@ -184,7 +184,6 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         if "access" not in handler.opt:
             raise UnguardedRoute(f"{path}: say opt=PUBLIC, MEMBERS or allow(role)")
     remember_parameters(app)
-    openapi.describe(app)
     return app
 
 

@@ -1,6 +1,9 @@
 """What the API's document says beyond the types of its routes: how it refuses, and which routes want a token."""
 
-from litestar import Litestar
+import asyncio
+from typing import Any
+
+from litestar import Litestar, Request, Router
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -40,11 +43,23 @@ REFUSAL = OpenAPIResponse(
 )
 
 
+def router() -> Router:
+    """Of the document. It is made when somebody asks for it first, beside the event loop: a start and the bids do not wait for it."""
+    made = asyncio.Lock()
+
+    async def make(request: Request[Any, Any, Any]) -> None:
+        async with made:
+            await asyncio.to_thread(describe, request.app)
+
+    return Router("/api/schema", route_handlers=[], include_in_schema=False, before_request=make)
+
+
 def describe(app: Litestar) -> None:
     """Complete the document. Litestar itself would say that every route fails by 400 alone, in a form that we do not use."""
     document = app.openapi_schema
     assert document.components is not None
-    document.components.responses = {"Problem": REFUSAL}
+    if document.components.responses:
+        return  # it is complete
     paths = document.paths or {}
     for path in paths.values():
         for operation in operations(path).values():
@@ -58,6 +73,7 @@ def describe(app: Litestar) -> None:
             for method in handler.http_methods & there.keys():
                 if handler.opt.get("access") != "public":
                     there[method].security = [{BEARER: []}]
+    document.components.responses = {"Problem": REFUSAL}
 
 
 def operations(path: PathItem) -> dict[str, Operation]:

@@ -63,7 +63,7 @@ class OcdsApi(Controller):
     @get("/releases/{release_id:str}", summary="One release, in a release package")
     async def release(self, ground: FromGround, release_id: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
-            found = None if "\x00" in release_id else await store.release(tx, release_id)
+            found = await store.release(tx, release_id)
         if found is None:
             raise NotFound("release", release_id)
         path = f"/ocds/releases/{release_id}"
@@ -73,7 +73,7 @@ class OcdsApi(Controller):
     @get("/records/{ocid:str}", summary="The record of one process: all its releases, and what they come to")
     async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
-            history = [] if "\x00" in ocid else await store.history(tx, ocid)
+            history = await store.history(tx, ocid)
         if not history:
             raise NotFound("process of this market", ocid)
         return _answer(record_package(ground.config.public_url, history))

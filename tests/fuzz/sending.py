@@ -75,7 +75,8 @@ class Sender:
             else self.chance.choice(("x", "%00", "é" * 90))
         )
 
-    def query(self, handler: HTTPRouteHandler) -> dict[str, str]:
+    def query(self, handler: HTTPRouteHandler, *, guess: bool) -> dict[str, str]:
+        """``guess``: pages may read a parameter that their signature does not name."""
         taken = handler.parsed_fn_signature.parameters
         names = [
             str(
@@ -85,7 +86,8 @@ class Sender:
             )
             for name in taken
             if isinstance(taken[name].kwarg_definition, QueryParameter)
-        ] or ["q", "quantity", "region", "sku", "price_from", "sort"]
+        ]
+        names += ["q", "quantity", "region", "sku", "price_from", "sort"] if guess else []
         asked = {name: str(self.word(name)) for name in names if self.chance.random() < 0.5}
         return self._spoilt(asked, lambda bomb: str(bomb)[:3_000])
 

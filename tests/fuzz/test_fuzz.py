@@ -77,7 +77,7 @@ async def tried(
     api = path.startswith(("/api/", "/ocds"))
     cookie = f"lonja_csrf={csrf}" + (f"; {COOKIE}={token}" if token else "")
     headers = {"cookie": cookie, "x-csrf-token": csrf, "accept": "application/json" if api else "text/html"}
-    sent: dict[str, Any] = {"params": sender.query(handler)}
+    sent: dict[str, Any] = {"params": sender.query(handler, guess=not api)}
     if token and api:
         headers["authorization"] = f"Bearer {token}"
     data = handler.parsed_fn_signature.parameters.get("data")

@@ -1,0 +1,84 @@
+"""Schemathesis on every operation of the API's document, in every role: what fits the document, and what breaks it on purpose."""
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.generation import GenerationMode
+
+from tests.demo import PASSWORD
+from tests.fuzz.test_fuzz import MOST_BYTES, MOST_SECONDS, READERS, ids
+from tests.market import Market
+from tests.test_openapi import DOCUMENT
+
+
+@pytest.mark.parametrize("reader", READERS)
+async def test_whatever_schemathesis_makes_of_the_document_is_answered(
+    demo: Market, pytestconfig: pytest.Config, reader: str
+) -> None:
+    headers = {}
+    if reader:
+        async with httpx.AsyncClient(base_url=demo.url, timeout=60) as client:
+            login = {"email": f"{reader}@demo.example", "password": PASSWORD}
+            token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
+        headers["authorization"] = f"Bearer {token}"
+    known = {name: found[0] for name, found in (await ids(demo)).items() if found}
+    # The market runs in this thread's loop, and the requests are sent from another.
+    wrong = await asyncio.to_thread(sent, demo.url, headers, known, pytestconfig.getoption("--examples"))
+    assert not wrong, "\n".join(wrong)
+
+
+def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int) -> list[str]:
+    """What is wrong with the answers: of each operation and mode the first. What fits the document names ``known`` ids."""
+    wrong: dict[tuple[str, GenerationMode], str] = {}
+    operations = [found.ok() for found in schemathesis.openapi.from_url(url + DOCUMENT).get_all_operations()]
+    assert len(operations) > 100
+    with requests.Session() as session:
+        for operation in operations:
+            for mode in GenerationMode:
+                fits = mode is GenerationMode.POSITIVE
+                there = {name: known[name] for name in known if fits and f"{{{name}}}" in operation.path}
+                cases = operation.as_strategy(generation_mode=mode, path_parameters=there or None)
+                if cases.is_empty:
+                    continue  # it takes nothing that could be broken
+
+                @settings(
+                    max_examples=examples,
+                    derandomize=True,
+                    deadline=None,
+                    database=None,
+                    phases=[Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                )
+                @given(case=cases)
+                def one(case: Any, place: tuple[str, GenerationMode] = (operation.label, mode)) -> None:
+                    if place not in wrong and (fault := tried(case, session, headers)):
+                        wrong[place] = f"{place[0]} ({place[1].value}): {fault}"
+
+                one()
+    return list(wrong.values())
+
+
+def tried(case: Any, session: requests.Session, headers: dict[str, str]) -> str:
+    """What is wrong with the answer, "" for nothing. The time is that of computing, of the better of two tries: the market's other work
+    goes on in the same process."""
+    answer, spent = _timed(case, session, headers)
+    if spent > MOST_SECONDS:
+        spent = min(spent, _timed(case, session, headers)[1])
+    about = f"{case.formatted_path} {str(case.query)[:300]} {str(case.body)[:500]}"
+    if answer.status_code >= 500:
+        return f"{answer.status_code} for {about}: {answer.text[:300]}"
+    if spent > MOST_SECONDS or len(answer.content) > MOST_BYTES:
+        return f"{spent:.1f} s, {len(answer.content):,} bytes for {about}"
+    return ""
+
+
+def _timed(case: Any, session: requests.Session, headers: dict[str, str]) -> tuple[Any, float]:
+    began = time.process_time()
+    answer = case.call(session=session, headers=headers, timeout=60)
+    return answer, time.process_time() - began
