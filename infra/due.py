@@ -1,7 +1,8 @@
 """What a timer does when many things are due at once: all in one transaction, and where that fails each by itself.
 
 A thing that fails by itself is undone, said in the log and in :data:`infra.health.HEALTH`, left out for a while and tried again
-later; it stays due in the database. The others go on. Where a store has a column for the reason, ``aside`` keeps it there.
+later; it stays due in the database. The others go on. A store that keeps the reason, or whose claim ends that a thing is due, has an
+``aside`` that writes why, and when it is tried again.
 So it is with a row that cannot be read, which :func:`readable` puts in the place of the thing.
 """
 
@@ -61,7 +62,7 @@ class Due(Generic[T, K]):
         claim: Callable[[Transaction, Sequence[K]], Awaitable[Sequence[T | Unreadable[K]]]],
         key: Callable[[T], K],
         act: Callable[[Transaction, Sequence[T]], Awaitable[None]],
-        aside: Callable[[Transaction, K, str], Awaitable[None]] | None = None,
+        aside: Callable[[Transaction, K, str, datetime], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self._claim = claim
@@ -118,9 +119,9 @@ class Due(Generic[T, K]):
         why = in_short(error)
         log.error("%s: %s is set aside for a while: %s", self.name, key, why, exc_info=error)
         pause = min(FIRST * 2 ** min(failures - 1, 10), LONGEST)
-        self.troubles[key] = Trouble(why, failures, tx.now + pause)
+        self.troubles[key] = trouble = Trouble(why, failures, tx.now + pause)
         if self._aside is not None:
-            await self._aside(tx, key, why)
+            await self._aside(tx, key, why, trouble.again_at)
 
     def _report(self) -> None:
         if not self.troubles:

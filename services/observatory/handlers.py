@@ -50,9 +50,13 @@ reactions = Reactions()
 
 
 async def keep_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
+    await _keep_contracts(tx, events)
+
+
+async def _keep_contracts(tx: Transaction, events: Sequence[ContractConcluded], *, in_bulk: bool = False) -> None:
     """Their priced lines replace those of their awards; without any, the award's stand for the contract."""
     seen = [intake.of_contract(event) for event in events]
-    await store.put_all(tx, seen, tx.now + PAUSE)
+    await store.put_all(tx, seen, tx.now + PAUSE, in_bulk=in_bulk)
     unpriced = (event for event, one in zip(events, seen, strict=True) if not one.observations)
     await store.link_contracts(tx, {event.award_id: event.contract_id for event in unpriced if event.award_id})
 
@@ -97,11 +101,11 @@ async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
 async def keep_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
     """Prices of other markets."""
     awards = [intake.of_award(award) for event in events for award in event.awards]
-    await store.put_all(
-        tx, [*awards, *(seen for event in events for seen in intake.of_imported_bids(event))], tx.now + PAUSE
-    )
-    await keep_contracts(tx, [contract for event in events for contract in event.contracts])
-    await withdraw_contracts(tx, [ended for event in events for ended in event.endings])
+    bids = [seen for event in events for seen in intake.of_imported_bids(event)]
+    await store.put_all(tx, [*awards, *bids], tx.now + PAUSE, in_bulk=True)
+    await _keep_contracts(tx, [contract for event in events for contract in event.contracts], in_bulk=True)
+    endings = [ended.contract_id for event in events for ended in event.endings]
+    await store.withdraw(tx, endings, tx.now + PAUSE, in_bulk=True)
 
 
 reactions.many(ProcessImported, keep_processes)
@@ -125,7 +129,7 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
 
 
 async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card | Unreadable[str]]:
-    """Those with prices that were not judged yet. An item that failed is among them as soon as new prices come."""
+    """Those with prices that were not judged yet. An item that failed is among them after a while, or as soon as new prices come."""
     return await store.claim_due(tx, BATCH)
 
 

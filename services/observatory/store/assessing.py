@@ -26,10 +26,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def claim_due(tx: Transaction, most: int) -> list[Card | Unreadable[str]]:
-    """Items whose time has come, locked; nobody else assesses them meanwhile, and they are due no more."""
+    """Items whose time has come, those of live prices first, locked; nobody else assesses them meanwhile, and they are due no more."""
     rows = await (await tx.raw()).fetch(
         "update observatory.items set due_at = null where item_key in ("
-        " select item_key from observatory.items where due_at <= $1 order by due_at limit $2 for update skip locked)"
+        " select item_key from observatory.items where due_at <= $1 order by in_bulk, due_at limit $2 for update skip locked)"
         " returning *",
         tx.now,
         most,
@@ -84,7 +84,7 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     )
     await connection.execute(
         "update observatory.items i set observations = o.n, reference_id = o.reference_id, published = o.published,"
-        " due_at = o.due_at, trouble = null from unnest($1::text[], $2::int[], $3::text[], $4::bool[], $5::timestamptz[])"
+        " due_at = o.due_at, in_bulk = true, trouble = null from unnest($1::text[], $2::int[], $3::text[], $4::bool[], $5::timestamptz[])"
         " as o (item_key, n, reference_id, published, due_at) where i.item_key = o.item_key",
         [outcome.item_key for outcome in outcomes],
         [outcome.observations for outcome in outcomes],
@@ -94,9 +94,11 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     )
 
 
-async def set_aside(tx: Transaction, item_key: str, why: str) -> None:
-    """The item's prices cannot be judged. It is due no more until new ones come."""
-    await (await tx.raw()).execute("update observatory.items set trouble = $2 where item_key = $1", item_key, why)
+async def set_aside(tx: Transaction, item_key: str, why: str, again_at: datetime) -> None:
+    """The item's prices cannot be judged: it is due again then, or when new ones come."""
+    await (await tx.raw()).execute(
+        "update observatory.items set trouble = $2, due_at = $3 where item_key = $1", item_key, why, again_at
+    )
 
 
 async def last_versions(tx: Transaction, item_keys: Sequence[str]) -> dict[str, int]:

@@ -38,20 +38,23 @@ put as (
 select item_key from gone union select item_key from replaced
 """
 
-_ITEMS = """
+_DUE = "due_at = least(i.due_at, excluded.due_at), in_bulk = excluded.in_bulk and (i.in_bulk or i.due_at is null)"
+"""Whatever a live price made due stays before what imports made due."""
+
+_ITEMS = f"""
 insert into observatory.items as i
-  (item_key, sku_id, title, words, category_scheme, category_code, category_title, currency, due_at)
-select *, $9 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+  (item_key, sku_id, title, words, category_scheme, category_code, category_title, currency, due_at, in_bulk)
+select *, $9, $10 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
 on conflict (item_key) do update set
-  due_at = least(i.due_at, excluded.due_at),
+  {_DUE},
   currency = case when i.currency = '' then excluded.currency else i.currency end,
   words = case when i.title = '' then excluded.words else i.words end,
   title = case when i.title = '' then excluded.title else i.title end
 """
 
 
-async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime) -> None:
-    """Keep the prices of these documents in place of what each said before; their items fall due.
+async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in_bulk: bool = False) -> None:
+    """Keep the prices of these documents in place of what each said before; their items fall due, ``in_bulk`` behind all others.
 
     Of a document that is there twice the later holds, and a contract's prices replace those of its award.
     """
@@ -79,11 +82,11 @@ async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime) -> No
     gone = await (await tx.raw()).fetch(
         _PUT, *columns(documents), *(columns(said) if said else [[]] * 5), list(contracted)
     )
-    await _put_items(tx, [item for one in seen for item in one.items], due_at)
-    await _fall_due(tx, [row["item_key"] for row in gone], due_at)
+    await _put_items(tx, [item for one in seen for item in one.items], due_at, in_bulk)
+    await _fall_due(tx, [row["item_key"] for row in gone], due_at, in_bulk)
 
 
-async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime) -> None:
+async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime, in_bulk: bool) -> None:
     """What is said first of an item stays; what was not said is added."""
     merged: dict[str, Item] = {}
     for item in items:
@@ -108,7 +111,7 @@ async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime) -
         )
         for key, item in sorted(merged.items())
     ]
-    await (await tx.raw()).execute(_ITEMS, *columns(rows), due_at)
+    await (await tx.raw()).execute(_ITEMS, *columns(rows), due_at, in_bulk)
 
 
 async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> None:
@@ -136,7 +139,7 @@ async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> 
         " on conflict (item_key) do update set title = excluded.title, words = excluded.words,"
         " category_scheme = excluded.category_scheme, category_code = excluded.category_code,"
         " category_title = excluded.category_title, unit = excluded.unit, pack_size = excluded.pack_size,"
-        " due_at = least(i.due_at, excluded.due_at)",
+        f" {_DUE}",
         *columns(rows),
         due_at,
     )
@@ -154,7 +157,7 @@ async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
         )
 
 
-async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetime) -> None:
+async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetime, *, in_bulk: bool = False) -> None:
     """Contracts ended, or offers were taken back: their prices stay listed and count no more."""
     if not document_ids:
         return
@@ -167,17 +170,19 @@ async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetim
         " where (document_id = any($1::text[]) or contract_id = any($1::text[])) and not cancelled returning item_key",
         document_ids,
     )
-    await _fall_due(tx, [row["item_key"] for row in rows], due_at)
+    await _fall_due(tx, [row["item_key"] for row in rows], due_at, in_bulk)
 
 
-async def _fall_due(tx: Transaction, item_keys: Iterable[str], due_at: datetime) -> None:
+async def _fall_due(tx: Transaction, item_keys: Iterable[str], due_at: datetime, in_bulk: bool) -> None:
     """The rows are locked in the order of their keys, as by :func:`put_all`."""
     if keys := sorted(set(item_keys)):
         await (await tx.raw()).execute(
             "with due as (select item_key from observatory.items where item_key = any($1::text[]) order by item_key for update)"
-            " update observatory.items i set due_at = least(i.due_at, $2) from due where i.item_key = due.item_key",
+            " update observatory.items i set due_at = least(i.due_at, $2), in_bulk = $3 and (i.in_bulk or i.due_at is null)"
+            " from due where i.item_key = due.item_key",
             keys,
             due_at,
+            in_bulk,
         )
 
 

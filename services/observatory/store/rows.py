@@ -13,8 +13,9 @@ Row = schema_rows("observatory")
 
 
 class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
-    """``due_at`` is set while prices came that its reference does not know yet. ``reference_id`` is the standing snapshot,
-    ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged, until new ones come."""
+    """``due_at`` is set while prices came that its reference does not know yet; ``in_bulk`` says that an import brought them all, or
+    that it is only looked at again, so that others go first. ``reference_id`` is the standing snapshot,
+    ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried."""
 
     __tablename__ = "items"
 
@@ -29,13 +30,19 @@ class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
     unit: str = Field(default="", sa_column_kwargs={"server_default": ""}, sa_type=Text)
     pack_size: Decimal = Field(default=Decimal(1), sa_column_kwargs={"server_default": "1"})
     due_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    in_bulk: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     observations: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     reference_id: str | None = Field(default=None, sa_type=Text)
     published: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     trouble: str | None = Field(default=None, sa_type=Text)
 
 
-Index("ix_items_due", ItemRow.__table__.c.due_at, postgresql_where=ItemRow.__table__.c.due_at.is_not(None))
+Index(
+    "ix_items_due_in_turn",
+    ItemRow.__table__.c.in_bulk,
+    ItemRow.__table__.c.due_at,
+    postgresql_where=ItemRow.__table__.c.due_at.is_not(None),
+)
 Index("ix_items_size", ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)
 
 
