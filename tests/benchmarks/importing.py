@@ -12,7 +12,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -46,7 +46,7 @@ DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
 AWARDS = DATA / "canada_awards_2009_2013.csv.gz"
 COPIES = 4
 """Of the awards, each with ids of its own, for the import into a whole market."""
-BETWEEN_OFFERS = 0.1
+BETWEEN_OFFERS, BETWEEN_LOOKS = 0.1, 0.02
 """Seconds."""
 PAPER = Category(code="30197630-1", title="Printing paper")
 
@@ -120,7 +120,7 @@ async def into_a_market(servers: Servers, raw: float) -> list[Figure]:
                 await _import(path, url)
                 await _everywhere(ground)
                 seconds = time.perf_counter() - began
-            late = await _delays(ground, offers)
+            late = await _delays(offers)
     rate = rows / seconds
     return [
         Figure(
@@ -227,35 +227,37 @@ async def _offers_arrive(ground: Ground) -> None:
 
 
 @asynccontextmanager
-async def _offering(ground: Ground) -> AsyncIterator[list[str]]:
-    """Offers are published one after the other; their event ids."""
-    offers: list[str] = []
+async def _offering(ground: Ground) -> AsyncIterator[list[asyncio.Task[dict[str, float]]]]:
+    """Offers are published one after the other; when each was in effect, as :func:`_in_effect` says."""
+    heard: list[asyncio.Task[dict[str, float]]] = []
 
     async def publish() -> None:
         while True:
-            offers.append(await _offer(ground))
+            began = time.perf_counter()
+            heard.append(asyncio.create_task(_in_effect(ground, await _offer(ground), began)))
             await asyncio.sleep(BETWEEN_OFFERS)
 
     task = asyncio.create_task(publish())
     try:
-        yield offers
+        yield heard
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
 
-async def _delays(ground: Ground, offers: Iterable[str]) -> dict[str, float]:
-    """Milliseconds from the transaction that published an offer to that of the reaction, p99 by service."""
-    wanted = list(offers)
-    found = {}
-    for service in LISTENERS:
-        query = (
-            "select extract(epoch from handled_at - (envelope::json->>'time')::timestamptz) * 1000 as late"
-            f" from catalogue.outbox join {service}.inbox using (event_id) where event_id = any($1::text[])"
-        )
-        while len(rows := await ground.database.pool.fetch(query, wanted)) < len(wanted):
-            await asyncio.sleep(0.2)
-        late = sorted(float(row["late"]) for row in rows)
-        found[service] = late[int(len(late) * 0.99)]
+async def _in_effect(ground: Ground, event_id: str, began: float) -> dict[str, float]:
+    """Milliseconds from then until the reaction of each listener was committed, to the next look."""
+    query = " union all ".join(f"select '{each}' from {each}.inbox where event_id = $1" for each in LISTENERS)
+    found: dict[str, float] = {}
+    while len(found) < len(LISTENERS):
+        await asyncio.sleep(BETWEEN_LOOKS)
+        for (service,) in await ground.database.pool.fetch(query, event_id):
+            found.setdefault(service, (time.perf_counter() - began) * 1000)
     return found
+
+
+async def _delays(heard: Sequence[Awaitable[dict[str, float]]]) -> dict[str, float]:
+    """p99 by service."""
+    found = await asyncio.gather(*heard)
+    return {service: sorted(each[service] for each in found)[int(len(found) * 0.99)] for service in LISTENERS}
