@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.cli.output import AsJson, print_json, print_table, say
+from infra.cli.output import AsJson, print_facts, print_json, print_table, say
 from infra.clock import system_clock
 from infra.config import Config
 from infra.running import NotRunning
@@ -65,11 +65,7 @@ def show(number: Position, as_json: AsJson = False) -> None:
         "value": (letter.value or b"").decode(errors="replace"),
         "traceback": letter.traceback,
     }
-    if as_json:
-        print_json(facts)
-    else:
-        for name, fact in facts.items():
-            say(f"{name}: {fact}")
+    print_facts(facts, as_json)
 
 
 @app.command()

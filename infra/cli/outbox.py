@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 import typer
 
-from infra.cli.output import AsJson, print_json, print_table, say
+from infra.cli.output import AsJson, print_facts, print_json, print_table, say
 from infra.config import Config
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ def show(row: Name, as_json: AsJson = False) -> None:
     """One event that was set aside: its facts, and its data."""
     found = _one(row)
     facts = msgspec.to_builtins(found) | {"data": _data(found).decode(errors="replace")}
-    if as_json:
-        print_json(facts)
-    else:
-        for name, fact in facts.items():
-            say(f"{name}: {fact}")
+    print_facts(facts, as_json)
 
 
 @app.command()

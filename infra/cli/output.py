@@ -1,7 +1,7 @@
 """How commands speak: tables and lines for people, JSON for programs, errors to stderr."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +36,15 @@ def say_error(line: str) -> None:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def print_facts(facts: Mapping[str, object], as_json: bool) -> None:
+    """All that is known of one thing."""
+    if as_json:
+        print_json(facts)
+    else:
+        for name, fact in facts.items():
+            say(f"{name}: {fact}")
 
 
 LONGEST_WHOLE = 24

@@ -50,11 +50,9 @@ class MemberUnknown(Exception):
     """The token is good, and its member is none of this market: it was made elsewhere with the same keys."""
 
 
-class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """An organisation with its first member. ``kind`` is supplier or buyer; ``region`` an ISO 3166-2 code or a name.
-
-    ``time_zone`` follows from the place unless given. ``categories`` are CPV codes, or their beginnings, that a supplier works in.
-    """
+class Registrant(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation with its first member, as a form asks for them. ``kind`` is supplier or buyer; ``region`` an ISO 3166-2 code or a
+    name; ``time_zone`` follows from the place unless given."""
 
     kind: Code
     organisation: Name
@@ -68,6 +66,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     identifier: Code = ""
     time_zone: Code = ""
     language: Code = "en"
+
+
+class Registration(Registrant, frozen=True, kw_only=True):
+    """``categories`` are CPV codes, or their beginnings, that a supplier works in."""
+
     categories: Few[Category] = ()
 
 

@@ -12,7 +12,7 @@ from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
-from events.bounds import Code, Name, Reason, Secret
+from events.bounds import Code, Name, Reason
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, SESSION_HOURS
@@ -40,27 +40,12 @@ from services.accounts import handlers, login, passwords, store
 from services.accounts.api import SLOW_DOWN, UNKNOWN, address_of
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import LANGUAGES, MANAGERS, MEMBER_ROLES, NEXT_STATES, checked_password, local_path
-from services.accounts.handlers import InvitationOver, Registration
+from services.accounts.handlers import InvitationOver, Registrant, Registration
 from services.accounts.login import LoginRefused, Session, TooManyTries
 from services.accounts.places import countries, zones
 
 LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
 FOUND = 50
-
-
-class RegistrationForm(msgspec.Struct, kw_only=True):
-    kind: Code
-    organisation: Name
-    country: Name
-    name: Name
-    email: Name
-    password: Secret
-    region: Name = ""
-    locality: Name = ""
-    identifier_scheme: Code = ""
-    identifier: Code = ""
-    time_zone: Code = ""
-    language: Code = "en"
 
 
 class InviteForm(msgspec.Struct, kw_only=True):
@@ -72,10 +57,6 @@ class InviteForm(msgspec.Struct, kw_only=True):
 class StateForm(msgspec.Struct, kw_only=True):
     state: Code
     reason: Reason
-
-
-async def ticked(request: Visit, name: str) -> list[str]:
-    return await form_list(request, name)
 
 
 def beside(error: RuleBroken) -> dict[str, str]:
@@ -158,8 +139,8 @@ class EntryPages(Controller):
 
     @post("/register")
     async def register(self, ground: FromGround, request: Visit) -> Response[Any]:
-        fields, chosen = await form_fields(request), await ticked(request, "divisions")
-        form, errors = read_form(fields, RegistrationForm)
+        fields, chosen = await form_fields(request), await form_list(request, "divisions")
+        form, errors = read_form(fields, Registrant)
         if form is not None:
             try:
                 wanted = Registration(
@@ -384,7 +365,7 @@ async def invite_by_form(
                 tx,
                 organisation_id,
                 by=request.user.member_id,
-                roles=tuple(await ticked(request, "roles")),
+                roles=tuple(await form_list(request, "roles")),
                 request_key=fields.get("request_key", ""),
                 **msgspec.structs.asdict(form),
             )

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 
+import msgspec
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 from msgspec import inspect
@@ -160,12 +162,12 @@ class Sender:
 
 
 @cache
-def names_in(module: Path) -> list[str]:
-    """The names of fields that a module of pages knows: of its forms, and those it asks for by a text."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names.add(node.target.id)
+def names_in(module: ModuleType) -> list[str]:
+    """The names of fields that a module of pages knows: of its forms and of those it takes from elsewhere, and those it asks for by a
+    text."""
+    structs = (each for each in vars(module).values() if isinstance(each, type) and issubclass(each, msgspec.Struct))
+    names = {name for each in structs for name in each.__struct_fields__}
+    for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "getall"):
             names |= {
                 each.value for each in node.args[:1] if isinstance(each, ast.Constant) and isinstance(each.value, str)

@@ -84,7 +84,7 @@ async def tried(
     if data is not None:
         sent["json"] = sender.body(data.annotation)
     elif method != "GET" and not api:
-        sent["data"] = sender.form(names_in(Path(modules[handler.fn.__module__].__file__ or "")))
+        sent["data"] = sender.form(names_in(modules[handler.fn.__module__]))
     where, began = sender.path(path), time.process_time()
     try:
         answer = await client.request(method, where, headers=headers, **sent)
