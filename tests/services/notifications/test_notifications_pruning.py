@@ -24,6 +24,16 @@ async def a_letter(market: Market, member_id: str, state: str, days: int, opport
     return letter_id
 
 
+async def a_reader(market: Market, member_id: str, supplier_id: str) -> None:
+    """Of digests, whose hour does not come."""
+    await market.fetch(
+        "insert into notifications.members (member_id, organisation_id, name, email, language, roles, stopped, period, hour,"
+        " topics, next_at) values ($1, $2, '', '', 'en', '{}', null, 'day', 8, '{digest}', 'infinity')",
+        member_id,
+        supplier_id,
+    )
+
+
 async def prune(market: Market) -> None:
     pruner = Pruner("notifications", [], Keep(), PRUNES)
     for _ in range(2):  # what was mailed goes after its letter
@@ -35,12 +45,7 @@ async def prune(market: Market) -> None:
 
 async def test_an_old_letter_goes_and_what_it_told_is_known_while_it_is_recommended(market: Market) -> None:
     member, supplier = new_id(), new_id()
-    await market.fetch(
-        "insert into notifications.members (member_id, organisation_id, name, email, language, roles, stopped, period, hour,"
-        " topics, next_at) values ($1, $2, '', '', 'en', '{}', 'test', 'day', 8, '{}', 'infinity')",
-        member,
-        supplier,
-    )
+    await a_reader(market, member, supplier)
     await market.fetch(
         "insert into notifications.recommendations values"
         " ($1, now(), jsonb_build_array(jsonb_build_object('opportunity_id', 'open')))",
@@ -61,6 +66,7 @@ async def test_an_old_letter_goes_and_what_it_told_is_known_while_it_is_recommen
 
 async def test_a_letter_that_cannot_be_read_holds_up_no_other(market: Market) -> None:
     member = new_id()
+    await a_reader(market, member, new_id())
     broken = await a_letter(market, member, "claimed", 0, "broken")
     await market.fetch("update notifications.letters set retry_at = '-infinity' where letter_id = $1", broken)
 

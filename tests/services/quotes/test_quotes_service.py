@@ -472,14 +472,16 @@ class TestChoice:
 
     async def test_a_request_whose_row_cannot_be_read_holds_up_no_other(self, market: Market) -> None:
         broken, other = await asked(market, await a_buyer(market)), await asked(market, await a_buyer(market))
-        broke = "update quotes.requests set state = '{}'::jsonb where request_id = $1"
-        kept = (await market.fetch("select state::text as kept from quotes.requests where request_id = $1", broken))[0]
+        broke = "update quotes.quote_requests set state = '{}'::jsonb where request_id = $1"
+        kept = (
+            await market.fetch("select state::text as kept from quotes.quote_requests where request_id = $1", broken)
+        )[0]
         await market.fetch(broke, broken)
         market.clock.advance(timedelta(minutes=61))
         await in_stage(market, other, "unsuccessful")
         assert any(each.state is State.degraded and broken in each.detail for each in HEALTH)
         await market.fetch(
-            "update quotes.requests set state = $2::text::jsonb where request_id = $1", broken, kept["kept"]
+            "update quotes.quote_requests set state = $2::text::jsonb where request_id = $1", broken, kept["kept"]
         )
         market.clock.advance(timedelta(hours=1))
         await in_stage(market, broken, "unsuccessful")
