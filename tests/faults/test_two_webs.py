@@ -1,5 +1,4 @@
-"""Two web processes and two workers on the same few auctions: the webs are killed in the middle, then a web and a worker freeze, are
-replaced by the others, and wake up again. Together they are as one."""
+"""Two web processes on the same few auctions, each killed in the middle: together they are as one."""
 
 import asyncio
 import os
@@ -7,7 +6,6 @@ import random
 import shutil
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -35,8 +33,6 @@ from tests.services.auctions.scenes import an_organisation, paper
 SUPPLIERS, AUCTIONS = 10, 3
 BETWEEN_KILLS = 60
 """Verdicts answered after a process was killed or started again, before the next is killed."""
-FROZEN = 40
-"""Seconds: longer than a consumer's session, a bid's client and every timeout of the database."""
 
 
 @dataclass
@@ -56,13 +52,10 @@ class Wish:
 class Day:
     market: Market
     webs: list[Child]
-    workers: list[Child]
     urls: list[str]
     auctions: list[str] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     killed: list[int | None] = field(default_factory=list)
-    woken: list[tuple[str, int | None]] = field(default_factory=list)
-    """Names and exit codes at the end of those that froze."""
     over: bool = False
     """Nobody bids any more."""
     proofs: dict[str, bytes] = field(default_factory=dict)
@@ -97,8 +90,8 @@ async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator
     await prepare(config)
     async with AsyncExitStack() as stack:
         webs = [a_process(config, stack, f"web-{number}", "web") for number in (1, 2)]
-        workers = [a_process(config, stack, f"worker-{number}", "worker") for number in (1, 2)]
-        for child in (*webs, *workers):
+        worker = a_process(config, stack, "worker", "worker")
+        for child in (*webs, worker):
             child.start()
             await child.wait_ready()
         ground = await stack.enter_async_context(standing(config))
@@ -106,7 +99,7 @@ async def day(servers: Servers, topics: None, markets: Markets) -> AsyncIterator
         await kafka.start()
         stack.push_async_callback(kafka.stop)
         urls = [f"http://127.0.0.1:{web.part.port}" for web in webs]
-        day = Day(Market(ground, ShiftedClock(), urls[0], kafka), webs, workers, urls)
+        day = Day(Market(ground, ShiftedClock(), urls[0], kafka), webs, urls)
         await play(day)
         yield day
 
@@ -150,11 +143,8 @@ async def play(day: Day) -> None:
         await until(lambda seen=seen: day.verdicts >= seen + BETWEEN_KILLS, 90, "the other goes on")  # type: ignore[misc]
         web.start()
         await web.wait_ready()
-    for frozen in (day.webs[0], day.workers[0]):
-        await freeze(day, frozen)
     day.over = True
     await bidding
-    day.woken = [(child.part.name, child.exit_code) for child in (day.webs[0], day.workers[0])]
     async with day.market.client() as visitor:
 
         async def proved() -> bool:
@@ -166,22 +156,6 @@ async def play(day: Day) -> None:
             return True
 
         await day.market.eventually(proved, within=120)
-
-
-async def freeze(day: Day, child: Child) -> None:
-    """Stop it in the middle of its work; the others do without it, and then it goes on as if no time had passed."""
-    seen, began = day.verdicts, time.monotonic()
-    os.kill(child.pid, signal.SIGSTOP)
-    await until(lambda: day.verdicts > seen + SUPPLIERS, 90, f"bids are answered without {child.part.name}")
-    print(f"{SUPPLIERS} bids were answered {time.monotonic() - began:.1f} s after {child.part.name} froze")
-    await asyncio.sleep(began + FROZEN - time.monotonic())
-    seen, began = day.verdicts, time.monotonic()
-    os.kill(child.pid, signal.SIGCONT)
-    await until(lambda: day.verdicts >= seen + BETWEEN_KILLS, 90, f"bids are answered with {child.part.name}")
-    print(f"{BETWEEN_KILLS} bids were answered {time.monotonic() - began:.1f} s after {child.part.name} woke up")
-    for url in day.urls:
-        async with httpx.AsyncClient(base_url=url, timeout=20) as web:
-            assert (await web.get(f"/api/auctions/{day.auctions[0]}")).status_code == 200
 
 
 async def bid_on(day: Day, supplier: Principal, number: int) -> None:
@@ -241,10 +215,6 @@ async def until_answered(wish: Wish, *webs: httpx.AsyncClient) -> None:
 async def test_both_were_killed_under_bids_that_were_on_the_way(day: Day) -> None:
     assert day.killed == [-signal.SIGKILL, -signal.SIGKILL]
     assert any(wish.broken for wish in day.wishes)
-
-
-async def test_those_that_froze_and_woke_up_went_on(day: Day) -> None:
-    assert day.woken == [("web-1", None), ("worker-1", None)]
 
 
 async def test_one_key_sent_to_both_at_once_gets_one_verdict(day: Day) -> None:
