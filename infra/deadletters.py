@@ -67,7 +67,8 @@ class Unsettled(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Follows the topic with a consumer that has it assigned, and knows what nobody settled yet."""
+    """Follows the topic with a consumer that has it assigned, and knows what nobody settled yet. The consumer rests between the looks:
+    all else that is asked through its connection would wait for the broker to have something new to read."""
 
     PARTITION = TopicPartition(DEAD_LETTERS, 0)
     SECONDS = 1.0
@@ -75,6 +76,7 @@ class Follower:
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka
+        self._kafka.pause(self.PARTITION)
         self._unsettled: dict[int, Unsettled] = {}
         self._known: list[Unsettled] = []
 
@@ -83,10 +85,12 @@ class Follower:
         later may settle a letter."""
         until = asyncio.get_running_loop().time() + self.SECONDS
         while behind := await self._kafka.position(self.PARTITION) < end:
+            self._kafka.resume(self.PARTITION)
             if asyncio.get_running_loop().time() > until:
                 break
             for record in (await self._kafka.getmany(self.PARTITION, timeout_ms=100)).get(self.PARTITION, ()):
                 self._take(record)
+        self._kafka.pause(self.PARTITION)
         self._unsettled = {number: each for number, each in self._unsettled.items() if number >= first}
         if not behind:
             self._known = list(self._unsettled.values())
