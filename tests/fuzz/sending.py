@@ -172,5 +172,7 @@ def names_in(module: ModuleType) -> list[str]:
             names |= {
                 each.value for each in node.args[:1] if isinstance(each, ast.Constant) and isinstance(each.value, str)
             }
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "form_list":
+            names |= {each.value for each in node.args[1:] if isinstance(each, ast.Constant)}
     rows = {f"{name}{numbered}" for name in names for numbered in ("_0", "-1")} | {f"line-0-{name}" for name in names}
     return sorted(names) + sorted(rows)

@@ -9,6 +9,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.strategies import SearchStrategy
 from schemathesis.generation import GenerationMode
 
 from tests.demo import PASSWORD
@@ -35,7 +36,7 @@ async def test_whatever_schemathesis_makes_of_the_document_is_answered(
 
 def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int) -> list[str]:
     """What is wrong with the answers: of each operation and mode the first. What fits the document names ``known`` ids."""
-    wrong: dict[tuple[str, GenerationMode], str] = {}
+    wrong = []
     operations = [found.ok() for found in schemathesis.openapi.from_url(url + DOCUMENT).get_all_operations()]
     assert len(operations) > 100
     with requests.Session() as session:
@@ -46,22 +47,29 @@ def sent(url: str, headers: dict[str, str], known: dict[str, str], examples: int
                 cases = operation.as_strategy(generation_mode=mode, path_parameters=there or None)
                 if cases.is_empty:
                     continue  # it takes nothing that could be broken
+                for fault in faults(cases, session, headers, examples)[:1]:
+                    wrong.append(f"{operation.label} ({mode.value}): {fault}")
+    return wrong
 
-                @settings(
-                    max_examples=examples,
-                    derandomize=True,
-                    deadline=None,
-                    database=None,
-                    phases=[Phase.generate],
-                    suppress_health_check=list(HealthCheck),
-                )
-                @given(case=cases)
-                def one(case: Any, place: tuple[str, GenerationMode] = (operation.label, mode)) -> None:
-                    if place not in wrong and (fault := tried(case, session, headers)):
-                        wrong[place] = f"{place[0]} ({place[1].value}): {fault}"
 
-                one()
-    return list(wrong.values())
+def faults(cases: SearchStrategy[Any], session: requests.Session, headers: dict[str, str], examples: int) -> list[str]:
+    found = []
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases)
+    def one(case: Any) -> None:
+        if not found and (fault := tried(case, session, headers)):
+            found.append(fault)
+
+    one()
+    return found
 
 
 def tried(case: Any, session: requests.Session, headers: dict[str, str]) -> str:
