@@ -30,6 +30,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from infra.broker import access
 from infra.config import Config
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
@@ -177,7 +178,7 @@ async def _offsets(admin: AIOKafkaAdminClient) -> dict[str, dict[str, dict[int, 
 
 @asynccontextmanager
 async def _administering(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
         yield admin
@@ -187,7 +188,7 @@ async def _administering(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 @asynccontextmanager
 async def _reading(bootstrap: str, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
-    kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+    kafka = AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False)
     try:
         await kafka.start()
         yield kafka

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from infra.broker import access
 from infra.database import LOST, Database
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, d
 
 async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datetime]) -> None:
     partitions = await _partitions(bootstrap, list(before))
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as kafka:
+    async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
         kafka.assign(partitions)
         lost = [each for each in partitions if await kafka.committed(each) is None]
         if not lost:
@@ -66,7 +67,7 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
 
 async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]:
     """Those that the broker has."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
         described = await admin.describe_topics(topics)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from catalogue.policy import NAME
 from events.topics import DEAD_LETTERS_DAYS
+from infra.broker import parsed
 
 LEAST_CLAIMS_DAYS = DEAD_LETTERS_DAYS + 15
 """A dead letter may be older than its event by as much as its consumer was behind."""
@@ -273,12 +274,11 @@ def _url(given: Mapping[str, str], variable: str, schemes: tuple[str, ...]) -> s
 
 
 def _bootstrap(text: str | None) -> str | None:
-    if text is None:
-        return None
-    for address in text.split(","):
-        host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdecimal():
-            raise BadSetting("LONJA_KAFKA_BOOTSTRAP", text, "must be host:port, several separated by commas")
+    if text is not None:
+        try:
+            parsed(text)
+        except ValueError as broken:
+            raise BadSetting("LONJA_KAFKA_BOOTSTRAP", text, str(broken)) from None
     return text
 
 

@@ -9,6 +9,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from infra.away import there
+from infra.broker import access
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.turns import Turns
@@ -67,7 +68,7 @@ class Consumer:
         """A new member of the group. One whose start fails or is cancelled leaves: it would keep partitions and read nothing."""
         kafka = AIOKafkaConsumer(
             *self.topics,
-            bootstrap_servers=self._bootstrap,
+            **access(self._bootstrap),
             group_id=self.group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,

@@ -13,6 +13,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from events.topics import DEAD_LETTERS
 from infra import metrics
 from infra.away import in_short
+from infra.broker import access
 from infra.producer import Producer
 
 PREFIX = "lonja_"
@@ -133,9 +134,7 @@ async def bury(kafka: Producer, consumer: str, record: ConsumerRecord, error: Ba
 
 async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
     """All dead letters from the first to the newest there is now."""
-    kafka = AIOKafkaConsumer(
-        DEAD_LETTERS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    kafka = AIOKafkaConsumer(DEAD_LETTERS, **access(bootstrap), auto_offset_reset="earliest", enable_auto_commit=False)
     letters: dict[int, DeadLetter] = {}
     try:
         await kafka.start()
@@ -169,7 +168,7 @@ async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
 
 
 async def _record_of(bootstrap: str, letter: DeadLetter) -> ConsumerRecord:
-    kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    kafka = AIOKafkaConsumer(**access(bootstrap), enable_auto_commit=False)
     try:
         await kafka.start()
         where = TopicPartition(letter.topic, letter.partition)

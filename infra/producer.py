@@ -10,6 +10,7 @@ from aiokafka.structs import RecordMetadata
 
 from events.envelope import Headers
 from events.topics import LARGEST_MESSAGE
+from infra.broker import access
 
 log = logging.getLogger(__name__)
 LAST_WORDS_SECONDS = 5.0
@@ -38,7 +39,7 @@ class Producer:
     async def start(self) -> None:
         """Raises KafkaError while the broker is away; it may be called again then."""
         kafka = AIOKafkaProducer(
-            bootstrap_servers=self.bootstrap,
+            **access(self.bootstrap),
             acks="all",
             enable_idempotence=True,
             compression_type="lz4",

@@ -15,14 +15,16 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from catalogue import policy
 from events.topics import DAY_MS, LARGEST_MESSAGE, TOPICS, Topic, by_bulk
-from infra import metrics, migrations, pruning, resuming, roles, telemetry
+from infra import metrics, migrations, pruning, resuming, rights, roles, telemetry
 from infra.away import there
 from infra.beginning import after_the_forgotten
+from infra.broker import access, parsed
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
 from infra.database import LARGEST_CONSEQUENCE, Database
 from infra.embedded import addresses
+from infra.embedded import kafka as embedded_kafka
 from infra.health import HEALTH, State
 from infra.inbox import Inbox
 from infra.live import Live
@@ -120,7 +122,8 @@ async def migrate(config: Config) -> None:
 
 
 async def create_topics(bootstrap: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    """And the rights on them, where the broker is this home's; an external one's are its keeper's."""
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
         there = set(await admin.list_topics())
@@ -134,6 +137,8 @@ async def create_topics(bootstrap: str) -> None:
         await admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, row.name, _settings(row)) for row in TOPICS]
         )
+        if parsed(bootstrap).user == embedded_kafka.OWNER:
+            await rights.grant(admin)
     finally:
         await admin.close()
 
@@ -177,7 +182,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
     from infra.web.operations import observed
 
     telemetry.start("worker")
-    bootstrap = addresses(config)[1]
+    bootstrap = addresses(config, "worker")[1]
     turns = Turns()
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock, patient=True))
@@ -213,7 +218,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
     from infra.web.operations import observed
 
     telemetry.start("streams")
-    bootstrap = addresses(config)[1]
+    bootstrap = addresses(config, "streams")[1]
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

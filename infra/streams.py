@@ -19,11 +19,13 @@ import faust
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord, TopicPartition
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from events.topics import by_bulk
 from infra import resuming
+from infra.broker import access, where
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.producer import Producer
@@ -113,6 +115,20 @@ class Offsets(driver.Consumer):
         return {}
 
 
+def _credentials(bootstrap: str) -> SASLCredentials | SSLCredentials | None:
+    """The login, in Faust's words."""
+    settings = access(bootstrap)
+    tls = settings.get("ssl_context")
+    if "sasl_mechanism" not in settings:
+        return SSLCredentials(context=tls) if tls else None
+    return SASLCredentials(
+        username=settings["sasl_plain_username"],
+        password=settings["sasl_plain_password"],
+        mechanism=settings["sasl_mechanism"],
+        ssl_context=tls,
+    )
+
+
 async def keep(
     ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service], stop: asyncio.Event
 ) -> None:
@@ -142,7 +158,8 @@ def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
     ``kafka`` takes the dead letters."""
     app = faust.App(
         GROUP,
-        broker="kafka://" + bootstrap.replace(",", ";"),
+        broker="kafka://" + where(bootstrap).replace(",", ";"),
+        broker_credentials=_credentials(bootstrap),
         store="memory://",
         datadir=ground.config.home / "streams",
         table_standby_replicas=0,  # there are no tables: partitions are dealt out by turns, and nothing needs to be where it was
@@ -242,9 +259,7 @@ async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Serv
 
 async def _replay(bootstrap: str, topics: list[str]) -> AsyncIterator[list[ConsumerRecord]]:
     """Everything in the topics up to what is there now, without a consumer group."""
-    kafka = AIOKafkaConsumer(
-        *topics, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    kafka = AIOKafkaConsumer(*topics, **access(bootstrap), auto_offset_reset="earliest", enable_auto_commit=False)
     try:
         await kafka.start()
         ends = await kafka.end_offsets(kafka.assignment())

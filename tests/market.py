@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from events import Envelope, Event, encode
 from events.topics import TOPICS
+from infra.broker import access
 from infra.clock import ShiftedClock, system_clock
 from infra.config import Config
 from infra.consumer import group_of
@@ -155,7 +156,7 @@ async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
     """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more."""
     for service, bulk in product(services, (False, True)):
         group = group_of(service, bulk=bulk)
-        kafka = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False)
+        kafka = AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False)
         await kafka.start()
         try:
             partitions = [
@@ -228,7 +229,7 @@ async def empty_database(servers: Servers, name: str = DATABASE) -> str:
 
 
 async def forget_topics(bootstrap: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     await admin.start()
     try:
         ours = [topic for topic in await admin.list_topics() if topic.startswith("lonja")]

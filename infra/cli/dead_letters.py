@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.broker import where
 from infra.cli.output import AsJson, print_facts, print_json, print_table, say
 from infra.clock import system_clock
 from infra.config import Config
@@ -145,7 +146,7 @@ async def _read() -> "list[DeadLetter]":
     try:
         return [letter async for letter in deadletters.read(bootstrap)]
     except KafkaConnectionError as failure:
-        raise NotRunning(f"Kafka at {bootstrap}") from failure
+        raise NotRunning(f"Kafka at {where(bootstrap)}") from failure
 
 
 async def _with_producer(letters: "list[DeadLetter]", act: "Callable[[Any, DeadLetter], Awaitable[None]]") -> None:

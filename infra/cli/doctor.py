@@ -119,7 +119,7 @@ async def _servers(config: Config) -> list[Finding]:
     except NotRunning as failure:
         findings.append(Finding("kafka", False, str(failure), start))
         return findings
-    findings.append(Finding("kafka", True, f"at {bootstrap}"))
+    findings.append(Finding("kafka", True, f"at {where(bootstrap)}"))
     lacking = [row.name for row in TOPICS if row.name not in held]
     found = f"missing: {', '.join(lacking)}" if lacking else f"all {len(TOPICS)}"
     findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))

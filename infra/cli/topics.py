@@ -2,6 +2,7 @@
 
 import asyncio
 
+from infra.broker import access, where
 from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
 from infra.running import NotRunning
@@ -40,18 +41,18 @@ async def message_counts(bootstrap: str) -> dict[str, int]:
     from aiokafka.admin import AIOKafkaAdminClient
     from aiokafka.errors import KafkaConnectionError
 
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
         described = await admin.describe_topics()
     except KafkaConnectionError as failure:
-        raise NotRunning(f"Kafka at {bootstrap}") from failure
+        raise NotRunning(f"Kafka at {where(bootstrap)}") from failure
     finally:
         await admin.close()
     partitions = [TopicPartition(row["topic"], p["partition"]) for row in described for p in row["partitions"]]
     if not partitions:
         return {}
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+    async with AIOKafkaConsumer(**access(bootstrap)) as consumer:
         first = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
     counts = {row["topic"]: 0 for row in described}

@@ -83,7 +83,7 @@ async def _start_and_watch(config: Config, servers: tuple[Part, ...], supervisor
         config = replace(config, smtp_url=f"smtp://127.0.0.1:{remembered_port(config.home, 'mailbox-smtp')}")
         servers = (*servers, mailbox_part(config))
     url, bootstrap = addresses(config)
-    config = replace(config, database_url=url, kafka_bootstrap=bootstrap)
+    config = replace(config, database_url=url)
     web, *behind = application_parts(config)
     others = asyncio.create_task(_start(supervisor, [part for part in servers if part.name != "postgres"]))
     await supervisor.start([part for part in servers if part.name == "postgres"])

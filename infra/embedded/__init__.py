@@ -26,11 +26,11 @@ SERVERS_PATIENCE = 4
 """How much longer than our own processes a server may be silent: a recovery or a checkpoint is work."""
 
 
-def addresses(config: Config) -> tuple[str, str]:
-    """(database URL, Kafka bootstrap): the configured servers, else the embedded ones of this home."""
+def addresses(config: Config, user: str = kafka.OWNER) -> tuple[str, str]:
+    """(database URL, Kafka bootstrap): the configured servers, else the embedded ones of this home, Kafka for one of its users."""
     return (
         config.database_url or postgres.database_url(config.home),
-        config.kafka_bootstrap or kafka.bootstrap(config.home),
+        config.kafka_bootstrap or kafka.bootstrap(config.home, user),
     )
 
 

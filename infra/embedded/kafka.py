@@ -7,8 +7,15 @@ from base64 import urlsafe_b64encode
 from importlib.util import find_spec
 from pathlib import Path
 
+from infra.broker import access, where
 from infra.embedded.ports import answers, remembered_port
 from infra.embedded.process import Part
+from infra.rights import KINDS
+from infra.secrets import secret
+
+OWNER = "lonja-owner"
+"""The user who may do everything: the broker itself, and the commands of the home's owner."""
+USERS = (OWNER, *KINDS)
 
 # Replication factors: one node cannot hold the default three. Session timeout: after kill -9 a restarted broker waits
 # for its old registration to lapse, 12.7 s by default, 4.5 s so. Topics are made by `events.topics`, never by accident.
@@ -17,7 +24,15 @@ SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    # Nobody gets in without a password, and nobody may do what is not allowed to him by name. Passwords go over loopback alone.
+    "listener.security.protocol.map": "CONTROLLER:SASL_PLAINTEXT,CLIENTS:SASL_PLAINTEXT",
+    "inter.broker.listener.name": "CLIENTS",
+    "sasl.enabled.mechanisms": "PLAIN",
+    "sasl.mechanism.inter.broker.protocol": "PLAIN",
+    "sasl.mechanism.controller.protocol": "PLAIN",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "false",
+    "super.users": f"User:{OWNER}",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "8",
     "offsets.retention.minutes": "2147483647",
@@ -60,8 +75,20 @@ def java() -> Path:
     return Path(spec.origin).parent / "java-runtime" / "bin" / "java"
 
 
-def bootstrap(home: Path) -> str:
-    return f"127.0.0.1:{remembered_port(home, 'kafka')}"
+def bootstrap(home: Path, user: str = OWNER) -> str:
+    """Where it is, and the login of one of USERS."""
+    return f"sasl+plaintext://{user}:{_password(home, user)}@127.0.0.1:{remembered_port(home, 'kafka')}"
+
+
+def _password(home: Path, user: str) -> str:
+    return secret(home / "secrets", f"kafka-{user}")
+
+
+def _logins(home: Path) -> str:
+    """In the words of Java: who the broker is to itself, and whom it lets in."""
+    users = " ".join(f'user_{user}="{_password(home, user)}"' for user in USERS)
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    return f'{module} username="{OWNER}" password="{_password(home, OWNER)}" {users};'
 
 
 def prepare(home: Path, class_path: str) -> None:
@@ -69,13 +96,18 @@ def prepare(home: Path, class_path: str) -> None:
     data = home / "kafka"
     data.mkdir(parents=True, exist_ok=True)
     controller = f"127.0.0.1:{remembered_port(home, 'kafka-controller')}"
+    clients = where(bootstrap(home))
     own = {
-        "listeners": f"PLAINTEXT://{bootstrap(home)},CONTROLLER://{controller}",
-        "advertised.listeners": f"PLAINTEXT://{bootstrap(home)}",
+        "listeners": f"CLIENTS://{clients},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENTS://{clients}",
+        "listener.name.clients.plain.sasl.jaas.config": _logins(home),
+        "listener.name.controller.plain.sasl.jaas.config": _logins(home),
         "controller.quorum.bootstrap.servers": controller,
         "log.dirs": str(data / "logs"),
     }
     settings = data / "server.properties"
+    settings.unlink(missing_ok=True)
+    settings.touch(mode=0o600)  # passwords
     settings.write_text("".join(f"{name}={value}\n" for name, value in {**SETTINGS, **own}.items()))
     (data / "log4j2.xml").write_text(LOGGING)
     if (data / "logs" / "meta.properties").exists():
@@ -109,7 +141,7 @@ def part(home: Path, class_path: str) -> Part:
         from aiokafka import AIOKafkaClient  # here, because a start need not wait for this import
         from aiokafka.errors import KafkaError
 
-        client = AIOKafkaClient(bootstrap_servers=bootstrap(home), request_timeout_ms=2000)
+        client = AIOKafkaClient(**access(bootstrap(home)), request_timeout_ms=2000)
         try:
             await client.bootstrap()
             return len(client.cluster.brokers()) > 0

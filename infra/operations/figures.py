@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from events.topics import TOPICS
+from infra.broker import access
 from infra.clock import system_clock
 from infra.database import LOST
 from infra.deadletters import Follower, Unsettled
@@ -193,9 +194,9 @@ class Kafka:
                     await admin.close()
 
     async def _connect(self) -> None:
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        self._admin = AIOKafkaAdminClient(**access(self._bootstrap))
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            **access(self._bootstrap), enable_auto_commit=False, auto_offset_reset="earliest"
         )
         await self._admin.start()
         await self._consumer.start()

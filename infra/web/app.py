@@ -116,7 +116,7 @@ def _secured(cookie: bytes) -> bytes:
 def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
     """``assets`` holds the front-end libraries. Raises :class:`UnguardedRoute` if a route does not say who may call it."""
     services = list(services)
-    observer = Observer(ground.database.pool, addresses(ground.config)[1])
+    observer = Observer(ground.database.pool, addresses(ground.config, "web")[1])
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:

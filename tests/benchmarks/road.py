@@ -12,6 +12,7 @@ from events import Envelope, encode
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
 from events.values import Attribute, Category
+from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import BATCH as BATCH_OF_CONSUMER
 from infra.consumer import Consumer
@@ -136,7 +137,7 @@ async def raw_kafka(servers: Servers) -> float:
     kafka = Producer(servers.kafka_bootstrap)
     consumer = AIOKafkaConsumer(
         "lonja.accounts",
-        bootstrap_servers=servers.kafka_bootstrap,
+        **access(servers.kafka_bootstrap),
         group_id=f"raw.{new_id()}",
         auto_offset_reset="earliest",
     )

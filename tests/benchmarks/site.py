@@ -26,6 +26,7 @@ from catalogue.policy import load as load_policy
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, SessionRules
 from events.values import Category, Line, Place
+from infra.broker import access
 from infra.config import Config
 from infra.embedded import Servers
 from infra.ids import new_id
@@ -124,7 +125,7 @@ class Site:
         """Every event of the outbox must get into its topic, once."""
         await self.events_published()
         written = await self.ground.database.pool.fetchval("select count(*) from auctions.outbox")
-        kafka = AIOKafkaConsumer(bootstrap_servers=self.config.kafka_bootstrap, enable_auto_commit=False)
+        kafka = AIOKafkaConsumer(**access(self.config.kafka_bootstrap), enable_auto_commit=False)
         await kafka.start()
         try:
             await kafka._client.force_metadata_update()

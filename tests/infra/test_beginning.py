@@ -12,6 +12,7 @@ from sqlalchemy import text
 from events.accounts import OrganisationRegistered
 from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
 from infra.beginning import after_the_forgotten
+from infra.broker import access
 from infra.clock import system_clock
 from infra.database import Database, schema_rows
 from infra.embedded import Servers
@@ -27,7 +28,7 @@ TOPIC = f"beginning.{new_id()}"
 
 @pytest.fixture(scope="module")
 async def topic(servers: Servers) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**access(servers.kafka_bootstrap))
     await admin.start()
     try:
         await admin.create_topics([NewTopic(TOPIC, 4, 1, topic_configs={"retention.ms": "-1"})])
@@ -57,7 +58,7 @@ async def publish(servers: Servers, at: datetime) -> int:
 
 
 async def committed(servers: Servers, group: str) -> int | None:
-    async with AIOKafkaConsumer(bootstrap_servers=servers.kafka_bootstrap, group_id=group) as kafka:
+    async with AIOKafkaConsumer(**access(servers.kafka_bootstrap), group_id=group) as kafka:
         offset: int | None = await kafka.committed(TopicPartition(TOPIC, 0))
         return offset
 
@@ -93,7 +94,7 @@ async def test_a_service_that_forgot_nothing_begins_at_the_first_message(databas
 async def test_offsets_that_are_there_stay(database: Database, servers: Servers) -> None:
     group = f"known-{new_id()}"
     await publish(servers, datetime.now(UTC))
-    async with AIOKafkaConsumer(bootstrap_servers=servers.kafka_bootstrap, group_id=group) as kafka:
+    async with AIOKafkaConsumer(**access(servers.kafka_bootstrap), group_id=group) as kafka:
         kafka.assign([TopicPartition(TOPIC, 0)])
         await kafka.commit({TopicPartition(TOPIC, 0): 0})
     await forget(database, datetime.now(UTC) + timedelta(days=1))
@@ -102,7 +103,7 @@ async def test_offsets_that_are_there_stay(database: Database, servers: Servers)
 
 
 async def test_the_broker_deletes_dead_letters_after_their_days_and_facts_never(servers: Servers, topics: None) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**access(servers.kafka_bootstrap))
     await admin.start()
     try:
         found = {}

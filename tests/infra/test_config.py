@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.broker import access, where
 from infra.config import BadSetting, Config
 from infra.embedded.ports import is_free, remembered_port
 
@@ -22,6 +23,12 @@ def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
         ("LONJA_DATABASE_URL", "postgresql:///db"),
         ("LONJA_KAFKA_BOOTSTRAP", "host"),
         ("LONJA_KAFKA_BOOTSTRAP", "one:9092,two"),
+        ("LONJA_KAFKA_BOOTSTRAP", "http://user:password@one:9092"),
+        ("LONJA_KAFKA_BOOTSTRAP", "sasl+ssl://one:9092"),
+        ("LONJA_KAFKA_BOOTSTRAP", "ssl://user:password@one:9092"),
+        ("LONJA_KAFKA_BOOTSTRAP", "sasl+ssl://user:password@one"),
+        ("LONJA_KAFKA_BOOTSTRAP", "sasl+ssl://user:password@one:9092?mechanism=MD5"),
+        ("LONJA_KAFKA_BOOTSTRAP", "sasl+ssl://user:password@one:9092?certificate=x"),
         ("LONJA_SMTP_URL", "mail.example.org:25"),
         ("LONJA_PUBLIC_URL", "example.org"),
         ("LONJA_POLICY", "../moscow"),
@@ -40,6 +47,21 @@ def test_an_empty_environment_gives_what_works_on_a_fresh_machine() -> None:
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
     with pytest.raises(BadSetting, match=variable):
         Config.load({variable: value})
+
+
+def test_a_kafka_with_login_and_tls_is_one_setting() -> None:
+    text = "sasl+ssl://user:p%40ss@one:9092,two:9093?mechanism=SCRAM-SHA-512"
+    settings = access(Config.load({"LONJA_KAFKA_BOOTSTRAP": text}).kafka_bootstrap or "")
+    assert settings.pop("ssl_context").check_hostname
+    assert settings == {
+        "bootstrap_servers": "one:9092,two:9093",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "user",
+        "sasl_plain_password": "p@ss",
+    }
+    assert where(text) == "one:9092,two:9093"
+    assert access("one:9092") == {"bootstrap_servers": "one:9092"}
 
 
 def test_a_child_process_loads_an_equal_config(tmp_path: Path) -> None:

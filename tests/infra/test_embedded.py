@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from infra.broker import access
 from infra.embedded import HomeInUse, Servers
 
 
@@ -52,15 +53,15 @@ async def test_committed_rows_survive_kill_9_of_postgres(second: Servers) -> Non
 
 async def test_acknowledged_messages_survive_kill_9_of_kafka(second: Servers) -> None:
     address = second.kafka_bootstrap
-    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    admin = AIOKafkaAdminClient(**access(address))
     await admin.start()
     await admin.create_topics([NewTopic("kept", 1, 1)])
     await admin.close()
-    async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
+    async with AIOKafkaProducer(**access(address), acks="all") as producer:
         await producer.send_and_wait("kept", b"acknowledged")
     os.kill(second.children["kafka"].pid, signal.SIGKILL)
     second.restart("kafka")
-    async with AIOKafkaConsumer("kept", bootstrap_servers=address, auto_offset_reset="earliest") as consumer:
+    async with AIOKafkaConsumer("kept", **access(address), auto_offset_reset="earliest") as consumer:
         assert (await consumer.getone()).value == b"acknowledged"
 
 

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.structs import TopicPartition
 
+from infra.broker import access
 from infra.clock import system_clock
 from infra.embedded import Servers
 from infra.ids import new_id
@@ -32,9 +33,7 @@ class Topics:
         return found
 
     async def commit(self, group: str, offsets: dict[TopicPartition, int]) -> None:
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=group, enable_auto_commit=False
-        ) as kafka:
+        async with AIOKafkaConsumer(**access(self.bootstrap), group_id=group, enable_auto_commit=False) as kafka:
             kafka.assign(list(offsets))
             await kafka.commit(offsets)
 
@@ -42,7 +41,7 @@ class Topics:
 @pytest.fixture
 async def topics(servers: Servers, topics: None) -> AsyncIterator[Topics]:
     one, other = f"lag.{new_id()}", f"lag.{new_id()}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**access(servers.kafka_bootstrap))
     await admin.start()
     await admin.create_topics([NewTopic(one, 2, 1), NewTopic(other, 2, 1)])
     await admin.close()

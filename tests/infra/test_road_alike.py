@@ -16,6 +16,7 @@ import pytest
 from events import Envelope, encode
 from events.notifications import MailUnsubscribed
 from events.topics import DEAD_LETTERS, topic
+from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import Consumer
 from infra.inbox import Held, Inbox
@@ -157,7 +158,7 @@ class RealHere:
         from aiokafka import AIOKafkaConsumer
         from aiokafka.structs import TopicPartition
 
-        kafka = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        kafka = AIOKafkaConsumer(**access(self.bootstrap), enable_auto_commit=False)
         await kafka.start()
         try:
             partitions = [TopicPartition(name, number) for number in range(topic(name).partitions)]

@@ -21,6 +21,7 @@ from events import Envelope, encode
 from events.accounts import OrganisationRegistered
 from events.topics import LARGEST_MESSAGE
 from infra import deadletters, inbox, set_aside
+from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import Consumer
 from infra.database import Database, Transaction, schema_rows
@@ -105,7 +106,7 @@ class Road:
 
     async def committed(self) -> list[int]:
         """By partition."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
+        admin = AIOKafkaAdminClient(**access(self.bootstrap))
         await admin.start()
         try:
             found = await admin.list_consumer_group_offsets(f"lonja.{self.service}")
@@ -132,7 +133,7 @@ class Road:
             )
 
     async def on_the_wire(self, topic: str = "") -> list[str]:
-        kafka = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
+        kafka = AIOKafkaConsumer(**access(self.bootstrap), enable_auto_commit=False)
         await kafka.start()
         try:
             kafka.assign([TopicPartition(topic or self.topic, number) for number in (0, 1)])
@@ -172,7 +173,7 @@ async def road(servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def make_topic(bootstrap: str, topic: NewTopic) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     await admin.start()
     try:
         await admin.create_topics([topic])

@@ -27,6 +27,7 @@ from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
 from events.values import Category, Place
 from infra import runtime, streams
+from infra.broker import access
 from infra.config import Config
 from infra.embedded import Servers
 from infra.embedded.process import tail
@@ -247,7 +248,7 @@ class Worker:
 async def shared_by(bootstrap: str, number: int, workers: Workers) -> None:
     """Wait until so many of the workers, and no more, share the partitions of the views."""
     wanted = [("Stable", number)] if number else [("Empty", 0), ("Dead", 0)]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     await admin.start()
     seen: list[tuple[str, int]] = []
     try:
@@ -329,7 +330,7 @@ async def test_a_worker_that_its_group_does_not_take_ends_and_says_why(
     # Deals partitions out in another way: the broker takes nobody else who cannot do so as well.
     async with AIOKafkaConsumer(
         "lonja.auctions",
-        bootstrap_servers=bootstrap,
+        **access(bootstrap),
         group_id="lonja.views",
         partition_assignment_strategy=[RangePartitionAssignor],
     ):
@@ -346,7 +347,7 @@ async def test_a_worker_that_does_not_come_through_a_rebalance_ends(
 ) -> None:
     monkeypatch.setattr(streams, "STUCK_SECONDS", 1.0)
     bootstrap = servers.kafka_bootstrap
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as kafka:
+    async with AIOKafkaProducer(**access(bootstrap)) as kafka:
         app = streams.create_app(ground, bootstrap, kafka, runtime.load(ground))
         try:
             await app.start()

@@ -71,6 +71,7 @@ def played(server: Postgres, kafka: Kafka, seed: int = 0) -> Iterator[None]:
             stack.enter_context(patch.object(where, name, stand_in))
         stack.enter_context(patch("asyncpg.connect", connect))
         stack.enter_context(patch.object(infra.consumer, "AIOKafkaConsumer", consumer_at(kafka)))
+        stack.enter_context(patch.object(infra.consumer, "access", lambda address: {"bootstrap_servers": address}))
         stack.enter_context(patch.object(infra.ids, "time", ids))
         stack.enter_context(patch.object(infra.ids, "os", ids))
         yield

@@ -1,0 +1,72 @@
+"""How to reach Kafka: one text says where it is and who asks, one function makes of it what clients take.
+
+``host:port,host:port`` for a broker that lets everybody in, else the security protocol before it:
+``sasl+plaintext://user:password@host:port``, ``sasl+ssl://user:password@host:port,host:port?mechanism=SCRAM-SHA-512&ca=FILE``,
+``ssl://host:port``. The mechanism is PLAIN unless said, ``ca`` a file of certificates for a broker whose are not known to the system.
+"""
+
+from ssl import create_default_context
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+PROTOCOLS = ("sasl+plaintext", "sasl+ssl", "ssl")
+
+
+class Broker(NamedTuple):
+    """``protocol`` "" is without TLS and without login; ``user`` "" without login."""
+
+    hosts: str
+    protocol: str = ""
+    user: str = ""
+    password: str = ""
+    mechanism: str = "PLAIN"
+    ca: str | None = None
+
+
+def parsed(bootstrap: str) -> Broker:
+    """Raises ValueError with the rule that is broken."""
+    if "://" not in bootstrap:
+        return Broker(_checked(bootstrap))
+    parts = urlsplit(bootstrap)
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    more = dict(parse_qsl(parts.query))
+    mechanism, ca = more.pop("mechanism", "PLAIN"), more.pop("ca", None)
+    if parts.scheme not in PROTOCOLS:
+        raise ValueError(f"must begin with one of {', '.join(PROTOCOLS)}")
+    if parts.scheme.startswith("sasl") != bool(user and password):
+        raise ValueError("must have user and password for SASL, and none without it")
+    if mechanism not in MECHANISMS or more or parts.path.strip("/"):
+        raise ValueError(f"may have only mechanism ({', '.join(MECHANISMS)}) and ca")
+    return Broker(_checked(hosts), parts.scheme, unquote(user), unquote(password), mechanism, ca)
+
+
+def access(bootstrap: str) -> dict[str, Any]:
+    """What every client of aiokafka is made with."""
+    broker = parsed(bootstrap)
+    settings: dict[str, Any] = {"bootstrap_servers": broker.hosts}
+    if broker.protocol:
+        settings["security_protocol"] = broker.protocol.upper().replace("+", "_")
+    if broker.user:
+        settings |= {
+            "sasl_mechanism": broker.mechanism,
+            "sasl_plain_username": broker.user,
+            "sasl_plain_password": broker.password,
+        }
+    if broker.protocol.endswith("ssl"):
+        settings["ssl_context"] = create_default_context(cafile=broker.ca)
+    return settings
+
+
+def where(bootstrap: str) -> str:
+    """The hosts alone, for people and logs."""
+    return parsed(bootstrap).hosts
+
+
+def _checked(hosts: str) -> str:
+    for address in hosts.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal():
+            raise ValueError("must be host:port, several separated by commas")
+    return hosts
