@@ -5,7 +5,7 @@ import logging
 from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import BrokerNotAvailableError, KafkaError
 from aiokafka.structs import RecordMetadata
 
 from events.envelope import Headers
@@ -71,8 +71,13 @@ class Producer:
             leaving.add_done_callback(self._leaving.discard)
 
     async def topics(self) -> set[str]:
-        """Those that the broker has. Raises KafkaError while it is away."""
+        """Those that the broker shows to this login. Raises KafkaError while it is away, or shows none: the topics and the rights on
+        them come after the broker itself."""
         found: set[str] = (await self.working.client.fetch_all_metadata()).topics()
+        if not found:
+            raise BrokerNotAvailableError(
+                "Kafka shows no topic: they are not made yet, or this login may not use them yet"
+            )
         return found
 
     async def send_and_wait(

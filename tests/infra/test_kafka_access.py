@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     AuthenticationFailedError,
+    BrokerNotAvailableError,
     GroupAuthorizationFailedError,
     KafkaConnectionError,
     KafkaError,
@@ -27,6 +28,8 @@ from infra.embedded import Servers, jars, kafka
 from infra.embedded.ports import free_port, remembered_port
 from infra.embedded.process import Child
 from infra.ids import new_id
+from infra.producer import Producer
+from infra.runtime import create_topics
 from infra.secrets import close
 
 pytestmark = pytest.mark.usefixtures("topics")
@@ -175,6 +178,14 @@ async def test_a_home_of_the_release_before_is_closed_at_the_next_start(old_home
             assert (await consumer.getone()).value == b"from before"
         with pytest.raises(KafkaError):
             await open_to_all_now(where(kafka.bootstrap(home)))
+        worker = Producer(kafka.bootstrap(home, "worker"))
+        await worker.start()
+        with pytest.raises(BrokerNotAvailableError, match="may not use them yet"):
+            await worker.topics()
+        await create_topics(kafka.bootstrap(home))
+        assert FACTS in await worker.topics()
+        await worker.send_and_wait(FACTS, b"from the worker")
+        await worker.stop()
     finally:
         server.stop()
 
