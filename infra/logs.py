@@ -38,6 +38,10 @@ def configure(log_format: str | None, stream: TextIO | None = None) -> None:
     handler.setFormatter(AsJson() if chosen == JSON else AsText())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    # said at each connection without TLS; whoever chose such a broker knows it
+    logging.getLogger("aiokafka.conn").addFilter(
+        lambda record: record.msg != "Sending username and password in the clear"
+    )
     logging.captureWarnings(True)
     sys.excepthook = _say_what_ended_the_process
 
