@@ -94,7 +94,12 @@ class Relay:
                 await self._count(connection)
             return 0
         kafka = self._kafka.working
-        results = await self._acknowledged([await self._send(kafka, row) for row in rows])
+        try:
+            sent = [await self._send(kafka, row) for row in rows]
+        except KafkaError:
+            await self._kafka.renew(kafka)  # its sender may have ended for good, as when rights were given only after it
+            raise
+        results = await self._acknowledged(sent)
         failures = {row["position"]: result for row, result in zip(rows, results, strict=True) if result is not None}
         if not failures:
             await self._mark(connection, [row["position"] for row in rows])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from infra.broker import where
 from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
 
@@ -106,14 +107,14 @@ async def _servers(config: Config) -> list[Finding]:
     else:
         web = Finding("web port", True, f"{config.port} {'answers' if taken else 'is free'}")
     findings = [web]
-    where = url.rpartition("@")[2]
+    database = url.rpartition("@")[2]
     try:
         connection = await asyncpg.connect(url, timeout=5)
-        found = f"{await connection.fetchval('show server_version')} at {where}"
+        found = f"{await connection.fetchval('show server_version')} at {database}"
         await connection.close()
         findings.append(Finding("postgres", True, found))
     except (OSError, asyncpg.PostgresError, TimeoutError) as failure:
-        findings.append(Finding("postgres", False, f"{where}: {failure}", start))
+        findings.append(Finding("postgres", False, f"{database}: {failure}", start))
     try:
         held = await message_counts(bootstrap)
     except NotRunning as failure:

@@ -184,6 +184,7 @@ async def test_a_home_of_the_release_before_is_closed_at_the_next_start(old_home
             await worker.topics()
         await create_topics(kafka.bootstrap(home))
         assert FACTS in await worker.topics()
+        await worker.renew(worker.working)  # as the relay does: the first one's sender ended for good
         await worker.send_and_wait(FACTS, b"from the worker")
         await worker.stop()
     finally:
