@@ -97,9 +97,8 @@ class Relay:
         try:
             sent = [await self._send(kafka, row) for row in rows]
         except KafkaError:
-            await self._kafka.renew(
-                kafka
-            )  # its sender may have ended for good, as when rights were given only after it
+            # The sender may have ended for good, as when its rights came after it.
+            await self._kafka.renew(kafka)
             raise
         results = await self._acknowledged(sent)
         failures = {row["position"]: result for row, result in zip(rows, results, strict=True) if result is not None}
