@@ -33,7 +33,7 @@ async def observed(
 ) -> AsyncIterator[None]:
     """Serve health and figures, and report this process and the topics that it reads, by consumer group, for as long as the block
     runs."""
-    with _listening(ground.config, kind) as listener:
+    with listen(ground.config, kind) as listener:
         port: int = listener.getsockname()[1]
         observer = Observer(ground.database.pool, bootstrap)
         app = Litestar(
@@ -55,18 +55,27 @@ async def observed(
             await observer.close()
 
 
-def _listening(config: Config, kind: str) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(config: Config, kind: str) -> socket.socket:
     if config.operations_port is not None:
         port = config.operations_port + (kind == "streams")
         try:
-            listener.bind(("127.0.0.1", port))
+            return _listener(port)
         except OSError as error:
             raise BadSetting("LONJA_OPERATIONS_PORT", str(port), f"must be free: {error}") from error
-        return listener
     try:
-        listener.bind(("127.0.0.1", remembered_port(config.home, f"{kind}-operations")))
+        return _listener(remembered_port(config.home, f"{kind}-operations"))
     except OSError:  # of another process of this kind in this home
-        listener.bind(("127.0.0.1", 0))
+        return _listener(0)
+
+
+def _listener(port: int) -> socket.socket:
+    """It listens at once: two sockets that were only bound may have the same port."""
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
     return listener

@@ -1,14 +1,17 @@
 """Health, figures and their judgement: judged on figures made up here, then read from a market that runs."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from infra.config import Config
 from infra.deadletters import Unsettled
 from infra.health import Condition, State
 from infra.operations.figures import Figures, Group, Outbox
 from infra.operations.processes import Process, topics_of_groups
 from infra.operations.readiness import Judgement, judge
+from infra.web.operations import listen
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -117,3 +120,9 @@ def test_a_group_reads_what_its_living_members_say_or_said_last() -> None:
     assert topics_of_groups([gone, here, other]) == {"pools": {"b", "c"}}
     assert topics_of_groups([gone]) == {"pools": {"a"}}
     assert topics_of_groups([here, a_member("0", 1)]) == {"pools": None}
+
+
+def test_two_processes_of_a_kind_in_one_home_have_ports_of_their_own(tmp_path: Path) -> None:
+    config = Config.load({"LONJA_HOME": str(tmp_path)})
+    with listen(config, "streams") as first, listen(config, "streams") as second:
+        assert first.getsockname() != second.getsockname()
