@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from events.codec import Event
+from events.codec import Event, kind_of
 from infra import deadletters
 from infra.config import Config
 from infra.embedded import addresses
@@ -166,12 +166,17 @@ class Books:
             assert asyncio.get_running_loop().time() < deadline, left
             await asyncio.sleep(0.5)
 
+    def kinds_of(self, service: Service) -> dict[str, set[str]]:
+        """What the service itself ("") and each of its views react to, by the prefix of their claims."""
+        reactions = {"": service.reactions, **{f"{view.name}/": view.reactions for view in service.views}}
+        return {prefix: {kind_of(kind.TYPE) for kind in each} for prefix, each in reactions.items()}
+
     async def _not_heard(self) -> dict[str, int]:
         wanted: dict[str, set[str]] = {}
         unpublished = 0
         for name in self.services_with_tables:
             for row in await self.rows(f"select event_id, envelope, published_at from {name}.outbox"):
-                kind = msgspec.json.decode(row["envelope"])["type"]
+                kind = kind_of(msgspec.json.decode(row["envelope"])["type"])
                 wanted.setdefault(kind, set()).add(row["event_id"])
                 unpublished += row["published_at"] is None
         differences = {"outbox": unpublished}
@@ -179,8 +184,11 @@ class Books:
             if service.metadata is None:
                 continue
             claimed = {row["event_id"] for row in await self.rows(f"select event_id from {service.name}.inbox")}
-            expected = {number for kind in service.reactions for number in wanted.get(kind.TYPE, ())}
-            for view in service.views:
-                expected |= {f"{view.name}/{number}" for kind in view.reactions for number in wanted.get(kind.TYPE, ())}
+            expected = {
+                prefix + number
+                for prefix, kinds in self.kinds_of(service).items()
+                for kind in kinds
+                for number in wanted.get(kind, ())
+            }
             differences[service.name] = len(claimed ^ expected)
         return {name: number for name, number in differences.items() if number}
