@@ -16,7 +16,7 @@ import asyncpg
 
 from infra.clock import WrongClock
 from infra.health import HEALTH, State
-from infra.running import NotRunning
+from infra.running import NotRunning, TablesBehind
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,7 +52,7 @@ def is_away(error: BaseException) -> bool:
         return False  # the driver cannot encode a value of the work
     if (found := _by_kafka(error)) is not None:
         return found
-    return isinstance(error, (*DATABASE, NotRunning, WrongClock, MemoryError))
+    return isinstance(error, (*DATABASE, NotRunning, TablesBehind, WrongClock, MemoryError))
 
 
 def _by_sqlalchemy(error: BaseException) -> bool | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from infra import roles
+from infra.running import TablesBehind
 
 if TYPE_CHECKING:
     from alembic.config import Config as AlembicConfig
@@ -37,6 +38,14 @@ async def pending(url: str) -> list[str]:
     found = await _found_revisions(url, newest)
     shut = await roles.shut_out(url)
     return [name for name, revision in newest.items() if found.get(name, "") < revision or name in shut]
+
+
+async def require(url: str, names: Container[str]) -> None:
+    """Raises TablesBehind where the schema of one of these services is behind this release: its reactions would fail on what is missing."""
+    newest = {name: revision for name, revision in _newest_revisions().items() if name in names}
+    found = await _found_revisions(url, newest)
+    if behind := [name for name, revision in newest.items() if found.get(name, "") < revision]:
+        raise TablesBehind(f"the tables of {', '.join(behind)} are of a former release: run `lonja migrate`")
 
 
 async def ahead(url: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is said when a server that is needed does not run."""
+"""What is said when a server that is needed does not run, or its tables are not those that are needed."""
 
 
 class NotRunning(Exception):
@@ -8,3 +8,9 @@ class NotRunning(Exception):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} does not answer: start Lonja with `make run` or `lonja up`")
+
+
+class TablesBehind(Exception):
+    """The tables are those of a former release, and this one has columns that they lack."""
+
+    code = "tables-behind"

@@ -158,9 +158,11 @@ async def run_web(
 
     telemetry.start("web")
     port = port or config.port
-    async with standing(config, clock) as ground, processes.reporting(ground.database, "web", port):
-        app = create_app(ground, load(ground, names), config.home / "static", port)
-        await serve(app, ground, port)
+    async with standing(config, clock) as ground:
+        services = load(ground, names)
+        await _tables_of_this_release(config, services)
+        async with processes.reporting(ground.database, "web", port):
+            await serve(create_app(ground, services, config.home / "static", port), ground, port)
 
 
 async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
@@ -187,6 +189,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(ground, names)
+        await _tables_of_this_release(config, services)
         reads = {
             group_of(service.name, bulk=bulk): topics
             for service in services
@@ -225,6 +228,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(ground, names)
+        await _tables_of_this_release(config, services)
         topics = {topic for service in services for view in service.views for topic in view.reactions.topics}
         await stack.enter_async_context(observed(ground, bootstrap, "streams", {streams.GROUP: topics}))
         kafka = await stack.enter_async_context(_producing(bootstrap))
@@ -245,6 +249,12 @@ async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tu
         for name, (service, view) in views.items():
             if not names or name in names:
                 yield name, await streams.rebuild(ground, bootstrap, kafka, service, view)
+
+
+async def _tables_of_this_release(config: Config, services: Sequence[Service]) -> None:
+    """Wait for a migration that was forgotten, or is under way."""
+    names = {"operations", *(service.name for service in services if service.metadata is not None)}
+    await there("the tables of this release", partial(migrations.require, addresses(config)[0], names))
 
 
 async def _consume(ground: Ground, bootstrap: str, service: Service, consumer: Consumer) -> None:

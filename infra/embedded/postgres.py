@@ -18,7 +18,6 @@ import psutil
 
 from infra.embedded.ports import remembered_port
 from infra.embedded.process import Part
-from infra.roles import role_of
 from infra.secrets import secret
 
 ROLE = DATABASE = "lonja"
@@ -125,6 +124,8 @@ def _mark(path: Path, user: pwd.struct_passwd | None, text: str = "") -> None:
 
 def _make_roles(user: pwd.struct_passwd | None, home: Path) -> None:
     """The market's role and one for each service, once. In a home of a release before them, what that made gets its new owner."""
+    from infra.roles import role_of  # here, because commands that need no database load this module too
+
     data = home / "postgres"
     services = sorted(path.parent.name for path in SERVICES.glob("*/migrations"))
     made = data / "roles"

@@ -108,6 +108,17 @@ class Lonja:
         await asyncio.sleep(seconds)
         os.kill(self._child.pid, signal.SIGCONT)
 
+    async def lets_sleep(self, seconds: float, *parts: str) -> None:
+        """Stop them and their children by SIGSTOP, and continue them. Nobody takes them for dead meanwhile."""
+        before = self.pids(*parts)
+        asleep = [each for pid in before.values() for each in (pid, *_children(pid))]
+        for pid in asleep:
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(seconds)
+        for pid in asleep:
+            os.kill(pid, signal.SIGCONT)
+        assert self.pids(*parts) == before
+
     async def catches_up(self, seconds: float) -> None:
         """Wait until all bids decided so far are published."""
         connection = await asyncpg.connect(addresses(self.config)[0])
@@ -131,6 +142,10 @@ class Lonja:
 
     async def _is_ready(self) -> bool:
         return self.said.count(READY) == self._starts
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,8 @@ async def trouble(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dict[str
     await lonja.freeze(*SERVERS)
     await bids.goes_on("the servers froze")
     await lonja.catches_up(90)
+    await lonja.lets_sleep(2 * SILENCE_LIMIT, *SERVERS)
+    await bids.goes_on("the servers slept and woke up")
     before = lonja.pids(*OWN, *SERVERS)
     await lonja.freeze_all(2 * SILENCE_LIMIT)
     await bids.goes_on("the supervisor slept")

@@ -1,14 +1,19 @@
 """A start asks quickly whether tables are up to date, and migrates only where they are not."""
 
+import asyncio
 import os
 from dataclasses import replace
 
 import asyncpg
+import pytest
 
 from infra import migrations
 from infra.config import Config
 from infra.embedded import Servers
-from infra.runtime import migrate
+from infra.health import HEALTH, State
+from infra.running import TablesBehind
+from infra.runtime import migrate, run_worker
+from infra.tasks import background
 from tests.market import empty_database
 
 
@@ -36,4 +41,28 @@ async def test_tables_of_a_newer_release_stay_as_they_are(servers: Servers) -> N
     assert await migrations.ahead(url) == ["pools"]
     await migrate(config)
     assert await connection.fetchval("select version_num from pools.migrations") == "9999"
+    await connection.close()
+
+
+async def test_a_worker_waits_for_the_tables_of_its_release(servers: Servers, topics: None) -> None:
+    url = await empty_database(servers, "lonja_behind")
+    config = Config.load({**os.environ, "LONJA_HOME": str(servers.home)})
+    config = replace(config, database_url=url, kafka_bootstrap=servers.kafka_bootstrap)
+    await migrate(config)
+    connection = await asyncpg.connect(url)
+    newest = await connection.fetchval("select version_num from pools.migrations")
+    await connection.execute("update pools.migrations set version_num = '0001'")
+    with pytest.raises(TablesBehind, match=r"pools.*lonja migrate"):
+        await migrations.require(url, {"pools", "quotes"})
+    await migrations.require(url, {"quotes"})
+
+    async def until(name: str, state: State) -> None:
+        async with asyncio.timeout(60):
+            while not any(each.name == name and each.state is state for each in HEALTH):
+                await asyncio.sleep(0.1)
+
+    async with background(run_worker(config, ["pools"]), name="worker"):
+        await until("the tables of this release", State.waiting)
+        await connection.execute("update pools.migrations set version_num = $1", newest)
+        await until("the tables of this release", State.running)
     await connection.close()
