@@ -23,7 +23,7 @@ from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.producer import Producer
 from infra.reactions import Reactions
-from tests.market import empty_database
+from tests.market import empty_database, skip_to_now
 
 Row = schema_rows("probe")
 
@@ -76,6 +76,7 @@ async def probe(servers: Servers, topics: None) -> AsyncIterator[Probe]:
         await connection.execute(text("create table probe.heard (name text)"))
     kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
+    await skip_to_now(servers.kafka_bootstrap, ("probe",))
     probe = Probe(database, kafka, servers.kafka_bootstrap)
     reactions = Reactions()
     reactions.on(OrganisationRegistered)(probe.on_registered)
