@@ -16,6 +16,7 @@ import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError
 from aiokafka.structs import TopicPartition
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -153,7 +154,9 @@ class Markets:
 
 
 async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
-    """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more."""
+    """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more.
+
+    A process that was killed is a member of its groups until its session ends; nobody else can commit for them before."""
     for service, bulk in product(services, (False, True)):
         group = group_of(service, bulk=bulk)
         kafka = AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False)
@@ -166,7 +169,13 @@ async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
                 for number in range(row.partitions)
             ]
             kafka.assign(partitions)
-            await kafka.commit(await kafka.end_offsets(partitions))
+            async with asyncio.timeout(30):
+                while True:
+                    try:
+                        await kafka.commit(await kafka.end_offsets(partitions))
+                        break
+                    except CommitFailedError:
+                        await asyncio.sleep(1)
         finally:
             await kafka.stop()
 
