@@ -1,12 +1,12 @@
 """Encode and decode events: a registry of versions, and one-step upcasting to the newest."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 import msgspec
 
-from events.bounds import OutOfBounds, check_numbers
-from events.envelope import Envelope, Headers, MalformedEvent
+from events.bounds import check_numbers
+from events.envelope import Envelope, Headers, MalformedEvent, Received
 
 
 class UnknownEvent(MalformedEvent):
@@ -91,10 +91,10 @@ def kind_of(type_: str) -> str:
     return type_.rpartition(".v")[0]
 
 
-def type_in(headers: Iterable[tuple[str, bytes]]) -> str | None:
+def type_in(headers: Received) -> str | None:
     """The event type, without looking at anything else of the message. None where the header is missing or no text."""
     for name, value in headers:
-        if name.lower() == "ce_type":
+        if name.lower() == "ce_type" and value is not None:
             try:
                 return value.decode()
             except UnicodeDecodeError:
@@ -102,18 +102,20 @@ def type_in(headers: Iterable[tuple[str, bytes]]) -> str | None:
     return None
 
 
-def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Message:
-    """Read one Kafka message, upcast to the newest version. Raises :class:`MalformedEvent` (or its :class:`UnknownEvent`) and
-    :class:`UnknownVersion`."""
+def decode(value: bytes | None, headers: Received) -> Message:
+    """Read one Kafka message, upcast to the newest version. Raises :class:`UnknownVersion`, and :class:`MalformedEvent` (or its
+    :class:`UnknownEvent`) for whatever else is wrong with the bytes: another error would stop everybody who reads the topic."""
     envelope = Envelope.from_headers(headers)
     cls = _registry.get(envelope.type) or _unknown(envelope.type)
     try:
         decoded: Event = msgspec.json.decode(value or b"", type=cls)
         check_numbers(decoded, cls)
-    except (msgspec.MsgspecError, OutOfBounds, RecursionError) as error:
+        while (newer := decoded.upcast()) is not decoded:
+            decoded = newer
+    except MemoryError:
+        raise  # of the machine, not of the bytes
+    except Exception as error:
         raise MalformedEvent(f"{envelope.type}: {error}") from error
-    while (newer := decoded.upcast()) is not decoded:
-        decoded = newer
     return Message(envelope, decoded)
 
 

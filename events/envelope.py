@@ -7,6 +7,8 @@ import msgspec
 
 CONTENT_TYPE = "application/json"
 Headers = list[tuple[str, bytes]]
+Received = Iterable[tuple[str, bytes | None]]
+"""Headers as Kafka hands them out: others may have sent one without a value."""
 
 
 class MalformedEvent(ValueError):
@@ -48,13 +50,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [(name, value.encode()) for name, value in attributes.items()]
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> "Envelope":
+    def from_headers(cls, headers: Received) -> "Envelope":
         """Read the attributes back; raise :class:`MalformedEvent` naming the attribute that is missing or wrong.
 
         Messages of other CloudEvents producers lack our two extensions: the chain then begins at the event itself.
         """
         try:
-            found = {name.lower(): value.decode() for name, value in headers}
+            found = {name.lower(): value.decode() for name, value in headers if value is not None}
         except UnicodeDecodeError as error:
             raise MalformedEvent(f"a header is not UTF-8: {error}") from error
         if found.get("ce_specversion") != "1.0":

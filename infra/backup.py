@@ -84,7 +84,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 def save(config: Config, directory: Path, say: Say) -> None:

@@ -42,7 +42,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
     replayed: bool = False
     dismissed: bool = False
     left_out: bool = False
@@ -54,9 +54,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     def happened_before(self, instant: datetime) -> bool:
         """False also where the message does not say when: nobody can have handled that."""
         try:
-            return datetime.fromisoformat(dict(self.headers)["ce_time"].decode()) < instant
-        except (KeyError, ValueError):
+            told = datetime.fromisoformat((dict(self.headers).get("ce_time") or b"").decode())
+        except ValueError:
             return False
+        return told.tzinfo is not None and told < instant
 
 
 class Unsettled(msgspec.Struct, frozen=True):
@@ -122,11 +123,13 @@ async def bury(kafka: Producer, consumer: str, record: ConsumerRecord, error: Ba
         "error": in_short(error),
         "traceback": "".join(traceback.format_exception(error))[-8000:],
     }
-    headers = [(PREFIX + name, value.encode()) for name, value in facts.items()]
+    headers = [(PREFIX + name, value.encode(errors="replace")) for name, value in facts.items()]
     try:
         await kafka.send_and_wait(DEAD_LETTERS, key=record.key, value=record.value, headers=[*record.headers, *headers])
     except MessageSizeTooLargeError:
-        named = [(name, value[:LONGEST_NAME]) for name, value in record.headers if name in ("ce_type", "ce_id")]
+        named = [
+            (name, (value or b"")[:LONGEST_NAME]) for name, value in record.headers if name in ("ce_type", "ce_id")
+        ]
         key = (record.key or b"")[:LONGEST_NAME]
         await kafka.send_and_wait(DEAD_LETTERS, key=key, headers=[*named, *headers, (LEFT_OUT, b"")])
     metrics.EVENTS_BURIED.labels(consumer).inc()
@@ -185,30 +188,39 @@ async def dismiss(kafka: Producer, letter: DeadLetter) -> None:
 
 
 def _settled_by(record: ConsumerRecord) -> int | None:
-    """The number of the letter that this note settles. None: it is a letter itself."""
+    """The number of the letter that this note settles. None: it is a letter itself, or a note that names none, which is shown to people as
+    a letter."""
     headers = dict(record.headers)
-    note = headers.get(REPLAYED, headers.get(DISMISSED))
-    return None if note is None else int(note)
+    return _number(headers.get(REPLAYED, headers.get(DISMISSED)))
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:
+    """Of any record: what cannot be read of it is "" or -1. One that raised here would hide all others."""
     headers = dict(record.headers)
 
-    def fact(name: str) -> str:
-        return headers.get(PREFIX + name, b"").decode(errors="replace")
+    def fact(name: str, otherwise: bytes = b"") -> str:
+        return (headers.get(name) or otherwise).decode(errors="replace")
+
+    def number(name: str) -> int:
+        found = _number(headers.get(PREFIX + name))
+        return -1 if found is None else found
 
     return DeadLetter(
         position=record.offset,
-        consumer=fact("consumer"),
-        topic=fact("topic"),
-        partition=int(fact("partition") or -1),
-        offset=int(fact("offset") or -1),
-        type=headers.get("ce_type", b"?").decode(errors="replace"),
-        event_id=headers.get("ce_id", b"?").decode(errors="replace"),
-        error=fact("error"),
-        traceback=fact("traceback"),
+        consumer=fact(f"{PREFIX}consumer"),
+        topic=fact(f"{PREFIX}topic"),
+        partition=number("partition"),
+        offset=number("offset"),
+        type=fact("ce_type", b"?"),
+        event_id=fact("ce_id", b"?"),
+        error=fact(f"{PREFIX}error"),
+        traceback=fact(f"{PREFIX}traceback"),
         key=record.key,
         value=record.value,
         headers=[(name, value) for name, value in record.headers if not name.startswith(PREFIX)],
         left_out=LEFT_OUT in headers,
     )
+
+
+def _number(header: bytes | None) -> int | None:
+    return int(header) if header is not None and header.isdigit() and len(header) < 20 else None

@@ -62,7 +62,7 @@ def show(number: Position, as_json: AsJson = False) -> None:
     letter = _one(number)
     facts = {
         **_summary(letter),
-        "headers": {name: value.decode(errors="replace") for name, value in letter.headers},
+        "headers": {name: (value or b"").decode(errors="replace") for name, value in letter.headers},
         "value": (letter.value or b"").decode(errors="replace"),
         "traceback": letter.traceback,
     }

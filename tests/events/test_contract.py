@@ -16,6 +16,7 @@ from cloudevents.core.v1.event import CloudEvent
 import events
 from events import Envelope, MalformedEvent, UnknownEvent, UnknownVersion, decode, documents, encode, registry
 from events.auctions import BidAccepted
+from events.codec import type_in
 from events.contracts import ContractDrafted
 from events.topics import SERVICES, TOPICS, topic
 
@@ -113,10 +114,32 @@ def test_missing_attribute_is_named(missing: str) -> None:
         decode(b"{}", headers)
 
 
-@pytest.mark.parametrize("value", [b"", b"\xff", b"[]", b'{"auction_id": 1}', None])
+@pytest.mark.parametrize("name", ["ce_id", "ce_type", "ce_time", "ce_correlationid", "another"])
+def test_a_header_without_a_value_is_one_that_is_missing(name: str) -> None:
+    headers = [(key, None if key == name else value) for key, value in [*ENVELOPE.headers(), ("another", b"1")]]
+    assert type_in(headers) == (None if name == "ce_type" else BID.TYPE)
+    if name in ("ce_correlationid", "another"):
+        assert decode(encode(ENVELOPE, BID)[1], headers).event == BID
+    else:
+        with pytest.raises(MalformedEvent, match=name):
+            decode(b"{}", headers)
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\xff", b"[]", b'{"auction_id": 1}', b'{"auction_id": "\xff"}', b'{"auction_id": "\\ud800"}', None]
+)
 def test_bytes_that_are_no_event_are_refused(value: bytes | None) -> None:
     with pytest.raises(MalformedEvent):
         decode(value, ENVELOPE.headers())
+
+
+def test_whatever_goes_wrong_with_bytes_is_told_as_a_malformed_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(event: BidAccepted) -> BidAccepted:
+        raise KeyError("no such field before")
+
+    monkeypatch.setattr(BidAccepted, "upcast", fails)
+    with pytest.raises(MalformedEvent, match="no such field before"):
+        decode(encode(ENVELOPE, BID)[1], ENVELOPE.headers())
 
 
 def test_the_cloudevents_sdk_reads_our_messages() -> None:

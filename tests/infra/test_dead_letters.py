@@ -1,10 +1,15 @@
 """Which dead letters may be sent again."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from infra.deadletters import DeadLetter, TooOld, replay
+from infra import deadletters
+from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, Follower, TooOld, replay
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -48,6 +53,81 @@ async def test_one_about_an_event_that_may_be_forgotten_is_refused() -> None:
     assert kafka.topics == []
 
 
-@pytest.mark.parametrize("headers", [{}, {"ce_time": "yesterday"}])
+@pytest.mark.parametrize("headers", [{}, {"ce_time": "yesterday"}, {"ce_time": "2020-01-01T00:00:00"}])
 def test_one_without_an_instant_was_handled_by_nobody(headers: dict[str, str]) -> None:
     assert not a_letter(**headers).happened_before(NOW)
+
+
+def test_nor_was_one_whose_instant_has_no_value() -> None:
+    letter = a_letter()
+    letter.headers.append(("ce_time", None))
+    assert not letter.happened_before(NOW)
+
+
+# Records that others wrote
+
+
+def a_record(
+    offset: int, headers: Sequence[tuple[str, bytes | None]], topic: str = "lonja.dead-letters"
+) -> ConsumerRecord:
+    return ConsumerRecord(topic, 0, offset, 0, 0, b"key", b"value", None, 3, 5, tuple(headers))
+
+
+class Topic:
+    """The part of a consumer that a follower uses, with the whole topic read at once."""
+
+    def __init__(self, records: Sequence[ConsumerRecord]) -> None:
+        self.records = list(records)
+        self.at = 0
+
+    def pause(self, *_: TopicPartition) -> None:
+        """Nothing is read but by getmany."""
+
+    resume = pause
+
+    async def position(self, _: TopicPartition) -> int:
+        return self.at
+
+    async def getmany(self, partition: TopicPartition, **_: Any) -> dict[TopicPartition, list[ConsumerRecord]]:
+        self.at = self.records[-1].offset + 1
+        return {partition: self.records}
+
+
+async def unsettled(*records: ConsumerRecord) -> list[str]:
+    """The consumers of the letters that nobody settled."""
+    follower = Follower(Topic(records))  # type: ignore[arg-type]
+    return [each.consumer for each in await follower.unsettled(0, records[-1].offset + 1)]
+
+
+async def test_a_letter_that_cannot_be_read_hides_no_other() -> None:
+    found = await unsettled(
+        a_record(0, [("lonja_consumer", None), ("ce_type", None), ("ce_id", None), ("lonja_error", None)]),
+        a_record(1, [("lonja_consumer", b"bad numbers"), ("lonja_partition", b"one"), ("lonja_offset", b"9" * 5000)]),
+        a_record(2, [("lonja_consumer", b"settled")]),
+        a_record(3, [(DISMISSED, b"2")]),
+    )
+    assert found == ["", "bad numbers"]
+
+
+@pytest.mark.parametrize("number", [None, b"", b"two", b"\xff", b"9" * 5000])
+@pytest.mark.parametrize("note", [REPLAYED, DISMISSED])
+async def test_a_note_that_names_no_letter_settles_none(note: str, number: bytes | None) -> None:
+    assert await unsettled(a_record(0, [("lonja_consumer", b"pools")]), a_record(1, [(note, number)])) == ["pools", ""]
+
+
+async def test_a_record_is_buried_however_odd_its_headers_and_the_error() -> None:
+    class Small:
+        def __init__(self) -> None:
+            self.sent: list[Any] = []
+
+        async def send_and_wait(self, topic: str, **message: Any) -> None:
+            if not self.sent:
+                self.sent.append(None)
+                raise MessageSizeTooLargeError
+            self.sent.append(message)
+
+    kafka = Small()
+    record = a_record(7, [("ce_type", None), ("ce_id", b"1")], topic="lonja.pools")
+    await deadletters.bury(kafka, "pools", record, ValueError("\ud800"))  # type: ignore[arg-type]
+    headers = dict(kafka.sent[1]["headers"])
+    assert headers[LEFT_OUT] == b"" and headers["lonja_error"] == b"ValueError: ?"

@@ -95,8 +95,20 @@ class Road:
                 self.topic, key=key, value=value, headers=headers, partition=partition
             )
 
-    async def send_bytes(self, value: bytes, partition: int = 0) -> None:
-        headers = [("ce_type", OrganisationRegistered.TYPE.encode())]
+    async def send_bytes(
+        self, value: bytes, partition: int = 0, without_value: str = "", type_: str = OrganisationRegistered.TYPE
+    ) -> None:
+        """An event of that type with these bytes as its data. ``without_value``: a header that has none."""
+        envelope = Envelope(
+            id=new_id(),
+            type=type_,
+            source="/test",
+            subject="somebody",
+            time=system_clock(),
+            correlationid="c",
+            causationid="c",
+        )
+        headers = [(name, None if name == without_value else each) for name, each in envelope.headers()]
         await self.kafka.working.send_and_wait(self.topic, key=b"k", value=value, headers=headers, partition=partition)
 
     async def names(self) -> list[str]:
@@ -330,6 +342,32 @@ async def test_bytes_that_are_no_event_stop_nothing_however_many(road: Road) -> 
         await until_committed(road, 31, 0)
     assert await road.names() == ["after"]
     assert len(await road.dead()) == 30
+
+
+BAD_RECORDS: tuple[tuple[bytes, str], ...] = (
+    (b'{"organisation_id":"\xff","roles":["buyer"]}', ""),
+    (b"\xff", ""),
+    (b"[" * 100_000, ""),
+    (b"{}", "ce_type"),
+    (b"{}", "ce_id"),
+    (b"{}", "ce_time"),
+)
+"""Data, and the header that has no value."""
+
+
+@pytest.mark.parametrize(("value", "without_value"), BAD_RECORDS, ids=range(len(BAD_RECORDS)))
+async def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_goes_on(
+    road: Road, value: bytes, without_value: str
+) -> None:
+    await road.send_bytes(value, without_value=without_value)
+    await road.send("after")
+    async with road.listening() as work:
+        await until_committed(road, 2, 0)
+        assert not work.done()
+    assert await road.names() == ["after"]
+    [letter] = [each async for each in deadletters.read(road.bootstrap) if each.consumer == road.service]
+    assert letter.error.startswith("MalformedEvent") and letter.value == value
+    assert not letter.happened_before(system_clock() - timedelta(days=1))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from infra.operations import processes
 from infra.reactions import Reactions
 from infra.runtime import standing
 from infra.service import Ground, Service, View
-from tests.infra.test_road_faults import Road, road, until_heard
+from tests.infra.test_road_faults import BAD_RECORDS, Road, road, until_heard
 
 __all__ = ["road"]
 NEWER = OrganisationRegistered.TYPE.replace(".v1", ".v2")
@@ -89,6 +89,15 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone(
     monkeypatch.setitem(inbox.decode.__globals__["_registry"], NEWER, OrganisationRegistered)
     async with viewing(ground, road):
         await until_heard(road, ["one", "other 0", "other 1", "other 2", "two", "three"])
+
+
+async def test_records_that_are_no_events_cost_a_view_themselves_alone(ground: Ground, road: Road) -> None:
+    for value, without_value in BAD_RECORDS:
+        await road.send_bytes(value, without_value=without_value)
+    await road.send("after")
+    async with viewing(ground, road):
+        await until_heard(road, ["after"])
+    assert len(await road.dead()) == len(BAD_RECORDS)
 
 
 async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(
