@@ -10,6 +10,7 @@ from aiokafka.structs import RecordMetadata
 
 from events.envelope import Headers
 from events.topics import LARGEST_MESSAGE
+from infra.away import there
 from infra.broker import access
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,16 @@ class Producer:
         """The one that works now. A batch whose order matters goes through one and the same."""
         assert self._kafka is not None, "start it first"
         return self._kafka
+
+    @property
+    def started(self) -> bool:
+        return self._kafka is not None
+
+    async def wait_until_started(self) -> None:
+        """Start it unless somebody did so before. Waits for the broker."""
+        async with self._renewing:
+            if not self.started:
+                await there("Kafka", self.start)
 
     async def start(self) -> None:
         """Raises KafkaError while the broker is away; it may be called again then."""

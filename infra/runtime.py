@@ -180,7 +180,7 @@ async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
 
 
 async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Relay, consume and keep the timers until cancelled, each by itself. PostgreSQL and Kafka are waited for."""
+    """Relay, consume and keep the timers until cancelled, each by itself. All wait for PostgreSQL; the timers do not need Kafka."""
     from infra.web.operations import observed
 
     telemetry.start("worker")
@@ -196,23 +196,34 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
             for bulk, topics in by_bulk(service.reactions.topics)
         }
         await stack.enter_async_context(observed(ground, bootstrap, "worker", reads))
-        kafka = await stack.enter_async_context(_producing(bootstrap))
+        kafka = Producer(bootstrap)
+        stack.push_async_callback(kafka.stop)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
 
         def begin(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
             resumed = partial(resuming.asked, ground.database.pool, lambda: [f"{kind} {name}"])
             tasks.create_task(supervise(kind, name, run, resumed), name=f"{name} {kind}")
 
+        def begin_on_kafka(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
+            async def run_when_it_is_there() -> None:
+                if not kafka.started:
+                    HEALTH.report(kind, name, State.waiting, "Kafka is away")
+                await kafka.wait_until_started()
+                await run()
+
+            begin(kind, name, run_when_it_is_there)
+
         for service in services:
+            for timer in (*service.timers, *_pruning(service, config)):
+                begin("timer", f"{service.name} {timer.name}", partial(keep, timer, service.name, ground.database))
             if service.metadata is not None:
-                begin("relay", service.name, Relay(service.name, ground.database.of(service.name).url, kafka).run)
+                relay = Relay(service.name, ground.database.of(service.name).url, kafka)
+                begin_on_kafka("relay", service.name, relay.run)
             if service.reactions:
                 inbox = Inbox(service.name, service.reactions, ground.database, kafka)
                 for bulk, topics in by_bulk(service.reactions.topics):
                     consumer = Consumer(inbox, topics, bootstrap, turns=turns, bulk=bulk)
-                    begin("consumer", consumer.name, partial(_consume, ground, bootstrap, service, consumer))
-            for timer in (*service.timers, *_pruning(service, config)):
-                begin("timer", f"{service.name} {timer.name}", partial(keep, timer, service.name, ground.database))
+                    begin_on_kafka("consumer", consumer.name, partial(_consume, ground, bootstrap, service, consumer))
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
