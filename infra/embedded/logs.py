@@ -27,14 +27,15 @@ def rotate_all(directory: Path) -> None:
 
 
 def rotate(log: Path) -> None:
-    """Move what the log holds to `.1`, and each older file one further; the oldest is deleted."""
-    numbered = [log.with_name(f"{log.name}.{number}") for number in range(1, KEPT + 1)]
-    numbered[-1].unlink(missing_ok=True)
-    for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
-        if newer.exists():
-            newer.replace(older)
+    """Move what the log holds to `.1`, and each older file one further; the oldest is deleted.
+
+    The older files stay as they are until the copy is whole: where there is no room for it nothing is lost, and the log grows on.
+    """
+    fresh = log.with_name(f"{log.name}.new")
+    if fresh.exists():  # of a rotation that was killed: it may hold what the log does not hold any more
+        _shift(log, fresh)
     source = os.open(log, os.O_RDWR)
-    target = os.open(numbered[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    target = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         whole = os.fstat(source).st_size // CHUNK * CHUNK
         _copy(source, target, whole)
@@ -42,17 +43,28 @@ def rotate(log: Path) -> None:
             _copy(source, target, None)
             os.ftruncate(source, 0)
     except OSError:
-        numbered[0].unlink()
+        fresh.unlink()
         raise
     finally:
         os.close(source)
         os.close(target)
+    _shift(log, fresh)
+
+
+def _shift(log: Path, fresh: Path) -> None:
+    numbered = [log.with_name(f"{log.name}.{number}") for number in range(1, KEPT + 1)]
+    for older, newer in zip(numbered[:0:-1], numbered[-2::-1], strict=True):
+        if newer.exists():
+            newer.replace(older)
+    fresh.replace(numbered[0])
 
 
 def _copy(source: int, target: int, size: int | None) -> None:
     """So many bytes from where both are; None: to the end."""
     while (size is None or size > 0) and (read := os.read(source, CHUNK)):
-        os.write(target, read)
+        rest = memoryview(read)
+        while rest:  # on a disk that fills up only a part may be written
+            rest = rest[os.write(target, rest) :]
         size = None if size is None else size - len(read)
 
 

@@ -1,5 +1,7 @@
 """Rotation under processes that go on writing."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +55,43 @@ def test_only_the_newest_files_are_kept(tmp_path: Path, monkeypatch: pytest.Monk
         logs.rotate_all(tmp_path)
     kept = sorted(tmp_path.glob("web.log.*"))
     assert [file.read_text() for file in kept] == [f"round {number}\n" for number in range(logs.KEPT + 1, 1, -1)]
+
+
+@pytest.mark.parametrize("room", [0, 1 << 20, (1 << 20) + 100])
+def test_a_full_disk_costs_no_older_file_and_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """As many bytes as there is room for are written, as a file system does it; then there is no space left."""
+    log = tmp_path / "web.log"
+    log.write_bytes(b"newest\n" * 400_000)
+    for number in range(1, logs.KEPT + 1):
+        log.with_name(f"web.log.{number}").write_text(f"older {number}\n")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    write = os.write
+    for _ in range(logs.KEPT + 1):
+        left = room
+
+        def on_a_full_disk(file: int, data: bytes) -> int:
+            nonlocal left
+            if left == 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written = write(file, data[:left])
+            left -= written
+            return written
+
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "write", on_a_full_disk)
+            with pytest.raises(OSError, match="No space left"):
+                logs.rotate(log)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    logs.rotate(log)
+    assert (tmp_path / "web.log.2").read_text() == "older 1\n"
+    assert b"".join(written(log)[-400_000:]) == b"newest" * 400_000
+
+
+def test_what_a_killed_rotation_left_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_text("after\n")
+    (tmp_path / "web.log.new").write_text("before\n")
+    logs.rotate(log)
+    assert written(log) == [b"before", b"after"]
