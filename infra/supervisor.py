@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.embedded.logs import rotate_all
-from infra.embedded.process import Child, Part, PartFailed, tail
+from infra.embedded.process import Child, Part, PartFailed, stop_leftover, tail
 from infra.health import HEALTH, State
 
 Say = Callable[[str], None]
@@ -90,10 +90,14 @@ class Supervisor:
         (self._home / "state.json").unlink(missing_ok=True)
 
     async def _keep(self, kept: _Kept) -> None:
+        """Until cancelled, whatever happens: nobody else would start the part again."""
         while True:
-            trouble = await self._run_once(kept)
+            try:
+                trouble = await self._run_once(kept)
+            except Exception as failure:  # noqa: BLE001 - the part is tried again, as after any other trouble
+                trouble = f"could not be looked after: {failure!r}"
             kept.failures += 1
-            pause = min(0.25 * 2 ** (kept.failures - 1), LONGEST_PAUSE)
+            pause = min(0.25 * 2 ** min(kept.failures - 1, 10), LONGEST_PAUSE)
             self._say(f"CRASH: {kept.name} {trouble}; starting it again in {pause:.1f} s ({kept.child.log})")
             if kept.failures >= FAILING_AFTER:
                 self._say(
@@ -107,6 +111,7 @@ class Supervisor:
         """Start the part and watch it. Returns what was wrong, after it has ended."""
         began = time.monotonic()
         try:
+            await asyncio.to_thread(stop_leftover, kept.child.pid_file, kept.child.part)
             kept.child.start()
             kept.started = datetime.now(UTC)
             self._mark(kept, State.waiting, "starting")
@@ -118,10 +123,10 @@ class Supervisor:
                 kept.first.set_result(None)
             return await self._until_it_ends(kept)
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is this part's trouble alone
-            await asyncio.to_thread(kept.child.kill)
             trouble = failure.what if isinstance(failure, PartFailed) else f"could not be started: {failure}"
             if not kept.first.done():
                 kept.first.set_exception(PartFailed(kept.name, trouble, kept.child.log))
+            await asyncio.to_thread(kept.child.kill)
             return trouble
 
     async def _until_it_ends(self, kept: _Kept) -> str:
@@ -200,8 +205,8 @@ class Supervisor:
             self._say(f"state.json was not written: {error}")
 
     def _say(self, line: str) -> None:
-        """Output may go to a file on a full disk: the line is lost then, and nothing else."""
-        with suppress(OSError):
+        """Output may go to a file on a full disk, or to a terminal that lacks a letter: the line is lost then, and nothing else."""
+        with suppress(OSError, ValueError):
             self._tell(line)
 
 

@@ -23,6 +23,8 @@ from infra import heartbeat
 
 PR_SET_PDEATHSIG = 1
 CHECK_WITHIN = 10.0
+TAIL_BYTES = 64 * 1024
+"""Of a log, among which its last lines are looked for."""
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 Ready = Callable[[], Awaitable[bool]]
 
@@ -65,14 +67,14 @@ class Child:
     def __init__(self, part: Part, home: Path) -> None:
         self.part = part
         self.log = home / "logs" / f"{part.name}.log"
-        self._pid_file = home / "run" / f"{part.name}.pid"
+        self.pid_file = home / "run" / f"{part.name}.pid"
         self._process: subprocess.Popen[bytes] | None = None
         self._heartbeat: int | None = None
 
     def start(self) -> None:
-        stop_leftover(self._pid_file, self.part)
+        stop_leftover(self.pid_file, self.part)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self._pid_file.parent.mkdir(parents=True, exist_ok=True)
+        self.pid_file.parent.mkdir(parents=True, exist_ok=True)
         user = self.part.user
         self._close_heartbeat()
         environment = {**os.environ, **self.part.environment}
@@ -103,7 +105,7 @@ class Child:
         finally:
             for hand in hands:
                 os.close(hand)
-        self._pid_file.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
+        self.pid_file.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
 
     @property
     def pid(self) -> int:
@@ -162,7 +164,7 @@ class Child:
                 went = False
                 self.kill()
         self._close_heartbeat()
-        self._pid_file.unlink(missing_ok=True)
+        self.pid_file.unlink(missing_ok=True)
         return went
 
     def kill(self) -> None:
@@ -192,8 +194,8 @@ def stop_leftover(pid_file: Path, part: Part) -> None:
     """Stops the instance that a killed owner left behind. A pid that now belongs to another process is left alone."""
     if not pid_file.exists():
         return
-    pid, created = pid_file.read_text().split() or ("0", "0")
     try:
+        pid, created = pid_file.read_text().split()
         process = psutil.Process(int(pid))
         if abs(process.create_time() - float(created)) < 0.1:
             process.send_signal(part.stop_signal)
@@ -202,13 +204,19 @@ def stop_leftover(pid_file: Path, part: Part) -> None:
             except psutil.TimeoutExpired:
                 process.kill()
                 process.wait(5)
-    except psutil.NoSuchProcess:
-        pass  # it is gone: what we wanted
+    except (psutil.NoSuchProcess, ValueError):
+        pass  # it is gone, what we wanted; or a full disk let the file be written in part, and nobody knows whose it was
     pid_file.unlink(missing_ok=True)
 
 
 def tail(log: Path, lines: int = 12) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+    """The last lines of a log, or why there are none: it is read when something else is wrong already."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    except OSError as error:
+        return f"(the log cannot be read: {error})"
 
 
 def _die_with(owner: int, number: signal.Signals) -> Callable[[], None]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -173,6 +174,61 @@ async def test_a_supervisor_whose_output_and_home_have_no_room_goes_on(
         await until(lambda: not psutil.pid_exists(first))
         await asyncio.sleep(1)
     await until(lambda: read_state(tmp_path)["part"]["pid"] != first, 10)
+    await keeper.stop()
+
+
+async def test_a_part_is_started_again_whatever_its_keeper_fails_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log cannot be read, it cannot be killed, its pid file is damaged, a line cannot be printed, it has failed for a day."""
+    failures = 0
+    first = 0
+
+    def tell(line: str) -> None:
+        if "FAILING" in line:
+            raise UnicodeEncodeError("ascii", line, 0, 1, "not in this terminal")
+
+    async def ready() -> bool:
+        raise RuntimeError("the check itself fails")
+
+    def cannot_be_killed(child: Child) -> None:
+        nonlocal failures
+        failures += 1
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
+    keeper = Supervisor(tmp_path, tell)
+    await keeper.start([a_part()])
+    kept = keeper._kept["part"]
+    kept.failures = 3000
+    first = kept.child.pid
+    kept.child.log.unlink()
+    kept.child.log.mkdir()
+    kept.child.pid_file.write_text("12")
+    sound = kept.child.part
+    with monkeypatch.context() as trouble:
+        trouble.setattr(Child, "kill", cannot_be_killed)
+        kept.child.part = replace(sound, ready=ready)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: failures > 3)
+    kept.child.log.rmdir()
+    kept.child.part = sound
+    await until(lambda: kept.child.exit_code is None and kept.child.pid != first and kept.state is State.degraded)
+    await until(lambda: psutil.pid_exists(read_state(tmp_path)["part"]["pid"]))
+    await keeper.stop()
+
+
+async def test_what_is_left_of_a_part_holds_up_no_other(tmp_path: Path) -> None:
+    """The leftover ignores that it is told to end, and is killed after some seconds."""
+    stubborn = a_part("first", ("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"), stop_within=3)
+    left = Child(stubborn, tmp_path)
+    left.start()
+    await asyncio.sleep(0.2)
+    keeper = Supervisor(tmp_path, lambda line: None)
+    starting = asyncio.create_task(keeper.start([a_part("first"), a_part("second")]))
+    await until(lambda: keeper._kept.keys() == {"first", "second"} and keeper._kept["second"].first.done())
+    assert not starting.done(), "the second is ready while the leftover of the first is still waited for"
+    await starting
     await keeper.stop()
 
 
