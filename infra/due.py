@@ -3,11 +3,11 @@
 A thing that fails by itself is undone, said in the log and in :data:`infra.health.HEALTH`, left out for a while and tried again
 later; it stays due in the database. The others go on. A store that keeps the reason, or whose claim ends that a thing is due, has an
 ``aside`` that writes why, and when it is tried again.
-So it is with a row that cannot be read, which :func:`readable` puts in the place of the thing.
+So it is with a row that cannot be read, which :func:`infra.reading.readable` puts in the place of the thing.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -15,34 +15,15 @@ from typing import Generic, TypeVar
 from infra.away import in_short, is_away
 from infra.database import Transaction
 from infra.health import HEALTH, State
+from infra.reading import Unreadable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
-R = TypeVar("R")
 FIRST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
 """Until what failed is tried again: each failure doubles it."""
 SHOWN = 3
 REMEDY = "read the reason in the log of the worker; each is tried again by itself within an hour"
-
-
-@dataclass(frozen=True)
-class Unreadable(Generic[K]):
-    """Something is due, and its row cannot be read."""
-
-    key: K
-    error: Exception
-
-
-def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T | Unreadable[K]]:
-    """What ``read`` makes of each row; a row that it fails on costs itself alone."""
-    found: list[T | Unreadable[K]] = []
-    for row in rows:
-        try:
-            found.append(read(row))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the key
-            found.append(Unreadable(key(row), error))
-    return found
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlmodel import Field, col, select
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded, ContractEnded
 from infra.database import Transaction, columns, schema_rows
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from services.accounts.domain import BY_HAND, Member, Organisation, Suspension
 
 Row = schema_rows("accounts")
@@ -187,7 +187,8 @@ async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Or
         query = query.where(
             or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
         )
-    return [_read(row, Organisation) for row in await tx.session.exec(query)]
+    rows = await tx.session.exec(query)
+    return listed("organisation", rows, lambda row: row.organisation_id, lambda row: _read(row, Organisation))
 
 
 def add_organisation(tx: Transaction, new: Organisation) -> None:
@@ -327,7 +328,8 @@ async def save_password(tx: Transaction, member_id: str, password_hash: str) -> 
 
 async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
-    return [_read(row, Member) for row in await tx.session.exec(query)]
+    rows = await tx.session.exec(query)
+    return listed("member", rows, lambda row: row.member_id, lambda row: _read(row, Member))
 
 
 def add_member(tx: Transaction, new: Member, password_hash: str) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from infra.database import Transaction
-from infra.due import Due, Unreadable
+from infra.due import Due
+from infra.reading import Unreadable
 from infra.service import Timer
 from services.accounts import handlers, store
 from services.accounts.domain import Organisation

@@ -8,8 +8,9 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidDisclosed
 from infra.database import Transaction
-from infra.due import Due, Unreadable
+from infra.due import Due
 from infra.ids import new_id
+from infra.reading import Unreadable
 from infra.service import Timer
 from services.auctions.domain.auction import Verdict, apply, ranking
 from services.auctions.domain.closing import close

@@ -14,7 +14,7 @@ from sqlmodel import Field, col, select
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
 from infra.database import Transaction, schema_rows
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from infra.replicas import Organisations, ReferencePrices
 
 Row = schema_rows("catalogue")
@@ -142,6 +142,13 @@ async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = Fal
     return {row.sku_id: _version(row) for row in rows}
 
 
+async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
+    """As :func:`published`, for lists that people read."""
+    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids), SkuRow.state == State.PUBLISHED.value)
+    found = listed("SKU", await tx.session.exec(query), lambda row: row.sku_id, _version)
+    return {each.sku.sku_id: each for each in found}
+
+
 async def published_after(tx: Transaction, sku_id: str, limit: int) -> list[Version]:
     """The next published SKUs in the order of ids, for reading all of them in pieces."""
     query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == State.PUBLISHED.value)
@@ -153,14 +160,15 @@ async def awaiting(tx: Transaction, *, category: str = "", limit: int = 100) -> 
     query = select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(SkuRow.decide_by, SkuRow.sku_id)
     if category:
         query = query.where(SkuRow.category == category)
-    return [_version(row) for row in await tx.session.exec(query.limit(limit))]
+    return listed("SKU", await tx.session.exec(query.limit(limit)), lambda row: row.sku_id, _version)
 
 
 async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
     """What an organisation proposed and is not published, newest first."""
     open_states = [State.MODERATION.value, State.RETURNED.value]
     query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, SkuRow.state.in_(open_states))
-    return [_version(row) for row in await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))]
+    rows = await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))
+    return listed("SKU", rows, lambda row: row.sku_id, _version)
 
 
 async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
@@ -198,11 +206,18 @@ def _version(row: SkuRow) -> Version:
 
 
 async def standing(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, list[Standing]]:
-    """The offers that stand, by SKU; a SKU without any has an empty list."""
+    """The offers that stand and can be read, by SKU; a SKU without any has an empty list."""
     found: dict[str, list[Standing]] = {sku_id: [] for sku_id in sku_ids}
-    for row in await tx.session.exec(select(OfferRow).where(OfferRow.sku_id.in_(sku_ids), OfferRow.ended.is_(None))):
-        found[row.sku_id].append(_standing(row))
+    rows = await tx.session.exec(select(OfferRow).where(OfferRow.sku_id.in_(sku_ids), OfferRow.ended.is_(None)))
+    for each in listed("offer", rows, lambda row: row.offer_id, _standing):
+        found[each.offer.sku_id].append(each)
     return found
+
+
+async def standing_of_sku(tx: Transaction, sku_id: str) -> list[Standing]:
+    """All of them: one that cannot be read fails here."""
+    query = select(OfferRow).where(OfferRow.sku_id == sku_id, OfferRow.ended.is_(None))
+    return [_standing(row) for row in await tx.session.exec(query)]
 
 
 async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> Standing | None:
@@ -217,8 +232,11 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
         await tx.session.exec(query.order_by(OfferRow.ended.is_not(None), OfferRow.published_at.desc()).limit(limit))
     ).all()
     newest_first = select(SkuRow).where(SkuRow.sku_id.in_({row.sku_id for row in rows})).order_by(SkuRow.version)
-    skus = {row.sku_id: msgspec.convert(row.card, Sku) for row in await tx.session.exec(newest_first)}
-    return [(_standing(row), skus[row.sku_id]) for row in rows]
+    cards = listed(
+        "SKU", await tx.session.exec(newest_first), lambda row: row.sku_id, lambda row: msgspec.convert(row.card, Sku)
+    )
+    skus = {card.sku_id: card for card in cards}
+    return listed("offer", rows, lambda row: row.offer_id, lambda row: (_standing(row), skus[row.sku_id]))
 
 
 async def expired(

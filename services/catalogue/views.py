@@ -126,7 +126,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
 async def search(tx: Transaction, finder: Finder, asked: Search, currency: str) -> SearchPage:
     """Raises MalformedCategory."""
     found = await finder.search(_wanted(asked, currency))
-    versions = await store.published(tx, found.sku_ids)
+    versions = await store.shown(tx, found.sku_ids)
     skus = [versions[sku_id].sku for sku_id in found.sku_ids if sku_id in versions]
     return SearchPage(
         total=found.total,

@@ -13,7 +13,7 @@ from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, schema_rows
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from infra.replicas import Organisations
 from infra.service import Prune
 from services.notifications.domain import Preferences
@@ -305,7 +305,7 @@ async def latest(tx: Transaction, member_id: str, limit: int = 10) -> Sequence[S
     """Newest first."""
     query = select(LetterRow).where(LetterRow.member_id == member_id)
     rows = await tx.session.exec(query.order_by(col(LetterRow.claimed_at).desc()).limit(limit))
-    return [_sent(row) for row in rows]
+    return listed("letter", rows, lambda row: row.letter_id, _sent)
 
 
 def _sent(row: LetterRow) -> Sent:

@@ -8,7 +8,8 @@ from events.notifications import DigestSent, DutyMailed
 from infra import kept_mail, metrics
 from infra.away import in_short
 from infra.database import Transaction
-from infra.due import Due, Unreadable
+from infra.due import Due
+from infra.reading import Unreadable
 from infra.service import Ground, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, retry_after, slot

@@ -19,9 +19,9 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.quotes import QuoteDisclosed
 from events.values import Place
 from infra.database import Transaction
-from infra.due import Unreadable
 from infra.ids import derive_id
 from infra.reactions import Reactions
+from infra.reading import Unreadable
 from services.observatory import intake, store
 from services.observatory.domain import (
     NoReference,

@@ -39,7 +39,7 @@ class PoolsApi(Controller):
     ) -> list[Summary]:
         """Newest first."""
         async with ground.database.transaction("pools") as tx:
-            found = await store.search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
+            found, _ = await store.search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
         return [views.summary(kept) for kept in found]
 
     @get("/{pool_id:str}", opt=PUBLIC)

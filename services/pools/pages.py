@@ -83,10 +83,12 @@ class PoolPages(Controller):
         start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
     ) -> Template:
         async with ground.database.transaction("pools") as tx:
-            found = await store.search(tx, group=group, region=region, category=category, limit=PAGE + 1, offset=start)
+            found, more = await store.search(
+                tx, group=group, region=region, category=category, limit=PAGE, offset=start
+            )
             counts = await store.counts(tx)
-        shown = [views.summary(kept) for kept in found[:PAGE]]
-        further = start + PAGE if len(found) > PAGE else None
+        shown = [views.summary(kept) for kept in found]
+        further = start + PAGE if more else None
         filters = {"group": group, "region": region, "category": category}
         return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
 

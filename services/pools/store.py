@@ -12,7 +12,7 @@ from sqlmodel import Field, col, select
 
 from events.codec import Event
 from infra.database import Transaction, schema_rows
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool, Stage
 
@@ -122,16 +122,18 @@ async def log_of(tx: Transaction, pool_id: str) -> list[tuple[datetime, str, dic
 
 async def search(
     tx: Transaction, *, group: str = "", region: str = "", category: str = "", limit: int = 50, offset: int = 0
-) -> list[Kept]:
-    """Newest first. ``category`` is the beginning of a code; a pool without regions delivers to every region."""
-    query = select(PoolRow).order_by(PoolRow.opened_at.desc(), PoolRow.pool_id).limit(limit).offset(offset)
+) -> tuple[list[Kept], bool]:
+    """Newest first, and whether there are more. ``category`` is the beginning of a code; a pool without regions delivers to every
+    region."""
+    query = select(PoolRow).order_by(PoolRow.opened_at.desc(), PoolRow.pool_id).limit(limit + 1).offset(offset)
     if group in GROUPS:
         query = query.where(PoolRow.stage.in_([stage.value for stage in GROUPS[group]]))
     if region:
         query = query.where((PoolRow.regions.contains([region])) | (func.cardinality(PoolRow.regions) == 0))
     if category:
         query = query.where(PoolRow.category.startswith(category, autoescape=True))
-    return [_kept(row) for row in await tx.session.exec(query)]
+    rows = (await tx.session.exec(query)).all()
+    return listed("pool", rows[:limit], lambda row: row.pool_id, _kept), len(rows) > limit
 
 
 async def counts(tx: Transaction) -> dict[str, int]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from infra.database import Transaction
-from infra.due import Due, Unreadable
+from infra.due import Due
+from infra.reading import Unreadable
 from infra.service import Timer
 from services.pools import store
 from services.pools.domain import CloseContracting, EndEnrolment, Stage

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, col, select
 
 from infra.database import Transaction, schema_rows
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Quote, Request, Stage
 
@@ -151,7 +151,7 @@ async def listing(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -
     total = (await tx.session.exec(select(func.count()).select_from(query.subquery()))).one()
     order = RequestRow.closes_at.asc() if wanted.group == "open" else RequestRow.closes_at.desc()
     rows = await tx.session.exec(query.order_by(order, RequestRow.request_id).limit(limit).offset(offset))
-    return [_kept(row) for row in rows], total
+    return listed("quote request", rows, lambda row: row.request_id, _kept), total
 
 
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:

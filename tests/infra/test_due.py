@@ -13,9 +13,10 @@ from sqlalchemy import text
 from events.notifications import MailUnsubscribed
 from infra.clock import system_clock
 from infra.database import Database, Transaction, schema_rows
-from infra.due import FIRST, Due, Unreadable, readable
+from infra.due import FIRST, Due
 from infra.embedded import Servers
 from infra.health import HEALTH, State
+from infra.reading import Unreadable, readable
 from tests.market import empty_database
 
 Row = schema_rows("due")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from infra.database import Outdated, Outgoing
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
@@ -249,7 +249,7 @@ async def listing(
         f" limit {int(limit)} offset {int(offset)}",
         *values,
     )
-    return [_stored(row) for row in rows], total
+    return listed("auction", rows, itemgetter("auction_id"), _stored), total
 
 
 def _course(state: AuctionState) -> str:

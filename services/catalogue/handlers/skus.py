@@ -199,7 +199,7 @@ async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
         judged, state=next_state(judged.state, Step.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)
     )
     await store.save(tx, after)
-    await end_offers(tx, (await store.standing(tx, [sku_id]))[sku_id], "sku-archived")
+    await end_offers(tx, await store.standing_of_sku(tx, sku_id), "sku-archived")
     await store.note_changes(tx, [sku_id])
     tx.emit(SkuArchived(sku_id=sku_id, reason=reason))
     return after

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -18,11 +19,12 @@ from events.contracts import (
     ObjectionFiled,
     StepExtended,
 )
+from infra.reading import listed
 from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
 from services.contracts.store.papers import Paper, written
 
 _COLUMNS = (
-    "drafted::text as drafted, state, waits_for, step, due_at, drafted_at, over_at, next_rank, steps::text as steps,"
+    "contract_id, drafted::text as drafted, state, waits_for, step, due_at, drafted_at, over_at, next_rank, steps::text as steps,"
     " ended::text as ended, paper::text as paper"
 )
 
@@ -90,7 +92,7 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -
         f"select {_COLUMNS} from contracts.contracts where waits_for = $1 and waits_for <> '' order by due_at, drafted_at",
         organisation_id,
     )
-    return [_contract(row) for row in rows]
+    return listed("contract", rows, itemgetter("contract_id"), _contract)
 
 
 async def listing(
@@ -121,7 +123,7 @@ async def listing(
         f" order by coalesce(over_at, drafted_at) desc, contract_id limit {limit} offset {offset}",
         *values,
     )
-    return [_contract(row) for row in rows], total
+    return listed("contract", rows, itemgetter("contract_id"), _contract), total
 
 
 async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, member_name: str) -> None:
@@ -217,7 +219,7 @@ async def _write_down(db: asyncpg.Connection, contract_id: str, event: Event, no
 
 
 def _contract(row: asyncpg.Record) -> Contract:
-    values: dict[str, Any] = dict(row)
+    values: dict[str, Any] = {name: row[name] for name in Contract.__struct_fields__}
     values["drafted"] = msgspec.json.decode(row["drafted"], type=ContractDrafted)
     values["steps"] = msgspec.json.decode(row["steps"], type=tuple[StepTaken, ...])
     values["ended"] = msgspec.json.decode(row["ended"], type=ContractEnded) if row["ended"] else None

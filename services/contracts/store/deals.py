@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, readable
 from services.contracts.domain.deals import Deal
 
 _COLUMNS = "process_id, buyer_id, auction_id, state::text as state, version"

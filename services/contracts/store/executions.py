@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from services.contracts.domain.execution.duties import duties, next_at
 from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution
@@ -113,7 +113,7 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, l
         organisation_id,
         limit,
     )
-    return [_kept(row).execution for row in rows]
+    return listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
 
 
 async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Execution]:
@@ -121,7 +121,7 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Execution]:
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.executions where disputed_at is not null order by disputed_at, contract_id"
     )
-    return [_kept(row).execution for row in rows]
+    return listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
 
 
 async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Event, str]], now: datetime) -> None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 import asyncpg
 import msgspec
 
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, listed, readable
 from services.contracts.domain.purchases import Purchase
 
 _COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
@@ -64,7 +64,7 @@ async def listing(
         limit,
         offset,
     )
-    return [_kept(row) for row in rows]
+    return listed("purchase", rows, itemgetter("process_id"), _kept)
 
 
 async def save(db: asyncpg.Connection, kept: Kept) -> None:

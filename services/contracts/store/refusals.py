@@ -1,6 +1,7 @@
 """Refusals on a justified ground, with their disputes."""
 
 from datetime import datetime
+from operator import itemgetter
 
 import asyncpg
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from infra.reading import listed
 from services.contracts.domain.refusals import Refusal
 from services.contracts.store.rows import Row
 
@@ -44,6 +46,8 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
 async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Refusal]:
     """Those whose dispute waits for a decision, what is due first first."""
     rows = await db.fetch(
-        "select state::text from contracts.refusals where decide_by is not null order by decide_by, contract_id"
+        "select contract_id, state::text from contracts.refusals where decide_by is not null order by decide_by, contract_id"
     )
-    return [msgspec.json.decode(row["state"], type=Refusal) for row in rows]
+    return listed(
+        "refusal of", rows, itemgetter("contract_id"), lambda row: msgspec.json.decode(row["state"], type=Refusal)
+    )

@@ -1,6 +1,7 @@
 """Breaches, and the sanctions they brought."""
 
 from datetime import datetime
+from operator import itemgetter
 
 import asyncpg
 import msgspec
@@ -8,6 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from infra.reading import listed
 from services.contracts.domain.sanctions import Breach, Sanction, Side
 from services.contracts.store.rows import Row
 
@@ -85,15 +87,19 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: 
 async def of_organisation(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Sanction]:
     """On both sides, the latest first."""
     rows = await db.fetch(
-        "select state::text from contracts.sanctions where organisation_id = $1 order by since desc, sanction_id",
+        "select sanction_id, state::text from contracts.sanctions where organisation_id = $1 order by since desc, sanction_id",
         organisation_id,
     )
-    return [msgspec.json.decode(row["state"], type=Sanction) for row in rows]
+    return listed(
+        "sanction", rows, itemgetter("sanction_id"), lambda row: msgspec.json.decode(row["state"], type=Sanction)
+    )
 
 
 async def appealed(db: asyncpg.Connection | asyncpg.Pool) -> list[Sanction]:
     """Those whose appeal waits for a decision, what is due first first."""
     rows = await db.fetch(
-        "select state::text from contracts.sanctions where decide_by is not null order by decide_by, sanction_id"
+        "select sanction_id, state::text from contracts.sanctions where decide_by is not null order by decide_by, sanction_id"
     )
-    return [msgspec.json.decode(row["state"], type=Sanction) for row in rows]
+    return listed(
+        "sanction", rows, itemgetter("sanction_id"), lambda row: msgspec.json.decode(row["state"], type=Sanction)
+    )

@@ -7,7 +7,7 @@ from operator import itemgetter
 import msgspec
 
 from infra.database import Transaction
-from infra.due import Unreadable, readable
+from infra.reading import Unreadable, readable
 from services.observatory.store.reading import Card, Snapshot, card_of
 from services.observatory.store.rows import ItemRow
 

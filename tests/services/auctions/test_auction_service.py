@@ -24,6 +24,7 @@ from services.auctions.receipts import Receipt
 from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day, paper
+from tests.unreadable import lists, only_a_newer_release_reads
 
 
 async def test_a_bid_lower_by_whole_steps_leads_and_is_told_to_all_without_a_name(market: Market) -> None:
@@ -387,3 +388,12 @@ async def test_a_clock_that_jumps_is_no_outage(market: Market) -> None:
     async with Lane(market.ground.database.url, market.clock, market.ground.signer).running():
         await asyncio.sleep(0.2)
     assert not await scene.events(AuctionExtended)
+
+
+async def test_an_auction_that_cannot_be_read_costs_itself_alone_in_lists(market: Market) -> None:
+    whole, strange = await a_scene(market), await a_scene(market)
+    key = ("auction_id", strange.auction_id)
+    async with only_a_newer_release_reads(market, "auctions.auctions", key, "course.round"), market.client() as client:
+        for path in ("/api/auctions", "/auctions"):
+            said = await lists(client, path)
+            assert whole.auction_id in said and strange.auction_id not in said

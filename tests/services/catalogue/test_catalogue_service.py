@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from infra.ids import new_id
 from tests.market import Market
 from tests.services.catalogue.stall import D, Stall, a_card, some_terms
+from tests.unreadable import lists, only_a_newer_release_reads
 
 
 @pytest.fixture
@@ -286,3 +288,28 @@ async def found(stall: Stall, words: str, sku_id: str, **filters: str) -> dict |
 
 async def gone(stall: Stall, words: str, sku_id: str) -> bool:
     return await found(stall, words, sku_id) is None
+
+
+async def test_an_offer_or_sku_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:
+    name = f"lantern {new_id()[-6:]}"
+    supplier, sku_id, other = await stall.supplier(), await stall.published(name), await stall.published(f"{name} two")
+    whole, strange = await stall.offer(supplier, sku_id), await stall.offer(supplier, other)
+    for each in (sku_id, other):
+        await stall.market.eventually(partial(found, stall, name, each))
+    public = ("/api/catalogue/skus", "/catalogue")
+    async with (
+        only_a_newer_release_reads(stall.market, "catalogue.offers", ("offer_id", strange), "body.price"),
+        stall.market.client(supplier) as client,
+    ):
+        for path in ("/api/catalogue/offers", "/catalogue/offers"):
+            said = await lists(client, path)
+            assert whole in said and strange not in said
+        for path in (*(f"{path}?q={name}" for path in public), f"/catalogue/skus/{other}"):
+            assert other in await lists(client, path)
+    async with (
+        only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", other), "card.attributes"),
+        stall.market.client() as client,
+    ):
+        for path in public:
+            said = await lists(client, f"{path}?q={name}")
+            assert sku_id in said and other not in said

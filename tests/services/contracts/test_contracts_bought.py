@@ -11,6 +11,7 @@ from events.values import Category
 from infra.ids import new_id
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, an_offer, in_time
+from tests.unreadable import lists, only_a_newer_release_reads
 
 PURCHASES = "/api/contracts/purchases"
 
@@ -138,3 +139,23 @@ async def test_an_archived_offer_is_not_bought_and_its_request_stands(town: Town
 
     await town.market.eventually(gone)
     assert (await answer(town, before["purchase_id"], True))[1]["answer"] == "accepted"
+
+
+async def test_a_purchase_or_contract_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
+    whole, strange = [await asked(town) for _ in range(2)]
+    key = ("process_id", strange)
+    async with (
+        only_a_newer_release_reads(town.market, "contracts.purchases", key, "state.requested"),
+        town.market.client(town.school) as client,
+    ):
+        for path in (PURCHASES, "/contracts"):
+            said = await lists(client, path)
+            assert whole in said and strange not in said
+    kept, lost = [(await answer(town, each, True))[1]["contract_id"] for each in (whole, strange)]
+    async with (
+        only_a_newer_release_reads(town.market, "contracts.contracts", ("contract_id", lost), "drafted.lines"),
+        town.market.client(town.school) as client,
+    ):
+        for path in ("/api/contracts", "/contracts"):
+            said = await lists(client, path)
+            assert kept in said and lost not in said

@@ -21,6 +21,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.notifications import post, timers
 from tests.market import Market
+from tests.unreadable import lists, only_a_newer_release_reads
 
 
 class Server:
@@ -358,3 +359,20 @@ async def test_preferences_are_kept_refused_by_name_and_are_agents_own(market: M
         assert (await browser.get("/notifications")).status_code == 403
     async with market.client() as client:
         assert (await client.get("/api/notifications")).status_code == 401
+
+
+async def test_a_letter_that_cannot_be_read_costs_itself_alone_in_the_list(market: Market, server: Server) -> None:
+    agent = await an_agent(market)
+    await recommend(market, agent, 1)
+    await ended(market, agent, "sent")
+    await recommend(market, agent, 1, 2)
+    async with market.client(agent.principal) as client:
+        await client.post("/api/notifications/digest")
+        await ended(market, agent, "sent", "sent")
+        letters = (await client.get("/api/notifications")).json()["letters"]
+        whole, strange = (each["letter_id"] for each in letters)
+        key = ("letter_id", strange)
+        async with only_a_newer_release_reads(market, "notifications.letters", key, "body.claimed_at"):
+            said = await lists(client, "/api/notifications")
+            assert whole in said and strange not in said
+            await lists(client, "/notifications")

@@ -21,6 +21,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.pools.domain import Pool, apply
 from tests.market import Market
+from tests.unreadable import lists, only_a_newer_release_reads
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
 PAPER = Category(code="30197630", title="Printing paper")
@@ -489,3 +490,18 @@ class TestPages:
             return link in await shown(other)
 
         await market.eventually(linked)
+
+
+async def test_a_pool_that_cannot_be_read_costs_itself_alone_in_lists(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    first, strange, last = [await a_pool(market, lead, sku_id) for _ in range(3)]
+    async with (
+        only_a_newer_release_reads(market, "pools.pools", ("pool_id", strange), "state.stage"),
+        market.client() as client,
+    ):
+        for path in ("/api/pools", "/pools"):
+            said = await lists(client, path)
+            assert first in said and last in said and strange not in said
+    assert f"pool {strange} cannot be read" in caplog.text

@@ -18,6 +18,7 @@ from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.tokens import Principal
 from tests.market import Market
+from tests.unreadable import lists, only_a_newer_release_reads
 
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow")
 PAPER = Category(code="30197630", title="Printing paper")
@@ -650,3 +651,14 @@ class TestPages:
             assert short.status_code == 422 and 'id="justification-note"' in short.text and "short" in short.text
             chosen = await browser.post(f"/quotes/{request_id}/choice", {"participant": number, "justification": WHY})
         assert chosen.status_code == 200 and dear.organisation_name in chosen.text
+
+
+async def test_a_request_that_cannot_be_read_costs_itself_alone_in_lists(market: Market) -> None:
+    buyer = await a_buyer(market)
+    whole, strange = [await asked(market, buyer) for _ in range(2)]
+    async with only_a_newer_release_reads(market, "quotes.quote_requests", ("request_id", strange), "state.stage"):
+        for reader in (None, buyer):
+            async with market.client(reader) as client:
+                for path in ("/api/quotes", "/quotes"):
+                    said = await lists(client, path)
+                    assert whole in said and strange not in said
