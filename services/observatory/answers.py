@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
 
 from catalogue import places as atlas
+from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from infra.database import Transaction
 from services.observatory import store
@@ -28,9 +29,26 @@ from services.observatory.domain import (
 from services.observatory.handlers import POLICY, judge
 from services.observatory.intake import Item
 
+MOST = 2000
+"""Prices of an item that are judged while somebody waits for the answer. Those of a larger item are judged in the background alone."""
+PRICES = 200
+"""Verdicts a page has."""
+PICTURED = 2000
+"""Prices that pictures are drawn from, the newest."""
+SPOTS = 200
+"""Places that can be chosen, those with the most prices."""
+
+
+class TooManyPrices(RuleBroken):
+    """They are not judged in the process that answers people: everybody else would wait for it."""
+
+    code = "too-many-prices"
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """``reference`` or the ``reason`` there is none, and the verdict on every price seen. With a ``reference_id`` it is that
+    """``reference`` or the ``reason`` there is none, and one page of the verdicts on all ``judged`` prices: what counts first, each part
+    newest first. ``dropped`` counts those that do not count, by the rule. ``instead`` says why this is the published snapshot and
+    not the value for the place that was asked for. With a ``reference_id`` it is that
     published snapshot; without, it was worked out for this question, and may not be cited. Only a ``current`` one of grade A or B
     bounds an initial price."""
 
@@ -41,7 +59,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime | None = None
     reference: Reference | None = None
     reason: Refusal | None = None
+    instead: Refusal | None = None
     verdicts: tuple[Verdict, ...] = ()
+    judged: int = 0
+    dropped: dict[str, int] = {}
     in_trouble: bool = False
     """The newest prices could not be judged; what stands here is the last that could be."""
 
@@ -67,8 +88,8 @@ class MapPoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pictures(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the kept prices: ``months``, ``bins`` and ``points``. ``rolling`` are the months of all prices in the reference's unit and
-    currency as they came, outliers included."""
+    """Of the newest kept prices, ``shown`` of ``kept``: ``months``, ``bins`` and ``points``. ``rolling`` are the months of all prices
+    in the reference's unit and currency as they came, outliers included."""
 
     unit: str
     currency: str
@@ -76,46 +97,93 @@ class Pictures(msgspec.Struct, frozen=True, kw_only=True):
     rolling: tuple[Month, ...]
     bins: tuple[Bin, ...]
     points: tuple[MapPoint, ...]
+    shown: int = 0
+    kept: int = 0
 
 
 async def answer(tx: Transaction, item_key: str, place: Place | None = None) -> Answer | None:
-    """None where no such item was ever seen. Without a place: the standing snapshot, of the country most prices are from."""
+    """None where no such item was ever seen. Without a place: the standing snapshot, of the country most prices are from. Its
+    verdicts are not read yet (see :func:`page`); those of an answer that was worked out now are all there."""
     card = await store.card(tx, item_key)
     if card is None:
         return None
-    if place is None and card.reference_id:
-        found = of_snapshot(card.item, (await store.snapshots(tx, [card.reference_id]))[card.reference_id])
-        return msgspec.structs.replace(found, in_trouble=card.trouble is not None)
+    prices = await store.prices_of(tx, item_key)
+    large = too_many(prices)
+    why = Refusal.of(large) if large else None
+    if card.reference_id and (place is None or large):
+        standing = await store.snapshot(tx, card.reference_id)
+        assert standing is not None, "an item and its standing snapshot are written together"
+        found = await _of_snapshot(tx, card.item, standing)
+        return msgspec.structs.replace(
+            found, in_trouble=card.trouble is not None, instead=why if place is not None else None
+        )
     if card.trouble:
         reason = Refusal(
             rule="not-judged",
             message="The prices of this item could not be judged. They are judged again when new ones come.",
         )
         return Answer(item=card.item, current=False, reason=reason, in_trouble=True)
+    if why:
+        return Answer(item=card.item, current=False, reason=why)
     seen = (await store.observations(tx, [item_key])).get(item_key, [])
-    judged, current = await asyncio.to_thread(judge, card.item, seen, tx.now.date(), place)
+    return await asyncio.to_thread(_worked_out, card.item, seen, tx.now.date(), place)
+
+
+def too_many(prices: int) -> TooManyPrices | None:
+    """Why that many are not judged now."""
+    if prices <= MOST:
+        return None
+    return TooManyPrices(
+        f"The item has {prices} prices. A value for one place is worked out on request from up to {MOST} prices;"
+        " for this item there is only what is published for its country.",
+        prices=prices,
+        most=MOST,
+    )
+
+
+def _worked_out(item: Item, seen: Sequence[Observation], today: date, place: Place | None) -> Answer:
+    judged, current = judge(item, seen, today, place)
+    verdicts = sorted(reversed(judged.verdicts), key=lambda one: one.dropped is not None)
+    found = Answer(
+        item=item,
+        current=current,
+        verdicts=_public(verdicts),
+        judged=len(verdicts),
+        dropped=_by_size(Counter(one.dropped.rule for one in verdicts if one.dropped)),
+    )
     if isinstance(judged, NoReference):
-        return Answer(item=card.item, current=current, reason=judged.reason, verdicts=_public(judged.verdicts))
-    return Answer(item=card.item, current=current, reference=_bare(judged), verdicts=_public(judged.verdicts))
+        return msgspec.structs.replace(found, reason=judged.reason)
+    return msgspec.structs.replace(found, reference=msgspec.structs.replace(judged, verdicts=()))
 
 
 async def cited(tx: Transaction, reference_id: str) -> Answer | None:
     """One snapshot, standing or not."""
-    snapshot = (await store.snapshots(tx, [reference_id])).get(reference_id)
+    snapshot = await store.snapshot(tx, reference_id)
     card = await store.card(tx, snapshot.reference.item_key) if snapshot else None
-    return of_snapshot(card.item, snapshot) if card and snapshot else None
+    return await _of_snapshot(tx, card.item, snapshot) if card and snapshot else None
 
 
-def of_snapshot(item: Item, snapshot: store.Snapshot) -> Answer:
+async def _of_snapshot(tx: Transaction, item: Item, snapshot: store.Snapshot) -> Answer:
+    tally = await store.tally(tx, snapshot.reference_id)
     return Answer(
         item=item,
         current=snapshot.current,
         reference_id=snapshot.reference_id,
         version=snapshot.version,
         made_at=snapshot.made_at,
-        reference=_bare(snapshot.reference),
-        verdicts=_public(snapshot.reference.verdicts),
+        reference=snapshot.reference,
+        judged=sum(tally.values()),
+        dropped=_by_size(Counter({rule: count for rule, count in tally.items() if rule})),
     )
+
+
+async def page(tx: Transaction, found: Answer, number: int, size: int = PRICES) -> Answer:
+    """With that page of its verdicts, from 1."""
+    start = (number - 1) * size
+    if found.reference_id is None:
+        return msgspec.structs.replace(found, verdicts=found.verdicts[start : start + size])
+    verdicts = await store.verdicts(tx, found.reference_id, offset=start, most=size)
+    return msgspec.structs.replace(found, verdicts=_public(verdicts))
 
 
 def place_of(code: str) -> Place:
@@ -124,37 +192,45 @@ def place_of(code: str) -> Place:
     return Place(country=area[:2].upper(), region=area.upper() if "-" in area else None, locality=locality or None)
 
 
-def spots(observations: Iterable[Observation]) -> list[Spot]:
-    """Countries, regions, and the localities with enough prices for a reference of their own; each kind by name."""
+def spots(places: Iterable[tuple[Place, int]]) -> list[Spot]:
+    """Of how many prices come from each place: countries, regions, and the localities with enough prices for a reference of their
+    own; each kind by name."""
     counts: Counter[tuple[int, str, str]] = Counter()
-    for seen in observations:
-        place = seen.place
+    for place, prices in places:
         if not place.country:
             continue
-        counts[0, place.country, place.country] += 1
+        counts[0, place.country, place.country] += prices
         if place.region:
-            counts[1, place.region, _region_name(place)] += 1
+            counts[1, place.region, _region_name(place)] += prices
         if place.locality:
             area = place.region or place.country
-            counts[2, f"{area}/{place.locality}", f"{place.locality}, {_region_name(place)}"] += 1
-    enough = {key: count for key, count in counts.items() if key[0] < 2 or count >= POLICY.minimum}
-    ordered = sorted(enough, key=lambda key: (key[0], key[2], key[1]))
+            counts[2, f"{area}/{place.locality}", f"{place.locality}, {_region_name(place)}"] += prices
+    enough = Counter({key: count for key, count in counts.items() if key[0] < 2 or count >= POLICY.minimum})
+    ordered = sorted((key for key, _ in enough.most_common(SPOTS)), key=lambda key: (key[0], key[2], key[1]))
     return [Spot(code=code, name=name, count=counts[kind, code, name]) for kind, code, name in ordered]
 
 
 async def pictures(tx: Transaction, found: Answer) -> Pictures:
+    """``found`` is as :func:`answer` gave it."""
     reference = found.reference
     if reference is None:
         return Pictures(unit="", currency=found.item.currency, months=(), rolling=(), bins=(), points=())
-    kept = [
-        Priced(observation=located(one.observation), price=one.price, unit=reference.unit, currency=reference.currency)
-        for one in found.verdicts
-        if one.dropped is None and one.price is not None
-    ]
+    verdicts: Sequence[Verdict] = found.verdicts
+    if found.reference_id:
+        verdicts = await store.verdicts(tx, found.reference_id, offset=0, most=PICTURED)
     rolling = [
         month
         for month in await store.months(tx, found.item.item_key)
         if (month.currency, month.unit) == (reference.currency, reference.unit)
+    ]
+    return await asyncio.to_thread(_drawn, reference, verdicts, rolling)
+
+
+def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[Month]) -> Pictures:
+    kept = [
+        Priced(observation=located(one.observation), price=one.price, unit=reference.unit, currency=reference.currency)
+        for one in verdicts
+        if one.dropped is None and one.price is not None
     ]
     return Pictures(
         unit=reference.unit,
@@ -172,6 +248,8 @@ async def pictures(tx: Transaction, found: Answer) -> Pictures:
             )
             for point in points(kept)
         ),
+        shown=len(kept),
+        kept=reference.observations,
     )
 
 
@@ -202,6 +280,5 @@ def _public(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(msgspec.structs.replace(one, observation=one.observation.public) for one in verdicts)
 
 
-def _bare(reference: Reference) -> Reference:
-    """Without the verdicts, which stand beside it."""
-    return msgspec.structs.replace(reference, verdicts=())
+def _by_size(counts: Counter[str]) -> dict[str, int]:
+    return dict(counts.most_common())

@@ -3,18 +3,21 @@
 from datetime import date
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Controller, get
 from litestar.params import QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
+from events.values import Refusal
+from infra.database import Transaction
 from infra.service import Ground
 from infra.web import PUBLIC, FromGround, PathId
 from infra.web.arguments import NUMBER
 from infra.web.errors import NotFound
 from services.observatory import answers, store
-from services.observatory.answers import Answer, Pictures, place_of
+from services.observatory.answers import PRICES, Answer, Pictures, place_of
 from services.observatory.store import Figures, Listed
 
 PAGE = 50
@@ -40,12 +43,22 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """``next`` is the address of the next page of the verdicts, None on the last one. ``versions`` are the newest 100."""
+
     answer: Answer
     versions: list[Figures]
+    next: str | None
+
+
+class Cited(Answer, frozen=True, kw_only=True):
+    """``next`` is the address of the next page of the verdicts, None on the last one."""
+
+    next: str | None
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``quantity`` base units cost at the reference. ``is_ceiling``: it bounds an initial price."""
+    """What ``quantity`` base units cost at the reference. ``is_ceiling``: it bounds an initial price. ``instead``: why the reference
+    is the published one and not of the region asked for."""
 
     item_key: str
     level: str
@@ -60,24 +73,34 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     valued_on: date
     quantity: Decimal
     amount: Decimal
+    instead: Refusal | None
 
 
-async def item_answer(ground: Ground, item_key: str, place: str) -> ItemAnswer:
-    """Raises NotFound."""
-    async with ground.database.transaction("observatory") as tx:
-        found = await answers.answer(tx, item_key, place_of(place) if place else None)
-        if found is None:
-            raise NotFound("priced item", item_key)
-        return ItemAnswer(answer=found, versions=await store.versions(tx, item_key))
+async def whole_answer(tx: Transaction, item_key: str, place: str) -> Answer:
+    """Its verdicts are still to be paged. Raises NotFound."""
+    found = await answers.answer(tx, item_key, place_of(place) if place else None)
+    if found is None:
+        raise NotFound("priced item", item_key)
+    return found
 
 
-async def snapshot(ground: Ground, reference_id: str) -> Answer:
-    """Raises NotFound."""
+async def snapshot(ground: Ground, reference_id: str, number: int, size: int = PRICES) -> Answer:
+    """With a page of its verdicts. Raises NotFound."""
     async with ground.database.transaction("observatory") as tx:
         found = await answers.cited(tx, reference_id)
-    if found is None:
-        raise NotFound("reference price", reference_id)
-    return found
+        if found is None:
+            raise NotFound("reference price", reference_id)
+        return await answers.page(tx, found, number, size)
+
+
+def _further(found: Answer, number: int, place: str) -> str | None:
+    """A snapshot's verdicts go on at its own address, where they never change."""
+    if number * PRICES >= found.judged:
+        return None
+    if found.reference_id:
+        return f"/api/observatory/references/{found.reference_id}?{urlencode({'page': number + 1})}"
+    asked = {"place": place} if place else {}
+    return f"/api/observatory/items/{quote(found.item.item_key)}?{urlencode({**asked, 'page': number + 1})}"
 
 
 class ObservatoryApi(Controller):
@@ -95,23 +118,30 @@ class ObservatoryApi(Controller):
         return Found(total=total, page=page, items=found)
 
     @get("/items/{item_key:str}")
-    async def item(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> ItemAnswer:
-        """The standing snapshot with the verdict on every price; with ``place``, the answer worked out for it."""
-        return await item_answer(ground, item_key, place)
+    async def item(
+        self, ground: FromGround, item_key: PathId, place: PlaceCode = "", page: PageNumber = 1
+    ) -> ItemAnswer:
+        """The standing snapshot with the verdict on every price, 200 a page; with ``place``, the answer worked out for it. Of an item
+        with more than 2000 prices that is not worked out: the published snapshot is answered, and ``instead`` says so."""
+        async with ground.database.transaction("observatory") as tx:
+            found = await whole_answer(tx, item_key, place)
+            return ItemAnswer(
+                answer=await answers.page(tx, found, page),
+                versions=await store.versions(tx, item_key),
+                next=_further(found, page, place),
+            )
 
     @get("/items/{item_key:str}/pictures")
     async def pictures(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> Pictures:
-        """Prices by month, their distribution, and by place."""
+        """Prices by month, their distribution, and by place: of the newest 2000 that count."""
         async with ground.database.transaction("observatory") as tx:
-            found = await answers.answer(tx, item_key, place_of(place) if place else None)
-            if found is None:
-                raise NotFound("priced item", item_key)
-            return await answers.pictures(tx, found)
+            return await answers.pictures(tx, await whole_answer(tx, item_key, place))
 
     @get("/references/{reference_id:str}")
-    async def reference_by_id(self, ground: FromGround, reference_id: PathId) -> Answer:
-        """An immutable snapshot: it may be cited by this address for ever."""
-        return await snapshot(ground, reference_id)
+    async def reference_by_id(self, ground: FromGround, reference_id: PathId, page: PageNumber = 1) -> Cited:
+        """An immutable snapshot: it may be cited by this address for ever. Its verdicts come 200 a page."""
+        found = await snapshot(ground, reference_id, page)
+        return Cited(**msgspec.structs.asdict(found), next=_further(found, page, ""))
 
     @get("/reference")
     async def quote(
@@ -125,7 +155,8 @@ class ObservatoryApi(Controller):
         wanted = Decimal(quantity)
         if not 0 < wanted <= MOST:
             raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
-        found = (await item_answer(ground, sku, region)).answer
+        async with ground.database.transaction("observatory") as tx:
+            found = await whole_answer(tx, sku, region)
         reference = found.reference
         if reference is None:
             raise NotFound("reference price", sku)
@@ -143,4 +174,5 @@ class ObservatoryApi(Controller):
             valued_on=reference.valued_on,
             quantity=wanted,
             amount=round_money(reference.median * wanted, reference.currency),
+            instead=found.instead,
         )

@@ -1,8 +1,9 @@
 """Pages of the observatory: the items, one item with its pictures and prices, and each snapshot for citation. All public."""
 
+import asyncio
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -12,13 +13,14 @@ from litestar.response import Response, Template
 
 from catalogue.units import unit_word
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
+from infra.web.languages import told
 from services.observatory import answers, store
-from services.observatory.answers import Answer
-from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, item_answer, snapshot
-from services.observatory.domain import Bin, Reference, Verdict
+from services.observatory.answers import PRICES, Answer
+from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, snapshot, whole_answer
+from services.observatory.domain import Bin, Reference
 
-PRICES = 200
-"""Observations a page lists."""
+ROWS = 5000
+"""Observations a CSV file has."""
 COLUMNS = """
     observation_id kept reason price_per_unit unit currency weight_percent kind date stated_price stated_unit pack_size quantity
     vat_rate vat_included country region locality supplier buyer title publisher document
@@ -66,20 +68,22 @@ class ObservatoryPages(Controller):
         place: PlaceCode = "",
         number: PageNumber = 1,
     ) -> Template:
-        found = await item_answer(ground, item_key, place)
         async with ground.database.transaction("observatory") as tx:
-            pictures = await answers.pictures(tx, found.answer)
-        return page(
-            request,
-            "observatory/item.html",
-            answer=found.answer,
-            versions=found.versions,
-            place=place,
-            spots=answers.spots(one.observation for one in found.answer.verdicts),
-            pictures=pictures,
-            histogram=bars(pictures.bins, found.answer.reference),
-            **_listing(found.answer, number, f"/observatory/items/{item_key}", {"place": place}),
-        )
+            whole = await whole_answer(tx, item_key, place)
+            large = answers.too_many(await store.prices_of(tx, item_key))
+            return page(
+                request,
+                "observatory/item.html",
+                versions=await store.versions(tx, item_key),
+                place=place,
+                large=told(large) if large else None,
+                spots=[] if large else answers.spots(await store.places(tx, item_key)),
+                pictures=(pictures := await answers.pictures(tx, whole)),
+                histogram=bars(pictures.bins, whole.reference),
+                **_listing(
+                    await answers.page(tx, whole, number), number, f"/observatory/items/{item_key}", {"place": place}
+                ),
+            )
 
     @get("/references/{reference_id:str}")
     async def reference(
@@ -89,21 +93,23 @@ class ObservatoryPages(Controller):
         reference_id: PathId,
         number: PageNumber = 1,
     ) -> Template:
-        found = await snapshot(ground, reference_id)
+        found = await snapshot(ground, reference_id, number)
         return page(
             request,
             "observatory/reference.html",
-            answer=found,
+            parts=-(-found.judged // ROWS),
             **_listing(found, number, f"/observatory/references/{reference_id}", {}),
         )
 
     @get("/references/{reference_id:str}/observations.csv")
-    async def download(self, ground: FromGround, reference_id: PathId) -> Response[str]:
-        found = await snapshot(ground, reference_id)
+    async def download(self, ground: FromGround, reference_id: PathId, number: PageNumber = 1) -> Response[str]:
+        """5000 rows a file."""
+        found = await snapshot(ground, reference_id, number, ROWS)
+        part = f"-{number}" if found.judged > ROWS else ""
         return Response(
-            as_csv(found),
+            await asyncio.to_thread(as_csv, found),
             media_type="text/csv; charset=utf-8",
-            headers={"content-disposition": f'attachment; filename="reference-{found.reference_id}.csv"'},
+            headers={"content-disposition": f'attachment; filename="reference-{found.reference_id}{part}.csv"'},
         )
 
 
@@ -177,24 +183,14 @@ def _cell(value: object) -> object:
 
 
 def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:
-    """One page of the verdicts: what counts first, each part newest first."""
-    ordered = sorted(reversed(found.verdicts), key=lambda one: one.dropped is not None)
+    """The page of the verdicts that ``found`` has."""
     return {
-        "verdicts": ordered[(number - 1) * PRICES : number * PRICES],
-        "dropped": _tally(found.verdicts),
+        "answer": found,
         "unit": unit_word,
         "number": number,
-        "pages": -(-len(ordered) // PRICES),
+        "pages": -(-found.judged // PRICES),
         "link": _links(path, asked),
     }
-
-
-def _tally(verdicts: Iterable[Verdict]) -> list[tuple[str, int]]:
-    counts: dict[str, int] = {}
-    for one in verdicts:
-        if one.dropped:
-            counts[one.dropped.rule] = counts.get(one.dropped.rule, 0) + 1
-    return sorted(counts.items(), key=lambda pair: -pair[1])
 
 
 def _links(path: str, asked: dict[str, str]) -> Any:

@@ -1,19 +1,28 @@
 """Items, prices and snapshots as values."""
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TypeVar
 
+import asyncpg
 import msgspec
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from events.values import Category
+from events.values import Category, Place
 from infra.database import Transaction
-from services.observatory.domain import Observation, Reference
+from services.observatory.domain import Observation, Reference, Verdict
 from services.observatory.intake import Item, folded
 from services.observatory.store.rows import ItemRow, SnapshotRow
+
+T = TypeVar("T")
+BATCH = 500
+"""Rows that are decoded at once, in a thread: what else a process does waits no longer for it."""
+VERSIONS = 100
+"""Newest versions of a reference that are listed."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,36 +73,96 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 _FIGURES = f"select {', '.join(Figures.__struct_fields__)} from observatory.snapshots"
 
 
+async def _decoded(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T]) -> list[T]:
+    found: list[T] = []
+    for start in range(0, len(rows), BATCH):
+        found += await asyncio.to_thread(lambda part: [read(row) for row in part], rows[start : start + BATCH])
+    return found
+
+
+async def prices_of(tx: Transaction, item_key: str) -> int:
+    """How many there are, judged or not."""
+    query = "select count(*) from observatory.observations where item_key = $1"
+    found: int = await (await tx.raw()).fetchval(query, item_key)
+    return found
+
+
+async def places(tx: Transaction, item_key: str) -> list[tuple[Place, int]]:
+    """Where prices come from, and how many from each."""
+    rows = await (await tx.raw()).fetch(
+        "select (body->'place')::text as place, count(*) as n from observatory.observations where item_key = $1 group by 1",
+        item_key,
+    )
+    return [(msgspec.json.decode(row["place"], type=Place), row["n"]) for row in rows]
+
+
 async def observations(tx: Transaction, item_keys: Sequence[str]) -> dict[str, list[Observation]]:
     rows = await (await tx.raw()).fetch(
         "select item_key, body::text as body, cancelled from observatory.observations where item_key = any($1)",
         list(item_keys),
     )
     found: dict[str, list[Observation]] = defaultdict(list)
-    for row in rows:
-        seen = msgspec.json.decode(row["body"], type=Observation)
-        if row["cancelled"]:
-            seen = msgspec.structs.replace(seen, cancelled=True)
+    for row, seen in zip(rows, await _decoded(rows, _observation), strict=True):
         found[row["item_key"]].append(seen)
     return found
 
 
-async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, Snapshot]:
-    rows = await (await tx.raw()).fetch(
-        "select reference_id, version, made_at, current, body::text as body from observatory.snapshots"
-        " where reference_id = any($1)",
-        list(reference_ids),
+def _observation(row: asyncpg.Record) -> Observation:
+    seen = msgspec.json.decode(row["body"], type=Observation)
+    return msgspec.structs.replace(seen, cancelled=True) if row["cancelled"] else seen
+
+
+_SNAPSHOT = (
+    "select reference_id, version, made_at, current, jsonb_set(body, '{verdicts}', '[]')::text as body"
+    " from observatory.snapshots where reference_id = $1"
+)
+_VERDICTS = (
+    "select told.verdict::text as verdict from observatory.snapshots,"
+    " jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place) where reference_id = $1"
+)
+
+
+async def snapshot(tx: Transaction, reference_id: str) -> Snapshot | None:
+    """Without its verdicts: see :func:`verdicts`."""
+    row = await (await tx.raw()).fetchrow(_SNAPSHOT, reference_id)
+    if row is None:
+        return None
+    reference = msgspec.json.decode(row["body"], type=Reference)
+    return Snapshot(
+        **{name: row[name] for name in ("reference_id", "version", "made_at", "current")}, reference=reference
     )
-    return {
-        row["reference_id"]: Snapshot(
-            reference_id=row["reference_id"],
-            version=row["version"],
-            made_at=row["made_at"],
-            current=row["current"],
-            reference=msgspec.json.decode(row["body"], type=Reference),
-        )
-        for row in rows
-    }
+
+
+async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
+    """Some of a snapshot's: what counts first, each part newest first."""
+    order = " order by told.verdict->>'dropped' is not null, told.place desc offset $2 limit $3"
+    rows = await (await tx.raw()).fetch(_VERDICTS + order, reference_id, offset, most)
+    return await _decoded(rows, _verdict)
+
+
+async def tally(tx: Transaction, reference_id: str) -> dict[str, int]:
+    """How many of a snapshot's prices each rule dropped, by its code; "" are those that count."""
+    rows = await (await tx.raw()).fetch(
+        "select coalesce(verdict->'dropped'->>'rule', '') as rule, count(*) as n from observatory.snapshots,"
+        " jsonb_array_elements(body->'verdicts') as verdict where reference_id = $1 group by 1",
+        reference_id,
+    )
+    return {row["rule"]: row["n"] for row in rows}
+
+
+async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, Snapshot]:
+    """With all their verdicts, of which there may be tens of thousands: for judging, not for answering."""
+    found = {}
+    for reference_id in reference_ids:
+        if one := await snapshot(tx, reference_id):
+            rows = await (await tx.raw()).fetch(f"{_VERDICTS} order by told.place", reference_id)
+            reference = msgspec.structs.replace(one.reference, verdicts=tuple(await _decoded(rows, _verdict)))
+            found[reference_id] = msgspec.structs.replace(one, reference=reference)
+    return found
+
+
+def _verdict(row: asyncpg.Record) -> Verdict:
+    return msgspec.json.decode(row["verdict"], type=Verdict)
 
 
 async def card(tx: Transaction, item_key: str) -> Card | None:
@@ -102,8 +171,9 @@ async def card(tx: Transaction, item_key: str) -> Card | None:
 
 
 async def versions(tx: Transaction, item_key: str) -> list[Figures]:
-    """All snapshots, newest first."""
-    rows = await (await tx.raw()).fetch(f"{_FIGURES} where item_key = $1 order by version desc", item_key)
+    """The newest snapshots, newest first, at most :data:`VERSIONS`."""
+    query = f"{_FIGURES} where item_key = $1 order by version desc limit $2"
+    rows = await (await tx.raw()).fetch(query, item_key, VERSIONS)
     return [Figures(**row) for row in rows]
 
 
