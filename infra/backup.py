@@ -30,8 +30,10 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from events.topics import DEAD_LETTERS
 from infra.broker import access
 from infra.config import Config
+from infra.deadletters import Place, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
 from infra.runtime import create_topics
@@ -231,6 +233,33 @@ def _saved(directory: Path, topic: str) -> Iterator[Kept]:
         yield from map(decoder.decode, file)
 
 
+class Renumbered:
+    """The messages of a backup as they come into topics that are empty, where offsets begin at 0 again: dead letters, and notes of what
+    became of them, name the new ones. Ask for the topic of the dead letters last."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._named: set[Place] = set()
+        if _file(directory, DEAD_LETTERS).exists():
+            self._named = {named_by(kept.headers) for kept in _saved(directory, DEAD_LETTERS)}
+        self._now: dict[Place, int] = {}
+
+    def messages(self, topic: str) -> Iterator[Kept]:
+        """In the order of each partition, with their former offsets. A note about a letter that is gone is left out."""
+        after: Counter[int] = Counter()
+        for kept in _saved(self._directory, topic):
+            if topic == DEAD_LETTERS:
+                headers = naming(kept.headers, self._now.get(named_by(kept.headers)))
+                if headers is None:
+                    continue
+                kept = msgspec.structs.replace(kept, headers=headers)
+            place = Place(topic, kept.partition, kept.offset)
+            if place in self._named:
+                self._now[place] = after[kept.partition]
+            after[kept.partition] += 1
+            yield kept
+
+
 async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, say: Say) -> None:
     """The messages in the order of each partition, and each group where it was: offsets begin at 0 again."""
     await create_topics(bootstrap)
@@ -243,11 +272,12 @@ async def _restore_topics(bootstrap: str, directory: Path, manifest: Manifest, s
     kafka = Producer(bootstrap)
     await kafka.start()
     try:
-        for topic in manifest.topics:
+        renumbered = Renumbered(directory)
+        for topic in sorted(manifest.topics, key=lambda name: name == DEAD_LETTERS):
             readers = [(behind[group], topics[topic]) for group, topics in manifest.groups.items() if topic in topics]
             sent: list[Awaitable[object]] = []
             count = 0
-            for count, kept in enumerate(_saved(directory, topic), start=1):  # noqa: B007 - counts what there is
+            for count, kept in enumerate(renumbered.messages(topic), start=1):  # noqa: B007 - counts what there is
                 for offsets, committed in readers:
                     offsets[TopicPartition(topic, kept.partition)] += kept.offset < committed.get(kept.partition, 0)
                 message = {"value": kept.value, "key": kept.key, "headers": kept.headers}

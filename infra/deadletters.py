@@ -4,12 +4,14 @@ import asyncio
 import traceback
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from events.envelope import Received
 from events.topics import DEAD_LETTERS
 from infra import metrics
 from infra.away import in_short
@@ -25,6 +27,14 @@ DISMISSED = f"{PREFIX}dismissed"
 LEFT_OUT = f"{PREFIX}left_out"
 """The header of a dead letter whose message is too large to stand in it: it stands in its own topic alone."""
 LONGEST_NAME = 500
+
+
+class Place(NamedTuple):
+    """Of a message on Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +109,7 @@ class Follower:
         return self._known
 
     def _take(self, record: ConsumerRecord) -> None:
-        settles = _settled_by(record)
+        settles = _settled_by(record.headers)
         if settles is not None:
             self._unsettled.pop(settles, None)
         else:
@@ -145,7 +155,7 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
         for partition, end in ends.items():
             while await kafka.position(partition) < end:
                 for record in (await kafka.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                    settles = _settled_by(record)
+                    settles = _settled_by(record.headers)
                     if settles is None:
                         letters[record.offset] = _letter(record)
                     elif letter := letters.get(settles):
@@ -187,11 +197,30 @@ async def dismiss(kafka: Producer, letter: DeadLetter) -> None:
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(DISMISSED, str(letter.position).encode())])
 
 
-def _settled_by(record: ConsumerRecord) -> int | None:
-    """The number of the letter that this note settles. None: it is a letter itself, or a note that names none, which is shown to people as
-    a letter."""
-    headers = dict(record.headers)
-    return _number(headers.get(REPLAYED, headers.get(DISMISSED)))
+def named_by(headers: Received) -> Place:
+    """What a record of the dead letters names by its number: a note its letter, a letter its message."""
+    settles = _settled_by(headers)
+    if settles is not None:
+        return Place(DEAD_LETTERS, 0, settles)
+    found = dict(headers)
+    topic = (found.get(PREFIX + "topic") or b"").decode(errors="replace")
+    return Place(topic, _number(found.get(PREFIX + "partition")), _number(found.get(PREFIX + "offset")))
+
+
+def naming(headers: Received, offset: int | None) -> list[tuple[str, bytes | None]] | None:
+    """The headers where what they name has this offset now. None: it is gone. A letter then names nothing; of a note nothing is left."""
+    if offset is None and _settled_by(headers) is not None:
+        return None
+    number = b"" if offset is None else str(offset).encode()
+    return [(name, number if name in (REPLAYED, DISMISSED, PREFIX + "offset") else value) for name, value in headers]
+
+
+def _settled_by(headers: Received) -> int | None:
+    """The number of the letter that a note with these headers settles. None: it is a letter itself, or a note that names none, which is
+    shown to people as a letter."""
+    found = dict(headers)
+    number = _number(found.get(REPLAYED, found.get(DISMISSED)))
+    return None if number < 0 else number
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:
@@ -201,16 +230,12 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
     def fact(name: str, otherwise: bytes = b"") -> str:
         return (headers.get(name) or otherwise).decode(errors="replace")
 
-    def number(name: str) -> int:
-        found = _number(headers.get(PREFIX + name))
-        return -1 if found is None else found
-
     return DeadLetter(
         position=record.offset,
         consumer=fact(f"{PREFIX}consumer"),
         topic=fact(f"{PREFIX}topic"),
-        partition=number("partition"),
-        offset=number("offset"),
+        partition=_number(headers.get(PREFIX + "partition")),
+        offset=_number(headers.get(PREFIX + "offset")),
         type=fact("ce_type", b"?"),
         event_id=fact("ce_id", b"?"),
         error=fact(f"{PREFIX}error"),
@@ -222,5 +247,6 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
     )
 
 
-def _number(header: bytes | None) -> int | None:
-    return int(header) if header is not None and header.isdigit() and len(header) < 20 else None
+def _number(header: bytes | None) -> int:
+    """-1 where it is none."""
+    return int(header) if header is not None and header.isdigit() and len(header) < 20 else -1

@@ -1,12 +1,18 @@
 """What a backup and a restore refuse. That a restored market goes on is shown in ``tests/faults/test_recovery.py``."""
 
+import gzip
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from infra import backup
+from events.topics import DEAD_LETTERS
+from infra import backup, deadletters
 from infra.config import Config
+from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, dismiss
 from infra.embedded import UNFINISHED, UnfinishedRestore, check_restored
+from tests.infra.test_dead_letters import a_record, unsettled
 
 
 def a_config(home: Path, **more: str) -> Config:
@@ -54,3 +60,79 @@ def test_a_home_whose_restore_was_interrupted_is_not_started(tmp_path: Path) -> 
     (tmp_path / UNFINISHED).touch()
     with pytest.raises(UnfinishedRestore, match="lonja restore"):
         check_restored(tmp_path)
+
+
+# The numbers that dead letters and notes name, in a topic that has lost its beginning
+
+
+def a_letter(offset: int, consumer: str, about: int, *more: tuple[str, bytes]) -> backup.Kept:
+    facts = {"consumer": consumer, "topic": "lonja.pools", "partition": "1", "offset": str(about)}
+    headers = [(f"lonja_{name}", value.encode()) for name, value in facts.items()]
+    return backup.Kept(0, offset, 0, b"key", None, [*headers, *more])
+
+
+def a_note(offset: int, note: str, settles: int) -> backup.Kept:
+    return backup.Kept(0, offset, 0, b"key", b"", [(note, str(settles).encode())])
+
+
+def kept(directory: Path, topic: str, *messages: backup.Kept) -> None:
+    with gzip.open(directory / f"{topic}.jsonl.gz", "wb") as file:
+        file.writelines(msgspec.json.encode(each) + b"\n" for each in messages)
+
+
+def restored(directory: Path) -> list[Any]:
+    """The records of the topic of dead letters in the market that is made from the backup."""
+    renumbered = backup.Renumbered(directory)
+    assert [each.offset for each in renumbered.messages("lonja.pools")] == [40, 41, 42, 7]
+    return [a_record(number, each.headers) for number, each in enumerate(renumbered.messages(DEAD_LETTERS))]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    kept(
+        tmp_path,
+        "lonja.pools",
+        *(backup.Kept(1, offset, 0, b"key", b"{}", []) for offset in (40, 41, 42)),
+        backup.Kept(0, 7, 0, b"key", b"{}", []),
+    )
+    kept(
+        tmp_path,
+        DEAD_LETTERS,
+        a_note(100, DISMISSED, 2),
+        a_letter(101, "replayed", 41),
+        a_letter(102, "left", 42, (LEFT_OUT, b"")),
+        a_note(103, REPLAYED, 101),
+        a_letter(104, "dismissed", 3),
+        a_note(105, DISMISSED, 104),
+        a_letter(106, "left too", 40),
+    )
+    return tmp_path
+
+
+async def test_what_was_settled_stays_settled_in_the_restored_market_and_nothing_else_is(directory: Path) -> None:
+    assert await unsettled(*restored(directory)) == ["left", "left too"]
+
+
+async def test_a_restored_letter_names_the_place_of_its_message(directory: Path) -> None:
+    letters: list[DeadLetter] = [deadletters._letter(record) for record in restored(directory)]
+    assert [(each.consumer, each.partition, each.offset) for each in letters if each.consumer] == [
+        ("replayed", 1, 1),
+        ("left", 1, 2),
+        ("dismissed", 1, -1),
+        ("left too", 1, 0),
+    ]
+
+
+async def test_a_restored_letter_can_be_settled(directory: Path) -> None:
+    class Sent:
+        async def send_and_wait(self, topic: str, *, key: bytes, headers: Any) -> None:
+            records.append(a_record(len(records), headers))
+
+    records = restored(directory)
+    await dismiss(Sent(), deadletters._letter(records[1]))  # type: ignore[arg-type]
+    assert await unsettled(*records) == ["left too"]
+
+
+def test_a_header_without_a_value_is_kept_so(tmp_path: Path) -> None:
+    kept(tmp_path, "lonja.pools", odd := backup.Kept(0, 0, 0, b"key", None, [("ce_id", None)]))
+    assert list(backup.Renumbered(tmp_path).messages("lonja.pools")) == [odd]
