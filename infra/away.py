@@ -55,6 +55,12 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, (*DATABASE, NotRunning, TablesBehind, WrongClock, MemoryError))
 
 
+def is_locked(error: BaseException) -> bool:
+    """Somebody else keeps a row locked that the work needs: the server itself is there for all other work."""
+    driver = getattr(getattr(error, "orig", None), "__cause__", None)  # as SQLAlchemy wraps it
+    return any(isinstance(each, asyncpg.LockNotAvailableError) for each in (error, driver))
+
+
 def _by_sqlalchemy(error: BaseException) -> bool | None:
     """None where the error is none of SQLAlchemy's. It wraps the driver's errors twice, and names no class of its own for a server
     that is starting."""

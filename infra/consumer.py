@@ -1,5 +1,6 @@
 """The consumer: read, let the inbox handle, commit the offset last."""
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +17,9 @@ from infra.turns import Turns
 
 log = logging.getLogger(__name__)
 BATCH = 500
+FREE_THE_LOCK = (
+    "find who keeps the row locked in pg_stat_activity, and end that session; the partition then goes on by itself"
+)
 
 
 def group_of(service: str, *, bulk: bool = False) -> str:
@@ -38,14 +42,17 @@ class Consumer:
         self._inbox = inbox
         self.topics = topics
         self._bootstrap = bootstrap
-        self._waiting: dict[TopicPartition, str] = {}
-        """Why a paused partition waits. What a rebalance takes away is not paused any more; its owner finds the same record."""
+        self._waiting: dict[TopicPartition, Held] = {}
+        """Until more of it is in effect. What a rebalance takes away is not paused any more; its owner finds the same record."""
+        self._again: dict[TopicPartition, float] = {}
+        """When a paused partition goes on by itself, by the event loop's clock."""
 
     async def run(self) -> None:
         """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
         kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
         try:
             while True:
+                self._go_on(kafka)
                 batches = await kafka.getmany(timeout_ms=500, max_records=BATCH)
                 _check_reading(kafka)
                 self._report(kafka)
@@ -59,6 +66,8 @@ class Consumer:
                     self._stand_before(kafka, stopped.undone)
                     await self._commit(kafka)
                     raise
+                for partition in batches:
+                    self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
                 self._wait(self._stand_before(kafka, held))
                 await self._commit(kafka)
         finally:
@@ -95,18 +104,33 @@ class Consumer:
 
     def _wait(self, held: Iterable[Held]) -> None:
         for each in held:
-            self._waiting[each.partition] = each.why
-            log.error("%s waits: %s; remedy: %s", self._name_of(each.partition), each.why, NEWER_RELEASE)
+            self._waiting[each.partition] = each
+            if each.again is None:
+                log.error("%s waits: %s; remedy: %s", self._name_of(each.partition), each.why, NEWER_RELEASE)
+            else:
+                log.warning("%s waits: %s", self._name_of(each.partition), each.why)
+                self._again[each.partition] = asyncio.get_running_loop().time() + each.again
+
+    def _go_on(self, kafka: AIOKafkaConsumer) -> None:
+        """Read those partitions again whose pause is over."""
+        now = asyncio.get_running_loop().time()
+        for partition in [each for each, at in self._again.items() if at <= now]:
+            del self._again[partition]
+            with suppress(IllegalStateError):  # a rebalance gave it to another member
+                kafka.resume(partition)
 
     def _report(self, kafka: AIOKafkaConsumer) -> None:
         if self._waiting:
-            paused = kafka.paused()
-            self._waiting = {partition: why for partition, why in self._waiting.items() if partition in paused}
-        if self._waiting:
-            why = "; ".join(f"{self._name_of(each)} waits: {why}" for each, why in sorted(self._waiting.items()))
+            ours = kafka.assignment()
+            self._waiting = {partition: held for partition, held in self._waiting.items() if partition in ours}
+        if not self._waiting:
+            HEALTH.report("consumer", self.name, State.running)
+            return
+        why = "; ".join(f"{self._name_of(each)} waits: {held.why}" for each, held in sorted(self._waiting.items()))
+        if any(held.again is None for held in self._waiting.values()):
             HEALTH.report("consumer", self.name, State.degraded, why, NEWER_RELEASE)
         else:
-            HEALTH.report("consumer", self.name, State.running)
+            HEALTH.report("consumer", self.name, State.waiting, why, FREE_THE_LOCK)
 
     def _name_of(self, partition: TopicPartition) -> str:
         return f"partition {partition.partition} of {partition.topic} for {self.name}"

@@ -48,6 +48,15 @@ WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "1
 """Of the connections of commands, which work through much at once."""
 
 
+COMMAND_SECONDS = 60.0
+"""What one statement of a connection that stands by itself may take: a server that does not answer is noticed."""
+
+
+async def connect_alone(url: str) -> asyncpg.Connection:
+    """A connection beside the pool, for one part of a process alone. Its statements raise TimeoutError, and LockNotAvailableError."""
+    return await asyncpg.connect(url, server_settings=dict(WAITS), command_timeout=COMMAND_SECONDS)
+
+
 class Outgoing(NamedTuple):
     """An event on its way into an outbox. ``envelope`` and ``data`` are JSON."""
 

@@ -2,7 +2,8 @@
 
 What nobody here reacts to is passed over by its type header, unread. A batch is handled in one transaction; if any of it fails the
 batch is undone and done again one by one, so that one bad event costs only itself. Bad bytes go to the dead letter topic at once, a
-failing reaction after bounded retries. What is away (:mod:`infra.away`) is waited for. Too many reactions in a row that fail in one
+failing reaction after bounded retries. What is away (:mod:`infra.away`) is waited for. A row that somebody keeps locked is waited for by
+the partition whose event needs it, alone. Too many reactions in a row that fail in one
 partition stop the consumer: then it is the ground that is broken, not an event. Bad bytes say nothing of the ground.
 """
 
@@ -17,7 +18,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from events.codec import Event, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
 from infra import metrics, telemetry
-from infra.away import PAUSE, in_short, is_away
+from infra.away import PAUSE, in_short, is_away, is_locked
 from infra.causality import caused_by, current_cause
 from infra.database import LARGEST_CONSEQUENCE, Database, Transaction
 from infra.deadletters import bury
@@ -29,16 +30,25 @@ RETRIES = (0.05, 0.5, 2.0)
 """Seconds to wait before each further try of one event."""
 STOP_AFTER = 20
 """Reactions that fail in a row in one partition, after which the consumer stops."""
+LOCK_PATIENCE = "500ms"
+"""How long one event by itself waits for a locked row before its partition is held, as PostgreSQL's lock_timeout. A batch waited before,
+as long as its connection waits."""
 NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
 
 
 @dataclass(frozen=True)
 class Held:
-    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must."""
+    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must. With ``again``
+    it goes on by itself: it is to be read again after so many seconds."""
 
     partition: TopicPartition
     offset: int
     why: str = ""
+    again: float | None = None
+
+
+class _Locked(Exception):
+    """The event needs a row that somebody keeps locked."""
 
 
 class ConsumerStopped(RuntimeError):
@@ -70,6 +80,9 @@ class Inbox:
         self._dead_letters = dead_letters
         self._prefix = f"{view}/" if view else ""
         self._failed_in_a_row: Counter[tuple[str, int]] = Counter()
+        self._holds_what_is_locked = not view  # views share one reader, in which a partition waits for all of them
+        self._locked: set[TopicPartition] = set()
+        """Held at an event that needs a locked row. They are tried outside the batch, which would wait for the row with them."""
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> list[Held]:
         """Handle records in order; on return each is in effect once, a dead letter, or behind the returned place of its partition.
@@ -77,51 +90,64 @@ class Inbox:
         Raises :class:`ConsumerStopped`.
         """
         read, held = self._read(records)
-        good = [(record, message) for record, message in read if isinstance(message, Message)]
+        batch = [(record, message) for record, message in read if _partition(record) not in self._locked]
+        good = [message for _, message in batch if isinstance(message, Message)]
         try:
             if good:
-                await self._in_one_transaction([message for _, message in good])
+                await self._in_one_transaction(good)
         except Exception as error:  # noqa: BLE001 - whatever it is, each event is tried alone, then buried with it
             log.info("%s: a batch of %d failed (%s); one by one", self.name, len(good), in_short(error))
             await self._one_by_one(read, held)
-            return held
-        for record, message in read:
+            return list(held.values())
+        for record, message in batch:
             if isinstance(message, Message):
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
             else:
                 await self._bury(record, message)
-        return held
+        await self._one_by_one([each for each in read if _partition(each[0]) in self._locked], held)
+        return list(held.values())
 
     def _read(
         self, records: Sequence[ConsumerRecord]
-    ) -> tuple[list[tuple[ConsumerRecord, Message | MalformedEvent]], list[Held]]:
+    ) -> tuple[list[tuple[ConsumerRecord, Message | MalformedEvent]], dict[TopicPartition, Held]]:
         """What somebody here reacts to, with what is no event, up to the first record of each partition that must wait."""
         read: list[tuple[ConsumerRecord, Message | MalformedEvent]] = []
-        held: dict[tuple[str, int], Held] = {}
+        held: dict[TopicPartition, Held] = {}
         for record in records:
             type_ = type_in(record.headers)
-            if (type_ is not None and kind_of(type_) not in self._kinds) or (record.topic, record.partition) in held:
+            if (type_ is not None and kind_of(type_) not in self._kinds) or _partition(record) in held:
                 continue
             try:
                 message = decode(record.value, record.headers)
             except UnknownVersion as unknown:
-                held[record.topic, record.partition] = Held(_partition(record), record.offset, str(unknown))
+                held[_partition(record)] = Held(_partition(record), record.offset, str(unknown))
             except MalformedEvent as error:
                 read.append((record, error))
             else:
                 if type(message.event) in self._reactions:
                     read.append((record, message))
-        return read, list(held.values())
+        return read, held
 
     async def _one_by_one(
-        self, read: Sequence[tuple[ConsumerRecord, Message | MalformedEvent]], held: Sequence[Held]
+        self, read: Sequence[tuple[ConsumerRecord, Message | MalformedEvent]], held: dict[TopicPartition, Held]
     ) -> None:
+        """A partition whose event needs a locked row is added to ``held``, and nothing more of it is handled."""
+        locked: set[TopicPartition] = set()
         for number, (record, message) in enumerate(read, 1):
+            if _partition(record) in locked:
+                continue
             if not isinstance(message, Message):
                 await self._bury(record, message)
                 continue
             where = (record.topic, record.partition)
-            error = await self._alone(message)
+            try:
+                error = await self._alone(message)
+            except _Locked as found:
+                locked.add(_partition(record))
+                held[_partition(record)] = Held(_partition(record), record.offset, str(found), again=PAUSE)
+                self._locked.add(_partition(record))
+                continue
+            self._locked.discard(_partition(record))
             if error is None:
                 self._failed_in_a_row.pop(where, None)
                 continue
@@ -133,14 +159,17 @@ class Inbox:
                     f"{STOP_AFTER} events in a row failed in partition {record.partition} of {record.topic},"
                     f" the last with {in_short(error)}"
                 )
-                undone = {each.partition: each for each in held}
+                undone = dict(held)
                 for later, _ in reversed(read[number:]):
-                    undone[_partition(later)] = Held(_partition(later), later.offset)
+                    if _partition(later) not in locked:
+                        undone[_partition(later)] = Held(_partition(later), later.offset)
                 undone[_partition(record)] = Held(_partition(record), record.offset + 1, why)
                 raise ConsumerStopped(f"{self.name}: {why}", list(undone.values()))
 
-    async def _in_one_transaction(self, messages: list[Message]) -> None:
+    async def _in_one_transaction(self, messages: list[Message], lock_timeout: str = "") -> None:
         async with self._database.transaction(self.service, largest=LARGEST_CONSEQUENCE) as tx:
+            if lock_timeout:
+                await (await tx.raw()).execute(f"set local lock_timeout = '{lock_timeout}'")
             fresh = await tx.claim([self._prefix + message.envelope.id for message in messages])
             new = []
             for message in messages:
@@ -153,13 +182,15 @@ class Inbox:
         metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
 
     async def _alone(self, message: Message) -> Exception | None:
-        """Handle one event. Returns what it fails with, after the retries."""
+        """Handle one event. Returns what it fails with, after the retries. Raises _Locked, where partitions can be held for it."""
         tries = 0
         while True:
             try:
-                await self._in_one_transaction([message])
+                await self._in_one_transaction([message], LOCK_PATIENCE if self._holds_what_is_locked else "")
                 return None
             except Exception as error:
+                if is_locked(error) and self._holds_what_is_locked:
+                    raise _Locked(f"somebody keeps locked what {message.envelope.type} needs") from error
                 if is_away(error):
                     log.warning("%s waits: %s", self.name, in_short(error))
                     await asyncio.sleep(PAUSE)

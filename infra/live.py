@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 import msgspec
 
-from infra.database import LOST
+from infra.database import LOST, connect_alone
 from infra.tasks import background
 
 log = logging.getLogger(__name__)
@@ -59,7 +58,7 @@ class Live:
     async def _listen(self) -> None:
         while True:
             try:
-                connection = await asyncpg.connect(self._url)
+                connection = await connect_alone(self._url)
                 try:
                     await connection.add_listener("lonja_live", self._heard)
                     self._tell_all_to_catch_up()

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 from events.envelope import Envelope
 from infra import metrics, telemetry
 from infra.away import in_short
-from infra.database import LOST
+from infra.database import LOST, connect_alone
 from infra.health import HEALTH, State
 from infra.producer import Producer
 
@@ -33,6 +33,7 @@ PATIENCE_SECONDS = 5.0
 """After so long without the broker's acknowledgement the relay says that it waits."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
 """The broker will never take this record."""
+FREE_THE_LOCK = "find who keeps them locked in pg_stat_activity, and end that session"
 RESEND = "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`"
 
 
@@ -40,7 +41,8 @@ class Relay:
     """One a service, whichever process holds the advisory lock; others wait for it and take over when it goes.
 
     Rows are found by ``published_at is null``, never by "position > last": sequences commit out of order. A row that the broker
-    will never take is set aside with the reason, and the rest goes on, later events of the same key too.
+    will never take is set aside with the reason, and the rest goes on, later events of the same key too. A row that somebody keeps locked
+    is sent like all others, and marked when it is free; whoever relays instead meanwhile sends it once more.
     """
 
     def __init__(self, service: str, url: str, kafka: Producer) -> None:
@@ -49,12 +51,14 @@ class Relay:
         self._kafka = kafka
         self._aside = 0
         self._topics: set[str] = set()
+        self._unmarked: list[int] = []
+        """Positions of rows that were sent and could not be marked."""
 
     async def run(self) -> None:
         """Relay until cancelled; a lost database or broker is waited for, nothing is dropped."""
         while True:
             try:
-                connection = await asyncpg.connect(self._url)
+                connection = await connect_alone(self._url)
                 try:
                     await self._relay(connection)
                 finally:
@@ -85,9 +89,12 @@ class Relay:
     async def publish_batch(self, connection: asyncpg.Connection) -> int:
         """Publish up to ``BATCH`` rows, wait for the broker's acknowledgement of all, then mark them. Returns how many rows were
         done with. Raises what the broker failed with, after it marked what was acknowledged."""
+        if self._unmarked:
+            await self._mark_unlocked(connection)
         rows = await connection.fetch(
             f"select position, topic, envelope, data from {self.service}.outbox"
-            f" where published_at is null and set_aside_at is null order by position limit {BATCH}"
+            f" where published_at is null and set_aside_at is null and position <> all($1::bigint[]) order by position limit {BATCH}",
+            self._unmarked,
         )
         if not rows:
             if self._aside:
@@ -104,8 +111,7 @@ class Relay:
         failures = {row["position"]: result for row, result in zip(rows, results, strict=True) if result is not None}
         if not failures:
             await self._mark(connection, [row["position"] for row in rows])
-            if not self._aside:
-                HEALTH.report("relay", self.service, State.running)
+            self._report()
             return len(rows)
         await self._kafka.renew(kafka)
         return await self._one_by_one(connection, rows, failures)
@@ -169,10 +175,28 @@ class Relay:
         return [one.exception() for one in sent]
 
     async def _mark(self, connection: asyncpg.Connection, positions: list[int]) -> None:
-        await connection.execute(
-            f"update {self.service}.outbox set published_at = now() where position = any($1::bigint[])", positions
-        )
         metrics.EVENTS_SENT.labels(self.service).inc(len(positions))
+        try:
+            await connection.execute(
+                f"update {self.service}.outbox set published_at = now() where position = any($1::bigint[])", positions
+            )
+        except asyncpg.LockNotAvailableError:
+            self._unmarked += positions
+            await self._mark_unlocked(connection)
+
+    async def _mark_unlocked(self, connection: asyncpg.Connection) -> None:
+        """Mark what was sent before and is free now. The rest stays for later."""
+        await connection.execute(
+            f"update {self.service}.outbox set published_at = now() where position in (select position from"
+            f" {self.service}.outbox where position = any($1::bigint[]) for update skip locked)",
+            self._unmarked,
+        )
+        left = await connection.fetch(
+            f"select position from {self.service}.outbox where position = any($1::bigint[]) and published_at is null",
+            self._unmarked,
+        )
+        self._unmarked = [row["position"] for row in left]
+        self._report()
 
     async def _set_aside(self, connection: asyncpg.Connection, refused: dict[int, BaseException]) -> None:
         if not refused:
@@ -192,9 +216,15 @@ class Relay:
         self._aside = await connection.fetchval(
             f"select count(*) from {self.service}.outbox where published_at is null and set_aside_at is not null"
         )
+        self._report()
+
+    def _report(self) -> None:
         if self._aside:
             what = f"{self._aside} events of the outbox cannot be sent and are set aside"
             HEALTH.report("relay", self.service, State.degraded, what, RESEND)
+        elif self._unmarked:
+            what = f"somebody keeps {len(self._unmarked)} rows of the outbox locked, whose events were sent"
+            HEALTH.report("relay", self.service, State.waiting, what, FREE_THE_LOCK)
         else:
             HEALTH.report("relay", self.service, State.running)
 

@@ -15,7 +15,7 @@ from litestar import get
 from litestar.testing import create_test_client
 from sqlalchemy.exc import DBAPIError
 
-from infra.away import is_away
+from infra.away import is_away, is_locked
 from infra.running import NotRunning
 from infra.web.errors import on_crash
 
@@ -71,6 +71,12 @@ def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> N
 )
 def test_a_fault_is_not_waited_for(error: Exception) -> None:
     assert not is_away(error)
+
+
+def test_a_lock_is_told_from_all_else_that_is_away() -> None:
+    lock = asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
+    assert is_locked(lock) and is_locked(wrapped(lock))
+    assert not is_locked(wrapped(STARTING)) and not is_locked(TimeoutError())
 
 
 def test_the_api_asks_to_come_again_while_the_is_away() -> None:

@@ -374,7 +374,6 @@ async def test_a_record_that_is_no_event_is_a_dead_letter_and_the_rest_goes_on(
     "error",
     [
         asyncpg.DiskFullError("could not extend file: No space left on device"),
-        asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
         asyncpg.DeadlockDetectedError("deadlock detected"),
         MemoryError(),
         OSError(28, "No space left on device", "model.bin"),
@@ -391,6 +390,69 @@ async def test_what_is_away_is_waited_for_and_is_no_dead_letter(
     async with road.listening():
         await until_heard(road, ["one", "two"])
     assert await road.dead() == []
+
+
+@asynccontextmanager
+async def locking(road: Road, rows: str) -> AsyncIterator[None]:
+    """Somebody keeps these rows of a table locked."""
+    connection = await asyncpg.connect(road.url)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"select from {road.service}.{rows} for update")
+            yield
+    finally:
+        await connection.close()
+
+
+async def test_a_locked_row_holds_the_partition_of_its_event_alone_until_it_is_free(road: Road) -> None:
+    await road.database.pool.execute(f"create table {road.service}.rows as select 1 as id")
+
+    async def note(tx: Transaction, event: OrganisationRegistered) -> None:
+        if event.name == "locked":
+            await (await tx.raw()).execute(f"select from {road.service}.rows for update")
+        await Road.note(road, tx, event)
+
+    async def well() -> bool:
+        return road.health("consumer").state is State.running
+
+    road.note = note  # type: ignore[method-assign]
+    await road.send("one", "locked", "after")
+    async with road.listening():
+        async with locking(road, "rows"):
+            await until_heard(road, ["one"])
+            for number in range(3):
+                await road.send(f"other {number}", partition=1)
+                await until_heard(road, ["one", *(f"other {each}" for each in range(number + 1))])
+            await until_committed(road, 1, 3)
+            said = road.health("consumer")
+            assert said.state is State.waiting and "partition 0" in said.detail and "pg_stat_activity" in said.remedy
+        await until_heard(road, ["one", "other 0", "other 1", "other 2", "locked", "after"])
+        await until_committed(road, 3, 3)
+        await until(well, lambda: road.database.pool.fetch("select 1"))
+    assert await road.dead() == []
+
+
+async def test_a_consumer_that_stops_beside_a_locked_row_begins_before_its_event(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "STOP_AFTER", 3)
+    await road.database.pool.execute(f"create table {road.service}.rows as select 1 as id")
+
+    async def note(tx: Transaction, event: OrganisationRegistered) -> None:
+        if event.name == "locked":
+            await (await tx.raw()).execute(f"select from {road.service}.rows for update")
+        await Road.note(road, tx, event)
+
+    road.note = note  # type: ignore[method-assign]
+    road.fails = always
+    await road.send("one", "locked", "after", partition=1)
+    await road.send("bad 1", "bad 2", "bad 3")
+    async with locking(road, "rows"):
+        with pytest.raises(ConsumerStopped):
+            await asyncio.wait_for(road.consumer().run(), 60)
+        assert await road.committed() == [3, 1]
+    async with road.listening():
+        await until_heard(road, ["one", "locked", "after"])
 
 
 async def test_a_value_that_the_driver_cannot_encode_is_a_fault_of_the_event(road: Road) -> None:
@@ -509,3 +571,25 @@ async def test_a_row_of_a_topic_that_does_not_exist_is_set_aside(road: Road) -> 
         (reason,) = await until_sent(road)
     assert "no-such-topic" in reason
     assert await road.on_the_wire() == ["one"]
+
+
+async def test_a_row_that_somebody_keeps_locked_is_sent_once_and_holds_up_no_other(road: Road) -> None:
+    async def there() -> bool:
+        return len(await road.on_the_wire()) >= 4
+
+    async def waits() -> bool:
+        return road.health("relay").state is State.waiting
+
+    async def well() -> bool:
+        return road.health("relay").state is State.running
+
+    await road.tell("one", "two", "three")
+    async with relaying(road):
+        async with locking(road, "outbox where position = (select min(position) from " + f"{road.service}.outbox)"):
+            await until(waits, road.on_the_wire)
+            await road.tell("four")
+            await until(there, road.on_the_wire)
+            assert "locked" in road.health("relay").detail
+        assert await until_sent(road) == []
+        await until(well, road.on_the_wire)
+    assert sorted(await road.on_the_wire()) == ["four", "one", "three", "two"]

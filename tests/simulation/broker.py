@@ -216,8 +216,13 @@ class PlayedConsumer:
     def pause(self, partition: TopicPartition) -> None:
         self._paused.add(Partition(*partition))
 
-    def paused(self) -> set[TopicPartition]:
-        return {TopicPartition(*each) for each in self._paused & self.positions.keys()}
+    def resume(self, partition: TopicPartition) -> None:
+        if Partition(*partition) not in self.positions:
+            raise IllegalStateError(f"{partition} is not assigned")
+        self._paused.discard(Partition(*partition))
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(*each) for each in self.positions}
 
     async def commit(self) -> None:
         positions = dict(self.positions)

@@ -60,6 +60,8 @@ class Work:
         self.notices: list[str] = []
         self.turn: asyncio.Future[None] | None = None
         """It waits for a lock."""
+        self.lock_seconds: float | None = None
+        """How long it waits for one, where that is not as its connection has it."""
 
 
 class Postgres:
@@ -212,6 +214,10 @@ class Connection:
             for position in arguments[0]:
                 self.server.unpublished[f"{service}.outbox"].pop(position, None)
             return f"UPDATE {len(arguments[0])}"
+        if head == "set ":
+            await self.trip("says how long it waits for locks")
+            self._work().lock_seconds = _seconds(sql.removeprefix("set local lock_timeout = ").strip("'"))
+            return "SET"
         raise NotPlayed(sql)
 
     async def add_listener(self, channel: str, heard: Callable[[], object]) -> None:
@@ -242,7 +248,10 @@ class Connection:
 
     async def lock(self, table: str, key: Hashable) -> None:
         """Until the transaction ends; what is read of the row after it is the latest."""
-        await self.server.lock(self._work(), (table, key), self._lock_seconds)
+        work = self._work()
+        await self.server.lock(
+            work, (table, key), self._lock_seconds if work.lock_seconds is None else work.lock_seconds
+        )
         self._usable()
 
     def put(self, table: str, key: Hashable, value: Any) -> None:
