@@ -29,6 +29,7 @@ SENTENCES = {
     "control-character": "has a character that cannot be shown",
     "invisible-text": "has no letter that can be seen",
     "missing": "is required",
+    "no-body": "The request needs a JSON body.",
     "no-zone": "needs a time zone, such as 2027-01-31T12:00:00Z",
     "not-a-choice": "is none of the values that it may have",
     "not-a-date": "is not a date or time such as 2027-01-31T12:00:00Z",

@@ -349,3 +349,11 @@ def test_a_wall_clock_is_read_in_its_zone_and_within_ten_years() -> None:
         for text in ("", "tomorrow", "2027-02-31T18:00"):
             with pytest.raises(ValueError):
                 instant_in(text, "Europe/Moscow")
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
+async def test_a_request_without_a_body_is_told_that_it_needs_one(market: Outside, headers: dict[str, str]) -> None:
+    async with market.client() as client:
+        answer = await client.post("/api/login", headers=headers)
+    told = answer.json()
+    assert (answer.status_code, told["rule"], told["detail"]) == (400, "no-body", "The request needs a JSON body.")

@@ -9,7 +9,6 @@ import typer
 
 from infra.broker import where
 from infra.cli.output import AsJson, print_facts, print_json, print_table, say
-from infra.clock import system_clock
 from infra.config import Config
 from infra.running import NotRunning
 
@@ -77,9 +76,12 @@ def replay(
 ) -> None:
     """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
     from infra import deadletters
+    from infra.cli.market import market_time
 
     letters = _chosen(number, everything)
-    since = system_clock() - timedelta(days=Config.running().keep.claims_days)
+    config = Config.running()
+    # by the same clock as claims are forgotten
+    since = asyncio.run(market_time(config)) - timedelta(days=config.keep.claims_days)
     old = [each for each in letters if each.happened_before(since)] if everything else []
     young = [each for each in letters if each not in old]
     asyncio.run(_with_producer(young, lambda kafka, letter: deadletters.replay(kafka, letter, since)))

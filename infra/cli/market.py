@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from infra.running import NotRunning
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import asyncpg
 
     from infra.config import Config
@@ -55,6 +57,21 @@ async def market_connection(config: "Config", table: str) -> "AsyncIterator[asyn
         try:
             await _has(connection, table, url)
             yield connection
+        finally:
+            await connection.close()
+
+
+async def market_time(config: "Config") -> "datetime":
+    """What the clock of its database shows. Raises NotRunning."""
+    import asyncpg
+
+    from infra.embedded import addresses
+
+    url, _ = addresses(config)
+    with _reached(url):
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetchval("select clock_timestamp()")  # type: ignore[no-any-return]
         finally:
             await connection.close()
 

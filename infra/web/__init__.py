@@ -1,6 +1,6 @@
 """The Litestar factory: one app for any subset of services, with the same guards, errors, pages and limits for all."""
 
-from infra.web.access import MEMBERS, PUBLIC, allow
+from infra.web.access import BY_LINK, MEMBERS, PUBLIC, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import (
     FromGround,
@@ -23,6 +23,7 @@ from infra.web.forms import instant_in, read_form, said_of, shown_again, whole
 from infra.web.pages import page, redirect
 
 __all__ = [
+    "BY_LINK",
     "MEMBERS",
     "PUBLIC",
     "FromGround",

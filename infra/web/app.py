@@ -31,7 +31,7 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
-from infra.web.csrf import forms_of_the_session
+from infra.web.csrf import SAFE, forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
 from infra.web.health import health_routes
 from infra.web.languages import choose_language, in_the_readers_language
@@ -58,7 +58,8 @@ PACKAGE = Path(__file__).parent
 class App(Litestar):
     """Each request is the beginning of a chain of events, and is answered, whatever becomes of it, with its id and the security headers.
 
-    What a logged-in caller gets is kept nowhere, unless its route says otherwise. Behind TLS no cookie travels without it.
+    What a logged-in caller or the holder of a secret link gets, and what answers a POST (a token, perhaps), is kept nowhere, unless its
+    route says otherwise. Behind TLS, as the public address or a trusted proxy says, no cookie travels without it.
     HEAD is answered where GET is (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to.
     """
 
@@ -80,9 +81,9 @@ class App(Litestar):
                 metrics.answered(method, route, status, perf_counter() - began)
                 span.describe(f"{method} {route}", http_route=route, http_status=status)
                 headers = [*message["headers"], *ON_EVERY_ANSWER, (b"x-request-id", number.encode())]
-                if scope.get("user") is not None and not _is_shared(scope["path"], headers):
+                if _is_personal(scope) and not _is_shared(scope["path"], headers):
                     headers.append(PERSONAL)
-                if self.behind_tls:
+                if self.behind_tls or scope["scheme"] == "https":
                     headers = [(name, _secured(value) if name == b"set-cookie" else value) for name, value in headers]
                     headers.append(BEHIND_TLS)
                 message["headers"] = headers
@@ -103,6 +104,13 @@ class App(Litestar):
             return self.clock()
         except WrongClock:
             return None
+
+
+def _is_personal(scope: Any) -> bool:
+    if scope.get("user") is not None or scope["method"] not in SAFE:
+        return True
+    route = scope.get("route_handler")
+    return route is not None and "by_link" in route.opt
 
 
 def _is_shared(path: str, headers: list[tuple[bytes, bytes]]) -> bool:

@@ -88,7 +88,15 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     return _answer(request, 422, "refused by a rule", said, {"rule": facts.pop("code", error.code)} | facts)
 
 
-NOT_UNDERSTOOD = {"wrong-type", "missing", "not-as-written", "not-a-number", "not-a-date", "unknown-parameter"}
+NOT_UNDERSTOOD = {
+    "wrong-type",
+    "missing",
+    "no-body",
+    "not-as-written",
+    "not-a-number",
+    "not-a-date",
+    "unknown-parameter",
+}
 """Bounds that a value breaks by its form: 400 instead of 422."""
 
 
@@ -124,7 +132,9 @@ def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Respon
 
 
 def _bound(found: dict[str, Any]) -> OutOfBounds:
-    """What Litestar found wrong with a parameter."""
+    """What Litestar found wrong with a parameter. Of a body that is missing it says the bare name of the argument."""
+    if found.get("message") == repr("data"):
+        return OutOfBounds("no-body")
     bound = unfit(str(found.get("message", "")))
     return bound.inside(found["key"]) if found.get("key") else bound
 

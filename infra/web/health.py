@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from secrets import compare_digest
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from litestar import MediaType, Request, Response, get
@@ -16,7 +17,8 @@ from infra.operations.figures import Observer
 from infra.operations.readiness import Judgement, judge
 from infra.web.access import PUBLIC
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+FORWARDED = ("forwarded", "via", "x-real-ip")
+"""Headers of proxies, as all are that begin with x-forwarded-."""
 NOT_KEPT = {"cache-control": "no-store"}
 
 
@@ -65,13 +67,31 @@ def health_routes(observer: Observer, config: Config, process: str) -> list[Any]
 
 
 def trusted(request: Request[Any, Any, Any], config: Config) -> bool:
-    """Holders of the token; where none is set, callers on this machine that no proxy stands for."""
+    """Holders of the token. Where none is set, callers on this machine that no proxy stands for: not every proxy says that it is one,
+    so none is believed to be absent where the market's public address, or the one that was asked for, is not this machine's own."""
     if config.metrics_token is not None:
         given = request.headers.get("authorization", "")
         return compare_digest(given.encode(), f"Bearer {config.metrics_token}".encode())
-    if any(name in request.headers for name in FORWARDED) or request.client is None:
-        return False
+    by_proxy = any(name in FORWARDED or name.startswith("x-forwarded-") for name in request.headers)
+    return (
+        not by_proxy
+        and request.client is not None
+        and _is_loopback(request.client.host)
+        and _names_loopback(f"//{request.headers.get('host', '')}")
+        and _names_loopback(config.public_url)
+    )
+
+
+def _names_loopback(url: str) -> bool:
     try:
-        return ip_address(request.client.host).is_loopback
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host == "localhost" or _is_loopback(host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
     except ValueError:
         return False

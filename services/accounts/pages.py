@@ -17,6 +17,7 @@ from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, SESSION_HOURS
 from infra.web import (
+    BY_LINK,
     MEMBERS,
     PUBLIC,
     FromGround,
@@ -189,7 +190,7 @@ class EntryPages(Controller):
             languages=LANGUAGE_CHOICES,
         )
 
-    @get("/join/{secret:str}")
+    @get("/join/{secret:str}", opt=BY_LINK)
     async def join_page(self, ground: FromGround, request: Visit, secret: PathId) -> Template:
         async with ground.database.transaction("accounts") as tx:
             try:

@@ -13,7 +13,7 @@ from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Visit, form_fields, page, read_form, redirect
+from infra.web import BY_LINK, PUBLIC, FromGround, MemberVisit, PathId, Visit, form_fields, page, read_form, redirect
 from services.notifications import handlers, store
 from services.notifications.api import AGENTS, READERS
 from services.notifications.domain import TOPICS, Preferences
@@ -103,7 +103,7 @@ class UnsubscribePages(Controller):
     path = "/unsubscribe"
     include_in_schema = False
 
-    @get("/{token:str}", opt=PUBLIC)
+    @get("/{token:str}", opt=BY_LINK)
     async def ask(self, ground: FromGround, request: Visit, token: PathId) -> Template:
         return await _unsubscribe_page(ground, request, token, change=False)
 

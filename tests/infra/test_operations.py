@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from litestar import Request
 
 from infra.config import Config
 from infra.deadletters import Unsettled
@@ -11,6 +13,7 @@ from infra.health import Condition, State
 from infra.operations.figures import Figures, Group, Outbox
 from infra.operations.processes import Process, topics_of_groups
 from infra.operations.readiness import Judgement, judge
+from infra.web.health import trusted
 from infra.web.operations import listen
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -126,3 +129,37 @@ def test_two_processes_of_a_kind_in_one_home_have_ports_of_their_own(tmp_path: P
     config = Config.load({"LONJA_HOME": str(tmp_path)})
     with listen(config, "streams") as first, listen(config, "streams") as second:
         assert first.getsockname() != second.getsockname()
+
+
+HERE = ("127.0.0.1", {"host": "127.0.0.1:8000"}, {})
+
+
+def asked(client: str, headers: dict[str, str]) -> Request[Any, Any, Any]:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "client": (client, 5000), "headers": raw})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "settings", "is_trusted"),
+    [
+        (*HERE, True),
+        ("::1", {"host": "[::1]:8000"}, {}, True),
+        ("127.0.0.1", {"host": "localhost"}, {}, True),
+        ("203.0.113.7", {"host": "localhost"}, {}, False),
+        ("127.0.0.1", {"host": "lonja.example"}, {}, False),
+        ("127.0.0.1", {"host": "[broken"}, {}, False),
+        ("127.0.0.1", {}, {}, False),
+        *(
+            ("127.0.0.1", {"host": "127.0.0.1:8000", header: "1"}, {}, False)
+            for header in ("forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+        ),
+        ("127.0.0.1", {"host": "127.0.0.1:8000"}, {"LONJA_PUBLIC_URL": "https://lonja.example"}, False),
+        ("203.0.113.7", {"authorization": "Bearer t"}, {"LONJA_METRICS_TOKEN": "t"}, True),
+        (*HERE[:2], {"LONJA_METRICS_TOKEN": "t"}, False),
+    ],
+)
+def test_details_are_for_holders_of_the_token_or_callers_that_no_proxy_can_stand_for(
+    client: str, headers: dict[str, str], settings: dict[str, str], is_trusted: bool, tmp_path: Path
+) -> None:
+    config = Config.load({"LONJA_HOME": str(tmp_path), **settings})
+    assert trusted(asked(client, headers), config) is is_trusted

@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from infra.clock import system_clock
 from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT, Principal, Tokens
-from infra.web import MEMBERS, PUBLIC, MemberVisit, redirect
+from infra.web import BY_LINK, MEMBERS, PUBLIC, MemberVisit, redirect
 from infra.web.access import COOKIE
 from tests.infra.test_http_limits import serving
 
@@ -33,6 +33,16 @@ async def open_data() -> Response[str]:
     return Response("kept by who likes to", headers={"cache-control": "public, max-age=60"})
 
 
+@get("/invitation", opt=BY_LINK)
+async def invitation() -> str:
+    return "for the holder of the link"
+
+
+@post("/api/key", opt=PUBLIC, status_code=200)
+async def new_token() -> str:
+    return "secret"
+
+
 @post("/form", opt=PUBLIC, status_code=200)
 async def form() -> Response[None]:
     return redirect("/page", "taken")
@@ -43,7 +53,7 @@ async def members_form(request: MemberVisit) -> str:
     return f"taken of {request.user.member_id}"
 
 
-ROUTES = (a_page, mine, open_data, form, members_form)
+ROUTES = (a_page, mine, open_data, invitation, new_token, form, members_form)
 
 
 def a_session(home: Path) -> str:
@@ -106,6 +116,23 @@ async def test_what_a_member_gets_is_kept_nowhere(tmp_path: Path) -> None:
             assert (await client.get(path)).headers["cache-control"] == "no-store", path
         assert (await client.get("/open-data")).headers["cache-control"] == "public, max-age=60"
         assert "cache-control" not in (await client.get("/static/file.js")).headers
+
+
+async def test_a_secret_that_a_stranger_gets_is_kept_nowhere(tmp_path: Path) -> None:
+    async with site(tmp_path) as client:
+        assert (await client.get("/invitation")).headers["cache-control"] == "no-store"
+        assert (await client.post("/api/key")).headers["cache-control"] == "no-store"
+
+
+async def test_behind_a_trusted_proxy_with_tls_nothing_travels_without_it(tmp_path: Path) -> None:
+    told = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+    async with site(tmp_path, trusted_proxies=("127.0.0.1/32",)) as client:
+        page = await client.get("/page", headers=told)
+        assert page.headers["strict-transport-security"] == "max-age=31536000"
+        assert "Secure" in page.headers["set-cookie"]
+    async with site(tmp_path) as client:
+        page = await client.get("/page", headers=told)
+        assert "strict-transport-security" not in page.headers and "Secure" not in page.headers["set-cookie"]
 
 
 async def test_pages_load_nothing_and_send_nothing_elsewhere(tmp_path: Path) -> None:
