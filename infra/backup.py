@@ -29,6 +29,7 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 
 from events.topics import DEAD_LETTERS
 from infra.broker import access
@@ -36,6 +37,7 @@ from infra.config import Config
 from infra.deadletters import Place, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
+from infra.running import NotRunning
 from infra.runtime import create_topics
 
 Say = Callable[[str], None]
@@ -90,10 +92,11 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 def save(config: Config, directory: Path, say: Say) -> None:
-    """Copy the running market of this home. Only the owner can read the copy. Raises NotEmpty, NotEmbedded."""
+    """Copy the running market of this home. Only the owner can read the copy. Raises NotEmpty, NotEmbedded, NotRunning."""
     _check_embedded(config)
     if directory.exists() and any(directory.iterdir()):
         raise NotEmpty(f"{directory} is not empty: name a directory that is empty or absent")
+    asyncio.run(_check_running(config))
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     manifest = asyncio.run(_save_events(config, directory, say))
@@ -112,6 +115,8 @@ def restore(config: Config, directory: Path, say: Say) -> None:
     _check_embedded(config)
     try:
         manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
+    except FileNotFoundError as error:
+        raise NoBackup(f"{directory} holds no complete backup: it has no manifest.json") from error
     except (OSError, msgspec.DecodeError) as error:
         raise NoBackup(f"{directory} holds no complete backup: {error}") from error
     mark = config.home / UNFINISHED
@@ -149,6 +154,17 @@ def _empty(home: Path) -> None:
 def _check_embedded(config: Config) -> None:
     if config.database_url or config.kafka_bootstrap:
         raise NotEmbedded
+
+
+async def _check_running(config: Config) -> None:
+    """Raises NotRunning."""
+    url, bootstrap = addresses(config)
+    try:
+        await (await asyncpg.connect(url)).close()
+        async with _administering(bootstrap):
+            pass
+    except (OSError, asyncpg.CannotConnectNowError, KafkaConnectionError) as error:
+        raise NotRunning("the market of this home") from error
 
 
 async def _save_events(config: Config, directory: Path, say: Say) -> Manifest:

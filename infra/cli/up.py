@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from catalogue import policy
 from infra.cli import demo
 from infra.cli.output import console, say, say_error
 from infra.config import Config
@@ -41,6 +42,7 @@ def up() -> None:
     """
     began = time.monotonic()
     config = Config.load()
+    policy.load(config.policy, config.policies)  # an unknown one is refused before anything is made
     lock = HomeLock(config.home)
     try:
         check_restored(config.home)

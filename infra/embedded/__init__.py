@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from infra.config import Config
+from infra.config import BadSetting, Config
 from infra.embedded import jars, kafka, postgres
 from infra.embedded.ports import free_port
 from infra.embedded.process import Child, Part, stop_leftover
@@ -66,8 +66,11 @@ class HomeLock:
     """Ownership of a home, from construction until `release` or the end of the process."""
 
     def __init__(self, home: Path) -> None:
-        close(home)
-        self._file: TextIO = (home / "owner").open("a+")
+        try:
+            close(home)
+            self._file: TextIO = (home / "owner").open("a+")
+        except OSError as error:
+            raise BadSetting("LONJA_HOME", str(home), f"must be a directory of yours: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

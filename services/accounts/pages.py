@@ -55,6 +55,10 @@ class InviteForm(msgspec.Struct, kw_only=True):
     language: Code = "en"
 
 
+class KeyForm(msgspec.Struct, kw_only=True):
+    key_name: Name
+
+
 class StateForm(msgspec.Struct, kw_only=True):
     state: Code
     reason: Reason
@@ -253,11 +257,12 @@ class AccountPages(Controller):
     async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
         """Answers with the page itself, not a redirect: the secret is shown this once and stored nowhere."""
         fields = await form_fields(request)
+        form, errors = read_form(fields, KeyForm)
+        if form is None:
+            return await self._page(ground, request, errors=errors, values=fields)
         try:
             async with ground.database.transaction("accounts") as tx:
-                secret = await handlers.make_key(
-                    tx, request.user, fields.get("key_name", ""), fields.get("request_key", "")
-                )
+                secret = await handlers.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
         except handlers.MemberUnknown:
             raise UNKNOWN from None
         except RuleBroken as error:

@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from catalogue.policy import UnknownPolicy
 from events.topics import DEAD_LETTERS, TOPICS
 from infra.cli import app, output
+from infra.config import BadSetting
 from infra.embedded import Servers
 from infra.producer import Producer
 from infra.running import NotRunning
@@ -113,3 +115,25 @@ async def test_the_demonstration_needs_a_running_market(monkeypatch: pytest.Monk
     monkeypatch.setenv("LONJA_PORT", "1")
     result = await asyncio.to_thread(CliRunner().invoke, app, ["demo"])
     assert "make run" in str(result.exception)
+
+
+async def test_a_backup_needs_a_running_market_and_leaves_no_folder_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path / "home"))
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["backup", str(tmp_path / "copy")])
+    assert isinstance(result.exception, NotRunning)
+    assert not (tmp_path / "copy").exists()
+
+
+def test_an_unknown_policy_and_a_home_that_cannot_be_made_are_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LONJA_POLICY", "bogus")
+    assert isinstance(CliRunner().invoke(app, ["up"]).exception, UnknownPolicy)
+    assert not (tmp_path / "home").exists()
+    monkeypatch.setenv("LONJA_POLICY", "demo")
+    monkeypatch.setenv("LONJA_HOME", "/proc/lonja")
+    refused = CliRunner().invoke(app, ["up"]).exception
+    assert isinstance(refused, BadSetting) and "LONJA_HOME" in str(refused)

@@ -529,6 +529,8 @@ async def test_pages_answer_every_visitor(market: Market) -> None:
         assert "/join/join_" in answer.text
     async with market.browser() as own:
         own.client.cookies.set("lonja_session", token, domain="127.0.0.1")
+        refused = await own.post("/account/keys", {"key_name": "n" * 3000})
+        assert refused.status_code == 422 and "must have at most 300 characters" in refused.text
         made = await own.post("/account/keys", {"key_name": "robot"})
         assert "lonja_" in made.text and "not shown again" in made.text
         assert "lonja_" not in (await own.get("/account")).text.replace("lonja_csrf", "")
