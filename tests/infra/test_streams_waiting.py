@@ -17,7 +17,7 @@ from infra.operations import processes
 from infra.reactions import Reactions
 from infra.runtime import standing
 from infra.service import Ground, Service, View
-from tests.infra.test_road_faults import BAD_RECORDS, Road, road, until_heard
+from tests.infra.test_road_faults import BAD_RECORDS, Road, road, until_buried, until_heard
 
 __all__ = ["road"]
 NEWER = OrganisationRegistered.TYPE.replace(".v1", ".v2")
@@ -97,7 +97,7 @@ async def test_records_that_are_no_events_cost_a_view_themselves_alone(ground: G
     await road.send("after")
     async with viewing(ground, road):
         await until_heard(road, ["after"])
-    assert len(await road.dead()) == len(BAD_RECORDS)
+        await until_buried(road, len(BAD_RECORDS))
 
 
 async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(

@@ -21,7 +21,7 @@ from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.service import Ground, Service, Timer
 from infra.tasks import background
-from tests.market import empty_database, skip_to_now
+from tests.market import Markets, empty_database, skip_to_now
 
 
 @asynccontextmanager
@@ -52,8 +52,9 @@ async def until(check: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_a_worker_without_kafka_keeps_its_clocks_and_goes_on_when_kafka_comes(
-    servers: Servers, topics: None, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, markets: Markets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await markets.stop()  # its consumers are of the same groups
     organisation = new_id()
     told = False
 
