@@ -1,4 +1,7 @@
-"""Which published reference price speaks for a line, and what that or a price once paid says in the line's own unit and VAT basis."""
+"""Which published reference price applies to a line, and what that or a price once paid says in the line's own unit and VAT basis.
+
+Prices compared here are of one SKU, so its own unit always compares, a ream or a box as well (rules, section 7).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from typing import Protocol, TypeVar
 from catalogue.money import minor_units
 from catalogue.numbers import can_be_written_out
 from catalogue.rules import RuleBroken
-from catalogue.units import Pack, per_base_unit
+from catalogue.units import base_unit
 from catalogue.units import unit as unit_of
 
-_PLACES = ("locality", "region", "country")
+_LEVELS = ("locality", "region", "country")
 
 
 class Where(Protocol):
@@ -81,16 +84,35 @@ class ReferenceNotComparable(RuleBroken):
     code = "reference-not-comparable"
 
 
-def nearest(published: Iterable[P], place: Where) -> P | None:
-    """The snapshot for the narrowest level that holds the place (its locality, region, country), the latest of these."""
+def reference_for(line: Priced, published: Iterable[P], place: Where, currency: str) -> tuple[P, Reference] | None:
+    """The published reference price that applies to a line at a place, with what it says in the line's own terms.
+
+    Of those that hold the place and can be compared with the line, the one of the narrowest level (its locality, region,
+    country), and of these the latest. None: nothing is published for the place. Raises ReferenceNotComparable, about the
+    narrowest, where something is and none of it can be compared.
+    """
+    narrowest: ReferenceNotComparable | None = None
+    for snapshot in _nearest_first(published, place):
+        try:
+            return snapshot, in_terms_of(line, snapshot, currency)
+        except ReferenceNotComparable as broken:
+            narrowest = narrowest or broken
+    if narrowest:
+        raise narrowest
+    return None
+
+
+def _nearest_first(published: Iterable[P], place: Where) -> list[P]:
     town = f"{place.region or place.country}/{place.locality}"
     codes = {"locality": town, "region": place.region or "", "country": place.country or ""}
 
-    def fits(snapshot: P) -> bool:
-        return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes[snapshot.level].casefold()
+    def holds(snapshot: P) -> bool:
+        return snapshot.place_code == "*" or snapshot.place_code.casefold() == codes.get(snapshot.level, "").casefold()
 
-    holding = [snapshot for snapshot in published if fits(snapshot)]
-    return min(holding, key=lambda each: (_PLACES.index(each.level), -each.valued_at.timestamp()), default=None)
+    def nearness(snapshot: P) -> tuple[int, float]:
+        return _LEVELS.index(snapshot.level), -snapshot.valued_at.timestamp()
+
+    return sorted((each for each in published if each.place_code and holds(each)), key=nearness)
 
 
 class PaidNotComparable(RuleBroken):
@@ -120,12 +142,17 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
         raise PaidNotComparable("it is not said whether it is with VAT.")
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
         raise PaidNotComparable(f"{line.vat_rate} is no rate of VAT.")
-    _, base = per_base_unit(Decimal(1), Pack(line.pack_size, line.unit))
-    factor = Fraction(line.pack_size) * unit_of(line.unit).factor
-    return factor * (1 + Fraction(line.vat_rate or 0) / 100) if line.vat_included else factor, base.code
+    if not can_be_written_out(line.pack_size) or line.pack_size <= 0:
+        raise PaidNotComparable(f"{line.pack_size} is no size of a pack.")
+    found = unit_of(line.unit)
+    if found.dimension == "lump sum":
+        raise PaidNotComparable("a lump sum says nothing about its content.")
+    factor = Fraction(line.pack_size) * found.factor
+    vat = Fraction(line.vat_rate or 0) / 100 if line.vat_included else 0
+    return factor * (1 + vat), base_unit(line.unit).code
 
 
-def reference_for(line: Priced, published: Published, currency: str) -> Reference:
+def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
     """The reference per unit (pack) of the line, with VAT where the line has it. Raises ReferenceNotComparable.
 
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
-from catalogue.references import Reference, ReferenceNotComparable, nearest, reference_for
+from catalogue.references import Reference, ReferenceNotComparable, reference_for
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_unit
 from events.bounds import Code, Id, Quantity, Title
@@ -82,12 +82,9 @@ async def beside_references(
     published = await references.get(db, [line.sku_id for line in lines if line.sku_id])
     answers = []
     for line in lines:
-        snapshot = nearest(published.get(line.sku_id or "", ()), place)
-        if snapshot is None:
-            answers.append(Beside(line, None))
-            continue
         try:
-            answers.append(Beside(line, reference_for(line, snapshot, currency)))
+            found = reference_for(line, published.get(line.sku_id or "", ()), place, currency)
+            answers.append(Beside(line, found[1] if found else None))
         except ReferenceNotComparable as broken:
             answers.append(Beside(line, None, broken))
     return answers

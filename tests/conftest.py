@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import servers
 
@@ -36,7 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit."""
+    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit.
+
+    No test measures time, so a busy machine fails none.
+    """
+    settings.register_profile("lonja", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("lonja")
     gc.disable()
     atexit.register(gc.freeze)
 

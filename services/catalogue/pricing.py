@@ -1,4 +1,4 @@
-"""What a reader is shown of prices: the best offer of a SKU for a region, and the reference price that holds there."""
+"""What a reader is shown of prices: the best offer of a SKU for a region."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from catalogue.money import Money, minor_units
 from catalogue.offers import Offer, Priced, price_for
-from events.observatory import ReferencePricePublished
 from infra.tokens import Principal
 
 
@@ -31,19 +30,6 @@ def in_minor_units(price: Money) -> int:
 
 def from_minor_units(amount: int, currency: str) -> Decimal:
     return Decimal(amount).scaleb(-minor_units(currency))
-
-
-def reference_for(published: Iterable[ReferencePricePublished], region: str) -> ReferencePricePublished | None:
-    """The snapshot that speaks for a region (ISO 3166-2, or a country): its own before its country's before the widest."""
-    country = region.split("-")[0]
-    wanted = {("region", region): 0, ("country", region): 0, ("country", country): 1}
-
-    def nearness(one: ReferencePricePublished) -> tuple[int, float]:
-        rank = 2 if one.place_code == "*" else wanted.get((one.level, one.place_code), 9)
-        return rank, -one.valued_at.timestamp()
-
-    nearest = min(published, key=nearness, default=None)
-    return nearest if nearest and nearness(nearest)[0] < 9 else None
 
 
 def common_region(offers: Iterable[Offer]) -> str:

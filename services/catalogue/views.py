@@ -1,6 +1,7 @@
 """What the API answers and the pages show: SKUs with their prices for a reader's region and quantity."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -8,18 +9,19 @@ import msgspec
 
 from catalogue.money import Money, round_money
 from catalogue.offers import Offer, Priced, Ranked, rank, vat_exclusive
+from catalogue.references import ReferenceNotComparable, reference_for
 from catalogue.search import Found, Wanted
 from catalogue.skus import Attribute, Sku
-from catalogue.units import base_unit, unit, unit_word
+from catalogue.units import unit_word
 from events.observatory import ReferencePricePublished
-from events.values import Category
+from events.values import Category, Place
 from infra.database import Transaction
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.bounds import broken_quantity
 from services.catalogue.handlers.offers import category_of
-from services.catalogue.pricing import best_price, common_region, in_minor_units, reference_for
+from services.catalogue.pricing import best_price, common_region, in_minor_units
 from services.catalogue.store import Standing
 
 PER_PAGE = 20
@@ -28,7 +30,7 @@ HIGHEST_PRICE = 10**17
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """A published reference price, VAT excluded. ``per_unit`` is for one base unit of the SKU, None where units do not convert."""
+    """A published reference price, VAT excluded. ``per_unit`` is for one base unit of the SKU."""
 
     reference_id: str
     median: Decimal
@@ -36,12 +38,22 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     p75: Decimal
     unit: str
     currency: str
-    per_unit: Decimal | None
+    per_unit: Decimal
     grade: str
     level: str
     place_code: str
     observations: int
     suppliers: int
+
+
+@dataclass(frozen=True, slots=True)
+class _BaseUnit:
+    """What a reference price is told for: one base unit of a SKU, VAT excluded."""
+
+    unit: str
+    pack_size: Decimal = Decimal(1)
+    vat_rate: Decimal | None = None
+    vat_included: bool | None = False
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,8 +240,6 @@ def _card(
 ) -> Card:
     offers = list(offers)
     best = best_price(offers, region, on, currency)
-    references = [each for each in references if each.currency == currency]
-    reference = reference_for(references, region or common_region(offers))
     shown = {name: getattr(sku, name) for name in Card.__struct_fields__ if hasattr(sku, name)}
     return Card(
         **{
@@ -239,18 +249,24 @@ def _card(
             "currency": currency,
             "offers": len(offers),
             "best_price": best.amount if best else None,
-            "reference": _reference(reference, sku) if reference else None,
+            "reference": _reference(sku, references, region or common_region(offers), currency),
         }
     )
 
 
-def _reference(published: ReferencePricePublished, sku: Sku) -> Reference:
-    per_unit = None
-    if base_unit(sku.base_unit).code == published.unit:
-        factor = unit(sku.base_unit).factor
-        per_unit = published.median * factor.numerator / factor.denominator
+def _reference(sku: Sku, references: Iterable[ReferencePricePublished], region: str, currency: str) -> Reference | None:
+    country, _, part = region.partition("-")
+    try:
+        found = reference_for(
+            _BaseUnit(sku.base_unit), references, Place(country=country, region=part and region), currency
+        )
+    except ReferenceNotComparable:
+        return None
+    if found is None:
+        return None
+    published, told = found
     fields = {name: getattr(published, name, None) for name in Reference.__struct_fields__}
-    return Reference(**{**fields, "per_unit": per_unit})
+    return Reference(**{**fields, "per_unit": told.unit_price})
 
 
 def _ranked(row: Ranked, supplier_name: str, pack_size: Decimal, reference: Reference | None) -> RankedOffer:

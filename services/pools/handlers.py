@@ -19,6 +19,7 @@ from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.lines import beside_references
 from infra.reactions import Reactions
 from infra.replicas import calendar_of
 from infra.tokens import Principal
@@ -39,7 +40,6 @@ from services.pools.domain import (
     decide,
 )
 from services.pools.domain import open_pool as decide_terms
-from services.pools.domain.references import pack_price
 from services.pools.store import Contract, Kept
 
 
@@ -206,9 +206,8 @@ async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationReg
 
 async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str) -> dict[str, Decimal]:
     """The reference price of a pack at the place, by line id, for the lines that have one."""
-    published = await store.references.get(await tx.raw(), [line.sku_id for line in lines if line.sku_id])
-    prices = {line.line_id: pack_price(line, published.get(line.sku_id or "", ()), place, currency) for line in lines}
-    return {line_id: price for line_id, price in prices.items() if price}
+    beside = await beside_references(await tx.raw(), store.references, lines, place, currency)
+    return {each.line.line_id: each.reference.unit_price for each in beside if each.reference}
 
 
 async def _lines(

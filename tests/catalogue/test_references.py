@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from catalogue.references import PaidNotComparable, ReferenceNotComparable, nearest, paid_for, reference_for
+from catalogue.references import PaidNotComparable, ReferenceNotComparable, in_terms_of, paid_for, reference_for
 from events.observatory import ReferencePricePublished
 from events.values import Line, Place
 
@@ -51,7 +51,7 @@ LINE = Line(
 )
 def test_a_reference_is_told_in_the_lines_own_pack_unit_and_vat(changes: dict[str, object], price: str) -> None:
     line = msgspec.structs.replace(LINE, **changes)
-    assert reference_for(line, SNAPSHOT, "RUB").unit_price == Decimal(price)
+    assert in_terms_of(line, SNAPSHOT, "RUB").unit_price == Decimal(price)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_reference_that_cannot_be_held_against_the_line_says_why(
     changes: dict[str, object], currency: str, said: str
 ) -> None:
     with pytest.raises(ReferenceNotComparable, match=said):
-        reference_for(msgspec.structs.replace(LINE, **changes), SNAPSHOT, currency)
+        in_terms_of(msgspec.structs.replace(LINE, **changes), SNAPSHOT, currency)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,37 @@ def test_the_narrowest_level_that_holds_the_place_speaks(place: Place, found: st
         msgspec.structs.replace(SNAPSHOT, level=level, place_code=code, reference_id=name)
         for level, code, name in levels
     ]
-    chosen = nearest(published, place)
-    assert (chosen.reference_id if chosen else None) == found
+    assert chosen(published, place) == found
+
+
+def test_what_cannot_be_compared_leaves_the_word_to_a_wider_level_that_can() -> None:
+    moscow = Place(country="RU", region="RU-MOW")
+    in_euros = msgspec.structs.replace(SNAPSHOT, currency="EUR", reference_id="region")
+    by_weight = msgspec.structs.replace(SNAPSHOT, unit="KGM", level="locality", place_code="RU-MOW/Moscow")
+    national = msgspec.structs.replace(SNAPSHOT, level="country", place_code="RU", reference_id="country")
+    assert chosen([in_euros, national], moscow) == "country"
+    assert chosen([by_weight, in_euros, national], Place(country="RU", region="RU-MOW", locality="Moscow")) == "country"
+    with pytest.raises(ReferenceNotComparable, match="is in EUR"):
+        reference_for(LINE, [in_euros], moscow, "RUB")
+
+
+def test_within_a_sku_its_own_packages_compare() -> None:
+    by_ream = msgspec.structs.replace(SNAPSHOT, unit="RM", median=Decimal(180))
+    line = msgspec.structs.replace(LINE, unit="RM", pack_size=Decimal(5))
+    assert in_terms_of(line, by_ream, "RUB").unit_price == 1080
+    with pytest.raises(ReferenceNotComparable, match="per ream, the line counts in box"):
+        in_terms_of(msgspec.structs.replace(LINE, unit="XBX"), by_ream, "RUB")
+
+
+def test_of_one_level_the_latest_speaks() -> None:
+    later = msgspec.structs.replace(SNAPSHOT, valued_at=datetime(2026, 11, 2, tzinfo=UTC), reference_id="later")
+    assert chosen([later, SNAPSHOT], Place(country="RU", region="RU-MOW")) == "later"
+    assert chosen([SNAPSHOT, later], Place(country="RU", region="RU-MOW")) == "later"
+
+
+def chosen(published: list[ReferencePricePublished], place: Place) -> str | None:
+    found = reference_for(LINE, published, place, "RUB")
+    return found[0].reference_id if found else None
 
 
 @pytest.mark.parametrize(
