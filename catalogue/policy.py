@@ -182,6 +182,8 @@ class AuctionRules(_Rules, frozen=True, kw_only=True):
             raise ValueError("only bids that improve on one's own can be deleted: delete_seconds wants improve_on own")
         if self.rounds and (self.improve_on == "price" or self.restart or self.delete_seconds or self.floor_percent):
             raise ValueError("rounds improve on one's own bid, and know no restart, no deletion and no floor")
+        if not self.rounds and self.scorings != ("price",):
+            raise ValueError("only rounds rank bids by more than their price: scorings wants rounds")
 
     def kinds(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(kind for duration in self.durations for kind in duration.kinds))

@@ -132,6 +132,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
             '[[auction.durations]]\nminutes = 5\nkinds = ["goods"]\nruns_within = { first = 15:00:00, last = 09:00:00 }',
             "auction.durations[0].runs_within",
         ),
+        ('[auction]\nscorings = ["price", "quality"]', "auction"),
         ("[purchase]\nceiling = 0", "purchase"),
         ("working_day_minutes = 0", "working_day_minutes"),
         ('currency = "RUR"', None),

@@ -212,21 +212,16 @@ def _accepted(state: AuctionState, bid: Bid, event: BidAccepted) -> AuctionState
     offered = Offered(event.amount, event.sequence, event.arrived_at, event.choices)
     after = Participant(event.participant, offered, known.last if known else None, bool(known and known.deleted))
     participants = {**state.participants, bid.supplier_id: after}
-    leads = state.leader_id is None or event.amount < state.price
-    state = AuctionState(
-        state.opened,
-        state.rules,
+    leading = state.last_of(state.leader_id or "")
+    leads = leading is None or worth(state, offered) < worth(state, leading)
+    state = replace(
+        state,
         price=event.amount if leads else state.price,
         closes_at=event.closes_at,
         leader_id=bid.supplier_id if leads else state.leader_id,
         sequence=event.sequence,
         participants=participants,
-        shown=state.shown,
-        round=state.round,
         automatic_at=event.arrived_at if bid.automatic else state.automatic_at,
-        resumed_at=state.resumed_at,
-        restarted=state.restarted,
-        closed=state.closed,
     )
     return _led(state) if state.rules.pauses_seconds else state
 
