@@ -189,7 +189,7 @@ def check(value: Any, kind: Any, now: datetime | None = None) -> None:
     """Raises OutOfBounds if a part of ``value``, which msgspec fitted to ``kind``, has no business in the market. Instants are held
     against ``now`` where it is given."""
     walk = _at_the_door(kind)
-    if walk is not None:
+    if walk is not None and value is not None:
         walk(value, now)
 
 
@@ -289,8 +289,7 @@ def _walk(kind: inspect.Type, extra: dict[str, Any], looks: _Looks) -> Check | N
         case inspect.Metadata():
             return _walk(kind.type, kind.extra or {}, looks)
         case inspect.DecimalType():
-            within = extra.get("range", _ANY)
-            return lambda value, _: check_number(value, within)
+            return _of_number(extra.get("range", _ANY))
         case inspect.StrType():
             text = partial(_check_text, extra.get("text") != _LINE) if looks.rest else None
             return _both(partial(_check_length, "too-long", most) if most else None, text)
@@ -330,15 +329,25 @@ def _both(first: Check | None, second: Check | None) -> Check | None:
 
 
 def _of_union(walks: list[Check | None]) -> Check | None:
+    """No walk is given a None: what holds values passes over it."""
     found = [walk for walk in walks if walk is not None]
     if len(found) > 1:
         raise TypeError("of a union of several types that have bounds it cannot be told which a value is of")
-    return partial(_unless_none, found[0]) if found else None
+    return found[0] if found else None
 
 
-def _unless_none(walk: Check, value: Any, now: datetime | None) -> None:
-    if value is not None:
-        walk(value, now)
+def _of_number(within: Range) -> Check:
+    least, most, places = within
+
+    def each(number: Decimal, _: datetime | None) -> None:
+        """As :func:`check_number`, which says what is wrong: this is for the many that are right."""
+        if number.is_finite() and least <= number <= most:
+            exponent = number.as_tuple().exponent
+            if -places <= exponent <= _HIGHEST_EXPONENT:  # type: ignore[operator]  # of a finite number it is an int
+                return
+        check_number(number, within)
+
+    return each
 
 
 def _of_items(walk: Check | None) -> Check | None:
@@ -346,11 +355,13 @@ def _of_items(walk: Check | None) -> Check | None:
         return None
 
     def each(value: Any, now: datetime | None) -> None:
-        for place, item in enumerate(value):
-            try:
-                walk(item, now)
-            except OutOfBounds as error:
-                raise error.inside(place)  # noqa: B904  # the same error
+        place = 0
+        try:
+            for place, item in enumerate(value):  # noqa: B007  # an error names it
+                if item is not None:
+                    walk(item, now)
+        except OutOfBounds as error:
+            raise error.inside(place)  # noqa: B904  # the same error
 
     return each
 
@@ -364,7 +375,7 @@ def _of_pairs(named: Check | None, walk: Check | None) -> Check | None:
             if named is not None:
                 named(name, now)
             try:
-                if walk is not None:
+                if walk is not None and item is not None:
                     walk(item, now)
             except OutOfBounds as error:
                 raise error.inside(name)  # noqa: B904  # the same error
@@ -402,10 +413,12 @@ def _of_fields(walks: list[tuple[str, Check]]) -> Check | None:
         return None
 
     def each(value: Any, now: datetime | None) -> None:
-        for name, walk in walks:
-            try:
-                walk(getattr(value, name), now)
-            except OutOfBounds as error:
-                raise error.inside(name)  # noqa: B904  # the same error
+        name = ""
+        try:
+            for name, walk in walks:
+                if (part := getattr(value, name)) is not None:
+                    walk(part, now)
+        except OutOfBounds as error:
+            raise error.inside(name)  # noqa: B904  # the same error
 
     return each

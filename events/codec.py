@@ -1,6 +1,7 @@
 """Encode and decode events: a registry of versions, and one-step upcasting to the newest."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -102,13 +103,22 @@ def type_in(headers: Received) -> str | None:
     return None
 
 
+REMEMBERED, REMEMBERED_BYTES = 5_000, 8_000
+"""So many messages, of at most so many bytes: the consumers of a process's services read the same ones within seconds of each other."""
+
+
 def decode(value: bytes | None, headers: Received) -> Message:
     """Read one Kafka message, upcast to the newest version. Raises :class:`UnknownVersion`, and :class:`MalformedEvent` (or its
     :class:`UnknownEvent`) for whatever else is wrong with the bytes: another error would stop everybody who reads the topic."""
+    read = _read_once if len(value or b"") <= REMEMBERED_BYTES else _read
+    return read(value or b"", tuple(headers))
+
+
+def _read(value: bytes, headers: tuple[tuple[str, bytes | None], ...]) -> Message:
     envelope = Envelope.from_headers(headers)
     cls = _registry.get(envelope.type) or _unknown(envelope.type)
     try:
-        decoded: Event = msgspec.json.decode(value or b"", type=cls)
+        decoded: Event = msgspec.json.decode(value, type=cls)
         check_numbers(decoded, cls)
         while (newer := decoded.upcast()) is not decoded:
             decoded = newer
@@ -117,6 +127,9 @@ def decode(value: bytes | None, headers: Received) -> Message:
     except Exception as error:
         raise MalformedEvent(f"{envelope.type}: {error}") from error
     return Message(envelope, decoded)
+
+
+_read_once = lru_cache(maxsize=REMEMBERED)(_read)
 
 
 def _unknown(type_: str) -> type[Event]:

@@ -34,20 +34,20 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def headers(self) -> Headers:
         """Kafka headers in the order of the specification's examples, all UTF-8."""
-        attributes = {
-            "ce_specversion": "1.0",
-            "ce_id": self.id,
-            "ce_type": self.type,
-            "ce_source": self.source,
-            "ce_subject": self.subject,
-            "ce_time": self.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            "ce_correlationid": self.correlationid,
-            "ce_causationid": self.causationid,
-            "content-type": CONTENT_TYPE,
-        }
+        found = [
+            ("ce_specversion", b"1.0"),
+            ("ce_id", self.id.encode()),
+            ("ce_type", self.type.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_subject", self.subject.encode()),
+            ("ce_time", self.time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
+            ("ce_correlationid", self.correlationid.encode()),
+            ("ce_causationid", self.causationid.encode()),
+            ("content-type", CONTENT_TYPE.encode()),
+        ]
         if self.traceparent:
-            attributes["ce_traceparent"] = self.traceparent
-        return [(name, value.encode()) for name, value in attributes.items()]
+            found.append(("ce_traceparent", self.traceparent.encode()))
+        return found
 
     @classmethod
     def from_headers(cls, headers: Received) -> "Envelope":
