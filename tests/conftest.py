@@ -5,6 +5,7 @@ What the fixtures need is imported when they are used: Faust, the web and the se
 
 import atexit
 import gc
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,8 +26,8 @@ ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|faults|test_access)|pla
 """Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
 
 
-APART = ("faults", "simulation")
-"""Folders whose tests share nothing with the others, and take minutes."""
+ALONE = ("tests/faults/", "tests/infra/")
+"""Folders each file of which is a piece of work by itself, for either process of a whole run. Elsewhere it is the whole folder."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--examples", type=int, default=2, help="how many requests of each reader to each route are made up"
     )
+
+
+QUICK_JAVA = "-XX:TieredStopAtLevel=1"
+"""Kafka's code is compiled quickly and not for speed later: no Kafka of the tests lives so long that the other pays."""
 
 
 def pytest_configure() -> None:
@@ -45,6 +50,16 @@ def pytest_configure() -> None:
     settings.load_profile("lonja")
     gc.disable()
     atexit.register(gc.freeze)
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", QUICK_JAVA)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """No property fails because the machine is busy. In a parallel run only the processes that collect come here."""
+    if isinstance(collector, pytest.Session):
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("lonja", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("lonja")
 
 
 def pytest_collection_finish() -> None:
@@ -64,17 +79,27 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A whole run on two cores (``--dist loadscope``): what shares one market stays in one process, and what is apart from it, and
-    mostly waits, is the other's."""
+    """A whole run on two cores (``--dist loadscope``): the first process begins at the first folder, and the other at the last.
+
+    They meet where both are done at the same time, whatever the tests take. Early are the faults, which mostly wait; late are the
+    services, the simulation and the journeys, which mostly compute.
+    """
     if config.getoption("dist") != "loadscope":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
-    class Apart(LoadScopeScheduling):
+    class FromBothEnds(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return next((name for name in APART if nodeid.startswith(f"tests/{name}/")), "market")
+            path = nodeid.partition("::")[0]
+            return path if path.startswith(ALONE) else path.rpartition("/")[0]
 
-    return Apart(config, log)
+        def _assign_work_unit(self, node: Any) -> None:
+            if node is not self.nodes[0]:
+                self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+            super()._assign_work_unit(node)
+
+    config.option.loadscopereorder = False
+    return FromBothEnds(config, log)
 
 
 @pytest.fixture(scope="session")
