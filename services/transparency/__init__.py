@@ -1,10 +1,11 @@
 """OCDS in and out: reads what other markets published, and publishes what happened in this one.
 
-Reading is pure and tolerant: ``documents`` (a file → JSON), ``packages`` (→ releases), ``merging`` (those of one ocid → one), ``releases``
-(→ :class:`~services.transparency.process.Process`), ``mapping`` (→ the events that native processes bring); ``tables`` and ``rows`` read
-CSV files by the mappings in ``mappings/``. ``intake`` imports what was read, ``tolerance`` counts what was not understood.
-Writing: ``outgoing`` makes a release of an event, ``implementation`` of one in a contract that is carried out, ``publication`` packs
-releases and records.
+Reading is pure and tolerant: ``documents`` (a file → JSON, ``streaming`` where it is large), ``packages`` (→ releases), ``merging``
+(those of one ocid → one), ``releases`` (→ ``process``, by ``node``, ``organisations``, ``lines`` and ``vocabulary``), ``fitting`` (to
+what our events hold), ``mapping`` (→ the events that native processes bring); ``tables`` and ``rows`` read CSV files by the mappings in
+``mappings/``. ``intake`` imports what was read, ``telling`` tells the market of it, ``tolerance`` counts what was not understood.
+Writing: ``outgoing`` (``outgoing_quotes``) makes a release of an event out of ``parts``, ``implementation`` of one in a contract that
+is carried out, ``publication`` packs releases and records.
 
 In:  lonja.accounts (particulars of parties), lonja.auctions, lonja.contracts
 Out: lonja.transparency (TenderImported, ReleasePublished); imports bring lonja.accounts, lonja.auctions and lonja.contracts too

@@ -1,11 +1,15 @@
 """Tables and queries of auctions, by noun. Queries are plain SQL on the driver's connection; rows never leave here.
 
-auctions  opening, reading, listing, closing
-blocked   sessions on which no bid can be decided
-bids      the hot path's array statements, and the log
-past      contracts of before, and the last price of a SKU in them
-replicas  what other services told: organisations, SKUs, reference prices
-rows      the tables
+auctions    opening, reading, listing, closing
+blocked     sessions on which no bid can be decided
+bids        the hot path's array statements, and the log
+facts       lines of the log that are no bids
+market_log  the market's Merkle log
+pulse       when bids could last be decided
+complaints  complaints and what was decided
+past        contracts of before, and the last price of a SKU in them
+replicas    what other services told: organisations, SKUs, reference prices
+rows        the tables
 """
 
 from services.auctions.store.rows import Row

@@ -1,0 +1,77 @@
+"""What the documentation says of the tree: links lead to files, sections exist, lists of modules are whole."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+PAGES = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")))
+ROOMS = ("catalogue", "events", "infra", "recommender", "services", "tests")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+SECTION = re.compile(r"\bsections? (\d+)(?: and (\d+))?")
+OF_A_SERVICE = {"agents", "api", "cli", "domain", "handlers", "pages", "service", "store", "timers", "views"}
+"""Modules that every service has, as docs/architecture.md says."""
+LISTED_FROM = 3
+"""A docstring that names so many modules of its package is a list of them."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_or_a_heading(page: Path) -> None:
+    broken = [link for link in LINK.findall(page.read_text()) if not leads(page, link)]
+    assert not broken
+
+
+def leads(page: Path, link: str) -> bool:
+    if re.match(r"https?://", link):
+        return True
+    file, _, heading = link.partition("#")
+    found = (page.parent / file) if file else page
+    return found.exists() and (not heading or heading in anchors(found))
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def sources() -> Iterator[Path]:
+    for room in ROOMS:
+        yield from sorted((PROJECT / room).rglob("*.py"))
+
+
+def test_every_section_that_the_code_names_is_in_the_rules() -> None:
+    sections = set(re.findall(r"^## Section (\d+)\.", (PROJECT / "docs/rules.md").read_text(), re.MULTILINE))
+    assert len(sections) > 5
+    missing = {
+        f"{path.relative_to(PROJECT)}: section {number}"
+        for path in sources()
+        for numbers in SECTION.findall(path.read_text())
+        for number in numbers
+        if number and number not in sections
+    }
+    assert not missing
+
+
+def test_a_list_of_modules_in_a_docstring_is_whole() -> None:
+    lists = [each for each in map(listed, sources()) if each]
+    assert len(lists) > 3
+    assert not [f"{path}: {', '.join(sorted(wrong))}" for path, wrong in lists if wrong]
+
+
+def listed(path: Path) -> tuple[str, set[str]] | None:
+    """The modules that a package's docstring forgets, and those that it names though they are gone; None where it lists none."""
+    if path.name != "__init__.py":
+        return None
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    there = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" and not each.stem.startswith("_")}
+    there |= {each.name for each in path.parent.iterdir() if (each / "__init__.py").exists()}
+    if path.parent.parent.name == "services":
+        there -= OF_A_SERVICE
+    column = set(re.findall(r"^([a-z_]+)  +\S", text, re.MULTILINE))
+    named = column | set(re.findall(r"``([a-z_]+)``", text))
+    if len(there & named) < LISTED_FROM:
+        return None
+    return str(path.relative_to(PROJECT)), (there - named) | (column - there)
