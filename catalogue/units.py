@@ -87,13 +87,18 @@ def base_unit(code: str) -> Unit:
 def parse_unit(text: str | None) -> Unit | None:
     """The unit a person meant: a Rec 20 code or a word, symbol or plural in the languages of ``unit_words``.
 
-    None when the text is empty or not known; no nearest match is tried.
+    None when the text is empty or not known, or may mean two things: "4L" is the code of a megabyte, and four litres to most.
+    No nearest match is tried.
     """
     if not text:
         return None
     plain = _plain(text)
     code = _BY_WORD.get(plain) or _BY_WORD.get(plain.rstrip("."))
-    return UNITS[code] if code else UNITS.get(text.strip().upper())
+    if code:
+        return UNITS[code]
+    written = text.strip().upper()
+    counted = written[:1].isdigit() and parse_unit(written[1:]) is not None
+    return None if counted else UNITS.get(written)
 
 
 def parse_quantity(text: str) -> Decimal:

@@ -126,3 +126,14 @@ def test_no_word_means_two_units():
             meanings.setdefault(_plain(word), set()).add(code)
     assert {word: codes for word, codes in meanings.items() if len(codes) > 1} == {}
     assert set(WORDS) <= set(UNITS)
+
+
+@pytest.mark.parametrize("text", ["4L", "4l", " 4g", "4H"])
+def test_a_number_with_a_unit_is_no_unit_even_where_it_is_a_code(text: str) -> None:
+    """4L is a megabyte in Rec 20, and four litres to everybody who writes it."""
+    assert parse_unit(text) is None
+    assert parse_unit("megabyte") == unit("4L") and parse_unit("2P") == unit("2P")
+
+
+def test_a_pack_of_a_number_of_units_is_read_as_that() -> None:
+    assert parse_pack("4L") == Pack(D(4), "LTR")
