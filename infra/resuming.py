@@ -26,9 +26,9 @@ def remedy(name: str) -> str:
     )
 
 
-async def ask(pool: asyncpg.Pool, parts: Sequence[str]) -> None:
+async def ask(connection: asyncpg.Pool | asyncpg.Connection, parts: Sequence[str]) -> None:
     """These may go on; a part is "kind name"."""
-    await pool.execute(
+    await connection.execute(
         "insert into operations.resumes (part, asked_at) select unnest($1::text[]), clock_timestamp()"
         " on conflict (part) do update set asked_at = excluded.asked_at",
         list(parts),

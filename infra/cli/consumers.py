@@ -48,23 +48,23 @@ def resume(
 
 
 async def _processes() -> "list[Process]":
-    from infra.cli.market import market_database
+    from infra.cli.market import market_connection
     from infra.operations import processes
 
-    async with market_database(Config.running(), TABLE) as database:
-        return await processes.read(database.pool)
+    async with market_connection(Config.running(), TABLE) as connection:
+        return await processes.read(connection)
 
 
 async def _resume(name: str) -> None:
     from infra import resuming
-    from infra.cli.market import market_database
+    from infra.cli.market import market_connection
     from infra.health import State
     from infra.operations import processes
 
-    async with market_database(Config.running(), TABLE) as database:
-        there = resuming.states(await processes.read(database.pool))
+    async with market_connection(Config.running(), TABLE) as connection:
+        there = resuming.states(await processes.read(connection))
         stopped = {f"{kind} {each}": each for kind, each, state, _ in there if state is State.stopped}
         parts = [part for part, each in stopped.items() if each == name]
         if not parts:
             raise NotStopped(f"{name} is not stopped; stopped: {', '.join(stopped.values()) or 'none'}")
-        await resuming.ask(database.pool, parts)
+        await resuming.ask(connection, parts)

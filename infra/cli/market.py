@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
+from infra.clock import WrongClock
 from infra.running import NotRunning
 
 if TYPE_CHECKING:
@@ -29,17 +30,22 @@ async def answering(url: str) -> str:
 
 @asynccontextmanager
 async def market_database(config: "Config", table: str) -> "AsyncIterator[Database]":
-    """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet."""
-    from infra.clock import system_clock
+    """Raises NotRunning where it cannot be reached, or does not have the command's ``table`` ("schema.name") yet, and WrongClock
+    where this machine's time is not the database's: what the command writes down is dated."""
     from infra.database import WAITS_LONG, Database
     from infra.embedded import addresses
+    from infra.machine_clock import MachineClock
+    from infra.tasks import background
 
     url, _ = addresses(config)
-    database = await Database.connect(url, system_clock, size=2, waits=WAITS_LONG)
+    clock = MachineClock()
+    database = await Database.connect(url, clock, size=2, waits=WAITS_LONG)
     try:
         with _reached(url):
             await _has(database.pool, table, url)
-            yield database
+            await clock.check_at_start(database.pool)
+            async with background(clock.keep_checking(database.pool), name="clock"):
+                yield database
     finally:
         await database.close()
 
@@ -83,7 +89,7 @@ def _reached(url: str) -> Iterator[None]:
     try:
         yield
     except Exception as failure:
-        if is_away(failure):
+        if is_away(failure) and not isinstance(failure, WrongClock):
             raise NotRunning(_named(url)) from failure
         raise
 

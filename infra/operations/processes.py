@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import socket
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -24,6 +26,11 @@ SILENT = timedelta(seconds=15)
 GONE = timedelta(hours=1)
 """A process that did not come back for so long was taken away on purpose. Its consumer groups are still looked at."""
 FORGOTTEN = timedelta(days=7)
+RETIRED = ("lonja.views",)
+"""Groups of former releases that others took the place of: nobody reads on in them."""
+REPLACED = timedelta(days=1)
+"""A process that is silent for so long is deleted where its consumer groups, if it has any, have younger members."""
+FORGET_EVERY = timedelta(hours=1)
 
 METADATA = MetaData(schema="operations")
 Table(
@@ -83,6 +90,8 @@ def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
         for group in row.groups:
             known.setdefault(group, []).append(row)
     found: dict[str, set[str] | None] = {}
+    for group in RETIRED:
+        known.pop(group, None)
     for group, members in known.items():
         told = [each.reads.get(group) for each in members if each.alive] or [each.reads.get(group) for each in members]
         found[group] = None if None in told else {topic for topics in told for topic in topics or ()}
@@ -112,10 +121,14 @@ async def _say_that_it_ends(pool: asyncpg.Pool, process: str) -> None:
 
 async def _report(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, list[str]]) -> None:
     first = True
+    forgot_at = -math.inf
     while True:
         try:
             await _write(pool, process, kind, reads, first=first)
             first = False
+            if time.monotonic() - forgot_at > FORGET_EVERY.total_seconds():
+                await forget(pool)
+                forgot_at = time.monotonic()
         except (*LOST, TimeoutError) as error:
             log.warning("the state of this process was not written down: %r", error)
         await asyncio.sleep(EVERY)
@@ -134,6 +147,17 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, l
         list(HEALTH),
         first,
         reads,
+        timeout=EVERY,
+    )
+
+
+async def forget(pool: asyncpg.Pool) -> None:
+    """Delete the rows of processes that nobody looks at any more."""
+    await pool.execute(
+        "delete from operations.processes where seen_at < now() - $1::interval or (seen_at < now() - $2::interval and"
+        " groups <@ array(select unnest(groups) from operations.processes where seen_at >= now() - $2::interval))",
+        FORGOTTEN,
+        REPLACED,
         timeout=EVERY,
     )
 

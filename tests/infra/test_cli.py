@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -12,10 +15,15 @@ from typer.testing import CliRunner
 from catalogue.policy import UnknownPolicy
 from events.topics import DEAD_LETTERS, TOPICS
 from infra.cli import app, output
-from infra.config import BadSetting
+from infra.clock import WrongClock, system_clock
+from infra.config import BadSetting, Config
 from infra.embedded import Servers
+from infra.machine_clock import MachineClock
 from infra.producer import Producer
 from infra.running import NotRunning
+from infra.runtime import migrate
+from tests.market import empty_database
+from tests.test_imports import MAPPING
 
 
 @pytest.fixture
@@ -137,3 +145,27 @@ def test_an_unknown_policy_and_a_home_that_cannot_be_made_are_refused_before_any
     monkeypatch.setenv("LONJA_HOME", "/proc/lonja")
     refused = CliRunner().invoke(app, ["up"]).exception
     assert isinstance(refused, BadSetting) and "LONJA_HOME" in str(refused)
+
+
+async def test_a_command_on_a_machine_with_a_wrong_clock_imports_nothing(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = await empty_database(servers, "lonja_wrong_command")
+    monkeypatch.setenv("LONJA_HOME", str(servers.home))
+    monkeypatch.setenv("LONJA_DATABASE_URL", url)
+    await migrate(Config.load())
+    mapping, table = tmp_path / "m.toml", tmp_path / "t.csv"
+    mapping.write_text(MAPPING.format(number="9"))
+    table.write_text("process;day;what;price;how many;who;whom\nP1;2026-01-02;Sugar;2;1;Mill;School\n")
+    command = ["import", "prices", str(table), "--mapping", str(mapping)]
+    connection = await asyncpg.connect(url)
+    with monkeypatch.context() as machine:
+        machine.setattr(MachineClock, "look", lambda self: (system_clock() + timedelta(hours=13), time.monotonic()))
+        result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert isinstance(result.exception, WrongClock)
+    assert "ahead of the database's" in str(result.exception)
+    assert await connection.fetchval("select count(*) from transparency.outbox") == 0
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert result.exit_code == 0, result.output
+    assert await connection.fetchval("select count(*) from transparency.outbox") > 0
+    await connection.close()

@@ -1,20 +1,28 @@
 """Health, figures and their judgement: judged on figures made up here, then read from a market that runs."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Request
 
+from infra import migrations
+from infra.clock import system_clock
 from infra.config import Config
+from infra.database import Database
 from infra.deadletters import Unsettled
+from infra.embedded import Servers
 from infra.health import Condition, State
+from infra.operations import processes
 from infra.operations.figures import Figures, Group, Outbox
 from infra.operations.processes import Process, topics_of_groups
 from infra.operations.readiness import Judgement, judge
 from infra.web.health import trusted
 from infra.web.operations import listen
+from tests.market import empty_database
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -125,6 +133,11 @@ def test_a_group_reads_what_its_living_members_say_or_said_last() -> None:
     assert topics_of_groups([here, a_member("0", 1)]) == {"pools": None}
 
 
+def test_the_group_that_all_views_shared_in_former_releases_is_not_looked_at() -> None:
+    former = msgspec.structs.replace(a_member("1", 60), groups=["lonja.views"], reads={"lonja.views": ["a"]})
+    assert topics_of_groups([former]) == {}
+
+
 def test_two_processes_of_a_kind_in_one_home_have_ports_of_their_own(tmp_path: Path) -> None:
     config = Config.load({"LONJA_HOME": str(tmp_path)})
     with listen(config, "streams") as first, listen(config, "streams") as second:
@@ -163,3 +176,33 @@ def test_details_are_for_holders_of_the_token_or_callers_that_no_proxy_can_stand
 ) -> None:
     config = Config.load({"LONJA_HOME": str(tmp_path), **settings})
     assert trusted(asked(client, headers), config) is is_trusted
+
+
+async def test_a_process_that_is_silent_for_long_is_forgotten(servers: Servers) -> None:
+    """But not one of whose consumer groups no younger process reads: they are looked at for seven days."""
+    database = await Database.connect(await empty_database(servers, "lonja_processes"), system_clock)
+    await migrations.upgrade(database.engine, "operations", processes.METADATA)
+    rows = [
+        ("web of today", [], 0),
+        ("web of yesterday", [], 2),
+        ("worker of today", ["pools"], 0),
+        ("worker of yesterday", ["pools"], 2),
+        ("the last of its group", ["pools", "quotes"], 2),
+        ("the last of its group, long ago", ["prices"], 8),
+    ]
+    for row in rows:
+        await database.pool.execute(
+            "insert into operations.processes (process, kind, release, groups, conditions, seen_at)"
+            " values ($1, 'worker', '1', $2, '[]', now() - make_interval(days => $3))",
+            *row,
+        )
+    await processes.forget(database.pool)
+    left = await database.pool.fetch("select process from operations.processes")
+    assert {row["process"] for row in left} == {"web of today", "worker of today", "the last of its group"}
+    await database.pool.execute("update operations.processes set seen_at = now() - interval '9 days'")
+    async with processes.reporting(database, "web", 1), asyncio.timeout(20):
+        while [row["process"] for row in await database.pool.fetch("select process from operations.processes")] != [
+            processes.named("web", 1)
+        ]:
+            await asyncio.sleep(0.05)
+    await database.close()
