@@ -89,9 +89,8 @@ class _City(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class _Country:
-    """Regions by plain name, cities by plain name (largest first), the middle of each region and of the whole."""
+    """Cities by plain name (largest first), the middle of each region and of the whole."""
 
-    regions: dict[str, str] = field(default_factory=dict)
     cities: dict[str, list[tuple[str | None, float, float]]] = field(default_factory=dict)
     middles: dict[str | None, tuple[float, float]] = field(default_factory=dict)
 
@@ -108,9 +107,9 @@ def country_code(text: str) -> str | None:
 
 def region_code(country: str, text: str) -> str | None:
     """ISO 3166-2 code of a region written as code ("MG", "BR-MG") or name ("Minas Gerais", "ONTARIO")."""
-    table = _country(country)
+    names = _region_names(country)
     plain = _plain(text)
-    known = table.regions.get(plain) or table.regions.get(_REGION_PREFIX.sub("", plain))
+    known = names.get(plain) or names.get(_REGION_PREFIX.sub("", plain))
     if known is None:
         alias = _region_aliases().get(plain)
         known = alias if alias and alias.startswith(f"{country}-") else None
@@ -198,19 +197,26 @@ def _cities_by_country() -> dict[str, list[_City]]:
 
 
 @cache
-def _country(country: str) -> _Country:
-    table = _Country()
+def _region_names(country: str) -> dict[str, str]:
+    """The code of each region by its plain names; who asks for these alone does not wait for the cities of the world."""
+    names: dict[str, str] = {}
     for code, name in regions(country).items():
         for spelling in (code, code.split("-")[1], *re.split(r"[\[\],]", name)):
-            table.regions.setdefault(_plain(spelling), code)
+            names.setdefault(_plain(spelling), code)
+    return names
+
+
+@cache
+def _country(country: str) -> _Country:
+    table, regions_by_name = _Country(), _region_names(country)
     pairs = _ISO_OF_ADMIN1.get(country, "").split()
     iso = {admin1: f"{country}-{suffix}" for admin1, suffix in zip(pairs[::2], pairs[1::2], strict=True)}
-    known = set(table.regions.values())
+    known = set(regions_by_name.values())
     points: dict[str | None, list[tuple[float, float, int]]] = {}
     for city in _cities_by_country().get(country, []):
         lettered = f"{country}-{city.admin1}"
         region = iso.get(city.admin1) or (lettered if lettered in known and city.admin1.isalpha() else None)
-        region = region or table.regions.get(_plain(city.names[0]))
+        region = region or regions_by_name.get(_plain(city.names[0]))
         spot = (region, city.latitude, city.longitude)
         for name in {*map(_plain, city.names)} - {""}:
             table.cities.setdefault(name, []).append(spot)

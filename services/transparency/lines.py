@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -20,6 +21,9 @@ _SAME = Decimal("0.01")
 _CLOSE = Decimal(2)
 _PRICE_PLACES = 6
 _LARGEST_PRICE = 18
+
+
+_unit = lru_cache(maxsize=10_000)(parse_unit)
 
 
 class Priced(msgspec.Struct, frozen=True):
@@ -96,7 +100,7 @@ def _read_unit(unit: Node, language: str) -> tuple[str, str, Decimal]:
     code = unit.text("id") if "uncefact" in vocabulary.folded(unit.text("scheme")) or not text else ""
     unit.ignore("id", "scheme", "uri")
     for word in (code, text):
-        if word and (found := parse_unit(word)):
+        if word and (found := _unit(word)):
             return found.code, text or code, Decimal(1)
     if not text or vocabulary.folded(text) in _NO_UNIT:
         return "", text, Decimal(1)

@@ -1,6 +1,6 @@
 """An object of a release, read field by field, which afterwards knows what nobody asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -20,6 +20,7 @@ _STANDARD_NAMES = """
     contractTerms electronicAuction startDate endDate value amount currency tenderPeriod procuringEntity procurementMethod
     procurementMethodDetails items title description status suppliers buyer url
 """
+_MAY_BE_EMPTY = frozenset({str, list, dict})
 _STANDARD = frozenset(vocabulary.folded(name) for name in _STANDARD_NAMES.split())
 """Fields of OCDS 1.0, 1.1 and their usual extensions that this market has no use for yet."""
 
@@ -33,11 +34,21 @@ class _Shape(dict[str, str | None]):
     """Of objects with these names: by each name that was asked for, the one it has. Most objects of a file have few shapes."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._exact = frozenset(names)
+        self._names, self._exact = names, frozenset(names)
+        self._variants: dict[str, tuple[tuple[str, str], ...]] = {}
         self._folds = {_folded(name): name for name in reversed(names)}
 
     def __missing__(self, name: str) -> str | None:
         found = self[name] = name if name in self._exact else self._folds.get(_folded(name))
+        return found
+
+    def variants(self, name: str) -> tuple[tuple[str, str], ...]:
+        """The translations of a field: (language, the name it has)."""
+        found = self._variants.get(name)
+        if found is None:
+            begins = f"{name}_"
+            found = tuple((each[len(begins) :], each) for each in self._names if each.startswith(begins))
+            self._variants[name] = found
         return found
 
 
@@ -69,8 +80,10 @@ class Node:
             key = self.names[name]
             if key is not None:
                 self.seen.add(key)
-                if found is None and self.data[key] not in (None, "", [], {}):
-                    found = self.data[key]
+                if found is None:
+                    value = self.data[key]
+                    if value or (value is not None and type(value) not in _MAY_BE_EMPTY):
+                        found = value
         return found
 
     def _path(self, name: str) -> str:
@@ -79,6 +92,8 @@ class Node:
     def text(self, *names: str, language: str = "") -> str:
         """Plain text; where only translations are there (``title_fr``), that of ``language``, else English, else any."""
         found = self.raw(*names)
+        if type(found) is str and tolerance.is_clean(found):
+            return found.strip()
         if isinstance(found, dict):
             found = found.get(language) or found.get("en") or next(iter(found.values()), None)
         if found is None and (found := self._translated(names[0], language)) is None:
@@ -86,11 +101,10 @@ class Node:
         return tolerance.read_text(found, self._path(names[0]), self.ledger)
 
     def _translated(self, name: str, language: str) -> Any:
-        prefix = f"{name}_"
-        variants = {key[len(prefix) :]: key for key in self.data if key.startswith(prefix) and self.data[key]}
-        key = variants.get(language) or variants.get("en") or next(iter(variants.values()), None)
-        if key is None:
+        variants = {code: key for code, key in self.names.variants(name) if self.data[key]}
+        if not variants:
             return None
+        key = variants.get(language) or variants.get("en") or next(iter(variants.values()))
         self.seen.add(key)
         return self.data[key]
 
@@ -114,24 +128,28 @@ class Node:
         """The object of that name; an empty one where it is absent. A list of one object is that object."""
         if not self.data:
             return self
-        if names[0] in self.children:
-            return self.children[names[0]][0]
+        known = self.children.get(names[0])
+        if known is None:
+            known = self.children[names[0]] = [self._node(*names)]
+        return known[0]
+
+    def _node(self, *names: str) -> "Node":
         found = self.raw(*names)
         if isinstance(found, list) and len(found) == 1:
             found = found[0]
-        if found is not None and not isinstance(found, dict):
-            self.ledger.add(f"{self._path(names[0])}: not an object", found)
-            found = None
-        self.children[names[0]] = [Node(found or {}, self._path(names[0]), self.ledger)]
-        return self.children[names[0]][0]
+        if found is None or isinstance(found, dict):
+            return Node(found, self._path(names[0]), self.ledger) if found else _NOTHING
+        self.ledger.add(f"{self._path(names[0])}: not an object", found)
+        return _NOTHING
 
     def nodes(self, *names: str) -> "list[Node]":
         """The objects of a list; one object alone, or objects by key, count as a list."""
         if not self.data:
             return []
-        if names[0] not in self.children:
-            self.children[names[0]] = self._nodes(*names)
-        return self.children[names[0]]
+        known = self.children.get(names[0])
+        if known is None:
+            known = self.children[names[0]] = self._nodes(*names)
+        return known
 
     def _nodes(self, *names: str) -> "list[Node]":
         found = self.raw(*names)
@@ -141,15 +159,17 @@ class Node:
         if found is not None and not isinstance(found, list):
             self.ledger.add(f"{self._path(names[0])}: not a list of objects", found)
             return []
-        return list(self._objects(found or [], names[0]))
+        return self._objects(found, self._path(names[0])) if found else []
 
-    def _objects(self, found: list[Any], name: str) -> "Iterator[Node]":
+    def _objects(self, found: list[Any], path: str) -> "list[Node]":
+        objects = []
         for one in found:
             if isinstance(one, dict):
                 if one:
-                    yield Node(one, self._path(name), self.ledger)
+                    objects.append(Node(one, path, self.ledger))
             elif one is not None:
-                self.ledger.add(f"{self._path(name)}: not an object", one)
+                self.ledger.add(f"{path}: not an object", one)
+        return objects
 
     def texts(self, *names: str) -> list[str]:
         """Words of a list; one word alone, or several with commas or semicolons between, count as a list."""
@@ -171,19 +191,30 @@ class Node:
         self.seen.update(self.data)
 
     def leftovers(self) -> None:
-        for key, value in self.data.items():
-            if key in self.seen or not _has_content(value):
-                continue
-            kind, known = _leftover(self.path, tolerance.read_text(key, "name", self.ledger)[:60])
-            self.ledger.add(kind, None if known else value)
+        if len(self.seen) < len(self.data):
+            for key, value in self.data.items():
+                if key not in self.seen and _has_content(value):
+                    self._report(key, value)
         for children in self.children.values():
             for child in children:
-                child.leftovers()
+                if child.data:
+                    child.leftovers()
+
+    def _report(self, key: str, value: Any) -> None:
+        if not key.isascii():
+            tolerance.read_text(key, "name", self.ledger)  # what is lost in it is told each time
+        kind, known = _leftover(self.path, key)
+        self.ledger.add(kind, None if known else value)
+
+
+_NOTHING = Node({}, "", NotUnderstood())
+"""What is absent: it has no content, so nothing is ever reported of it."""
 
 
 @lru_cache(maxsize=20_000)
-def _leftover(path: str, name: str) -> tuple[str, bool]:
+def _leftover(path: str, key: str) -> tuple[str, bool]:
     """(what the ledger calls a field that was not read, whether the standard knows it)."""
+    name = tolerance.read_text(key, "name", NotUnderstood())[:60]
     whole = f"{path}.{name}" if path else name
     base, mark, suffix = whole.rpartition("_")
     if mark and len(suffix) <= 3 and vocabulary.language(suffix):
@@ -194,8 +225,7 @@ def _leftover(path: str, name: str) -> tuple[str, bool]:
 
 
 def _has_content(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_has_content(one) for one in value.values())
-    if isinstance(value, list):
-        return any(_has_content(one) for one in value)
-    return value is not None and value != ""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return value is not None and value != ""
+    return any(map(_has_content, value.values() if kind is dict else value))

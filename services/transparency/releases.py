@@ -275,10 +275,12 @@ class _Reading:
     def _numbered(self, nodes: Sequence[Node]) -> Iterable[tuple[str, Node]]:
         """Each with an id of its own. One id with the same suppliers and value is one thing, whose last version counts;
         with others it is several, and they get a number."""
+        if len(nodes) == 1:
+            return [(self._local_id(nodes[0], 1), nodes[0])]
         kept: dict[object, tuple[str, Node]] = {}
         seen: Counter[str] = Counter()
         for number, node in enumerate(nodes, start=1):
-            local_id = read_text(node.raw("id"), f"{node.path}.id", self.ledger)[:200] or f"no-id-{number}"
+            local_id = self._local_id(node, number)
             same = (local_id, *(repr(node.data.get(name)) for name in ("suppliers", "tenderers", "value")))
             if same in kept:
                 self.ledger.add(f"{node.path}: repeated with the same suppliers and value, read once", local_id)
@@ -292,3 +294,6 @@ class _Reading:
                 local_id = f"{local_id}#{seen[local_id]}"
             kept[same] = local_id, node
         return list(kept.values())
+
+    def _local_id(self, node: Node, number: int) -> str:
+        return read_text(node.raw("id"), f"{node.path}.id", self.ledger)[:200] or f"no-id-{number}"

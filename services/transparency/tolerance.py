@@ -33,9 +33,12 @@ class NotUnderstood:
         self.examples: dict[str, list[str]] = {}
 
     def add(self, kind: str, example: object = None, count: int = 1) -> None:
-        if kind not in self.kinds and len(self.kinds) >= MAX_KINDS:
-            kind = "further kinds"
-        self.kinds[kind] += count
+        if kind in self.kinds:
+            self.kinds[kind] += count
+        else:
+            if len(self.kinds) >= MAX_KINDS:
+                kind = "further kinds"
+            self.kinds[kind] += count
         if example is not None:
             seen = self.examples.setdefault(kind, [])
             if len(seen) < MAX_EXAMPLES and (shown := str(example)[:80]) not in seen:
@@ -52,13 +55,19 @@ class NotUnderstood:
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_TEXTS = frozenset({str, int, Decimal, float})
+
+
+def is_clean(text: str) -> bool:
+    """It holds nothing that :func:`read_text` takes out or reports; most texts do not."""
+    return text.isprintable() and "\ufffd" not in text
 
 
 def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
     """Text without control characters and lone surrogates; numbers become text, "" is absence."""
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal | float):
+    if type(value) not in _TEXTS:
         ledger.add(f"{field}: not a text", value)
         return ""
     text = str(value)
@@ -138,12 +147,14 @@ def read_decimal(
 
 
 def _decimal(value: Any, decimal_mark: str | None, thousands: str | None) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
     if isinstance(value, bool):
         raise UnclearNumber("not a number")
     if isinstance(value, str):
         return decimal_from_text(value, decimal_mark, thousands)
     try:
-        return value if isinstance(value, Decimal) else Decimal(str(value))
+        return Decimal(str(value))
     except (InvalidOperation, ValueError) as error:
         raise UnclearNumber("not a number") from error
 
