@@ -38,7 +38,7 @@ from infra.deadletters import Place, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
 from infra.running import NotRunning
-from infra.runtime import create_topics
+from infra.topics import create_topics
 
 Say = Callable[[str], None]
 CLOCK_MARGIN = timedelta(minutes=1)

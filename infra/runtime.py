@@ -10,21 +10,16 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from catalogue import policy
-from events.topics import DAY_MS, LARGEST_MESSAGE, TOPICS, Topic, by_bulk
-from infra import metrics, migrations, pruning, resuming, rights, roles, telemetry
+from events.topics import by_bulk
+from infra import metrics, migrations, pruning, resuming, roles, telemetry
 from infra.away import there
 from infra.beginning import after_the_forgotten
-from infra.broker import access, parsed
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
 from infra.database import LARGEST_CONSEQUENCE, Database
 from infra.embedded import addresses
-from infra.embedded import kafka as embedded_kafka
 from infra.health import HEALTH, State
 from infra.inbox import Inbox
 from infra.live import Live
@@ -38,6 +33,7 @@ from infra.service import Ground, Service, Timer
 from infra.signing import Signer
 from infra.tasks import background
 from infra.tokens import Tokens
+from infra.topics import create_topics
 from infra.turns import Turns
 
 if TYPE_CHECKING:
@@ -119,34 +115,6 @@ async def migrate(config: Config) -> None:
         await migrations.upgrade(ground.database.engine, "operations", processes.METADATA)
         async with ground.database.pool.acquire() as connection:
             await roles.grant(connection, [service.name for service in kept])
-
-
-async def create_topics(bootstrap: str) -> None:
-    """And the rights on them, where the broker is this home's; an external one's are its keeper's."""
-    admin = AIOKafkaAdminClient(**access(bootstrap))
-    try:
-        await admin.start()
-        there = set(await admin.list_topics())
-        wanted = [
-            NewTopic(row.name, row.partitions, 1, topic_configs=_settings(row))
-            for row in TOPICS
-            if row.name not in there
-        ]
-        if wanted:
-            await admin.create_topics(wanted)
-        await admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, row.name, _settings(row)) for row in TOPICS]
-        )
-        if parsed(bootstrap).user == embedded_kafka.OWNER:
-            await rights.grant(admin)
-    finally:
-        await admin.close()
-
-
-def _settings(row: Topic) -> dict[str, str]:
-    """What has an end goes by whole segments, each of a day."""
-    ends = {"segment.ms": str(DAY_MS)} if row.retention_ms > 0 else {}
-    return {"retention.ms": str(row.retention_ms), "max.message.bytes": str(LARGEST_MESSAGE), **ends}
 
 
 async def run_web(

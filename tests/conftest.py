@@ -105,7 +105,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(scope="session")
 async def topics(servers: "Servers") -> None:
     """Every topic of the table, empty at the beginning of the run."""
-    from infra.runtime import create_topics
+    from infra.topics import create_topics
 
     await create_topics(servers.kafka_bootstrap)
 

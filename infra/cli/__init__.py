@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from infra.cli import (
+    apart,
     backup,
     consumers,
     dead_letters,
@@ -72,6 +73,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("up")(up.up)
+app.command("apart", hidden=True)(apart.apart)
 app.command("migrate")(migrate.migrate)
 app.command("serve")(serve.serve)
 app.command("streams")(streams.streams)

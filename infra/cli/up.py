@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from catalogue import policy
-from infra.cli import demo
+from infra.cli import apart, demo
 from infra.cli.output import console, say, say_error
 from infra.config import Config
 from infra.embedded import HomeLock, addresses, check_restored, prepare_servers
 from infra.embedded.jars import web_assets
 from infra.embedded.ports import answers, free_port, is_free, remembered_port
 from infra.embedded.process import Part, PartFailed, Ready, stop_leftover
-from infra.running import NotRunning
 from infra.supervisor import Supervisor
 
 DEMO_POLICY = "demo"
@@ -120,10 +119,8 @@ async def _bring_tables_up_to_date(config: Config) -> None:
 
     assert config.database_url is not None
     if await migrations.pending(config.database_url):
-        from infra import runtime
-
         say("bringing the tables up to date")
-        await runtime.migrate(config)
+        await apart.run("tables", config)
     if newer := await migrations.ahead(config.database_url):
         say(migrations.AHEAD.format(", ".join(newer)))
 
@@ -131,7 +128,7 @@ async def _bring_tables_up_to_date(config: Config) -> None:
 async def _bring_topics_up_to_date(bootstrap: str) -> None:
     from aiokafka.errors import KafkaError
 
-    from infra.runtime import create_topics
+    from infra.topics import create_topics
 
     while True:
         try:
@@ -158,12 +155,10 @@ def _say_where(config: Config, own_mailbox: bool, began: float) -> None:
 
 async def _fill(config: Config) -> None:
     """A market that cannot be filled still runs."""
-    from infra.demo.client import CallRefused, NotAnswered
-
     try:
-        await demo.fill(config, say)
-    except (CallRefused, NotAnswered, NotRunning) as failure:
-        say_error(f"the demonstration could not be filled: {failure}; `lonja demo` tries again")
+        await apart.run("demonstration", config)
+    except apart.NotDone as failure:
+        say_error(f"{failure}; `lonja demo` tries again")
 
 
 def application_parts(config: Config) -> tuple[Part, ...]:

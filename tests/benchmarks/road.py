@@ -24,7 +24,7 @@ from infra.outbox import Relay
 from infra.producer import Producer
 from infra.reactions import Reactions
 from infra.replicas import Skus
-from infra.runtime import create_topics
+from infra.topics import create_topics
 from tests.benchmarks import Figure
 from tests.market import empty_database, forget_topics
 

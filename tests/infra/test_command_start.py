@@ -62,3 +62,16 @@ def test_a_command_loads_what_it_needs(tmp_path: Path, command: str, without: tu
     found = loaded(tmp_path, *command.format(file=file, home=tmp_path).split())
     assert "infra" in found
     assert found & set(without) == set()
+
+
+def test_what_supervises_all_day_loads_no_service_and_no_models() -> None:
+    """All that `lonja up` needs once it runs; what it has done in a process of its own is gone with that process."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import infra.cli.up, infra.migrations, infra.topics, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "infra" in found
+    assert found & {*SERVERS, *TABLES, "services", "httpx", "argon2"} == set()

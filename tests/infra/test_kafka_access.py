@@ -30,8 +30,8 @@ from infra.embedded.ports import free_port, remembered_port
 from infra.embedded.process import Child
 from infra.ids import new_id
 from infra.producer import Producer
-from infra.runtime import create_topics
 from infra.secrets import close
+from infra.topics import create_topics
 
 pytestmark = pytest.mark.usefixtures("topics")
 FACTS = OrganisationStateChanged.TOPIC

@@ -112,7 +112,7 @@ class RealHere:
         from sqlalchemy import text
 
         from infra.database import Database, schema_rows
-        from infra.runtime import create_topics
+        from infra.topics import create_topics
         from tests.market import empty_database
 
         await create_topics(self.bootstrap)

@@ -1,6 +1,7 @@
 """People at their browsers, in a market that the demonstration filled. A page that says anything on its console as an error fails
 the test, breaches of the content security policy included."""
 
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -70,9 +71,15 @@ class Person:
             await self.page.set_viewport_size(size)  # type: ignore[arg-type]
             if await self.page.locator("canvas").count():
                 await self.page.wait_for_timeout(SETTLES)
-            await self.page.screenshot(path=self.screens / f"{name}-{label}.png", full_page=True)
+            await picture(self.page, self.screens / f"{name}-{label}.png")
             wide = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
             assert wide <= 0, f"{name} sticks out by {wide} px at {size['width']} px: {self.page.url}"
+
+
+async def picture(page: Page, file: Path) -> None:
+    """For eyes, where LONJA_SCREENS asks for them: drawing whole pages is most of what a browser without a screen computes."""
+    if os.environ.get("LONJA_SCREENS"):
+        await page.screenshot(path=file, full_page=True)
 
 
 @pytest.fixture(scope="session")

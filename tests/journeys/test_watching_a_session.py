@@ -43,8 +43,10 @@ HEARD = """
 
 @pytest.fixture(scope="module")
 async def market(markets: Markets) -> AsyncIterator[Market]:
-    """One of their own: hours pass here, in which what others left unsigned lapses and their sessions end."""
-    await markets.stop()
+    """Hours pass here, in which what others left unsigned lapses and their sessions end: whoever comes after gets another market.
+
+    The file is the last of its folder, so that this market is filled once for all.
+    """
     yield await markets.of(())
     await markets.stop()
 

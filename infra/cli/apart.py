@@ -1,0 +1,58 @@
+"""What `lonja up` does once, in a process of its own that gives back what it took: the tables need the models of all services, and the
+demonstration a client, passwords and maps.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
+
+import typer
+
+from infra.cli import demo
+from infra.cli.output import say
+from infra.config import Config
+
+Act = Literal["tables", "demonstration"]
+
+
+class NotDone(Exception):
+    """The process said why."""
+
+    code = "not-done"
+
+
+async def run(act: Act, config: Config) -> None:
+    """Its words go where ours go. Ended with us, and not by Ctrl-C, which is for us alone. Raises NotDone."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", "apart", act),
+        env={**os.environ, **config.environment()},
+        start_new_session=True,
+    )
+    try:
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if code:
+        raise NotDone(f"the {act} could not be made (exit code {code}): the reason is above")
+
+
+def apart(act: Annotated[Act, typer.Argument()]) -> None:
+    """What `lonja up` has done in a process of its own."""
+    asyncio.run(_ACTS[act](Config.load()))
+
+
+async def _make_tables(config: Config) -> None:
+    from infra.runtime import migrate
+
+    await migrate(config)
+
+
+async def _make_demonstration(config: Config) -> None:
+    await demo.fill(config, say)
+
+
+_ACTS: dict[Act, Callable[[Config], Awaitable[None]]] = {"tables": _make_tables, "demonstration": _make_demonstration}
