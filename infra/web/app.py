@@ -19,7 +19,7 @@ from litestar.template import TemplateConfig
 from litestar.types import Message
 
 from catalogue.rules import RuleBroken
-from events.bounds import OutOfBounds
+from events.limits import OutOfBounds
 from infra import metrics, telemetry
 from infra.causality import caused_by
 from infra.clock import Clock, WrongClock

@@ -13,7 +13,8 @@ from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
 from catalogue.rules import RuleBroken
-from events.bounds import OutOfBounds, unfit
+from events.bounds import unfit
+from events.limits import OutOfBounds
 from infra.away import is_away
 from infra.clock import WrongClock
 from infra.ids import new_id

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import YEARS_AWAY, Instant, OutOfBounds, check
+from events.bounds import Instant, check
+from events.limits import YEARS_AWAY, OutOfBounds
 from infra.ids import new_id
 from infra.web.exact import arrived
 from infra.web.languages import gettext, refusal

@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from events.bounds import OutOfBounds
+from events.limits import OutOfBounds
 from infra.web.exact import ExactRequest
 
 API = ("/api/", "/ocds")

@@ -19,7 +19,8 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Code, Id, Minutes, Name, OutOfBounds, Percent, Quantity, Title
+from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
+from events.limits import OutOfBounds
 from events.pools import Demand, PoolMemberEnrolled
 from infra.database import Transaction
 from infra.ids import new_id

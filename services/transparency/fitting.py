@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from events.bounds import OutOfBounds, check_event
+from events.bounds import check_event
 from events.codec import Event
+from events.limits import OutOfBounds
 from services.transparency.tolerance import NotUnderstood
 
 CUT = "…"

@@ -11,8 +11,9 @@ import pytest
 from events import Envelope, MalformedEvent, bounds, decode, registry
 from events.accounts import OrganisationRegistered
 from events.auctions import BidAccepted
-from events.bounds import OutOfBounds, check, check_event, check_numbers, fitted
+from events.bounds import check, check_event, check_numbers, fitted
 from events.codec import written
+from events.limits import OutOfBounds
 from tests.bounded import unbounded
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)

@@ -21,7 +21,7 @@ from litestar.testing import RequestFactory
 
 from catalogue.rules import RuleBroken
 from catalogue.units import UNITS, unit_word
-from events.bounds import SENTENCES
+from events.limits import SENTENCES
 from infra.tokens import ROLES, Principal
 from infra.web.languages import (
     COOKIE,

@@ -12,7 +12,8 @@ import msgspec
 from catalogue import places
 from catalogue.numbers import digits, written_out
 from events.auctions import Criterion, Option, Scoring
-from events.bounds import Amount, Code, Id, Minutes, Name, OutOfBounds, Percent, Quantity, Title
+from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
+from events.limits import OutOfBounds
 from events.values import Line, Place
 from infra.web import instant_in, read_form
 from infra.web.languages import gettext

@@ -16,8 +16,9 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
-from events.bounds import Code, Id, Name, OutOfBounds, Quantity, Text, Title
+from events.bounds import Code, Id, Name, Quantity, Text, Title
 from events.catalogue import SkuPublished
+from events.limits import OutOfBounds
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id

@@ -1,0 +1,131 @@
+"""What a value may be: whether a text can be seen, a number is finite and short, an instant is near; and how a bound that is broken is
+said. Which values these are is in :mod:`events.bounds`.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+SENTENCES = {
+    "control-character": "has a character that cannot be shown",
+    "invisible-text": "has no letter that can be seen",
+    "missing": "is required",
+    "no-body": "The request needs a JSON body.",
+    "no-zone": "needs a time zone, such as 2027-01-31T12:00:00Z",
+    "not-a-choice": "is none of the values that it may have",
+    "not-a-date": "is not a date or time such as 2027-01-31T12:00:00Z",
+    "not-a-number": "is not a number",
+    "not-as-written": "is not written as it should be",
+    "not-finite": "is not a finite number",
+    "out-of-range": "must lie between {least} and {most}",
+    "too-far": "must lie within {years} years",
+    "too-high": "must be at most {most}",
+    "too-large": "has too many digits",
+    "too-long": "has more than {most} characters",
+    "too-low": "must be at least {least}",
+    "too-many": "has more than {most} entries",
+    "too-many-decimals": "has more than {places} decimals",
+    "too-short": "has a length below {least}",
+    "unknown-parameter": "is not a parameter of this address",
+    "wrong-type": "is not of the right kind: {said}",
+}
+"""Of each bound its code, and what is said of a value that breaks it."""
+
+
+class OutOfBounds(Exception):
+    """A value that no rule of the market could mean. ``code`` names the bound, ``field`` is the path to the value."""
+
+    def __init__(self, code: str, field: str = "", **numbers: object) -> None:
+        self.message = SENTENCES[code].format(**numbers)
+        super().__init__(self.message)
+        self.code = code
+        self.field = field
+        self.numbers = numbers
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.message}".strip()
+
+    def inside(self, name: object) -> "OutOfBounds":
+        """The same, of a part of what has this name."""
+        self.field = f"{name}.{self.field}" if self.field else str(name)
+        return self
+
+
+class Range(NamedTuple):
+    """``places`` are digits after the point."""
+
+    least: Decimal
+    most: Decimal
+    places: int
+
+
+LINE = "line"
+"""A text that no break may part."""
+YEARS_AWAY = 10
+_WITHIN = timedelta(days=366 * YEARS_AWAY)
+Check = Callable[[Any, datetime | None], None]
+"""(value, now) → None, or OutOfBounds."""
+ANY = Range(Decimal(-(10**20)), Decimal(10**20), 60)
+_HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters by name that nobody can see."""
+_MOST_WHOLE = 10**9
+HIGHEST_EXPONENT = 30
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = re.compile("[\t\n\r]")
+
+
+def check_text(text: str, breaks: bool = True) -> None:
+    """Raises OutOfBounds for control characters (``breaks``: those that break a line are welcome), and for a text that shows nothing
+    though it is not blank. Whether a blank one will do is the rules' affair."""
+    if _CONTROL.search(text) or (not breaks and _BREAKS.search(text.strip())):
+        raise OutOfBounds("control-character")
+    if not text.isascii() and text.strip() and not any(map(_visible, text)):
+        raise OutOfBounds("invisible-text")
+
+
+def _visible(letter: str) -> bool:
+    return unicodedata.category(letter)[0] not in "CZ" and letter not in _HIDDEN
+
+
+def check_number(number: Decimal, within: Range = ANY) -> None:
+    """In a time that does not grow with the exponent. Raises OutOfBounds."""
+    if not number.is_finite():
+        raise OutOfBounds("not-finite")
+    if not within.least <= number <= within.most:
+        raise OutOfBounds("out-of-range", least=f"{within.least:f}", most=f"{within.most:f}")
+    exponent = number.as_tuple().exponent
+    if not -within.places <= exponent <= HIGHEST_EXPONENT:  # type: ignore[operator]  # of a finite number it is an int
+        raise OutOfBounds("too-many-decimals", places=within.places)
+
+
+def check_length(code: str, most: int, value: Any, _: datetime | None) -> None:
+    if len(value) > most:
+        raise OutOfBounds(code, most=most)
+
+
+def check_text_of(breaks: bool, text: str, _: datetime | None) -> None:
+    check_text(text, breaks)
+
+
+def check_whole(number: int, _: datetime | None) -> None:
+    if not -_MOST_WHOLE <= number <= _MOST_WHOLE:
+        raise OutOfBounds("out-of-range", least=-_MOST_WHOLE, most=_MOST_WHOLE)
+
+
+def check_float(number: float, _: datetime | None) -> None:
+    if not math.isfinite(number):
+        raise OutOfBounds("not-finite")
+
+
+def check_instant(value: date, now: datetime | None) -> None:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise OutOfBounds("no-zone")
+    if now is None:
+        return
+    away = value - now if isinstance(value, datetime) else value - now.date()
+    if abs(away) > _WITHIN:
+        raise OutOfBounds("too-far", years=YEARS_AWAY)
