@@ -30,6 +30,8 @@ RETRIES = (0.05, 0.5, 2.0)
 """Seconds to wait before each further try of one event."""
 STOP_AFTER = 20
 """Reactions that fail in a row in one partition, after which the consumer stops."""
+SLICE = 50
+"""Records that are decoded in one go: then whatever else is ready in the process has its turn."""
 LOCK_PATIENCE = "500ms"
 """How long one event by itself waits for a locked row before its partition is held, as PostgreSQL's lock_timeout. A batch waited before,
 as long as its connection waits."""
@@ -89,7 +91,7 @@ class Inbox:
 
         Raises :class:`ConsumerStopped`.
         """
-        read, held = self._read(records)
+        read, held = await self._read(records)
         batch = [(record, message) for record, message in read if _partition(record) not in self._locked]
         good = [message for _, message in batch if isinstance(message, Message)]
         try:
@@ -107,13 +109,15 @@ class Inbox:
         await self._one_by_one([each for each in read if _partition(each[0]) in self._locked], held)
         return list(held.values())
 
-    def _read(
+    async def _read(
         self, records: Sequence[ConsumerRecord]
     ) -> tuple[list[tuple[ConsumerRecord, Message | MalformedEvent]], dict[TopicPartition, Held]]:
         """What somebody here reacts to, with what is no event, up to the first record of each partition that must wait."""
         read: list[tuple[ConsumerRecord, Message | MalformedEvent]] = []
         held: dict[TopicPartition, Held] = {}
-        for record in records:
+        for number, record in enumerate(records, 1):
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
             type_ = type_in(record.headers)
             if (type_ is not None and kind_of(type_) not in self._kinds) or _partition(record) in held:
                 continue

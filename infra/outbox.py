@@ -25,6 +25,8 @@ from infra.producer import Producer
 
 log = logging.getLogger(__name__)
 BATCH = 2000
+SLICE = 100
+"""Rows that are sent in one go: then whatever else is ready in the process has its turn."""
 IDLE_SECONDS = 1.0
 """How long a lost NOTIFY can delay an event."""
 REST = 0.02
@@ -102,7 +104,7 @@ class Relay:
             return 0
         kafka = self._kafka.working
         try:
-            sent = [await self._send(kafka, row) for row in rows]
+            sent = await self._send_all(kafka, rows)
         except KafkaError:
             # The sender may have ended for good, as when its rights came after it.
             await self._kafka.renew(kafka)
@@ -144,6 +146,16 @@ class Relay:
             await self._mark(connection, done)
             await self._set_aside(connection, refused)
         return len(rows)
+
+    async def _send_all(
+        self, kafka: AIOKafkaProducer, rows: Sequence[asyncpg.Record]
+    ) -> "list[asyncio.Future[object]]":
+        sent = []
+        for number, row in enumerate(rows, 1):
+            sent.append(await self._send(kafka, row))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+        return sent
 
     async def _send(self, kafka: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[object]":
         """The broker's answer; what is wrong with the record before it goes is one too."""

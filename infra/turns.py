@@ -1,12 +1,15 @@
-"""Who goes first in a process: what comes in bulk lets live work pass."""
+"""Who goes first in a process: what comes in bulk lets live work pass, and is done one batch after the other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
-PATIENCE = 1.0
-"""Seconds that a bulk batch lets live work pass. Live work that never rests slows bulk down and does not stop it."""
+PATIENCE = 0.05
+"""Seconds that a bulk batch lets live work pass. Live work that never rests slows bulk down and does not stop it: a batch gives way in
+itself too (:data:`infra.inbox.SLICE`)."""
+PATIENCE_WITH_BULK = 1.0
+"""Seconds that it waits for another one, which may be held up by something that is its own affair."""
 
 
 class Turns:
@@ -16,6 +19,7 @@ class Turns:
         self._at_work = 0
         self._rest = asyncio.Event()
         self._rest.set()
+        self._in_bulk = asyncio.Lock()
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
@@ -31,8 +35,13 @@ class Turns:
 
     @asynccontextmanager
     async def bulk(self) -> AsyncIterator[None]:
-        """Bulk work, when no live work is under way."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self._rest.wait()
-        yield
+        """Bulk work, when no other is under way. Who came first goes first, so that all consumers read the same messages at about the
+        same time, and each is decoded once."""
+        async with AsyncExitStack() as stack:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_WITH_BULK):
+                    await stack.enter_async_context(self._in_bulk)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await self._rest.wait()
+            yield

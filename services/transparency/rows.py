@@ -1,8 +1,9 @@
 """A row of a mapped CSV file → a :class:`~services.transparency.process.Process`, like one that came as OCDS."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from decimal import Decimal
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,6 +18,7 @@ from services.transparency.tables import FIELDS, ColumnMapping, Row, RowRefused
 from services.transparency.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
 
 _MOST_KEPT = 50_000
+A = TypeVar("A")
 
 
 def read_row(
@@ -26,51 +28,74 @@ def read_row(
     return RowReader(mapping, ledger, region_code).read(row)
 
 
+class Words(NamedTuple):
+    """What a row says in words that come again in most rows."""
+
+    status: str
+    method: str
+    kind: str
+    currency: str | None
+    language: str
+    place: Place
+
+
+_PLACE = ("country", "buyer_region", "buyer_locality", "latitude", "longitude", "coordinates")
+_WORDS = ("status", "method", "kind", "currency", "language", *_PLACE)
+_BUYER = ("buyer", "buyer_id", *_PLACE)
+_SUPPLIER = ("supplier", "supplier_id", "supplier_region", "supplier_locality", "country")
+
+
 class RowReader:
-    """Reads the rows of one table. Organisations come in row after row: each is understood once."""
+    """Reads the rows of one table. Organisations and words come in row after row: each is understood once."""
 
     def __init__(self, mapping: ColumnMapping, ledger: NotUnderstood, region_code: RegionCode = no_regions) -> None:
-        self._mapping, self._ledger, self._region_code = mapping, ledger, region_code
-        self._constants = {name: str(getattr(mapping.constants, name)) for name in mapping.constants.__struct_fields__}
-        self._columns = {field: " or ".join(mapping.sources(field)) or field for field in FIELDS}
+        self.mapping, self.ledger, self.region_code = mapping, ledger, region_code
+        constants = {name: str(getattr(mapping.constants, name)) for name in mapping.constants.__struct_fields__}
+        self.constants = {name: text for name, text in constants.items() if text}
+        self.columns = {field: " or ".join(mapping.sources(field)) or field for field in FIELDS}
         self._organisations: dict[tuple[str | None, ...], tuple[Organisation | None, NotUnderstood]] = {}
+        self._words: dict[tuple[str | None, ...], tuple[Words, NotUnderstood]] = {}
 
     def read(self, row: Row) -> Process | RowRefused:
         """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
-        return _Reading(row, self._mapping, self._ledger, self._region_code, self._constants, self._columns).process(
-            self
-        )
+        return _Reading(row, self, self.ledger).process()
 
-    def organisation(self, role: str, reading: "_Reading") -> Organisation | None:
-        fields = reading.row.fields
-        key = (role, *map(fields.get, (role, f"{role}_id", f"{role}_region", f"{role}_locality", "country")))
-        if role == "buyer":
-            key += tuple(map(fields.get, ("latitude", "longitude", "coordinates")))
-        if key not in self._organisations:
-            if len(self._organisations) >= _MOST_KEPT:
-                self._organisations.clear()
+    def buyer(self, row: Row) -> Organisation | None:
+        return self._once(self._organisations, _BUYER, row, lambda reading: reading.organisation("buyer"))
+
+    def supplier(self, row: Row) -> Organisation | None:
+        return self._once(self._organisations, _SUPPLIER, row, lambda reading: reading.organisation("supplier"))
+
+    def words(self, row: Row) -> Words:
+        return self._once(self._words, _WORDS, row, _Reading.words)
+
+    def _once(
+        self,
+        known: dict[tuple[str | None, ...], tuple[A, NotUnderstood]],
+        fields: tuple[str, ...],
+        row: Row,
+        read: Callable[["_Reading"], A],
+    ) -> A:
+        """What is read of these fields alone. What is not understood counts in each row."""
+        key = (fields[0], *map(row.fields.get, fields))
+        if key not in known:
+            if len(known) >= _MOST_KEPT:
+                known.clear()
             unread = NotUnderstood()
-            apart = _Reading(reading.row, self._mapping, unread, self._region_code, self._constants, self._columns)
-            self._organisations[key] = apart.organisation(role), unread
-        found, unread = self._organisations[key]
-        self._ledger.update(unread)
+            known[key] = read(_Reading(row, self, unread)), unread
+        found, unread = known[key]
+        if unread.kinds:
+            self.ledger.update(unread)
         return found
 
 
 class _Reading:
-    def __init__(
-        self,
-        row: Row,
-        mapping: ColumnMapping,
-        ledger: NotUnderstood,
-        region_code: RegionCode,
-        constants: Mapping[str, str],
-        columns: Mapping[str, str],
-    ) -> None:
-        self.row, self.mapping, self.ledger, self.region_code = row, mapping, ledger, region_code
-        self.constants, self.columns = constants, columns
+    def __init__(self, row: Row, table: RowReader, ledger: NotUnderstood) -> None:
+        self.row, self.table, self.ledger = row, table, ledger
+        self.mapping = table.mapping
+        self.fields = {**table.constants, **row.fields}
 
-    def process(self, table: RowReader) -> Process | RowRefused:
+    def process(self) -> Process | RowRefused:
         row, mapping = self.row, self.mapping
         before = self.ledger.total()
         at = read_date(self.text("date"), self.column("date"), self.ledger, mapping.read.date_order)
@@ -82,8 +107,8 @@ class _Reading:
             return RowRefused(row.where, row.number, self.column(unread), f"{reason}: {self.text(unread)[:80]}")
         ocid = f"{mapping.namespace}-{self.text('id') or row.digest[:24]}"
         local_id = f"{row.digest[:24]}-{row.occurrence}"
-        currency = read_currency(self.text("currency"), self.column("currency"), self.ledger)
-        buyer, supplier = table.organisation("buyer", self), table.organisation("supplier", self)
+        words = self.table.words(row)
+        buyer, supplier = self.table.buyer(row), self.table.supplier(row)
         line = self.line(values["quantity"], values["unit_price"], values["amount"])
         lines = (line,) if line.description or line.unit_price is not None else ()
         amount = values["amount"] if values["amount"] is not None else line.amount
@@ -96,20 +121,8 @@ class _Reading:
             suppliers=suppliers,
             status="active",
             amount=amount,
-            currency=currency,
+            currency=words.currency,
             awarded_at=at,
-            lines=lines,
-        )
-        contract = Contract(
-            contract_id=derived_id("contract", ocid, local_id),
-            local_id=local_id,
-            award_id=award.award_id,
-            title=title,
-            suppliers=suppliers,
-            status="active",
-            amount=amount,
-            currency=currency,
-            signed_at=at,
             lines=lines,
         )
         return Process(
@@ -117,14 +130,14 @@ class _Reading:
             ocid=ocid,
             title=title,
             description=self.text("description"),
-            status=read_choice(self.text("status"), self.column("status"), vocabulary.tender_status, self.ledger),
-            method=read_choice(self.text("method"), self.column("method"), vocabulary.method, self.ledger),
-            kind=read_choice(self.text("kind"), self.column("kind"), vocabulary.kind, self.ledger),
+            status=words.status,
+            method=words.method,
+            kind=words.kind,
             category=line.category,
             buyer=buyer,
-            place=self.place("buyer"),
-            language=vocabulary.language(self.text("language")) or "",
-            currency=currency,
+            place=words.place,
+            language=words.language,
+            currency=words.currency,
             amount=amount,
             published_at=at,
             closes_at=None,
@@ -132,16 +145,40 @@ class _Reading:
             lines=lines,
             bids=(),
             awards=(award,),
-            contracts=(contract,) if mapping.kind == "prices" else (),
+            contracts=(self.contract(award, ocid),) if mapping.kind == "prices" else (),
             organisations=tuple(one for one in (buyer, supplier) if one),
             source=Source(publisher=mapping.publisher, document=row.where, licence=mapping.licence, published_at=at),
         )
 
+    def contract(self, award: Award, ocid: str) -> Contract:
+        return Contract(
+            contract_id=derived_id("contract", ocid, award.local_id),
+            local_id=award.local_id,
+            award_id=award.award_id,
+            title=award.title,
+            suppliers=award.suppliers,
+            status="active",
+            amount=award.amount,
+            currency=award.currency,
+            signed_at=award.awarded_at,
+            lines=award.lines,
+        )
+
+    def words(self) -> Words:
+        return Words(
+            status=read_choice(self.text("status"), self.column("status"), vocabulary.tender_status, self.ledger),
+            method=read_choice(self.text("method"), self.column("method"), vocabulary.method, self.ledger),
+            kind=read_choice(self.text("kind"), self.column("kind"), vocabulary.kind, self.ledger),
+            currency=read_currency(self.text("currency"), self.column("currency"), self.ledger),
+            language=vocabulary.language(self.text("language")) or "",
+            place=self.place("buyer"),
+        )
+
     def text(self, field: str) -> str:
-        return self.row.fields.get(field) or self.constants.get(field, "")
+        return self.fields.get(field, "")
 
     def column(self, field: str) -> str:
-        return self.columns.get(field, field)
+        return self.table.columns.get(field, field)
 
     def number(self, field: str) -> Decimal | None:
         text = self.text(field)
@@ -185,7 +222,7 @@ class _Reading:
         written = self.text(f"{role}_region")
         region = f"{self.mapping.read.region_prefix}{written}" if written and self.mapping.read.region_prefix else None
         if written and region is None and known:
-            region = self.region_code(known, written)
+            region = self.table.region_code(known, written)
             if region is None:
                 self.ledger.add(f"{self.column(f'{role}_region')}: no ISO 3166-2 code found", written)
         if region and country is None:

@@ -162,6 +162,7 @@ def read_rows(path: Path, mapping: ColumnMapping) -> Iterator[Row | RowRefused]:
         if absent:
             raise MappingError(f"{path.name} has no column {', '.join(absent)}; it has {', '.join(header)}")
         place = {column: position for position, column in enumerate(header)}
+        places = [(field, [place[column] for column in columns]) for field, columns in wanted.items()]
         seen: Counter[str] = Counter()
         reader = csv.reader(lines, delimiter=delimiter)
         while True:
@@ -174,16 +175,17 @@ def read_rows(path: Path, mapping: ColumnMapping) -> Iterator[Row | RowRefused]:
                 continue
             if cells is None:
                 return
-            if not any(cell.strip() for cell in cells):
+            if not any(map(str.strip, cells)):
                 continue
             if len(cells) != len(header):
                 yield RowRefused(where, number, "", f"{len(cells)} cells under {len(header)} columns")
                 continue
-            fields = {
-                field: filled
-                for field, columns in wanted.items()
-                if (filled := next((cell for one in columns if (cell := _clean(cells[place[one]]))), ""))
-            }
+            fields = {}
+            for field, positions in places:
+                for position in positions:
+                    if filled := _clean(cells[position]):
+                        fields[field] = filled
+                        break
             empty = [field for field in mapping.required if field not in fields]
             if empty:
                 column = " or ".join(wanted.get(empty[0], [empty[0]]))

@@ -80,6 +80,7 @@ def read_text(value: Any, field: str, ledger: NotUnderstood) -> str:
 
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:([ '.,])[0-9]{3})(?:\1[0-9]{3})*")
+_PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MONEY_SIGNS = re.compile(
     r"^(?:[A-Za-z]{0,3}[$€£¥₲₽₴₸₦₱₹₡₫]|[A-Z]{3}\b|Gs\.?|kr\.?)\s*|\s*(?:[$€£¥₲₽₴₸₦₱₹₡₫]|\b[A-Z]{3}|,-)$"
 )
@@ -96,6 +97,8 @@ def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str
     one to others; "1.234" is read as JSON would. ``thousands`` is for sources that write "1.600" and "60000.0" in one
     column: groups of three behind that sign are thousands. Raises :class:`UnclearNumber`.
     """
+    if decimal_mark in (None, ".") and thousands is None and _PLAIN.fullmatch(text):
+        return Decimal(text)
     plain = _MONEY_SIGNS.sub("", re.sub(r"[\s\u00a0\u2007\u2009\u202f]+", " ", text).strip())
     plain = plain.replace("\u2212", "-").replace("\u2019", "'").strip()
     negative = plain.startswith("-") or (plain.startswith("(") and plain.endswith(")"))
