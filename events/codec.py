@@ -18,7 +18,7 @@ class UnknownVersion(Exception):
     """A later version of an event than this program knows: a newer release published it, and can read it."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all events: what happened, in the past tense. Unknown fields are ignored, so fields may be added."""
 
     TYPE: ClassVar[str] = ""
@@ -36,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """An event with its envelope, as a handler receives it."""
 
     envelope: Envelope

@@ -15,7 +15,7 @@ class MalformedEvent(ValueError):
     """The bytes are not a CloudEvent of ours; retrying cannot help."""
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Attributes of one event.
 
     ``correlationid`` is shared by everything that follows from one request, ``causationid`` is the id of the event or

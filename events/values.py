@@ -10,7 +10,7 @@ import msgspec
 from events.bounds import Exact, Key, Label, Many, Prose
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where something is delivered, stocked or seated. Degrees WGS 84; what is unknown is None."""
 
     country: Key | None = None
@@ -22,7 +22,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     longitude: float | None = None
 
 
-class Category(msgspec.Struct, frozen=True, kw_only=True):
+class Category(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A code of a classification, an OCDS ``classification``: CPV at home, whatever the source has in imports."""
 
     code: Key
@@ -30,13 +30,13 @@ class Category(msgspec.Struct, frozen=True, kw_only=True):
     title: Label = ""
 
 
-class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+class Attribute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: Label
     value: Prose
     unit: Key = ""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a process or contract, an OCDS ``item``.
 
     ``unit`` is a UNECE Rec 20 code, or "" where the source's ``unit_text`` was not understood. ``unit_price`` is per ``unit``
@@ -61,7 +61,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """Delivery place where it differs from that of the whole."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where an imported fact was read. Native facts have none."""
 
     publisher: Label
@@ -71,7 +71,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     published_at: datetime | None = None
 
 
-class Number(msgspec.Struct, frozen=True, kw_only=True):
+class Number(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A number that a rule compared, such as ``price_now 90.00``."""
 
     name: Label
@@ -91,7 +91,7 @@ class BrokenRule(Protocol):
     def numbers(self) -> Mapping[str, object]: ...
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why somebody was refused: a stable code, a sentence, the numbers compared."""
 
     rule: Key

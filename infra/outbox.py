@@ -30,7 +30,8 @@ SLICE = 100
 IDLE_SECONDS = 1.0
 """How long a lost NOTIFY can delay an event."""
 REST = 0.02
-"""Seconds between two batches: what a busy service writes meanwhile goes in one. The first event after a quiet time never waits."""
+"""Seconds after a batch that was not full: what a busy service writes meanwhile goes in the next. The first event after a quiet time
+never waits."""
 PATIENCE_SECONDS = 5.0
 """After so long without the broker's acknowledgement the relay says that it waits."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
@@ -81,8 +82,8 @@ class Relay:
         await self._count(connection)
         while True:
             woken.clear()
-            if await self.publish_batch(connection):
-                await asyncio.sleep(REST)
+            if done := await self.publish_batch(connection):
+                await asyncio.sleep(REST if done < BATCH else 0)
             else:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):

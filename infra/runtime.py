@@ -1,7 +1,6 @@
 """Puts services to work in a process: the web process serves routes, the worker relays, consumes and keeps the timers."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +19,7 @@ from infra.config import Config
 from infra.consumer import Consumer, group_of
 from infra.database import LARGEST_CONSEQUENCE, Database
 from infra.embedded import addresses
+from infra.garbage import leave_what_stays
 from infra.health import HEALTH, State
 from infra.inbox import Inbox
 from infra.live import Live
@@ -140,10 +140,7 @@ async def serve(app: "ASGIApp", ground: Ground, port: int) -> None:
     web = server(app, ground.config, ground.live.end, port=port)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, web.handle_exit, number, None)
-    # Modules, routes and templates stay: to walk them again and again would hold up bids and pushes. Requests leave few cycles.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    leave_what_stays()
     await web.serve()
 
 
@@ -166,6 +163,7 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
         await stack.enter_async_context(observed(ground, bootstrap, "worker", reads))
         kafka = Producer(bootstrap)
         stack.push_async_callback(kafka.stop)
+        leave_what_stays()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
 
         def begin(kind: str, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -214,6 +212,7 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
         await after_the_forgotten(
             ground.database, [each.name for each in services if each.views], bootstrap, streams.GROUP
         )
+        leave_what_stays()
         await streams.keep(ground, bootstrap, kafka, services, stop)
 
 

@@ -17,7 +17,7 @@ def derived_id(*parts: str) -> str:
     return derive_id_in(_NAMESPACE, *parts)
 
 
-class Organisation(msgspec.Struct, frozen=True, kw_only=True):
+class Organisation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``roles`` are ``buyer`` and ``supplier``. ``scheme`` and ``identifier`` are "" where the source has none."""
 
     organisation_id: str
@@ -28,7 +28,7 @@ class Organisation(msgspec.Struct, frozen=True, kw_only=True):
     place: Place = Place()
 
 
-class Bid(msgspec.Struct, frozen=True, kw_only=True):
+class Bid(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bid_id: str
     suppliers: tuple[Organisation, ...]
     status: str = ""
@@ -38,7 +38,7 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...] = ()
 
 
-class Award(msgspec.Struct, frozen=True, kw_only=True):
+class Award(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``local_id`` is the source's, ``award_id`` ours."""
 
     award_id: str
@@ -52,7 +52,7 @@ class Award(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...] = ()
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """``award_id`` is ours, and None where the source names no award that it also publishes."""
 
     contract_id: str
@@ -67,7 +67,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...] = ()
 
 
-class Process(msgspec.Struct, frozen=True, kw_only=True):
+class Process(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One ocid with all that its merged releases say. Codes are OCDS's, "" or None where the source is silent."""
 
     process_id: str
