@@ -14,9 +14,11 @@ import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy import Connection as SyncConnection
-from sqlalchemy.event import listens_for
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.event import listen, listens_for
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -25,6 +27,7 @@ from events.codec import Event, written
 from events.envelope import Envelope
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
+from infra.deadline import in_use
 from infra.ids import new_id
 from infra.once import Once, once
 from infra.roles import NONE, Connections, role_of, usable
@@ -272,6 +275,13 @@ def _begin(session: Session, _: object, connection: SyncConnection) -> None:
     connection.exec_driver_sql(f"set local role {session.info['role']}")
 
 
+def _refuse_closed(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """SQLAlchemy then takes another. To ask the server each time, as it can too, costs a trip, and waits for one that is frozen."""
+    driver = record.driver_connection
+    if driver is not None and driver.is_closed():
+        raise DisconnectionError("the server closed this connection")
+
+
 class Database:
     """Connections of one process: an SQLAlchemy engine for rows and an asyncpg pool for hot paths."""
 
@@ -303,10 +313,10 @@ class Database:
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=size,
             max_overflow=size,
-            pool_pre_ping=True,
             hide_parameters=True,  # errors go to the log, and rows say who bids
             connect_args={"server_settings": settings},
         )
+        listen(engine.sync_engine, "checkout", _refuse_closed)
         try:
             held: dict[int, str] = {}
 
@@ -336,13 +346,26 @@ class Database:
         """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``largest``: bytes of one
         event."""
         role = role_of(service) if service in self.roles else NONE
-        async with AsyncSession(
-            self.engine, expire_on_commit=False, sync_session_class=_Session, info={"role": role}
-        ) as session:
+        async with (
+            self._connected() as connection,
+            AsyncSession(
+                connection, expire_on_commit=False, sync_session_class=_Session, info={"role": role}
+            ) as session,
+        ):
             tx = Transaction(service, session, self.clock(), current_cause(), self._secret, largest)
             yield tx
             await tx.flush()
             await session.commit()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        connection = await self.engine.connect()
+        driver = (await connection.get_raw_connection()).driver_connection
+        with in_use(driver):  # type: ignore[arg-type]
+            try:
+                yield connection
+            finally:
+                await connection.close()
 
 
 async def _use_json(connection: asyncpg.Connection) -> None:

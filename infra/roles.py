@@ -13,6 +13,8 @@ from typing import Any
 
 import asyncpg
 
+from infra.deadline import in_use
+
 log = logging.getLogger(__name__)
 PREFIX = "lonja_"
 NONE = "none"
@@ -69,6 +71,17 @@ async def grant(connection: asyncpg.Connection, services: Iterable[str]) -> None
         )
 
 
+@asynccontextmanager
+async def _lent(pool: asyncpg.Pool) -> AsyncIterator[Any]:
+    """A connection for the time of a block; to give it back may wait for the server, too."""
+    connection = await pool.acquire()
+    with in_use(connection):
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+
 class Connections:
     """The pool as one service has it, or as the market's own role with ``NONE``. ``held``: the role that each connection has, by
     the process id of its server's end; shared by all who share the pool."""
@@ -82,8 +95,8 @@ class Connections:
         return Connections(self._pool, role_of(service), self._held)
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:  # noqa: ASYNC109 - as asyncpg's
-        async with self._pool.acquire(timeout=timeout) as connection:
+    async def acquire(self) -> AsyncIterator[Any]:
+        async with _lent(self._pool) as connection:
             end = connection.get_server_pid()
             if self._held.get(end, NONE) != self._role:
                 self._held[end] = ""  # unknown, if what follows is cut off

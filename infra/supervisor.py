@@ -132,6 +132,7 @@ class Supervisor:
     async def _until_it_ends(self, kept: _Kept) -> str:
         child = kept.child
         ready = alive = checked = time.monotonic()
+        quiet = False
         while child.exit_code is None:
             await asyncio.sleep(LOOK_EVERY)
             now = time.monotonic()
@@ -143,9 +144,19 @@ class Supervisor:
             checked = now
             if await child.shows_life():
                 alive = time.monotonic()
-            elif time.monotonic() - max(alive, self._awake_since) > child.part.silent_for:
+                if quiet:
+                    quiet = False
+                    self._mark(kept, State.running)
+                continue
+            silence, most = time.monotonic() - max(alive, self._awake_since), child.part.silent_for
+            if silence > most:
                 await asyncio.to_thread(child.kill)
-                return f"gave no sign of life for {child.part.silent_for:.0f} s and was killed"
+                return f"gave no sign of life for {most:.0f} s and was killed"
+            if silence > CHECK_EVERY and not quiet:
+                quiet = True
+                self._mark(
+                    kept, State.degraded, f"it runs and gives no sign of life; after {most:.0f} s it is started again"
+                )
         return f"ended with signal {-child.exit_code}" if child.exit_code < 0 else f"ended with code {child.exit_code}"
 
     async def _notice_sleep(self) -> None:

@@ -14,11 +14,18 @@ import typer
 from infra.broker import where
 from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
+from infra.running import in_words
 
 if TYPE_CHECKING:
     import asyncpg
 
 NEEDED_DISK = 1 << 30
+PATIENCE = 5.0
+"""Seconds that a server has for an answer."""
+FROZEN = (
+    "wait: `lonja up` starts a server of its own again that stays silent; for another one look what its processes do"
+    " (in `ps` the state T says that a signal stopped them)"
+)
 
 
 @dataclass(frozen=True)
@@ -109,12 +116,15 @@ async def _servers(config: Config) -> list[Finding]:
     findings = [web]
     database = url.rpartition("@")[2]
     try:
-        connection = await asyncpg.connect(url, timeout=5)
+        connection = await asyncpg.connect(url, timeout=PATIENCE, command_timeout=PATIENCE)
         found = f"{await connection.fetchval('show server_version')} at {database}"
         await connection.close()
         findings.append(Finding("postgres", True, found))
-    except (OSError, asyncpg.PostgresError, TimeoutError) as failure:
-        findings.append(Finding("postgres", False, f"{database}: {failure}", start))
+    except TimeoutError:
+        found = f"{database} takes connections and gives no answer: it is frozen or overloaded"
+        findings.append(Finding("postgres", False, found, FROZEN))
+    except (OSError, asyncpg.PostgresError) as failure:
+        findings.append(Finding("postgres", False, f"{database}: {in_words(failure)}", start))
     try:
         held = await message_counts(bootstrap)
     except NotRunning as failure:
@@ -148,9 +158,10 @@ async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
 
     from infra.operations.figures import Observer
     from infra.operations.readiness import DEAD_LETTERS, judge
+    from infra.roles import NONE, Connections
 
     async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
-        observer = Observer(pool, bootstrap)
+        observer = Observer(Connections(pool, NONE, {}), bootstrap)
         try:
             figures = await observer.look()
         finally:

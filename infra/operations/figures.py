@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,14 +17,17 @@ from infra.broker import access
 from infra.clock import system_clock
 from infra.database import LOST
 from infra.deadletters import Follower, Unsettled
+from infra.deadline import Deadline
 from infra.operations import processes
 from infra.operations.processes import Process
+from infra.roles import Connections
 
 T = TypeVar("T")
 FRESH = 1.0
 """Seconds for which a look serves everybody who asks."""
 PATIENCE = 3.0
 """Seconds after which a server that does not answer is away."""
+NO_ANSWER = f"no answer within {PATIENCE:.0f} s: it is frozen or overloaded, or the network to it is cut"
 LATE, LATE_IN_BULK = timedelta(minutes=1), timedelta(hours=1)
 """How long a message may wait for its consumer; in a bulk topic, which an import fills and live events overtake, longer."""
 BULK = {row.name for row in TOPICS if row.bulk}
@@ -74,7 +76,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 class Observer:
     """Looks when it is asked, at most once a second however many ask; ``close`` it in the end."""
 
-    def __init__(self, pool: asyncpg.Pool, bootstrap: str) -> None:
+    def __init__(self, pool: Connections, bootstrap: str) -> None:
         self._pool = pool
         self._kafka = Kafka(bootstrap)
         self._looking = asyncio.Lock()
@@ -112,7 +114,7 @@ class Observer:
         )
 
     async def _stored(self) -> tuple[list[Process], list[Outbox], timedelta]:
-        async with self._pool.acquire(timeout=PATIENCE) as connection:
+        async with self._pool.acquire() as connection:
             before = system_clock()
             there = await connection.fetchval("select clock_timestamp()")
             ahead = before + (system_clock() - before) / 2 - there
@@ -209,7 +211,7 @@ async def _patiently(
 ) -> tuple[T, str] | tuple[None, str]:
     """(answer, "") or (None, why there is none)."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with Deadline(PATIENCE) as deadline:
             return await ask(), ""
     except away as error:
-        return None, f"{type(error).__name__}: {error}" if str(error) else "no answer in time"
+        return None, NO_ANSWER if deadline.is_over else f"{type(error).__name__}: {error}"

@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from infra.health import Condition, State
-from infra.operations.figures import COUNTED, Figures, Outbox
+from infra.operations.figures import COUNTED, NO_ANSWER, Figures, Outbox
 from infra.operations.processes import Process
 
 OLD = timedelta(seconds=30)
@@ -56,7 +56,7 @@ def _servers(figures: Figures) -> Iterator[Judgement]:
     for part, failure in (("database", figures.database), ("kafka", figures.kafka)):
         yield Judgement(
             part=part,
-            state=State.stopped if failure else State.running,
+            state=State.degraded if failure == NO_ANSWER else State.stopped if failure else State.running,
             detail=failure,
             remedy=f"look into the log of {part}; `lonja up` starts it again by itself" if failure else "",
         )

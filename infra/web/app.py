@@ -37,6 +37,7 @@ from infra.web.health import health_routes
 from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.limits import limited
 from infra.web.pages import engine
+from infra.web.patience import answered_in_time
 from infra.web.query import known_parameters, remember_parameters
 
 ON_EVERY_ANSWER = [
@@ -167,6 +168,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             forms_of_the_session(secret(config.secrets_dir, "csrf")),
             checked_access,
             known_parameters,
+            answered_in_time,
         ],
         compression_config=CompressionConfig(backend="gzip", exclude=["/live$"]),
         template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),

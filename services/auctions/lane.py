@@ -27,6 +27,7 @@ from infra import metrics
 from infra.away import is_away
 from infra.clock import Clock
 from infra.database import LOST, Outdated
+from infra.deadline import Deadline, in_use
 from infra.signing import Signer
 from infra.tasks import background
 from services.auctions import receipts
@@ -130,6 +131,7 @@ class Lane:
         while True:
             await self._work()
             await asyncio.sleep(max(0.0, committed + REST - clock()))
+            self._waiting = [each for each in self._waiting if not each.answer.done()]  # who was told to come again
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             if not self._waiting:
                 self._arrived.clear()
@@ -156,7 +158,7 @@ class Lane:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with Deadline(PATIENCE):
                 judged = await self._commit([each.asked for each in batch], wait=wait)
         except Exception as error:  # noqa: BLE001 - whatever it is, the bids are answered
             self._hang_up()
@@ -201,7 +203,9 @@ class Lane:
         log.error("a batch of %d bids did not commit: %r", len(batch), error, exc_info=error if at_fault else None)
         if at_fault:
             with suppress(*LOST):
-                await self._block(await self._connected(), [each.asked for each in batch], failed=set(auction_ids))
+                async with Deadline(PATIENCE):
+                    with in_use(db := await self._connected()):
+                        await self._block(db, [each.asked for each in batch], failed=set(auction_ids))
         else:
             self.pulse.away = True  # the next beat finds out whether bids can be decided
         self._fail(batch, f"{type(error).__name__}: {error}")
@@ -211,19 +215,22 @@ class Lane:
         if self.pulse.away:
             await self.pulse.beat()
         db = await self._connected()
+        with in_use(db):
+            judged = await self._judged(db, batch, wait=wait)
+            for written in judged.written:
+                self._remembered[written.after.opened.auction_id] = written.after
+            metrics.bids_decided(kept.verdict.accepted is not None for each in judged.written for kept in each.kept)
+            if judged.locked or judged.failed:
+                await self._block(db, batch, judged.locked, judged.failed)
+        return judged
+
+    async def _judged(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool) -> Judged:
         if wait:
             try:
-                judged = await self._guess(db, batch) or await self._under_lock(db, batch)
+                return await self._guess(db, batch) or await self._under_lock(db, batch)
             except asyncpg.LockNotAvailableError:
-                judged = await self._under_lock(db, batch, wait=False)
-        else:
-            judged = await self._under_lock(db, batch, wait=False)
-        for written in judged.written:
-            self._remembered[written.after.opened.auction_id] = written.after
-        metrics.bids_decided(kept.verdict.accepted is not None for written in judged.written for kept in written.kept)
-        if judged.locked or judged.failed:
-            await self._block(db, batch, judged.locked, judged.failed)
-        return judged
+                pass
+        return await self._under_lock(db, batch, wait=False)
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():

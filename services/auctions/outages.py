@@ -14,6 +14,7 @@ import asyncpg
 
 from infra.away import is_away
 from infra.clock import Clock
+from infra.deadline import Deadline, in_use
 from infra.health import HEALTH, State
 from services.auctions.domain.auction import apply
 from services.auctions.domain.remedies import resume
@@ -52,19 +53,20 @@ class Pulse:
         That a while passed counts only where this lane was not there: the clock itself may jump. Raises what keeps bids from being
         decided: the database is away, its tables are locked, or this machine's clock is wrong.
         """
-        async with self._beating, asyncio.timeout(PATIENCE):
+        async with Deadline(PATIENCE), self._beating:
             running = asyncio.get_running_loop().time()
             away = self.away or running - self._beaten > STALLED
             now = self._clock()
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self._url, server_settings=SETTINGS)
-            waiting = await end_blocks(self._connection, now)
-            async with self._connection.transaction():
-                await pulse.check_tables(self._connection)
-                now = self._clock()
-                since = await pulse.beat(self._connection, now)
-                if since is not None and away:
-                    await resume_sessions(self._connection, since, now)
+            with in_use(self._connection):
+                waiting = await end_blocks(self._connection, now)
+                async with self._connection.transaction():
+                    await pulse.check_tables(self._connection)
+                    now = self._clock()
+                    since = await pulse.beat(self._connection, now)
+                    if since is not None and away:
+                        await resume_sessions(self._connection, since, now)
             self.away, self._beaten, self._said = False, running, ""
         _report(waiting)
 

@@ -292,3 +292,24 @@ def test_what_a_killed_owner_left_is_stopped_at_the_next_start(tmp_path: Path) -
     assert not psutil.pid_exists(left.pid)
     assert fresh.exit_code is None
     fresh.stop()
+
+
+async def test_a_part_that_is_silent_is_named_while_it_is_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "CHECK_EVERY", 0.1)
+    answers = True
+
+    async def ready() -> bool:
+        return answers
+
+    keeper = Supervisor(tmp_path, lambda line: None)
+    await keeper.start([Part(name="part", command=FOREVER, ready=ready, silent_for=60)])
+    pid = read_state(tmp_path)["part"]["pid"]
+    answers = False
+    await until(lambda: read_state(tmp_path)["part"]["state"] == "degraded")
+    assert "gives no sign of life" in read_state(tmp_path)["part"]["detail"]
+    answers = True
+    await until(lambda: read_state(tmp_path)["part"]["state"] == "running")
+    assert read_state(tmp_path)["part"]["pid"] == pid
+    await keeper.stop()

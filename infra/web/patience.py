@@ -1,0 +1,35 @@
+"""Nobody waits for an answer while PostgreSQL gives none: the request is answered 503 in time, and may be sent again."""
+
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.deadline import ANSWER_SECONDS, Deadline
+
+
+def answered_in_time(app: ASGIApp) -> ASGIApp:
+    """Middleware. The time runs from the request, or the latest piece of its body, to the beginning of the answer; what follows, as
+    a live stream does, may take as long as it likes."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        began = False
+
+        async def receive_meanwhile() -> Message:
+            deadline.set(None)  # the body has a limit of its own
+            try:
+                return await receive()  # type: ignore[return-value]
+            finally:
+                if not began:
+                    deadline.set(ANSWER_SECONDS)
+
+        async def send_in_time(message: Message) -> None:
+            nonlocal began
+            began = True
+            deadline.set(None)
+            await send(message)
+
+        async with Deadline(ANSWER_SECONDS) as deadline:
+            await app(scope, receive_meanwhile, send_in_time)
+
+    return answer

@@ -1,0 +1,217 @@
+"""PostgreSQL that freezes: who asks the web process is told in time to come again, and all goes on when it wakes up."""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from infra.cli import app
+from infra.clock import ShiftedClock
+from infra.config import Config
+from infra.embedded import Servers
+from infra.producer import Producer
+from infra.runtime import prepare, standing
+from tests.faults.living import POLICY
+from tests.faults.test_two_webs import a_process
+from tests.market import Market, Markets, empty_database, skip_to_now
+from tests.services.auctions.scenes import an_organisation, paper
+
+BIDS = 8
+PATIENCE = 15.0
+"""Seconds that a visitor waits, as long as a process may be silent by default."""
+SENTENCES = {
+    "en": "The market&#39;s memory is away for a moment.",
+    "es": "La memoria del mercado no está disponible por un momento.",
+    "ru": "Память площадки ненадолго недоступна.",
+}
+
+
+@dataclass
+class Told:
+    """What each asked and was answered while PostgreSQL was frozen, and the same requests after it woke up."""
+
+    frozen: list[dict[str, httpx.Response]] = field(default_factory=list)
+    after: dict[str, httpx.Response] = field(default_factory=dict)
+    doctor: str = ""
+    same_process: bool = False
+    bids: list[Any] = field(default_factory=list)
+    opened: int = 0
+    stream: str = ""
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The server and all of its backends stand still."""
+    server = psutil.Process(pid)
+    asleep = [server, *server.children(recursive=True)]
+    for each in asleep:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in asleep:
+            os.kill(each.pid, signal.SIGCONT)
+
+
+@asynccontextmanager
+async def one_web(servers: Servers, markets: Markets) -> AsyncIterator[tuple[Market, psutil.Process, dict[str, str]]]:
+    """Auctions alone: a web process and a worker, started as anybody starts them."""
+    await markets.stop()  # its consumers would share the partitions
+    await skip_to_now(servers.kafka_bootstrap, ("auctions",))
+    home = servers.home / "frozen-database"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "policies").mkdir(parents=True)
+    (home / "policies" / "demo.toml").write_text(POLICY)
+    config = replace(
+        Config.load({**os.environ, "LONJA_HOME": str(home), "LONJA_POLICY": "demo"}),
+        policies=home / "policies",
+        database_url=await empty_database(servers, "lonja_frozen"),
+        kafka_bootstrap=servers.kafka_bootstrap,
+        rate_limit=10_000_000,
+    )
+    await prepare(config)
+    async with AsyncExitStack() as stack:
+        web, worker = (a_process(config, stack, half, half) for half in ("web", "worker"))
+        for child in (web, worker):
+            child.start()
+            await child.wait_ready()
+        ground = await stack.enter_async_context(standing(config))
+        kafka = Producer(servers.kafka_bootstrap)
+        await kafka.start()
+        stack.push_async_callback(kafka.stop)
+        market = Market(ground, ShiftedClock(), f"http://127.0.0.1:{web.part.port}", kafka)
+        yield market, psutil.Process(web.pid), config.environment()
+
+
+@pytest.fixture(scope="module")
+async def told(servers: Servers, topics: None, markets: Markets) -> AsyncIterator[Told]:
+    async with one_web(servers, markets) as (market, web, environment):
+        buyer = await an_organisation(market, "buyer")
+        suppliers = [await an_organisation(market, "supplier") for _ in range(BIDS)]
+        async with AsyncExitStack() as stack:
+
+            async def client(principal: Any = None) -> httpx.AsyncClient:
+                visitor = market.client(principal)
+                visitor.timeout = httpx.Timeout(PATIENCE)
+                return await stack.enter_async_context(visitor)
+
+            visitor, officer = await client(), await client(buyer)
+            bidders = [await client(each) for each in suppliers]
+            opened = await officer.post("/api/auctions", json=paper())
+            assert opened.status_code == 201, opened.text
+            auction = f"/auctions/{opened.json()['auction_id']}"
+
+            async def bid(number: int) -> httpx.Response:
+                amount, key = f"{980 - 10 * number}.00", {"idempotency-key": f"bid {number}"}
+                return await bidders[number].post(f"/api{auction}/bids", json={"amount": amount}, headers=key)
+
+            async def ask_all() -> dict[str, httpx.Response]:
+                html = {"accept": "text/html"}
+                asked = {
+                    **{
+                        f"page {language}": visitor.get(auction, headers=html | {"accept-language": language})
+                        for language in SENTENCES
+                    },
+                    "read": visitor.get(f"/api{auction}"),
+                    "list": visitor.get("/api/auctions"),
+                    "write": officer.post("/api/auctions", json=paper(), headers={"idempotency-key": "once"}),
+                    **{f"bid {number}": bid(number) for number in range(1, BIDS)},
+                    "live": visitor.get("/health/live"),
+                    "ready": visitor.get("/health/ready"),
+                }
+                return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+
+            assert (await bid(0)).status_code == 201
+            told = Told()
+            watching = market.client()
+            watching.timeout = httpx.Timeout(60)
+            stream = await stack.enter_async_context(
+                (await stack.enter_async_context(watching)).stream("GET", f"{auction}/live")
+            )
+            pushed = stream.aiter_text()
+            await anext(pushed)
+            with frozen(servers.children["postgres"].pid):
+                told.frozen.append(await ask_all())
+                told.frozen.append(await ask_all())  # over connections that have to be made now
+                result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor"], env=environment)
+                told.doctor = " ".join(result.stdout.split())
+            told.after = await market.eventually(lambda: all_are_served(ask_all), within=60)
+            told.same_process = web.is_running()
+            told.bids = await market.fetch("select request_key, sequence, amount from auctions.bids")
+            told.opened = len(await market.fetch("select 1 from auctions.auctions"))
+            async with asyncio.timeout(60):
+                while "910.00" not in told.stream:
+                    told.stream += await anext(pushed)
+        yield told
+
+
+async def all_are_served(ask_all: Any) -> dict[str, httpx.Response]:
+    answers: dict[str, httpx.Response] = await ask_all()
+    assert [name for name, answer in answers.items() if answer.status_code == 503 and name != "ready"] == []
+    return answers
+
+
+def test_a_reader_is_told_in_his_language_to_come_again(told: Told) -> None:
+    for answers in told.frozen:
+        for language, sentence in SENTENCES.items():
+            answer = answers[f"page {language}"]
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "1"
+            assert sentence in answer.text
+            assert f'lang="{language}"' in answer.text
+
+
+@pytest.mark.parametrize("what", ["read", "list", "write", *(f"bid {number}" for number in range(1, BIDS))])
+def test_a_program_gets_a_problem_that_says_when_to_come_again(told: Told, what: str) -> None:
+    for answers in told.frozen:
+        answer = answers[what]
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == 503
+
+
+def test_the_process_lives_and_says_that_the_database_does_not_answer(told: Told) -> None:
+    for answers in told.frozen:
+        assert answers["live"].status_code == 200
+        assert answers["ready"].status_code == 503
+        database = next(part for part in answers["ready"].json()["parts"] if part["part"] == "database")
+        assert database["state"] == "degraded"
+        assert database["detail"].startswith("no answer within 3 s: it is frozen")
+
+
+def test_the_doctor_tells_a_frozen_server_from_one_that_does_not_run(told: Told) -> None:
+    assert "takes connections and gives no answer" in told.doctor
+
+
+def test_all_goes_on_in_the_same_process_when_it_wakes_up(told: Told) -> None:
+    assert told.same_process
+    assert {name: answer.status_code for name, answer in told.after.items() if name in ("read", "list", "live")} == {
+        "read": 200,
+        "list": 200,
+        "live": 200,
+    }
+    assert told.after["write"].status_code == 201
+
+
+def test_what_was_sent_again_under_its_key_was_done_once(told: Told) -> None:
+    assert told.opened == 2
+    keys = [row["request_key"] for row in told.bids]
+    assert sorted(keys) == [f"bid {number}" for number in range(BIDS)]
+    for number in range(1, BIDS):
+        answer = told.after[f"bid {number}"].json()
+        row = next(row for row in told.bids if row["request_key"] == f"bid {number}")
+        assert answer.get("sequence") == row["sequence"]
+
+
+def test_a_live_page_is_not_cut_off(told: Told) -> None:
+    assert "910.00" in told.stream

@@ -1,0 +1,74 @@
+"""A deadline ends every wait of its block, for a server that confirms nothing too."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from infra.deadline import Deadline, in_use
+
+
+class Frozen:
+    """A connection whose server answers nothing: whoever waits for it waits on after a cancellation, until it is closed."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+        self.terminate = self._closed.set
+
+    async def ask(self) -> None:
+        while not self._closed.is_set():
+            try:
+                await self._closed.wait()
+            except asyncio.CancelledError:
+                continue
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+async def wait_for(connection: Any) -> None:
+    with in_use(connection):
+        await connection.ask()
+
+
+async def test_the_connections_that_are_in_use_are_closed() -> None:
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        async with Deadline(0.01):
+            await wait_for(Frozen())
+
+
+async def test_those_that_other_tasks_of_the_block_use_too() -> None:
+    with pytest.raises(ExceptionGroup) as failed:
+        async with Deadline(0.01), asyncio.TaskGroup() as tasks:
+            tasks.create_task(wait_for(Frozen()))
+    assert isinstance(failed.value.exceptions[0], asyncpg.ConnectionDoesNotExistError)
+
+
+async def test_what_waits_for_no_connection_is_cancelled() -> None:
+    with pytest.raises(TimeoutError):
+        async with Deadline(0.01):
+            await asyncio.Event().wait()
+
+
+async def test_one_that_was_lifted_ends_nothing_and_closes_nothing() -> None:
+    connection = Frozen()
+    async with Deadline(0.01) as deadline:
+        deadline.set(None)
+        with in_use(connection):  # type: ignore[arg-type]
+            await asyncio.sleep(0.05)
+    assert not connection._closed.is_set()
+
+
+async def test_a_task_that_outlives_the_block_goes_on() -> None:
+    connection = Frozen()
+    async with Deadline(0.01):
+        task = asyncio.create_task(wait_for(connection))
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    connection.terminate()
+    with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+        await task
+
+
+async def test_work_that_is_done_in_time_is_left_alone() -> None:
+    async with Deadline(10):
+        await asyncio.sleep(0)
