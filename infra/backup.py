@@ -37,7 +37,7 @@ from infra.config import Config
 from infra.deadletters import Place, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
-from infra.running import NotRunning
+from infra.running import NotRunning, in_words
 from infra.topics import create_topics
 
 Say = Callable[[str], None]
@@ -118,7 +118,7 @@ def restore(config: Config, directory: Path, say: Say) -> None:
     except FileNotFoundError as error:
         raise NoBackup(f"{directory} holds no complete backup: it has no manifest.json") from error
     except (OSError, msgspec.DecodeError) as error:
-        raise NoBackup(f"{directory} holds no complete backup: {error}") from error
+        raise NoBackup(f"{directory} holds no complete backup: {in_words(error)}") from error
     mark = config.home / UNFINISHED
     if mark.exists():
         _empty(config.home)
@@ -349,7 +349,7 @@ def _check_database(directory: Path) -> None:
         files = json.loads((data / "backup_manifest").read_text())["Files"]
         damaged = [file["Path"] for file in files if jars.sha256(data / file["Path"]) != file["Checksum"]]
     except OSError as error:
-        raise NoBackup(f"{data} is not whole: {error}") from error
+        raise NoBackup(f"{data} is not whole: {in_words(error)}") from error
     if damaged:
         raise NoBackup(f"{data} is damaged: {', '.join(damaged[:5])}")
 

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +20,42 @@ from infra.broker import parsed
 LEAST_CLAIMS_DAYS = DEAD_LETTERS_DAYS + 15
 """A dead letter may be older than its event by as much as its consumer was behind."""
 FOR_ALL_HOMES = ("LONJA_HOME", "LONJA_CACHE")
+PREFIX = "LONJA_"
+SETTINGS = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        *(
+            "HOME",
+            "CACHE",
+            "HOST",
+            "PORT",
+            "POLICY",
+            "POLICIES",
+            "DATABASE_URL",
+            "KAFKA_BOOTSTRAP",
+            "SMTP_URL",
+            "PUBLIC_URL",
+        ),
+        *(
+            "TRUSTED_PROXIES",
+            "RATE_LIMIT",
+            "CONNECTIONS",
+            "CONNECTIONS_PER_ADDRESS",
+            "SILENCE_LIMIT",
+            "OPERATIONS_PORT",
+        ),
+        *(
+            "KEEP_PUBLISHED_DAYS",
+            "KEEP_CLAIMS_DAYS",
+            "KEEP_ANSWERS_DAYS",
+            "KEEP_LETTERS_DAYS",
+            "METRICS_TOKEN",
+            "LOG_FORMAT",
+        ),
+    )
+)
+NOT_OF_THE_MARKET = frozenset(("LONJA_HEARTBEAT", "LONJA_DATA", "LONJA_TEST_HOME", "LONJA_SCREENS", "LONJA_CHROMIUM"))
+"""Between a process and its supervisor, and of the tests."""
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -32,6 +69,17 @@ class BadSetting(Exception):
         self.variable = variable
         self.value = value
         self.rule = rule
+
+
+def mistakes(environ: Mapping[str, str]) -> list[str]:
+    """A sentence about each variable that is set and that nothing reads, with the setting that it was perhaps meant to be."""
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in SETTINGS | NOT_OF_THE_MARKET)
+    found = []
+    for name in unknown:
+        near = get_close_matches(name[len(PREFIX) :], [each[len(PREFIX) :] for each in SETTINGS], n=1)
+        meant = f"is {PREFIX}{near[0]} meant?" if near else "README lists the settings"
+        found.append(f"{name} is set, and there is no such setting: {meant}")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,9 @@ def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> 
     if line.sku_id:
         sku = known.get(line.sku_id)
         if sku is None:
-            raise SkuNotPublished(f"Line {line_id}: there is no published SKU {line.sku_id!r}.", field="lines")
+            raise SkuNotPublished(
+                f"Line {line_id}: there is no published SKU {line.sku_id!r}.", field="lines", line=line_id
+            )
         return Line(
             line_id=line_id,
             description=sku.name,
@@ -67,7 +69,9 @@ def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> 
         )
     unit = parse_unit(line.unit)
     if unit is None:
-        raise UnitNotKnown(f"Line {line_id}: {line.unit!r} is no unit we know, such as piece, kg or l.", field="lines")
+        raise UnitNotKnown(
+            f"Line {line_id}: {line.unit!r} is no unit we know, such as piece, kg or l.", field="lines", line=line_id
+        )
     category = Category(code=line.category.strip()) if line.category.strip() else None
     return Line(
         line_id=line_id, description=line.description, category=category, quantity=line.quantity, unit=unit.code

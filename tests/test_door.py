@@ -20,9 +20,10 @@ from msgspec import inspect
 from events import bounds
 from events.limits import OutOfBounds
 from infra.tokens import Tokens
-from infra.web import instant_in, read_form
+from infra.web import instant_in, misfits, read_form, read_instant, text_in
 from infra.web.app import guarded
 from infra.web.exact import arriving
+from infra.web.forms import NotFitting
 from infra.web.languages import speaking
 from tests.bounded import unbounded
 from tests.market import unconnected
@@ -358,3 +359,24 @@ async def test_a_request_without_a_body_is_told_that_it_needs_one(market: Outsid
         answer = await client.post("/api/login", headers=headers)
     told = answer.json()
     assert (answer.status_code, told["rule"], told["detail"]) == (400, "no-body", "The request needs a JSON body.")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"), [("x" * 10_001, "characters"), ("x" * 500_000, "characters"), ("a\x00b", "cannot be shown")]
+)
+def test_a_text_that_does_not_fit_is_refused_at_its_field(typed: str, words: str) -> None:
+    fields = {"reason": typed, "other": "is kept"}
+    with pytest.raises(NotFitting) as refused:
+        text_in(fields, "reason")
+    assert refused.value.field == "reason"
+    assert words in refused.value.message
+    assert misfits(fields) == {"reason": refused.value.message}
+    assert text_in(fields, "other") == "is kept"
+
+
+@pytest.mark.parametrize("far", ["2101-01-31T09:00", "12026-01-31T09:00", "+12026-01-31T09:00"])
+def test_a_far_time_is_told_how_far_it_may_be(far: str) -> None:
+    with arriving(datetime(2026, 11, 29, tzinfo=UTC)):
+        found, errors = read_instant({"at": far}, "at", "Europe/Moscow")
+    assert found is None
+    assert errors == {"at": "must lie within 10 years"}

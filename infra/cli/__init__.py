@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from infra import heartbeat
 from infra.cli import (
     apart,
     backup,
@@ -30,6 +31,7 @@ from infra.cli import (
     up,
 )
 from infra.cli.output import say_error
+from infra.config import mistakes
 
 SERVICE_COMMANDS = {
     "members": ("services.accounts.cli:app",),
@@ -94,6 +96,9 @@ def main() -> None:
     """The entry point. Errors named after a rule (they carry a `code`) are said in one line; others are bugs and trace."""
     os.umask(0o077)  # a home is its owner's alone
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what fails is said by the command, once
+    if heartbeat.VARIABLE not in os.environ:  # else `lonja up` has said it
+        for mistake in mistakes(os.environ):
+            say_error(mistake)
     try:
         app()
     except Exception as failure:

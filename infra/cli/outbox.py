@@ -59,10 +59,14 @@ def show(row: Name, as_json: AsJson = False) -> None:
 def resend(
     row: Annotated[str, typer.Argument(help="SERVICE/POSITION; without it, all.")] = "",
 ) -> None:
-    """Let the relay try again, once the reason is mended."""
+    """Let the relay send events again that were set aside, once the reason is mended."""
     rows = [_one(row)] if row else _rows()
+    if not rows:
+        say("no event is set aside: there is nothing to send again")
+        return
     _resend(rows)
-    say(f"{len(rows)} will be sent again; `lonja outbox list` shows what is set aside anew")
+    events = "1 event is" if len(rows) == 1 else f"{len(rows)} events are"
+    say(f"{events} sent again now; if Kafka refuses one once more, `lonja outbox list` shows it with the reason")
 
 
 def _name(row: "SetAside") -> str:

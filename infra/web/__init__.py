@@ -19,7 +19,7 @@ from infra.web.arguments import (
     form_fields,
     form_list,
 )
-from infra.web.forms import instant_in, read_form, said_of, shown_again, whole
+from infra.web.forms import instant_in, misfits, read_form, read_instant, said_of, shown_again, text_in, whole
 from infra.web.pages import page, redirect
 
 __all__ = [
@@ -44,11 +44,14 @@ __all__ = [
     "form_fields",
     "form_list",
     "instant_in",
+    "misfits",
     "page",
     "read_form",
+    "read_instant",
     "redirect",
     "routes",
     "said_of",
     "shown_again",
+    "text_in",
     "whole",
 ]

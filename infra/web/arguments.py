@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import Meta
 
-from events.bounds import Id, Text, fitted
+from events.bounds import Id, fitted
 from infra.service import Ground
 from infra.tokens import Principal
 
@@ -19,7 +19,7 @@ FromGround = NamedDependency[Ground]
 IdempotencyKey = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
 """A request with the same key again is the same request; "" where the caller gives none."""
 AnyList = Annotated[list[Id], Meta(max_length=1_000)]
-AnyForm = Annotated[dict[Id, Text], Meta(max_length=2_000)]
+AnyForm = Annotated[dict[Id, str], Meta(max_length=2_000)]
 PathId = Annotated[
     str,
     PathParameter(
@@ -75,8 +75,9 @@ def _cleaned(value: Any) -> Any:
 
 
 async def form_fields(request: Visit) -> dict[str, str]:
-    """The text fields of a form; of a name that comes several times, the last. Raises OutOfBounds for a text that no field of any form
-    could hold: what a field itself may hold is the affair of :func:`infra.web.forms.read_form`."""
+    """The text fields of a form; of a name that comes several times, the last. What a field may hold is the affair of
+    :func:`infra.web.forms.read_form` and :func:`infra.web.forms.text_in`, which say it beside the field: all texts together are no
+    longer than a request. Raises OutOfBounds for what no page of ours sends."""
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     return fitted(fields, AnyForm)
 

@@ -18,11 +18,13 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
 from infra.web.access import COOKIE as SESSION
+from infra.web.languages import gettext
 
 COOKIE = "lonja_csrf"
 HEADER = "x-csrf-token"
 FIELD = "_csrf_token"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_TOKEN_OF = "lonja_csrf_token_of"
 FORMS = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART})
 
 
@@ -50,15 +52,15 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
             request: Request[Any, Any, Any] = scope["litestar_app"].request_class(scope, receive)
             kept = request.cookies.get(COOKIE, "")
             token = token_of(request.cookies.get(SESSION, ""), kept)
+            ScopeState.from_scope(scope).csrf_token = token
+            scope[_TOKEN_OF] = token_of  # type: ignore[literal-required]
             if scope["method"] not in SAFE and not hmac.compare_digest(
                 (await _given(request)).encode(), token.encode()
             ):
                 if not request.cookies.get(SESSION) and scope["route_handler"].opt.get("access") != "public":
                     raise NotAuthorizedException("log in first")  # the login of this form's page has ended
-                raise PermissionDeniedException(
-                    "The form is not of your present session (its CSRF token is not): load its page again and send it again"
-                )
-            ScopeState.from_scope(scope).csrf_token = token
+                said = gettext("You have logged in or out since the page of this form was loaded.")
+                raise PermissionDeniedException(said, extra=said)
             await app(scope, receive, send if kept == token else _keeping(token, send))
 
         return check
@@ -73,8 +75,23 @@ async def _given(request: Request[Any, Any, Any]) -> str:
     return given if isinstance(given, str) else ""
 
 
+def begin_session(request: Request[Any, Any, Any], session: str) -> None:
+    """The forms of this answer are of the session that begins with it."""
+    ScopeState.from_scope(request.scope).csrf_token = request.scope[_TOKEN_OF](session, "")  # type: ignore[literal-required]
+
+
+def token_cookies(request: Request[Any, Any, Any]) -> list[Cookie]:
+    """For an answer with a form that is given before the route is reached."""
+    token = ScopeState.from_scope(request.scope).csrf_token
+    return [_cookie(token)] if isinstance(token, str) else []
+
+
+def _cookie(token: str) -> Cookie:
+    return Cookie(key=COOKIE, value=token, path="/", httponly=True, samesite="lax")
+
+
 def _keeping(token: str, send: Send) -> Send:
-    cookie = Cookie(key=COOKIE, value=token, path="/", httponly=True, samesite="lax").to_header(header="")
+    cookie = _cookie(token).to_header(header="")
 
     async def with_cookie(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -18,8 +18,10 @@ from events.limits import OutOfBounds
 from infra.away import is_away
 from infra.clock import WrongClock
 from infra.ids import new_id
-from infra.web.languages import gettext, language_of, refusal, speak, told
-from infra.web.pages import page
+from infra.web.csrf import token_cookies
+from infra.web.kept import kept
+from infra.web.languages import ENGLISH, gettext, language_of, refusal, speak, spoken, told
+from infra.web.pages import login_page, page
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
@@ -85,8 +87,8 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     """A refusal names its rule: 422 with code, sentence, field and the numbers compared."""
     _speak_to(request)
     facts = error.as_dict()
-    said = told(error) if wants_page(request) else str(error)
-    return _answer(request, 422, "refused by a rule", said, {"rule": facts.pop("code", error.code)} | facts)
+    more = {"rule": facts.pop("code", error.code)} | facts
+    return _answer(request, 422, "refused by a rule", str(error), more, told(error))
 
 
 NOT_UNDERSTOOD = {
@@ -104,7 +106,6 @@ NOT_UNDERSTOOD = {
 def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Response[Any]:
     """A value that no rule could mean names its bound as a refusal names its rule."""
     numbers = {name: str(value) for name, value in error.numbers.items()}
-    said = refusal(error.code, error.message, error.numbers) if wants_page(request) else error.message
     status = 400 if error.code in NOT_UNDERSTOOD else 422
     more = {
         "rule": error.code,
@@ -112,7 +113,16 @@ def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Res
         "numbers": numbers,
         "errors": [{"field": error.field, "rule": error.code, "message": error.message}],
     }
-    return _answer(request, status, "out of bounds", f"{error.field}: {said}" if error.field else said, more)
+    detail = f"{error.field}: {error.message}" if error.field else error.message
+    return _answer(request, status, "out of bounds", detail, more, _said_of_bound(request, error))
+
+
+def _said_of_bound(request: Request[Any, Any, Any], error: OutOfBounds) -> str:
+    """Names of parameters and what numbers they take mean nothing to people: of an address they typed or followed, they are told
+    that; of a text that they sent, what is wrong with it."""
+    if request.method != "POST":
+        return gettext("The address of this page has a part that cannot be right.")
+    return gettext("Something that you entered %(said)s.", said=refusal(error.code, error.message, error.numbers))
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -120,9 +130,12 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/login?next={quote(target, safe='')}")
     _speak_to(request)
+    if error.status_code == 401 and wants_page(request) and (form := kept(request)):
+        return _with_token(request, login_page(request, kept=form, status_code=401))
     if isinstance(error, ValidationException) and error.extra:
         return on_out_of_bounds(request, _bound(error.extra[0]))
-    answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {})
+    said = error.extra if isinstance(error.extra, str) else None  # the same in the reader's language
+    answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {}, said)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -147,20 +160,14 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     driver = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(driver, asyncpg.DataError):
         log.warning("%s %s: %s", request.method, request.url.path, driver)
-        return _answer(
-            request, 400, "Bad Request", "A value cannot be stored: a character or number in it is out of range.", {}
-        )
+        detail = gettext("A value cannot be stored: a character or number in it is out of range.")
+        return _answer(request, 400, "Bad Request", detail, {}, detail)
     if is_away(error):
         return _on_away(request, driver)
     number = new_id()
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
-    return _answer(
-        request,
-        500,
-        "Internal Server Error",
-        f"It was logged under the number {number}.",
-        {"instance": f"urn:uuid:{number}"},
-    )
+    detail = gettext("It was logged under the number %(number)s.", number=number)
+    return _answer(request, 500, "Internal Server Error", detail, {"instance": f"urn:uuid:{number}"}, detail)
 
 
 def _on_away(request: Request[Any, Any, Any], driver: BaseException | None) -> Response[Any]:
@@ -171,24 +178,30 @@ def _on_away(request: Request[Any, Any, Any], driver: BaseException | None) -> R
         detail = gettext("Somebody else has been changing this for some time.")
     else:
         detail = gettext("The market's memory is away for a moment.")
-    answer = _answer(request, 503, "Service Unavailable", detail, {})
+    answer = _answer(request, 503, "Service Unavailable", detail, {}, detail)
     answer.headers["retry-after"] = "1"
     return answer
 
 
 def _answer(
-    request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any]
+    request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any], said: str | None = None
 ) -> Response[Any]:
+    """``said`` is the detail in the reader's language. Where there is none, a page in another language than English says the rest
+    alone."""
     if wants_page(request):
         head, remedy = _words(status)
-        return page(
-            request,
-            "error.html",
-            status_code=status,
-            title=head,
-            detail=detail if detail != title else "",
-            remedy=remedy,
-            rule=more.get("rule"),
+        if said is None:
+            said = detail if spoken() == ENGLISH and detail != title else ""
+        answer = page(
+            request, "error.html", status_code=status, title=head, detail=said, remedy=remedy, kept=kept(request)
         )
+        return _with_token(request, answer)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
     return Response(msgspec.json.encode(body), status_code=status, media_type=PROBLEM)
+
+
+def _with_token(request: Request[Any, Any, Any], answer: Response[Any]) -> Response[Any]:
+    """A form on it can be sent, though the request got no further than to the door."""
+    for cookie in token_cookies(request):
+        answer.set_cookie(cookie)
+    return answer

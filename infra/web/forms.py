@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Instant, check
+from events.bounds import Instant, Reason, check, fitted
 from events.limits import YEARS_AWAY, OutOfBounds
 from infra.ids import new_id
 from infra.web.exact import arrived
-from infra.web.languages import gettext, refusal
+from infra.web.languages import gettext, refusal, told
 
 _BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
 T = TypeVar("T", bound=msgspec.Struct)
@@ -41,6 +41,8 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         elif "Decimal" in str(kind):
             text = text.replace(" ", "").replace("\u00a0", "").replace(",", ".")
         try:
+            if "date" in str(kind):
+                _check_year(text)
             values[field.name] = msgspec.convert(text, kind, strict=False)
             check(values[field.name], kind, arrived())
         except msgspec.ValidationError as error:
@@ -50,8 +52,39 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
     return (None, errors) if errors else (shape(**values), {})
 
 
+class NotFitting(RuleBroken):
+    """A text is too long for its field, or has characters that cannot be shown."""
+
+    code = "not-fitting"
+
+    def __init__(self, error: OutOfBounds) -> None:
+        super().__init__(error.message, field=error.field, **error.numbers)
+        self.code = error.code  # type: ignore[misc]  # that of the bound
+
+
+def text_in(fields: Mapping[str, str], name: str, kind: Any = Reason) -> str:
+    """A text of a form that goes to a rule as it was written. Raises NotFitting, which stands beside the field as refusals do."""
+    try:
+        text: str = fitted(fields.get(name, ""), kind)
+    except OutOfBounds as error:
+        raise NotFitting(error.inside(name)) from None
+    return text
+
+
+def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
+    """What is wrong with each text of a form whose fields come and go, beside the field."""
+    errors: dict[str, str] = {}
+    for name in fields:
+        try:
+            text_in(fields, name, kind)
+        except NotFitting as wrong:
+            errors[name] = told(wrong)
+    return errors
+
+
 def instant_in(text: str, zone: str) -> datetime:
     """What a field with the wall-clock time of a zone means, in UTC. Raises ValueError for what is no time, OutOfBounds."""
+    _check_year(text)
     wall = datetime.fromisoformat(text.strip())
     try:
         instant = wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
@@ -59,6 +92,25 @@ def instant_in(text: str, zone: str) -> datetime:
         raise OutOfBounds("too-far", years=YEARS_AWAY) from None
     check(instant, Instant, arrived())
     return instant
+
+
+def read_instant(fields: Mapping[str, str], name: str, zone: str) -> tuple[datetime | None, dict[str, str]]:
+    """(when, {}) of a field with the wall-clock time of a zone, (None, {}) where it is blank, or (None, what is wrong with it)."""
+    text = fields.get(name, "").strip()
+    if not text:
+        return None, {}
+    try:
+        return instant_in(text, zone), {}
+    except OutOfBounds as error:
+        return None, {name: said_of(error)}
+    except ValueError:
+        return None, {name: gettext("must be a date and time, such as 2027-01-31T09:00")}
+
+
+def _check_year(text: str) -> None:
+    """Browsers let people type years of five digits and more, which no date here has."""
+    if re.match(r"\s*\+?\d{5,}-", text):
+        raise OutOfBounds("too-far", years=YEARS_AWAY)
 
 
 def said_of(error: OutOfBounds) -> str:

@@ -20,6 +20,7 @@ from catalogue.numbers import can_be_written_out, digits, written_out
 from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
+from infra.web.kept import PREFIX, Kept
 from infra.web.languages import pgettext, spoken, written
 
 NOTICE = "lonja_notice"
@@ -43,6 +44,22 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
         },
         status_code=status_code,
         cookies=cookies,
+    )
+
+
+def login_page(
+    request: Request[Any, Any, Any],
+    *,
+    email: str = "",
+    goal: str = "/",
+    error: str = "",
+    kept: Kept | None = None,
+    status_code: int = 200,
+) -> Template:
+    """``goal`` is where to go afterwards; what was ``kept`` of a form is shown first, to be sent."""
+    values, errors = {"email": email, "next": goal}, {"": error} if error else {}
+    return page(
+        request, "accounts/login.html", values=values, errors=errors, kept=kept, prefix=PREFIX, status_code=status_code
     )
 
 

@@ -1,7 +1,8 @@
 """Pages of accounts: the way in, one's own account, and the public card of an organisation."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from babel import Locale
@@ -35,16 +36,29 @@ from infra.web import (
     shown_again,
 )
 from infra.web.access import COOKIE
+from infra.web.csrf import begin_session
 from infra.web.errors import NotFound
+from infra.web.kept import kept_by_login
 from infra.web.languages import ENGLISH, gettext, spoken, told
+from infra.web.pages import login_page
 from services.accounts import handlers, login, passwords, store
 from services.accounts.api import SLOW_DOWN, UNKNOWN, address_of
 from services.accounts.categories import divisions, read_categories
-from services.accounts.domain import LANGUAGES, MANAGERS, MEMBER_ROLES, NEXT_STATES, checked_password, local_path
+from services.accounts.domain import (
+    LANGUAGES,
+    MANAGERS,
+    MEMBER_ROLES,
+    NEXT_STATES,
+    checked_email,
+    checked_name,
+    checked_password,
+    local_path,
+)
 from services.accounts.handlers import InvitationOver, Registrant, Registration
 from services.accounts.login import LoginRefused, Session, TooManyTries
-from services.accounts.places import countries, zones
+from services.accounts.places import countries, resolve, zones
 
+R = TypeVar("R", bound=Response[Any])
 LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
 FOUND = 50
 
@@ -79,9 +93,8 @@ def slow_down() -> str:
     return gettext("Too many failed logins. Wait a minute.")
 
 
-def enter(ground: Ground, session: Session, target: str, notice: str = "") -> Redirect:
+def entered(ground: Ground, session: Session, answer: R) -> R:
     """Sets the cookie that every service checks."""
-    answer = redirect(target, notice)
     answer.set_cookie(
         Cookie(
             key=COOKIE,
@@ -96,6 +109,31 @@ def enter(ground: Ground, session: Session, target: str, notice: str = "") -> Re
     return answer
 
 
+def _refused(fields: Mapping[str, str], divisions: list[str], unread: Mapping[str, str]) -> dict[str, str]:
+    """What the rules say of each part of a registration by itself, so that all of it is told at once. What is ``unread`` is known to
+    be wrong, and what is blank is asked for or need not be there."""
+
+    def given(name: str) -> str:
+        return "" if name in unread else fields.get(name, "")
+
+    checks: list[tuple[str, Callable[[], object]]] = [
+        ("organisation", lambda: checked_name(given("organisation"), "organisation")),
+        ("name", lambda: checked_name(given("name"), "name")),
+        ("email", lambda: checked_email(given("email"))),
+        ("password", lambda: checked_password(*map(given, ("password", "email", "name", "organisation")))),
+        ("country", lambda: resolve(*map(given, ("country", "region", "locality", "time_zone")))),
+        ("kind", lambda: read_categories(divisions, given("codes"))),
+    ]
+    errors: dict[str, str] = {}
+    for name, check in checks:
+        try:
+            if given(name).strip():
+                check()
+        except RuleBroken as broken:
+            errors |= beside(broken)
+    return errors
+
+
 class EntryPages(Controller):
     """Login, registration, invitation."""
 
@@ -106,24 +144,28 @@ class EntryPages(Controller):
     async def login_page(
         self, request: Visit, goal: Annotated[str, QueryParameter(name="next", max_length=2_000)] = "/"
     ) -> Template:
-        return page(request, "accounts/login.html", values={"next": local_path(goal)}, errors={})
+        return login_page(request, goal=local_path(goal))
 
     @post("/login")
     async def log_in(self, ground: FromGround, request: Visit) -> Response[Any]:
+        """Who was logged out while writing gets the form back that was to be sent, as ``kept`` in the form of the login."""
         fields = await form_fields(request)
-        goal = local_path(fields.get("next", "/"))
-        values = {"email": fields.get("email", ""), "next": goal}
+        goal, email = local_path(fields.get("next", "/")[:2_000]), fields.get("email", "")[:300]
+        kept = kept_by_login((await request.form()).multi_items())
         try:
-            session = await login.log_in(
-                ground, fields.get("email", ""), fields.get("password", ""), address_of(request)
-            )
+            session = await login.log_in(ground, email, fields.get("password", ""), address_of(request))
         except LoginRefused:
-            errors, status = {"": gettext("E-mail address and password do not match.")}, 401
+            error, status = gettext("E-mail address and password do not match."), 401
         except TooManyTries:
-            errors, status = {"": slow_down()}, SLOW_DOWN.status_code
+            error, status = slow_down(), SLOW_DOWN.status_code
         else:
-            return enter(ground, session, goal)
-        return page(request, "accounts/login.html", status_code=status, values=values, errors=errors)
+            if kept is None:
+                return entered(ground, session, redirect(goal))
+            begin_session(request, session.token)
+            kept = kept._replace(goal=local_path(kept.goal))
+            request.scope["user"] = session.principal
+            return entered(ground, session, page(request, "again.html", kept=kept))
+        return login_page(request, email=email, goal=goal, error=error, kept=kept, status_code=status)
 
     @post("/logout")
     async def log_out(self) -> Redirect:
@@ -146,7 +188,8 @@ class EntryPages(Controller):
     async def register(self, ground: FromGround, request: Visit) -> Response[Any]:
         fields, chosen = await form_fields(request), await form_list(request, "divisions")
         form, errors = read_form(fields, Registrant)
-        if form is not None:
+        errors = await asyncio.to_thread(_refused, fields, chosen, errors) | errors
+        if form is not None and not errors:
             try:
                 wanted = Registration(
                     **msgspec.structs.asdict(form), categories=read_categories(chosen, fields.get("codes", ""))
@@ -166,9 +209,8 @@ class EntryPages(Controller):
                 errors = {"": slow_down()}
             else:
                 target = "/recommendations" if form.kind == "supplier" else "/catalogue"
-                return enter(
-                    ground, session, target, gettext("Welcome to Lonja, %(name)s.", name=session.principal.name)
-                )
+                welcome = gettext("Welcome to Lonja, %(name)s.", name=session.principal.name)
+                return entered(ground, session, redirect(target, welcome))
         fields.pop("password", None)
         return self._form(request, fields, errors, chosen, 422)
 
@@ -226,7 +268,7 @@ class EntryPages(Controller):
                 errors=beside(error),
             )
         session = await login.log_in(ground, invitation.email, password, address_of(request))
-        return enter(ground, session, "/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name))
+        return entered(ground, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))
 
 
 class AccountPages(Controller):

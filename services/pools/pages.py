@@ -17,11 +17,10 @@ from catalogue.places import regions as regions_of
 from catalogue.policy import Duration, Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
-from events.limits import OutOfBounds
 from events.pools import Demand, PoolMemberEnrolled
+from events.values import Refusal
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.replicas import calendar_of
@@ -37,16 +36,18 @@ from infra.web import (
     clean,
     form_fields,
     form_list,
-    instant_in,
     page,
     read_form,
+    read_instant,
     redirect,
-    said_of,
     shown_again,
+    text_in,
 )
+from infra.web.languages import gettext, refusal, told, unit_name
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
 from services.pools.domain import Stage
+from services.pools.domain.enrolment import CancelledByLead
 from services.pools.handlers import Enrolment, Opening, OpeningLine, Sourcing
 from services.pools.views import Details
 
@@ -128,9 +129,11 @@ class PoolPages(Controller):
             if opening is not None:
                 try:
                     pool_id = await handlers.open_pool(tx, opening, request.user, policy, values.get("request_key", ""))
-                    return redirect(f"/pools/{pool_id}", "The pool is open for enrolment. Enrol your own demand first.")
+                    return redirect(
+                        f"/pools/{pool_id}", gettext("The pool is open for enrolment. Enrol your own demand first.")
+                    )
                 except RuleBroken as broken:
-                    errors = {broken.field or "": broken.message}
+                    errors = _beside_terms(broken, lines)
                     values = shown_again(values, broken)
             return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
 
@@ -148,9 +151,8 @@ class PoolPages(Controller):
             if enrolment is not None:
                 try:
                     await handlers.enrol(tx, pool_id, enrolment, request.user)
-                    return redirect(
-                        f"/pools/{pool_id}", "You are enrolled. You can change this until the demand is frozen."
-                    )
+                    said = gettext("You are enrolled. You can change this until the demand is frozen.")
+                    return redirect(f"/pools/{pool_id}", said)
                 except RuleBroken as broken:
                     errors = _beside(broken, pool)
             return await _pool_page(tx, request, pool_id, values=values, errors=errors)
@@ -160,10 +162,10 @@ class PoolPages(Controller):
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             try:
-                await handlers.withdraw(tx, pool_id, request.user, values.get("reason", ""))
+                await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
-                return await _pool_page(tx, request, pool_id, errors={"": broken.message})
-        return redirect(f"/pools/{pool_id}", "You withdrew. Until the freeze you can enrol again below.")
+                return await _pool_page(tx, request, pool_id, values=values, errors=_at_reason(broken))
+        return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
     async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
@@ -171,8 +173,8 @@ class PoolPages(Controller):
             try:
                 await handlers.freeze(tx, pool_id, request.user)
             except RuleBroken as broken:
-                return await _pool_page(tx, request, pool_id, errors={"": broken.message})
-        return redirect(f"/pools/{pool_id}", "The demand is frozen. Run the mini-auction when you are ready.")
+                return await _pool_page(tx, request, pool_id, errors={"": told(broken)})
+        return redirect(f"/pools/{pool_id}", gettext("The demand is frozen. Run the mini-auction when you are ready."))
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
     async def source(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
@@ -194,7 +196,7 @@ class PoolPages(Controller):
                 )
                 try:
                     await handlers.request_sourcing(tx, pool_id, sourcing, request.user)
-                    return redirect(f"/pools/{pool_id}", "The mini-auction is being opened.")
+                    return redirect(f"/pools/{pool_id}", gettext("The mini-auction is being opened."))
                 except RuleBroken as broken:
                     errors = _beside(broken, pool, prefix="price")
             return await _pool_page(tx, request, pool_id, values=values, errors=errors)
@@ -205,12 +207,14 @@ class PoolPages(Controller):
         reason = values.get("reason", "").strip()
         async with ground.database.transaction("pools") as tx:
             if not reason:
-                return await _pool_page(tx, request, pool_id, errors={"reason": "is required: the members read it"})
+                return await _pool_page(
+                    tx, request, pool_id, errors={"reason": gettext("is required: the members read it")}
+                )
             try:
-                await handlers.cancel(tx, pool_id, request.user, reason)
+                await handlers.cancel(tx, pool_id, request.user, text_in(values, "reason").strip())
             except RuleBroken as broken:
-                return await _pool_page(tx, request, pool_id, errors={"": broken.message})
-        return redirect(f"/pools/{pool_id}", "The pool is cancelled.")
+                return await _pool_page(tx, request, pool_id, values=values, errors=_at_reason(broken))
+        return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
 
 
 # One pool
@@ -244,19 +248,29 @@ async def _pool_page(
         status_code=422 if errors else 200,
         pool=pool,
         log=log,
+        refused=_refused,
         names={data["member_id"]: data["member_name"] for _, name, data in log if name == "PoolMemberEnrolled"},
-        unit_name=unit_word,
+        unit_name=unit_name,
         steps=STEPS,
         me=me,
         mine=mine,
         leads=bool(me and me.organisation_id == pool.lead_id),
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
-        values=values or (_former_demand(pool, mine, log, me) if me else {}),
+        values={**(_former_demand(pool, mine, log, me) if me else {}), **(values or {})},
         errors=errors or {},
         references=references,
         step_percents=policy.auction.step_percents,
         durations=_lengths(pool, policy, lead, tx.now, values or {}, references),
     )
+
+
+def _refused(found: Refusal | dict[str, Any], currency: str) -> str:
+    """Of a pool, or as its log keeps it."""
+    kept = msgspec.convert(found, Refusal, from_attributes=True)
+    if kept.rule == CancelledByLead.code:
+        return kept.message  # the lead's own words
+    numbers = {number.name: number.value for number in kept.numbers}
+    return refusal(kept.rule, kept.message, numbers, currency)
 
 
 def _lengths(
@@ -330,18 +344,30 @@ def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | No
     )
 
 
+def _at_reason(broken: RuleBroken) -> dict[str, str]:
+    return {"reason" if broken.field == "reason" else "": told(broken)}
+
+
 def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str, str]:
     """The refusal at the input that caused it."""
     numbers = {line.line_id: number for number, line in enumerate(pool.lines)}
     if (number := numbers.get(str(broken.numbers.get("line")))) is not None:
         kind = "tolerance" if broken.code == "tolerance-negative" else prefix
-        return {f"{kind}_{number}": broken.message}
+        return {f"{kind}_{number}": told(broken, pool.currency)}
     if broken.field == "demands":
-        return {"firm_0": broken.message}
-    return {("region" if broken.field == "place" else broken.field or ""): broken.message}
+        return {"firm_0": told(broken)}
+    return {("region" if broken.field == "place" else broken.field or ""): told(broken, pool.currency)}
 
 
 # The terms of a new pool
+
+
+def _beside_terms(broken: RuleBroken, lines: list[dict[str, str]]) -> dict[str, str]:
+    """The refusal at the line that caused it, or at the field of the terms."""
+    about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
+    numbers = {line["sku"]: number for number, line in enumerate(lines)}
+    found = next((numbers[each] for each in about if each in numbers), None)
+    return {broken.field or "" if found is None else f"price_{found}": told(broken)}
 
 
 async def _terms_page(
@@ -371,7 +397,7 @@ async def _terms_page(
         policy=policy,
         durations=policy.auction.offered(values.get("kind", "goods")),
         zone=lead.time_zone,
-        unit_name=unit_word,
+        unit_name=unit_name,
     )
 
 
@@ -408,14 +434,8 @@ def _opening(
         if read is not None:
             fields = msgspec.structs.asdict(read)
             wanted.append(OpeningLine(sku_id=fields["sku"], unit_price=fields["price"], vat_rate=fields["vat"]))
-    try:
-        ends_at = instant_in(form.enrolment_ends_at, lead.time_zone) if form else None
-    except OutOfBounds as error:
-        errors["enrolment_ends_at"] = said_of(error)
-        ends_at = None
-    except ValueError:
-        errors["enrolment_ends_at"] = "must be a date and time, such as 2027-01-31T18:00"
-        ends_at = None
+    ends_at, wrong = read_instant(values, "enrolment_ends_at", lead.time_zone)
+    errors = wrong | errors
     if form is None or ends_at is None or errors:
         return None, errors
     terms = msgspec.structs.asdict(form) | {"enrolment_ends_at": ends_at}

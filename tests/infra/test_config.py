@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from infra.broker import access, where
-from infra.config import BadSetting, Config
+from infra.config import SETTINGS, BadSetting, Config, mistakes
 from infra.embedded.ports import is_free, remembered_port
 
 
@@ -108,3 +108,17 @@ def test_ports_are_remembered_and_differ_between_parts(tmp_path: Path) -> None:
 
 def test_a_jurisdictions_own_policy_may_have_a_hyphen_in_its_name() -> None:
     assert Config.load({"LONJA_POLICY": "quick-prozorro"}).policy == "quick-prozorro"
+
+
+def test_a_variable_that_nothing_reads_is_named_with_the_setting_that_it_was_meant_to_be() -> None:
+    environ = {"LONJA_PROT": "8000", "LONJA_HOME": "x", "LONJA_XYZZY": "1", "LONJA_HEARTBEAT": "3", "PATH": "/bin"}
+    assert mistakes(environ) == [
+        "LONJA_PROT is set, and there is no such setting: is LONJA_PORT meant?",
+        "LONJA_XYZZY is set, and there is no such setting: README lists the settings",
+    ]
+
+
+def test_every_setting_that_a_child_process_gets_is_known(tmp_path: Path) -> None:
+    assert Config.load({"LONJA_HOME": str(tmp_path)}).environment().keys() <= SETTINGS
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert [name for name in SETTINGS - {"LONJA_CACHE"} if f"`{name}`" not in readme] == []

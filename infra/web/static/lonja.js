@@ -75,3 +75,74 @@ document.addEventListener("htmx:load", (event) => {
   localTimes(event.detail.elt);
   countdowns();
 });
+
+// A form that is not sent yet comes along into another language: it is put down here and filled in when its page comes again. Where
+// a form says in data-again how it is shown again, lines that were added and all, the server fills it in.
+document.documentElement.classList.add("scripted");
+const written = "main form[method=post]";
+const placeOf = (address) => `lonja form ${address}`;
+
+function fieldsOf(form) {
+  const typed = [...form.elements].filter((each) => each.name && each.name !== "_csrf_token" && !["submit", "button", "password"].includes(each.type));
+  return typed.map((each) => ({ name: each.name, value: each.value, hidden: each.type === "hidden", on: !["checkbox", "radio"].includes(each.type) || each.checked }));
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches(".languages")) return;
+  const forms = [...document.querySelectorAll(written)].map(fieldsOf);
+  if (forms.length) sessionStorage.setItem(placeOf(event.target.elements.next.value), JSON.stringify(forms));
+});
+
+function sendAgain(form, fields) {
+  const copy = document.createElement("form");
+  copy.method = "post";
+  copy.action = form.action;
+  const pairs = [["_csrf_token", form.elements._csrf_token.value], ...fields.filter((each) => each.on).map((each) => [each.name, each.value]), form.dataset.again.split("=")];
+  for (const [name, value] of pairs) {
+    const field = document.createElement("textarea");
+    field.name = name;
+    field.value = value;
+    copy.append(field);
+  }
+  copy.hidden = true;
+  document.body.append(copy);
+  copy.submit();
+}
+
+function fillIn(form, fields) {
+  const met = {};
+  for (const each of fields) {
+    const same = [...form.elements].filter((element) => element.name === each.name);
+    const element = same.length > 1 ? same[(met[each.name] = (met[each.name] ?? -1) + 1)] : same[0];
+    if (!element || each.hidden) continue;
+    if (["checkbox", "radio"].includes(element.type)) element.checked = each.on;
+    else element.value = each.value;
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const place = placeOf(location.pathname + location.search);
+  const kept = JSON.parse(sessionStorage.getItem(place) ?? "null");
+  sessionStorage.removeItem(place);
+  const forms = [...document.querySelectorAll(written)];
+  if (!kept || kept.length !== forms.length) return;
+  const whole = forms.findIndex((form) => form.dataset.again);
+  if (whole >= 0) sendAgain(forms[whole], kept[whole]);
+  else forms.forEach((form, number) => fillIn(form, kept[number]));
+});
+
+// Where a piece of a page cannot be had, the form it was asked for with is sent as a whole: the page that answers says why, and keeps
+// what was written.
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.requestConfig.verb !== "post") return;
+  const asked = event.detail.elt;
+  if (!asked.hasAttribute("hx-select")) return; // whoever changes but a part says itself what it failed with
+  const form = asked.closest("form[method=post][action]");
+  if (!form) return;
+  if (asked.name) {
+    const pressed = document.createElement("input");
+    Object.assign(pressed, { type: "hidden", name: asked.name, value: asked.value });
+    form.append(pressed);
+  }
+  form.submit();
+});

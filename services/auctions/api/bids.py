@@ -17,6 +17,7 @@ from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT, Principal
 from infra.web import FromGround, IdempotencyKey, MemberVisit, PathId, allow, clean
 from infra.web.errors import PROBLEM, NotFound
+from infra.web.languages import gettext
 from services.auctions import handlers
 from services.auctions.domain.auction import Verdict
 from services.auctions.judging import Asked
@@ -105,6 +106,9 @@ async def ask(
             detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"
             " after all, you get that verdict.",
             headers={"retry-after": "1"},
+            extra=gettext(
+                "The bid could not be decided now. Send it again: if it was decided after all, you get that verdict."
+            ),
         ) from None
 
 

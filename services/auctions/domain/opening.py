@@ -218,12 +218,15 @@ def _complete(line: Line, currency: str) -> Line:
     quantity, price = line.quantity, line.unit_price
     if not line.line_id or not line.description.strip() or line.category is None or quantity is None or price is None:
         raise LineNotComplete(
-            f"Line {line.line_id!r} needs a description, a category, a quantity and a unit price.", field="lines"
+            f"Line {line.line_id!r} needs a description, a category, a quantity and a unit price.",
+            field="lines",
+            line=line.line_id,
         )
     if not (quantity.is_finite() and price.is_finite() and 0 < quantity < _ABSURD and 0 < price < _ABSURD):
         raise LineNotComplete(
             f"Line {line.line_id!r} needs a quantity and a unit price above zero (and below {_ABSURD:,f}).",
             field="lines",
+            line=line.line_id,
             quantity=quantity,
             unit_price=price,
         )

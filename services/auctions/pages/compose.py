@@ -40,6 +40,7 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
+from infra.web.lines import field_of
 from infra.web.pages import number as written
 from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
@@ -171,13 +172,9 @@ def _of_the_initial_price(percent: Decimal) -> str:
 
 def _field_of(broken: RuleBroken, fields: Fields) -> str:
     """Where the refusal stands: at the line it is about, at the time that was typed or else at the length."""
-    line = str(broken.numbers.get("line", ""))
-    numbers = draft.line_numbers(fields)
-    if line.isdecimal() and 0 < int(line) <= len(numbers):
-        return f"line-{numbers[int(line) - 1]}-unit_price"
     if broken.field == "opens_at" and not fields.get("opens_at", "").strip():
         return "duration_minutes"
-    return broken.field or ""
+    return field_of(broken, draft.line_numbers(fields), "unit_price")
 
 
 async def _from_query(db: Any, skus: Sequence[str], quantities: Sequence[str]) -> Fields:

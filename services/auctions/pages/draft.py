@@ -13,10 +13,10 @@ from catalogue import places
 from catalogue.numbers import digits, written_out
 from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
-from events.limits import OutOfBounds
 from events.values import Line, Place
-from infra.web import instant_in, read_form
+from infra.web import read_form, read_instant
 from infra.web.languages import gettext
+from infra.web.lines import wrong_in_line
 from services.auctions.handlers import NewAuction, NewLine
 
 Fields = dict[str, str]
@@ -53,6 +53,9 @@ class HeadForm(msgspec.Struct):
     vat_included: bool = False
     equivalents: bool = False
     scoring: Code = "price"
+
+
+class PlaceForm(msgspec.Struct, kw_only=True):
     country: Name = ""
     region: Name = ""
     locality: Name = ""
@@ -64,24 +67,17 @@ async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, 
     lines = []
     for number in line_numbers(fields):
         prefix = f"line-{number}-"
-        line, wrong = read_form(_below(fields, prefix), LineForm)
-        errors |= {prefix + name: sentence for name, sentence in wrong.items()}
+        typed = _below(fields, prefix)
+        line, wrong = read_form(typed, LineForm)
+        errors |= {prefix + name: sentence for name, sentence in (wrong_in_line(typed, line) | wrong).items()}
         if line is not None:
             lines.append(NewLine(**msgspec.structs.asdict(line)))
     scoring, wrong = _scoring(fields)
     errors |= wrong
-    opens_at = opening_of(fields, zone)
-    if opens_at is None and fields.get("opens_at", "").strip():
-        errors["opens_at"] = gettext("must be a date and time, such as 2027-01-31T09:00")
-    place = Place()
-    if head is not None and head.country:
-        found = await asyncio.to_thread(places.locate, head.country, head.region, head.locality)
-        if found is None:
-            errors["country"] = gettext("is not a country we know (ISO 3166-1, such as RU)")
-        elif head.region and found.region is None:
-            errors["region"] = gettext("is not a region of this country; choose one of the list")
-        else:
-            place = msgspec.convert(msgspec.to_builtins(found), Place)
+    opens_at, wrong = read_instant(fields, "opens_at", zone)
+    errors = wrong | errors
+    place, wrong = await _place(fields)
+    errors = wrong | errors
     if head is None or errors:
         return None, errors
     return NewAuction(
@@ -97,6 +93,19 @@ async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, 
         scoring=scoring,
         equivalents=head.equivalents,
     ), {}
+
+
+async def _place(fields: Fields) -> tuple[Place, dict[str, str]]:
+    """By itself, so that what is wrong with it is told together with all else."""
+    form, errors = read_form(fields, PlaceForm)
+    if form is None or not form.country:
+        return Place(), errors
+    found = await asyncio.to_thread(places.locate, form.country, form.region, form.locality)
+    if found is None:
+        return Place(), {"country": gettext("is not a country we know (ISO 3166-1, such as RU)")}
+    if form.region and found.region is None:
+        return Place(), {"region": gettext("is not a region of this country; choose one of the list")}
+    return msgspec.convert(msgspec.to_builtins(found), Place), {}
 
 
 def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
@@ -123,10 +132,7 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
 
 def opening_of(fields: Fields, zone: str) -> datetime | None:
     """When it is to open; None where that is left open, cannot be read or is too far away to be meant."""
-    try:
-        return instant_in(fields.get("opens_at", ""), zone)
-    except (ValueError, OutOfBounds):
-        return None
+    return read_instant(fields, "opens_at", zone)[0]
 
 
 def sketch(fields: Fields) -> NewAuction:

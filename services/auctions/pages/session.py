@@ -10,14 +10,25 @@ from catalogue.rules import RuleBroken
 from events.bounds import Amount
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, read_form, redirect, shown_again
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    PathId,
+    allow,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    shown_again,
+    text_in,
+)
 from infra.web.languages import gettext as _
 from infra.web.languages import told
 from services.auctions import handlers
 from services.auctions.api import existing
 from services.auctions.store import bids, complaints
 
-TEXT = 4000
 RECEIPTS = 500
 """On one page."""
 
@@ -62,7 +73,7 @@ class SessionPages(Controller):
         fields = await form_fields(request)
         async with ground.database.transaction("auctions") as tx:
             try:
-                await handlers.withdraw(tx, auction_id, fields.get("reason", "")[:TEXT], request.user)
+                await handlers.withdraw(tx, auction_id, text_in(fields, "reason"), request.user)
                 return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
                 errors = {broken.field or "": told(broken)}
@@ -80,8 +91,8 @@ class SessionPages(Controller):
                 await handlers.complain(
                     tx,
                     auction_id,
-                    clean(fields.get("grounds", ""))[:TEXT],
-                    clean(fields.get("evidence", ""))[:TEXT],
+                    clean(text_in(fields, "grounds")),
+                    clean(text_in(fields, "evidence")),
                     request.user,
                     fields.get("request_key", "")[:200],
                 )
@@ -118,7 +129,7 @@ class SessionPages(Controller):
         decision: Literal["upheld", "rejected"] = "upheld" if fields.get("decision") == "upheld" else "rejected"
         async with ground.database.transaction("auctions") as tx:
             try:
-                await handlers.decide_complaint(tx, complaint_id, decision, clean(fields.get("reason", ""))[:TEXT])
+                await handlers.decide_complaint(tx, complaint_id, decision, clean(text_in(fields, "reason")))
                 upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:

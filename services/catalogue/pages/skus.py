@@ -31,6 +31,7 @@ from infra.web import (
     read_form,
     redirect,
     shown_again,
+    text_in,
     whole,
 )
 from infra.web.errors import NotFound
@@ -161,8 +162,8 @@ class SkuPages(Controller):
     async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
         """One reason a line."""
         fields = await form_fields(request)
-        reasons = tuple(fields.get("reasons", "").splitlines())
         try:
+            reasons = tuple(text_in(fields, "reasons").splitlines())
             async with ground.database.transaction("catalogue") as tx:
                 done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
@@ -171,7 +172,7 @@ class SkuPages(Controller):
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
     async def archive(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Redirect:
-        reason = (await form_fields(request)).get("reason", "")
+        reason = text_in(await form_fields(request), "reason")
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.archive(tx, sku_id, reason)
         return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")

@@ -27,10 +27,12 @@ from infra.web import (
     allow,
     clean,
     form_fields,
+    misfits,
     page,
     read_form,
     redirect,
     shown_again,
+    text_in,
 )
 from infra.web import Words as Search
 from infra.web.errors import NotFound
@@ -51,13 +53,12 @@ from services.contracts.api import (
 from services.contracts.api.purchases import own_purchase, purchase_view
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
-from services.contracts.handlers import NewPurchase, may_see
+from services.contracts.handlers import NewPurchase, Words, may_see
 from services.contracts.pages.work import NOTHING, Acted, due_of, section
 from services.contracts.store import contracts, executions, purchases, replicas
 from services.contracts.store.contracts import Contract
 
 PER_PAGE = 20
-MOST = 2000
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
 STEPS = {
@@ -105,8 +106,8 @@ def beside(broken: RuleBroken) -> dict[str, str]:
 
 
 def too_long(values: Mapping[str, str]) -> dict[str, str]:
-    """Errors of the fields that say more than a text of a contract may."""
-    return {name: f"is longer than {MOST:,} characters" for name, text in values.items() if len(text) > MOST}
+    """Errors of the fields that say more than a text of a contract may, or what cannot be shown."""
+    return misfits(values, Words)
 
 
 async def contract_page(
@@ -257,7 +258,7 @@ class PurchasePages(Controller):
         accepts = values["accept"] == "yes"
         try:
             async with ground.database.transaction("contracts") as tx:
-                await handlers.answer_purchase(tx, clean(purchase_id), accepts, values.get("reason", ""), request.user)
+                await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
         except RuleBroken as broken:
             return await self._purchase(ground, request, purchase_id, values, {"": broken.message})
         said = "Accepted: the buyer now sends the draft of the contract." if accepts else "Refused."

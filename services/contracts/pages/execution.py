@@ -13,7 +13,19 @@ from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.ids import new_id
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import FromGround, MemberVisit, PathId, PathNumber, allow, clean, form_fields, page, read_form, redirect
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    PathId,
+    PathNumber,
+    allow,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    text_in,
+)
 from infra.web.errors import NotFound
 from services.contracts.api.execution import open_disputes, readable
 from services.contracts.domain.execution import (
@@ -114,13 +126,13 @@ def _assessment(fields: Fields, execution: Execution, by: Fields) -> Command:
     elif fields.get("answer") == "none":
         lines = {}
     return AssessDelivery(
-        organisation_id=by["organisation_id"], delivery=form.number, lines=lines, reasons=fields.get("reasons", "")
+        organisation_id=by["organisation_id"], delivery=form.number, lines=lines, reasons=text_in(fields, "reasons")
     )
 
 
 def _invoice(fields: Fields, execution: Execution, by: Fields) -> Command:
     chosen = tuple(each.number for each in execution.deliveries if fields.get(f"delivery-{each.number}"))
-    return SubmitInvoice(**by, deliveries=chosen, reference=fields.get("reference", ""))
+    return SubmitInvoice(**by, deliveries=chosen, reference=text_in(fields, "reference", Id))
 
 
 def _payment(fields: Fields, execution: Execution, by: Fields) -> Command:
@@ -143,7 +155,7 @@ def _dispute(fields: Fields, execution: Execution, by: Fields) -> Command:
         about=_choice(fields, "about", get_args(About)),
         number=_form(fields, _NumberForm)[0].number,
         asks=_choice(fields, "asks", get_args(Outcome)),
-        reasons=fields.get("reasons", ""),
+        reasons=text_in(fields, "reasons"),
     )
 
 
@@ -152,7 +164,7 @@ def _dispute_answer(fields: Fields, execution: Execution, by: Fields) -> Command
         **by,
         dispute=_form(fields, _NumberForm)[0].number,
         asks=_choice(fields, "asks", get_args(Outcome)),
-        words=fields.get("words", ""),
+        words=text_in(fields, "words"),
     )
 
 
@@ -162,12 +174,12 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
     kind, _, ground = wish.partition("/")
     if kind not in get_args(Kind) or ground not in get_args(Ground):
         raise NotUnderstood({"wish": "Choose one of these."})
-    return ProposeEnding(**by, kind=cast(Kind, kind), ground=cast(Ground, ground), reasons=fields.get("reasons", ""))
+    return ProposeEnding(**by, kind=cast(Kind, kind), ground=cast(Ground, ground), reasons=text_in(fields, "reasons"))
 
 
 def _ending_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
     agrees = _choice(fields, "answer", ("yes", "no")) == "yes"
-    return AnswerEnding(organisation_id=by["organisation_id"], agrees=agrees, words=fields.get("words", ""))
+    return AnswerEnding(organisation_id=by["organisation_id"], agrees=agrees, words=text_in(fields, "words"))
 
 
 def _ending_withdrawal(fields: Fields, execution: Execution, by: Fields) -> Command:
@@ -227,7 +239,7 @@ class ExecutionPages(Controller):
         contract_id, fields = clean(contract_id), await form_fields(request)
         try:
             outcome = _choice(fields, "outcome", get_args(Outcome))
-            command = DecideDispute(dispute=number, outcome=outcome, explanation=fields.get("explanation", ""))
+            command = DecideDispute(dispute=number, outcome=outcome, explanation=text_in(fields, "explanation"))
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide_dispute(tx, contract_id, command)
         except NotUnderstood as wrong:

@@ -8,7 +8,7 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect
+from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect, text_in
 from services.contracts.api.refusals import waiting
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
@@ -26,7 +26,7 @@ class RefusalPages(Controller):
             return await contract_page(ground, request, contract_id, values, errors)
         try:
             async with ground.database.transaction("contracts") as tx:
-                await handlers.dispute(tx, clean(contract_id), values.get("reasons", ""), request.user)
+                await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
             return await contract_page(ground, request, contract_id, values, beside(broken))
         return redirect(f"/contracts/{contract_id}", "You dispute the refusal. A moderator decides about it.")
@@ -45,7 +45,7 @@ class RefusalPages(Controller):
             return await self._queue(ground, request, contract_id, values, errors)
         try:
             async with ground.database.transaction("contracts") as tx:
-                await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), values.get("explanation", ""))
+                await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
             return await self._queue(ground, request, contract_id, values, beside(broken))
         said = "justified: no penalty" if decision == "justified" else "not justified: it counts as a breach"

@@ -8,7 +8,7 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect
+from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect, text_in
 from services.contracts.api.sanctions import views
 from services.contracts.domain.sanctions import Decision
 from services.contracts.handlers import sanctions as handlers
@@ -29,7 +29,7 @@ class SanctionPages(Controller):
         values = await form_fields(request)
         try:
             async with ground.database.transaction("contracts") as tx:
-                await handlers.appeal(tx, clean(sanction_id), values.get("reasons", ""), request.user)
+                await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
             return await self._own(ground, request, sanction_id, values, beside(broken))
         return redirect("/contracts/sanctions", "Your appeal is filed. A moderator decides about it.")
@@ -46,7 +46,7 @@ class SanctionPages(Controller):
             return await self._queue(ground, request, sanction_id, values, {"decision": "Choose one of the two."})
         try:
             async with ground.database.transaction("contracts") as tx:
-                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), values.get("explanation", ""))
+                await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
             return await self._queue(ground, request, sanction_id, values, beside(broken))
         said = "The suspension is lifted." if decision == "lifted" else "The suspension stands."

@@ -124,12 +124,15 @@ def _group(lines: tuple[Line, ...]) -> Category:
     for line in lines:
         quantity = line.quantity
         if not line.description.strip() or line.category is None or quantity is None:
-            raise LineNotComplete(f"Line {line.line_id} needs a description, a category and a quantity.", field="lines")
+            raise LineNotComplete(
+                f"Line {line.line_id} needs a description, a category and a quantity.", field="lines", line=line.line_id
+            )
         exponent = quantity.as_tuple().exponent
         if not isinstance(exponent, int) or not 0 < quantity < _ABSURD or exponent < -_FINEST:
             raise LineNotComplete(
                 f"Line {line.line_id} needs a quantity above zero, below {_ABSURD:,f} and with {_FINEST} decimals at most.",
                 field="lines",
+                line=line.line_id,
                 quantity=quantity,
             )
         categories.append(line.category)

@@ -30,13 +30,14 @@ from infra.web import (
     Short,
     clean,
     form_fields,
-    instant_in,
     page,
     read_form,
+    read_instant,
     redirect,
-    said_of,
     shown_again,
 )
+from infra.web.languages import told
+from infra.web.lines import field_of, wrong_in_line
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
 from services.quotes.domain.opening import MOST_LINES
@@ -118,7 +119,7 @@ class ComposePages(Controller):
                         request_id = await handlers.open_for_buyer(tx, wanted, request.user, policy, key)
                         return redirect(f"/quotes/{request_id}", "The request is open. Suppliers may quote now.")
                     except RuleBroken as broken:
-                        errors = {broken.field or "": broken.message}
+                        errors = {field_of(broken, _numbers(fields), "quantity"): told(broken, policy.currency)}
                         fields = shown_again(fields, broken)
             else:
                 fields = _changed(fields, action, which)
@@ -170,21 +171,11 @@ def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | N
         prefix = f"line-{number}-"
         typed = {name.removeprefix(prefix): text for name, text in fields.items() if name.startswith(prefix)}
         line, wrong = read_form(typed, LineForm)
-        if not typed.get("sku_id"):
-            wrong |= {
-                name: "is required" for name in ("description", "category", "unit") if not typed.get(name, "").strip()
-            }
-        errors |= {prefix + name: sentence for name, sentence in wrong.items()}
+        errors |= {prefix + name: sentence for name, sentence in (wrong_in_line(typed, line) | wrong).items()}
         if line is not None:
             lines.append(WantedLine(**msgspec.structs.asdict(line)))
-    closes_at = None
-    if head is not None:
-        try:
-            closes_at = instant_in(head.closes_at, buyer.time_zone)
-        except OutOfBounds as error:
-            errors["closes_at"] = said_of(error)
-        except ValueError:
-            errors["closes_at"] = "must be a date and time, such as 2027-01-31T18:00"
+    closes_at, wrong = read_instant(fields, "closes_at", buyer.time_zone)
+    errors = wrong | errors
     if head is None or closes_at is None or errors:
         return None, errors
     terms = msgspec.structs.asdict(head) | {"closes_at": closes_at}

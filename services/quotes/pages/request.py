@@ -35,6 +35,7 @@ from infra.web import (
     page,
     read_form,
     redirect,
+    text_in,
 )
 from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
@@ -149,7 +150,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.reject_all(tx, request_id, values.get("reason", ""), request.user)
+                await handlers.reject_all(tx, request_id, text_in(values, "reason"), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
         return redirect(f"/quotes/{request_id}", "All quotes are rejected, and your reason is published.")
@@ -159,7 +160,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.withdraw_request(tx, request_id, values.get("reason", ""), request.user)
+                await handlers.withdraw_request(tx, request_id, text_in(values, "reason"), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
         return redirect(f"/quotes/{request_id}", "The request is withdrawn. What was quoted stays sealed.")
