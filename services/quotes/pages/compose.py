@@ -36,7 +36,6 @@ from infra.web import (
     redirect,
     shown_again,
 )
-from infra.web.languages import told
 from infra.web.lines import field_of, wrong_in_line
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
@@ -119,7 +118,7 @@ class ComposePages(Controller):
                         request_id = await handlers.open_for_buyer(tx, wanted, request.user, policy, key)
                         return redirect(f"/quotes/{request_id}", "The request is open. Suppliers may quote now.")
                     except RuleBroken as broken:
-                        errors = {field_of(broken, _numbers(fields), "quantity"): told(broken, policy.currency)}
+                        errors = {field_of(broken, _numbers(fields), "quantity"): broken.message}
                         fields = shown_again(fields, broken)
             else:
                 fields = _changed(fields, action, which)

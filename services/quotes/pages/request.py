@@ -117,7 +117,9 @@ class RequestPages(Controller):
                         f"/quotes/{request_id}#mine", "Your quote is sealed. You can change it until the deadline."
                     )
                 except RuleBroken as broken:
-                    errors = {broken.field or "": broken.message}
+                    line = str(broken.numbers.get("line"))
+                    known = line in {each.line_id for each in shown.lines}
+                    errors = {f"price-{line}" if known else broken.field or "": broken.message}
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
