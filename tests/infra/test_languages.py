@@ -100,7 +100,8 @@ def rules() -> dict[str, set[str]]:
     names = [f"{domain.__name__}.{module.name}" for module in iter_modules(domain.__path__)]
     others = [
         *("catalogue.durations", "catalogue.references", "infra.database", "infra.lines", "services.auctions.handlers"),
-        *("services.observatory.answers", "services.pools.handlers"),
+        *("services.observatory.answers", "services.pools.handlers", "services.quotes.handlers"),
+        *(f"services.quotes.domain.{module}" for module in ("choosing", "opening", "quoting", "request")),
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
         *(f"services.catalogue.handlers.{module}" for module in ("basket", "bounds")),
         *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),

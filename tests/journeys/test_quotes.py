@@ -70,7 +70,7 @@ async def test_a_buyer_asks_for_quotes_and_chooses_without_names(
 
     demo.clock.advance(timedelta(minutes=21))
     await page.get_by_role("link", name="See how it goes on").click()
-    await expect(page.get_by_role("heading", name="2 quotes to choose from")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Quotes to choose from: 2")).to_be_visible()
     assert "Papyrus" not in await page.locator("main").inner_text()
     await page.locator("label.choice").nth(1).click()
     await buyer.fill(justification="Quicker")

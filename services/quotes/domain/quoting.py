@@ -94,7 +94,7 @@ def submit(request: Request, command: Submit, arrived_at: datetime) -> tuple[Fac
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
     if command.standing != "active":
         raise SupplierNotActive(
-            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.", state=command.standing
+            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.", standing=command.standing
         )
     if not 0 <= command.delivery_days <= LONGEST_DELIVERY:
         raise DeliveryNotValid(

@@ -14,7 +14,6 @@ from catalogue.numbers import written_out
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.units import unit_word
 from events.accounts import OrganisationRegistered
 from events.bounds import Code, Id, Name, Quantity, Text, Title
 from events.catalogue import SkuPublished
@@ -36,6 +35,7 @@ from infra.web import (
     redirect,
     shown_again,
 )
+from infra.web.languages import gettext, told, unit_name
 from infra.web.lines import field_of, wrong_in_line
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
@@ -43,7 +43,6 @@ from services.quotes.domain.opening import MOST_LINES
 from services.quotes.handlers import NewRequest
 
 Fields = dict[str, str]
-KINDS = (("goods", "Goods"), ("works", "Works"), ("services", "Services"))
 _LINE = re.compile(r"line-(\d{1,3})-([a-z_]+)")
 
 
@@ -116,9 +115,11 @@ class ComposePages(Controller):
                     try:
                         key = fields.get("request_key") or new_id()
                         request_id = await handlers.open_for_buyer(tx, wanted, request.user, policy, key)
-                        return redirect(f"/quotes/{request_id}", "The request is open. Suppliers may quote now.")
+                        return redirect(
+                            f"/quotes/{request_id}", gettext("The request is open. Suppliers may quote now.")
+                        )
                     except RuleBroken as broken:
-                        errors = {field_of(broken, _numbers(fields), "quantity"): broken.message}
+                        errors = {field_of(broken, _numbers(fields), "quantity"): told(broken, policy.currency)}
                         fields = shown_again(fields, broken)
             else:
                 fields = _changed(fields, action, which)
@@ -153,12 +154,12 @@ async def _form(
         errors=errors,
         lines=[(number, skus.get(each.line.sku_id or ""), each) for number, each in zip(numbers, beside, strict=True)],
         found=found,
-        kinds=KINDS,
+        kinds=[("goods", gettext("Goods")), ("works", gettext("Works")), ("services", gettext("Services"))],
         policy=policy,
         rules=policy.quote,
         zone=buyer.time_zone,
         regions=places.regions(buyer.place.country or ""),
-        unit_name=unit_word,
+        unit_name=unit_name,
         full=len(numbers) >= MOST_LINES,
     )
 

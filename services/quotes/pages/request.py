@@ -13,7 +13,6 @@ from litestar.response.sse import ServerSentEventMessage
 from catalogue import places
 from catalogue.numbers import digits, written_out
 from catalogue.rules import RuleBroken
-from catalogue.units import unit_word
 from events.bounds import Amount, Count, Days, Percent, Reason
 from events.values import Line
 from infra.database import Transaction
@@ -38,6 +37,7 @@ from infra.web import (
     text_in,
 )
 from infra.web.errors import NotFound
+from infra.web.languages import gettext, told, unit_name
 from services.quotes import handlers, store, views
 from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read
 from services.quotes.handlers import NewQuote, channel
@@ -45,7 +45,15 @@ from services.quotes.store import Wanted
 from services.quotes.views import Details
 
 Answer = Template | Redirect
-GROUPS = (("open", "Open for quotes"), ("choosing", "The buyer chooses"), ("closed", "Over"), ("all", "All"))
+
+
+def groups() -> list[tuple[str, str]]:
+    return [
+        ("open", gettext("Open for quotes")),
+        ("choosing", gettext("The buyer chooses")),
+        ("closed", gettext("Over")),
+        ("all", gettext("All")),
+    ]
 
 
 class ChoiceForm(msgspec.Struct):
@@ -88,7 +96,7 @@ class RequestPages(Controller):
             number=number,
             last=max(1, -(-total // PER_PAGE)),
             values=values,
-            groups=GROUPS,
+            groups=groups(),
             query=urlencode({name: value for name, value in values.items() if value}),
         )
 
@@ -113,13 +121,12 @@ class RequestPages(Controller):
                 try:
                     key = values.get("request_key", "")[:200] or new_id()
                     await handlers.submit(tx, request_id, quote, request.user, arrived_at, key)
-                    return redirect(
-                        f"/quotes/{request_id}#mine", "Your quote is sealed. You can change it until the deadline."
-                    )
+                    said = gettext("Your quote is sealed. You can change it until the deadline.")
+                    return redirect(f"/quotes/{request_id}#mine", said)
                 except RuleBroken as broken:
                     line = str(broken.numbers.get("line"))
                     known = line in {each.line_id for each in shown.lines}
-                    errors = {f"price-{line}" if known else broken.field or "": broken.message}
+                    errors = {f"price-{line}" if known else broken.field or "": told(broken)}
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
@@ -129,8 +136,10 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw(tx, request_id, request.user, arrived_at)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, {}, {"": broken.message})
-        return redirect(f"/quotes/{request_id}", "Your quote is withdrawn. Until the deadline you can quote again.")
+                return await _page(tx, request, request_id, {}, {"": told(broken)})
+        return redirect(
+            f"/quotes/{request_id}", gettext("Your quote is withdrawn. Until the deadline you can quote again.")
+        )
 
     @post("/{request_id:str}/choice", opt=OFFICERS)
     async def choose(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -140,11 +149,13 @@ class RequestPages(Controller):
             if form is not None:
                 try:
                     await handlers.choose(tx, request_id, form.participant, form.justification, request.user)
-                    return redirect(f"/quotes/{request_id}", "You have chosen. The contract with the winner follows.")
+                    return redirect(
+                        f"/quotes/{request_id}", gettext("You have chosen. The contract with the winner follows.")
+                    )
                 except RuleBroken as broken:
-                    errors = {broken.field or "": broken.message}
+                    errors = {broken.field or "": told(broken)}
             elif "participant" in errors:
-                errors["participant"] = "Choose one of the participants."
+                errors["participant"] = gettext("Choose one of the participants.")
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
@@ -154,8 +165,8 @@ class RequestPages(Controller):
             try:
                 await handlers.reject_all(tx, request_id, text_in(values, "reason"), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
-        return redirect(f"/quotes/{request_id}", "All quotes are rejected, and your reason is published.")
+                return await _page(tx, request, request_id, values, {broken.field or "": told(broken)})
+        return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
     async def withdraw_request(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -164,8 +175,8 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw_request(tx, request_id, text_in(values, "reason"), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, {broken.field or "": broken.message})
-        return redirect(f"/quotes/{request_id}", "The request is withdrawn. What was quoted stays sealed.")
+                return await _page(tx, request, request_id, values, {broken.field or "": told(broken)})
+        return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
 
 
 async def _to_choose(tx: Transaction, buyer_id: str) -> list[views.Summary]:
@@ -202,7 +213,7 @@ async def _page(
         errors=errors or {},
         request_key=new_id(),
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
-        unit_name=unit_word,
+        unit_name=unit_name,
     )
 
 
