@@ -76,3 +76,21 @@ async def test_a_text_that_is_too_long_is_told_at_its_field(meet: Meet) -> None:
         await expect(agency.page.locator(f"#{field}-note.error")).to_be_visible()
     agency.errors.clear()  # that it was refused comes as 422
     await agency.shot("kept-too-long")
+
+
+async def test_pools_and_quick_quotes_are_whole_in_every_language(meet: Meet) -> None:
+    agency = await meet("agency")
+    await agency.open("/pools?group=all")
+    pool = await agency.page.locator(".grid h2 a").first.get_attribute("href")
+    await agency.open("/quotes?group=all")
+    quote = await agency.page.locator("a.card").first.get_attribute("href")
+    for language, code in (("Español", "es"), ("Русский", "ru")):
+        await agency.press(language)
+        for number, path in enumerate(
+            ("/pools?group=all", pool, "/pools/new", "/quotes?group=all", quote, "/quotes/new")
+        ):
+            assert path is not None
+            await agency.open(path)
+            await expect(agency.page.locator("html")).to_have_attribute("lang", code)
+            await expect(agency.page.locator("main[lang=en]")).to_have_count(0)
+            await agency.shot(f"spoken-{code}-{number}")
