@@ -79,6 +79,7 @@ async def form_fields(request: Visit) -> dict[str, str]:
     :func:`infra.web.forms.read_form` and :func:`infra.web.forms.text_in`, which say it beside the field: all texts together are no
     longer than a request. Raises OutOfBounds for what no page of ours sends."""
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    fitted(fields.get("request_key", ""), Id)
     return fitted(fields, AnyForm)
 
 

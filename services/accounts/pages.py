@@ -34,6 +34,7 @@ from infra.web import (
     read_form,
     redirect,
     shown_again,
+    text_in,
 )
 from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
@@ -122,7 +123,7 @@ def _refused(fields: Mapping[str, str], divisions: list[str], unread: Mapping[st
         ("email", lambda: checked_email(given("email"))),
         ("password", lambda: checked_password(*map(given, ("password", "email", "name", "organisation")))),
         ("country", lambda: resolve(*map(given, ("country", "region", "locality", "time_zone")))),
-        ("kind", lambda: read_categories(divisions, given("codes"))),
+        ("kind", lambda: read_categories(divisions, text_in(fields, "codes"))),
     ]
     errors: dict[str, str] = {}
     for name, check in checks:

@@ -114,7 +114,7 @@ class PoolPages(Controller):
         ticked = await form_list(request, "regions")
         lines = _typed_lines(values)
         do, _, which = values.get("do", "enter").partition(":")
-        searched = values.get("search", "").strip()
+        searched = values.get("search", "").strip()[:300]
         async with ground.database.transaction("pools") as tx:
             lead = await handlers.active_buyer(tx, request.user)
             if do == "add" and which not in {line["sku"] for line in lines} and len(lines) < LINES:

@@ -124,7 +124,7 @@ class ComposePages(Controller):
             else:
                 fields = _changed(fields, action, which)
                 if action in ("search", "enter") and fields.get("search", "").strip():
-                    found = await store.skus.named(await tx.raw(), fields["search"])
+                    found = await store.skus.named(await tx.raw(), fields["search"][:300])
             return await _form(tx, request, policy, buyer, fields, errors, found)
 
 
@@ -142,7 +142,7 @@ async def _form(
     skus = await store.skus.get(db, [fields.get(f"line-{number}-sku_id", "") for number in numbers])
     lines = [_preview(number, fields, skus) for number in numbers]
     try:
-        place = handlers.place_of(fields.get("region", ""), fields.get("locality", ""), buyer.place)
+        place = handlers.place_of(fields.get("region", "")[:300], fields.get("locality", "")[:300], buyer.place)
     except RuleBroken:
         place = buyer.place
     beside = await beside_references(db, store.references, lines, place, policy.currency)
