@@ -48,6 +48,8 @@ class Deadline:
         """From now on, instead of what was set before."""
         if self._timer is not None:
             self._timer.cancel()
+        if not self._cancelling.expired():
+            self._cancelling.reschedule(None)
         self._timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._over)
 
     def _over(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from infra.deadline import Deadline, in_use
+from infra.deadline import GRACE_SECONDS, Deadline, in_use
 
 
 class Frozen:
@@ -72,3 +72,13 @@ async def test_a_task_that_outlives_the_block_goes_on() -> None:
 async def test_work_that_is_done_in_time_is_left_alone() -> None:
     async with Deadline(10):
         await asyncio.sleep(0)
+
+
+async def test_an_answer_that_has_begun_in_the_time_of_grace_is_not_cut_off() -> None:
+    connection = Frozen()
+    async with Deadline(0.01) as deadline:
+        with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+            await wait_for(connection)
+        deadline.set(None)
+        await asyncio.sleep(GRACE_SECONDS + 0.1)
+    assert deadline.is_over
