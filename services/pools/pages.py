@@ -79,7 +79,7 @@ class PoolPages(Controller):
         self,
         ground: FromGround,
         request: Visit,
-        group: FromQuery[Literal["enrolling", "running", "done"]] = "enrolling",
+        group: FromQuery[Literal["enrolling", "running", "done", "all"]] = "enrolling",
         region: Short = "",
         category: Short = "",
         start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,

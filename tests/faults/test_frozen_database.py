@@ -1,6 +1,7 @@
 """PostgreSQL that freezes: who asks the web process is told in time to come again, and all goes on when it wakes up."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -142,8 +143,8 @@ async def told(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
             with frozen(servers.children["postgres"].pid):
                 told.frozen.append(await ask_all())
                 told.frozen.append(await ask_all())  # over connections that have to be made now
-                result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor"], env=environment)
-                told.doctor = " ".join(result.stdout.split())
+                result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"], env=environment)
+                told.doctor = next(each["found"] for each in json.loads(result.stdout) if each["what"] == "postgres")
             told.after = await market.eventually(lambda: all_are_served(ask_all), within=60)
             told.same_process = web.is_running()
             told.bids = await market.fetch("select request_key, sequence, amount from auctions.bids")

@@ -93,10 +93,13 @@ document.addEventListener("submit", (event) => {
   if (forms.length) sessionStorage.setItem(placeOf(event.target.elements.next.value), JSON.stringify(forms));
 });
 
+// By the prototype: a field may be named submit, or action.
+const send = (form) => HTMLFormElement.prototype.submit.call(form);
+
 function sendAgain(form, fields) {
   const copy = document.createElement("form");
   copy.method = "post";
-  copy.action = form.action;
+  copy.action = form.getAttribute("action");
   const pairs = [["_csrf_token", form.elements._csrf_token.value], ...fields.filter((each) => each.on).map((each) => [each.name, each.value]), form.dataset.again.split("=")];
   for (const [name, value] of pairs) {
     const field = document.createElement("textarea");
@@ -106,7 +109,7 @@ function sendAgain(form, fields) {
   }
   copy.hidden = true;
   document.body.append(copy);
-  copy.submit();
+  send(copy);
 }
 
 function fillIn(form, fields) {
@@ -144,5 +147,5 @@ document.addEventListener("htmx:responseError", (event) => {
     Object.assign(pressed, { type: "hidden", name: asked.name, value: asked.value });
     form.append(pressed);
   }
-  form.submit();
+  send(form);
 });

@@ -17,7 +17,6 @@ from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Code, Id, Name, Quantity, Text, Title
 from events.catalogue import SkuPublished
-from events.limits import OutOfBounds
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id

@@ -70,7 +70,7 @@ class RequestPages(Controller):
         self,
         request: Visit,
         ground: FromGround,
-        group: FromQuery[Literal["", "open", "choosing", "closed"]] = "open",
+        group: FromQuery[Literal["", "open", "choosing", "closed", "all"]] = "open",
         category: Short = "",
         region: Short = "",
         q: Words = "",

@@ -320,7 +320,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     status, text = await sent(town, supplier, f"{path}/steps", step=SIGNATURE, security_amount="10000")
     assert status == 422 and "must be a date, such as 2027-01-31" in text
     status, text = await sent(town, supplier, f"{path}/objection", code_1="wording", wanted_1="x" * 2001, reason_1="y")
-    assert status == 422 and "longer than 2,000 characters" in text
+    assert status == 422 and "more than 2000 characters" in text
     status, text = await sent(town, supplier, f"{path}/objection", code_1="price", wanted_1="More", reason_1="Steel")
     assert status == 422 and "was competed" in text and "Steel" in text
     status, text = await sent(
@@ -328,7 +328,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     )
     assert status == 200 and "Your objection is filed" in text
     status, text = await sent(town, town.school, f"{path}/objection/answer", number="1", reason_1="x" * 2001)
-    assert status == 422 and "longer than 2,000 characters" in text
+    assert status == 422 and "more than 2000 characters" in text
     status, text = await sent(town, town.school, f"{path}/objection/answer", number="one")
     assert status == 422 and "There is no protocol 0" in text
     status, text = await sent(town, town.school, f"{path}/objection/answer", number="1")
