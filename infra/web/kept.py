@@ -4,6 +4,7 @@ So it is where the login of the form's page has ended, or another began meanwhil
 site gets that: a form that another site posted is never offered to be sent under a token of ours.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -45,8 +46,9 @@ def kept(request: Request[Any, Any, Any]) -> Kept | None:
     return Kept(path + (f"?{request.url.query}" if request.url.query else ""), texts)
 
 
-def kept_by_login(fields: list[tuple[str, Any]]) -> Kept | None:
+def kept_by_login(posted: Iterable[tuple[str, Any]]) -> Kept | None:
     """The same, out of the form of the login that carried it on."""
+    fields = list(posted)
     goal = next((text for name, text in fields if name == GOAL), "")
     texts = [(name.removeprefix(PREFIX), text) for name, text in fields if name.startswith(PREFIX)]
     return Kept(goal, texts) if goal else None

@@ -49,7 +49,7 @@ async def test_who_was_logged_out_meanwhile_logs_in_with_what_was_written(tmp_pa
         page = await sent(client, FIELDS)
         assert page.status_code == 401
         assert 'action="/login"' in page.text and "hush-hush" not in page.text
-        kept = kept_by_login(inputs(page.text))
+        kept = kept_by_login(iter(inputs(page.text)))
         assert kept == Kept("/members-form", [("reason", WRITTEN), ("boxes", "1"), ("boxes", "2")])
         assert dict(inputs(page.text))["_csrf_token"] == page.cookies["lonja_csrf"], "the login can be sent"
 

@@ -54,6 +54,7 @@ async def test_who_logged_out_in_another_tab_sends_the_form_after_a_login(meet: 
     await agency.fill(email="agency@demo.example", password="wrong-wrong-wrong")
     await agency.page.locator("main").get_by_role("button", name="Log in").click()
     await expect(agency.sees("E-mail address and password do not match.")).to_be_visible()
+    agency.errors.clear()
     await agency.fill(email="agency@demo.example", password=PASSWORD)
     await agency.page.locator("main").get_by_role("button", name="Log in").click()
     await expect(agency.sees("White, 80 grams")).to_be_visible()
@@ -87,6 +88,7 @@ async def test_pools_and_quick_quotes_are_whole_in_every_language(meet: Meet) ->
     quote = await agency.page.locator("a.card").first.get_attribute("href")
     for language, code in (("Español", "es"), ("Русский", "ru")):
         await agency.press(language)
+        await expect(agency.page.locator("html")).to_have_attribute("lang", code)
         for number, path in enumerate(
             ("/pools?group=all", pool, "/pools/new", "/quotes?group=all", quote, "/quotes/new")
         ):
