@@ -1,5 +1,6 @@
 """Who may do what in the database: the market's login is no superuser, and a service cannot reach beyond its schema."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
@@ -10,13 +11,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from infra import migrations, roles
+from infra import migrations, resuming, roles
 from infra.clock import system_clock
 from infra.database import Database
 from infra.embedded import Servers, postgres
 from infra.embedded.ports import free_port
 from infra.embedded.process import Child
 from infra.ids import new_id
+from infra.operations import processes
 from infra.secrets import close
 from services.accounts.store import Row as AccountsRow
 from services.auctions.store import Row as AuctionsRow
@@ -79,6 +81,24 @@ async def test_a_transaction_of_a_service_too(database: Database) -> None:
         async with database.transaction("auctions") as tx:
             await tx.session.connection()
             await tx.session.exec(text(MEMBERS))  # type: ignore[call-overload]
+
+
+async def test_a_service_says_nothing_for_other_processes_and_lets_nothing_go_on(database: Database) -> None:
+    await migrations.upgrade(database.engine, "operations", processes.METADATA)
+    accounts = database.of("accounts").pool
+    for forbidden in (
+        "insert into operations.resumes (part) values ('consumer pools')",
+        "insert into operations.processes (process, kind, release, groups, conditions) values ('a', 'worker', '1', '{}', '[]')",
+        "update operations.processes set ended = true",
+        "delete from operations.processes",
+        "delete from operations.resumes",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await accounts.execute(forbidden)
+    await resuming.ask(database.pool, ["consumer pools"])
+    async with processes.reporting(database, "web", 1), asyncio.timeout(20):
+        while not await processes.read(database.pool):
+            await asyncio.sleep(0.05)
 
 
 async def test_connections_go_from_one_to_the_other_with_the_right_role(database: Database) -> None:

@@ -1,0 +1,16 @@
+"""only the market's own role says how its processes are and lets stopped consumers go on: services only look"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("revoke insert, update, delete on operations.processes, operations.resumes from public")
+
+
+def downgrade() -> None:
+    op.execute("grant insert, update, delete on operations.processes, operations.resumes to public")
