@@ -1,6 +1,7 @@
 """Rows as values, where a row that cannot be read costs itself alone.
 
-Two releases run side by side: a row may hold what only the newer one knows, such as a stage of its own.
+Two releases run side by side: a row may hold what only the newer one knows, such as a stage of its own. Which rows this process could
+not read for people stands in the log and in :data:`infra.health.HEALTH`, until it can read them.
 """
 
 import logging
@@ -9,11 +10,24 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from infra.away import in_short
+from infra.health import HEALTH, State
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 R = TypeVar("R")
+NAMED = 100
+"""Rows of one kind that are remembered as unreadable, the newest."""
+REMEDY = "run the release that wrote it, or mend the row; this is said until the process reads the row, or ends"
+
+_unread: dict[str, dict[Hashable, str]] = {}
+"""By kind and key why it could not be read."""
+
+
+class UnreadableRow(Exception):
+    """There is a row of what somebody asks for, and this release cannot read it."""
+
+    code = "unreadable-row"
 
 
 @dataclass(frozen=True)
@@ -36,11 +50,37 @@ def readable(rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -
 
 
 def listed(what: str, rows: Iterable[R], key: Callable[[R], K], read: Callable[[R], T]) -> list[T]:
-    """For lists that people read: what can be read. Of a row that cannot, the log says which of ``what`` it is, and why."""
+    """For lists that people read: what can be read. Of a row that cannot, log and health say which of ``what`` it is, and why."""
     found: list[T] = []
-    for each in readable(rows, key, read):
-        if isinstance(each, Unreadable):
-            log.error("%s %s cannot be read and is left out of a list: %s", what, each.key, in_short(each.error))
-        else:
-            found.append(each)
+    for row in rows:
+        try:
+            found.append(read_one(what, key(row), read, row))
+        except UnreadableRow:  # it is told of already
+            continue
     return found
+
+
+def read_one(what: str, key: Hashable, read: Callable[[R], T], row: R) -> T:
+    """For pages about one of ``what``. Raises UnreadableRow, and log and health say so."""
+    try:
+        found = read(row)
+    except Exception as error:
+        why = in_short(error)
+        _unread.setdefault(what, {})[key] = why
+        if len(_unread[what]) > NAMED:
+            del _unread[what][next(iter(_unread[what]))]
+        _report(what)
+        log.error("%s %s cannot be read: %s", what, key, why)
+        raise UnreadableRow(f"{what} {key} cannot be read: {why}") from error
+    if _unread.get(what, {}).pop(key, None):
+        _report(what)
+    return found
+
+
+def _report(what: str) -> None:
+    if rows := _unread[what]:
+        key, why = next(reversed(rows.items()))
+        many = f"{NAMED} or more" if len(rows) == NAMED else str(len(rows))
+        HEALTH.report("rows", what, State.degraded, f"{many} cannot be read, the last {what} {key}: {why}", REMEDY)
+    else:
+        HEALTH.report("rows", what, State.running)

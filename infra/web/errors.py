@@ -18,6 +18,7 @@ from events.limits import OutOfBounds
 from infra.away import is_away
 from infra.clock import WrongClock
 from infra.ids import new_id
+from infra.reading import UnreadableRow
 from infra.web.csrf import token_cookies
 from infra.web.kept import kept
 from infra.web.languages import ENGLISH, gettext, language_of, refusal, speak, spoken, told
@@ -164,6 +165,8 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
         return _answer(request, 400, "Bad Request", detail, {}, detail)
     if is_away(error):
         return _on_away(request, driver)
+    if isinstance(error, UnreadableRow):
+        return _on_unreadable(request, error)
     number = new_id()
     log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
     detail = gettext("It was logged under the number %(number)s.", number=number)
@@ -183,13 +186,31 @@ def _on_away(request: Request[Any, Any, Any], driver: BaseException | None) -> R
     return answer
 
 
+def _on_unreadable(request: Request[Any, Any, Any], error: UnreadableRow) -> Response[Any]:
+    """It is logged already, and stands in health."""
+    detail = gettext(
+        "What the market keeps about this cannot be read just now. Nothing is lost, and everything else goes on."
+    )
+    words = (
+        gettext("Not readable now"),
+        gettext("The keepers of the market see it in its state of health. Come again later."),
+    )
+    return _answer(request, 503, "Service Unavailable", detail, {"rule": error.code}, detail, words)
+
+
 def _answer(
-    request: Request[Any, Any, Any], status: int, title: str, detail: str, more: dict[str, Any], said: str | None = None
+    request: Request[Any, Any, Any],
+    status: int,
+    title: str,
+    detail: str,
+    more: dict[str, Any],
+    said: str | None = None,
+    words: tuple[str, str] | None = None,
 ) -> Response[Any]:
     """``said`` is the detail in the reader's language. Where there is none, a page in another language than English says the rest
-    alone."""
+    alone. ``words``: what the page says first, and its remedy, where the status alone does not say it."""
     if wants_page(request):
-        head, remedy = _words(status)
+        head, remedy = words or _words(status)
         if said is None:
             said = detail if spoken() == ENGLISH and detail != title else ""
         answer = page(

@@ -13,7 +13,7 @@ from sqlmodel import Field, col, select
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded, ContractEnded
 from infra.database import Transaction, columns, schema_rows
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from services.accounts.domain import BY_HAND, Member, Organisation, Suspension
 
 Row = schema_rows("accounts")
@@ -156,12 +156,20 @@ def _read(row: object, shape: type[Value]) -> Value:
     return msgspec.convert(row, shape, from_attributes=True)
 
 
+def _organisation(row: object) -> Organisation:
+    return _read(row, Organisation)
+
+
+def _member(row: object) -> Member:
+    return _read(row, Member)
+
+
 # Organisations
 
 
 async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = False) -> Organisation | None:
     row = await tx.session.get(OrganisationRow, organisation_id, with_for_update=lock or None)
-    return _read(row, Organisation) if row else None
+    return read_one("organisation", row.organisation_id, _organisation, row) if row else None
 
 
 async def own_organisation(
@@ -176,7 +184,7 @@ async def own_organisation(
     )
     query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)
     row = (await tx.session.exec(query)).first()
-    return _read(row, Organisation) if row else None
+    return read_one("organisation", row.organisation_id, _organisation, row) if row else None
 
 
 async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
@@ -188,7 +196,7 @@ async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Or
             or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
         )
     rows = await tx.session.exec(query)
-    return listed("organisation", rows, lambda row: row.organisation_id, lambda row: _read(row, Organisation))
+    return listed("organisation", rows, lambda row: row.organisation_id, _organisation)
 
 
 def add_organisation(tx: Transaction, new: Organisation) -> None:
@@ -259,7 +267,7 @@ async def suspensions_over(
         .limit(limit)
     )
     rows = await tx.session.exec(query)
-    return readable(rows, lambda row: row.organisation_id, lambda row: _read(row, Organisation))
+    return readable(rows, lambda row: row.organisation_id, _organisation)
 
 
 async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
@@ -308,13 +316,13 @@ async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]
 
 async def member(tx: Transaction, member_id: str) -> Member | None:
     row = await tx.session.get(MemberRow, member_id)
-    return _read(row, Member) if row else None
+    return read_one("member", row.member_id, _member, row) if row else None
 
 
 async def member_by_email(tx: Transaction, email: str) -> tuple[Member, str] | None:
     """The member and the hash of its password."""
     row = (await tx.session.exec(select(MemberRow).where(MemberRow.email == email))).first()
-    return (_read(row, Member), row.password) if row else None
+    return (read_one("member", row.member_id, _member, row), row.password) if row else None
 
 
 async def password_of(tx: Transaction, member_id: str) -> str | None:
@@ -329,7 +337,7 @@ async def save_password(tx: Transaction, member_id: str, password_hash: str) -> 
 async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
     rows = await tx.session.exec(query)
-    return listed("member", rows, lambda row: row.member_id, lambda row: _read(row, Member))
+    return listed("member", rows, lambda row: row.member_id, _member)
 
 
 def add_member(tx: Transaction, new: Member, password_hash: str) -> None:

@@ -14,7 +14,7 @@ from sqlmodel import Field, col, select
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
 from infra.database import Transaction, schema_rows
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from infra.replicas import Organisations, ReferencePrices
 
 Row = schema_rows("catalogue")
@@ -127,12 +127,12 @@ async def newest(tx: Transaction, sku_id: str, *, lock: bool = False) -> Version
     """The latest version, whatever its state."""
     query = select(SkuRow).where(SkuRow.sku_id == sku_id).order_by(SkuRow.version.desc()).limit(1)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
-    return _version(row) if row else None
+    return read_one("SKU", row.sku_id, _version, row) if row else None
 
 
 async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = False) -> Version | None:
     row = await tx.session.get(SkuRow, (sku_id, number), with_for_update=lock or None)
-    return _version(row) if row else None
+    return read_one("SKU", row.sku_id, _version, row) if row else None
 
 
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
@@ -222,7 +222,7 @@ async def standing_of_sku(tx: Transaction, sku_id: str) -> list[Standing]:
 
 async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> Standing | None:
     row = await tx.session.get(OfferRow, offer_id, with_for_update=lock or None)
-    return _standing(row) if row else None
+    return read_one("offer", row.offer_id, _standing, row) if row else None
 
 
 async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list[tuple[Standing, Sku]]:

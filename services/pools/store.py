@@ -12,7 +12,7 @@ from sqlmodel import Field, col, select
 
 from events.codec import Event
 from infra.database import Transaction, schema_rows
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool, Stage
 
@@ -89,7 +89,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 async def load(tx: Transaction, pool_id: str, *, lock: bool = False) -> Kept | None:
     query = select(PoolRow).where(PoolRow.pool_id == pool_id)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
-    return _kept(row) if row else None
+    return read_one("pool", row.pool_id, _kept, row) if row else None
 
 
 async def save(tx: Transaction, kept: Kept, due_at: datetime | None, happened: Iterable[Event]) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, col, select
 
 from infra.database import Transaction, schema_rows
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Quote, Request, Stage
 
@@ -92,7 +92,7 @@ async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> Kept 
     """As it stands, even if this transaction read and changed it before."""
     query = select(RequestRow).where(RequestRow.request_id == request_id).execution_options(populate_existing=True)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
-    return _kept(row) if row else None
+    return read_one("quote request", row.request_id, _kept, row) if row else None
 
 
 async def save(tx: Transaction, kept: Kept, due_at: datetime | None, sealed: list[Quote]) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from infra.database import Outdated, Outgoing
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
@@ -129,7 +129,7 @@ async def load(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, 
     rows = await db.fetch(
         f"select {_STATE} from auctions.auctions where auction_id = any($1::text[])", list(auction_ids)
     )
-    return {row["auction_id"]: _stored(row) for row in rows}
+    return {row["auction_id"]: read_one("auction", row["auction_id"], _stored, row) for row in rows}
 
 
 async def get(db: asyncpg.Connection, auction_id: str) -> Stored | None:
@@ -189,7 +189,7 @@ def _row(stored: Stored) -> tuple[object, ...]:
 async def lock(db: asyncpg.Connection, auction_id: str) -> Stored | None:
     """Held until the transaction ends: bids on it wait."""
     rows = await db.fetch(f"select {_STATE} from auctions.auctions where auction_id = $1 for update", auction_id)
-    return _stored(rows[0]) if rows else None
+    return read_one("auction", auction_id, _stored, rows[0]) if rows else None
 
 
 async def lock_due(

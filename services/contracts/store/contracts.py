@@ -19,7 +19,7 @@ from events.contracts import (
     ObjectionFiled,
     StepExtended,
 )
-from infra.reading import listed
+from infra.reading import listed, read_one
 from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
 from services.contracts.store.papers import Paper, written
 
@@ -73,7 +73,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
 async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> Contract | None:
     row = await db.fetchrow(f"select {_COLUMNS} from contracts.contracts where contract_id = $1", contract_id)
-    return _contract(row) if row else None
+    return read_one("contract", row["contract_id"], _contract, row) if row else None
 
 
 async def of_deal(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> list[Contract]:

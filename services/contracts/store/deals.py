@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from infra.reading import Unreadable, readable
+from infra.reading import Unreadable, read_one, readable
 from services.contracts.domain.deals import Deal
 
 _COLUMNS = "process_id, buyer_id, auction_id, state::text as state, version"
@@ -24,7 +24,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: 
     row = await db.fetchrow(
         f"select {_COLUMNS} from contracts.deals where process_id = $1 and buyer_id = $2", process_id, buyer_id
     )
-    return _kept(row) if row else None
+    return read_one("deal", _key(row), _kept, row) if row else None
 
 
 async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept | None:
@@ -33,7 +33,7 @@ async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept |
         process_id,
         buyer_id,
     )
-    return _kept(row) if row else None
+    return read_one("deal", _key(row), _kept, row) if row else None
 
 
 def key_of(kept: Kept) -> str:
@@ -52,7 +52,7 @@ async def lock_due(
         limit,
         but,
     )
-    return readable(rows, lambda row: f"{row['process_id']}/{row['buyer_id']}", _kept)
+    return readable(rows, _key, _kept)
 
 
 async def save(db: asyncpg.Connection, kept: Kept) -> None:
@@ -69,6 +69,10 @@ async def save(db: asyncpg.Connection, kept: Kept) -> None:
         msgspec.json.encode(deal).decode(),
         kept.version,
     )
+
+
+def _key(row: asyncpg.Record) -> str:
+    return f"{row['process_id']}/{row['buyer_id']}"
 
 
 def _kept(row: asyncpg.Record) -> Kept:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.execution.duties import duties, next_at
 from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution
@@ -89,7 +89,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
         f"select {_COLUMNS} from contracts.executions where contract_id = $1{' for update' if lock else ''}",
         contract_id,
     )
-    return _kept(row) if row else None
+    return read_one("execution", row["contract_id"], _kept, row) if row else None
 
 
 async def lock_due(

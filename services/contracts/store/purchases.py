@@ -7,7 +7,7 @@ from operator import itemgetter
 import asyncpg
 import msgspec
 
-from infra.reading import Unreadable, listed, readable
+from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.purchases import Purchase
 
 _COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
@@ -36,7 +36,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: b
         f"select {_COLUMNS} from contracts.purchases where process_id = $1" + (" for update" if lock else ""),
         process_id,
     )
-    return _kept(row) if row else None
+    return read_one("purchase", row["process_id"], _kept, row) if row else None
 
 
 async def lock_due(

@@ -9,7 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from infra.reading import listed
+from infra.reading import listed, read_one
 from services.contracts.domain.refusals import Refusal
 from services.contracts.store.rows import Row
 
@@ -40,7 +40,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
     state = await db.fetchval(
         f"select state::text from contracts.refusals where contract_id = $1{' for update' if lock else ''}", contract_id
     )
-    return msgspec.json.decode(state, type=Refusal) if state else None
+    return read_one("refusal of", contract_id, _refusal, state) if state else None
 
 
 async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Refusal]:
@@ -48,6 +48,8 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Refusal]:
     rows = await db.fetch(
         "select contract_id, state::text from contracts.refusals where decide_by is not null order by decide_by, contract_id"
     )
-    return listed(
-        "refusal of", rows, itemgetter("contract_id"), lambda row: msgspec.json.decode(row["state"], type=Refusal)
-    )
+    return listed("refusal of", rows, itemgetter("contract_id"), lambda row: _refusal(row["state"]))
+
+
+def _refusal(state: str) -> Refusal:
+    return msgspec.json.decode(state, type=Refusal)

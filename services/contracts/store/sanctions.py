@@ -9,7 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from infra.reading import listed
+from infra.reading import listed, read_one
 from services.contracts.domain.sanctions import Breach, Sanction, Side
 from services.contracts.store.rows import Row
 
@@ -81,7 +81,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: 
         f"select state::text from contracts.sanctions where sanction_id = $1{' for update' if lock else ''}",
         sanction_id,
     )
-    return msgspec.json.decode(state, type=Sanction) if state else None
+    return read_one("sanction", sanction_id, _sanction, state) if state else None
 
 
 async def of_organisation(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Sanction]:
@@ -90,9 +90,7 @@ async def of_organisation(db: asyncpg.Connection | asyncpg.Pool, organisation_id
         "select sanction_id, state::text from contracts.sanctions where organisation_id = $1 order by since desc, sanction_id",
         organisation_id,
     )
-    return listed(
-        "sanction", rows, itemgetter("sanction_id"), lambda row: msgspec.json.decode(row["state"], type=Sanction)
-    )
+    return listed("sanction", rows, itemgetter("sanction_id"), lambda row: _sanction(row["state"]))
 
 
 async def appealed(db: asyncpg.Connection | asyncpg.Pool) -> list[Sanction]:
@@ -100,6 +98,8 @@ async def appealed(db: asyncpg.Connection | asyncpg.Pool) -> list[Sanction]:
     rows = await db.fetch(
         "select sanction_id, state::text from contracts.sanctions where decide_by is not null order by decide_by, sanction_id"
     )
-    return listed(
-        "sanction", rows, itemgetter("sanction_id"), lambda row: msgspec.json.decode(row["state"], type=Sanction)
-    )
+    return listed("sanction", rows, itemgetter("sanction_id"), lambda row: _sanction(row["state"]))
+
+
+def _sanction(state: str) -> Sanction:
+    return msgspec.json.decode(state, type=Sanction)

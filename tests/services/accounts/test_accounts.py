@@ -21,6 +21,7 @@ from services.accounts import passwords
 from services.accounts.handlers import NewMember, ensure_member
 from services.accounts.login import TRIES_PER_EMAIL
 from tests.market import Market
+from tests.unreadable import lists, only_a_newer_release_reads, says_so
 
 PASSWORD = "a quiet harbour"
 ADMIN = Principal(
@@ -534,3 +535,31 @@ async def test_pages_answer_every_visitor(market: Market) -> None:
         made = await own.post("/account/keys", {"key_name": "robot"})
         assert "lonja_" in made.text and "not shown again" in made.text
         assert "lonja_" not in (await own.get("/account")).text.replace("lonja_csrf", "")
+
+
+async def test_an_organisation_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
+    name = f"Beacon {new_id()[-6:]}"
+    async with market.client() as client:
+        whole, strange = [
+            (await registered(client, organisation=f"{name} {number}"))[1]["organisation_id"] for number in range(2)
+        ]
+        key = ("organisation_id", strange)
+        async with only_a_newer_release_reads(market, "accounts.organisations", key, "place.latitude"):
+            said = await lists(client, f"/organisations?q={name}")
+            assert whole in said and strange not in said
+            for path in (f"/organisations/{strange}", f"/api/organisations/{strange}"):
+                await says_so(client, path)
+            assert name in await lists(client, f"/organisations/{whole}")
+
+
+async def test_a_member_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
+    async with market.client() as client:
+        sent, strange = await registered(client)
+        answer = (await session(client, sent["email"])).json()
+        client.headers["authorization"] = f"Bearer {answer['token']}"
+        key = ("member_id", strange["member_id"])
+        async with only_a_newer_release_reads(market, "accounts.members", key, "roles"):
+            for path in ("/api/members", "/account"):
+                assert sent["email"] not in await lists(client, path)
+            assert (await session(client, sent["email"])).status_code == 503
+        assert sent["email"] in await lists(client, "/api/members")

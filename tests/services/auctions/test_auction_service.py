@@ -13,6 +13,7 @@ import pytest
 
 from events.accounts import OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, BidAccepted, BidDisclosed, BidRefused
+from infra.health import State
 from infra.ids import new_id
 from infra.tokens import OBSERVER
 from services.auctions.domain import chain
@@ -24,7 +25,7 @@ from services.auctions.receipts import Receipt
 from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day, paper
-from tests.unreadable import lists, only_a_newer_release_reads
+from tests.unreadable import in_health, lists, only_a_newer_release_reads, says_so
 
 
 async def test_a_bid_lower_by_whole_steps_leads_and_is_told_to_all_without_a_name(market: Market) -> None:
@@ -390,10 +391,19 @@ async def test_a_clock_that_jumps_is_no_outage(market: Market) -> None:
     assert not await scene.events(AuctionExtended)
 
 
-async def test_an_auction_that_cannot_be_read_costs_itself_alone_in_lists(market: Market) -> None:
+async def test_an_auction_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
     whole, strange = await a_scene(market), await a_scene(market)
     key = ("auction_id", strange.auction_id)
     async with only_a_newer_release_reads(market, "auctions.auctions", key, "course.round"), market.client() as client:
         for path in ("/api/auctions", "/auctions"):
             said = await lists(client, path)
             assert whole.auction_id in said and strange.auction_id not in said
+        for path in (f"/api/auctions/{strange.auction_id}", f"/auctions/{strange.auction_id}"):
+            await says_so(client, path)
+        said = in_health("auction")
+        assert (said.state, strange.auction_id in said.detail, bool(said.remedy)) == (State.degraded, True, True)
+        for path in (f"/api/auctions/{whole.auction_id}", f"/auctions/{whole.auction_id}"):
+            assert whole.auction_id in await lists(client, path)
+    async with market.client() as client:
+        assert strange.auction_id in await lists(client, f"/auctions/{strange.auction_id}")
+        assert in_health("auction").state is State.running

@@ -12,7 +12,7 @@ from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from infra.ids import new_id
 from tests.market import Market
 from tests.services.catalogue.stall import D, Stall, a_card, some_terms
-from tests.unreadable import lists, only_a_newer_release_reads
+from tests.unreadable import lists, only_a_newer_release_reads, says_so
 
 
 @pytest.fixture
@@ -313,3 +313,20 @@ async def test_an_offer_or_sku_that_cannot_be_read_costs_itself_alone_in_lists(s
         for path in public:
             said = await lists(client, f"{path}?q={name}")
             assert sku_id in said and other not in said
+
+
+async def test_a_proposal_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:
+    whole, strange = [
+        (await stall.post(stall.buyer, "/skus", a_card(f"{name} {new_id()[-6:]}"))).json()["sku"]["sku_id"]
+        for name in ("Celesta hammer", "Zither pick")
+    ]
+    async with only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", strange), "card.attributes"):
+        for who, *paths in (
+            (stall.moderator, "/api/catalogue/moderation", "/catalogue/moderation"),
+            (stall.buyer, "/catalogue/new"),
+        ):
+            async with stall.market.client(who) as client:
+                for path in paths:
+                    said = await lists(client, path)
+                    assert whole in said and strange not in said
+                await says_so(client, f"/catalogue/skus/{strange}")

@@ -24,6 +24,7 @@ from infra.tokens import Principal
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_signed import signed
+from tests.unreadable import lists, only_a_newer_release_reads, says_so
 
 MODERATOR = a_member("Operator", "moderator")
 ALL = {"1": "100", "2": "3"}
@@ -245,6 +246,27 @@ async def test_a_dispute_is_heard_decided_by_a_moderator_and_counted(town: Town)
     assert (await work.assess(ALL))[1]["deliveries"][0]["outcome"] == "accepted"
     await told_in_record(town, work.supplier, disputes_opened=1, disputes_won=1, deliveries_refused=0)
     await told_in_record(town, work.buyer, disputes_faced=1, disputes_lost=1, disputes_won=0)
+
+
+async def test_an_execution_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
+    whole, strange = [await a_signed_contract(town) for _ in range(2)]
+    for work in (whole, strange):
+        await work.order()
+        await work.deliver()
+        await work.assess({}, reasons="Wet")
+        body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
+        assert (await work.tell(work.supplier, "disputes", body))[0] == 201
+    key = ("contract_id", strange.contract_id)
+    async with only_a_newer_release_reads(town.market, "contracts.executions", key, "state.orders"):
+        async with town.market.client(MODERATOR) as client:
+            for path in ("/api/contracts/disputes", "/contracts/disputes"):
+                said = await lists(client, path)
+                assert whole.contract_id in said and strange.contract_id not in said
+        async with town.market.client(whole.buyer) as client:
+            said = await lists(client, "/contracts")
+            assert whole.contract_id in said
+            assert whole.contract_id in await lists(client, f"/contracts/{whole.contract_id}")
+            await says_so(client, f"/contracts/{strange.contract_id}")
 
 
 async def test_a_suspended_supplier_finishes_what_it_owes(town: Town) -> None:

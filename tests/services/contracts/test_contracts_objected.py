@@ -28,6 +28,7 @@ from tests.services.contracts.market_told import (
     an_offer,
     in_time,
 )
+from tests.unreadable import lists, only_a_newer_release_reads, says_so
 
 OFFER, DRAFT, SIGNATURE = "supplier-offer", "buyer-draft", "supplier-signature"
 MODERATOR = a_member("Operator", "moderator")
@@ -280,6 +281,22 @@ async def test_a_ground_that_holds_or_is_not_disputed_counts_for_nothing(town: T
     _, kept = await a_won_auction(town)
     await town.refuse(supplier, kept)
     await counted(town, supplier, evaded=1)
+
+
+async def test_a_refusal_that_cannot_be_read_costs_itself_alone_in_the_queue(town: Town) -> None:
+    whole, strange = [(await a_justified_refusal(town))[1] for _ in range(2)]
+    for each in (whole, strange):
+        path = f"/api/contracts/{each}/refusal/dispute"
+        assert (await town.post(town.school, path, {"reasons": "It still delivers"}))[0] == 201
+    async with (
+        only_a_newer_release_reads(town.market, "contracts.refusals", ("contract_id", strange), "state.ended"),
+        town.market.client(MODERATOR) as client,
+    ):
+        for path in ("/api/contracts/refusals", "/contracts/refusals"):
+            said = await lists(client, path)
+            assert whole in said and strange not in said
+        await lists(client, "/contracts")
+        await says_so(client, f"/contracts/{strange}")
 
 
 async def test_a_buyer_without_money_is_not_suspended_and_one_without_need_is(town: Town) -> None:

@@ -11,6 +11,7 @@ from infra.tokens import Principal
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_signed import signed
+from tests.unreadable import lists, only_a_newer_release_reads
 
 MODERATOR = a_member("Operator", "moderator")
 
@@ -111,6 +112,29 @@ async def test_a_granted_appeal_lifts_it_and_a_repeat_changes_nothing(town: Town
     assert (
         len(await told(town, SanctionAppealed, supplier)) == len(await told(town, SanctionAppealDecided, supplier)) == 1
     )
+
+
+async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
+    supplier = town.suppliers[0]
+    await evaded(town, 3)
+    (strange,) = await sanctions(town, supplier)
+    _, contract_id = await a_won_auction(town)
+    await town.step(town.suppliers[0], contract_id, "supplier-offer")
+    in_time(town, 31)  # the buyer does not sign
+    (whole,) = await sanctions(town, town.school)
+    for who, each in ((supplier, strange), (town.school, whole)):
+        path = f"/api/contracts/sanctions/{each['sanction_id']}/appeal"
+        assert (await town.post(who, path, {"reasons": "A flood"}))[0] == 201
+    key = ("sanction_id", strange["sanction_id"])
+    async with only_a_newer_release_reads(town.market, "contracts.sanctions", key, "state.level"):
+        async with town.market.client(MODERATOR) as client:
+            for path in ("/api/contracts/appeals", "/contracts/appeals"):
+                said = await lists(client, path)
+                assert whole["sanction_id"] in said and strange["sanction_id"] not in said
+        async with town.market.client(supplier) as client:
+            record = f"/organisations/{supplier.organisation_id}/record"
+            for path in ("/api/contracts/sanctions", "/contracts/sanctions", record, f"/api{record}"):
+                assert strange["sanction_id"] not in await lists(client, path)
 
 
 async def test_the_record_counts_what_both_sides_kept_and_names_no_one_who_lost(town: Town) -> None:
