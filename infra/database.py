@@ -222,17 +222,33 @@ def outbox_row(
     service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, largest: int = LARGEST_CONSEQUENCE
 ) -> Outgoing:
     """Raises OutOfBounds, and :class:`EventTooLarge`: what cannot be told to the other services must not happen."""
+    data = written(event)
+    return outgoing(service, type(event), event.subject, data, at=at, cause=cause, event_id=event_id, largest=largest)
+
+
+def outgoing(
+    service: str,
+    kind: type[Event],
+    subject: str,
+    data: bytes,
+    *,
+    at: datetime,
+    cause: Cause,
+    event_id: str,
+    largest: int = LARGEST_CONSEQUENCE,
+) -> Outgoing:
+    """The same of an event that is ``written`` already, and was held against its bounds. Raises EventTooLarge."""
     envelope = Envelope(
         id=event_id,
-        type=event.TYPE,
+        type=kind.TYPE,
         source=f"/{service}",
-        subject=event.subject,
+        subject=subject,
         time=at,
         correlationid=cause.correlationid,
         causationid=cause.causationid,
         traceparent=cause.traceparent,
     )
-    row = Outgoing(event_id, event.TOPIC, msgspec.json.encode(envelope).decode(), written(event))
+    row = Outgoing(event_id, kind.TOPIC, msgspec.json.encode(envelope).decode(), data)
     size = len(row.envelope) + len(row.data)
     if size > largest:
         raise EventTooLarge(

@@ -2,8 +2,9 @@
 
 Reading is pure and tolerant: ``documents`` (a file → JSON, ``streaming`` where it is large), ``packages`` (→ releases), ``merging``
 (those of one ocid → one), ``releases`` (→ ``process``, by ``node``, ``organisations``, ``lines`` and ``vocabulary``), ``fitting`` (to
-what our events hold), ``mapping`` (→ the events that native processes bring); ``tables`` and ``rows`` read CSV files by the mappings in
-``mappings/``. ``intake`` imports what was read, ``telling`` tells the market of it, ``tolerance`` counts what was not understood.
+what our events hold), ``mapping`` (→ the events that native processes bring), ``candidates`` (what is to be kept and told of a record);
+``tables`` and ``rows`` read CSV files by the mappings in ``mappings/``. ``reading`` does it all for OCDS, a long file in several processes.
+``intake`` imports what was read, ``telling`` tells the market of it, ``tolerance`` counts what was not understood.
 Writing: ``outgoing`` (``outgoing_quotes``) makes a release of an event out of ``parts``, ``implementation`` of one in a contract that
 is carried out, ``publication`` packs releases and records.
 

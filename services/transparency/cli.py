@@ -15,7 +15,8 @@ from infra.cli.output import AsJson, Unwritable, errors, print_json, print_table
 
 if TYPE_CHECKING:
     from infra.database import Database
-    from services.transparency.intake import Counts, Reading
+    from services.transparency.candidates import Reading
+    from services.transparency.intake import Counts
     from services.transparency.tables import ColumnMapping
     from services.transparency.tolerance import NotUnderstood
 
@@ -47,9 +48,10 @@ def import_ocds(files: Files, as_json: AsJson = False) -> None:
     Each release counts as one record: imported, unchanged (known from before) or refused. What was not understood is reported by
     kind; "not carried" are fields of the standard that this market has no use for. Run again, it changes nothing.
     """
-    from services.transparency.intake import read_ocds
+    from services.transparency.reading import Readers
 
-    _import(files, as_json, read_ocds)
+    with Readers() as readers:
+        _import(files, as_json, readers.read)
 
 
 @import_app.command("awards")

@@ -27,6 +27,14 @@ LONGEST_LINE = 64 * 1024 * 1024
 _LINES_TRIED = 20
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """A part of a file, not looked into yet: one value as JSON, or of a ``whole`` file perhaps several."""
+
+    where: str
+    content: bytes
+    whole: bool = False
+
+
 class Document(msgspec.Struct, frozen=True):
     """``body`` is what JSON holds, with fractions as Decimal. ``where`` names the file and the line or the element."""
 
@@ -51,9 +59,24 @@ def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unr
 
     Raises OSError where the file itself cannot be opened.
     """
+    for piece in read_pieces(path):
+        yield from documents_of(piece, ledger)
+
+
+def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    if isinstance(piece, Unreadable):
+        yield piece
+    elif piece.whole:
+        yield from _whole(piece.where, piece.content, ledger)
+    else:
+        yield _document(piece.where, piece.content, ledger)
+
+
+def read_pieces(path: Path) -> Iterator[Piece | Unreadable]:
+    """A file taken apart, in its order. Raises OSError where it cannot be opened."""
     with _opened(path) as stream:
         try:
-            yield from _documents(path.name, stream, ledger)
+            yield from _pieces(path.name, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             yield Unreadable(path.name, "file: damaged compression", str(error))
 
@@ -64,7 +87,7 @@ def _opened(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")
 
 
-def _documents(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+def _pieces(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
     start = stream.read(2)
     stream.seek(0)
     if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -76,9 +99,9 @@ def _documents(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[
         yield Unreadable(name, "file: empty", "there is nothing in it")
     elif _by_lines(name, stripped):
         stream.seek(0)
-        yield from _lines(name, stream, ledger)
+        yield from _lines(name, stream)
     elif not there_is_more:
-        yield from _whole(name, stripped, ledger)
+        yield Piece(name, stripped, whole=True)
     else:
         del head, stripped
         stream.seek(0)
@@ -95,7 +118,7 @@ def _by_lines(name: str, content: bytes) -> bool:
     return any(isinstance(parsed(line), dict) for line in others)
 
 
-def _lines(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+def _lines(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1
@@ -107,7 +130,7 @@ def _lines(name: str, stream: IO[bytes], ledger: NotUnderstood) -> Iterator[Docu
             continue
         line = line.removeprefix(b"\xef\xbb\xbf").strip().strip(b"\x1e")
         if line:
-            yield _document(where, line, ledger)
+            yield Piece(where, line)
 
 
 def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
@@ -129,7 +152,7 @@ def _whole(name: str, content: bytes, ledger: NotUnderstood) -> Iterator[Documen
         at += len(text[at:]) - len(text[at:].lstrip())
 
 
-def _streamed(name: str, stream: IO[bytes]) -> Iterator[Document | Unreadable]:
+def _streamed(name: str, stream: IO[bytes]) -> Iterator[Piece | Unreadable]:
     """Twice through the file: a package's publisher and licence may stand behind its releases."""
     about: dict[str, Any] = {}
     with suppress(streaming.Broken):  # the second pass meets the same place, after all that stands before it
@@ -142,11 +165,20 @@ def _streamed(name: str, stream: IO[bytes]) -> Iterator[Document | Unreadable]:
         for member, value in streaming.members(stream):
             if member in ("", "releases", "records"):
                 number += 1
-                yield Document(f"{name}#{number}", {**about, member: [value]} if member else value)
+                yield Piece(f"{name}#{number}", _within(about, member, value))
     except streaming.Broken as broken:
         yield Unreadable(f"{name}@{broken.offset}", "not JSON", str(broken))
     if not number and about:
-        yield Document(name, about)
+        yield Piece(name, written(about))
+
+
+def _within(about: dict[str, Any], member: str, value: Any) -> bytes:
+    """A document of one element: in a list it stands by itself, in a package with what the package says of all."""
+    content = value.json.encode() if isinstance(value, streaming.Element) else written(value)
+    if not member:
+        return content
+    before = written(about).removesuffix(b"}") + b"," if about else b"{"
+    return b'%s"%s":[%s]}' % (before, member.encode(), content)
 
 
 def _document(where: str, content: bytes, ledger: NotUnderstood) -> Document | Unreadable:

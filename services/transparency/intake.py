@@ -7,7 +7,7 @@ tells nothing. One that is new of a process that is known already is merged with
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -17,14 +17,20 @@ from infra.causality import caused_by
 from infra.database import Database
 from infra.ids import new_id
 from services.transparency import store
-from services.transparency.documents import Unreadable, read_documents
+from services.transparency.candidates import (
+    Candidate,
+    Original,
+    Reading,
+    facts_of,
+    packed,
+    region_code,
+    unless_too_large,
+)
 from services.transparency.mapping import events_of
-from services.transparency.packages import unpack
-from services.transparency.releases import publisher_of, read_process
 from services.transparency.rows import RowReader
-from services.transparency.store import NAME, Original
+from services.transparency.store import NAME
 from services.transparency.tables import ColumnMapping, MappingError, RowRefused, choose_mapping, read_rows
-from services.transparency.telling import Candidate, region_code, tell, too_large
+from services.transparency.telling import tell
 from services.transparency.tolerance import NotUnderstood
 
 BATCH = 500
@@ -54,10 +60,6 @@ class Counts(msgspec.Struct, frozen=True):
         return Counts(self.imported + other.imported, self.unchanged + other.unchanged, self.refused + other.refused)
 
 
-Reading = Iterator[Candidate | None]
-"""The records of a file; None is one that was refused, with the reason in the ledger."""
-
-
 def look_into(path: Path) -> int:
     """Read the file to its end, to know before the first record that it can be; returns how many lines it has.
 
@@ -80,28 +82,6 @@ def look_into(path: Path) -> int:
     return lines
 
 
-def read_ocds(path: Path, ledger: NotUnderstood) -> Reading:
-    for document in read_documents(path, ledger):
-        for found in [document] if isinstance(document, Unreadable) else unpack(document, ledger):
-            if isinstance(found, Unreadable):
-                ledger.add(f"refused: {found.kind}", f"{found.where}: {found.reason}")
-                yield None
-                continue
-            original = Original(
-                digest=found.digest,
-                ocid=found.ocid,
-                source=publisher_of(found.ocid),
-                where=found.where,
-                publisher=found.publisher,
-                licence=found.licence,
-                country=found.country,
-                released_at=found.released_at,
-                body=found.body,
-            )
-            one = Candidate(original, events_of(read_process([found], ledger, region_code), ledger), found)
-            yield _unless_too_large(one, ledger)
-
-
 def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Reading:
     reader = RowReader(mapping, ledger, region_code)
     for row in read_rows(path, mapping):
@@ -120,16 +100,9 @@ def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Rea
             where=row.where,
             publisher=mapping.publisher,
             licence=mapping.licence,
-            body=row.fields,
+            body=packed(row.fields),
         )
-        yield _unless_too_large(Candidate(original, events_of(process, ledger)), ledger)
-
-
-def _unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
-    if not too_large(one):
-        return one
-    ledger.add("refused: more text or lines than one event carries", one.original.where)
-    return None
+        yield unless_too_large(Candidate(original, *facts_of(events_of(process, ledger))), ledger)
 
 
 def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:

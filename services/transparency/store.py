@@ -3,7 +3,6 @@
 An import writes by the thousand and a handler waits for nobody: everything here is one statement, with arrays where there are many.
 """
 
-import zlib
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -18,8 +17,7 @@ from sqlmodel import Field
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, BidDisclosed
 from infra.database import Database, Transaction, schema_rows
-from services.transparency.documents import parsed, written
-from services.transparency.packages import Release
+from services.transparency.candidates import Original
 
 NAME = "transparency"
 PAGE = 500
@@ -121,20 +119,6 @@ class ReleaseRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class Original(msgspec.Struct, frozen=True, kw_only=True):
-    """A published record to keep; ``source`` is the prefix of its publisher's ids."""
-
-    digest: str
-    ocid: str
-    source: str
-    where: str
-    publisher: str
-    licence: str
-    body: Any
-    country: str | None = None
-    released_at: str = ""
-
-
 class ImportedSource(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     publisher: str
@@ -181,35 +165,28 @@ async def known_processes(tx: Transaction, ocids: Collection[str]) -> set[str]:
     return {row["ocid"] for row in rows}
 
 
-async def releases_of(tx: Transaction, ocids: Sequence[str]) -> dict[str, list[Release]]:
-    """The releases kept of these processes of other markets."""
-    rows = await (await tx.raw()).fetch("select * from transparency.originals where ocid = any($1::text[])", ocids)
-    found: dict[str, list[Release]] = {}
+async def originals_of(tx: Transaction, ocids: Sequence[str]) -> dict[str, list[Original]]:
+    """The records kept of these processes of other markets."""
+    rows = await (await tx.raw()).fetch(
+        'select digest, ocid, source, place as "where", publisher, licence, country, released_at, body'
+        " from transparency.originals where ocid = any($1::text[])",
+        ocids,
+    )
+    found: dict[str, list[Original]] = {}
     for row in rows:
-        release = Release(
-            ocid=row["ocid"],
-            body=parsed(zlib.decompress(row["body"])),
-            digest=row["digest"],
-            where=row["place"],
-            released_at=row["released_at"],
-            publisher=row["publisher"],
-            licence=row["licence"],
-            country=row["country"],
-        )
-        found.setdefault(release.ocid, []).append(release)
+        found.setdefault(row["ocid"], []).append(Original(**row))
     return found
 
 
 async def keep_originals(tx: Transaction, originals: Sequence[Original]) -> None:
     """Keep them, and count them under their source."""
     connection = await tx.raw()
-    columns = ("digest", "ocid", "source", "where", "publisher", "licence", "country", "released_at")
+    columns = ("digest", "ocid", "source", "where", "publisher", "licence", "country", "released_at", "body")
     await connection.execute(
         "insert into transparency.originals (digest, ocid, source, place, publisher, licence, country, released_at, body)"
         " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
         " $9::bytea[])",
         *([getattr(original, name) for original in originals] for name in columns),
-        [zlib.compress(written(original.body), 1) for original in originals],
     )
     await connection.execute(
         "insert into transparency.sources as old (source, publisher, licence, records, imported_at)"

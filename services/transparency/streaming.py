@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 CHUNK = 1024 * 1024
 LARGEST = 64 * 1024 * 1024
@@ -23,6 +23,10 @@ class Broken(ValueError):
     def __init__(self, offset: int, message: str) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+class Element(NamedTuple):
+    json: str
 
 
 class _Window:
@@ -58,14 +62,15 @@ class _Window:
         self.at += 1
         return sign
 
-    def value(self) -> Any:
+    def value(self) -> tuple[Any, str]:
+        """The next value, and its JSON."""
         self.peek()
         while True:
             try:
                 found, end = self.json.raw_decode(self.text, self.at)
                 if end < len(self.text) or self.ended:
-                    self.at = end
-                    return found
+                    begin, self.at = self.at, end
+                    return found, self.text[begin:end]
             except RecursionError as error:
                 raise Broken(self.before + self.at, "nested too deeply") from error
             except ValueError as error:
@@ -75,7 +80,8 @@ class _Window:
 
 
 def members(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
-    """Of an object: (name, value), but ("releases", one element) for each element of the long lists. Of a list: ("", element).
+    """Of an object: (name, value), but ("releases", one element) for each element of the long lists. Of a list: ("", element). An
+    element comes as its JSON (:class:`Element`).
 
     A wrapper's ``package`` is walked as if it were the document, and further values behind the first likewise.
     Raises :class:`Broken`; what came before it holds.
@@ -94,7 +100,7 @@ def _object(window: _Window) -> Iterator[tuple[str, Any]]:
         window.take("}")
         return
     while True:
-        name = window.value()
+        name, _ = window.value()
         window.take(":")
         first = window.peek()
         if name in _LISTS and first == "[":
@@ -102,17 +108,17 @@ def _object(window: _Window) -> Iterator[tuple[str, Any]]:
         elif name == "package" and first == "{":
             yield from _object(window)
         else:
-            yield str(name), window.value()
+            yield str(name), window.value()[0]
         if window.take(",}") == "}":
             return
 
 
-def _elements(window: _Window) -> Iterator[Any]:
+def _elements(window: _Window) -> Iterator[Element]:
     window.take("[")
     if window.peek() == "]":
         window.take("]")
         return
     while True:
-        yield window.value()
+        yield Element(window.value()[1])
         if window.take(",]") == "]":
             return

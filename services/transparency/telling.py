@@ -6,11 +6,9 @@ A digest of what was told is kept for each tender, bid, award and contract, so t
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 
 import msgspec
 
-from catalogue import places
 from events.accounts import OrganisationRegistered
 from events.auctions import BidDisclosed
 from events.codec import Event
@@ -18,159 +16,141 @@ from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.imports import OrganisationImported, ProcessImported
 from events.transparency import TenderImported
 from events.values import Place
-from infra.database import Transaction, outbox_row, write_outbox
+from infra.database import Outgoing, Transaction, outbox_row, outgoing, write_outbox
 from infra.ids import derive_id
 from services.transparency import store
+from services.transparency.candidates import LARGEST, Candidate, Fact, Original, facts_of, region_code
 from services.transparency.mapping import events_of
-from services.transparency.packages import Release
 from services.transparency.releases import read_process
-from services.transparency.store import NAME, Original
+from services.transparency.store import NAME
 from services.transparency.tolerance import NotUnderstood
 
 log = logging.getLogger(__name__)
-LARGEST = 400_000
-"""Bytes of the facts in one event, which stays below what an event may have."""
-region_code = lru_cache(maxsize=50_000)(places.region_code)
-
-
-class Candidate(msgspec.Struct, frozen=True):
-    """A record that was read: what to keep, and what it says alone. ``release`` is None for a row, which is never merged."""
-
-    original: Original
-    events: Sequence[Event]
-    release: Release | None = None
 
 
 async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
     """Publish what these records, which were not kept before, say that is new. An event's id is of its content: told twice, it is
     one event."""
-    said = [*await _of_rows(tx, fresh), *await _of_releases(tx, fresh)]
-    known = [event for event in said if isinstance(event, OrganisationRegistered)]
-    facts = [event for event in said if not isinstance(event, OrganisationRegistered)]
-    rows = []
-    for event in (*await _organisations(tx, known), *_processes(facts)):
-        event_id = derive_id("import", event.TYPE, hashlib.sha256(msgspec.json.encode(event)).hexdigest())
-        rows.append(outbox_row(NAME, event, at=tx.now, cause=tx.cause, event_id=event_id))
+    organisations, facts = await _of_rows(tx, fresh)
+    for named, said in await _of_releases(tx, fresh):
+        organisations += named
+        facts += said
+    rows = [_row(tx, event) for event in await _organisations(tx, organisations)]
+    for process_id, portion in _portions(facts):
+        data = process_imported(process_id, portion)
+        event_id = _event_id(ProcessImported, data)
+        rows.append(outgoing(NAME, ProcessImported, process_id, data, at=tx.now, cause=tx.cause, event_id=event_id))
     if rows:
         await write_outbox(await tx.raw(), NAME, rows)
 
 
-async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
+def _row(tx: Transaction, event: Event) -> Outgoing:
+    event_id = _event_id(type(event), msgspec.json.encode(event))
+    return outbox_row(NAME, event, at=tx.now, cause=tx.cause, event_id=event_id)
+
+
+def _event_id(kind: type[Event], data: bytes) -> str:
+    return derive_id("import", kind.TYPE, hashlib.sha256(data).hexdigest())
+
+
+Said = tuple[list[OrganisationRegistered], list[Fact]]
+
+
+async def _of_rows(tx: Transaction, fresh: Sequence[Candidate]) -> Said:
     """A new row is a new award or contract. Of a process that comes in several, the first row tells of the tender."""
-    rows = [one for one in fresh if one.release is None]
+    rows = [one for one in fresh if not one.merges]
     told = await store.known_processes(tx, {one.original.ocid for one in rows}) if rows else set()
-    events: list[Event] = []
+    organisations: list[OrganisationRegistered] = []
+    facts: list[Fact] = []
     for one in rows:
         again = one.original.ocid in told
         told.add(one.original.ocid)
-        events += [event for event in one.events if not (again and isinstance(event, TenderImported))]
-    return events
+        organisations += one.organisations
+        facts += [fact for fact in one.facts if not (again and fact.kind is TenderImported)]
+    return organisations, facts
 
 
-async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Event]:
+async def _of_releases(tx: Transaction, fresh: Sequence[Candidate]) -> list[Said]:
     """What the releases of each process say, together with those that are known of it, and was not told before."""
     releases: dict[str, list[Candidate]] = {}
     for one in fresh:
-        if one.release is not None:
-            releases.setdefault(one.release.ocid, []).append(one)
+        if one.merges:
+            releases.setdefault(one.original.ocid, []).append(one)
     if not releases:
         return []
-    events: list[Event] = []
-    earlier = await store.releases_of(tx, list(releases))
+    earlier = await store.originals_of(tx, list(releases))
+    said: list[Said] = []
     for ocid, group in releases.items():
         if ocid not in earlier and len(group) == 1:
-            events += group[0].events
+            said.append((list(group[0].organisations), list(group[0].facts)))
         else:
-            # What is not understood was counted release by release: this ledger is not looked at.
-            unheard = NotUnderstood()
-            known = [*earlier.get(ocid, ()), *(one.release for one in group if one.release)]
-            merged = events_of(read_process(known, unheard, region_code), unheard)
-            carried = [event for event in merged if _bytes(event) <= LARGEST]
-            if len(carried) < len(merged):
-                log.warning("the releases of %s say together more than an event carries: a part is not told", ocid)
-            events += carried
-    return await _changed(tx, events)
+            said.append(_merged([*earlier.get(ocid, ()), *(one.original for one in group)]))
+    return await _changed(tx, said)
 
 
-async def _changed(tx: Transaction, events: Sequence[Event]) -> list[Event]:
-    """Those that were not told before as they are now, and all organisations."""
-    told = await store.told(tx, [thing for event in events if (thing := _thing(event))])
+def _merged(originals: Sequence[Original]) -> Said:
+    """What the releases of one process say together. What is not understood was counted release by release."""
+    unheard = NotUnderstood()
+    process = read_process([original.release() for original in originals], unheard, region_code)
+    organisations, facts = facts_of(events_of(process, unheard))
+    carried = [fact for fact in facts if len(fact.data) <= LARGEST]
+    if len(carried) < len(facts):
+        log.warning("the releases of %s say together more than an event carries: a part is not told", process.ocid)
+    return organisations, carried
+
+
+async def _changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
+    """All organisations, and the facts that were not told before as they are now."""
+    told = await store.told(tx, [fact.thing for _, facts in said for fact in facts])
     changed: dict[str, bytes] = {}
     news = []
-    for event in events:
-        if not (thing := _thing(event)):
-            news.append(event)
-        elif (changed.get(thing) or told.get(thing)) != (digest := _digest(event)):
-            changed[thing] = digest
-            news.append(event)
+    for organisations, facts in said:
+        fresh = []
+        for fact in facts:
+            if (changed.get(fact.thing) or told.get(fact.thing)) != fact.digest:
+                changed[fact.thing] = fact.digest
+                fresh.append(fact)
+        news.append((organisations, fresh))
     if changed:
         await store.keep_told(tx, changed)
     return news
 
 
-def _processes(news: Iterable[Event]) -> Iterator[ProcessImported]:
-    """The facts of each process together, in as many events as their size needs."""
-    by_process: dict[str, list[Event]] = {}
-    for event in news:
-        by_process.setdefault(event.subject, []).append(event)
-    for process_id, facts in by_process.items():
-        for some in _portions(facts):
-            yield ProcessImported(
-                process_id=process_id,
-                tender=next((one for one in some if isinstance(one, TenderImported)), None),
-                bids=tuple(one for one in some if isinstance(one, BidDisclosed)),
-                awards=tuple(one for one in some if isinstance(one, AwardMade)),
-                contracts=tuple(one for one in some if isinstance(one, ContractConcluded)),
-                endings=tuple(one for one in some if isinstance(one, ContractEnded)),
-            )
-
-
-def _portions(facts: Iterable[Event]) -> Iterator[list[Event]]:
-    portion: list[Event] = []
-    size = 0
+def _portions(facts: Iterable[Fact]) -> Iterator[tuple[str, list[Fact]]]:
+    """The facts of each process together, in as many portions as their size needs."""
+    by_process: dict[str, list[Fact]] = {}
     for fact in facts:
-        more = _bytes(fact)
-        if portion and size + more > LARGEST:
-            yield portion
-            portion, size = [], 0
-        portion.append(fact)
-        size += more
-    yield portion
+        by_process.setdefault(fact.process_id, []).append(fact)
+    for process_id, together in by_process.items():
+        portion: list[Fact] = []
+        size = 0
+        for fact in together:
+            if portion and size + len(fact.data) > LARGEST:
+                yield process_id, portion
+                portion, size = [], 0
+            portion.append(fact)
+            size += len(fact.data)
+        yield process_id, portion
 
 
-def too_large(candidate: Candidate) -> bool:
-    """Whether it says something that no event can carry."""
-    return any(_bytes(event) > LARGEST for event in candidate.events)
+class _ProcessImported(msgspec.Struct, frozen=True):
+    """:class:`ProcessImported` as JSON, of facts that are JSON already."""
+
+    process_id: str
+    tender: msgspec.Raw | None
+    bids: list[msgspec.Raw]
+    awards: list[msgspec.Raw]
+    contracts: list[msgspec.Raw]
+    endings: list[msgspec.Raw]
 
 
-def _bytes(event: Event) -> int:
-    return len(msgspec.json.encode(event))
-
-
-def _thing(event: Event) -> str:
-    match event:
-        case TenderImported():
-            return f"tender/{event.process_id}"
-        case BidDisclosed():
-            return f"bid/{event.bid_id}"
-        case AwardMade():
-            return f"award/{event.award_id}"
-        case ContractConcluded():
-            return f"contract/{event.contract_id}"
-        case ContractEnded():
-            return f"end/{event.contract_id}"
-    return ""
-
-
-def _digest(event: Event) -> bytes:
-    """Of what it says; where that was read is no news."""
-    source = getattr(event, "source", None)
-    said = (
-        msgspec.structs.replace(event, source=msgspec.structs.replace(source, document="", published_at=None))
-        if source
-        else event
-    )
-    return hashlib.blake2b(msgspec.json.encode(said), digest_size=16).digest()
+def process_imported(process_id: str, facts: Sequence[Fact]) -> bytes:
+    of_kind: dict[type[Event], list[msgspec.Raw]] = {}
+    for fact in facts:
+        of_kind.setdefault(fact.kind, []).append(msgspec.Raw(fact.data))
+    tender, *_ = of_kind.get(TenderImported, [None])
+    others = (of_kind.get(kind, []) for kind in (BidDisclosed, AwardMade, ContractConcluded, ContractEnded))
+    return msgspec.json.encode(_ProcessImported(process_id, tender, *others))
 
 
 async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> list[OrganisationImported]:

@@ -17,6 +17,7 @@ from events.imports import OrganisationImported, ProcessImported
 from infra.ids import new_id
 from services.transparency import intake
 from services.transparency.cli import import_app
+from services.transparency.reading import read_ocds
 from services.transparency.tolerance import NotUnderstood
 from tests.market import Market
 
@@ -109,7 +110,7 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await intake.take_in(market.ground.database, intake.read_ocds(path, NotUnderstood()), stop)
+        await intake.take_in(market.ground.database, read_ocds(path, NotUnderstood()), stop)
     assert counts(await lonja("ocds", path, "--json")) == [1, 5, 1, 4, 0]
     told = Counter(
         one.tender.ocid for one in await market.published("transparency", ProcessImported) if one.tender is not None
@@ -119,10 +120,7 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(
 
 async def test_two_imports_of_one_file_at_once_share_the_work(market: Market, publish: Callable[..., Path]) -> None:
     path = publish([a_release(f"ocds-abc123-{new_id()}") for _ in range(30)])
-    tries = (
-        intake.take_in(market.ground.database, intake.read_ocds(path, NotUnderstood()), lambda _: None)
-        for _ in range(2)
-    )
+    tries = (intake.take_in(market.ground.database, read_ocds(path, NotUnderstood()), lambda _: None) for _ in range(2))
     first, second = await asyncio.gather(*tries)
     assert (first.imported + second.imported, first.records, second.records) == (30, 30, 30)
 

@@ -1,0 +1,119 @@
+"""What was read of one record, ready to be kept and told: all of it that does not need what is known already."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from catalogue import places
+from events.accounts import OrganisationRegistered
+from events.auctions import BidDisclosed
+from events.codec import Event
+from events.contracts import AwardMade, ContractConcluded, ContractEnded
+from events.transparency import TenderImported
+from services.transparency.documents import parsed, written
+from services.transparency.packages import Release
+from services.transparency.tolerance import NotUnderstood
+
+LARGEST = 400_000
+"""Bytes of the facts in one event, which stays below what an event may have."""
+region_code = lru_cache(maxsize=50_000)(places.region_code)
+
+
+class Original(msgspec.Struct, frozen=True, kw_only=True):
+    """A published record to keep; ``source`` is the prefix of its publisher's ids, ``body`` its JSON, compressed."""
+
+    digest: str
+    ocid: str
+    source: str
+    where: str
+    publisher: str
+    licence: str
+    body: bytes
+    country: str | None = None
+    released_at: str = ""
+
+    def release(self) -> Release:
+        return Release(
+            ocid=self.ocid,
+            body=parsed(zlib.decompress(self.body)),
+            digest=self.digest,
+            where=self.where,
+            released_at=self.released_at,
+            publisher=self.publisher,
+            licence=self.licence,
+            country=self.country,
+        )
+
+
+def packed(body: Any) -> bytes:
+    """What :class:`Original` keeps of a body."""
+    return zlib.compress(written(body), 1)
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """An event that a process brings, as JSON; ``thing`` is what it tells of, and ``digest`` what of it would be news."""
+
+    kind: type[Event]
+    process_id: str
+    thing: str
+    digest: bytes
+    data: bytes
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A record that was read: what to keep, and what it says alone. ``merges``: a release, and no row, which stands for itself."""
+
+    original: Original
+    organisations: Sequence[OrganisationRegistered]
+    facts: Sequence[Fact]
+    merges: bool = False
+
+
+Reading = Iterator[Candidate | None]
+"""The records of a file; None is one that was refused, with the reason in the ledger."""
+
+
+def unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
+    """Refused is what says something that no event can carry."""
+    if all(len(fact.data) <= LARGEST for fact in one.facts):
+        return one
+    ledger.add("refused: more text or lines than one event carries", one.original.where)
+    return None
+
+
+def facts_of(events: Sequence[Event]) -> tuple[list[OrganisationRegistered], list[Fact]]:
+    """The organisations that events of one process name, and what else they say."""
+    organisations = [event for event in events if isinstance(event, OrganisationRegistered)]
+    return organisations, [_fact(event) for event in events if not isinstance(event, OrganisationRegistered)]
+
+
+def _fact(event: Event) -> Fact:
+    data = msgspec.json.encode(event)
+    return Fact(type(event), event.subject, _thing(event), _digest(event, data), data)
+
+
+def _thing(event: Event) -> str:
+    match event:
+        case TenderImported():
+            return f"tender/{event.process_id}"
+        case BidDisclosed():
+            return f"bid/{event.bid_id}"
+        case AwardMade():
+            return f"award/{event.award_id}"
+        case ContractConcluded():
+            return f"contract/{event.contract_id}"
+        case ContractEnded():
+            return f"end/{event.contract_id}"
+    raise TypeError(f"an import does not tell of a {type(event).__name__}")
+
+
+def _digest(event: Event, data: bytes) -> bytes:
+    """Of what it says; where that was read is no news."""
+    if source := getattr(event, "source", None):
+        nowhere = msgspec.structs.replace(source, document="", published_at=None)
+        data = msgspec.json.encode(msgspec.structs.replace(event, source=nowhere))
+    return hashlib.blake2b(data, digest_size=16).digest()

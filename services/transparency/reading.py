@@ -1,0 +1,153 @@
+"""Files of OCDS → candidates: piece by piece, and of a long file in several processes at once.
+
+What a piece says depends on nothing before it. So a file is taken apart here, and its pieces are understood wherever there is time, some at
+a time; what comes back has the order of the file. Memory is bounded by what is under way, not by the file.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
+
+from services.transparency.candidates import (
+    Candidate,
+    Original,
+    Reading,
+    facts_of,
+    packed,
+    region_code,
+    unless_too_large,
+)
+from services.transparency.documents import Piece, Unreadable, documents_of, read_pieces
+from services.transparency.mapping import events_of
+from services.transparency.packages import Release, unpack
+from services.transparency.releases import publisher_of, read_process
+from services.transparency.tolerance import NotUnderstood
+
+PORTION = 256 * 1024
+"""Bytes of a file that are understood in one go, or one piece where that is larger."""
+FEW = 8
+"""A file of fewer portions is read here: sooner than another process begins."""
+AHEAD = 4
+"""Portions under way for each process."""
+PROCESSES = 4
+"""More of them would wait for what keeps and tells, which is one."""
+YIELDING = 5
+"""By how much they are nicer than the market, which goes first."""
+
+Portion = Sequence[Piece | Unreadable]
+Understood = tuple[list[Candidate | None], NotUnderstood]
+
+
+def read_ocds(path: Path, ledger: NotUnderstood) -> Reading:
+    """The releases of a file, all of them read in this process."""
+    yield from _in_order(map(understand, _portions(read_pieces(path))), ledger)
+
+
+class Readers:
+    """Processes that read OCDS, from the first long file until the end of the block. ::
+
+    with Readers() as readers:
+        for candidate in readers.read(path, ledger): …
+    """
+
+    def __init__(self, processes: int | None = None) -> None:
+        """As many as there are processors, unless given; with one processor there are none."""
+        self._number = min(len(os.sched_getaffinity(0)), PROCESSES) if processes is None else processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Readers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def read(self, path: Path, ledger: NotUnderstood) -> Reading:
+        """As :func:`read_ocds`."""
+        portions = _portions(read_pieces(path))
+        first = list(islice(portions, FEW))
+        if len(first) < FEW or self._number < 2:
+            yield from _in_order(map(understand, chain(first, portions)), ledger)
+        else:
+            yield from _in_order(self._understood(chain(first, portions)), ledger)
+
+    def _understood(self, portions: Iterable[Portion]) -> Iterator[Understood]:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self._number, get_context("spawn"), _begin)
+        under_way: deque[Future[Understood]] = deque()
+        for portion in portions:
+            under_way.append(self._pool.submit(understand, portion))
+            if len(under_way) >= AHEAD * self._number:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+def _begin() -> None:
+    """Of a process that reads: it gives way to the market, leaves Ctrl-C to the command, and ends with it, however that ends."""
+    os.nice(YIELDING)
+    signal(SIGINT, SIG_IGN)
+    threading.Thread(target=_end_with_the_command, daemon=True).start()
+
+
+def _end_with_the_command() -> None:
+    command = parent_process()
+    if command is not None:
+        command.join()
+        os._exit(1)
+
+
+def _portions(pieces: Iterable[Piece | Unreadable]) -> Iterator[Portion]:
+    portion: list[Piece | Unreadable] = []
+    size = 0
+    for piece in pieces:
+        portion.append(piece)
+        size += len(piece.content) if isinstance(piece, Piece) else 0
+        if size >= PORTION:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _in_order(results: Iterable[Understood], ledger: NotUnderstood) -> Reading:
+    for candidates, unread in results:
+        ledger.update(unread)
+        yield from candidates
+
+
+def understand(portion: Portion) -> Understood:
+    """The candidates of some pieces, None for what is refused, and what was not understood."""
+    ledger = NotUnderstood()
+    documents = (document for piece in portion for document in documents_of(piece, ledger))
+    found = (
+        one
+        for document in documents
+        for one in ([document] if isinstance(document, Unreadable) else unpack(document, ledger))
+    )
+    return [_candidate(one, ledger) for one in found], ledger
+
+
+def _candidate(found: Release | Unreadable, ledger: NotUnderstood) -> Candidate | None:
+    if isinstance(found, Unreadable):
+        ledger.add(f"refused: {found.kind}", f"{found.where}: {found.reason}")
+        return None
+    original = Original(
+        digest=found.digest,
+        ocid=found.ocid,
+        source=publisher_of(found.ocid),
+        where=found.where,
+        publisher=found.publisher,
+        licence=found.licence,
+        country=found.country,
+        released_at=found.released_at,
+        body=packed(found.body),
+    )
+    events = events_of(read_process([found], ledger, region_code), ledger)
+    return unless_too_large(Candidate(original, *facts_of(events), merges=True), ledger)
