@@ -191,20 +191,18 @@ class Node:
         self.seen.update(self.data)
 
     def leftovers(self) -> None:
-        if len(self.seen) < len(self.data):
+        seen, ledger = self.seen, self.ledger
+        if len(seen) < len(self.data):
             for key, value in self.data.items():
-                if key not in self.seen and _has_content(value):
-                    self._report(key, value)
+                if key not in seen and (value if type(value) is str else _has_content(value)):
+                    kind, known, clean = _leftover(self.path, key)
+                    if not clean:
+                        tolerance.read_text(key, "name", ledger)  # what is lost in it is told each time
+                    ledger.add(kind, None if known else value)
         for children in self.children.values():
             for child in children:
                 if child.data:
                     child.leftovers()
-
-    def _report(self, key: str, value: Any) -> None:
-        if not key.isascii():
-            tolerance.read_text(key, "name", self.ledger)  # what is lost in it is told each time
-        kind, known = _leftover(self.path, key)
-        self.ledger.add(kind, None if known else value)
 
 
 _NOTHING = Node({}, "", NotUnderstood())
@@ -212,16 +210,17 @@ _NOTHING = Node({}, "", NotUnderstood())
 
 
 @lru_cache(maxsize=20_000)
-def _leftover(path: str, key: str) -> tuple[str, bool]:
-    """(what the ledger calls a field that was not read, whether the standard knows it)."""
+def _leftover(path: str, key: str) -> tuple[str, bool, bool]:
+    """(what the ledger calls a field that was not read, whether the standard knows it, whether its name can be read)."""
+    clean = tolerance.is_clean(key)
     name = tolerance.read_text(key, "name", NotUnderstood())[:60]
     whole = f"{path}.{name}" if path else name
     base, mark, suffix = whole.rpartition("_")
     if mark and len(suffix) <= 3 and vocabulary.language(suffix):
-        return f"not carried: {base}_* (translations)", True
+        return f"not carried: {base}_* (translations)", True, clean
     if _folded(name) in _STANDARD:
-        return f"not carried: {whole}", True
-    return f"unknown field: {whole}", False
+        return f"not carried: {whole}", True, clean
+    return f"unknown field: {whole}", False, clean
 
 
 def _has_content(value: Any) -> bool:

@@ -33,12 +33,9 @@ class NotUnderstood:
         self.examples: dict[str, list[str]] = {}
 
     def add(self, kind: str, example: object = None, count: int = 1) -> None:
-        if kind in self.kinds:
-            self.kinds[kind] += count
-        else:
-            if len(self.kinds) >= MAX_KINDS:
-                kind = "further kinds"
-            self.kinds[kind] += count
+        if kind not in self.kinds and len(self.kinds) >= MAX_KINDS:
+            kind = "further kinds"
+        self.kinds[kind] += count
         if example is not None:
             seen = self.examples.setdefault(kind, [])
             if len(seen) < MAX_EXAMPLES and (shown := str(example)[:80]) not in seen:
