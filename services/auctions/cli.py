@@ -1,8 +1,8 @@
 """`lonja export auction` and `lonja verify`: the proof of an auction, written by the market and checked by anybody."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +39,15 @@ def export_auction(
     as_json: AsJson = False,
 ) -> None:
     """Write the public log of a closed session with its proof; `lonja verify auction FILE` checks it."""
-    content = asyncio.run(_proof(auction_id))
     fresh = file.with_name(file.name + ".part")
     try:
-        fresh.write_bytes(content)
+        lines = asyncio.run(_write(auction_id, fresh))
         fresh.replace(file)
     except OSError as error:
         raise Unwritable(file, error) from error
-    lines = content.count(b"\n") - 1
+    finally:
+        with suppress(OSError):
+            fresh.unlink()
     if as_json:
         print_json({"file": str(file), "auction_id": auction_id, "lines": lines})
     else:
@@ -150,11 +151,23 @@ def _say_key(used: str, given: str | None) -> None:
     say(f"  key {used}" + ("" if given else ": compare it with the market's, published at /api/log"))
 
 
-async def _proof(auction_id: str) -> bytes:
+async def _write(auction_id: str, file: Path) -> int:
+    """How many lines of the log the proof has."""
+    lines = 0
+    with file.open("wb") as stream:
+        async with aclosing(_proof(auction_id)) as parts:
+            async for part in parts:
+                stream.write(part)
+                lines += part.count(b"\n")
+    return lines - 1
+
+
+async def _proof(auction_id: str) -> AsyncGenerator[bytes]:
     from infra.config import Config
     from infra.signing import Signer
     from services.auctions.market_log import MarketLog
 
     config = Config.running()
     async with market_database(config, "auctions.leaves") as database, database.pool.acquire() as db:
-        return await MarketLog(Signer.load(config.secrets_dir)).proof(db, auction_id)
+        async for part in await MarketLog(Signer.load(config.secrets_dir)).proof(db, auction_id):
+            yield part

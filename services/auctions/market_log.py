@@ -4,6 +4,7 @@ The tree is in memory (RFC 9162 by pymerkle) and read from the leaves where this
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import asyncpg
 from pymerkle import InmemoryTree
@@ -64,27 +65,37 @@ class MarketLog:
         )
         return len(new)
 
-    async def proof(self, db: asyncpg.Connection, auction_id: str) -> bytes:
-        """The auction's proof (:mod:`services.auctions.proof`). Raises NotProvable."""
+    async def proof(self, db: asyncpg.Connection | asyncpg.Pool, auction_id: str) -> AsyncIterator[bytes]:
+        """The auction's proof (:mod:`services.auctions.proof`), in parts: a log may be long. Raises NotProvable, before the first."""
         leaf = await store.leaf_of(db, auction_id)
         signed = await store.checkpoint(db, holding=leaf) if leaf else None
-        lines = await facts.lines(db, auction_id)
-        if leaf is None or signed is None or not lines:
+        number = await facts.length(db, auction_id)
+        if leaf is None or signed is None or not number:
             raise NotProvable(
                 f"Auction {auction_id} is not in the market's log: it gets there seconds after its close."
             )
-        trailer = proof.Trailer(
-            root=chain.root(lines).hex(),
-            path=await self.path(db, leaf, signed.size),
-            size=signed.size,
-            log_root=signed.root,
-            signed_at=signed.signed_at,
-            key=signed.key,
-            signature=signed.signature,
-        )
-        return proof.written(lines, trailer)
+        path = await self.path(db, leaf, signed.size)
 
-    async def path(self, db: asyncpg.Connection, leaf: int, size: int) -> chain.Path:
+        async def parts() -> AsyncIterator[bytes]:
+            root = chain.GENESIS
+            async for lines in facts.lines(db, auction_id, number):
+                root = chain.root(lines, root)
+                yield proof.part(lines)
+            yield proof.end(
+                proof.Trailer(
+                    root=root.hex(),
+                    path=path,
+                    size=signed.size,
+                    log_root=signed.root,
+                    signed_at=signed.signed_at,
+                    key=signed.key,
+                    signature=signed.signature,
+                )
+            )
+
+        return parts()
+
+    async def path(self, db: asyncpg.Connection | asyncpg.Pool, leaf: int, size: int) -> chain.Path:
         """From leaf number ``leaf`` to the root of the first ``size``."""
         await self._read(db)
         proof = self._tree.prove_inclusion(leaf, size)

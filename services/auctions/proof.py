@@ -39,8 +39,13 @@ class _Line(msgspec.Struct, frozen=True):
     data: msgspec.Raw
 
 
-def written(lines: Iterable[bytes], trailer: Trailer) -> bytes:
-    return b"\n".join([*lines, msgspec.json.encode(trailer)]) + b"\n"
+def part(lines: Iterable[bytes]) -> bytes:
+    """Lines of the log, as the proof has them."""
+    return b"".join(line + b"\n" for line in lines)
+
+
+def end(trailer: Trailer) -> bytes:
+    return msgspec.json.encode(trailer) + b"\n"
 
 
 def verify(proof: bytes, *, key: str | None = None) -> tuple[Audit, Trailer]:

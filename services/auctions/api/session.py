@@ -7,6 +7,7 @@ import msgspec
 from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
+from litestar.response import Stream
 
 from events.bounds import Amount
 from infra.tokens import OBSERVER, SUPPLIER_AGENT
@@ -79,11 +80,12 @@ class SessionApi(Controller):
     @get("/proof", opt=PUBLIC, raises=[NotFound], media_type="application/jsonl")
     async def read_proof(
         self, ground: FromGround, market_log: NamedDependency[MarketLog], auction_id: PathId
-    ) -> Response[bytes]:
+    ) -> Stream:
         """The whole public log of a closed session with its proof, for ``lonja verify auction``; JSON lines."""
         try:
-            content = await market_log.proof(ground.database.pool, clean(auction_id))
+            parts = await market_log.proof(ground.database.pool, clean(auction_id))
         except NotProvable:
             raise NotFound("proof yet of auction", auction_id) from None
         name = f"auction-{clean(auction_id)}.jsonl"
-        return Response(content, headers={"content-disposition": f'attachment; filename="{name}"'})
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Stream(parts, media_type="application/jsonl", headers=headers)

@@ -35,9 +35,8 @@ def link(head: bytes, line: bytes) -> bytes:
     return sha256(head + line).digest()
 
 
-def root(lines: Iterable[bytes]) -> bytes:
-    """The hash of the last of some lines, from the first on."""
-    head = GENESIS
+def root(lines: Iterable[bytes], head: bytes = GENESIS) -> bytes:
+    """The hash of the last of some lines, from the first on; or from behind the one whose hash is ``head``."""
     for each in lines:
         head = link(head, each)
     return head

@@ -1,10 +1,14 @@
 """Lines of the log that are no bids: the opening, turns, extensions, deletions, the close."""
 
+from collections.abc import AsyncIterator
+
 import asyncpg
 import msgspec
 
 from events.auctions import AuctionClosed, BidAccepted, BidDeleted, BidRefused
 from services.auctions.domain import chain
+
+PAGE = 1_000
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -22,23 +26,36 @@ def row(fact: Fact) -> tuple[object, ...]:
     return fact.auction_id, fact.line, fact.type, fact.data, fact.previous
 
 
-async def lines(db: asyncpg.Connection, auction_id: str) -> list[bytes]:
-    """The auction's log as the chain has it, to the close; empty where it has none from the opening on.
+_LOG = (
+    "(select line, type, data from auctions.facts where auction_id = $1 and line >= $2 and line < $3 union all"
+    " select line, case when sequence is null then $4 else $5 end, verdict from auctions.bids"
+    " where auction_id = $1 and line >= $2 and line < $3) log"
+)
+
+
+async def length(db: asyncpg.Connection | asyncpg.Pool, auction_id: str) -> int:
+    """How many lines the auction's log has as the chain has it, to the close; 0 where it has none from the opening on.
 
     What follows the close are refusals of bids that came too late: each has its receipt, none is part of the session.
     """
-    rows = await db.fetch(
-        "select * from (select line, type, data from auctions.facts where auction_id = $1 union all"
-        " select line, case when sequence is null then $2 else $3 end, verdict from auctions.bids where auction_id = $1)"
-        " log where line <= (select line from auctions.facts where auction_id = $1 and type = $4) order by line",
-        auction_id,
-        BidRefused.TYPE,
-        BidAccepted.TYPE,
-        AuctionClosed.TYPE,
+    closed = await db.fetchval(
+        "select line from auctions.facts where auction_id = $1 and type = $2", auction_id, AuctionClosed.TYPE
     )
-    if not rows or [row["line"] for row in rows] != list(range(len(rows))):
-        return []
-    return [chain.line(row["type"], row["data"]) for row in rows]
+    number = 0 if closed is None else closed + 1
+    there = await db.fetchval(
+        f"select count(distinct line) from {_LOG}", auction_id, 0, number, BidRefused.TYPE, BidAccepted.TYPE
+    )
+    return number if there == number else 0
+
+
+async def lines(db: asyncpg.Connection | asyncpg.Pool, auction_id: str, number: int) -> AsyncIterator[list[bytes]]:
+    """The first ``number`` lines of it, page by page."""
+    for begin in range(0, number, PAGE):
+        end = min(begin + PAGE, number)
+        rows = await db.fetch(
+            f"select type, data from {_LOG} order by line", auction_id, begin, end, BidRefused.TYPE, BidAccepted.TYPE
+        )
+        yield [chain.line(row["type"], row["data"]) for row in rows]
 
 
 async def deleted(db: asyncpg.Connection, auction_id: str) -> frozenset[int]:

@@ -12,7 +12,7 @@ from infra.web import PUBLIC, FromGround, PathId, Visit, clean
 from infra.web.errors import NotFound
 from services.contracts.domain.execution.performance import KINDS as PERFORMED
 from services.contracts.domain.execution.performance import Kind as PerformedKind
-from services.contracts.domain.record import KINDS, Fact, Kind, counted
+from services.contracts.domain.record import KINDS, Fact, Kind
 from services.contracts.domain.sanctions import Side
 from services.contracts.handlers import SEES_ALL
 from services.contracts.store import executions, record, replicas, sanctions
@@ -60,7 +60,7 @@ class SideRecord(msgspec.Struct, kw_only=True):
 
 
 class RecordView(msgspec.Struct, kw_only=True):
-    """``sides`` are those the organisation acts on."""
+    """``sides`` are those the organisation acts on; ``sanctions`` are its latest."""
 
     organisation_id: str
     name: str
@@ -91,30 +91,29 @@ def mentioned(found: Mention, side: Side, at: datetime, reader: Principal | None
 
 
 async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
-    """``shown`` contracts of a kind at most; the counts are of all. Raises NotFound."""
+    """``shown`` contracts of a kind, and suspensions, at most, the latest; the counts are of all. Raises NotFound."""
     organisation_id, now = clean(organisation_id), ground.clock()
     async with ground.database.pool.acquire() as db:
         organisation = await replicas.organisations.get(db, organisation_id)
         if organisation is None:
             raise NotFound("organisation", organisation_id)
-        facts = await record.facts(db, organisation_id)
-        spoken = await sanctions.of_organisation(db, organisation_id)
-        kept: dict[tuple[Side, Kind], list[Fact]] = {}
-        for fact in facts:
-            kept.setdefault((fact.side, fact.kind), []).append(fact)
-        latest = {key: each[:shown] for key, each in kept.items()}
+        counts = await record.counts(db, organisation_id)
+        latest: dict[tuple[Side, Kind], list[Fact]] = {}
+        for fact in await record.latest(db, organisation_id, shown):
+            latest.setdefault((fact.side, fact.kind), []).append(fact)
+        spoken = await sanctions.of_organisation(db, organisation_id, limit=shown)
         wanted = {fact.contract_id for each in latest.values() for fact in each}
         wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
         known = await record.mentions(db, wanted)
         performed = await executions.counts(db, organisation_id)
-    sides = [side for side in KINDS if side in organisation.roles or any(fact.side == side for fact in facts)]
+    sides = [side for side in KINDS if side in organisation.roles or any(acted == side for acted, _ in counts)]
     return RecordView(
         organisation_id=organisation_id,
         name=organisation.name,
         sides=[
             SideRecord(
                 side=side,
-                counts=counted(facts, side),
+                counts={kind: counts[side, kind] for kind in KINDS[side]},
                 contracts={
                     kind: [
                         mentioned(known[fact.contract_id], side, fact.at, reader)

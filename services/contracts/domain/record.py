@@ -4,8 +4,6 @@ Only what happened after a process closed is in it, and only about who was asked
 Contracts of other markets, known from imports, are not counted.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -48,12 +46,6 @@ def facts_of(event: Event, at: datetime) -> tuple[Fact, ...]:
             kind: Kind = "evaded" if side == "supplier" else "refused"
             return (Fact(organisation_id=organisation_id, side=side, kind=kind, contract_id=event.contract_id, at=at),)
     return ()
-
-
-def counted(facts: Iterable[Fact], side: Side) -> dict[Kind, int]:
-    """How many of each kind, also of those that never happened."""
-    found = Counter(fact.kind for fact in facts if fact.side == side)
-    return {kind: found[kind] for kind in KINDS[side]}
 
 
 def _both(buyer_id: str, supplier_id: str, kind: Kind, contract_id: str, at: datetime) -> tuple[Fact, ...]:

@@ -1,5 +1,6 @@
 """What counts in an organisation's public record."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +10,8 @@ import msgspec
 from sqlalchemy import DateTime, Index, Text
 from sqlmodel import Field
 
-from services.contracts.domain.record import Fact
+from services.contracts.domain.record import Fact, Kind
+from services.contracts.domain.sanctions import Side
 from services.contracts.store.rows import Row
 
 
@@ -56,12 +58,23 @@ async def add(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
         )
 
 
-async def facts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Fact]:
-    """The latest first."""
+async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Side, Kind]]:
+    """How many facts there are of each side and kind."""
     rows = await db.fetch(
-        "select organisation_id, side, kind, contract_id, at from contracts.facts where organisation_id = $1"
-        " order by at desc, contract_id, kind",
+        "select side, kind, count(*) as n from contracts.facts where organisation_id = $1 group by side, kind",
         organisation_id,
+    )
+    return Counter({(row["side"], row["kind"]): row["n"] for row in rows})
+
+
+async def latest(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, each: int) -> list[Fact]:
+    """The latest first, ``each`` at most of a side and kind."""
+    rows = await db.fetch(
+        "select organisation_id, side, kind, contract_id, at from (select *, row_number() over"
+        " (partition by side, kind order by at desc, contract_id) as place from contracts.facts where organisation_id = $1) ranked"
+        " where place <= $2 order by at desc, contract_id, kind",
+        organisation_id,
+        each,
     )
     return [msgspec.convert(dict(row), Fact) for row in rows]
 

@@ -84,11 +84,15 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: 
     return read_one("sanction", sanction_id, _sanction, state) if state else None
 
 
-async def of_organisation(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Sanction]:
-    """On both sides, the latest first."""
+async def of_organisation(
+    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int | None = None
+) -> list[Sanction]:
+    """On both sides, the latest first; all of them, or ``limit`` at most."""
     rows = await db.fetch(
-        "select sanction_id, state::text from contracts.sanctions where organisation_id = $1 order by since desc, sanction_id",
+        "select sanction_id, state::text from contracts.sanctions where organisation_id = $1"
+        " order by since desc, sanction_id limit $2",
         organisation_id,
+        limit,
     )
     return listed("sanction", rows, itemgetter("sanction_id"), lambda row: _sanction(row["state"]))
 

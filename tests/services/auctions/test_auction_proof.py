@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +27,7 @@ from services.auctions.domain.bids import place_bid
 from services.auctions.domain.closing import close, closed
 from services.auctions.domain.due import advance
 from services.auctions.domain.remedies import delete_last, resume
-from services.auctions.proof import Trailer, verify, verify_receipt, written
+from services.auctions.proof import Trailer, end, part, verify, verify_receipt
 from services.auctions.receipts import issue
 from services.auctions.store.bids import Kept
 from tests.services.auctions.stories import NOON_UTC, a_bid, an_auction
@@ -95,7 +95,7 @@ class Log:
             key=SIGNER.key,
             signature=SIGNER.sign(text),
         )
-        return written(self.lines, trailer)
+        return part(self.lines) + end(trailer)
 
 
 def moscow() -> Log:
@@ -259,8 +259,8 @@ def test_the_commands_verify_files_and_tell_programs_what_is_unsound(tmp_path: P
 
 
 def test_a_proof_that_cannot_be_written_is_said_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def proof(auction_id: str) -> bytes:
-        return moscow().proof()
+    async def proof(auction_id: str) -> AsyncGenerator[bytes]:
+        yield moscow().proof()
 
     monkeypatch.setattr(cli, "_proof", proof)
     good, nowhere = tmp_path / "proof.jsonl", tmp_path / "no" / "proof.jsonl"

@@ -22,6 +22,7 @@ from services.auctions.lane import HELD_PATIENCE, Lane, LaneBlocked
 from services.auctions.outages import resume_sessions
 from services.auctions.proof import verify, verify_receipt
 from services.auctions.receipts import Receipt
+from services.auctions.store import facts
 from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene, an_organisation, on_a_working_day, paper
@@ -289,7 +290,10 @@ async def test_only_observers_and_only_after_the_close_see_who_took_part(market:
         assert a.organisation_name not in (await pages.get(page)).text
 
 
-async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_it(market: Market) -> None:
+async def test_a_closed_session_is_proved_from_its_file_and_its_receipts_are_in_it(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "PAGE", 2)  # the file comes in parts
     scene = await a_scene(market)
     receipts = [(await scene.bid(who, amount)).json()["receipt"] for who, amount in (("a", "990"), ("b", "995"))]
     async with market.client() as visitor, market.client(scene.suppliers["a"]) as bidder:

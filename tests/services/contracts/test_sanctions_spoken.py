@@ -1,5 +1,6 @@
 """Suspensions on the real road: spoken after the third evasion, appealed against, decided, and told in the public record."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from msgspec import structs
 from events.contracts import ContractEnded, OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
 from infra.ids import new_id
 from infra.tokens import Principal
+from services.contracts.store import record
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_signed import signed
@@ -191,3 +193,22 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert "Suspended until" in text and "was appealed against, and stands" in text
     async with town.market.browser(supplier) as browser:
         assert "No fire was seen" in (await browser.get("/contracts/sanctions")).text
+
+
+async def test_a_record_counts_all_and_reads_the_latest_alone(market: Market) -> None:
+    supplier_id, at = new_id(), market.clock()
+    rows = [
+        (f"{supplier_id}/{number}/{kind}", supplier_id, kind, "supplier", at + timedelta(seconds=number))
+        for number in range(30)
+        for kind in ("concluded", "evaded")
+    ]
+    pool = market.ground.database.pool
+    await pool.executemany(
+        "insert into contracts.facts (contract_id, organisation_id, kind, side, at) values ($1, $2, $3, $4, $5)", rows
+    )
+    assert await record.counts(pool, supplier_id) == {("supplier", "concluded"): 30, ("supplier", "evaded"): 30}
+    found = await record.latest(pool, supplier_id, 3)
+    assert [fact.at - at for fact in found if fact.kind == "evaded"] == [
+        timedelta(seconds=each) for each in (29, 28, 27)
+    ]
+    assert len(found) == 6
