@@ -203,9 +203,11 @@ async def test_a_record_counts_all_and_reads_the_latest_alone(market: Market) ->
         for kind in ("concluded", "evaded")
     ]
     pool = market.ground.database.pool
-    await pool.executemany(
-        "insert into contracts.facts (contract_id, organisation_id, kind, side, at) values ($1, $2, $3, $4, $5)", rows
-    )
+    async with pool.acquire() as db:
+        await db.executemany(
+            "insert into contracts.facts (contract_id, organisation_id, kind, side, at) values ($1, $2, $3, $4, $5)",
+            rows,
+        )
     assert await record.counts(pool, supplier_id) == {("supplier", "concluded"): 30, ("supplier", "evaded"): 30}
     found = await record.latest(pool, supplier_id, 3)
     assert [fact.at - at for fact in found if fact.kind == "evaded"] == [
