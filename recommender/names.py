@@ -23,7 +23,8 @@ _LEGAL = re.compile(
 def supplier_key(name: str) -> str:
     """The identity of a supplier known by name only; empty for a name without a letter or digit."""
     # dots and apostrophes join what they split: "S.A." is "SA", "L'Oréal" is one word
-    words = [word for word in fold(re.sub(r"[.'’`]", "", name)).split() if word not in _SILENT]
+    written = fold(re.sub(r"[.'’`]", "", name)).split()
+    words = [word for word in written if word not in _SILENT] or written
     if len(words) > 1 and words[0] == "the":
         words = words[1:]
     while len(words) > 1 and _LEGAL.fullmatch(words[-1]):

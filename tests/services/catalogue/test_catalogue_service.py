@@ -316,17 +316,15 @@ async def test_an_offer_or_sku_that_cannot_be_read_costs_itself_alone_in_lists(s
 
 
 async def test_a_proposal_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:
-    whole, strange = [
-        (await stall.post(stall.buyer, "/skus", a_card(f"{name} {new_id()[-6:]}"))).json()["sku"]["sku_id"]
-        for name in ("Celesta hammer", "Zither pick")
-    ]
-    async with only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", strange), "card.attributes"):
-        for who, *paths in (
-            (stall.moderator, "/api/catalogue/moderation", "/catalogue/moderation"),
-            (stall.buyer, "/catalogue/new"),
+    names = [f"{name} {new_id()[-6:]}" for name in ("Celesta hammer", "Zither pick")]
+    ids = [(await stall.post(stall.buyer, "/skus", a_card(name))).json()["sku"]["sku_id"] for name in names]
+    async with only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", ids[1]), "card.attributes"):
+        for who, path, (whole, strange) in (
+            (stall.moderator, "/api/catalogue/moderation", ids),
+            (stall.moderator, "/catalogue/moderation", ids),
+            (stall.buyer, "/catalogue/new", names),
         ):
             async with stall.market.client(who) as client:
-                for path in paths:
-                    said = await lists(client, path)
-                    assert whole in said and strange not in said
-                await says_so(client, f"/catalogue/skus/{strange}")
+                said = await lists(client, path)
+                assert whole in said and strange not in said
+                await says_so(client, f"/catalogue/skus/{ids[1]}")
