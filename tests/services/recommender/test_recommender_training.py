@@ -114,7 +114,7 @@ async def test_a_worse_model_is_not_promoted_and_the_public_page_says_why(market
     await market.publish(*awards)
     await until_heard(market, awards)
     training = await train_now(market.ground)
-    assert not training.promoted
+    assert not training.promoted, training
     assert training.code == "worse_than_incumbent"
     assert training.in_use == learned.model_id
     async with market.client() as client:
