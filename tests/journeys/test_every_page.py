@@ -63,8 +63,9 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-async def filled(demo: Market) -> None:
-    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint."""
+async def filled(demo: Market) -> dict[str, list[str]]:
+    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint, a draft. By reader the pages that are looked
+    at first: one among many contracts, of which only a few are opened."""
     async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
         await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})
         agency = await visitor.login("agency@demo.example", PASSWORD)
@@ -79,11 +80,12 @@ async def filled(demo: Market) -> None:
         running = await open_auction(agency, "RU-MOW", "For every page", sku_id, 5, LONGEST_AUCTION)
         wanted = {"grounds": "The lines name one maker's article.", "evidence": "Line 1, its attributes"}
         await supplier.post(f"/api/auctions/{running}/complaints", wanted, key="every page")
-        await _draft(agency, supplier, found["results"])
+        contract_id = await _draft(agency, supplier, found["results"])
+    return {"supplier2": [f"/contracts/{contract_id}"]}
 
 
-async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> None:
-    """A contract whose draft waits for the supplier."""
+async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> str:
+    """A contract whose draft waits for the supplier: its id."""
     offers = {
         each["offer"]["sku_id"]: each["offer"]["offer_id"] for each in await supplier.get("/api/catalogue/offers")
     }
@@ -96,6 +98,7 @@ async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) 
     while contract["step"] != "supplier-signature":
         side = agency if contract["waits_for"] == agency.me["organisation_id"] else supplier
         contract = await side.post(f"/api/contracts/{answered['contract_id']}/steps", {"step": contract["step"]})
+    return str(answered["contract_id"])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ async def routes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, re.Patte
 
 @pytest.fixture(scope="module")
 async def explored(
-    demo: Market, filled: None, unlinked: dict[str, list[str]], routes: dict[str, re.Pattern[str]]
+    demo: Market, filled: dict[str, list[str]], unlinked: dict[str, list[str]], routes: dict[str, re.Pattern[str]]
 ) -> Explored:
     found: Explored = {}
     for reader in READERS:
@@ -115,7 +118,7 @@ async def explored(
                 await browser.post("/login", fields)
             browser.client.follow_redirects = False
             explorer = Explorer(browser.client, reader, routes)
-            found[reader] = await explorer.explore(["/", *unlinked.get(reader, ())])
+            found[reader] = await explorer.explore(["/", *filled.get(reader, ()), *unlinked.get(reader, ())])
     return found
 
 

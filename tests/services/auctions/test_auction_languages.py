@@ -96,7 +96,7 @@ async def test_a_refusal_is_explained_in_the_readers_language_and_stays_english_
         assert "A bid must be at least one step" in (await b.post(f"{path}/bids", {"amount": "995"})).text
 
 
-async def test_what_is_not_translated_says_that_it_is_english(market: Market) -> None:
+async def test_an_error_page_speaks_the_readers_language_alone(market: Market) -> None:
     scene = await a_scene(market)
     async with market.browser(scene.buyer) as buyer:
         await speaks(buyer, "ru")
@@ -104,7 +104,7 @@ async def test_what_is_not_translated_says_that_it_is_english(market: Market) ->
             assert '<main id="main">' in (await buyer.get(path)).text
         lost = (await buyer.get("/auctions/no-such")).text
         assert '<html lang="ru">' in lost and '<main id="main">' in lost and "Не найдено" in lost and "Каталог" in lost
-        assert """<p lang="en">No auction &#39;no-such&#39;</p>""" in lost
+        assert "No auction" not in lost
 
 
 async def test_a_language_that_is_not_there_changes_nothing_and_nobody_is_led_away(market: Market) -> None:

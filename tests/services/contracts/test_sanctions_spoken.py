@@ -128,7 +128,7 @@ async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: 
         path = f"/api/contracts/sanctions/{each['sanction_id']}/appeal"
         assert (await town.post(who, path, {"reasons": "A flood"}))[0] == 201
     key = ("sanction_id", strange["sanction_id"])
-    async with only_a_newer_release_reads(town.market, "contracts.sanctions", key, "state.level"):
+    async with only_a_newer_release_reads(town.market, "contracts.sanctions", key, "state.sanctioned"):
         async with town.market.client(MODERATOR) as client:
             for path in ("/api/contracts/appeals", "/contracts/appeals"):
                 said = await lists(client, path)
