@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,10 +114,12 @@ class Lonja:
         before = self.pids(*parts)
         asleep = [each for pid in before.values() for each in (pid, *_children(pid))]
         for pid in asleep:
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):  # a child of PostgreSQL that ended just now
+                os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(seconds)
         for pid in asleep:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         assert self.pids(*parts) == before
 
     async def catches_up(self, seconds: float) -> None:
