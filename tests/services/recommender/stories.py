@@ -87,8 +87,9 @@ def an_award(
     source: Source | None = ELSEWHERE,
     cancelled: bool = False,
     title: str = "Bought before",
+    process_id: str = "",
 ) -> AwardMade:
-    process_id = new_id()
+    process_id = process_id or new_id()
     return AwardMade(
         process_id=process_id,
         award_id=f"{process_id}/award",

@@ -45,9 +45,11 @@ def a_pattern(market: Market, awards: int, days_ago: int) -> list[AwardMade]:
 
 
 def a_lottery(market: Market, awards: int) -> list[AwardMade]:
-    """The few popular ones win most, whatever is bought: nothing is to be learned but who they are."""
+    """The few popular ones win most, whatever is bought: nothing is to be learned but who they are.
+
+    What is learned from it depends on the order within a day, which is that of the ids: so these are always the same."""
     chance = random.Random(2)
-    start = market.clock() - timedelta(days=300)
+    start = (market.clock() - timedelta(days=300)).replace(hour=0, minute=0)
     return [
         an_award(
             f"lucky {min(int(chance.expovariate(0.4)), 90)}",
@@ -55,6 +57,7 @@ def a_lottery(market: Market, awards: int) -> list[AwardMade]:
             Category(scheme="LOT", code=f"{chance.randrange(10**6):06}"),
             buyer=f"buyer {chance.randrange(400)}",
             place=Place(),
+            process_id=f"lottery {number:04}",
         )
         for number in range(awards)
     ]
