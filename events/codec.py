@@ -35,6 +35,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The same fact in the next version. The newest version returns itself."""
         return self
 
+    def parts(self) -> "tuple[Event, ...]":
+        """What it tells, in events of the same kind that can be handled one by one. Empty: it tells one thing."""
+        return ()
+
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     """An event with its envelope, as a handler receives it."""
@@ -42,7 +46,26 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     envelope: Envelope
     event: Event
 
+    @property
+    def divisible(self) -> bool:
+        """Whether events of this kind may have parts."""
+        return type(self.event).parts is not Event.parts
 
+    def parts(self) -> "list[Message]":
+        """What can be handled by itself, each with an id of its own: that of the whole, and its number. Empty: it is one thing."""
+        parts = self.event.parts()
+        if len(parts) < 2:
+            return []
+        return [
+            Message(
+                msgspec.structs.replace(self.envelope, id=f"{self.envelope.id}{PART}{number}", type=part.TYPE), part
+            )
+            for number, part in enumerate(parts)
+        ]
+
+
+PART = "#"
+"""Stands in the id of a part before its number, and in no other id."""
 E = TypeVar("E", bound=type[Event])
 _registry: dict[str, type[Event]] = {}
 
@@ -105,12 +128,15 @@ def type_in(headers: Received) -> str | None:
 
 REMEMBERED, REMEMBERED_BYTES = 5_000, 8_000
 """So many messages, of at most so many bytes: the consumers of a process's services read the same ones within seconds of each other."""
+REMEMBERED_LARGE, REMEMBERED_LARGE_BYTES = 32, 500_000
+"""And so many larger ones."""
 
 
 def decode(value: bytes | None, headers: Received) -> Message:
     """Read one Kafka message, upcast to the newest version. Raises :class:`UnknownVersion`, and :class:`MalformedEvent` (or its
     :class:`UnknownEvent`) for whatever else is wrong with the bytes: another error would stop everybody who reads the topic."""
-    read = _read_once if len(value or b"") <= REMEMBERED_BYTES else _read
+    size = len(value or b"")
+    read = _read_once if size <= REMEMBERED_BYTES else _read_large_once if size <= REMEMBERED_LARGE_BYTES else _read
     return read(value or b"", tuple(headers))
 
 
@@ -130,6 +156,7 @@ def _read(value: bytes, headers: tuple[tuple[str, bytes | None], ...]) -> Messag
 
 
 _read_once = lru_cache(maxsize=REMEMBERED)(_read)
+_read_large_once = lru_cache(maxsize=REMEMBERED_LARGE)(_read)
 
 
 def _unknown(type_: str) -> type[Event]:

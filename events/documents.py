@@ -132,6 +132,8 @@ def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
 
 def _sample(name: str, kind: inspect.Type) -> Any:
     match kind:
+        case inspect.Metadata():
+            return _sample(name, kind.type)
         case inspect.StructType():
             return {field.name: _sample(field.name, field.type) for field in _fields(kind.cls)}
         case inspect.UnionType():

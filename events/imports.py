@@ -1,7 +1,14 @@
 """What other markets published. Producer: transparency.
 
-An import brings it by the ten thousand, so it has a topic of its own, whose readers let the events of this market go first.
+An import brings it by the ten thousand, so it has a topic of its own, whose readers let the events of this market go first, and one
+event packs what is of many processes or organisations. A pack holds those of one *bucket*, which follows from the id of each alone: all
+that is told of one process goes into the same partition, in its order.
 """
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, TypeVar
+
+from msgspec import Meta, Struct
 
 from events.accounts import OrganisationRegistered
 from events.auctions import BidDisclosed
@@ -10,17 +17,36 @@ from events.codec import Event, event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
 
+T = TypeVar("T")
+MOST_IN_A_PACK = 200
+Pack = Annotated[
+    tuple[T, ...], Meta(extra={"most": MOST_IN_A_PACK}, extra_json_schema={"maxItems": MOST_IN_A_PACK, "minItems": 1})
+]
+
 
 @event(key="organisation_id")
-class OrganisationImported(Event, frozen=True, kw_only=True):
+class OrganisationImportedV1(Event, frozen=True, kw_only=True):
     """An organisation of another market is known, with all that was read of it so far. Seen again, the later one holds."""
 
     organisation_id: Key
     organisation: OrganisationRegistered
 
+    def upcast(self) -> "OrganisationImported":
+        return OrganisationImported(bucket=self.organisation_id, organisations=(self.organisation,))
 
-@event(key="process_id")
-class ProcessImported(Event, frozen=True, kw_only=True):
+
+@event(key="bucket", version=2)
+class OrganisationImported(Event, frozen=True, kw_only=True):
+    """Organisations of another market are known, each with all that was read of it so far. Seen again, the later one holds."""
+
+    bucket: Key
+    organisations: Pack[OrganisationRegistered]
+
+    def parts(self) -> "tuple[OrganisationImported, ...]":
+        return tuple(OrganisationImported(bucket=self.bucket, organisations=(one,)) for one in self.organisations)
+
+
+class ImportedProcess(Struct, frozen=True, kw_only=True, gc=False):
     """A process of another market, or what is new of it: the same facts that native processes bring, each once.
 
     What was told before and has not changed is left out. A large process comes in several of these, one after the other.
@@ -33,3 +59,45 @@ class ProcessImported(Event, frozen=True, kw_only=True):
     contracts: Many[ContractConcluded] = ()
     endings: Many[ContractEnded] = ()
     """Of contracts that were cancelled after their conclusion."""
+
+
+@event(key="process_id")
+class ProcessImportedV1(Event, frozen=True, kw_only=True):
+    """One process by itself."""
+
+    process_id: Key
+    tender: TenderImported | None = None
+    bids: Many[BidDisclosed] = ()
+    awards: Many[AwardMade] = ()
+    contracts: Many[ContractConcluded] = ()
+    endings: Many[ContractEnded] = ()
+
+    def upcast(self) -> "ProcessImported":
+        process = ImportedProcess(
+            process_id=self.process_id,
+            tender=self.tender,
+            bids=self.bids,
+            awards=self.awards,
+            contracts=self.contracts,
+            endings=self.endings,
+        )
+        return ProcessImported(bucket=self.process_id, processes=(process,))
+
+
+@event(key="bucket", version=2)
+class ProcessImported(Event, frozen=True, kw_only=True):
+    """Processes of other markets, or what is new of them."""
+
+    bucket: Key
+    processes: Pack[ImportedProcess]
+
+    def parts(self) -> "tuple[ProcessImported, ...]":
+        return tuple(ProcessImported(bucket=self.bucket, processes=(one,)) for one in self.processes)
+
+
+def processes_of(events: Iterable[ProcessImported]) -> Iterator[ImportedProcess]:
+    return (process for event in events for process in event.processes)
+
+
+def organisations_of(events: Iterable[OrganisationImported]) -> Iterator[OrganisationRegistered]:
+    return (organisation for event in events for organisation in event.organisations)

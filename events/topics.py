@@ -120,7 +120,7 @@ TOPICS = (
     Topic(name="lonja.transparency", key="process", producers=("transparency",), consumers=("recommender",)),
     Topic(
         name="lonja.imports",
-        key="process of another market, or organisation of one",
+        key="bucket of processes of other markets, or of organisations",
         producers=("transparency",),
         consumers=("accounts", "observatory", "recommender", "portal"),
         bulk=True,

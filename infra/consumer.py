@@ -17,6 +17,9 @@ from infra.turns import Turns
 
 log = logging.getLogger(__name__)
 BATCH = 500
+BULK_BATCH = 8
+"""Of bulk topics, whose messages are packs. The services' consumers take turns: with few in each they read the same ones at about the
+same time."""
 BULK_BYTES = 128 * 1024
 """Of a bulk topic the broker gathers so much before it answers, for half a second at most: few large batches cost less than many small."""
 FREE_THE_LOCK = (
@@ -42,7 +45,7 @@ class Consumer:
         self.group = group_of(inbox.service, bulk=bulk)
         self.name = f"{inbox.name} bulk" if bulk else inbox.name
         self._inbox = inbox
-        self._fetch_bytes = BULK_BYTES if bulk else 1
+        self._fetch_bytes, self._batch = (BULK_BYTES, BULK_BATCH) if bulk else (1, BATCH)
         self.topics = topics
         self._bootstrap = bootstrap
         self._waiting: dict[TopicPartition, Held] = {}
@@ -56,7 +59,7 @@ class Consumer:
         try:
             while True:
                 self._go_on(kafka)
-                batches = await kafka.getmany(timeout_ms=500, max_records=BATCH)
+                batches = await kafka.getmany(timeout_ms=500, max_records=self._batch)
                 _check_reading(kafka)
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]

@@ -194,6 +194,14 @@ class Transaction:
         )
         return {row["event_id"] for row in rows}
 
+    async def claimed(self, event_ids: Sequence[str]) -> set[str]:
+        """Those of them that are marked."""
+        connection = await self.raw()
+        rows = await connection.fetch(
+            f"select event_id from {self.service}.inbox where event_id = any($1::text[])", list(event_ids)
+        )
+        return {row["event_id"] for row in rows}
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What fails within the block is undone, rows and events, and the transaction can go on."""

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from events.codec import Message, encode
 from events.envelope import Received
 from events.topics import DEAD_LETTERS
 from infra import metrics
@@ -123,8 +124,11 @@ class TooOld(Exception):
     code = "dead-letter-too-old"
 
 
-async def bury(kafka: Producer, consumer: str, record: ConsumerRecord, error: BaseException) -> None:
-    """Put the record into the dead letter topic, durably, before its offset is committed."""
+async def bury(
+    kafka: Producer, consumer: str, record: ConsumerRecord, error: BaseException, part: Message | None = None
+) -> None:
+    """Put the record, or that ``part`` of what it tells, into the dead letter topic, durably, before its offset is committed."""
+    key, value, headers = encode(part.envelope, part.event) if part else (record.key, record.value, record.headers)
     facts = {
         "consumer": consumer,
         "topic": record.topic,
@@ -133,15 +137,15 @@ async def bury(kafka: Producer, consumer: str, record: ConsumerRecord, error: Ba
         "error": in_short(error),
         "traceback": "".join(traceback.format_exception(error))[-8000:],
     }
-    headers = [(PREFIX + name, value.encode(errors="replace")) for name, value in facts.items()]
+    noted = [(PREFIX + name, fact.encode(errors="replace")) for name, fact in facts.items()]
     try:
-        await kafka.send_and_wait(DEAD_LETTERS, key=record.key, value=record.value, headers=[*record.headers, *headers])
+        await kafka.send_and_wait(DEAD_LETTERS, key=key, value=value, headers=[*headers, *noted])
     except MessageSizeTooLargeError:
         named = [
             (name, (value or b"")[:LONGEST_NAME]) for name, value in record.headers if name in ("ce_type", "ce_id")
         ]
-        key = (record.key or b"")[:LONGEST_NAME]
-        await kafka.send_and_wait(DEAD_LETTERS, key=key, headers=[*named, *headers, (LEFT_OUT, b"")])
+        key = (key or b"")[:LONGEST_NAME]
+        await kafka.send_and_wait(DEAD_LETTERS, key=key, headers=[*named, *noted, (LEFT_OUT, b"")])
     metrics.EVENTS_BURIED.labels(consumer).inc()
 
 

@@ -2,7 +2,8 @@
 
 What nobody here reacts to is passed over by its type header, unread. A batch is handled in one transaction; if any of it fails the
 batch is undone and done again one by one, so that one bad event costs only itself. Bad bytes go to the dead letter topic at once, a
-failing reaction after bounded retries. What is away (:mod:`infra.away`) is waited for. A row that somebody keeps locked is waited for by
+failing reaction after bounded retries. Of an event that can be divided (:meth:`events.codec.Message.parts`) only the parts that fail are
+buried, each by itself. What is away (:mod:`infra.away`) is waited for. A row that somebody keeps locked is waited for by
 the partition whose event needs it, alone. Too many reactions in a row that fail in one
 partition stop the consumer: then it is the ground that is broken, not an event. Bad bytes say nothing of the ground.
 """
@@ -12,13 +13,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from events.codec import Event, Message, UnknownVersion, decode, kind_of, type_in
+from events.codec import PART, Event, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
 from infra import metrics, telemetry
-from infra.away import PAUSE, in_short, is_away, is_locked
+from infra.away import PAUSE, in_short, is_away, is_locked, there
 from infra.causality import caused_by, current_cause
 from infra.database import LARGEST_CONSEQUENCE, Database, Transaction
 from infra.deadletters import bury
@@ -30,8 +32,13 @@ RETRIES = (0.05, 0.5, 2.0)
 """Seconds to wait before each further try of one event."""
 STOP_AFTER = 20
 """Reactions that fail in a row in one partition, after which the consumer stops."""
-SLICE = 50
-"""Records that are decoded in one go: then whatever else is ready in the process has its turn."""
+SLICE, SLICE_BYTES = 50, 64_000
+"""Records that are decoded in one go, and the size of one after which it is enough: then whatever else is ready in the process has its
+turn."""
+PORTION = 1_000_000
+"""Bytes that are handled in one transaction, with the record in which there are so many."""
+BURIED = "!"
+"""Ends a claim that says of a part: it is a dead letter."""
 LOCK_PATIENCE = "500ms"
 """How long one event by itself waits for a locked row before its partition is held, as PostgreSQL's lock_timeout. A batch waited before,
 as long as its connection waits."""
@@ -51,6 +58,10 @@ class Held:
 
 class _Locked(Exception):
     """The event needs a row that somebody keeps locked."""
+
+
+class _Divided(Exception):
+    """The event failed before, and some of its parts may be in effect."""
 
 
 class ConsumerStopped(RuntimeError):
@@ -91,6 +102,21 @@ class Inbox:
 
         Raises :class:`ConsumerStopped`.
         """
+        held: dict[TopicPartition, Held] = {}
+        portions = _portions(records)
+        for number, portion in enumerate(portions, 1):
+            try:
+                found = await self._handle([record for record in portion if _partition(record) not in held])
+            except ConsumerStopped as stopped:
+                undone = held | {each.partition: each for each in stopped.undone}
+                for record in chain.from_iterable(portions[number:]):
+                    undone.setdefault(_partition(record), Held(_partition(record), record.offset))
+                raise ConsumerStopped(str(stopped), list(undone.values())) from stopped
+            held |= found
+        return list(held.values())
+
+    async def _handle(self, records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Held]:
+        """One portion."""
         read, held = await self._read(records)
         batch = [(record, message) for record, message in read if _partition(record) not in self._locked]
         good = [message for _, message in batch if isinstance(message, Message)]
@@ -100,14 +126,14 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - whatever it is, each event is tried alone, then buried with it
             log.info("%s: a batch of %d failed (%s); one by one", self.name, len(good), in_short(error))
             await self._one_by_one(read, held)
-            return list(held.values())
+            return held
         for record, message in batch:
             if isinstance(message, Message):
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
             else:
                 await self._bury(record, message)
         await self._one_by_one([each for each in read if _partition(each[0]) in self._locked], held)
-        return list(held.values())
+        return held
 
     async def _read(
         self, records: Sequence[ConsumerRecord]
@@ -116,7 +142,7 @@ class Inbox:
         read: list[tuple[ConsumerRecord, Message | MalformedEvent]] = []
         held: dict[TopicPartition, Held] = {}
         for number, record in enumerate(records, 1):
-            if number % SLICE == 0:
+            if number % SLICE == 0 or len(record.value or b"") > SLICE_BYTES:
                 await asyncio.sleep(0)
             type_ = type_in(record.headers)
             if (type_ is not None and kind_of(type_) not in self._kinds) or _partition(record) in held:
@@ -143,47 +169,111 @@ class Inbox:
             if not isinstance(message, Message):
                 await self._bury(record, message)
                 continue
-            where = (record.topic, record.partition)
             try:
-                error = await self._alone(message)
+                stop = await self._settle(record, message)
             except _Locked as found:
                 locked.add(_partition(record))
                 held[_partition(record)] = Held(_partition(record), record.offset, str(found), again=PAUSE)
                 self._locked.add(_partition(record))
                 continue
             self._locked.discard(_partition(record))
-            if error is None:
-                self._failed_in_a_row.pop(where, None)
-                continue
-            await self._bury(record, error)
-            self._failed_in_a_row[where] += 1
-            if self._failed_in_a_row[where] >= STOP_AFTER:
-                del self._failed_in_a_row[where]  # who lets it go on has looked
-                why = (
-                    f"{STOP_AFTER} events in a row failed in partition {record.partition} of {record.topic},"
-                    f" the last with {in_short(error)}"
-                )
+            if stop is not None:
                 undone = dict(held)
                 for later, _ in reversed(read[number:]):
                     if _partition(later) not in locked:
                         undone[_partition(later)] = Held(_partition(later), later.offset)
-                undone[_partition(record)] = Held(_partition(record), record.offset + 1, why)
-                raise ConsumerStopped(f"{self.name}: {why}", list(undone.values()))
+                undone[stop.partition] = stop
+                raise ConsumerStopped(f"{self.name}: {stop.why}", list(undone.values()))
+
+    async def _settle(self, record: ConsumerRecord, message: Message) -> Held | None:
+        """Bring the event, or what of it can be, into effect, and bury the rest. Returns where and why to stop, where too much failed in
+        a row. Raises _Locked."""
+        error = await self._alone(message)
+        if error is None:
+            self._failed_in_a_row.pop((record.topic, record.partition), None)
+            return None
+        parts = message.parts()
+        if not parts:
+            await self._bury(record, error)
+            return self._stop(record, error, record.offset + 1)
+        buried = await self._divide(message, parts)
+        for part in parts:
+            if self._claim_of(part) + BURIED in buried:
+                continue
+            error = await self._alone(part)
+            if error is None:
+                self._failed_in_a_row.pop((record.topic, record.partition), None)
+                continue
+            await self._bury_part(record, error, part)
+            if stop := self._stop(record, error, record.offset):
+                return stop
+        return None
+
+    def _stop(self, record: ConsumerRecord, error: Exception, offset: int) -> Held | None:
+        """One more failed, with this error. Where that is too many in a row, the place to go on from when somebody has looked."""
+        where = (record.topic, record.partition)
+        self._failed_in_a_row[where] += 1
+        if self._failed_in_a_row[where] < STOP_AFTER:
+            return None
+        del self._failed_in_a_row[where]
+        why = (
+            f"{STOP_AFTER} events in a row failed in partition {record.partition} of {record.topic},"
+            f" the last with {in_short(error)}"
+        )
+        return Held(_partition(record), offset, why)
+
+    async def _divide(self, message: Message, parts: Sequence[Message]) -> set[str]:
+        """From now on each part has a claim of its own, and the whole is not handled any more. Returns the claims of parts that are buried
+        already."""
+
+        async def divide() -> set[str]:
+            async with self._database.transaction(self.service) as tx:
+                await tx.claim([self._claim_of(message) + PART])
+                return await tx.claimed([self._claim_of(part) + BURIED for part in parts])
+
+        return await there(f"PostgreSQL, for {self.name}", divide)
+
+    async def _bury_part(self, record: ConsumerRecord, error: Exception, part: Message) -> None:
+        await self._bury(record, error, part)
+
+        async def note() -> None:
+            async with self._database.transaction(self.service) as tx:
+                await tx.claim([self._claim_of(part) + BURIED])
+
+        await there(f"PostgreSQL, for {self.name}", note)
+
+    def _claim_of(self, message: Message) -> str:
+        return self._prefix + message.envelope.id
 
     async def _in_one_transaction(self, messages: list[Message], lock_timeout: str = "") -> None:
         async with self._database.transaction(self.service, largest=LARGEST_CONSEQUENCE) as tx:
             if lock_timeout:
                 await (await tx.raw()).execute(f"set local lock_timeout = '{lock_timeout}'")
-            fresh = await tx.claim([self._prefix + message.envelope.id for message in messages])
-            new = []
-            for message in messages:
-                claim = self._prefix + message.envelope.id
-                if claim in fresh:
-                    fresh.discard(claim)
-                    new.append(message)
+            new = await self._fresh(tx, messages)
             for call in calls(self._reactions, new):
                 await react(self._reactions[type(call[0].event)], tx, call)
         metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
+
+    async def _fresh(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
+        """Those that are not in effect yet, each once. They are claimed from now on. Raises _Divided.
+
+        A part is in effect where its whole is: a dead letter of one service comes to all of them when it is replayed.
+        """
+        fresh = await tx.claim([self._claim_of(message) for message in messages])
+        if divisible := fresh & {self._claim_of(message) for message in messages if message.divisible}:
+            whole_of = {claim: claim.partition(PART)[0] for claim in divisible if PART in claim}
+            divided = {claim + PART for claim in divisible if PART not in claim}
+            known = await tx.claimed([*whole_of.values(), *divided])
+            if divided & known:
+                raise _Divided
+            fresh -= {claim for claim, whole in whole_of.items() if whole in known}
+        new = []
+        for message in messages:
+            claim = self._claim_of(message)
+            if claim in fresh:
+                fresh.discard(claim)
+                new.append(message)
+        return new
 
     async def _alone(self, message: Message) -> Exception | None:
         """Handle one event. Returns what it fails with, after the retries. Raises _Locked, where partitions can be held for it."""
@@ -192,6 +282,8 @@ class Inbox:
             try:
                 await self._in_one_transaction([message], LOCK_PATIENCE if self._holds_what_is_locked else "")
                 return None
+            except _Divided as error:
+                return error
             except Exception as error:
                 if is_locked(error) and self._holds_what_is_locked:
                     raise _Locked(f"somebody keeps locked what {message.envelope.type} needs") from error
@@ -205,16 +297,28 @@ class Inbox:
                 await asyncio.sleep(RETRIES[tries])
                 tries += 1
 
-    async def _bury(self, record: ConsumerRecord, error: Exception) -> None:
+    async def _bury(self, record: ConsumerRecord, error: Exception, part: Message | None = None) -> None:
         """Wait until the dead letter is there: nothing is passed over without one."""
         while True:
             try:
-                return await bury(self._dead_letters, self.service, record, error)
+                return await bury(self._dead_letters, self.service, record, error, part)
             except Exception as away:
                 if not is_away(away):
                     raise
                 log.warning("%s cannot set an event aside yet: %s", self.name, away)
                 await asyncio.sleep(PAUSE)
+
+
+def _portions(records: Iterable[ConsumerRecord]) -> list[list[ConsumerRecord]]:
+    portions: list[list[ConsumerRecord]] = []
+    size = PORTION
+    for record in records:
+        if size >= PORTION:
+            portions.append([])
+            size = 0
+        portions[-1].append(record)
+        size += len(record.value or b"")
+    return portions
 
 
 def _partition(record: ConsumerRecord) -> TopicPartition:

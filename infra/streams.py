@@ -26,6 +26,7 @@ from faust.types import TP, ConsumerMessage
 from events.topics import by_bulk
 from infra import resuming
 from infra.broker import access, where
+from infra.consumer import BULK_BATCH
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.producer import Producer
@@ -35,6 +36,9 @@ from infra.turns import Turn, Turns
 log = logging.getLogger(__name__)
 GROUP = "lonja.views"
 BATCH = 200
+BULK_AHEAD, FETCH_BYTES = 256, 256 * 1024
+"""Packs that wait in memory until their view has time, fewer than Faust keeps of what is small; and what is fetched of one partition at
+once. They are matched: a queue that is full holds up what comes live as well, so no more is fetched while it is nearly full."""
 WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
 """How long a killed worker's partitions stand still, and the longest that one worker which does not answer a rebalance holds up all
@@ -169,6 +173,7 @@ def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
         broker_session_timeout=SESSION_TIMEOUT_SECONDS,
         broker_rebalance_timeout=SESSION_TIMEOUT_SECONDS,
         broker_heartbeat_interval=1.0,
+        consumer_max_fetch_size=FETCH_BYTES,
         broker_request_timeout=SESSION_TIMEOUT_SECONDS * 2,
         stream_wait_empty=False,
     )
@@ -182,18 +187,30 @@ def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
     for service, view in views:
         inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
         for bulk, topics in by_bulk(view.reactions.topics):
-            _agent(app, f"{view.name}.bulk" if bulk else view.name, topics, inbox, turns.bulk if bulk else turns.live)
+            if bulk:
+                _agent(app, f"{view.name}.bulk", topics, inbox, turns.bulk, BULK_BATCH, BULK_AHEAD)
+            else:
+                _agent(app, view.name, topics, inbox, turns.live, BATCH)
     return app
 
 
-def _agent(app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Turn) -> None:
-    topic = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+def _agent(
+    app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Turn, batch: int, ahead: int | None = None
+) -> None:
+    topic = app.topic(
+        *topics,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        maxsize=ahead,
+    )
     waiting = Waiting(app, name)
     HEALTH.report("view", name, State.running)
 
     @app.agent(topic, name=name, concurrency=1)  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
-        async for events in stream.take_events(BATCH, within=WITHIN_SECONDS):
+        async for events in stream.take_events(batch, within=WITHIN_SECONDS):
             messages = [event.message for event in events if not waiting.keeps(event.message)]
             try:
                 async with turn():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from events.imports import OrganisationImported, ProcessImported
+from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from infra.ids import new_id
 from services.transparency.cli import import_app
 from tests.market import Market
@@ -54,15 +54,15 @@ async def test_an_imported_process_is_told_once_and_arrives_everywhere(
 
     told = [
         event
-        for event in await market.published("transparency", ProcessImported)
+        for event in processes_of(await market.published("transparency", ProcessImported))
         if any(one.source and one.source.publisher.endswith(number) for one in event.contracts)
     ]
     assert [(len(each.awards), len(each.contracts)) for each in told] == [(10, 10)] * 3 + [(1, 1)]
     assert [each.tender is not None for each in told] == [True] * 3 + [False]
     organisations = [
-        event.organisation.name
-        for event in await market.published("transparency", OrganisationImported)
-        if event.organisation.name.endswith(number)
+        event.name
+        for event in organisations_of(await market.published("transparency", OrganisationImported))
+        if event.name.endswith(number)
     ]
     assert sorted(organisations) == [f"Mill {number}", f"School {number}"]
 

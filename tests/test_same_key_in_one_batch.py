@@ -10,7 +10,7 @@ import pytest
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.catalogue import SkuArchived, SkuPublished
 from events.contracts import AwardMade, ContractConcluded
-from events.imports import OrganisationImported, ProcessImported
+from events.imports import ImportedProcess, OrganisationImported, ProcessImported
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.values import Category, Place, Source
 from infra.clock import system_clock
@@ -123,7 +123,7 @@ async def test_an_imported_organisation_has_the_roles_of_all_and_the_last_name(m
     one = new_id()
     first = an_organisation(one, "First", source=ELSEWHERE, place=Place(country="CA"))
     second = msgspec.structs.replace(first, roles=("buyer",), name="Second")
-    batch = [OrganisationImported(organisation_id=one, organisation=each) for each in (first, second)]
+    batch = [OrganisationImported(bucket="bucket", organisations=(each,)) for each in (first, second)]
     async with market.ground.database.transaction("accounts") as tx:
         await hear(tx, accounts, *batch)
         rows = await (await tx.raw()).fetch(
@@ -146,7 +146,9 @@ async def test_an_import_never_replaces_what_a_supplier_of_this_market_says_of_i
 def a_process(
     process_id: str, awards: tuple[AwardMade, ...], contracts: tuple[ContractConcluded, ...]
 ) -> ProcessImported:
-    return ProcessImported(process_id=process_id, awards=awards, contracts=contracts)
+    return ProcessImported(
+        bucket="bucket", processes=(ImportedProcess(process_id=process_id, awards=awards, contracts=contracts),)
+    )
 
 
 @pytest.fixture
@@ -174,7 +176,7 @@ async def test_a_price_told_twice_is_the_later_one_and_an_award_gives_way_to_its
         assert await hear(tx, observatory, *doubled) == 1
         rows = await (await tx.raw()).fetch(
             "select origin, body->>'unit_price' as price from observatory.observations where process_id = $1",
-            doubled[0].process_id,
+            doubled[0].processes[0].process_id,
         )
         assert [tuple(row) for row in rows] == [("contract", "11")]
 
@@ -200,7 +202,7 @@ async def _items(market: Market, events: tuple[ProcessImported, ...]) -> list[st
     async with market.ground.database.transaction("observatory") as tx:
         await hear(tx, observatory, *events)
         rows = await (await tx.raw()).fetch(
-            "select item_key from observatory.observations where process_id = $1", events[0].process_id
+            "select item_key from observatory.observations where process_id = $1", events[0].processes[0].process_id
         )
         return [row["item_key"] for row in rows]
 
@@ -208,7 +210,7 @@ async def _items(market: Market, events: tuple[ProcessImported, ...]) -> list[st
 async def test_a_contract_told_twice_counts_once_and_not_after_its_end(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
-    contract = doubled[0].contracts[0]
+    contract = doubled[0].processes[0].contracts[0]
     ended = its_end(contract)
     total = "select coalesce(sum(contracts), 0), coalesce(sum(amount), 0) from portal.totals where currency = 'BRL'"
     async with market.ground.database.transaction("portal") as tx:
@@ -217,14 +219,15 @@ async def test_a_contract_told_twice_counts_once_and_not_after_its_end(
         await hear(tx, portal, *doubled)
         between = await db.fetchrow(total)
         assert (between[0] - before[0], between[1] - before[1]) == (1, 100)
-        await hear(tx, portal, ProcessImported(process_id=contract.process_id, endings=(ended,)))
+        ending = ImportedProcess(process_id=contract.process_id, endings=(ended,))
+        await hear(tx, portal, ProcessImported(bucket="bucket", processes=(ending,)))
         assert await db.fetchrow(total) == before
 
 
 async def test_an_award_told_twice_is_one_award_and_two_marks_of_interest(
     market: Market, doubled: tuple[ProcessImported, ...]
 ) -> None:
-    award = doubled[0].awards[0]
+    award = doubled[0].processes[0].awards[0]
     async with market.ground.database.transaction("recommender") as tx:
         db = await tx.raw()
         await hear(tx, recommender, *doubled)

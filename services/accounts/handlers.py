@@ -10,7 +10,7 @@ from catalogue.rules import RuleBroken
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.bounds import Code, Few, Name, Secret
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
-from events.imports import OrganisationImported, ProcessImported
+from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
@@ -330,12 +330,13 @@ async def put_foreign(tx: Transaction, events: Sequence[OrganisationRegistered])
 
 
 async def put_imported(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
-    await store.put_imported(tx, [event.organisation for event in events])
+    await store.put_imported(tx, list(organisations_of(events)))
 
 
 async def put_contracts(tx: Transaction, events: Sequence[ProcessImported]) -> None:
-    await store.add_contracts(tx, [contract for event in events for contract in event.contracts])
-    await store.drop_contracts(tx, [ended for event in events for ended in event.endings])
+    told = list(processes_of(events))
+    await store.add_contracts(tx, [contract for process in told for contract in process.contracts])
+    await store.drop_contracts(tx, [ended for process in told for ended in process.endings])
 
 
 reactions.many(OrganisationRegistered, put_foreign)

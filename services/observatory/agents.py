@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from events import Envelope
 from events.auctions import BidDisclosed
 from events.contracts import AwardMade, ContractConcluded
-from events.imports import ProcessImported
+from events.imports import ImportedProcess, ProcessImported, processes_of
 from infra.database import Transaction
 from infra.reactions import Reactions
 from infra.service import View
@@ -30,13 +30,13 @@ async def add_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
 
 
 async def add_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
-    await _add(tx, (seen for event in events for seen in _of_process(event)))
+    await _add(tx, (seen for process in processes_of(events) for seen in _of_process(process)))
 
 
-def _of_process(event: ProcessImported) -> Iterator[Seen]:
-    yield from intake.of_imported_bids(event)
-    yield from map(intake.of_award, event.awards)
-    yield from map(intake.of_contract, event.contracts)
+def _of_process(process: ImportedProcess) -> Iterator[Seen]:
+    yield from intake.of_imported_bids(process)
+    yield from map(intake.of_award, process.awards)
+    yield from map(intake.of_contract, process.contracts)
 
 
 reactions.many(ProcessImported, add_processes)

@@ -14,7 +14,7 @@ from events import Envelope, Event
 from events.auctions import BidDisclosed
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
-from events.imports import ProcessImported
+from events.imports import ProcessImported, processes_of
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.quotes import QuoteDisclosed
 from events.values import Place
@@ -100,11 +100,12 @@ async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
 
 async def keep_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
     """Prices of other markets."""
-    awards = [intake.of_award(award) for event in events for award in event.awards]
-    bids = [seen for event in events for seen in intake.of_imported_bids(event)]
+    told = list(processes_of(events))
+    awards = [intake.of_award(award) for process in told for award in process.awards]
+    bids = [seen for process in told for seen in intake.of_imported_bids(process)]
     await store.put_all(tx, [*awards, *bids], tx.now + PAUSE, in_bulk=True)
-    await _keep_contracts(tx, [contract for event in events for contract in event.contracts], in_bulk=True)
-    endings = [ended.contract_id for event in events for ended in event.endings]
+    await _keep_contracts(tx, [contract for process in told for contract in process.contracts], in_bulk=True)
+    endings = [ended.contract_id for process in told for ended in process.endings]
     await store.withdraw(tx, endings, tx.now + PAUSE, in_bulk=True)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
-from events.imports import ProcessImported
+from events.imports import ImportedProcess
 from events.quotes import QuoteDisclosed
 from events.values import Category, Line, Place, Source
 from infra.ids import derive_id
@@ -135,10 +135,10 @@ def of_bid(event: BidDisclosed, published_at: datetime) -> Seen:
     )
 
 
-def of_imported_bids(event: ProcessImported) -> Iterator[Seen]:
+def of_imported_bids(process: ImportedProcess) -> Iterator[Seen]:
     """A bid of which neither its own day nor that of its publication is known says no price of any time: it is left out."""
-    published_at = event.tender.published_at if event.tender else None
-    for bid in event.bids:
+    published_at = process.tender.published_at if process.tender else None
+    for bid in process.bids:
         if at := bid.bid_at or (bid.source.published_at if bid.source else None) or published_at:
             yield of_bid(bid, at)
 

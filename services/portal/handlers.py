@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, RoundBegan
 from events.contracts import ContractConcluded, ContractEnded
-from events.imports import OrganisationImported, ProcessImported
+from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.pools import PoolCancelled, PoolExtended, PoolFrozen, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from infra.database import Transaction
@@ -27,12 +27,13 @@ async def count_suppliers(tx: Transaction, events: Sequence[OrganisationRegister
 
 
 async def count_imported_suppliers(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
-    await count_suppliers(tx, [event.organisation for event in events])
+    await count_suppliers(tx, list(organisations_of(events)))
 
 
 async def count_imported_contracts(tx: Transaction, events: Sequence[ProcessImported]) -> None:
-    await store.add_contracts(tx, [contract for event in events for contract in event.contracts])
-    await store.drop_contracts(tx, [ended for event in events for ended in event.endings])
+    told = list(processes_of(events))
+    await store.add_contracts(tx, [contract for process in told for contract in process.contracts])
+    await store.drop_contracts(tx, [ended for process in told for ended in process.endings])
 
 
 reactions.many(OrganisationRegistered, count_suppliers)

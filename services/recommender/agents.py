@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from events.auctions import BidDisclosed
 from events.catalogue import OfferPublished
 from events.contracts import AwardMade, ContractConcluded
-from events.imports import ProcessImported
+from events.imports import ProcessImported, processes_of
 from events.quotes import QuoteDisclosed
 from infra.database import Transaction
 from infra.reactions import Reactions
@@ -55,8 +55,9 @@ async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
 
 
 async def add_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
-    await add_bids(tx, [bid for event in events for bid in event.bids])
-    await add_awards(tx, [award for event in events for award in event.awards])
+    told = list(processes_of(events))
+    await add_bids(tx, [bid for process in told for bid in process.bids])
+    await add_awards(tx, [award for process in told for award in process.awards])
 
 
 interests.many(ProcessImported, add_processes)

@@ -6,7 +6,7 @@ from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
-from events.imports import OrganisationImported, ProcessImported
+from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.pools import PoolAllocated, PoolCancelled, PoolClosed, PoolExtended, PoolFrozen, PoolOpened
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import TenderImported
@@ -49,14 +49,15 @@ async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None
 
 
 async def put_imported_suppliers(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
-    await put_suppliers(tx, [event.organisation for event in events])
+    await put_suppliers(tx, list(organisations_of(events)))
 
 
 async def put_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
-    await put_tenders(tx, [event.tender for event in events if event.tender])
-    await market.put_awards(tx, [award for event in events for award in event.awards])
-    await put_contracts(tx, [contract for event in events for contract in event.contracts])
-    await market.cancel_contracts(tx, [ended for event in events for ended in event.endings])
+    told = list(processes_of(events))
+    await put_tenders(tx, [process.tender for process in told if process.tender])
+    await market.put_awards(tx, [award for process in told for award in process.awards])
+    await put_contracts(tx, [contract for process in told for contract in process.contracts])
+    await market.cancel_contracts(tx, [ended for process in told for ended in process.endings])
 
 
 reactions.many(OrganisationImported, put_imported_suppliers)

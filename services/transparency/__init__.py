@@ -4,11 +4,12 @@ Reading is pure and tolerant: ``documents`` (a file → JSON, ``streaming`` wher
 (those of one ocid → one), ``releases`` (→ ``process``, by ``node``, ``organisations``, ``lines`` and ``vocabulary``), ``fitting`` (to
 what our events hold), ``mapping`` (→ the events that native processes bring), ``candidates`` (what is to be kept and told of a record);
 ``tables`` and ``rows`` read CSV files by the mappings in ``mappings/``. ``reading`` does it all for OCDS, a long file in several processes.
-``intake`` imports what was read, ``telling`` tells the market of it, ``tolerance`` counts what was not understood.
+``intake`` imports what was read, ``telling`` tells the market of it in the packs of ``packing``, ``tolerance`` counts what was not
+understood.
 Writing: ``outgoing`` (``outgoing_quotes``) makes a release of an event out of ``parts``, ``implementation`` of one in a contract that
 is carried out, ``publication`` packs releases and records.
 
 In:  lonja.accounts (particulars of parties), lonja.auctions, lonja.contracts
-Out: lonja.transparency (TenderImported, ReleasePublished); imports bring lonja.accounts, lonja.auctions and lonja.contracts too
+Out: lonja.transparency (ReleasePublished), lonja.imports
 Tables: originals, sources, imported_organisations, told (imports); parties, disclosed_bids, sessions (replicas); releases (the feed)
 """

@@ -1,4 +1,4 @@
-"""What imports brought is told to the market: each process and organisation once, and again what is new of it.
+"""What imports brought is told to the market: each process and organisation once, and again what is new of it, packed by buckets.
 
 A digest of what was told is kept for each tender, bid, award and contract, so that nothing is told twice.
 """
@@ -10,17 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from events.accounts import OrganisationRegistered
-from events.auctions import BidDisclosed
 from events.codec import Event
-from events.contracts import AwardMade, ContractConcluded, ContractEnded
-from events.imports import OrganisationImported, ProcessImported
 from events.transparency import TenderImported
 from events.values import Place
-from infra.database import Outgoing, Transaction, outbox_row, outgoing, write_outbox
+from infra.database import Outgoing, Transaction, outgoing, write_outbox
 from infra.ids import derive_id
 from services.transparency import store
 from services.transparency.candidates import LARGEST, Candidate, Fact, Original, facts_of, region_code
 from services.transparency.mapping import events_of
+from services.transparency.packing import packs_of_organisations, packs_of_processes
 from services.transparency.releases import read_process
 from services.transparency.store import NAME
 from services.transparency.tolerance import NotUnderstood
@@ -35,22 +33,14 @@ async def tell(tx: Transaction, fresh: Sequence[Candidate]) -> None:
     for named, said in await _of_releases(tx, fresh):
         organisations += named
         facts += said
-    rows = [_row(tx, event) for event in await _organisations(tx, organisations)]
-    for process_id, portion in _portions(facts):
-        data = process_imported(process_id, portion)
-        event_id = _event_id(ProcessImported, data)
-        rows.append(outgoing(NAME, ProcessImported, process_id, data, at=tx.now, cause=tx.cause, event_id=event_id))
-    if rows:
-        await write_outbox(await tx.raw(), NAME, rows)
+    packs = [*packs_of_organisations(await _organisations(tx, organisations)), *packs_of_processes(facts)]
+    if packs:
+        await write_outbox(await tx.raw(), NAME, [_row(tx, kind, bucket, data) for kind, bucket, data in packs])
 
 
-def _row(tx: Transaction, event: Event) -> Outgoing:
-    event_id = _event_id(type(event), msgspec.json.encode(event))
-    return outbox_row(NAME, event, at=tx.now, cause=tx.cause, event_id=event_id)
-
-
-def _event_id(kind: type[Event], data: bytes) -> str:
-    return derive_id("import", kind.TYPE, hashlib.sha256(data).hexdigest())
+def _row(tx: Transaction, kind: type[Event], bucket: str, data: bytes) -> Outgoing:
+    event_id = derive_id("import", kind.TYPE, hashlib.sha256(data).hexdigest())
+    return outgoing(NAME, kind, bucket, data, at=tx.now, cause=tx.cause, event_id=event_id)
 
 
 Said = tuple[list[OrganisationRegistered], list[Fact]]
@@ -116,45 +106,8 @@ async def _changed(tx: Transaction, said: Sequence[Said]) -> list[Said]:
     return news
 
 
-def _portions(facts: Iterable[Fact]) -> Iterator[tuple[str, list[Fact]]]:
-    """The facts of each process together, in as many portions as their size needs."""
-    by_process: dict[str, list[Fact]] = {}
-    for fact in facts:
-        by_process.setdefault(fact.process_id, []).append(fact)
-    for process_id, together in by_process.items():
-        portion: list[Fact] = []
-        size = 0
-        for fact in together:
-            if portion and size + len(fact.data) > LARGEST:
-                yield process_id, portion
-                portion, size = [], 0
-            portion.append(fact)
-            size += len(fact.data)
-        yield process_id, portion
-
-
-class _ProcessImported(msgspec.Struct, frozen=True):
-    """:class:`ProcessImported` as JSON, of facts that are JSON already."""
-
-    process_id: str
-    tender: msgspec.Raw | None
-    bids: list[msgspec.Raw]
-    awards: list[msgspec.Raw]
-    contracts: list[msgspec.Raw]
-    endings: list[msgspec.Raw]
-
-
-def process_imported(process_id: str, facts: Sequence[Fact]) -> bytes:
-    of_kind: dict[type[Event], list[msgspec.Raw]] = {}
-    for fact in facts:
-        of_kind.setdefault(fact.kind, []).append(msgspec.Raw(fact.data))
-    tender, *_ = of_kind.get(TenderImported, [None])
-    others = (of_kind.get(kind, []) for kind in (BidDisclosed, AwardMade, ContractConcluded, ContractEnded))
-    return msgspec.json.encode(_ProcessImported(process_id, tender, *others))
-
-
-async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> list[OrganisationImported]:
-    """One event an organisation, with all that is known of it, where something of it is new."""
+async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> list[OrganisationRegistered]:
+    """Each organisation once, with all that is known of it, where something of it is new."""
     known = await store.imported_organisations(tx, list({event.organisation_id for event in events}))
     changed: dict[str, OrganisationRegistered] = {}
     for event in _without_repeats(events):
@@ -164,10 +117,7 @@ async def _organisations(tx: Transaction, events: Sequence[OrganisationRegistere
             changed[event.organisation_id] = both
     if changed:
         await store.keep_imported_organisations(tx, list(changed.values()))
-    return [
-        OrganisationImported(organisation_id=organisation_id, organisation=one)
-        for organisation_id, one in changed.items()
-    ]
+    return list(changed.values())
 
 
 def _without_repeats(events: Iterable[OrganisationRegistered]) -> Iterator[OrganisationRegistered]:

@@ -13,7 +13,7 @@ import pytest
 from publications import a_release
 from typer.testing import CliRunner, Result
 
-from events.imports import OrganisationImported, ProcessImported
+from events.imports import ImportedProcess, OrganisationImported, ProcessImported, organisations_of, processes_of
 from infra.ids import new_id
 from services.transparency import intake
 from services.transparency.cli import import_app
@@ -46,9 +46,9 @@ async def outbox(market: Market) -> int:
     return int((await market.fetch("select count(*) from transparency.outbox"))[0][0])
 
 
-async def of_process(market: Market, ocid: str) -> list[ProcessImported]:
+async def of_process(market: Market, ocid: str) -> list[ImportedProcess]:
     """What was told of it, in order."""
-    told = await market.published("transparency", ProcessImported)
+    told = list(processes_of(await market.published("transparency", ProcessImported)))
     process_id = next(one.process_id for one in told if one.tender and one.tender.ocid == ocid)
     return [one for one in told if one.process_id == process_id]
 
@@ -113,7 +113,9 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(
         await intake.take_in(market.ground.database, read_ocds(path, NotUnderstood()), stop)
     assert counts(await lonja("ocds", path, "--json")) == [1, 5, 1, 4, 0]
     told = Counter(
-        one.tender.ocid for one in await market.published("transparency", ProcessImported) if one.tender is not None
+        one.tender.ocid
+        for one in processes_of(await market.published("transparency", ProcessImported))
+        if one.tender is not None
     )
     assert [told[ocid] for ocid in ocids] == [1] * 5
 
@@ -136,7 +138,7 @@ async def test_an_organisation_is_registered_once_with_all_its_roles(
     for _ in range(2):
         await lonja("ocds", publish([sells, {**sells, "ocid": f"ocds-abc123-{new_id()}"}]), "--json")
     await lonja("ocds", publish([buys]), "--json")
-    news = [one.organisation for one in await market.published("transparency", OrganisationImported)]
+    news = organisations_of(await market.published("transparency", OrganisationImported))
     told = [one for one in news if one.name == "Both Ltd"]
     assert [one.roles for one in told if one.identifier == number.upper()] == [("supplier",), ("buyer", "supplier")]
 
@@ -162,7 +164,7 @@ async def test_prices_come_by_a_mapping_of_ones_own(
     }
     told = [
         one
-        for process in await market.published("transparency", ProcessImported)
+        for process in processes_of(await market.published("transparency", ProcessImported))
         for one in process.contracts
         if one.source.publisher.endswith(number)
     ]

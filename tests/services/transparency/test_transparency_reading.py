@@ -14,16 +14,16 @@ from publications import a_release
 from events.accounts import OrganisationRegistered
 from events.auctions import BidDisclosed
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
-from events.imports import ProcessImported
+from events.imports import ImportedProcess, ProcessImported
 from events.transparency import TenderImported
 from events.values import Source
 from services.transparency import reading
 from services.transparency.candidates import facts_of
 from services.transparency.documents import Piece
 from services.transparency.mapping import events_of
+from services.transparency.packing import processes_imported
 from services.transparency.reading import Readers, read_ocds
 from services.transparency.releases import read_release
-from services.transparency.telling import process_imported
 from services.transparency.tolerance import NotUnderstood
 
 
@@ -121,7 +121,7 @@ def test_facts_that_are_json_already_make_the_event_that_they_would_make(ledger:
     of_kind = [tuple(event for event in facts if isinstance(event, kind)) for kind in kinds]
     assert all(of_kind)
     (tender,) = (event for event in facts if isinstance(event, TenderImported))
-    whole = ProcessImported(
+    whole = ImportedProcess(
         process_id=facts[0].subject,
         tender=tender,
         bids=of_kind[0],
@@ -129,8 +129,8 @@ def test_facts_that_are_json_already_make_the_event_that_they_would_make(ledger:
         contracts=of_kind[2],
         endings=of_kind[3],
     )
-    assert process_imported(facts[0].subject, facts_of(events)[1]) == msgspec.json.encode(whole)
-    alone = facts_of([tender])[1]
-    assert process_imported(facts[0].subject, alone) == msgspec.json.encode(
-        ProcessImported(process_id=facts[0].subject, tender=tender)
+    alone = ImportedProcess(process_id="another", tender=tender)
+    told = [(facts[0].subject, facts_of(events)[1]), ("another", facts_of([tender])[1])]
+    assert processes_imported("bucket", told) == msgspec.json.encode(
+        ProcessImported(bucket="bucket", processes=(whole, alone))
     )

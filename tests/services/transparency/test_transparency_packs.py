@@ -1,0 +1,63 @@
+"""What imports tell of many processes and organisations is packed: bounded, by buckets, in the order of each process."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.imports import MOST_IN_A_PACK, ProcessImported, processes_of
+from events.topics import topic
+from events.transparency import TenderImported
+from infra.buckets import bucket_of
+from services.transparency.candidates import Fact
+from services.transparency.packing import PACK, packs_of_processes
+
+
+def facts(*sizes: tuple[int, int]) -> Iterator[Fact]:
+    """Tenders: of each the number of its process, and how long its title is. Its status says which of all it is."""
+    source = {"publisher": "P", "document": "d"}
+    for number, (process, size) in enumerate(sizes):
+        tender = {
+            "process_id": f"process {process}",
+            "ocid": "o",
+            "buyer_id": None,
+            "title": "t" * size,
+            "status": str(number),
+            "source": source,
+        }
+        yield Fact(TenderImported, f"process {process}", f"tender/{number}", b"", msgspec.json.encode(tender))
+
+
+def told(*sizes: tuple[int, int]) -> list[tuple[str, ProcessImported, int]]:
+    made = list(packs_of_processes(facts(*sizes)))
+    assert {kind for kind, _, _ in made} <= {ProcessImported}
+    return [(bucket, msgspec.json.decode(data, type=ProcessImported), len(data)) for _, bucket, data in made]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.sampled_from([1, 5_000, 150_000, 390_000])), max_size=60))
+def test_each_process_is_told_in_its_bucket_and_packs_are_bounded(sizes: list[tuple[int, int]]) -> None:
+    packs = told(*sizes)
+    found: dict[str, int] = defaultdict(int)
+    for bucket, pack, length in packs:
+        assert bucket == pack.bucket
+        for process in pack.processes:
+            assert bucket_of(process.process_id, ProcessImported.TOPIC) == bucket
+            found[process.process_id] += 1
+        assert 1 <= len(pack.processes) <= MOST_IN_A_PACK
+        assert length <= PACK * 2 or len(pack.processes) == 1
+    assert found.keys() == {f"process {process}" for process, _ in sizes}
+
+
+def test_many_small_processes_are_few_packs() -> None:
+    packs = told(*((number, 1) for number in range(1_000)))
+    assert len(packs) <= 1_000 / MOST_IN_A_PACK + topic(ProcessImported.TOPIC).partitions
+    assert len(list(processes_of(pack for _, pack, _ in packs))) == 1_000
+
+
+def test_a_large_process_comes_in_its_order() -> None:
+    packs = told(*((1, 150_000) for _ in range(8)), (2, 1), (1, 150_000))
+    parts = [each for each in processes_of(pack for _, pack, _ in packs) if each.process_id == "process 1"]
+    said = [int(each.tender.status) for each in parts if each.tender]
+    assert len(parts) > 1 and said == sorted(said)
