@@ -307,7 +307,7 @@ async def _changed(tx: Transaction, organisation: Organisation, changed: Organis
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
 
 
-async def end_suspensions(tx: Transaction, over: Sequence[store.Organisation]) -> None:
+async def end_suspensions(tx: Transaction, over: Sequence[Organisation]) -> None:
     """Of those whose last day has come."""
     for organisation in over:
         await _restated(tx, organisation)

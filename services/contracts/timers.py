@@ -9,7 +9,8 @@ from infra.service import Timer
 from services.contracts.domain.execution import Tick
 from services.contracts.domain.purchases import LapseAnswer
 from services.contracts.domain.signing import Lapse
-from services.contracts.handlers import answered, decided, execution
+from services.contracts.handlers import decided, execution
+from services.contracts.handlers.purchases import answered
 from services.contracts.store import deals, executions, purchases
 
 AT_ONCE = 100

@@ -5,7 +5,7 @@ from infra.web import routes
 from services.pools import store
 from services.pools.api import PoolsApi
 from services.pools.handlers import reactions
-from services.pools.pages import PoolPages
+from services.pools.pages import PoolPages, TermsPages
 from services.pools.timers import TIMERS
 
 NAME = "pools"
@@ -15,7 +15,7 @@ def create(ground: Ground) -> Service:
     return Service(
         name=NAME,
         metadata=store.Row.metadata,
-        routes=[routes(ground, PoolsApi, PoolPages)],
+        routes=[routes(ground, PoolsApi, TermsPages, PoolPages)],
         reactions=reactions,
         timers=TIMERS,
     )

@@ -30,7 +30,7 @@ from catalogue.policy import (
 )
 
 NAMES = ("moscow", "pregao", "prozorro", "demo", "acordar")
-FOLDER = Path(catalogue.policy.__file__).parent / "policies"
+FOLDER = Path(catalogue.__file__).parent / "policies"
 OUTAGE = Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900)
 HOURS = Withdrawal(minutes_before_end=300, window=Window(first=time(9), last=time(17)))
 MILLIONS = {"goods": 5_000_000, "works": 3_000_000, "services": 3_000_000}

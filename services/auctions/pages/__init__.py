@@ -1,5 +1,6 @@
-"""HTML of mini-auctions: the list and the running session (``auction``; ``own`` is what one organisation sees otherwise), the opening
-(``compose``, with its form in ``draft``), and what else one does there (``session``).
+"""HTML of mini-auctions: the list and the running session (``auction``; ``bidding`` is the form of a bid, ``fragments`` are the parts of
+the page, ``own`` what one organisation sees otherwise, ``live`` what is pushed), the opening (``compose``, with its form in ``draft``),
+and what else one does there (``session``).
 """
 
 from services.auctions.pages.auction import AuctionPages

@@ -14,9 +14,10 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import MEMBERS, FromGround, IdempotencyKey, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
-from services.contracts import handlers
 from services.contracts.api import PER_PAGE, Number
-from services.contracts.handlers import SEES_ALL, NewPurchase, Words
+from services.contracts.handlers import SEES_ALL, Words
+from services.contracts.handlers import purchases as handlers
+from services.contracts.handlers.purchases import NewPurchase
 from services.contracts.store import contracts, purchases
 
 

@@ -1,4 +1,4 @@
-"""Use cases and reactions of contracts: deals that are awarded and signed, direct purchases, and the replicas."""
+"""Use cases and reactions of contracts: deals that are awarded and signed, and the replicas."""
 
 from datetime import date
 from typing import Annotated
@@ -9,31 +9,28 @@ from msgspec import structs
 
 from catalogue import places
 from catalogue.calendar import RegionCalendar
-from catalogue.policy import Policy, load
+from catalogue.policy import load
 from catalogue.rules import RuleBroken
-from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
-from events.bounds import Amount, ByLine, Code, Few, Id, Lines, Name, Quantity
+from events.bounds import Amount, ByLine, Code, Few, Lines, Quantity
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
-from events.contracts import ContractEnded, Point, PointAnswer, PurchaseAnswered, Security, Term
+from events.contracts import ContractEnded, Point, PointAnswer, Security, Term
 from events.pools import PoolAllocated, PoolOpened
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
 from infra.database import Transaction
-from infra.ids import derive_id, new_id
+from infra.ids import derive_id
 from infra.reactions import Reactions
 from infra.replicas import calendar_of
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
-from services.contracts.domain import awards, purchases, signing
+from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.equivalents import Card, EquivalentUndescribed, Proposal
 from services.contracts.domain.objections import AnswerObjection, FileObjection
-from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
 from services.contracts.domain.refusals import refusal_of
 from services.contracts.domain.signing import ActivateNext, Award, Command, Extend, Refuse, TakeStep
 from services.contracts.store import contracts, deals, replicas
-from services.contracts.store import purchases as requests
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract
 
@@ -44,12 +41,6 @@ class RoleMissing(RuleBroken):
     """A buyer's officer acts for the buyer, a supplier's agent for the supplier, also where one organisation is both."""
 
     code = "role-missing"
-
-
-class NotKnownYet(RuleBroken):
-    """An organisation that accounts has not told of yet."""
-
-    code = "not-known-yet"
 
 
 class PlaceNotFound(RuleBroken):
@@ -96,15 +87,6 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Brought()
-
-
-class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
-    """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
-
-    offer_id: Id
-    quantity: Quantity
-    region: Name = ""
-    locality: Name = ""
 
 
 def may_see(contract: Contract, principal: Principal | None) -> bool:
@@ -245,76 +227,6 @@ async def award(tx: Transaction, deal: Deal, first: Award, auction_id: str | Non
     """Nothing where the deal is there already: its process was told of twice."""
     kept = await deals.lock(await tx.raw(), deal.process_id, deal.buyer_id)
     await decided(tx, kept or deals.Kept(deal=deal, auction_id=auction_id), first)
-
-
-# Direct purchase
-
-
-async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
-    """The purchase as it would be requested now. Raises NotFound, PlaceNotFound, what :func:`domain.purchases.request` does."""
-    db = await tx.raw()
-    offer = await replicas.offer(db, wanted.offer_id)
-    sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
-    if offer is None or sku is None:
-        raise NotFound("standing offer", wanted.offer_id)
-    buyer = await known(db, principal.organisation_id, principal.organisation_name)
-    in_demand = policy.purchase.cheapest_only(sku.category.code)
-    return purchases.request(
-        RequestPurchase(
-            process_id=new_id(), quantity=wanted.quantity, place=place_of(wanted.region, wanted.locality, buyer.place)
-        ),
-        offer,
-        sku,
-        buyer=buyer,
-        supplier=await known(db, offer.supplier_id, "The supplier"),
-        policy=policy,
-        calendar=calendar_of(buyer),
-        now=tx.now,
-        rivals=await replicas.rivals(db, offer, buyer.organisation_id) if in_demand else (),
-    )
-
-
-async def request_purchase(
-    tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
-) -> str:
-    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`."""
-    async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
-        if once.first:
-            purchase = await quote(tx, wanted, principal, policy)
-            await requests.save(await tx.raw(), requests.Kept(purchase=purchase, requested_at=tx.now))
-            tx.emit(purchase.requested)
-            once.answer = purchase.requested.process_id
-    return once.answer
-
-
-async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
-    """Accepted, a contract is drafted. Raises NotFound and what :func:`domain.purchases.decide` does."""
-    kept = await requests.get(await tx.raw(), process_id, lock=True)
-    if kept is None or not kept.concerns(principal.organisation_id):
-        raise NotFound("purchase", process_id)
-    command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
-    await answered(tx, kept, command)
-
-
-async def answered(tx: Transaction, kept: requests.Kept, command: Answer | LapseAnswer) -> None:
-    """Decide about a purchase that is locked."""
-    for event in purchases.decide(kept.purchase, command, tx.now):
-        assert isinstance(event, PurchaseAnswered)
-        tx.emit(event)
-        after = purchases.apply(kept.purchase, event)
-        await requests.save(
-            await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
-        )
-        if (deal := awards.of_purchase(after)) is not None:
-            await award(tx, *deal, auction_id=None)
-
-
-async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
-    """Raises NotKnownYet."""
-    found = await replicas.organisations.get(db, organisation_id)
-    if found is None:
-        raise NotKnownYet(f"{name} is not known here yet: try again in a moment.", organisation=organisation_id)
-    return found
 
 
 def place_of(region: str, locality: str, seat: Place) -> Place:

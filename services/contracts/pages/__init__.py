@@ -36,7 +36,6 @@ from infra.web import (
 )
 from infra.web import Words as Search
 from infra.web.errors import NotFound
-from services.contracts import handlers
 from services.contracts.api import (
     Number,
     State,
@@ -53,7 +52,9 @@ from services.contracts.api import (
 from services.contracts.api.purchases import own_purchase, purchase_view
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
-from services.contracts.handlers import NewPurchase, Words, may_see
+from services.contracts.handlers import Words, may_see
+from services.contracts.handlers import purchases as handlers
+from services.contracts.handlers.purchases import NewPurchase
 from services.contracts.pages.work import NOTHING, Acted, due_of, section
 from services.contracts.store import contracts, executions, purchases, replicas
 from services.contracts.store.contracts import Contract

@@ -16,7 +16,7 @@ from services.auctions.board import Board
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.closing import closed
-from services.auctions.pages.auction import REQUEST_KEY, _own_part, _render
+from services.auctions.pages.fragments import REQUEST_KEY, own_part, render
 from services.auctions.store.auctions import Stored
 from tests.services.auctions.stories import NOON_UTC, a_bid, after, an_auction
 
@@ -63,8 +63,8 @@ def test_everybody_gets_what_a_page_of_its_own_says_and_nobody_anothers(
     board = a_board(policy, over)
     for reader in READERS:
         request: Any = SimpleNamespace(scope={"user": reader}, app=SimpleNamespace(template_engine=templates))
-        alone = _render(request, "mine", board, GROUND, pushed=True, request_key=REQUEST_KEY.decode())
-        pushed = _own_part(request, board, GROUND).decode()
+        alone = render(request, "mine", board, GROUND, pushed=True, request_key=REQUEST_KEY.decode())
+        pushed = own_part(request, board, GROUND).decode()
         assert pushed == ServerSentEventMessage(alone, event="mine").encode().decode()
         for number, (bidder, amount) in enumerate(BIDS.items(), start=1):
             own = reader is not None and reader.organisation_id == bidder

@@ -1,69 +1,37 @@
-"""Pages of pools: the list, the terms of a new one, and one pool from enrolment to contracts."""
+"""One pool, from enrolment to contracts."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.durations import durations
 from catalogue.numbers import can_be_written_out, digits
-from catalogue.places import regions as regions_of
 from catalogue.policy import Duration, Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
+from events.bounds import Amount, Minutes, Name, Percent, Quantity
 from events.pools import Demand, PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction
-from infra.ids import new_id
 from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import (
-    PUBLIC,
-    FromGround,
-    MemberVisit,
-    PathId,
-    Several,
-    Short,
-    Visit,
-    clean,
-    form_fields,
-    form_list,
-    page,
-    read_form,
-    read_instant,
-    redirect,
-    shown_again,
-    text_in,
-)
+from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Visit, form_fields, page, read_form, redirect, text_in
 from infra.web.languages import gettext, refusal, told, unit_name
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
 from services.pools.domain import Stage
 from services.pools.domain.enrolment import CancelledByLead
-from services.pools.handlers import Enrolment, Opening, OpeningLine, Sourcing
+from services.pools.handlers import Enrolment, Sourcing
 from services.pools.views import Details
 
-Answer = Template | Redirect
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
-PAGE = 24
-LINES = 50
-
-
-class TermsForm(msgspec.Struct, kw_only=True):
-    title: Title
-    minimum_quantity: Quantity
-    enrolment_ends_at: Code
-    below_minimum: Code
-    duration_minutes: Minutes
-    kind: Code = "goods"
 
 
 class PriceForm(msgspec.Struct, kw_only=True):
@@ -74,76 +42,13 @@ class PoolPages(Controller):
     path = "/pools"
     include_in_schema = False
 
-    @get(opt=PUBLIC)
-    async def pools(
-        self,
-        ground: FromGround,
-        request: Visit,
-        group: FromQuery[Literal["enrolling", "running", "done", "all"]] = "enrolling",
-        region: Short = "",
-        category: Short = "",
-        start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
-    ) -> Template:
-        async with ground.database.transaction("pools") as tx:
-            found, more = await store.search(
-                tx, group=group, region=region, category=category, limit=PAGE, offset=start
-            )
-            counts = await store.counts(tx)
-        shown = [views.summary(kept) for kept in found]
-        further = start + PAGE if more else None
-        filters = {"group": group, "region": region, "category": category}
-        return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
-
-    @get("/new", opt=OFFICERS)
-    async def terms(self, ground: FromGround, request: MemberVisit, sku: Several = None) -> Template:
-        """``sku`` in the query, once or several times: what the pool begins with."""
-        wanted = list(dict.fromkeys(map(clean, sku or ())))[:LINES]
-        policy = load_policy(ground.config.policy)
-        async with ground.database.transaction("pools") as tx:
-            lead = await handlers.active_buyer(tx, request.user)
-            values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
-            values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
-            lines = [await _line(tx, sku_id, lead, policy) for sku_id in wanted]
-            return await _terms_page(tx, request, policy, lead, values, lines)
-
-    @post("/new", opt=OFFICERS)
-    async def open_pool(self, ground: FromGround, request: MemberVisit) -> Answer:
-        """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
-        policy = load_policy(ground.config.policy)
-        values = await form_fields(request)
-        ticked = await form_list(request, "regions")
-        lines = _typed_lines(values)
-        do, _, which = values.get("do", "enter").partition(":")
-        searched = values.get("search", "").strip()[:300]
-        async with ground.database.transaction("pools") as tx:
-            lead = await handlers.active_buyer(tx, request.user)
-            if do == "add" and which not in {line["sku"] for line in lines} and len(lines) < LINES:
-                lines.append(await _line(tx, which, lead, policy))
-                values["search"] = ""
-            elif do == "remove":
-                lines = [line for line in lines if line["sku"] != which]
-            if do in ("add", "remove", "search") or (do == "enter" and searched):
-                found = await store.skus.named(await tx.raw(), searched) if do not in ("add", "remove") else None
-                return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
-            opening, errors = _opening(values, lines, ticked, lead)
-            if opening is not None:
-                try:
-                    pool_id = await handlers.open_pool(tx, opening, request.user, policy, values.get("request_key", ""))
-                    return redirect(
-                        f"/pools/{pool_id}", gettext("The pool is open for enrolment. Enrol your own demand first.")
-                    )
-                except RuleBroken as broken:
-                    errors = _beside_terms(broken, lines)
-                    values = shown_again(values, broken)
-            return await _terms_page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
-
     @get("/{pool_id:str}", opt=PUBLIC)
     async def pool(self, ground: FromGround, request: Visit, pool_id: PathId) -> Template:
         async with ground.database.transaction("pools") as tx:
-            return await _pool_page(tx, request, pool_id)
+            return await _page(tx, request, pool_id)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS)
-    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
+    async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
@@ -155,29 +60,29 @@ class PoolPages(Controller):
                     return redirect(f"/pools/{pool_id}", said)
                 except RuleBroken as broken:
                     errors = _beside(broken, pool)
-            return await _pool_page(tx, request, pool_id, values=values, errors=errors)
+            return await _page(tx, request, pool_id, values=values, errors=errors)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS)
-    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
+    async def withdraw(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             try:
                 await handlers.withdraw(tx, pool_id, request.user, text_in(values, "reason"))
             except RuleBroken as broken:
-                return await _pool_page(tx, request, pool_id, values=values, errors=_at_reason(broken))
+                return await _page(tx, request, pool_id, values=values, errors=_at_reason(broken))
         return redirect(f"/pools/{pool_id}", gettext("You withdrew. Until the freeze you can enrol again below."))
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS)
-    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
+    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         async with ground.database.transaction("pools") as tx:
             try:
                 await handlers.freeze(tx, pool_id, request.user)
             except RuleBroken as broken:
-                return await _pool_page(tx, request, pool_id, errors={"": told(broken)})
+                return await _page(tx, request, pool_id, errors={"": told(broken)})
         return redirect(f"/pools/{pool_id}", gettext("The demand is frozen. Run the mini-auction when you are ready."))
 
     @post("/{pool_id:str}/source", opt=OFFICERS)
-    async def source(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
+    async def source(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         async with ground.database.transaction("pools") as tx:
             pool = await views.details(tx, pool_id)
@@ -199,28 +104,23 @@ class PoolPages(Controller):
                     return redirect(f"/pools/{pool_id}", gettext("The mini-auction is being opened."))
                 except RuleBroken as broken:
                     errors = _beside(broken, pool, prefix="price")
-            return await _pool_page(tx, request, pool_id, values=values, errors=errors)
+            return await _page(tx, request, pool_id, values=values, errors=errors)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS)
-    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Answer:
+    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         reason = values.get("reason", "").strip()
         async with ground.database.transaction("pools") as tx:
             if not reason:
-                return await _pool_page(
-                    tx, request, pool_id, errors={"reason": gettext("is required: the members read it")}
-                )
+                return await _page(tx, request, pool_id, errors={"reason": gettext("is required: the members read it")})
             try:
                 await handlers.cancel(tx, pool_id, request.user, text_in(values, "reason").strip())
             except RuleBroken as broken:
-                return await _pool_page(tx, request, pool_id, values=values, errors=_at_reason(broken))
+                return await _page(tx, request, pool_id, values=values, errors=_at_reason(broken))
         return redirect(f"/pools/{pool_id}", gettext("The pool is cancelled."))
 
 
-# One pool
-
-
-async def _pool_page(
+async def _page(
     tx: Transaction,
     request: Visit,
     pool_id: str,
@@ -357,94 +257,3 @@ def _beside(broken: RuleBroken, pool: Details, prefix: str = "firm") -> dict[str
     if broken.field == "demands":
         return {"firm_0": told(broken)}
     return {("region" if broken.field == "place" else broken.field or ""): told(broken, pool.currency)}
-
-
-# The terms of a new pool
-
-
-def _beside_terms(broken: RuleBroken, lines: list[dict[str, str]]) -> dict[str, str]:
-    """The refusal at the line that caused it, or at the field of the terms."""
-    about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
-    numbers = {line["sku"]: number for number, line in enumerate(lines)}
-    found = next((numbers[each] for each in about if each in numbers), None)
-    return {broken.field or "" if found is None else f"price_{found}": told(broken)}
-
-
-async def _terms_page(
-    tx: Transaction,
-    request: Visit,
-    policy: Policy,
-    lead: OrganisationRegistered,
-    values: Mapping[str, str],
-    lines: list[dict[str, str]],
-    *,
-    ticked: list[str] | None = None,
-    found: list[Any] | None = None,
-    errors: Mapping[str, str] | None = None,
-) -> Template:
-    skus = await store.skus.get(await tx.raw(), [line["sku"] for line in lines])
-    own = [lead.place.region] if lead.place.region else []
-    return page(
-        request,
-        "pools/new.html",
-        status_code=422 if errors else 200,
-        values=values,
-        errors=errors or {},
-        lines=[(line, skus[line["sku"]]) for line in lines if line["sku"] in skus],
-        found=found,
-        ticked=own if ticked is None else ticked,
-        regions=sorted(regions_of(lead.place.country or "").items(), key=lambda each: each[1]),
-        policy=policy,
-        durations=policy.auction.offered(values.get("kind", "goods")),
-        zone=lead.time_zone,
-        unit_name=unit_name,
-    )
-
-
-async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, policy: Policy) -> dict[str, str]:
-    """A line as form fields, its price the reference price where there is one (VAT of 20 % as a beginning)."""
-    line = {"sku": sku_id, "price": "", "vat": "20", "reference": ""}
-    sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
-    if sku is not None:
-        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=Decimal(line["vat"])))
-        reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
-        if reference is not None:
-            line["price"] = line["reference"] = f"{reference:.2f}"
-    return line
-
-
-def _typed_lines(values: Mapping[str, str]) -> list[dict[str, str]]:
-    names = ("sku", "price", "vat", "reference")
-    return [
-        {name: values.get(f"{name}_{number}", "") for name in names}
-        for number in range(LINES)
-        if values.get(f"sku_{number}")
-    ]
-
-
-def _opening(
-    values: Mapping[str, str], lines: list[dict[str, str]], ticked: list[str], lead: OrganisationRegistered
-) -> tuple[Opening | None, dict[str, str]]:
-    form, errors = read_form(values, TermsForm)
-    wanted = []
-    for number, line in enumerate(lines):
-        shape = msgspec.defstruct("LineForm", [("sku", Id), ("price", Amount), ("vat", Percent)])
-        read, wrong = read_form(line, shape)
-        errors |= {f"{name}_{number}": text for name, text in wrong.items()}
-        if read is not None:
-            fields = msgspec.structs.asdict(read)
-            wanted.append(OpeningLine(sku_id=fields["sku"], unit_price=fields["price"], vat_rate=fields["vat"]))
-    ends_at, wrong = read_instant(values, "enrolment_ends_at", lead.time_zone)
-    errors = wrong | errors
-    if form is None or ends_at is None or errors:
-        return None, errors
-    terms = msgspec.structs.asdict(form) | {"enrolment_ends_at": ends_at}
-    return Opening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
-
-
-def _first_deadline(policy: Policy, lead: OrganisationRegistered, now: datetime) -> datetime:
-    """A beginning that can be changed: a week on, or minutes in a rehearsal."""
-    local = now.astimezone(ZoneInfo(lead.time_zone))
-    if policy.working_day_minutes is not None:
-        return local + timedelta(minutes=10)
-    return (local + timedelta(days=7)).replace(hour=18, minute=0)

@@ -1,4 +1,4 @@
-"""Pages of accounts: the way in, one's own account, and the public card of an organisation."""
+"""The way in: login, registration, invitation."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,21 +13,16 @@ from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
-from events.bounds import Code, Name, Reason
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, SESSION_HOURS
+from infra.tokens import SESSION_HOURS
 from infra.web import (
     BY_LINK,
-    MEMBERS,
     PUBLIC,
     FromGround,
-    MemberVisit,
     PathId,
     Short,
     Visit,
-    Words,
-    allow,
     form_fields,
     form_list,
     page,
@@ -40,58 +35,24 @@ from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
 from infra.web.errors import NotFound
 from infra.web.kept import kept_by_login
-from infra.web.languages import ENGLISH, gettext, spoken, told
+from infra.web.languages import ENGLISH, gettext, spoken
 from infra.web.pages import login_page
-from services.accounts import handlers, login, passwords, store
-from services.accounts.api import SLOW_DOWN, UNKNOWN, address_of
+from services.accounts import handlers, login, passwords
+from services.accounts.api import SLOW_DOWN, address_of
 from services.accounts.categories import divisions, read_categories
-from services.accounts.domain import (
-    LANGUAGES,
-    MANAGERS,
-    MEMBER_ROLES,
-    NEXT_STATES,
-    checked_email,
-    checked_name,
-    checked_password,
-    local_path,
-)
+from services.accounts.domain import checked_email, checked_name, checked_password, local_path
 from services.accounts.handlers import InvitationOver, Registrant, Registration
 from services.accounts.login import LoginRefused, Session, TooManyTries
+from services.accounts.pages.forms import LANGUAGE_CHOICES, beside, slow_down
 from services.accounts.places import countries, resolve, zones
 
 R = TypeVar("R", bound=Response[Any])
-LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
-FOUND = 50
-
-
-class InviteForm(msgspec.Struct, kw_only=True):
-    name: Name
-    email: Name
-    language: Code = "en"
-
-
-class KeyForm(msgspec.Struct, kw_only=True):
-    key_name: Name
-
-
-class StateForm(msgspec.Struct, kw_only=True):
-    state: Code
-    reason: Reason
-
-
-def beside(error: RuleBroken) -> dict[str, str]:
-    """The refusal as an error of its field."""
-    return {error.field or "": told(error)}
 
 
 def named_countries() -> list[tuple[str, str]]:
     """(code, name in the reader's language), by name."""
     names = Locale(spoken()).territories if spoken() != ENGLISH else {}
     return sorted(((code, names.get(code, name)) for code, name in countries()), key=lambda pair: pair[1])
-
-
-def slow_down() -> str:
-    return gettext("Too many failed logins. Wait a minute.")
 
 
 def entered(ground: Ground, session: Session, answer: R) -> R:
@@ -270,154 +231,3 @@ class EntryPages(Controller):
             )
         session = await login.log_in(ground, invitation.email, password, address_of(request))
         return entered(ground, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))
-
-
-class AccountPages(Controller):
-    """One's own account."""
-
-    include_in_schema = False
-    path = "/account"
-    opt = MEMBERS
-
-    @get()
-    async def account(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await self._page(ground, request)
-
-    @post("/password")
-    async def change_password(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
-        fields = await form_fields(request)
-        try:
-            await login.change_password(
-                ground, request.user, fields.get("current", ""), fields.get("password", ""), address_of(request)
-            )
-        except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error))
-        except TooManyTries:
-            return await self._page(ground, request, errors={"": slow_down()})
-        return redirect("/account", "Your password is changed.")
-
-    @post("/keys")
-    async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
-        """Answers with the page itself, not a redirect: the secret is shown this once and stored nowhere."""
-        fields = await form_fields(request)
-        form, errors = read_form(fields, KeyForm)
-        if form is None:
-            return await self._page(ground, request, errors=errors, values=fields)
-        try:
-            async with ground.database.transaction("accounts") as tx:
-                secret = await handlers.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
-        except handlers.MemberUnknown:
-            raise UNKNOWN from None
-        except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error))
-        return await self._page(ground, request, secret=secret)
-
-    @post("/keys/{key_id:str}/revoke")
-    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> Redirect:
-        async with ground.database.transaction("accounts") as tx:
-            await handlers.revoke_key(tx, request.user, key_id)
-        return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
-
-    @post("/members", opt=allow(*MANAGERS))
-    async def invite(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
-        link, errors, values = await invite_by_form(ground, request, request.user.organisation_id)
-        return await self._page(ground, request, errors=errors, values=values, link=link)
-
-    async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:
-        async with ground.database.transaction("accounts") as tx:
-            organisation = await store.organisation(tx, request.user.organisation_id)
-            members = await store.members_of(tx, request.user.organisation_id)
-            keys = await store.keys_of(tx, request.user.member_id)
-        kinds = organisation.roles if organisation else ()
-        shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": "", "request_key": new_id()} | more
-        return page(
-            request,
-            "accounts/account.html",
-            status_code=422 if shown["errors"] else 200,
-            organisation=organisation,
-            members=members,
-            keys=keys,
-            roles=tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind])),
-            languages=LANGUAGE_CHOICES,
-            manages=request.user.may(*MANAGERS),
-            **shown,
-        )
-
-
-class OrganisationPages(Controller):
-    """The public register."""
-
-    include_in_schema = False
-    path = "/organisations"
-
-    @get(opt=PUBLIC)
-    async def organisations(self, ground: FromGround, request: Visit, q: Words = "") -> Template:
-        async with ground.database.transaction("accounts") as tx:
-            found = await store.find_organisations(tx, q.strip(), FOUND)
-        return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
-
-    @get("/{organisation_id:str}", opt=PUBLIC)
-    async def organisation(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
-        return await self._page(ground, request, organisation_id)
-
-    @post("/{organisation_id:str}/state", opt=allow(ADMINISTRATOR))
-    async def set_state(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Response[Any]:
-        fields = await form_fields(request)
-        form, errors = read_form(fields, StateForm)
-        if form is not None:
-            try:
-                async with ground.database.transaction("accounts") as tx:
-                    changed = await handlers.set_state(tx, organisation_id, form.state, form.reason)
-                return redirect(f"/organisations/{organisation_id}", f"The organisation is {changed.state}.")
-            except RuleBroken as error:
-                errors = beside(error)
-        return await self._page(ground, request, organisation_id, errors=errors, values=fields)
-
-    @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
-    async def invite(self, ground: FromGround, request: MemberVisit, organisation_id: PathId) -> Response[Any]:
-        link, errors, values = await invite_by_form(ground, request, organisation_id)
-        return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
-
-    async def _page(self, ground: Ground, request: Visit, organisation_id: str, **more: Any) -> Template:
-        async with ground.database.transaction("accounts") as tx:
-            organisation = await store.organisation(tx, organisation_id)
-            if organisation is None:
-                raise NotFound("organisation", organisation_id)
-            bought, purchases = await store.deals(tx, organisation_id, side="buyer", limit=10)
-            sold, sales = await store.deals(tx, organisation_id, side="supplier", limit=10)
-        shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more
-        return page(
-            request,
-            "accounts/organisation.html",
-            status_code=422 if shown["errors"] else 200,
-            organisation=organisation,
-            country=dict(countries()).get(organisation.place.country or "", ""),
-            sides=[("As supplier", sold, sales), ("As buyer", bought, purchases)],
-            states=NEXT_STATES[organisation.state],
-            roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
-            languages=LANGUAGE_CHOICES,
-            **shown,
-        )
-
-
-async def invite_by_form(
-    ground: Ground, request: MemberVisit, organisation_id: str
-) -> tuple[str, dict[str, str], dict[str, str]]:
-    """(link of the invitation or "", errors, the values to show again)"""
-    fields = await form_fields(request)
-    form, errors = read_form(fields, InviteForm)
-    if form is None:
-        return "", errors, fields
-    try:
-        async with ground.database.transaction("accounts") as tx:
-            secret = await handlers.invite(
-                tx,
-                organisation_id,
-                by=request.user.member_id,
-                roles=tuple(await form_list(request, "roles")),
-                request_key=fields.get("request_key", ""),
-                **msgspec.structs.asdict(form),
-            )
-    except RuleBroken as error:
-        return "", beside(error), fields
-    return f"{ground.config.public_url}/join/{secret}", {}, {}

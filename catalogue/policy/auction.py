@@ -1,0 +1,142 @@
+"""Mini-auctions: how long, how far down, how it ends."""
+
+from __future__ import annotations
+
+from datetime import time
+from decimal import Decimal
+from typing import Literal
+
+from catalogue.policy.bounds import KINDS, Count, Positive, Rules
+
+
+class Window(Rules, frozen=True, kw_only=True):
+    """Hours of the buyer's local day, both ends included."""
+
+    first: time
+    last: time
+
+    def __post_init__(self) -> None:
+        if self.first >= self.last:
+            raise ValueError(f"the window {self.first}-{self.last} is empty")
+
+
+class Duration(Rules, frozen=True, kw_only=True):
+    """A length a session may have: for which kinds, when in the day, up to which initial price (currency of the policy)."""
+
+    minutes: Positive
+    kinds: tuple[str, ...]
+    runs_within: Window | None = None
+    """The whole session lies in these hours of one day."""
+    starts_within: Window | None = None
+    max_initial_price: Decimal | None = None
+    autobid_seconds: Positive | None = None
+    """Between two automatic cuts of one session; None: there is no autobid."""
+
+
+class Withdrawal(Rules, frozen=True, kw_only=True):
+    """When the buyer may withdraw a session, giving its reason."""
+
+    minutes_before_end: Count
+    window: Window | None = None
+    """Hours of the buyer's working day; None: at any time."""
+
+
+class Outage(Rules, frozen=True, kw_only=True):
+    """What a session gets back when nobody could bid."""
+
+    after_seconds: Positive
+    """A shorter silence is no outage."""
+    margin_seconds: Count
+    """A session that still runs is longer by the outage and this."""
+    lost_end_seconds: Count
+    """A session whose end fell into the outage goes on for the time it lost and this."""
+
+
+class Restart(Rules, frozen=True, kw_only=True):
+    """Once, at the end, the session goes on when the second is this far from the first."""
+
+    gap_percent: Decimal
+    seconds: Positive
+
+
+class Rounds(Rules, frozen=True, kw_only=True):
+    """Sealed first bids until the end of the duration, then rounds of turns, the worst bidder first."""
+
+    turn_seconds: Positive
+    pauses_seconds: tuple[Count, ...]
+    """Before each round; there are as many rounds."""
+
+
+class Equivalents(Rules, frozen=True, kw_only=True):
+    """An equivalent may stand in for this part of a position's quantity, in sessions of at least so many positions."""
+
+    min_lines: Positive
+    max_percent: Decimal
+
+
+class AuctionRules(Rules, frozen=True, kw_only=True):
+    """``rounds`` None: everybody bids at any time, and the session is extended; else bidders take turns."""
+
+    none_because: str = ""
+    """Why this jurisdiction has no live auction; such a policy offers no duration."""
+    ceilings: dict[str, Decimal]
+    """Highest initial price by kind (goods, works, services); none named, none holds."""
+    durations: tuple[Duration, ...]
+    step_percents: tuple[Decimal, ...]
+    """Percent of the initial price; the buyer picks one at opening."""
+    whole_steps: bool = True
+    """A cut is a whole number of steps; else it is at least one."""
+    improve_on: Literal["price", "own"] = "price"
+    """What a bid must undercut by a step: the session's price (whoever leads waits for a rival), or the bidder's own last bid;
+    in continuous sessions a bid below the price must then also undercut that by a step."""
+    floor_percent: Decimal
+    """Percent of the initial price at which a session ends at once; 0: never."""
+    extension_window_seconds: Count
+    """An accepted bid with less than this left extends the session; 0: none does."""
+    extension_seconds: Count
+    """The end moves to this long after such a bid."""
+    settle_seconds: Count
+    """The close waits this long after the effective end for bids that arrived before it."""
+    delete_seconds: Count = 0
+    """So long after it a bidder may delete its own last bid, once a session; 0: never."""
+    reference_grades: tuple[str, ...]
+    """Grades of a reference price that bound the initial price."""
+    scorings: tuple[str, ...] = ("price",)
+    """What bids may be ranked on: price, quality, life-cycle."""
+    withdrawal: Withdrawal = Withdrawal(minutes_before_end=0)
+    outage: Outage = Outage(after_seconds=5, margin_seconds=60, lost_end_seconds=900)
+    restart: Restart | None = None
+    rounds: Rounds | None = None
+    equivalents: Equivalents | None = None
+
+    def __post_init__(self) -> None:
+        if not self.step_percents or not all(0 < percent < 100 for percent in self.step_percents):
+            raise ValueError("step_percents lie between 0 and 100, and there is at least one")
+        if not 0 <= self.floor_percent < 100:
+            raise ValueError("floor_percent lies between 0 and 100")
+        if self.extension_seconds < self.extension_window_seconds:
+            raise ValueError("extension_seconds below extension_window_seconds would bring the end nearer")
+        if bool(self.durations) == bool(self.none_because):
+            raise ValueError("there is at least one duration, or none_because says why there is no live auction")
+        if not all(ceiling > 0 for ceiling in self.ceilings.values()):
+            raise ValueError("every ceiling is above zero")
+        named = {*self.ceilings, *self.kinds()}
+        if unknown := named - KINDS:
+            raise ValueError(f"there is no kind {sorted(unknown)}")
+        if unknown := set(self.scorings) - {"price", "quality", "life-cycle"}:
+            raise ValueError(f"unknown scorings: {sorted(unknown)}")
+        paces = [duration.autobid_seconds for duration in self.durations if duration.autobid_seconds]
+        if paces and (self.improve_on == "own" or max(paces) > self.extension_window_seconds):
+            raise ValueError("autobid follows the session's price, with a pace no longer than extension_window_seconds")
+        if self.delete_seconds and self.improve_on == "price":
+            raise ValueError("only bids that improve on one's own can be deleted: delete_seconds wants improve_on own")
+        if self.rounds and (self.improve_on == "price" or self.restart or self.delete_seconds or self.floor_percent):
+            raise ValueError("rounds improve on one's own bid, and know no restart, no deletion and no floor")
+        if not self.rounds and self.scorings != ("price",):
+            raise ValueError("only rounds rank bids by more than their price: scorings wants rounds")
+
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(kind for duration in self.durations for kind in duration.kinds))
+
+    def offered(self, kind: str) -> tuple[Duration, ...]:
+        return tuple(duration for duration in self.durations if kind in duration.kinds)

@@ -1,0 +1,18 @@
+"""What the parts of a policy have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+KINDS = frozenset({"goods", "works", "services"})
+"""OCDS ``mainProcurementCategory``."""
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass

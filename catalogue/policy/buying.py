@@ -1,0 +1,50 @@
+"""The other ways to buy: pools, direct purchases, quick quotes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from catalogue.policy.bounds import Count, Positive, Rules
+
+
+class PoolRules(Rules, frozen=True, kw_only=True):
+    min_enrolment_days: Count
+    """Working days an enrolment is open at least; 0: free."""
+
+
+class PurchaseRules(Rules, frozen=True, kw_only=True):
+    ceiling: Decimal
+    answer_days: Positive
+    """Working days the supplier has to accept or refuse."""
+    contract_days: Positive
+    """Longest contract, in working days."""
+    in_demand: tuple[str, ...] = ()
+    """CPV codes, or what they begin with, of goods in demand: of these only the cheapest offer of a SKU is bought."""
+
+    def __post_init__(self) -> None:
+        if self.ceiling <= 0:
+            raise ValueError("the ceiling of a direct purchase is above zero")
+
+    def cheapest_only(self, category: str) -> bool:
+        return category.startswith(self.in_demand) if self.in_demand else False
+
+
+class QuoteRules(Rules, frozen=True, kw_only=True):
+    """Quick quotes: sealed quotes until a deadline, then the buyer's choice."""
+
+    min_minutes: Positive
+    """A request takes quotes for so long at least."""
+    max_days: Positive
+    """And for so many days of the calendar at most."""
+    settle_seconds: Count
+    """The deadline waits this long for quotes that arrived before it."""
+    choose_days: Positive
+    """Working days after the deadline in which the buyer chooses; then the request lapses."""
+    justification_characters: Positive
+    """How long at least the reason is for a quote that is not the cheapest."""
+    ceiling: Decimal | None = None
+    """Highest total of a quote; None: none holds."""
+
+    def __post_init__(self) -> None:
+        if self.ceiling is not None and self.ceiling <= 0:
+            raise ValueError("the ceiling of a quick quote is above zero")

@@ -1,0 +1,53 @@
+"""All parts of a policy together."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from catalogue.calendar import RegionCalendar
+from catalogue.money import minor_units
+from catalogue.policy.auction import AuctionRules
+from catalogue.policy.bounds import Positive, Rules
+from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
+from catalogue.policy.contract import ContractRules, ExecutionRules
+from catalogue.policy.sanctions import Sanctions
+from catalogue.rules import RuleBroken
+
+
+class Policy(Rules, frozen=True, kw_only=True):
+    """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation."""
+
+    name: str
+    title: str
+    source: str
+    currency: str
+    working_day_minutes: Positive | None = None
+    """Where a rehearsal shortens a working day to minutes; None: the region calendar's working days."""
+    auction: AuctionRules
+    contract: ContractRules
+    pool: PoolRules
+    purchase: PurchaseRules
+    quote: QuoteRules | None = None
+    """None: this market has no quick quotes."""
+    sanctions: Sanctions | None = None
+    execution: ExecutionRules = ExecutionRules(
+        acceptance_days=20,
+        silence_accepts=False,
+        payment_days=7,
+        receipt_days=5,
+        answer_days=5,
+        decision_days=10,
+        notice_days=10,
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            minor_units(self.currency)
+        except RuleBroken as error:
+            raise ValueError(error.message) from None
+
+    def due(self, since: datetime, days: int, calendar: RegionCalendar) -> datetime:
+        """The end of a step of ``days`` working days begun at ``since``, UTC."""
+        if self.working_day_minutes is None:
+            return calendar.add_working_days(since, days)
+        return since + timedelta(minutes=self.working_day_minutes * days)

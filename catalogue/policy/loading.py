@@ -1,0 +1,97 @@
+"""Policies from their files."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from catalogue.policy.jurisdiction import Policy
+from catalogue.rules import RuleBroken
+
+_SHIPPED = Path(__file__).parent.parent / "policies"
+_own: Path | None = None
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+"""Of a policy, and of its file."""
+
+
+class UnknownPolicy(RuleBroken):
+    code = "unknown-policy"
+
+
+class PolicyNotValid(RuleBroken):
+    """The file is no TOML, or a field is missing, unknown, of the wrong type or out of bounds; the sentence says which."""
+
+    code = "policy-not-valid"
+
+
+def keep_own_in(folder: Path | None) -> None:
+    """Where this market has presets of its own; said once, when a process starts, because every room loads by name alone."""
+    global _own
+    _own = folder
+
+
+def load(name: str, folder: Path | None = None) -> Policy:
+    """The policy of that name: from ``folder`` (the market's own) if it has one, else shipped.
+
+    Raises UnknownPolicy, PolicyNotValid.
+    """
+    places = [place for place in (folder or _own, _SHIPPED) if place]
+    found = [path for place in places if (path := place / f"{name}.toml").is_file()] if NAME.fullmatch(name) else []
+    if not found:
+        known = sorted({path.stem for place in places for path in place.glob("*.toml")})
+        raise UnknownPolicy(f"There is no policy {name!r}; there are {', '.join(known)}.", field="policy", name=name)
+    numbers = _read(found[0])
+    if "based_on" in numbers:
+        base = _SHIPPED / f"{numbers.pop('based_on')}.toml"
+        if not base.is_file():
+            raise PolicyNotValid(f"{found[0].name} is based on {base.stem!r}, which is not shipped.", field="based_on")
+        absent = numbers.pop("without", [])
+        numbers = _merged(_without(_read(base), absent, found[0]), numbers)
+    try:
+        return msgspec.convert({**numbers, "name": name}, Policy)
+    except msgspec.ValidationError as error:
+        raise PolicyNotValid(f"{found[0].name}: {error}.", field=_path(str(error)), file=found[0].name) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A dictionary of the caller's own; what is in it is shared and stays as it is. A file that was edited is read anew."""
+    return dict(_parsed(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, edited: int) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PolicyNotValid(f"{path.name} is no TOML: {error}.", file=path.name) from error
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for key, value in changes.items():
+        inner = isinstance(value, dict) and isinstance(base.get(key), dict)
+        both[key] = _merged(base[key], value) if inner else value
+    return both
+
+
+def _without(base: dict[str, Any], absent: list[str], file: Path) -> dict[str, Any]:
+    """A copy of the preset that lacks what ``absent`` names by dotted paths."""
+    for path in absent:
+        first, _, rest = path.partition(".")
+        if first not in base or (rest and not isinstance(base[first], dict)):
+            raise PolicyNotValid(f"{file.name} is without {path!r}, which its preset does not have.", field="without")
+        inner = {first: _without(base[first], [rest], file)} if rest else {}
+        base = {key: value for key, value in base.items() if key != first} | inner
+    return base
+
+
+def _path(message: str) -> str | None:
+    """msgspec ends its sentence with where it is: "Expected `int`, got `str` - at `$.auction.settle_seconds`"."""
+    where = re.search(r"`\$\.?([^`]*)`$", message)
+    return (where[1] or None) if where else None

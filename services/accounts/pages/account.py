@@ -1,0 +1,94 @@
+"""One's own account."""
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.response import Redirect, Response, Template
+
+from catalogue.rules import RuleBroken
+from events.bounds import Name
+from infra.ids import new_id
+from infra.service import Ground
+from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, form_fields, page, read_form, redirect
+from services.accounts import handlers, login, store
+from services.accounts.api import UNKNOWN, address_of
+from services.accounts.domain import MANAGERS, MEMBER_ROLES
+from services.accounts.login import TooManyTries
+from services.accounts.pages.forms import LANGUAGE_CHOICES, beside, invite_by_form, slow_down
+
+
+class KeyForm(msgspec.Struct, kw_only=True):
+    key_name: Name
+
+
+class AccountPages(Controller):
+    """One's own account."""
+
+    include_in_schema = False
+    path = "/account"
+    opt = MEMBERS
+
+    @get()
+    async def account(self, ground: FromGround, request: MemberVisit) -> Template:
+        return await self._page(ground, request)
+
+    @post("/password")
+    async def change_password(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
+        fields = await form_fields(request)
+        try:
+            await login.change_password(
+                ground, request.user, fields.get("current", ""), fields.get("password", ""), address_of(request)
+            )
+        except RuleBroken as error:
+            return await self._page(ground, request, errors=beside(error))
+        except TooManyTries:
+            return await self._page(ground, request, errors={"": slow_down()})
+        return redirect("/account", "Your password is changed.")
+
+    @post("/keys")
+    async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
+        """Answers with the page itself, not a redirect: the secret is shown this once and stored nowhere."""
+        fields = await form_fields(request)
+        form, errors = read_form(fields, KeyForm)
+        if form is None:
+            return await self._page(ground, request, errors=errors, values=fields)
+        try:
+            async with ground.database.transaction("accounts") as tx:
+                secret = await handlers.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
+        except handlers.MemberUnknown:
+            raise UNKNOWN from None
+        except RuleBroken as error:
+            return await self._page(ground, request, errors=beside(error))
+        return await self._page(ground, request, secret=secret)
+
+    @post("/keys/{key_id:str}/revoke")
+    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> Redirect:
+        async with ground.database.transaction("accounts") as tx:
+            await handlers.revoke_key(tx, request.user, key_id)
+        return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
+
+    @post("/members", opt=allow(*MANAGERS))
+    async def invite(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
+        link, errors, values = await invite_by_form(ground, request, request.user.organisation_id)
+        return await self._page(ground, request, errors=errors, values=values, link=link)
+
+    async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            organisation = await store.organisation(tx, request.user.organisation_id)
+            members = await store.members_of(tx, request.user.organisation_id)
+            keys = await store.keys_of(tx, request.user.member_id)
+        kinds = organisation.roles if organisation else ()
+        shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": "", "request_key": new_id()} | more
+        return page(
+            request,
+            "accounts/account.html",
+            status_code=422 if shown["errors"] else 200,
+            organisation=organisation,
+            members=members,
+            keys=keys,
+            roles=tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind])),
+            languages=LANGUAGE_CHOICES,
+            manages=request.user.may(*MANAGERS),
+            **shown,
+        )

@@ -1,0 +1,51 @@
+"""What several pages of accounts ask and say."""
+
+import msgspec
+
+from catalogue.rules import RuleBroken
+from events.bounds import Code, Name
+from infra.service import Ground
+from infra.web import MemberVisit, form_fields, form_list, read_form
+from infra.web.languages import gettext, told
+from services.accounts import handlers
+from services.accounts.domain import LANGUAGES
+
+LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
+
+
+class InviteForm(msgspec.Struct, kw_only=True):
+    name: Name
+    email: Name
+    language: Code = "en"
+
+
+def beside(error: RuleBroken) -> dict[str, str]:
+    """The refusal as an error of its field."""
+    return {error.field or "": told(error)}
+
+
+def slow_down() -> str:
+    return gettext("Too many failed logins. Wait a minute.")
+
+
+async def invite_by_form(
+    ground: Ground, request: MemberVisit, organisation_id: str
+) -> tuple[str, dict[str, str], dict[str, str]]:
+    """(link of the invitation or "", errors, the values to show again)"""
+    fields = await form_fields(request)
+    form, errors = read_form(fields, InviteForm)
+    if form is None:
+        return "", errors, fields
+    try:
+        async with ground.database.transaction("accounts") as tx:
+            secret = await handlers.invite(
+                tx,
+                organisation_id,
+                by=request.user.member_id,
+                roles=tuple(await form_list(request, "roles")),
+                request_key=fields.get("request_key", ""),
+                **msgspec.structs.asdict(form),
+            )
+    except RuleBroken as error:
+        return "", beside(error), fields
+    return f"{ground.config.public_url}/join/{secret}", {}, {}

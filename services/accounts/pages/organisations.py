@@ -1,0 +1,94 @@
+"""The public register, with the card of each organisation."""
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.response import Response, Template
+
+from catalogue.rules import RuleBroken
+from events.bounds import Code, Reason
+from infra.ids import new_id
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    PathId,
+    Visit,
+    Words,
+    allow,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+)
+from infra.web.errors import NotFound
+from services.accounts import handlers, store
+from services.accounts.domain import MEMBER_ROLES, NEXT_STATES
+from services.accounts.pages.forms import LANGUAGE_CHOICES, beside, invite_by_form
+from services.accounts.places import countries
+
+FOUND = 50
+
+
+class StateForm(msgspec.Struct, kw_only=True):
+    state: Code
+    reason: Reason
+
+
+class OrganisationPages(Controller):
+    """The public register."""
+
+    include_in_schema = False
+    path = "/organisations"
+
+    @get(opt=PUBLIC)
+    async def organisations(self, ground: FromGround, request: Visit, q: Words = "") -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            found = await store.find_organisations(tx, q.strip(), FOUND)
+        return page(request, "accounts/organisations.html", organisations=found, q=q, limit=FOUND)
+
+    @get("/{organisation_id:str}", opt=PUBLIC)
+    async def organisation(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
+        return await self._page(ground, request, organisation_id)
+
+    @post("/{organisation_id:str}/state", opt=allow(ADMINISTRATOR))
+    async def set_state(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Response[Any]:
+        fields = await form_fields(request)
+        form, errors = read_form(fields, StateForm)
+        if form is not None:
+            try:
+                async with ground.database.transaction("accounts") as tx:
+                    changed = await handlers.set_state(tx, organisation_id, form.state, form.reason)
+                return redirect(f"/organisations/{organisation_id}", f"The organisation is {changed.state}.")
+            except RuleBroken as error:
+                errors = beside(error)
+        return await self._page(ground, request, organisation_id, errors=errors, values=fields)
+
+    @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
+    async def invite(self, ground: FromGround, request: MemberVisit, organisation_id: PathId) -> Response[Any]:
+        link, errors, values = await invite_by_form(ground, request, organisation_id)
+        return await self._page(ground, request, organisation_id, errors=errors, values=values, link=link)
+
+    async def _page(self, ground: Ground, request: Visit, organisation_id: str, **more: Any) -> Template:
+        async with ground.database.transaction("accounts") as tx:
+            organisation = await store.organisation(tx, organisation_id)
+            if organisation is None:
+                raise NotFound("organisation", organisation_id)
+            bought, purchases = await store.deals(tx, organisation_id, side="buyer", limit=10)
+            sold, sales = await store.deals(tx, organisation_id, side="supplier", limit=10)
+        shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more
+        return page(
+            request,
+            "accounts/organisation.html",
+            status_code=422 if shown["errors"] else 200,
+            organisation=organisation,
+            country=dict(countries()).get(organisation.place.country or "", ""),
+            sides=[("As supplier", sold, sales), ("As buyer", bought, purchases)],
+            states=NEXT_STATES[organisation.state],
+            roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
+            languages=LANGUAGE_CHOICES,
+            **shown,
+        )

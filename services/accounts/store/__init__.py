@@ -1,0 +1,77 @@
+"""The rows and queries of accounts: ``rows`` the tables · ``organisations`` and why some are suspended · ``members`` and who
+is invited · ``logins`` API keys and failed tries · ``contracts`` that were concluded."""
+
+from services.accounts.store.contracts import Deal, add_contracts, deals, drop_contracts
+from services.accounts.store.logins import (
+    ApiKey,
+    add_key,
+    add_try,
+    forget_tries,
+    forgive_try,
+    keys_of,
+    revoke_key,
+    tries,
+    use_key,
+)
+from services.accounts.store.members import (
+    Invitation,
+    add_invitation,
+    add_member,
+    hold,
+    invitation,
+    member,
+    member_by_email,
+    members_of,
+    password_of,
+    save_password,
+)
+from services.accounts.store.organisations import (
+    add_organisation,
+    end_suspension,
+    find_organisations,
+    organisation,
+    own_organisation,
+    put_imported,
+    put_suspension,
+    save_state,
+    suspensions,
+    suspensions_over,
+)
+from services.accounts.store.rows import Row
+
+__all__ = [
+    "ApiKey",
+    "Deal",
+    "Invitation",
+    "Row",
+    "add_contracts",
+    "add_invitation",
+    "add_key",
+    "add_member",
+    "add_organisation",
+    "add_try",
+    "deals",
+    "drop_contracts",
+    "end_suspension",
+    "find_organisations",
+    "forget_tries",
+    "forgive_try",
+    "hold",
+    "invitation",
+    "keys_of",
+    "member",
+    "member_by_email",
+    "members_of",
+    "organisation",
+    "own_organisation",
+    "password_of",
+    "put_imported",
+    "put_suspension",
+    "revoke_key",
+    "save_password",
+    "save_state",
+    "suspensions",
+    "suspensions_over",
+    "tries",
+    "use_key",
+]

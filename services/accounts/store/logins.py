@@ -1,0 +1,76 @@
+"""API keys, and logins that failed."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from sqlalchemy import delete, func, or_
+from sqlmodel import select
+
+from infra.database import Transaction
+from services.accounts.store.rows import ApiKeyRow, TryRow, read
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    key_id: str
+    member_id: str
+    name: str
+    made_at: datetime
+    used_at: datetime | None
+
+
+def add_key(tx: Transaction, key: ApiKey, digest: str) -> None:
+    tx.session.add(ApiKeyRow(**msgspec.structs.asdict(key), digest=digest))
+
+
+async def keys_of(tx: Transaction, member_id: str) -> list[ApiKey]:
+    query = (
+        select(ApiKeyRow)
+        .where(ApiKeyRow.member_id == member_id, ApiKeyRow.revoked_at.is_(None))
+        .order_by(ApiKeyRow.made_at)
+    )
+    return [read(row, ApiKey) for row in await tx.session.exec(query)]
+
+
+async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
+    row = (
+        await tx.session.exec(select(ApiKeyRow).where(ApiKeyRow.digest == digest, ApiKeyRow.revoked_at.is_(None)))
+    ).first()
+    if row is None:
+        return None
+    row.used_at = tx.now
+    return read(row, ApiKey)
+
+
+async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
+    row = await tx.session.get(ApiKeyRow, key_id)
+    if row is None or row.member_id != member_id:
+        return False
+    row.revoked_at = row.revoked_at or tx.now
+    return True
+
+
+async def tries(tx: Transaction, email: str, address: str, since: datetime) -> tuple[int, int]:
+    """(for the e-mail address, from the network address) since then."""
+    query = select(
+        func.count().filter(TryRow.email == email),
+        func.count().filter(TryRow.address == address),
+    ).where(or_(TryRow.email == email, TryRow.address == address), TryRow.tried_at > since)
+    counts: Sequence[int] = (await tx.session.exec(query)).one()
+    return counts[0], counts[1]
+
+
+async def add_try(tx: Transaction, email: str, address: str) -> int:
+    row = TryRow(email=email, address=address, tried_at=tx.now)
+    tx.session.add(row)
+    await tx.session.flush()
+    assert row.try_id is not None
+    return row.try_id
+
+
+async def forgive_try(tx: Transaction, try_id: int) -> None:
+    await tx.session.exec(delete(TryRow).where(TryRow.try_id == try_id))
+
+
+async def forget_tries(tx: Transaction, age: timedelta) -> None:
+    await tx.session.exec(delete(TryRow).where(TryRow.tried_at < tx.now - age))

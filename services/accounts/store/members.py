@@ -1,0 +1,77 @@
+"""Members, their passwords, and who is invited to become one."""
+
+from datetime import datetime
+
+import msgspec
+from sqlmodel import select
+
+from infra.database import Transaction
+from infra.reading import listed, read_one
+from services.accounts.domain import Member
+from services.accounts.store.rows import InvitationRow, MemberRow, read
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    organisation_id: str
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    language: str
+    expires_at: datetime
+
+
+def _member(row: object) -> Member:
+    return read(row, Member)
+
+
+async def member(tx: Transaction, member_id: str) -> Member | None:
+    row = await tx.session.get(MemberRow, member_id)
+    return read_one("member", row.member_id, _member, row) if row else None
+
+
+async def member_by_email(tx: Transaction, email: str) -> tuple[Member, str] | None:
+    """The member and the hash of its password."""
+    row = (await tx.session.exec(select(MemberRow).where(MemberRow.email == email))).first()
+    return (read_one("member", row.member_id, _member, row), row.password) if row else None
+
+
+async def password_of(tx: Transaction, member_id: str) -> str | None:
+    row = await tx.session.get(MemberRow, member_id)
+    return row.password if row else None
+
+
+async def save_password(tx: Transaction, member_id: str, password_hash: str) -> None:
+    (await tx.session.get_one(MemberRow, member_id)).password = password_hash
+
+
+async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
+    query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
+    rows = await tx.session.exec(query)
+    return listed("member", rows, lambda row: row.member_id, _member)
+
+
+def add_member(tx: Transaction, new: Member, password_hash: str) -> None:
+    tx.session.add(
+        MemberRow(**msgspec.to_builtins(new) | {"roles": list(new.roles)}, password=password_hash, joined_at=tx.now)
+    )
+
+
+async def hold(tx: Transaction, kind: str, name: str) -> None:
+    """Whoever else holds the same name (an e-mail address, an identifier) waits until this transaction ends."""
+    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"accounts/{kind}/{name}")
+
+
+def add_invitation(tx: Transaction, digest: str, invitation: Invitation) -> None:
+    tx.session.add(
+        InvitationRow(digest=digest, **msgspec.structs.asdict(invitation) | {"roles": list(invitation.roles)})
+    )
+
+
+async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Invitation | None:
+    """``take`` removes it: it serves once."""
+    row = await tx.session.get(InvitationRow, digest, with_for_update=take or None)
+    if row is None or row.expires_at <= tx.now:
+        return None
+    if take:
+        await tx.session.delete(row)
+    return read(row, Invitation)

@@ -1,0 +1,162 @@
+"""Organisations: those that registered, and those that imports name; and why some are suspended."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import func, or_
+from sqlmodel import col, select
+
+from events.accounts import OrganisationRegistered
+from infra.database import Transaction, columns
+from infra.reading import Unreadable, listed, read_one, readable
+from services.accounts.domain import BY_HAND, Organisation, Suspension
+from services.accounts.store.rows import OrganisationRow, read
+
+
+def _organisation(row: object) -> Organisation:
+    return read(row, Organisation)
+
+
+async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = False) -> Organisation | None:
+    row = await tx.session.get(OrganisationRow, organisation_id, with_for_update=lock or None)
+    return read_one("organisation", row.organisation_id, _organisation, row) if row else None
+
+
+async def own_organisation(
+    tx: Transaction, *, name: str = "", identifier: tuple[str, str] = ("", "")
+) -> Organisation | None:
+    """A registered (not imported) organisation by its identifier, or by its exact name."""
+    scheme, number = identifier
+    same = (
+        (OrganisationRow.identifier_scheme == scheme) & (OrganisationRow.identifier == number)
+        if number
+        else OrganisationRow.name == name
+    )
+    query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)
+    row = (await tx.session.exec(query)).first()
+    return read_one("organisation", row.organisation_id, _organisation, row) if row else None
+
+
+async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
+    """Own ones first, then by name. ``words`` is the beginning of the name, or of a word in it."""
+    query = select(OrganisationRow).order_by(OrganisationRow.imported, OrganisationRow.name).limit(limit)
+    if words:
+        name = func.lower(OrganisationRow.name)
+        query = query.where(
+            or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
+        )
+    rows = await tx.session.exec(query)
+    return listed("organisation", rows, lambda row: row.organisation_id, _organisation)
+
+
+def add_organisation(tx: Transaction, new: Organisation) -> None:
+    tx.session.add(
+        OrganisationRow(
+            **{
+                name: getattr(new, name)
+                for name in ("organisation_id", "name", "state", "identifier_scheme", "identifier")
+            },
+            roles=list(new.roles),
+            place=msgspec.to_builtins(new.place),
+            time_zone=new.time_zone,
+            language=new.language,
+            categories=msgspec.to_builtins(new.categories),
+            imported=False,
+            registered_at=tx.now,
+        )
+    )
+
+
+async def save_state(tx: Transaction, organisation_id: str, state: str, until: datetime | None) -> None:
+    row = await tx.session.get_one(OrganisationRow, organisation_id)
+    row.state, row.suspended_until = state, until
+
+
+async def suspensions(tx: Transaction, organisation_id: str) -> list[Suspension]:
+    rows = await (await tx.raw()).fetch(
+        "select suspension_id, reason, until from accounts.suspensions where organisation_id = $1", organisation_id
+    )
+    return [Suspension(**dict(row)) for row in rows]
+
+
+async def put_suspension(tx: Transaction, organisation_id: str, suspension: Suspension) -> None:
+    """The later said holds; a sanction that was lifted stays lifted."""
+    await (await tx.raw()).execute(
+        "insert into accounts.suspensions as old (organisation_id, suspension_id, reason, until) values ($1, $2, $3, $4)"
+        " on conflict (organisation_id, suspension_id) do update set reason = excluded.reason, until = excluded.until"
+        " where old.suspension_id = $5 or excluded.until < old.until",
+        organisation_id,
+        suspension.suspension_id,
+        suspension.reason,
+        suspension.until,
+        BY_HAND,
+    )
+
+
+async def end_suspension(tx: Transaction, organisation_id: str, suspension_id: str) -> bool:
+    """Whether there was one."""
+    ended = await (await tx.raw()).fetchval(
+        "delete from accounts.suspensions where organisation_id = $1 and suspension_id = $2 returning true",
+        organisation_id,
+        suspension_id,
+    )
+    return bool(ended)
+
+
+async def suspensions_over(
+    tx: Transaction, limit: int, but: Sequence[str] = ()
+) -> list[Organisation | Unreadable[str]]:
+    query = (
+        select(OrganisationRow)
+        .where(
+            OrganisationRow.state == "suspended",
+            OrganisationRow.suspended_until <= tx.now,
+            col(OrganisationRow.organisation_id).not_in(but),
+        )
+        .with_for_update(skip_locked=True)
+        .limit(limit)
+    )
+    rows = await tx.session.exec(query)
+    return readable(rows, lambda row: row.organisation_id, _organisation)
+
+
+async def put_imported(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+    """The later particulars hold, and the roles of all. An organisation that registered here is never overwritten."""
+    last = {event.organisation_id: event for event in events}
+    roles: dict[str, set[str]] = {}
+    for event in events:
+        roles.setdefault(event.organisation_id, set()).update(event.roles)
+    if not last:
+        return
+    rows = [
+        (
+            event.organisation_id,
+            event.name,
+            ",".join(sorted(roles[event.organisation_id])),
+            event.state,
+            event.identifier_scheme,
+            event.identifier,
+            msgspec.json.encode(event.place).decode(),
+            event.time_zone,
+            event.language,
+            msgspec.json.encode(event.categories).decode(),
+        )
+        for event in last.values()
+    ]
+    await (await tx.raw()).execute(
+        """insert into accounts.organisations as old (organisation_id, name, roles, state, identifier_scheme, identifier,
+               place, time_zone, language, categories, imported, registered_at)
+           select id, name, string_to_array(roles, ','), state, scheme, identifier, place::jsonb, time_zone, language,
+               categories::jsonb, true, $11
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+               $9::text[], $10::text[])
+               as told (id, name, roles, state, scheme, identifier, place, time_zone, language, categories)
+           on conflict (organisation_id) do update set name = excluded.name, identifier_scheme = excluded.identifier_scheme,
+               identifier = excluded.identifier, place = excluded.place, time_zone = excluded.time_zone,
+               language = excluded.language, categories = excluded.categories,
+               roles = array(select distinct unnest(old.roles || excluded.roles) order by 1)
+           where old.imported""",
+        *columns(rows),
+        tx.now,
+    )

@@ -1,0 +1,121 @@
+"""The tables of accounts. Passwords and secrets are here as hashes, and nowhere else."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field
+
+from infra.database import schema_rows
+
+Row = schema_rows("accounts")
+Value = TypeVar("Value", bound=msgspec.Struct)
+
+
+class OrganisationRow(Row, table=True):
+    __tablename__ = "organisations"
+    __table_args__ = (
+        Index(
+            "uq_organisations_own_identifier",
+            "identifier_scheme",
+            "identifier",
+            unique=True,
+            postgresql_where=text("not imported and identifier <> ''"),
+        ),
+        Index(None, "imported", "name"),
+    )
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    name: str = Field(sa_type=Text)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    state: str = Field(sa_type=Text)
+    identifier_scheme: str = Field(sa_type=Text)
+    identifier: str = Field(sa_type=Text)
+    place: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    time_zone: str = Field(sa_type=Text)
+    language: str = Field(sa_type=Text)
+    categories: list[dict[str, Any]] = Field(sa_column=Column(JSONB, nullable=False))
+    suspended_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), index=True)
+    imported: bool
+    registered_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class SuspensionRow(Row, table=True):
+    """Why an organisation is suspended, each reason with its end; one that was lifted ends when it was."""
+
+    __tablename__ = "suspensions"
+
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    suspension_id: str = Field(primary_key=True, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class MemberRow(Row, table=True):
+    __tablename__ = "members"
+
+    member_id: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text, foreign_key="accounts.organisations.organisation_id", index=True)
+    name: str = Field(sa_type=Text)
+    email: str = Field(sa_type=Text, unique=True)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    language: str = Field(sa_type=Text)
+    password: str = Field(sa_type=Text)
+    joined_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class InvitationRow(Row, table=True):
+    __tablename__ = "invitations"
+
+    digest: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    email: str = Field(sa_type=Text)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    language: str = Field(sa_type=Text)
+    expires_at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+class ApiKeyRow(Row, table=True):
+    __tablename__ = "api_keys"
+
+    key_id: str = Field(primary_key=True, sa_type=Text)
+    member_id: str = Field(sa_type=Text, foreign_key="accounts.members.member_id", index=True)
+    name: str = Field(sa_type=Text)
+    digest: str = Field(sa_type=Text, unique=True)
+    made_at: datetime = Field(sa_type=DateTime(timezone=True))
+    used_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    revoked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class TryRow(Row, table=True):
+    __tablename__ = "tries"
+
+    try_id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    email: str = Field(sa_type=Text, index=True)
+    address: str = Field(sa_type=Text, index=True)
+    tried_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+
+
+class ContractRow(Row, table=True):
+    __tablename__ = "contracts"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    process_id: str = Field(sa_type=Text)
+    buyer_id: str = Field(sa_type=Text, index=True)
+    buyer_name: str = Field(sa_type=Text)
+    supplier_id: str = Field(sa_type=Text, index=True)
+    supplier_name: str = Field(sa_type=Text)
+    title: str = Field(sa_type=Text)
+    currency: str | None = Field(default=None, sa_type=Text)
+    amount: Decimal | None = Field(default=None, sa_type=Numeric)
+    signed_at: datetime = Field(sa_type=DateTime(timezone=True))
+    imported: bool
+
+
+def read(row: object, shape: type[Value]) -> Value:
+    """A row as a value: lists become tuples, JSON becomes structs."""
+    return msgspec.convert(row, shape, from_attributes=True)

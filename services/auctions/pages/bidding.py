@@ -1,0 +1,109 @@
+"""The form of a bid: what is read from it, what is asked before it is placed, and what is said of its verdict."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from catalogue.numbers import written_out
+from events.auctions import BidRefused
+from events.bounds import Amount, Code, Id
+from infra.ids import derive_id
+from infra.tokens import Principal
+from infra.web.languages import refusal
+from infra.web.pages import money
+from services.auctions.board import Board
+from services.auctions.domain.scoring import ChoicesMissing, complete, score
+from services.auctions.lane import Answer
+
+MANY_STEPS = 10
+"""Cutting more than this at once is asked about once more: a bid cannot be taken back."""
+MOST_CHOICES = 50
+
+
+class BidForm(msgspec.Struct):
+    """``sure`` is yes once the bidder was asked about a large cut, no where it wants to look first."""
+
+    amount: Amount
+    request_key: Id = ""
+    sure: Code = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """What a bidder is asked before its bid is placed. ``fields`` are those of the bid, ``cut`` what it is below ``from_``."""
+
+    fields: dict[str, str]
+    amount: Decimal
+    from_: Decimal
+    cut: Decimal
+    part: Decimal
+    steps: Decimal
+    scored: str
+
+
+def choices_in(fields: Mapping[str, str]) -> tuple[int, ...]:
+    """The option chosen for each criterion, ``choice-0`` and so on; it ends where one is missing, and the verdict says so."""
+    numbers = itertools.takewhile(
+        lambda text: text.isdecimal() and len(text) < 4, (fields.get(f"choice-{n}", "") for n in range(MOST_CHOICES))
+    )
+    return tuple(int(text) for text in numbers)
+
+
+def key_of(form: BidForm, fields: dict[str, str]) -> str:
+    """A form is sent again with another amount before the page has a new key for it: that is another bid."""
+    if not form.request_key:
+        return ""
+    return derive_id(form.request_key, f"{form.amount:f}", *map(str, choices_in(fields)))
+
+
+def to_be_sure(board: Board, principal: Principal, form: BidForm, fields: Mapping[str, str]) -> Sure | None:
+    """The question to ask before a bid that cuts many steps, or that its bidder wants to look at; None where there is none.
+
+    Bids that can still be changed freely, sealed first ones, are asked about on demand only."""
+    state, own = board.stored.state.public(), principal.organisation_id
+    from_ = state.price
+    if state.rules.improve_on == "own":
+        last = state.last_of(own)
+        from_ = last.amount if last else state.opened.initial_price
+    cut, step = from_ - form.amount, state.opened.step
+    free = bool(state.rules.pauses_seconds) and state.round is None
+    if form.amount <= 0 or not (form.sure == "no" or (cut > MANY_STEPS * step and not free)):
+        return None
+    kept = {name: text for name, text in fields.items() if name == "request_key" or name.startswith("choice-")}
+    return Sure(
+        fields=kept | {"amount": written_out(form.amount), "sure": "yes"},
+        amount=form.amount,
+        from_=from_,
+        cut=cut,
+        part=cut * 100 / from_,
+        steps=(cut / step).quantize(Decimal("0.1")),
+        scored=scored_as(board, form.amount, choices_in(fields)),
+    )
+
+
+def scored_as(board: Board, amount: Decimal, choices: tuple[int, ...]) -> str:
+    """The value that such a bid is ranked on, rounded for the eye; "" where the price alone counts or choices are missing."""
+    opened = board.stored.opened
+    if not opened.scoring.criteria:
+        return ""
+    try:
+        complete(opened.scoring, choices)
+    except ChoicesMissing:
+        return ""
+    exact = score(opened.scoring, amount, choices)
+    return money(Decimal(exact.numerator) / Decimal(exact.denominator), opened.currency)
+
+
+def verdict_of(answer: Answer | None, board: Board) -> dict[str, Any]:
+    """What the answer to a bid shows: the verdict, why it was ``refused``, and the line of the log that its receipt is for."""
+    if answer is None:
+        return {"verdict": None, "refused": "", "position": None}
+    event, refused = answer.verdict.event, ""
+    if isinstance(event, BidRefused):
+        numbers = {number.name: number.value for number in event.refusal.numbers}
+        refused = refusal(event.refusal.rule, event.refusal.message, numbers, board.stored.opened.currency)
+    return {"verdict": answer.verdict, "refused": refused, "position": answer.receipt.position}

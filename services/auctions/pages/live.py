@@ -1,0 +1,63 @@
+"""What is pushed to those who watch a session."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from litestar.response.sse import ServerSentEventMessage
+
+from infra.ids import new_id
+from infra.service import Ground
+from infra.web import Visit
+from infra.web.languages import spoken
+from services.auctions.board import Board, Boards, Stamp
+from services.auctions.pages.fragments import REQUEST_KEY, SERVER_NOW, fragment, own_part
+
+SHARED = ("price", "log", "said")
+"""The fragments that are the same for all."""
+RETRY = 1000
+"""Milliseconds after which a browser that was cut off comes back."""
+STAMP = timedelta(milliseconds=10)
+"""How old the server's time may be in what is pushed."""
+
+
+async def push(request: Visit, ground: Ground, boards: Boards, auction_id: str, since: int) -> AsyncIterator[bytes]:
+    """Of each board the fragments that this watcher does not have already, in one piece, which ends with the server's time and how
+    much of the log has been seen: who is cut off before that asks for the whole piece again. While a turn is sealed that is
+    nothing for anybody but who bid. A beat says the time alone."""
+    before: Board | None = None
+    shown: bytes | None = None
+    async for board in boards.watch(auction_id):
+        news, beat = board.lines > since, before is None or board is before
+        own = own_part(request, board, ground)
+        # the page came with what is no news, but for what its reader bid in a sealed turn
+        changed = own != shown and (news or board.stored.state.sealed)
+        stamp = _stamped(request, board, before, ground, news)
+        if changed:
+            yield stamp.shared + own.replace(REQUEST_KEY, new_id().encode()) + stamp.seen
+        elif stamp.shared or beat:
+            yield stamp.whole
+        before, shown = board, own
+        if board.stored.result is not None:
+            yield ServerSentEventMessage("", event="done").encode()
+
+
+def _stamped(request: Visit, board: Board, before: Board | None, ground: Ground, news: bool) -> Stamp:
+    """What all get who had the same board ``before``, the time in it: put together once for those who get it at the same time."""
+    key, now = (before.version if before else None, news, spoken()), ground.clock()
+    stamp = board.stamps.get(key)
+    if stamp is None or abs(now - stamp.at) > STAMP:
+        text = now.isoformat()
+        shared = _changed(request, board, before, ground).replace(SERVER_NOW, text.encode()) if news else b""
+        seen = ServerSentEventMessage(text, event="seen", id=board.lines, retry=None if before else RETRY).encode()
+        board.stamps[key] = stamp = Stamp(now, shared, seen, shared + seen)
+    return stamp
+
+
+def _changed(request: Visit, board: Board, before: Board | None, ground: Ground) -> bytes:
+    """The fragments for all that are others than they were ``before``."""
+    fragments = {name: fragment(request, name, board, ground) for name in SHARED}
+    return b"".join(
+        now.message
+        for name, now in fragments.items()
+        if before is None or fragment(request, name, before, ground) != now
+    )

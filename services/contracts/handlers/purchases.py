@@ -1,0 +1,103 @@
+"""Use cases of direct purchases: a buyer asks a supplier for what it offers, and the supplier answers."""
+
+import asyncpg
+import msgspec
+from msgspec import structs
+
+from catalogue.policy import Policy
+from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered
+from events.bounds import Id, Name, Quantity
+from events.contracts import PurchaseAnswered
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.replicas import calendar_of
+from infra.tokens import Principal
+from infra.web.errors import NotFound
+from services.contracts.domain import awards, purchases
+from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
+from services.contracts.handlers import award, place_of
+from services.contracts.store import purchases as requests
+from services.contracts.store import replicas
+
+
+class NotKnownYet(RuleBroken):
+    """An organisation that accounts has not told of yet."""
+
+    code = "not-known-yet"
+
+
+class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
+    """``quantity`` counts packs. It goes to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
+
+    offer_id: Id
+    quantity: Quantity
+    region: Name = ""
+    locality: Name = ""
+
+
+async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
+    """The purchase as it would be requested now. Raises NotFound, PlaceNotFound, what :func:`domain.purchases.request` does."""
+    db = await tx.raw()
+    offer = await replicas.offer(db, wanted.offer_id)
+    sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
+    if offer is None or sku is None:
+        raise NotFound("standing offer", wanted.offer_id)
+    buyer = await known(db, principal.organisation_id, principal.organisation_name)
+    in_demand = policy.purchase.cheapest_only(sku.category.code)
+    return purchases.request(
+        RequestPurchase(
+            process_id=new_id(), quantity=wanted.quantity, place=place_of(wanted.region, wanted.locality, buyer.place)
+        ),
+        offer,
+        sku,
+        buyer=buyer,
+        supplier=await known(db, offer.supplier_id, "The supplier"),
+        policy=policy,
+        calendar=calendar_of(buyer),
+        now=tx.now,
+        rivals=await replicas.rivals(db, offer, buyer.organisation_id) if in_demand else (),
+    )
+
+
+async def request_purchase(
+    tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
+) -> str:
+    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`."""
+    async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
+        if once.first:
+            purchase = await quote(tx, wanted, principal, policy)
+            await requests.save(await tx.raw(), requests.Kept(purchase=purchase, requested_at=tx.now))
+            tx.emit(purchase.requested)
+            once.answer = purchase.requested.process_id
+    return once.answer
+
+
+async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
+    """Accepted, a contract is drafted. Raises NotFound and what :func:`domain.purchases.decide` does."""
+    kept = await requests.get(await tx.raw(), process_id, lock=True)
+    if kept is None or not kept.concerns(principal.organisation_id):
+        raise NotFound("purchase", process_id)
+    command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
+    await answered(tx, kept, command)
+
+
+async def answered(tx: Transaction, kept: requests.Kept, command: Answer | LapseAnswer) -> None:
+    """Decide about a purchase that is locked."""
+    for event in purchases.decide(kept.purchase, command, tx.now):
+        assert isinstance(event, PurchaseAnswered)
+        tx.emit(event)
+        after = purchases.apply(kept.purchase, event)
+        await requests.save(
+            await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
+        )
+        if (deal := awards.of_purchase(after)) is not None:
+            await award(tx, *deal, auction_id=None)
+
+
+async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
+    """Raises NotKnownYet."""
+    found = await replicas.organisations.get(db, organisation_id)
+    if found is None:
+        raise NotKnownYet(f"{name} is not known here yet: try again in a moment.", organisation=organisation_id)
+    return found

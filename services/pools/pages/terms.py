@@ -1,0 +1,209 @@
+"""The list, and the terms of a new pool."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import FromQuery, QueryParameter
+from litestar.response import Redirect, Template
+
+from catalogue.places import regions as regions_of
+from catalogue.policy import Policy
+from catalogue.policy import load as load_policy
+from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered
+from events.bounds import Amount, Code, Id, Minutes, Percent, Quantity, Title
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    Several,
+    Short,
+    Visit,
+    clean,
+    form_fields,
+    form_list,
+    page,
+    read_form,
+    read_instant,
+    redirect,
+    shown_again,
+)
+from infra.web.languages import gettext, told, unit_name
+from services.pools import handlers, store, views
+from services.pools.api import OFFICERS
+from services.pools.handlers import Opening, OpeningLine
+
+PAGE = 24
+LINES = 50
+
+
+class TermsForm(msgspec.Struct, kw_only=True):
+    title: Title
+    minimum_quantity: Quantity
+    enrolment_ends_at: Code
+    below_minimum: Code
+    duration_minutes: Minutes
+    kind: Code = "goods"
+
+
+class TermsPages(Controller):
+    path = "/pools"
+    include_in_schema = False
+
+    @get(opt=PUBLIC)
+    async def pools(
+        self,
+        ground: FromGround,
+        request: Visit,
+        group: FromQuery[Literal["enrolling", "running", "done", "all"]] = "enrolling",
+        region: Short = "",
+        category: Short = "",
+        start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
+    ) -> Template:
+        async with ground.database.transaction("pools") as tx:
+            found, more = await store.search(
+                tx, group=group, region=region, category=category, limit=PAGE, offset=start
+            )
+            counts = await store.counts(tx)
+        shown = [views.summary(kept) for kept in found]
+        further = start + PAGE if more else None
+        filters = {"group": group, "region": region, "category": category}
+        return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
+
+    @get("/new", opt=OFFICERS)
+    async def terms(self, ground: FromGround, request: MemberVisit, sku: Several = None) -> Template:
+        """``sku`` in the query, once or several times: what the pool begins with."""
+        wanted = list(dict.fromkeys(map(clean, sku or ())))[:LINES]
+        policy = load_policy(ground.config.policy)
+        async with ground.database.transaction("pools") as tx:
+            lead = await handlers.active_buyer(tx, request.user)
+            values = {"kind": "goods", "below_minimum": "cancel", "request_key": new_id()}
+            values["enrolment_ends_at"] = _first_deadline(policy, lead, tx.now).strftime("%Y-%m-%dT%H:%M")
+            lines = [await _line(tx, sku_id, lead, policy) for sku_id in wanted]
+            return await _page(tx, request, policy, lead, values, lines)
+
+    @post("/new", opt=OFFICERS)
+    async def open_pool(self, ground: FromGround, request: MemberVisit) -> Template | Redirect:
+        """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
+        policy = load_policy(ground.config.policy)
+        values = await form_fields(request)
+        ticked = await form_list(request, "regions")
+        lines = _typed_lines(values)
+        do, _, which = values.get("do", "enter").partition(":")
+        searched = values.get("search", "").strip()[:300]
+        async with ground.database.transaction("pools") as tx:
+            lead = await handlers.active_buyer(tx, request.user)
+            if do == "add" and which not in {line["sku"] for line in lines} and len(lines) < LINES:
+                lines.append(await _line(tx, which, lead, policy))
+                values["search"] = ""
+            elif do == "remove":
+                lines = [line for line in lines if line["sku"] != which]
+            if do in ("add", "remove", "search") or (do == "enter" and searched):
+                found = await store.skus.named(await tx.raw(), searched) if do not in ("add", "remove") else None
+                return await _page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
+            opening, errors = _opening(values, lines, ticked, lead)
+            if opening is not None:
+                try:
+                    pool_id = await handlers.open_pool(tx, opening, request.user, policy, values.get("request_key", ""))
+                    return redirect(
+                        f"/pools/{pool_id}", gettext("The pool is open for enrolment. Enrol your own demand first.")
+                    )
+                except RuleBroken as broken:
+                    errors = _beside(broken, lines)
+                    values = shown_again(values, broken)
+            return await _page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
+
+
+def _beside(broken: RuleBroken, lines: list[dict[str, str]]) -> dict[str, str]:
+    """The refusal at the line that caused it, or at the field of the terms."""
+    about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
+    numbers = {line["sku"]: number for number, line in enumerate(lines)}
+    found = next((numbers[each] for each in about if each in numbers), None)
+    return {broken.field or "" if found is None else f"price_{found}": told(broken)}
+
+
+async def _page(
+    tx: Transaction,
+    request: Visit,
+    policy: Policy,
+    lead: OrganisationRegistered,
+    values: Mapping[str, str],
+    lines: list[dict[str, str]],
+    *,
+    ticked: list[str] | None = None,
+    found: list[Any] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Template:
+    skus = await store.skus.get(await tx.raw(), [line["sku"] for line in lines])
+    own = [lead.place.region] if lead.place.region else []
+    return page(
+        request,
+        "pools/new.html",
+        status_code=422 if errors else 200,
+        values=values,
+        errors=errors or {},
+        lines=[(line, skus[line["sku"]]) for line in lines if line["sku"] in skus],
+        found=found,
+        ticked=own if ticked is None else ticked,
+        regions=sorted(regions_of(lead.place.country or "").items(), key=lambda each: each[1]),
+        policy=policy,
+        durations=policy.auction.offered(values.get("kind", "goods")),
+        zone=lead.time_zone,
+        unit_name=unit_name,
+    )
+
+
+async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, policy: Policy) -> dict[str, str]:
+    """A line as form fields, its price the reference price where there is one (VAT of 20 % as a beginning)."""
+    line = {"sku": sku_id, "price": "", "vat": "20", "reference": ""}
+    sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
+    if sku is not None:
+        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=Decimal(line["vat"])))
+        reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
+        if reference is not None:
+            line["price"] = line["reference"] = f"{reference:.2f}"
+    return line
+
+
+def _typed_lines(values: Mapping[str, str]) -> list[dict[str, str]]:
+    names = ("sku", "price", "vat", "reference")
+    return [
+        {name: values.get(f"{name}_{number}", "") for name in names}
+        for number in range(LINES)
+        if values.get(f"sku_{number}")
+    ]
+
+
+def _opening(
+    values: Mapping[str, str], lines: list[dict[str, str]], ticked: list[str], lead: OrganisationRegistered
+) -> tuple[Opening | None, dict[str, str]]:
+    form, errors = read_form(values, TermsForm)
+    wanted = []
+    for number, line in enumerate(lines):
+        shape = msgspec.defstruct("LineForm", [("sku", Id), ("price", Amount), ("vat", Percent)])
+        read, wrong = read_form(line, shape)
+        errors |= {f"{name}_{number}": text for name, text in wrong.items()}
+        if read is not None:
+            fields = msgspec.structs.asdict(read)
+            wanted.append(OpeningLine(sku_id=fields["sku"], unit_price=fields["price"], vat_rate=fields["vat"]))
+    ends_at, wrong = read_instant(values, "enrolment_ends_at", lead.time_zone)
+    errors = wrong | errors
+    if form is None or ends_at is None or errors:
+        return None, errors
+    terms = msgspec.structs.asdict(form) | {"enrolment_ends_at": ends_at}
+    return Opening(lines=tuple(wanted), regions=tuple(ticked), **terms), {}
+
+
+def _first_deadline(policy: Policy, lead: OrganisationRegistered, now: datetime) -> datetime:
+    """A beginning that can be changed: a week on, or minutes in a rehearsal."""
+    local = now.astimezone(ZoneInfo(lead.time_zone))
+    if policy.working_day_minutes is not None:
+        return local + timedelta(minutes=10)
+    return (local + timedelta(days=7)).replace(hour=18, minute=0)

@@ -1,0 +1,91 @@
+"""What was imported, with its originals, and what of it was told."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from infra.database import Transaction
+from services.transparency.candidates import Original
+
+
+class ImportedSource(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    publisher: str
+    licence: str
+    records: int
+    imported_at: datetime
+
+
+async def one_import_at_a_time(tx: Transaction) -> None:
+    """Until the commit: two imports of the same file then agree on what is new."""
+    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended('transparency/import', 0))")
+
+
+async def known_originals(tx: Transaction, digests: Sequence[str]) -> set[str]:
+    rows = await (await tx.raw()).fetch(
+        "select digest from transparency.originals where digest = any($1::text[])", digests
+    )
+    return {row["digest"] for row in rows}
+
+
+async def known_processes(tx: Transaction, ocids: Collection[str]) -> set[str]:
+    """Those of these ocids of which a record is kept."""
+    rows = await (await tx.raw()).fetch(
+        "select distinct ocid from transparency.originals where ocid = any($1::text[])", list(ocids)
+    )
+    return {row["ocid"] for row in rows}
+
+
+async def originals_of(tx: Transaction, ocids: Sequence[str]) -> dict[str, list[Original]]:
+    """The records kept of these processes of other markets."""
+    rows = await (await tx.raw()).fetch(
+        'select digest, ocid, source, place as "where", publisher, licence, country, released_at, body'
+        " from transparency.originals where ocid = any($1::text[])",
+        ocids,
+    )
+    found: dict[str, list[Original]] = {}
+    for row in rows:
+        found.setdefault(row["ocid"], []).append(Original(**row))
+    return found
+
+
+async def keep_originals(tx: Transaction, originals: Sequence[Original]) -> None:
+    """Keep them, and count them under their source."""
+    connection = await tx.raw()
+    columns = ("digest", "ocid", "source", "where", "publisher", "licence", "country", "released_at", "body")
+    await connection.execute(
+        "insert into transparency.originals (digest, ocid, source, place, publisher, licence, country, released_at, body)"
+        " select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],"
+        " $9::bytea[])",
+        *([getattr(original, name) for original in originals] for name in columns),
+    )
+    await connection.execute(
+        "insert into transparency.sources as old (source, publisher, licence, records, imported_at)"
+        " select source, publisher, licence, count(*), $4 from unnest($1::text[], $2::text[], $3::text[])"
+        " as new (source, publisher, licence) group by 1, 2, 3 on conflict (source, publisher, licence)"
+        " do update set records = old.records + excluded.records, imported_at = excluded.imported_at",
+        *([getattr(original, name) for original in originals] for name in ("source", "publisher", "licence")),
+        tx.now,
+    )
+
+
+async def told(tx: Transaction, things: Sequence[str]) -> dict[str, bytes]:
+    rows = await (await tx.raw()).fetch(
+        "select thing, digest from transparency.told where thing = any($1::text[])", things
+    )
+    return {row["thing"]: row["digest"] for row in rows}
+
+
+async def keep_told(tx: Transaction, digests: Mapping[str, bytes]) -> None:
+    await (await tx.raw()).execute(
+        "insert into transparency.told (thing, digest) select * from unnest($1::text[], $2::bytea[])"
+        " on conflict (thing) do update set digest = excluded.digest",
+        list(digests),
+        list(digests.values()),
+    )
+
+
+async def imported_sources(tx: Transaction) -> list[ImportedSource]:
+    rows = await (await tx.raw()).fetch("select * from transparency.sources order by records desc, source, publisher")
+    return [ImportedSource(**dict(row)) for row in rows]

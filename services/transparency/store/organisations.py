@@ -1,0 +1,41 @@
+"""Two tables of one shape: the organisations of this market, and those that imports name."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from events.accounts import OrganisationRegistered
+from infra.database import Transaction
+
+
+async def parties(tx: Transaction, ids: Iterable[str]) -> dict[str, OrganisationRegistered]:
+    return await _organisations(tx, "parties", list(ids))
+
+
+async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+    """The later particulars hold."""
+    await _keep_organisations(tx, "parties", list({event.organisation_id: event for event in events}.values()))
+
+
+async def imported_organisations(tx: Transaction, ids: Sequence[str]) -> dict[str, OrganisationRegistered]:
+    return await _organisations(tx, "imported_organisations", ids)
+
+
+async def keep_imported_organisations(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
+    await _keep_organisations(tx, "imported_organisations", events)
+
+
+async def _organisations(tx: Transaction, table: str, ids: Sequence[str]) -> dict[str, OrganisationRegistered]:
+    rows = await (await tx.raw()).fetch(
+        f"select organisation_id, event from transparency.{table} where organisation_id = any($1::text[])", ids
+    )
+    return {row["organisation_id"]: msgspec.json.decode(row["event"], type=OrganisationRegistered) for row in rows}
+
+
+async def _keep_organisations(tx: Transaction, table: str, events: Sequence[OrganisationRegistered]) -> None:
+    await (await tx.raw()).execute(
+        f"insert into transparency.{table} (organisation_id, event) select * from unnest($1::text[], $2::bytea[])"
+        " on conflict (organisation_id) do update set event = excluded.event",
+        [event.organisation_id for event in events],
+        [msgspec.json.encode(event) for event in events],
+    )

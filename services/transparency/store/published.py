@@ -1,0 +1,110 @@
+"""The feed: the releases of this market, in an order that never changes."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from infra.database import Database, Transaction
+
+PAGE = 500
+_json = msgspec.json.Encoder(decimal_format="number")
+_exact = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A release of the feed: its position, and its JSON."""
+
+    position: int
+    released_at: datetime
+    release: msgspec.Raw
+
+
+class FeedState(msgspec.Struct, frozen=True, kw_only=True):
+    releases: int
+    processes: int
+    position: int
+    released_at: datetime | None
+
+
+async def publish(tx: Transaction, process_id: str, release: Mapping[str, Any], released_at: datetime) -> bool:
+    """Add a release to the feed; False where it is there already.
+
+    A sequence gives numbers in the order of asking, and transactions commit in another: a reader that has seen 8 could miss 7
+    for ever. So whoever publishes holds one lock from before the number is drawn until its commit. Then positions become
+    visible in their order, and "since the last I saw" loses nothing. A rolled-back transaction leaves a gap, which is no loss.
+    """
+    connection = await tx.raw()
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended('transparency/feed', 0))")
+    position = await connection.fetchval(
+        "insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)"
+        " values ($1, $2, $3, $4::text[], $5, $6::text::jsonb) on conflict do nothing returning position",
+        release["id"],
+        release["ocid"],
+        process_id,
+        list(release["tag"]),
+        released_at,
+        _json.encode(release).decode(),
+    )
+    return position is not None
+
+
+async def history(tx: Transaction, ocid: str) -> list[dict[str, Any]]:
+    """All releases of a process of this market, oldest first, numbers as Decimal."""
+    rows = await (await tx.raw()).fetch(
+        "select body::text as body from transparency.releases where ocid = $1 order by position", ocid
+    )
+    return [_exact.decode(row["body"]) for row in rows]
+
+
+async def release(tx: Transaction, release_id: str) -> Published | None:
+    rows = await (await tx.raw()).fetch(f"{_FEED} where release_id = $1", release_id)
+    return _published(rows[0]) if rows else None
+
+
+async def feed(tx: Transaction, since: int, limit: int) -> list[Published]:
+    """Releases behind the position ``since``, in order."""
+    rows = await (await tx.raw()).fetch(f"{_FEED} where position > $1 order by position limit $2", since, limit)
+    return [_published(row) for row in rows]
+
+
+async def all_releases(database: Database) -> AsyncIterator[bytes]:
+    """The JSON of every release there is now, in feed order. Read page by page, so that a slow reader holds no connection;
+    as releases never change and none appears behind a position, the pages fit together."""
+    last = await database.pool.fetchval("select coalesce(max(position), 0) from transparency.releases")
+    position = 0
+    while position < last:
+        rows = await database.pool.fetch(
+            f"{_FEED} where position > $1 and position <= $2 order by position limit {PAGE}", position, last
+        )
+        for row in rows:
+            yield row["body"].encode()
+        position = rows[-1]["position"] if rows else last
+
+
+async def feed_state(tx: Transaction) -> FeedState:
+    row = await (await tx.raw()).fetchrow(
+        "select count(*) as releases, count(distinct ocid) as processes, coalesce(max(position), 0) as position,"
+        " max(released_at) as released_at from transparency.releases"
+    )
+    return FeedState(**dict(row))
+
+
+async def latest(tx: Transaction, limit: int) -> list[dict[str, Any]]:
+    """The newest releases, with position, id, ocid, tags, time and the title of what is bought."""
+    rows = await (await tx.raw()).fetch(
+        "select position, release_id, ocid, tags, released_at, coalesce(body->'tender'->>'title', body->'awards'->0->>'title',"
+        " body->'contracts'->0->>'title', '') as title from transparency.releases order by position desc limit $1",
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+_FEED = "select position, released_at, body::text as body from transparency.releases"
+
+
+def _published(row: asyncpg.Record) -> Published:
+    return Published(row["position"], row["released_at"], msgspec.Raw(row["body"].encode()))
