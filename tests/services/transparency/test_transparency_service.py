@@ -23,6 +23,7 @@ from services.transparency import store
 from services.transparency.cli import export_app
 from services.transparency.outgoing import ocid_of
 from services.transparency.parts import date
+from services.transparency.store import published
 from tests.market import Market
 
 
@@ -240,7 +241,7 @@ async def test_feed_bulk_and_export_say_the_same(
     market: Market, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await concluded(market, Story())
-    monkeypatch.setattr(store, "PAGE", 2)  # of the releases that are held at once
+    monkeypatch.setattr(published, "PAGE", 2)  # of the releases that are held at once
     monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
     file, zipped = tmp_path / "all.jsonl", tmp_path / "all.jsonl.gz"
     for path in (file, zipped):
