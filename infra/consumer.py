@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
+import infra.closed_connections  # noqa: F401 - so that aiokafka comes through them
 from infra.away import there
 from infra.broker import access
 from infra.health import HEALTH, State
@@ -20,6 +21,11 @@ BATCH = 500
 BULK_BATCH = 8
 """Of bulk topics, whose messages are packs. The services' consumers take turns: with few in each they read the same ones at about the
 same time."""
+START_SECONDS = 60.0
+COMMIT_SECONDS = 30.0
+"""After so long a start or a commit is given up, and a new client begins: what is in effect stays so."""
+STOP_SECONDS = 5.0
+"""For the good-bye to a broker that may be frozen."""
 BULK_BYTES = 128 * 1024
 """Of a bulk topic the broker gathers so much before it answers, for half a second at most: few large batches cost less than many small."""
 FREE_THE_LOCK = (
@@ -60,7 +66,7 @@ class Consumer:
             while True:
                 self._go_on(kafka)
                 batches = await kafka.getmany(timeout_ms=500, max_records=self._batch)
-                _check_reading(kafka)
+                _check_tasks(kafka)
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
                 if not records:
@@ -77,7 +83,7 @@ class Consumer:
                 self._wait(self._stand_before(kafka, held))
                 await self._commit(kafka)
         finally:
-            await kafka.stop()
+            await _leave(kafka)
 
     async def _join(self) -> AIOKafkaConsumer:
         """A new member of the group. One whose start fails or is cancelled leaves: it would keep partitions and read nothing."""
@@ -93,9 +99,10 @@ class Consumer:
             fetch_min_bytes=self._fetch_bytes,
         )
         try:
-            await kafka.start()
+            async with asyncio.timeout(START_SECONDS):
+                await kafka.start()
         except BaseException:
-            await kafka.stop()
+            await _leave(kafka)
             raise
         return kafka
 
@@ -143,15 +150,29 @@ class Consumer:
         return f"partition {partition.partition} of {partition.topic} for {self.name}"
 
     async def _commit(self, kafka: AIOKafkaConsumer) -> None:
+        """Raises TimeoutError."""
         try:
-            await kafka.commit()
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await kafka.commit()
         except KafkaError as error:
             # After a rebalance the new owner reads these again; the inbox makes that harmless.
             log.warning("%s consumer: offsets not committed: %s", self.name, error)
 
 
-def _check_reading(kafka: AIOKafkaConsumer) -> None:
-    """Raises what ended aiokafka's task that reads from the broker: ``getmany`` would return nothing from then on, without an error."""
-    reading = kafka._fetcher.error_future
-    if reading.done():
-        reading.result()
+def _check_tasks(kafka: AIOKafkaConsumer) -> None:
+    """Raises what ended a task of aiokafka that reads records or keeps the list of brokers: without it ``getmany`` returns nothing from
+    then on, without an error."""
+    for task in (kafka._fetcher.error_future, kafka._client._sync_task):
+        if task.done():
+            task.result()
+
+
+async def _leave(kafka: AIOKafkaConsumer) -> None:
+    with suppress(TimeoutError, KafkaError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await kafka.stop()
+            return
+    # it leaves without a good-bye: a connection that is still there would keep it in its group
+    with suppress(TimeoutError, KafkaError):
+        async with asyncio.timeout(STOP_SECONDS):
+            await kafka._client.close()

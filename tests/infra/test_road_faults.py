@@ -21,7 +21,7 @@ from sqlalchemy import text
 from events import Envelope, encode
 from events.accounts import OrganisationRegistered
 from events.topics import LARGEST_MESSAGE
-from infra import deadletters, inbox, set_aside
+from infra import consumer, deadletters, inbox, set_aside
 from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import Consumer
@@ -304,6 +304,47 @@ async def test_a_consumer_whose_first_try_to_join_failed_leaves_nothing_behind_i
         await road.send("one", partition=0)
         await until_heard(road, ["one"])
         await road.send("two", partition=1)
+        await until_heard(road, ["one", "two"])
+
+
+async def _fail() -> None:
+    raise RuntimeError("the handler is closed")
+
+
+async def test_a_consumer_whose_list_of_brokers_is_kept_no_more_ends_and_says_why(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With such a client a later wait for another list would never end. Whoever supervises the consumer begins it again."""
+    start = AIOKafkaConsumer.start
+
+    async def starts_and_loses_it(kafka: AIOKafkaConsumer) -> None:
+        await start(kafka)
+        kept, kafka._client._sync_task = kafka._client._sync_task, asyncio.create_task(_fail())
+        kept.cancel()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(AIOKafkaConsumer, "start", starts_and_loses_it)
+        with pytest.raises(RuntimeError, match="the handler is closed"):
+            await road.consumer().run()
+    async with road.listening():
+        await road.send("one")
+        await until_heard(road, ["one"])
+
+
+async def test_a_commit_without_an_answer_ends_and_what_is_in_effect_stays_so(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(kafka: AIOKafkaConsumer) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as frozen:
+        frozen.setattr(consumer, "COMMIT_SECONDS", 0.5)
+        frozen.setattr(AIOKafkaConsumer, "commit", never)
+        await road.send("one")
+        with pytest.raises(TimeoutError):
+            await road.consumer().run()
+    async with road.listening():
+        await road.send("two")
         await until_heard(road, ["one", "two"])
 
 

@@ -1,0 +1,40 @@
+"""A connection to Kafka that is reset is a lost connection, whichever event loop carries it."""
+
+import asyncio
+import socket
+import struct
+
+import pytest
+import uvloop
+from aiokafka import conn
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.admin import ApiVersionRequest
+
+import infra.closed_connections  # noqa: F401 - what is tested
+
+
+async def _reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    peer: socket.socket = writer.get_extra_info("socket")
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _write_until_it_is_lost(method: str, what: object) -> None:
+    server = await asyncio.start_server(_reset, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = conn.AIOKafkaConnection("127.0.0.1", port)
+    # as `connect` does, without a broker that answers and a task that reads: the reset has not been seen yet
+    connection._reader, connection._writer = await asyncio.open_connection("127.0.0.1", port)
+    connection._read_task = asyncio.create_task(asyncio.sleep(60))
+    async with asyncio.timeout(10):
+        while connection._writer is not None:
+            getattr(connection, method)(what).close()  # the answer that never comes
+            await asyncio.sleep(0.001)
+    server.close()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize(("method", "what"), [("send", ApiVersionRequest()), ("_send_sasl_token", b"token")])
+def test_what_is_written_to_a_reset_connection_is_a_lost_connection(method: str, what: object) -> None:
+    with pytest.raises(KafkaConnectionError, match="broken"):
+        uvloop.run(_write_until_it_is_lost(method, what))
