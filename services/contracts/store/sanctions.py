@@ -87,7 +87,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: 
 async def of_organisation(
     db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int | None = None
 ) -> list[Sanction]:
-    """On both sides, the latest first; all of them, or ``limit`` at most."""
+    """For people: on both sides, the latest first; all of them, or ``limit`` at most."""
     rows = await db.fetch(
         "select sanction_id, state::text from contracts.sanctions where organisation_id = $1"
         " order by since desc, sanction_id limit $2",
@@ -95,6 +95,16 @@ async def of_organisation(
         limit,
     )
     return listed("sanction", rows, itemgetter("sanction_id"), lambda row: _sanction(row["state"]))
+
+
+async def earlier(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Sanction]:
+    """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
+    rows = await db.fetch(
+        "select sanction_id, state::text from contracts.sanctions where organisation_id = $1 order by since",
+        organisation_id,
+    )
+    found = [read_one("sanction", row["sanction_id"], _sanction, row["state"]) for row in rows]
+    return [each for each in found if each.sanctioned.side == side]
 
 
 async def appealed(db: asyncpg.Connection | asyncpg.Pool) -> list[Sanction]:

@@ -7,6 +7,8 @@ import pytest
 from msgspec import structs
 
 from events.contracts import ContractEnded, OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
+from infra import deadletters
+from infra.embedded import addresses
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.contracts.store import record
@@ -137,6 +139,30 @@ async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: 
             record = f"/organisations/{supplier.organisation_id}/record"
             for path in ("/api/contracts/sanctions", "/contracts/sanctions", record, f"/api{record}"):
                 assert strange["sanction_id"] not in await lists(client, path)
+
+
+async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: Town) -> None:
+    """Its event waits among the dead letters, and is judged when it is replayed."""
+    supplier = town.suppliers[0]
+    await evaded(town, 5)
+    (first,) = await sanctions(town, supplier)
+    key = ("sanction_id", first["sanction_id"])
+    async with only_a_newer_release_reads(town.market, "contracts.sanctions", key, "state.sanctioned"):
+        (contract_id,) = await evaded(town, 1)
+        await town.market.eventually(lambda: _is_buried(town, contract_id))
+        assert len(await told(town, OrganisationSanctioned, supplier)) == 1
+    (ended,) = [
+        each for each in await town.market.published("contracts", ContractEnded) if each.contract_id == contract_id
+    ]
+    await town.tell(ended)
+    second, _ = await sanctions(town, supplier, count=2)
+    assert second["level"] == 2
+
+
+async def _is_buried(town: Town, contract_id: str) -> bool:
+    bootstrap = addresses(town.market.ground.config)[1]
+    buried = [str(each.value) async for each in deadletters.read(bootstrap) if each.consumer == "contracts"]
+    return any(contract_id in value for value in buried)
 
 
 async def test_the_record_counts_what_both_sides_kept_and_names_no_one_who_lost(town: Town) -> None:
