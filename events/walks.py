@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from events.limits import (
     ANY,
@@ -56,14 +56,35 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | 
         case inspect.DictType():
             return _of_pairs(walk_of(kind.key_type, {}, looks), walk_of(kind.value_type, {}, looks))
         case inspect.StructType():
-            texts = {} if looks.rest else {each.name: most for each in kind.fields if (most := _longest(each.type))}
-            walks = [(each.name, walk_of(each.type, {}, looks)) for each in kind.fields]
-            found = [(name, walk) for name, walk in walks if walk is not None]
-            if not looks.lengths or len(texts) < 2:
-                return _of_fields(found)
-            others = _of_fields([(name, walk) for name, walk in found if name not in texts])
-            return _of_texts(texts, _of_fields([(name, walk) for name, walk in found if name in texts]), others)
+            return _of_struct(kind.cls, looks)
     return None
+
+
+@cache
+def _of_struct(cls: type[Struct], looks: Looks) -> Check | None:
+    """One walk a class, whatever it is a part of."""
+    fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
+    texts = {} if looks.rest else {each.name: most for each in fields if (most := _longest(each.type))}
+    walks = [(each.name, walk_of(each.type, {}, looks)) for each in fields]
+    found = [(name, walk) for name, walk in walks if walk is not None]
+    if not looks.lengths or len(texts) < 2:
+        return _of_fields(found)
+    others = _of_fields([(name, walk) for name, walk in found if name not in texts])
+    whole = _of_texts(texts, _of_fields([(name, walk) for name, walk in found if name in texts]), others)
+    return _not_again(whole) if cls.__struct_config__.frozen else whole
+
+
+def _not_again(walk: Check) -> Check:
+    """What imports say of one process, its place or its source, is part of several events, one after the other."""
+    last: Any = None
+
+    def each(value: Any, now: datetime | None) -> None:
+        nonlocal last
+        if value is not last:
+            walk(value, now)
+            last = value
+
+    return each
 
 
 def _both(first: Check | None, second: Check | None) -> Check | None:

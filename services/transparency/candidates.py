@@ -55,7 +55,8 @@ def packed(body: Any) -> bytes:
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """An event that a process brings, as JSON; ``thing`` is what it tells of, and ``digest`` what of it would be news."""
+    """An event that a process brings, as JSON; ``thing`` is what it tells of, and ``digest`` what of it would be news. Both are empty where
+    it is told once."""
 
     kind: type[Event]
     process_id: str
@@ -85,15 +86,20 @@ def unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
     return None
 
 
-def facts_of(events: Sequence[Event]) -> tuple[list[OrganisationRegistered], list[Fact]]:
-    """The organisations that events of one process name, and what else they say."""
+def facts_of(events: Sequence[Event], *, once: bool = False) -> tuple[list[OrganisationRegistered], list[Fact]]:
+    """The organisations that events of one process name, and what else they say. With ``once`` nothing of it can come again."""
     organisations = [event for event in events if isinstance(event, OrganisationRegistered)]
-    return organisations, [_fact(event) for event in events if not isinstance(event, OrganisationRegistered)]
+    fact = _fact_told_once if once else _fact
+    return organisations, [fact(event) for event in events if not isinstance(event, OrganisationRegistered)]
 
 
 def _fact(event: Event) -> Fact:
     data = msgspec.json.encode(event)
     return Fact(type(event), event.subject, _thing(event), _digest(event, data), data)
+
+
+def _fact_told_once(event: Event) -> Fact:
+    return Fact(type(event), event.subject, "", b"", msgspec.json.encode(event))
 
 
 def _thing(event: Event) -> str:

@@ -113,6 +113,7 @@ def _import_tables(kind: str, files: list[Path], mapping: Path | None, as_json: 
 
 def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUnderstood], Reading]") -> None:
     """Import the files one after the other; one that cannot be used does not stop the others, and the exit code tells."""
+    from infra.garbage import leave_what_stays
     from services.transparency.intake import Counts, FileUnusable
     from services.transparency.tolerance import NotUnderstood
 
@@ -134,6 +135,7 @@ def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUndersto
                 say_error(f"{path}: nothing in it could be read")
                 unusable += 1
 
+    leave_what_stays()
     _on_the_database(work)
     seconds = time.monotonic() - began
     if as_json:

@@ -14,6 +14,7 @@ from events.auctions import BidAccepted
 from events.bounds import check, check_event, check_numbers, fitted
 from events.codec import written
 from events.limits import OutOfBounds
+from events.values import Place
 from tests.bounded import unbounded
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -167,3 +168,16 @@ def planted() -> Iterator[tuple[Any, str]]:
 @pytest.mark.parametrize(("kind", "place"), list(planted()))
 def test_the_walk_finds_what_has_no_bound(kind: Any, place: str) -> None:
     assert unbounded(msgspec.defstruct("Planted", [("field", kind)])) == [f"Planted.{place}"]
+
+
+def test_what_broke_a_bound_breaks_it_again_and_what_did_not_is_well_again() -> None:
+    """A walk passes over the value that it was given last, where that was well."""
+    good = Place(country="RU", locality="Moscow")
+    bad = Place(country="RU", locality="x" * 30_000)
+    for each in (good, good, bad, bad, good, bad):
+        told = OrganisationRegistered(organisation_id="o", roles=("buyer",), name="N", place=each)
+        if each is good:
+            check_event(told, OrganisationRegistered)
+        else:
+            with pytest.raises(OutOfBounds):
+                check_event(told, OrganisationRegistered)
