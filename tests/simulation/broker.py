@@ -182,7 +182,8 @@ class PlayedConsumer:
         self.positions: dict[Partition, int] = {}
         self._paused: set[Partition] = set()
         self._fetcher = SimpleNamespace(error_future=asyncio.get_running_loop().create_future())
-        """What would read from the broker; that it ends by an error is not played."""
+        self._client = SimpleNamespace(_sync_task=asyncio.get_running_loop().create_future())
+        """What would read from the broker, and keep the list of brokers; that either ends by an error is not played."""
 
     async def start(self) -> None:
         await self._kafka.fate.step(self._process, "joins a group")
