@@ -7,13 +7,13 @@ stands in the partition in which former releases told of the same things one by 
 from functools import cache
 from itertools import count
 
-from aiokafka.partitioner import murmur2
-
 from events.topics import topic
 
 
 def partition_of(key: str, partitions: int) -> int:
     """As Kafka's default partitioner has it, ours and those in other languages."""
+    from aiokafka.partitioner import murmur2  # commands know this module, and few of them speak to Kafka
+
     return int(murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 

@@ -13,11 +13,9 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from catalogue.policy import NAME
-from events.topics import DEAD_LETTERS_DAYS
 from infra.broker import parsed
 
-LEAST_CLAIMS_DAYS = DEAD_LETTERS_DAYS + 15
+MOST_BEHIND_DAYS = 15
 """A dead letter may be older than its event by as much as its consumer was behind."""
 FOR_ALL_HOMES = ("LONJA_HOME", "LONJA_CACHE")
 PREFIX = "LONJA_"
@@ -290,10 +288,12 @@ def _positive(variable: str, text: str) -> int:
 
 
 def _keep(given: Mapping[str, str]) -> Keep:
-    usual = Keep()
+    from events.topics import DEAD_LETTERS_DAYS
+
+    usual, least = Keep(), DEAD_LETTERS_DAYS + MOST_BEHIND_DAYS
     claims = given.get("LONJA_KEEP_CLAIMS_DAYS", str(usual.claims_days))
-    if _positive("LONJA_KEEP_CLAIMS_DAYS", claims) < LEAST_CLAIMS_DAYS:
-        rule = f"must be at least {LEAST_CLAIMS_DAYS}: a dead letter may be sent again for {DEAD_LETTERS_DAYS} days"
+    if _positive("LONJA_KEEP_CLAIMS_DAYS", claims) < least:
+        rule = f"must be at least {least}: a dead letter may be sent again for {DEAD_LETTERS_DAYS} days"
         raise BadSetting("LONJA_KEEP_CLAIMS_DAYS", claims, rule)
     letters = given.get("LONJA_KEEP_LETTERS_DAYS", str(max(usual.letters_days, int(claims))))
     if _positive("LONJA_KEEP_LETTERS_DAYS", letters) < int(claims):
@@ -340,6 +340,8 @@ def _folder(variable: str, text: str | None) -> Path | None:
 
 
 def _policy(name: str) -> str:
+    from catalogue.policy import NAME
+
     if not NAME.fullmatch(name):
         rule = "must be the name of a policy, in lower-case letters, digits and hyphens, such as moscow or demo"
         raise BadSetting("LONJA_POLICY", name, rule)

@@ -1,5 +1,5 @@
-"""The command line, `lonja`. To add a command: a module here with a function or a `typer.Typer`, and one line below; a service
-adds a `typer.Typer` of its own, in its `cli.py`, and one line in SERVICE_COMMANDS.
+"""The command line, `lonja`. To add a command: a module here (or the `cli.py` of a service) with a function or a `typer.Typer`, and one
+line in COMMANDS.
 
 Modules import what is heavy (Kafka, services, models) inside their functions, so that `lonja --help` is instant.
 """
@@ -14,56 +14,60 @@ import typer
 from typer.core import TyperGroup
 
 from infra import heartbeat
-from infra.cli import (
-    apart,
-    backup,
-    consumers,
-    dead_letters,
-    demo,
-    doctor,
-    mailbox,
-    migrate,
-    outbox,
-    serve,
-    simulate,
-    streams,
-    topics,
-    up,
-)
 from infra.cli.output import say_error
 from infra.config import mistakes
 
-SERVICE_COMMANDS = {
+COMMANDS = {
+    "up": ("infra.cli.up:up",),
+    "apart": ("infra.cli.apart:apart",),
+    "migrate": ("infra.cli.migrate:migrate",),
+    "serve": ("infra.cli.serve:serve",),
+    "streams": ("infra.cli.streams:streams",),
+    "rebuild": ("infra.cli.streams:rebuild",),
+    "demo": ("infra.cli.demo:demo",),
+    "simulate": ("infra.cli.simulate:simulate",),
+    "topics": ("infra.cli.topics:topics",),
+    "mailbox": ("infra.cli.mailbox:mailbox",),
+    "backup": ("infra.cli.backup:backup",),
+    "restore": ("infra.cli.backup:restore",),
+    "doctor": ("infra.cli.doctor:doctor",),
+    "dead-letters": ("infra.cli.dead_letters:app",),
+    "outbox": ("infra.cli.outbox:app",),
+    "consumers": ("infra.cli.consumers:app",),
     "members": ("services.accounts.cli:app",),
     "import": ("services.transparency.cli:import_app",),
     "export": ("services.transparency.cli:export_app", "services.auctions.cli:export_app"),
     "verify": ("services.auctions.cli:verify_app",),
     "recommender": ("services.recommender.cli:app",),
 }
-"""Looked up when they are asked for: infra knows services by name alone. Where several share a name, the first brings its help."""
+"""Looked up when they are asked for, so that a command loads no other; infra knows services by name alone. Where several share a name,
+the first brings its help."""
+HIDDEN = {"apart"}
+"""What commands start, and nobody types."""
 
 
 class Commands(TyperGroup):
-    """Our own commands, then those of services."""
-
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *SERVICE_COMMANDS]
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in SERVICE_COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        first, *others = (_group(each) for each in SERVICE_COMMANDS[cmd_name])
+        if cmd_name not in COMMANDS:
+            return None
+        first, *others = (_command(each, cmd_name) for each in COMMANDS[cmd_name])
         for other in others:
             first.commands |= other.commands
         first.name = cmd_name
         return first
 
 
-def _group(where: str) -> TyperGroup:
-    module, _, name = where.partition(":")
-    group = typer.main.get_command(getattr(import_module(module), name))
-    assert isinstance(group, TyperGroup)
-    return group
+def _command(where: str, name: str) -> Any:
+    module, _, attribute = where.partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name, hidden=name in HIDDEN)(found)
+        found = alone
+    return typer.main.get_command(found)
 
 
 app = typer.Typer(
@@ -74,22 +78,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command("up")(up.up)
-app.command("apart", hidden=True)(apart.apart)
-app.command("migrate")(migrate.migrate)
-app.command("serve")(serve.serve)
-app.command("streams")(streams.streams)
-app.command("rebuild")(streams.rebuild)
-app.command("demo")(demo.demo)
-app.command("simulate")(simulate.simulate)
-app.command("topics")(topics.topics)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(consumers.app, name="consumers")
-app.command("mailbox")(mailbox.mailbox)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
-app.command("doctor")(doctor.doctor)
+
+
+@app.callback()
+def _lonja() -> None:
+    """Typer makes a group of it."""
 
 
 def main() -> None:

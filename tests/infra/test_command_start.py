@@ -64,6 +64,37 @@ def test_a_command_loads_what_it_needs(tmp_path: Path, command: str, without: tu
     assert found & set(without) == set()
 
 
+HELP_OF_ALL = """
+import atexit, sys
+atexit.register(lambda: print("LOADED", *{name.partition(".")[0] for name in sys.modules}))
+from typer.main import get_command
+from typer.testing import CliRunner
+from infra.cli import COMMANDS, app
+group = get_command(app)
+for name in COMMANDS:
+    for command in [(name,), *((name, each) for each in getattr(group.get_command(None, name), "commands", ()))]:
+        said = CliRunner().invoke(app, [*command, "--help"])
+        assert said.exit_code == 0 and "Usage: " in said.output, (command, said.output)
+        print("HELPED", *command)
+"""
+
+
+def test_no_help_loads_what_only_the_command_itself_needs() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP_OF_ALL], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    helped, _, found = done.stdout.rpartition("LOADED")
+    assert {"doctor", "import ocds", "export auction"} <= {line.removeprefix("HELPED ") for line in helped.splitlines()}
+    assert set(found.split()) & {*SERVERS, *TABLES, "aiokafka", "asyncpg", "httpx"} == set()
+
+
+def test_a_command_loads_no_other(tmp_path: Path) -> None:
+    run = "import sys; sys.argv[1:] = ['doctor', '--help']; from infra.cli import main\ntry: main()\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=120)
+    found = set(done.stdout.split())
+    assert "infra.cli.doctor" in found
+    assert found & {"infra.cli.up", "infra.supervisor", "events.topics", "catalogue.policy", "uvloop"} == set()
+
+
 def test_what_supervises_all_day_loads_no_service_and_no_models() -> None:
     """All that `lonja up` needs once it runs; what it has done in a process of its own is gone with that process."""
     done = subprocess.run(
