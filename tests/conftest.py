@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["market", "markets", "servers", "topics"]
 
-ON_SERVERS = re.compile(r"^(from|import) (tests\.(market|faults|test_access)|playwright|schemathesis)\b", re.MULTILINE)
+ON_SERVERS = re.compile(
+    r"^((from|import) (tests\.(market|faults|test_access)|playwright|schemathesis)|pytestmark = \[?pytest\.mark\.servers)\b",
+    re.MULTILINE,
+)
 """Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
 
 

@@ -13,6 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from infra.broker import access
 from infra.embedded import HomeInUse, Servers
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(scope="module")
 def second(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:

@@ -33,7 +33,7 @@ from infra.producer import Producer
 from infra.secrets import close
 from infra.topics import create_topics
 
-pytestmark = pytest.mark.usefixtures("topics")
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("topics")]
 FACTS = OrganisationStateChanged.TOPIC
 
 

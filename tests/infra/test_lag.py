@@ -16,6 +16,8 @@ from infra.ids import new_id
 from infra.operations.figures import Group, Kafka
 from infra.producer import Producer
 
+pytestmark = pytest.mark.servers
+
 LATE = timedelta(minutes=2)
 
 

@@ -19,6 +19,8 @@ from infra.runtime import standing
 from infra.service import Ground, Service, View
 from tests.infra.test_road_faults import BAD_RECORDS, Road, road, until_buried, until_heard
 
+pytestmark = pytest.mark.servers
+
 __all__ = ["road"]
 NEWER = OrganisationRegistered.TYPE.replace(".v1", ".v2")
 VIEW = "probe.names"

@@ -5,7 +5,6 @@ import zlib
 import msgspec
 import numpy as np
 import pytest
-from sklearn.ensemble import GradientBoostingClassifier
 
 from recommender import Award, Model, Opportunity, SupplierProfile, UnreadableModel, sentence, train
 from recommender.history import COLUMNS, History
@@ -131,6 +130,8 @@ def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
     rng = np.random.default_rng(1)
     evidence = rng.normal(size=(400, len(COLUMNS))).astype(np.float32)
     won = evidence[:, 0] + evidence[:, 3] * evidence[:, 5] > 1
+    from sklearn.ensemble import GradientBoostingClassifier  # takes seconds: one process of the tests pays for it
+
     trees = GradientBoostingClassifier(n_estimators=10, max_depth=4, learning_rate=RATE, random_state=0)
     trees.fit(evidence, won)
     scores = Scorer(_as_arrays(trees, float(won.mean()))).scores(evidence.astype(np.float64))
