@@ -65,6 +65,8 @@ def _by_sqlalchemy(error: BaseException) -> bool | None:
     """None where the error is none of SQLAlchemy's. It wraps the driver's errors twice, and names no class of its own for a server
     that is starting."""
     errors = sys.modules.get("sqlalchemy.exc")
+    if errors is not None and isinstance(error, errors.TimeoutError):
+        return True  # all connections of the pool are in use
     if errors is None or not isinstance(error, errors.DBAPIError):
         return None
     driver = error.orig.__cause__ if error.orig is not None else None

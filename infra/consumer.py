@@ -29,7 +29,8 @@ STOP_SECONDS = 5.0
 BULK_BYTES = 128 * 1024
 """Of a bulk topic the broker gathers so much before it answers, for half a second at most: few large batches cost less than many small."""
 FREE_THE_LOCK = (
-    "find who keeps the row locked in pg_stat_activity, and end that session; the partition then goes on by itself"
+    "find who keeps the row locked in pg_stat_activity, and end that session, or bring back what is away; the partition then goes on by"
+    " itself"
 )
 
 

@@ -39,6 +39,8 @@ PORTION = 1_000_000
 """Bytes that are handled in one transaction, with the record in which there are so many."""
 BURIED = "!"
 """Ends a claim that says of a part: it is a dead letter."""
+AWAY_TRIES = 5
+"""Tries of one event that wants something that is away. With the database there, its partition then waits alone."""
 LOCK_PATIENCE = "500ms"
 """How long one event by itself waits for a locked row before its partition is held, as PostgreSQL's lock_timeout. A batch waited before,
 as long as its connection waits."""
@@ -57,7 +59,7 @@ class Held:
 
 
 class _Locked(Exception):
-    """The event needs a row that somebody keeps locked."""
+    """The event needs a row that somebody keeps locked, or something else that its neighbours do without."""
 
 
 class _Divided(Exception):
@@ -277,7 +279,7 @@ class Inbox:
 
     async def _alone(self, message: Message) -> Exception | None:
         """Handle one event. Returns what it fails with, after the retries. Raises _Locked, where partitions can be held for it."""
-        tries = 0
+        tries = away = 0
         while True:
             try:
                 await self._in_one_transaction([message], LOCK_PATIENCE if self._holds_what_is_locked else "")
@@ -288,7 +290,10 @@ class Inbox:
                 if is_locked(error) and self._holds_what_is_locked:
                     raise _Locked(f"somebody keeps locked what {message.envelope.type} needs") from error
                 if is_away(error):
+                    away += 1
                     log.warning("%s waits: %s", self.name, in_short(error))
+                    if away >= AWAY_TRIES and self._holds_what_is_locked and await self._is_there():
+                        raise _Locked(f"{message.envelope.type} wants what is away: {in_short(error)}") from error
                     await asyncio.sleep(PAUSE)
                     continue
                 if tries == len(RETRIES):
@@ -296,6 +301,17 @@ class Inbox:
                     return error
                 await asyncio.sleep(RETRIES[tries])
                 tries += 1
+
+    async def _is_there(self) -> bool:
+        """Whether the database takes a transaction now."""
+        try:
+            async with self._database.transaction(self.service) as tx:
+                await tx.claimed([])
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return False
+        return True
 
     async def _bury(self, record: ConsumerRecord, error: Exception, part: Message | None = None) -> None:
         """Wait until the dead letter is there: nothing is passed over without one."""

@@ -34,8 +34,8 @@ REST = 0.02
 never waits."""
 PATIENCE_SECONDS = 5.0
 """After so long without the broker's acknowledgement the relay says that it waits."""
-REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError)
-"""The broker will never take this record."""
+REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, msgspec.DecodeError)
+"""The broker will never take this record, or it is none: its envelope cannot be read."""
 FREE_THE_LOCK = "find who keeps them locked in pg_stat_activity, and end that session"
 RESEND = "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`"
 
@@ -129,7 +129,7 @@ class Relay:
         done: list[int] = []
         try:
             for row in rows:
-                key = (row["topic"], _envelope(row).subject)
+                key = (row["topic"], _subject(row))
                 if row["position"] not in failures and key not in again:
                     done.append(row["position"])
                     continue
@@ -160,7 +160,11 @@ class Relay:
 
     async def _send(self, kafka: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[object]":
         """The broker's answer; what is wrong with the record before it goes is one too."""
-        topic, envelope = row["topic"], _envelope(row)
+        topic = row["topic"]
+        try:
+            envelope = _envelope(row)
+        except msgspec.DecodeError as error:
+            return _failed(error)
         if topic not in self._topics:
             self._topics = await self._kafka.topics()
             if topic not in self._topics:
@@ -244,6 +248,14 @@ class Relay:
 
 def _envelope(row: asyncpg.Record) -> Envelope:
     return msgspec.json.decode(row["envelope"], type=Envelope)
+
+
+def _subject(row: asyncpg.Record) -> str:
+    """ "" where the envelope cannot be read."""
+    try:
+        return _envelope(row).subject
+    except msgspec.DecodeError:
+        return ""
 
 
 def _failed(error: Exception) -> "asyncio.Future[object]":

@@ -30,8 +30,12 @@ async def rows(db: asyncpg.Connection | asyncpg.Pool) -> list[SetAside]:
             f" from {service}.outbox where published_at is null and set_aside_at is not null order by position"
         ):
             facts = dict(row)
-            envelope = msgspec.json.decode(facts.pop("envelope"), type=Envelope)
-            found.append(SetAside(service=service, type=envelope.type, subject=envelope.subject, **facts))
+            try:
+                envelope = msgspec.json.decode(facts.pop("envelope"), type=Envelope)
+                type_, subject = envelope.type, envelope.subject
+            except msgspec.DecodeError:
+                type_ = subject = "(not readable)"
+            found.append(SetAside(service=service, type=type_, subject=subject, **facts))
     return found
 
 

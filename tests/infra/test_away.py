@@ -14,6 +14,7 @@ from asyncpg.exceptions import _base
 from litestar import get
 from litestar.testing import create_test_client
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as AllConnectionsInUse
 
 from infra.away import is_away, is_locked
 from infra.running import NotRunning
@@ -34,6 +35,7 @@ def wrapped(driver: Exception) -> DBAPIError:
     [
         ConnectionRefusedError(111, "Connect call failed"),
         TimeoutError(),
+        AllConnectionsInUse("QueuePool limit of size 10 overflow 10 reached"),
         STARTING,
         wrapped(STARTING),
         asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),

@@ -483,6 +483,26 @@ async def test_a_locked_row_holds_the_partition_of_its_event_alone_until_it_is_f
     assert await road.dead() == []
 
 
+async def test_an_event_that_alone_wants_what_is_away_holds_its_partition_alone(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "PAUSE", 0.05)
+    road.fails = lambda name: TimeoutError("the customs office does not answer") if name == "waits" else None
+    async with road.listening():
+        await road.send("waits", "behind", partition=0)
+        await road.send("one", "two", partition=1)
+        await until_heard(road, ["one", "two"])
+
+        async def said() -> bool:
+            here = road.health("consumer")
+            return here.state is State.waiting and "customs office" in here.detail
+
+        await until(said, road.names)
+        assert await road.dead() == []
+        road.fails = lambda name: None
+        await until_heard(road, ["one", "two", "waits", "behind"])
+
+
 async def test_a_consumer_that_stops_beside_a_locked_row_begins_before_its_event(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -600,6 +620,21 @@ async def test_a_row_that_is_too_large_is_set_aside_and_the_rest_goes_on(road: R
 
         await until(well, lambda: road.database.pool.fetch("select 1"))
         assert "large" in await road.on_the_wire() and await set_aside.rows(road.database.pool) == []
+
+
+async def test_a_row_whose_envelope_cannot_be_read_is_set_aside_and_the_rest_goes_on(road: Road) -> None:
+    await road.tell("one", "strange", "two")
+    await road.database.pool.execute(
+        f"""update {road.service}.outbox set envelope = '{{"specversion": "9.9"}}'"""
+        " where position(convert_to('strange', 'UTF8') in data) > 0"
+    )
+    async with relaying(road):
+        (reason,) = await until_sent(road)
+        assert "ValidationError" in reason
+        assert list(dict.fromkeys(await road.on_the_wire())) == ["one", "two"]
+        assert road.health("relay").state is State.degraded
+    [row] = await set_aside.rows(road.database.pool)
+    assert row.type == "(not readable)"
 
 
 async def test_a_row_that_the_broker_refuses_is_set_aside_and_its_neighbours_in_the_batch_are_not(road: Road) -> None:
