@@ -23,8 +23,8 @@ class State(StrEnum):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """``kind`` is one of consumer, relay, timer, lane, view, server, rows (of one kind, which cannot be read), part (a process, as its
-    supervisor sees it).
+    """``kind`` is one of consumer, relay, timer, lane, view, task (work beside the others), server, rows (of one kind, which cannot be
+    read), part (a process, as its supervisor sees it).
 
     ``since``: when this state began, UTC.
     """

@@ -8,12 +8,12 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
-
 from catalogue.search import Card, Found, Index, Wanted
 from catalogue.skus import Sku
+from infra.away import in_short, is_away
 from infra.database import Database, Transaction
+from infra.health import HEALTH, State
+from infra.reading import listed
 from infra.tasks import background
 from services.catalogue import store
 from services.catalogue.pricing import best_price, in_minor_units
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.5
 AT_ONCE = 2_000
 LOOKALIKES = 40
+TASK = "catalogue search"
 
 
 class Finder:
@@ -36,7 +37,7 @@ class Finder:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with background(self._follow(), name="catalogue search"):
+        async with background(self._follow(), name=TASK):
             yield
 
     async def search(self, wanted: Wanted) -> Found:
@@ -52,8 +53,13 @@ class Finder:
         while True:
             try:
                 await (self._take_changes() if self.ready else self._fill())
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
-                log.warning("the search waits for the database: %s", error)
+            except Exception as error:
+                away = is_away(error)
+                log.log(logging.WARNING if away else logging.ERROR, "the search waits", exc_info=error)
+                state = State.waiting if away else State.degraded
+                HEALTH.report("task", TASK, state, in_short(error), "" if away else "read the log of this process")
+            else:
+                HEALTH.report("task", TASK, State.running)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def _fill(self) -> None:
@@ -63,12 +69,11 @@ class Finder:
         last = ""
         while True:
             async with self._database.transaction("catalogue") as tx:
-                versions = await store.published_after(tx, last, AT_ONCE)
+                versions, last = await store.published_after(tx, last, AT_ONCE)
                 cards = await self._cards(tx, [version.sku for version in versions])
-            if not cards:
+            if not last:
                 break
             await asyncio.to_thread(self._put, cards, ())
-            last = cards[-1].sku.sku_id
         self.ready = True
 
     async def _take_changes(self) -> None:
@@ -77,7 +82,7 @@ class Finder:
         for start in range(0, len(changed), AT_ONCE):
             ids = changed[start : start + AT_ONCE]
             async with self._database.transaction("catalogue") as tx:
-                versions = await store.published(tx, ids)
+                versions = await store.shown(tx, ids)
                 cards = await self._cards(tx, [version.sku for version in versions.values()])
             await asyncio.to_thread(self._put, cards, set(ids) - set(versions))
         self._horizon = horizon
@@ -92,16 +97,15 @@ class Finder:
     async def _cards(self, tx: Transaction, skus: Sequence[Sku]) -> list[Card]:
         """What the index says of each: its card and what its offers add today."""
         standing = await store.standing(tx, [sku.sku_id for sku in skus])
-        cards = []
-        for sku in skus:
+
+        def card_of(sku: Sku) -> Card:
             offers = [each.offer for each in standing[sku.sku_id]]
             best = best_price(offers, "", tx.now.date(), self.currency)
-            cards.append(
-                Card(
-                    sku=sku,
-                    regions=tuple({region for offer in offers for region in offer.regions}),
-                    min_price=in_minor_units(best) if best else None,
-                    eco_labels=tuple({label.label for offer in offers for label in offer.eco_labels}),
-                )
+            return Card(
+                sku=sku,
+                regions=tuple({region for offer in offers for region in offer.regions}),
+                min_price=in_minor_units(best) if best else None,
+                eco_labels=tuple({label.label for offer in offers for label in offer.eco_labels}),
             )
-        return cards
+
+        return listed("SKU", skus, lambda sku: sku.sku_id, card_of)

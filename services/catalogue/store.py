@@ -149,10 +149,11 @@ async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     return {each.sku.sku_id: each for each in found}
 
 
-async def published_after(tx: Transaction, sku_id: str, limit: int) -> list[Version]:
-    """The next published SKUs in the order of ids, for reading all of them in pieces."""
+async def published_after(tx: Transaction, sku_id: str, limit: int) -> tuple[list[Version], str]:
+    """The next published SKUs in the order of ids, for people to find, and the last of these ids; "" after the end."""
     query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == State.PUBLISHED.value)
-    return [_version(row) for row in await tx.session.exec(query.order_by(SkuRow.sku_id).limit(limit))]
+    rows = (await tx.session.exec(query.order_by(SkuRow.sku_id).limit(limit))).all()
+    return listed("SKU", rows, lambda row: row.sku_id, _version), rows[-1].sku_id if rows else ""
 
 
 async def awaiting(tx: Transaction, *, category: str = "", limit: int = 100) -> list[Version]:

@@ -146,7 +146,7 @@ async def _next_card(tx: Transaction, proposal: Proposal, principal: Principal, 
 
 
 async def _refuse_duplicates(tx: Transaction, card: Sku, lookalikes: Sequence[str]) -> None:
-    others = list((await store.published(tx, lookalikes)).values()) + await store.awaiting(tx, category=card.category)
+    others = list((await store.shown(tx, lookalikes)).values()) + await store.awaiting(tx, category=card.category)
     alike = near_duplicates(card, {other.sku.sku_id: other.sku for other in others}.values())
     if alike:
         many = len(alike) > 1

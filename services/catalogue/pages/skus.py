@@ -180,7 +180,7 @@ class SkuPages(Controller):
     async def _queue(self, ground: Ground, request: MemberVisit, errors: Mapping[str, str] | None = None) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             queue = await store.awaiting(tx)
-            current = await store.published(tx, [each.sku.sku_id for each in queue])
+            current = await store.shown(tx, [each.sku.sku_id for each in queue])
         return page(
             request,
             "catalogue/moderation.html",

@@ -6,10 +6,12 @@ from functools import partial
 
 import pytest
 
+from catalogue.search import Wanted
 from events.accounts import OrganisationStateChanged
 from events.catalogue import OfferArchived, OfferPublished, SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from infra.ids import new_id
+from services.catalogue.finder import Finder
 from tests.market import Market
 from tests.services.catalogue.stall import D, Stall, a_card, some_terms
 from tests.unreadable import lists, only_a_newer_release_reads, says_so
@@ -313,6 +315,25 @@ async def test_an_offer_or_sku_that_cannot_be_read_costs_itself_alone_in_lists(s
         for path in public:
             said = await lists(client, f"{path}?q={name}")
             assert sku_id in said and other not in said
+
+
+async def test_a_search_is_filled_without_a_sku_that_cannot_be_read_alone(stall: Stall) -> None:
+    name = f"gong {new_id()[-6:]}"
+    ids = sorted([await stall.published(name), await stall.published(f"{name} two")])
+    finder = Finder(stall.market.ground.database.of("catalogue"), "RUB")
+
+    async def finds(*wanted: str) -> bool:
+        hits = (await finder.search(Wanted(text=name))).sku_ids
+        return finder.ready and set(hits) == set(wanted)
+
+    async with (
+        only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", ids[1]), "card.attributes"),
+        finder.running(),
+    ):
+        await stall.market.eventually(partial(finds, ids[0]))
+    finder = Finder(stall.market.ground.database.of("catalogue"), "RUB")
+    async with finder.running():
+        await stall.market.eventually(partial(finds, *ids))
 
 
 async def test_a_proposal_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:

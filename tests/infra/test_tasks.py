@@ -1,0 +1,33 @@
+"""Work beside a block that fails says so."""
+
+import asyncio
+import logging
+
+import pytest
+
+from infra.health import HEALTH, State
+from infra.tasks import background
+
+
+async def _fails() -> None:
+    raise ValueError("cannot bear it")
+
+
+async def _returns() -> None:
+    return
+
+
+async def test_work_that_fails_is_told_of_by_log_and_health(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.CRITICAL), pytest.raises(ValueError, match="cannot bear it"):
+        async with background(_fails(), name="a failing task"):
+            await asyncio.sleep(0.01)
+    assert "a failing task failed" in caplog.text
+    (said,) = [each for each in HEALTH if (each.kind, each.name) == ("task", "a failing task")]
+    assert said.state is State.stopped and "cannot bear it" in said.detail
+    HEALTH.report("task", "a failing task", State.running)
+
+
+async def test_work_that_is_done_or_ended_is_nothing_to_tell() -> None:
+    async with background(_returns(), name="a short task"), background(asyncio.sleep(60), name="a long task"):
+        await asyncio.sleep(0.01)
+    assert not [each for each in HEALTH if each.name in ("a short task", "a long task")]
