@@ -18,6 +18,7 @@ from events import Envelope, MalformedEvent, UnknownEvent, UnknownVersion, decod
 from events.auctions import BidAccepted
 from events.codec import type_in
 from events.contracts import ContractDrafted
+from events.imports import ProcessImported
 from events.topics import SERVICES, TOPICS, topic
 
 EXAMPLES = sorted((documents.FOLDER / "examples").glob("*.json"))
@@ -88,6 +89,26 @@ def test_a_message_of_an_older_version_comes_as_the_newest() -> None:
         "security_due": "0",
         "equivalents_allowed": True,
     }
+
+
+def test_what_was_told_of_one_process_comes_as_a_pack_of_one() -> None:
+    value, headers, data = golden(documents.FOLDER / "examples" / "lonja.imports.ProcessImported.v1.json")
+    message = decode(value, headers)
+    assert isinstance(message.event, ProcessImported) and message.parts() == []
+    (process,) = message.event.processes
+    assert msgspec.json.decode(msgspec.json.encode(process)) == data
+
+
+def test_a_pack_has_a_part_for_each_process_with_an_id_of_its_own() -> None:
+    _, headers, data = golden(documents.FOLDER / "examples" / "lonja.imports.ProcessImported.v2.json")
+    told = json.dumps(data | {"processes": [data["processes"][0] | {"process_id": each} for each in "abc"]}).encode()
+    message = decode(told, headers)
+    parts = [decode(value, part) for _, value, part in (encode(each.envelope, each.event) for each in message.parts())]
+    assert [part.envelope.id for part in parts] == [f"{message.envelope.id}#{number}" for number in range(3)]
+    assert {part.envelope.subject for part in parts} == {message.envelope.subject}
+    found = [part.event for part in parts if isinstance(part.event, ProcessImported)]
+    assert [[each.process_id for each in event.processes] for event in found] == [["a"], ["b"], ["c"]]
+    assert all(part.parts() == [] for part in parts)
 
 
 def of_type(name: str) -> list[tuple[str, bytes]]:
