@@ -75,6 +75,14 @@ Prose = Annotated[str, _text(20_000)]
 Exact = Annotated[Decimal, _number(-(10**20), 10**20, 60)]
 Many = Annotated[tuple[T, ...], _list(10_000)]
 
+
+def _degrees(most: int) -> Any:
+    return Meta(extra={"most": most}, extra_json_schema={"minimum": -most, "maximum": most})
+
+
+Latitude = Annotated[float, _degrees(90)]
+Longitude = Annotated[float, _degrees(180)]
+
 _FOUND = re.compile(r"(?P<said>.*?)(?: - at (?:`key` in )?`\$?(?P<path>.*)`)?", re.DOTALL)
 _SAID = (
     (re.compile(r"Expected `(?:str|bytes)` of length <= (?P<most>\d+)"), "too-long"),

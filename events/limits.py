@@ -74,6 +74,7 @@ _HIDDEN = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters by name that nobody can see."""
 _MOST_WHOLE = 10**9
 HIGHEST_EXPONENT = 30
+HIGHEST_FLOAT = 1e15
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile("[\t\n\r]")
 
@@ -116,9 +117,11 @@ def check_whole(number: int, _: datetime | None) -> None:
         raise OutOfBounds("out-of-range", least=-_MOST_WHOLE, most=_MOST_WHOLE)
 
 
-def check_float(number: float, _: datetime | None) -> None:
+def check_float(most: float, number: float, _: datetime | None) -> None:
     if not math.isfinite(number):
         raise OutOfBounds("not-finite")
+    if abs(number) > most:
+        raise OutOfBounds("out-of-range", least=f"{-most:g}", most=f"{most:g}")
 
 
 def check_instant(value: date, now: datetime | None) -> None:

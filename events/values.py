@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from events.bounds import Exact, Key, Label, Many, Prose
+from events.bounds import Exact, Key, Label, Latitude, Longitude, Many, Prose
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -18,8 +18,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     region: Key | None = None
     """ISO 3166-2, such as ``RU-MOW``."""
     locality: Label | None = None
-    latitude: float | None = None
-    longitude: float | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
 
 
 class Category(msgspec.Struct, frozen=True, kw_only=True, gc=False):

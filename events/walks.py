@@ -11,6 +11,7 @@ from msgspec import Struct, inspect
 from events.limits import (
     ANY,
     HIGHEST_EXPONENT,
+    HIGHEST_FLOAT,
     LINE,
     Check,
     OutOfBounds,
@@ -45,7 +46,7 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | 
         case inspect.IntType() if looks.rest and kind.le is None:
             return check_whole
         case inspect.FloatType() if looks.rest:
-            return check_float
+            return partial(check_float, extra.get("most", HIGHEST_FLOAT))
         case inspect.DateTimeType() | inspect.DateType() if looks.rest:
             return check_instant
         case inspect.UnionType():

@@ -43,7 +43,7 @@ class Whole(msgspec.Struct):
     on: date | None = None
     parts: bounds.Lines[Part] = ()
     prices: Annotated[dict[bounds.Id, bounds.Amount], msgspec.Meta(max_length=3)] = {}
-    degrees: float = 0.0
+    degrees: bounds.Latitude = 0.0
 
 
 def broken(value: dict[str, Any]) -> tuple[str, str]:
@@ -92,6 +92,8 @@ def test_a_number_that_no_rule_could_compute_with_is_refused_wherever_it_stands(
         ({"at": "tomorrow"}, "at", "not-a-date"),
         ({"on": "9999-12-31"}, "on", "too-far"),
         ({"degrees": "nan"}, "degrees", "not-finite"),
+        ({"degrees": "90.1"}, "degrees", "out-of-range"),
+        ({"degrees": -1e300}, "degrees", "out-of-range"),
         ({"vat": "twenty"}, "vat", "not-a-number"),
         ({"parts": {}}, "parts", "wrong-type"),
     ],
