@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-from infra.away import is_away
+from infra.away import is_away, is_locked
 from infra.clock import Clock
 from infra.deadline import Deadline, in_use
 from infra.health import HEALTH, State
@@ -31,6 +31,7 @@ FAILING = timedelta(minutes=1)
 """How long an auction is left alone after a decision on it failed."""
 PATIENCE = 10.0
 """Seconds that one sign of life may take."""
+FREE_THE_TABLES = "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend"
 SETTINGS = {"lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"}
 """Of the pulse's connection: a process that freezes must not keep the row from the others."""
 
@@ -88,7 +89,8 @@ class Pulse:
                 if said != self._said:
                     log.error("%s", said, exc_info=not expected)
                 self._said = said
-                HEALTH.report("lane", "bids", State.waiting if expected else State.degraded, said)
+                state = State.waiting if expected else State.degraded
+                HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
 
 
 def _report(waiting: int) -> None:
@@ -98,7 +100,7 @@ def _report(waiting: int) -> None:
             "bids",
             State.waiting,
             f"{waiting} auctions cannot be decided: their rows are locked, or deciding them failed; all others go on",
-            "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend; look into the log for errors.",
+            f"{FREE_THE_TABLES}; look into the log for errors.",
         )
     else:
         HEALTH.report("lane", "bids", State.running)

@@ -32,7 +32,8 @@ class OcdsApi(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=PAGE, description="How many releases at most.")] = PAGE,
     ) -> Response[Any]:
         """Start at 0 and follow ``links.next`` for ever: each release comes once, in the order of its position, and none is left
-        out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are."""
+        out. With nothing new the list is empty and the link leads to the same place. ``lonja:position`` is where you are. An answer
+        ends after some megabytes, with however many releases."""
         async with ground.database.transaction(store.NAME) as tx:
             found = await store.feed(tx, since, limit)
         public_url = ground.config.public_url
@@ -74,9 +75,10 @@ class OcdsApi(Controller):
     async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             history = await store.history(tx, ocid)
+            linked = await store.size_of_history(tx, ocid) > store.LARGEST_ANSWER // 2
         if not history:
             raise NotFound("process of this market", ocid)
-        return _answer(record_package(ground.config.public_url, history))
+        return _answer(record_package(ground.config.public_url, history, linked=linked))
 
 
 def _answer(body: dict[str, Any]) -> Response[Any]:

@@ -31,10 +31,16 @@ def package(public_url: str, path: str, published_at: datetime) -> Json:
     }
 
 
-def record_package(public_url: str, history: Sequence[Mapping[str, Any]]) -> Json:
-    """All releases of one process, at least one, and what they come to together."""
+def record_package(public_url: str, history: Sequence[Mapping[str, Any]], *, linked: bool = False) -> Json:
+    """All releases of one process, at least one, and what they come to together. ``linked``: in place of each release stands where it
+    is, as OCDS has it for records that would be too large."""
     last = max(history, key=lambda release: release["date"])
     ocid = last["ocid"]
     compiled = {**merge(history), "id": f"{ocid}-{last['date']}", "date": last["date"], "tag": ["compiled"]}
     envelope = package(public_url, f"/ocds/records/{ocid}", datetime.fromisoformat(last["date"]))
-    return {**envelope, "records": [{"ocid": ocid, "releases": list(history), "compiledRelease": compiled}]}
+    releases = [_link(public_url, release) for release in history] if linked else list(history)
+    return {**envelope, "records": [{"ocid": ocid, "releases": releases, "compiledRelease": compiled}]}
+
+
+def _link(public_url: str, release: Mapping[str, Any]) -> Json:
+    return {"url": f"{public_url}/ocds/releases/{release['id']}", "date": release["date"], "tag": release["tag"]}

@@ -6,6 +6,7 @@ to operators, is in docs/operating.md.
 """
 
 import asyncio
+import csv
 import json
 import os
 import shutil
@@ -58,6 +59,21 @@ NEW_KINDS = {
 }
 """What the newer release reacts to and this tree does not: by service and prefix of the claims."""
 NOTICED = NEW_KINDS["pools", ""]
+AWARD = (
+    *(
+        "ocid",
+        "award_date",
+        "amount",
+        "buyer",
+        "buyer_city",
+        "buyer_region",
+        "supplier",
+        "supplier_city",
+        "supplier_region",
+    ),
+    *("category", "category_title", "method"),
+)
+"""The columns of a source that is known by name."""
 PAGES = ("/", "/auctions", "/catalogue", "/pools", "/contracts", "/api/auctions", "/api/catalogue/skus")
 
 
@@ -83,6 +99,7 @@ class Upgraded(Books):
     """Exit codes of the former release's processes."""
     said: list[str] = field(default_factory=list)
     """What the former release said when it was asked to migrate tables of the newer one."""
+    imported: set[str] = field(default_factory=set)
 
     def kinds_of(self, service: Service) -> dict[str, set[str]]:
         known = super().kinds_of(service)
@@ -150,6 +167,7 @@ class Upgrade:
         visiting = asyncio.create_task(self._visit())
         self.stack.callback(visiting.cancel)
         await self._bids_go_on("the former release runs alone")
+        await self._import(former, range(300))
         await newer.lonja("migrate")
         books.said.append(await former.lonja("migrate"))
         new = await self._start(newer)
@@ -157,6 +175,7 @@ class Upgrade:
         over = asyncio.Event()
         others = asyncio.create_task(self._days_until(over))
         await self._publish_offers()
+        await self._import(newer, range(200, 600))
         await _eventually(self._former_waits, "the former release lets partitions wait")
         await _eventually(self._what_is_new_is_passed_over, "both releases pass over the new type")
         await self._bid_through_both()
@@ -232,6 +251,20 @@ class Upgrade:
                     terms = offer_terms(good, supplier, players.regions)
                     await member.post("/api/catalogue/offers", terms | {"sku_id": ids[good.name]})
 
+    async def _import(self, release: Release, numbers: range) -> None:
+        """Awards of another market, an award a process. Those that are known already bring nothing new."""
+        file = self.folder / f"awards of the {release.name} release.csv"
+        with file.open("w", newline="") as opened:
+            rows = csv.writer(opened)
+            rows.writerow(AWARD)
+            for number in numbers:
+                parties = (f"Buyer {number % 7}", "Ottawa", "ON", f"Supplier {number % 31}", "Toronto", "ON")
+                rows.writerow(
+                    (f"award-{number}", "2012-05-02", "1200.50", *parties, "N7510", "Office supplies", "open")
+                )
+        await release.lonja("import", "awards", str(file))
+        self.books.imported.update(f"award-{number}" for number in numbers)
+
     async def _bid_through_both(self) -> None:
         """Two suppliers outbid each other on one auction, each through the web process of another release."""
         password, (one, other) = demo_password(self.books.ground.config), cast().suppliers[:2]
@@ -250,8 +283,8 @@ class Upgrade:
         for process in await processes.read(self.books.ground.database.pool):
             for condition in process.conditions:
                 if condition.state is State.degraded and "this is version 2" in condition.detail:
-                    self.books.waited.setdefault(process.kind, set()).add(condition.name)
-        return self.books.waited.keys() >= {"worker", "streams"}
+                    self.books.waited.setdefault(process.kind, set()).add(condition.detail)
+        return self.books.waited.keys() >= {"worker", "streams"} and _tell_of_imports(self.books.waited["worker"])
 
     async def _what_is_new_is_passed_over(self) -> bool:
         """Whether every group has read the whole topic in which the new type is, while both releases are in it."""
@@ -289,6 +322,11 @@ async def unread(bootstrap: str, topic: str, services: list[str]) -> int:
         return left
     finally:
         await asyncio.gather(admin.close(), kafka.stop())
+
+
+def _tell_of_imports(details: set[str]) -> bool:
+    """Packs are a newer version of what the former release tells of one by one."""
+    return any("lonja.imports" in detail for detail in details)
 
 
 async def _eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
@@ -334,6 +372,14 @@ async def test_the_former_release_works_beside_newer_tables(upgraded: Upgraded) 
 
 async def test_partitions_with_a_newer_version_wait_while_the_former_release_has_them(upgraded: Upgraded) -> None:
     assert upgraded.waited.keys() == {"worker", "streams"}, upgraded.waited
+    assert _tell_of_imports(upgraded.waited["worker"])
+
+
+async def test_every_award_that_either_release_imported_is_there_once(upgraded: Upgraded) -> None:
+    rows = await upgraded.rows("select process_id from recommender.awards where process_id like '%award-%'")
+    assert Counter(row["process_id"].rpartition("award-")[2] for row in rows) == dict.fromkeys(
+        (number.removeprefix("award-") for number in upgraded.imported), 1
+    )
 
 
 async def test_the_former_processes_end_in_order(upgraded: Upgraded) -> None:

@@ -1,7 +1,7 @@
 """API keys, and logins that failed."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import delete, func, or_
@@ -50,14 +50,22 @@ async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
     return True
 
 
-async def tries(tx: Transaction, email: str, address: str, since: datetime) -> tuple[int, int]:
-    """(for the e-mail address, from the network address) since then."""
+class Tries(NamedTuple):
+    """Failed logins since an instant."""
+
+    of_both: int
+    """For this e-mail address, from this network address."""
+    by_email: int
+    by_address: int
+
+
+async def tries(tx: Transaction, email: str, address: str, since: datetime) -> Tries:
     query = select(
+        func.count().filter(TryRow.email == email, TryRow.address == address),
         func.count().filter(TryRow.email == email),
         func.count().filter(TryRow.address == address),
     ).where(or_(TryRow.email == email, TryRow.address == address), TryRow.tried_at > since)
-    counts: Sequence[int] = (await tx.session.exec(query)).one()
-    return counts[0], counts[1]
+    return Tries(*(await tx.session.exec(query)).one())
 
 
 async def add_try(tx: Transaction, email: str, address: str) -> int:

@@ -22,6 +22,7 @@ from services.transparency.store.organisations import (
     parties,
 )
 from services.transparency.store.published import (
+    LARGEST_ANSWER,
     FeedState,
     Published,
     all_releases,
@@ -31,6 +32,7 @@ from services.transparency.store.published import (
     latest,
     publish,
     release,
+    size_of_history,
 )
 from services.transparency.store.rows import NAME, Row
 from services.transparency.store.sessions import (
@@ -45,6 +47,7 @@ from services.transparency.store.sessions import (
 )
 
 __all__ = [
+    "LARGEST_ANSWER",
     "NAME",
     "FeedState",
     "ImportedSource",
@@ -76,5 +79,6 @@ __all__ = [
     "publish",
     "release",
     "set_told",
+    "size_of_history",
     "told",
 ]

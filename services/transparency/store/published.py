@@ -10,7 +10,10 @@ import msgspec
 
 from infra.database import Database, Transaction
 
-PAGE = 500
+AT_ONCE = 20
+"""Releases that are read in one statement. The largest that the market can make are half a megabyte each."""
+LARGEST_ANSWER = 4_000_000
+"""Bytes of releases in one answer. The first comes however large it is."""
 _json = msgspec.json.Encoder(decimal_format="number")
 _exact = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -60,15 +63,38 @@ async def history(tx: Transaction, ocid: str) -> list[dict[str, Any]]:
     return [_exact.decode(row["body"]) for row in rows]
 
 
+async def size_of_history(tx: Transaction, ocid: str) -> int:
+    """Bytes, about: as the database counts them."""
+    size: int = await (await tx.raw()).fetchval(
+        "select coalesce(sum(length(body::text)), 0) from transparency.releases where ocid = $1", ocid
+    )
+    return size
+
+
 async def release(tx: Transaction, release_id: str) -> Published | None:
     rows = await (await tx.raw()).fetch(f"{_FEED} where release_id = $1", release_id)
     return _published(rows[0]) if rows else None
 
 
 async def feed(tx: Transaction, since: int, limit: int) -> list[Published]:
-    """Releases behind the position ``since``, in order."""
-    rows = await (await tx.raw()).fetch(f"{_FEED} where position > $1 order by position limit $2", since, limit)
-    return [_published(row) for row in rows]
+    """Releases behind the position ``since``, in order: ``limit`` at most, and no more than an answer holds."""
+    connection = await tx.raw()
+    found: list[Published] = []
+    size = 0
+    while len(found) < limit:
+        rows = await connection.fetch(
+            f"{_FEED} where position > $1 order by position limit $2",
+            found[-1].position if found else since,
+            min(AT_ONCE, limit - len(found)),
+        )
+        for each in map(_published, rows):
+            size += len(bytes(each.release))
+            if found and size > LARGEST_ANSWER:
+                return found
+            found.append(each)
+        if len(rows) < AT_ONCE:
+            break
+    return found
 
 
 async def all_releases(database: Database) -> AsyncIterator[bytes]:
@@ -78,7 +104,7 @@ async def all_releases(database: Database) -> AsyncIterator[bytes]:
     position = 0
     while position < last:
         rows = await database.pool.fetch(
-            f"{_FEED} where position > $1 and position <= $2 order by position limit {PAGE}", position, last
+            f"{_FEED} where position > $1 and position <= $2 order by position limit {AT_ONCE}", position, last
         )
         for row in rows:
             yield row["body"].encode()

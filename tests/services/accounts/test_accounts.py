@@ -19,7 +19,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.accounts import passwords
 from services.accounts.handlers import NewMember, ensure_member
-from services.accounts.login import TRIES_PER_EMAIL
+from services.accounts.login import TRIES, TRIES_PER_EMAIL, LoginRefused, TooManyTries, log_in
 from tests.market import Market
 from tests.unreadable import lists, only_a_newer_release_reads, says_so
 
@@ -222,21 +222,35 @@ async def test_unknown_address_and_wrong_password_get_the_same_answer(market: Ma
 async def test_login_is_limited_even_for_guesses_at_once_and_opens_again_after_a_minute(market: Market) -> None:
     async with market.client() as client:
         sent, _ = await registered(client)
-        guesses = await asyncio.gather(
-            *(session(client, sent["email"], f"guess number {n}") for n in range(TRIES_PER_EMAIL + 5))
-        )
+        guesses = await asyncio.gather(*(session(client, sent["email"], f"guess number {n}") for n in range(TRIES + 5)))
         statuses = [guess.status_code for guess in guesses]
-        assert (statuses.count(401), statuses.count(429)) == (TRIES_PER_EMAIL, 5)
+        assert (statuses.count(401), statuses.count(429)) == (TRIES, 5)
         refused = await session(client, sent["email"])
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
         market.clock.advance(timedelta(minutes=1, seconds=1))
         assert (await session(client, sent["email"])).status_code == 200
 
 
+async def test_a_stranger_elsewhere_keeps_nobody_out_but_all_strangers_together_are_limited(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+
+        async def guess(address: str) -> None:
+            with pytest.raises((LoginRefused, TooManyTries)):
+                await log_in(market.ground, sent["email"], "a wrong guess", address)
+
+        for _ in range(TRIES + 2):
+            await guess("198.51.100.7")
+        assert (await session(client, sent["email"])).status_code == 200
+        for number in range(TRIES_PER_EMAIL):
+            await guess(f"198.51.100.{10 + number // 5}")
+        assert (await session(client, sent["email"])).status_code == 429
+
+
 async def test_right_passwords_are_never_counted(market: Market) -> None:
     async with market.client() as client:
         sent, _ = await registered(client)
-        answers = [(await session(client, sent["email"])).status_code for _ in range(TRIES_PER_EMAIL + 2)]
+        answers = [(await session(client, sent["email"])).status_code for _ in range(TRIES + 2)]
     assert set(answers) == {200}
 
 

@@ -241,7 +241,7 @@ async def test_feed_bulk_and_export_say_the_same(
     market: Market, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     await concluded(market, Story())
-    monkeypatch.setattr(published, "PAGE", 2)  # of the releases that are held at once
+    monkeypatch.setattr(published, "AT_ONCE", 2)  # of the releases that are held at once
     monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
     file, zipped = tmp_path / "all.jsonl", tmp_path / "all.jsonl.gz"
     for path in (file, zipped):
@@ -255,6 +255,40 @@ async def test_feed_bulk_and_export_say_the_same(
     assert sorted(os.listdir(tmp_path)) == ["all.jsonl", "all.jsonl.gz"]
     nowhere = await asyncio.to_thread(CliRunner().invoke, export_app, ["ocds", str(tmp_path / "no" / "x.jsonl")])
     assert "No such file or directory" in str(nowhere.exception)
+
+
+async def test_an_answer_ends_after_some_megabytes_and_the_next_goes_on(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story()
+    await concluded(market, story)
+    whole = await everything(market, limit=50)
+    largest = max(len(json.dumps(release)) for release in whole)
+    monkeypatch.setattr(published, "LARGEST_ANSWER", largest)
+    monkeypatch.setattr(published, "AT_ONCE", 3)
+    assert await everything(market, limit=50) == whole
+    async with market.client() as client:
+        first = (await client.get("/ocds/releases")).json()
+    assert 1 <= len(first["releases"]) < len(whole)
+
+
+async def test_a_record_that_would_be_too_large_says_where_its_releases_are(
+    market: Market, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    story = Story()
+    await concluded(market, story)
+    path = f"/ocds/records/{ocid_of(story.process_id)}"
+    async with market.client() as client:
+        (embedded,) = (await client.get(path)).json()["records"]
+        monkeypatch.setattr(store, "LARGEST_ANSWER", 2_000)
+        answer = (await client.get(path)).json()
+        (linked,) = answer["records"]
+        assert linked["compiledRelease"] == embedded["compiledRelease"]
+        for link, release in zip(linked["releases"], embedded["releases"], strict=True):
+            assert (link["date"], link["tag"]) == (release["date"], release["tag"])
+            found = (await client.get(link["url"].removeprefix(market.ground.config.public_url))).json()
+            assert found["releases"] == [release]
+    assert faults(validators(data)[2], answer) == []
 
 
 @pytest.mark.parametrize("path", ["/ocds/releases/none", "/ocds/records/none"])
