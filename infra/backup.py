@@ -31,6 +31,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 
+import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
 from events.topics import DEAD_LETTERS
 from infra.broker import access
 from infra.config import Config

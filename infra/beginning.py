@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from infra.broker import access
-from infra.database import LOST, Database
+from infra.database import COMMAND_SECONDS, LOST, Database
+from infra.deadline import Deadline
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ async def after_the_forgotten(
     """Before the group is joined, which reads these topics (all where none are named). Waits for whatever is away."""
     while True:
         try:
-            forgotten = await _forgotten(database, services)
+            async with Deadline(COMMAND_SECONDS):
+                forgotten = await _forgotten(database, services)
             if before := {name: at for name, at in forgotten.items() if topics is None or name in topics}:
                 await _commit_missing(bootstrap, group, before)
             return

@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
-import infra.closed_connections  # noqa: F401 - so that aiokafka comes through them
+import infra.closed_connections
+import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
 from infra.away import there
 from infra.broker import access
 from infra.health import HEALTH, State
@@ -26,6 +27,9 @@ COMMIT_SECONDS = 30.0
 """After so long a start or a commit is given up, and a new client begins: what is in effect stays so."""
 STOP_SECONDS = 5.0
 """For the good-bye to a broker that may be frozen."""
+METADATA_SECONDS = 5.0
+"""A broker that has just started may not know its topics yet, and a group that is dealt out by what it says then lacks them until it is
+asked again: by itself aiokafka asks after five minutes."""
 BULK_BYTES = 128 * 1024
 """Of a bulk topic the broker gathers so much before it answers, for half a second at most: few large batches cost less than many small."""
 FREE_THE_LOCK = (
@@ -67,7 +71,7 @@ class Consumer:
             while True:
                 self._go_on(kafka)
                 batches = await kafka.getmany(timeout_ms=500, max_records=self._batch)
-                _check_tasks(kafka)
+                check_tasks(kafka)
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
                 if not records:
@@ -84,7 +88,7 @@ class Consumer:
                 self._wait(self._stand_before(kafka, held))
                 await self._commit(kafka)
         finally:
-            await _leave(kafka)
+            await leave(kafka)
 
     async def _join(self) -> AIOKafkaConsumer:
         """A new member of the group. One whose start fails or is cancelled leaves: it would keep partitions and read nothing."""
@@ -97,13 +101,14 @@ class Consumer:
             max_poll_interval_ms=600_000,
             session_timeout_ms=10_000,
             retry_backoff_ms=500,
+            metadata_max_age_ms=round(METADATA_SECONDS * 1000),
             fetch_min_bytes=self._fetch_bytes,
         )
         try:
             async with asyncio.timeout(START_SECONDS):
                 await kafka.start()
         except BaseException:
-            await _leave(kafka)
+            await leave(kafka)
             raise
         return kafka
 
@@ -160,7 +165,7 @@ class Consumer:
             log.warning("%s consumer: offsets not committed: %s", self.name, error)
 
 
-def _check_tasks(kafka: AIOKafkaConsumer) -> None:
+def check_tasks(kafka: AIOKafkaConsumer) -> None:
     """Raises what ended a task of aiokafka that reads records or keeps the list of brokers: without it ``getmany`` returns nothing from
     then on, without an error."""
     for task in (kafka._fetcher.error_future, kafka._client._sync_task):
@@ -168,7 +173,8 @@ def _check_tasks(kafka: AIOKafkaConsumer) -> None:
             task.result()
 
 
-async def _leave(kafka: AIOKafkaConsumer) -> None:
+async def leave(kafka: AIOKafkaConsumer) -> None:
+    """Its group, and the broker; within a time."""
     with suppress(TimeoutError, KafkaError):
         async with asyncio.timeout(STOP_SECONDS):
             await kafka.stop()

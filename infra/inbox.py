@@ -11,7 +11,8 @@ partition stop the consumer: then it is the ground that is broken, not an event.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 
@@ -24,6 +25,7 @@ from infra.away import PAUSE, in_short, is_away, is_locked, there
 from infra.causality import caused_by, current_cause
 from infra.database import LARGEST_CONSEQUENCE, Database, Transaction
 from infra.deadletters import bury
+from infra.deadline import Deadline
 from infra.producer import Producer
 from infra.reactions import Reaction, Reactions
 
@@ -44,6 +46,9 @@ AWAY_TRIES = 5
 LOCK_PATIENCE = "500ms"
 """How long one event by itself waits for a locked row before its partition is held, as PostgreSQL's lock_timeout. A batch waited before,
 as long as its connection waits."""
+LONGEST_TRANSACTION = 120.0
+"""Seconds for a batch, or for one event. Whoever waits longer waits for a server that is frozen or cut off: the connection is closed, and
+the event is tried again on another."""
 NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
 
 
@@ -229,7 +234,7 @@ class Inbox:
         already."""
 
         async def divide() -> set[str]:
-            async with self._database.transaction(self.service) as tx:
+            async with self._transaction() as tx:
                 await tx.claim([self._claim_of(message) + PART])
                 return await tx.claimed([self._claim_of(part) + BURIED for part in parts])
 
@@ -239,7 +244,7 @@ class Inbox:
         await self._bury(record, error, part)
 
         async def note() -> None:
-            async with self._database.transaction(self.service) as tx:
+            async with self._transaction() as tx:
                 await tx.claim([self._claim_of(part) + BURIED])
 
         await there(f"PostgreSQL, for {self.name}", note)
@@ -247,8 +252,16 @@ class Inbox:
     def _claim_of(self, message: Message) -> str:
         return self._prefix + message.envelope.id
 
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        async with (
+            Deadline(LONGEST_TRANSACTION),
+            self._database.transaction(self.service, largest=LARGEST_CONSEQUENCE) as tx,
+        ):
+            yield tx
+
     async def _in_one_transaction(self, messages: list[Message], lock_timeout: str = "") -> None:
-        async with self._database.transaction(self.service, largest=LARGEST_CONSEQUENCE) as tx:
+        async with self._transaction() as tx:
             if lock_timeout:
                 await (await tx.raw()).execute(f"set local lock_timeout = '{lock_timeout}'")
             new = await self._fresh(tx, messages)
@@ -305,7 +318,7 @@ class Inbox:
     async def _is_there(self) -> bool:
         """Whether the database takes a transaction now."""
         try:
-            async with self._database.transaction(self.service) as tx:
+            async with self._transaction() as tx:
                 await tx.claimed([])
         except Exception as error:
             if not is_away(error):

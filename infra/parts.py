@@ -12,6 +12,8 @@ from infra.resuming import remedy
 log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 0.5, 60.0
 """Seconds before a part that failed is begun again; each failure doubles them."""
+LONGEST_AWAY = 4.0
+"""If what it needs is away: it is there again any moment, and to try costs nobody anything."""
 
 
 async def supervise(
@@ -23,6 +25,7 @@ async def supervise(
     pause = SHORTEST
     while True:
         began = asyncio.get_running_loop().time()
+        longest = LONGEST
         try:
             await run()
             why = f"the {kind} of {name} ended by itself"
@@ -44,10 +47,11 @@ async def supervise(
                 exc_info=error,
             )
             state = State.waiting if is_away(error) else State.degraded
+            longest = LONGEST_AWAY if is_away(error) else LONGEST
             HEALTH.report(
                 kind, name, state, why, "" if is_away(error) else "read the log of this process; it is tried again"
             )
         if asyncio.get_running_loop().time() - began > LONGEST:
             pause = SHORTEST
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST)
+        await asyncio.sleep(min(pause, longest))
+        pause = min(pause * 2, longest)

@@ -9,11 +9,14 @@ from shlex import quote
 import asyncpg
 
 from infra.away import in_short, is_away
+from infra.deadline import Deadline
 from infra.health import HEALTH, State
 from infra.operations.processes import Process
 
 log = logging.getLogger(__name__)
 EVERY = 2.0
+PATIENCE = 20.0
+"""Seconds for one look into the database."""
 KINDS = ("consumer", "view")
 """Of the parts that stop after too many failures."""
 
@@ -40,14 +43,15 @@ async def asked(pool: asyncpg.Pool, parts: Callable[[], Sequence[str]]) -> None:
     since = None
     while True:
         try:
-            if since is None:
-                since = await pool.fetchval("select clock_timestamp()")
-            elif await pool.fetchval(
-                "select exists (select from operations.resumes where part = any($1::text[]) and asked_at > $2)",
-                list(parts()),
-                since,
-            ):
-                return
+            async with Deadline(PATIENCE):
+                if since is None:
+                    since = await pool.fetchval("select clock_timestamp()")
+                elif await pool.fetchval(
+                    "select exists (select from operations.resumes where part = any($1::text[]) and asked_at > $2)",
+                    list(parts()),
+                    since,
+                ):
+                    return
         except Exception as error:
             if not is_away(error):
                 raise

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -248,11 +248,30 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
     """Run a timer's action until it fails: what is due stays due in the database."""
     metrics.LATENESS.next_run(service, timer.name, 0)
     while True:
-        async with database.transaction(service, largest=LARGEST_CONSEQUENCE) as tx:
-            done = await timer.action(tx)
+        with _overlong_told_of(timer, service):
+            async with database.transaction(service, largest=LARGEST_CONSEQUENCE) as tx:
+                done = await timer.action(tx)
         HEALTH.report("timer", f"{service} {timer.name}", State.running)
         metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)
         await asyncio.sleep(timer.rest if done else timer.every)
+
+
+@contextmanager
+def _overlong_told_of(timer: Timer, service: str) -> Iterator[None]:
+    """A run that hangs does not fail: health says so while it lasts."""
+    late = asyncio.get_running_loop().call_later(
+        timer.longest,
+        HEALTH.report,
+        "timer",
+        f"{service} {timer.name}",
+        State.degraded,
+        f"its run has not ended after {timer.longest:.0f} s",
+        "see in pg_stat_activity and in the log of this process what it waits for; if it does not end, start the process again",
+    )
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 @asynccontextmanager

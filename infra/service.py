@@ -32,12 +32,14 @@ class Ground:
 @dataclass(frozen=True)
 class Timer:
     """Work that falls due. ``action`` claims what is due in its transaction (``for update skip locked``) and returns how
-    many it did; it is called again after ``rest`` seconds while that is more than 0, else after ``every`` seconds."""
+    many it did; it is called again after ``rest`` seconds while that is more than 0, else after ``every`` seconds. A run that takes more
+    than ``longest`` seconds is told of in the process's health."""
 
     name: str
     every: float
     action: Callable[[Transaction], Awaitable[int]]
     rest: float = 0.0
+    longest: float = 60.0
 
 
 @dataclass(frozen=True)

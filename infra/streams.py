@@ -23,10 +23,11 @@ from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
 from events.topics import by_bulk
 from infra import resuming
 from infra.broker import access, where
-from infra.consumer import BULK_BATCH
+from infra.consumer import BULK_BATCH, METADATA_SECONDS, check_tasks
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.producer import Producer
@@ -95,8 +96,10 @@ class Offsets(driver.Consumer):
                 raise Stuck(f"this worker has not come through a rebalance of the views in {STUCK_SECONDS:.0f} s")
 
     async def _in_touch(self) -> bool:
-        """Whether the group's broker is there. Raises what went wrong with joining or with staying."""
-        coordinator = self._thread._ensure_consumer()._coordinator
+        """Whether the group's broker is there. Raises what went wrong with joining, with staying or with reading."""
+        kafka = self._thread._ensure_consumer()
+        check_tasks(kafka)
+        coordinator = kafka._coordinator
         coordinator.check_errors()
         return coordinator.coordinator_id is not None
 
@@ -174,6 +177,7 @@ def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
         broker_rebalance_timeout=SESSION_TIMEOUT_SECONDS,
         broker_heartbeat_interval=1.0,
         consumer_max_fetch_size=FETCH_BYTES,
+        consumer_metadata_max_age_ms=round(METADATA_SECONDS * 1000),
         broker_request_timeout=SESSION_TIMEOUT_SECONDS * 2,
         stream_wait_empty=False,
     )

@@ -11,6 +11,7 @@ from services.recommender.training import train_when_due
 
 LISTS_EVERY = 1.0
 TRAINING_EVERY = 20.0
+LONGEST_TRAINING = 1800.0
 
 
 def timers(ground: Ground) -> tuple[Timer, ...]:
@@ -22,4 +23,4 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
     async def train(_: Transaction) -> int:
         return await train_when_due(ground)
 
-    return (Timer("lists", LISTS_EVERY, make_lists), Timer("training", TRAINING_EVERY, train))
+    return (Timer("lists", LISTS_EVERY, make_lists), Timer("training", TRAINING_EVERY, train, longest=LONGEST_TRAINING))

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.servers
 SECONDS, RATE, AGENCIES = 90, 25, 4
 BETWEEN_KILLS = 40
 """Verdicts acknowledged after a part was started again, before the next is killed."""
-PARTS = ("web", "worker", "kafka", "postgres")
+PARTS = ("web", "worker", "streams", "kafka", "postgres")
 """In the worker are the relays, the consumers and the timers."""
 
 
@@ -88,7 +89,12 @@ async def play(lonja: Lonja, record: Path) -> dict[str, Any]:
         """Bids are answered, and those that were answered are on the road: relay and Kafka work again, too."""
         seen = verdicts()
         await until(lambda: verdicts() >= seen + BETWEEN_KILLS, 90, f"bids are answered after {part} was killed")
+        answered = time.monotonic() - began
         await lonja.catches_up(90)
+        told = time.monotonic() - began
+        print(
+            f"{part} was killed: {BETWEEN_KILLS} bids were answered after {answered:.1f} s, told of after {told:.1f} s"
+        )
 
     simulate = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "infra.cli", "simulate", "--json", "--record", str(record)),
@@ -100,10 +106,13 @@ async def play(lonja: Lonja, record: Path) -> dict[str, Any]:
     try:
         await until(lambda: verdicts() >= BETWEEN_KILLS, 60, "the first bids are answered")
         for part in PARTS:
+            began = time.monotonic()
             await lonja.kill(part)
             await all_goes_on(part)
+        began = time.monotonic()
         await lonja.kill_all()
         await lonja.start()
+        print(f"the supervisor was killed: all is ready {time.monotonic() - began:.1f} s after it")
         answer, errors = await asyncio.wait_for(simulate.communicate(), 600)  # every outage made the sessions longer
     finally:
         if simulate.returncode is None:

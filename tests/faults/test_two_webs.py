@@ -1,4 +1,4 @@
-"""Two web processes on the same few auctions, each killed in the middle: together they are as one."""
+"""Two web processes on the same few auctions, each killed in the middle, and one that sleeps and wakes up: together they are as one."""
 
 import asyncio
 import os
@@ -33,6 +33,10 @@ from tests.services.auctions.scenes import an_organisation, paper
 SUPPLIERS, AUCTIONS = 10, 3
 BETWEEN_KILLS = 60
 """Verdicts answered after a process was killed or started again, before the next is killed."""
+ASLEEP = 20
+"""Seconds; longer than any patience of the other one or of the database."""
+AFTER_WAKING = 40
+"""Verdicts of the one that slept, in the end."""
 
 
 @dataclass
@@ -44,6 +48,7 @@ class Wish:
     key: str
     amount: str
     answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    answered_by: list[str] = field(default_factory=list)
     twins: bool = False
     broken: int = 0
 
@@ -56,6 +61,8 @@ class Day:
     auctions: list[str] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     killed: list[int | None] = field(default_factory=list)
+    meanwhile: dict[str, int] = field(default_factory=dict)
+    """Verdicts by address while one slept."""
     over: bool = False
     """Nobody bids any more."""
     proofs: dict[str, bytes] = field(default_factory=dict)
@@ -63,6 +70,9 @@ class Day:
     @property
     def verdicts(self) -> int:
         return sum(len(wish.answers) for wish in self.wishes)
+
+    def verdicts_of(self, url: str) -> int:
+        return sum(wish.answered_by.count(url) for wish in self.wishes)
 
     async def rows(self, auction_id: str) -> list[Any]:
         return await self.market.fetch(
@@ -143,6 +153,7 @@ async def play(day: Day) -> None:
         await until(lambda seen=seen: day.verdicts >= seen + BETWEEN_KILLS, 90, "the other goes on")  # type: ignore[misc]
         web.start()
         await web.wait_ready()
+    await one_sleeps(day)
     day.over = True
     await bidding
     async with day.market.client() as visitor:
@@ -158,13 +169,25 @@ async def play(day: Day) -> None:
         await day.market.eventually(proved, within=120)
 
 
+async def one_sleeps(day: Day) -> None:
+    """What was sent to it meanwhile it finds when it wakes up, and decides on what it remembered before."""
+    sleeper = day.webs[0]
+    before = {url: day.verdicts_of(url) for url in day.urls}
+    os.kill(sleeper.pid, signal.SIGSTOP)
+    await asyncio.sleep(ASLEEP)
+    day.meanwhile = {url: day.verdicts_of(url) - count for url, count in before.items()}
+    os.kill(sleeper.pid, signal.SIGCONT)
+    seen = day.verdicts_of(day.urls[0])
+    await until(lambda: day.verdicts_of(day.urls[0]) >= seen + AFTER_WAKING, 90, "the one that slept answers again")
+
+
 async def bid_on(day: Day, supplier: Principal, number: int) -> None:
     """Whatever is the next amount, now by this process and now by the other, and every third time by both at once."""
     rng = random.Random(number)
     headers = {"authorization": f"Bearer {day.market.token(supplier)}"}
     async with AsyncExitStack() as stack:
         webs = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=20))
+            await stack.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=5))
             for url in day.urls
         ]
         while not day.over:
@@ -205,6 +228,7 @@ async def until_answered(wish: Wish, *webs: httpx.AsyncClient) -> None:
             continue
         if answer.status_code in (201, 422):
             wish.answers.append((answer.status_code, answer.json()))
+            wish.answered_by.append(f"http://127.0.0.1:{answer.url.port}")
             return
         assert answer.status_code == 503, answer.text
         wish.broken += 1
@@ -215,6 +239,12 @@ async def until_answered(wish: Wish, *webs: httpx.AsyncClient) -> None:
 async def test_both_were_killed_under_bids_that_were_on_the_way(day: Day) -> None:
     assert day.killed == [-signal.SIGKILL, -signal.SIGKILL]
     assert any(wish.broken for wish in day.wishes)
+
+
+async def test_while_one_slept_the_other_went_on(day: Day) -> None:
+    """What the one that slept decided when it woke up stands with all other bids in the tests below."""
+    asleep, awake = (day.meanwhile[url] for url in day.urls)
+    assert awake > asleep
 
 
 async def test_one_key_sent_to_both_at_once_gets_one_verdict(day: Day) -> None:

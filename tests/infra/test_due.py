@@ -15,8 +15,11 @@ from infra.clock import system_clock
 from infra.database import Database, Transaction, schema_rows
 from infra.due import FIRST, Due
 from infra.embedded import Servers
-from infra.health import HEALTH, State
+from infra.health import HEALTH, Condition, State
 from infra.reading import Unreadable, readable
+from infra.runtime import keep
+from infra.service import Timer
+from infra.tasks import background
 from tests.market import empty_database
 
 Row = schema_rows("due")
@@ -158,3 +161,27 @@ async def test_two_processes_share_what_is_due(work: Work) -> None:
     while sum(await asyncio.gather(work.run(), other.run())):
         pass
     assert (await work.left(), sorted(await work.told())) == ([], list("abcdef"))
+
+
+async def test_a_run_that_hangs_is_named_by_health_until_it_ends(work: Work) -> None:
+    free, second = asyncio.Event(), asyncio.Event()
+    runs = iter((free, second))
+
+    async def hang(_: Transaction) -> int:
+        await next(runs).wait()
+        return 0
+
+    def said() -> Condition | None:
+        return next((each for each in HEALTH if (each.kind, each.name) == ("timer", "due hanging")), None)
+
+    async with (
+        background(keep(Timer("hanging", 0.01, hang, longest=0.05), "due", work.database), name="timer"),
+        asyncio.timeout(10),
+    ):
+        while (seen := said()) is None:
+            await asyncio.sleep(0.01)
+        assert seen.state is State.degraded and "has not ended after 0" in seen.detail and seen.remedy
+        free.set()
+        while (seen := said()) is None or seen.state is State.degraded:
+            await asyncio.sleep(0.001)
+        assert seen.state is State.running

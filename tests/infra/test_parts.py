@@ -112,6 +112,19 @@ async def test_what_a_part_needs_and_is_away_is_no_fault_of_the_part() -> None:
         await until(lambda: state("timer") is State.waiting)
 
 
+async def test_what_is_away_is_tried_again_soon_however_often_it_was_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LONGEST_AWAY", 0.002)
+    tries = 0
+
+    async def away_for_long() -> None:
+        nonlocal tries
+        tries += 1
+        raise KafkaConnectionError("no broker")
+
+    async with supervised("consumer", away_for_long):
+        await until(lambda: tries > 40)
+
+
 @pytest.mark.parametrize(
     "error", [KafkaConnectionError("no broker"), NotRunning("PostgreSQL"), ConnectionRefusedError()]
 )

@@ -3,18 +3,23 @@ themselves alone."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
+from threading import Event
+from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import KafkaConnectionError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.structs import TopicPartition
 from sqlalchemy import text
 
@@ -38,6 +43,13 @@ from tests.market import empty_database
 NUMBER = itertools.count(1)
 SMALL = 20_000
 """Bytes that the broker takes in one batch of the small topic."""
+
+
+class NotUtf8(str):
+    """The name of a header, as a client writes it that does not mind Kafka's rules."""
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        return b"ce_\xff" + super().encode()
 
 
 @dataclass
@@ -111,6 +123,28 @@ class Road:
         )
         headers = [(name, None if name == without_value else each) for name, each in envelope.headers()]
         await self.kafka.working.send_and_wait(self.topic, key=b"k", value=value, headers=headers, partition=partition)
+
+    async def send_odd(self, name: str, *, damaged: str = "", partition: int = 0) -> None:
+        """An event with a header whose name is not UTF-8: one more, or in the place of one that is ``damaged``."""
+        number = new_id()
+        envelope = Envelope(
+            id=number,
+            type=OrganisationRegistered.TYPE,
+            source="/test",
+            subject="somebody",
+            time=system_clock(),
+            correlationid=number,
+            causationid=number,
+        )
+        told = OrganisationRegistered(organisation_id="somebody", roles=("buyer",), name=name)
+        key, value, headers = encode(envelope, told)
+        odd = [(NotUtf8(header) if header == damaged else header, each) for header, each in headers]
+        async with AIOKafkaProducer(**access(self.bootstrap)) as kafka, asyncio.timeout(20):
+            batch = kafka.create_batch()
+            batch._builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 1_000_000)
+            headers = odd if damaged else [*headers, (NotUtf8("x"), b"1")]
+            batch.append(key=key, value=value, timestamp=None, headers=headers)
+            await (await kafka.send_batch(batch, self.topic, partition=partition))
 
     async def names(self) -> list[str]:
         return [
@@ -237,6 +271,50 @@ async def test_events_without_a_reaction_are_passed_over_and_committed_however_m
         await until_committed(road, 241, 0)
         assert not work.done()
     assert await road.dead() == []
+
+
+async def test_a_header_whose_name_is_not_utf8_costs_at_most_its_own_event(road: Road) -> None:
+    await road.send("before")
+    await road.send_odd("with one more header")
+    await road.send_odd("without its type", damaged="ce_type")
+    await road.send("after")
+    async with road.listening():
+        await until_heard(road, ["before", "with one more header", "after"])
+        await until_buried(road, 1)
+        await until_committed(road, 4, 0)
+
+
+@contextmanager
+def forgotten_for_a_while(topic: str) -> Iterator[Event]:
+    """As by a broker that has just started: until a group has been dealt out by what it says, which the event tells."""
+    update, assign, dealt_out = ClusterMetadata.update_metadata, RoundRobinPartitionAssignor.assign, Event()
+
+    def without_it(self: ClusterMetadata, metadata: Any) -> None:
+        if not dealt_out.is_set():
+            metadata.topics = [each for each in metadata.topics if each[1] != topic]
+        update(self, metadata)
+
+    def deal_out(cluster: ClusterMetadata, members: Any) -> Any:
+        found = assign(cluster, members)
+        dealt_out.set()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClusterMetadata, "update_metadata", without_it)
+        patch.setattr(RoundRobinPartitionAssignor, "assign", deal_out)
+        yield dealt_out
+
+
+async def test_a_group_that_was_dealt_out_when_the_broker_knew_no_topic_yet_is_dealt_out_again(road: Road) -> None:
+    async with road.listening():
+        await road.send("one")
+        await until_heard(road, ["one"])
+        with forgotten_for_a_while(road.topic) as dealt_out:
+            async with asyncio.timeout(60):
+                while not dealt_out.is_set():
+                    await asyncio.sleep(0.1)
+        await road.send("two")
+        await until_heard(road, ["one", "two"])
 
 
 async def test_an_event_without_a_reaction_is_not_even_read(road: Road) -> None:

@@ -1,0 +1,57 @@
+"""Records whose header names are not UTF-8, as aiokafka reads them once this module is imported: wherever events are read.
+
+Kafka takes such names from anybody who may write. aiokafka alone fails on the whole batch of such a record, again and again, and its
+consumer never comes past it. Here the wrong bytes become U+FFFD: the record is an event like any other, with a header of an unknown
+name, or it lacks one that it needs, and is a dead letter.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
+
+
+class _Bytes(bytearray):
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return _Bytes(found) if isinstance(at, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
+        return super().decode(encoding, errors)
+
+
+class _Batch(_DefaultRecordBatchPy):
+    def _maybe_uncompress(self) -> None:
+        if not self._decompressed:
+            super()._maybe_uncompress()
+            self._buffer = _Bytes(self._buffer)
+
+
+class _Lenient(_MemoryRecordsPy):
+    """aiokafka's reader in Python, which takes any names. It is ten times slower than that in C."""
+
+    def next_batch(self, *arguments: Any) -> Any:
+        there = self._next_slice
+        batch = super().next_batch(*arguments)
+        return _Batch(there) if there is not None and there[self.MAGIC_OFFSET] >= 2 else batch
+
+
+class _Fetched(fetcher.MemoryRecords):  # type: ignore[misc]
+    def __init__(self, fetched: bytes) -> None:
+        super().__init__(fetched)
+        self.fetched = fetched
+
+
+class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    def _unpack_records(self) -> Iterator[Any]:
+        try:
+            yield from super()._unpack_records()
+        except UnicodeDecodeError:
+            self._records = _Lenient(self._records.fetched)  # it goes on after what was handed out
+            yield from super()._unpack_records()
+
+
+fetcher.MemoryRecords = _Fetched
+fetcher.PartitionRecords = _PartitionRecords
