@@ -11,7 +11,7 @@ from aiokafka.structs import TopicPartition
 
 import infra.closed_connections
 import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
-from infra.away import there
+from infra.away import in_short, there
 from infra.broker import access
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
@@ -174,12 +174,16 @@ def check_tasks(kafka: AIOKafkaConsumer) -> None:
 
 
 async def leave(kafka: AIOKafkaConsumer) -> None:
-    """Its group, and the broker; within a time."""
-    with suppress(TimeoutError, KafkaError):
-        async with asyncio.timeout(STOP_SECONDS):
-            await kafka.stop()
-            return
+    """Its group, and the broker; within a time. In a task of its own: aiokafka may let out the cancellation of a task that it ends."""
+    stopping = asyncio.create_task(kafka.stop(), name="a consumer leaves")
+    await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
+        return
     # it leaves without a good-bye: a connection that is still there would keep it in its group
-    with suppress(TimeoutError, KafkaError):
-        async with asyncio.timeout(STOP_SECONDS):
-            await kafka._client.close()
+    closing = asyncio.create_task(kafka._client.close(), name="a consumer hangs up")
+    stopping.cancel()
+    await asyncio.wait({stopping, closing}, timeout=STOP_SECONDS)
+    closing.cancel()
+    for task in (stopping, closing):
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a consumer left without a good-bye: %s", in_short(error))

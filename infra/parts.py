@@ -16,6 +16,10 @@ LONGEST_AWAY = 4.0
 """If what it needs is away: it is there again any moment, and to try costs nobody anything."""
 
 
+class StrayCancellation(Exception):
+    """Something that the part waited for was cancelled, and not the part itself."""
+
+
 async def supervise(
     kind: str, name: str, run: Callable[[], Awaitable[None]], resumed: Callable[[], Awaitable[object]]
 ) -> None:
@@ -27,7 +31,7 @@ async def supervise(
         began = asyncio.get_running_loop().time()
         longest = LONGEST
         try:
-            await run()
+            await _whole(run)
             why = f"the {kind} of {name} ended by itself"
         except ConsumerStopped as stopped:
             log.critical("%s %s stopped: %s", name, kind, stopped)
@@ -55,3 +59,14 @@ async def supervise(
             pause = SHORTEST
         await asyncio.sleep(min(pause, longest))
         pause = min(pause * 2, longest)
+
+
+async def _whole(run: Callable[[], Awaitable[None]]) -> None:
+    """Libraries cancel tasks of their own, and may wait for one of them. What then comes out must not end the part without a word."""
+    try:
+        await run()
+    except asyncio.CancelledError as stray:
+        this = asyncio.current_task()
+        if this is not None and this.cancelling():
+            raise
+        raise StrayCancellation("something that it waited for was cancelled") from stray

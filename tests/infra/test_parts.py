@@ -48,6 +48,25 @@ async def until(check: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def test_a_part_is_begun_again_after_a_cancellation_that_was_not_its_own() -> None:
+    """As when a library waits for a task that it cancelled itself."""
+    runs = 0
+
+    async def loses_its_own_task() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            lost = asyncio.create_task(asyncio.sleep(60))
+            asyncio.get_running_loop().call_later(0.01, lost.cancel)
+            await lost
+        await asyncio.Event().wait()
+
+    async with supervised("consumer", loses_its_own_task) as task:
+        await until(lambda: runs == 2)
+        assert not task.done()
+    assert task.cancelled()
+
+
 async def test_a_stopped_consumer_stands_still_and_its_neighbours_go_on() -> None:
     beats = 0
 

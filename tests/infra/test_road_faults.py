@@ -415,9 +415,16 @@ async def test_a_commit_without_an_answer_ends_and_what_is_in_effect_stays_so(
     async def never(kafka: AIOKafkaConsumer) -> None:
         await asyncio.Event().wait()
 
+    stop = AIOKafkaConsumer.stop
+
+    async def stops_with_a_stray_cancellation(kafka: AIOKafkaConsumer) -> None:
+        await stop(kafka)
+        raise asyncio.CancelledError
+
     with monkeypatch.context() as frozen:
         frozen.setattr(consumer, "COMMIT_SECONDS", 0.5)
         frozen.setattr(AIOKafkaConsumer, "commit", never)
+        frozen.setattr(AIOKafkaConsumer, "stop", stops_with_a_stray_cancellation)
         await road.send("one")
         with pytest.raises(TimeoutError):
             await road.consumer().run()
