@@ -28,7 +28,7 @@ test: setup ## run all tests: rules, services on real servers, browser
 	@$(BIN)/pytest -q -p xdist.plugin -n 2 --dist loadscope --durations=25
 
 test-unit: setup ## run the tests that need no server, in seconds
-	@$(BIN)/pytest -q --unit -p xdist.plugin -n 2
+	@$(BIN)/pytest -q --unit -p xdist.plugin -n 2 --dist loadscope
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -40,29 +40,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+WHOLE_EXAMPLES, QUICK_EXAMPLES = 100, 25
+"""How many examples a property is tried with in the whole run, and in the quick part."""
+
 QUICK_JAVA = "-XX:TieredStopAtLevel=1"
 """Kafka's code is compiled quickly and not for speed later: no Kafka of the tests lives so long that the other pays."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit.
 
     No test measures time, so a busy machine fails none.
     """
-    settings.register_profile("lonja", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    examples = QUICK_EXAMPLES if config.getoption("unit") else WHOLE_EXAMPLES
+    settings.register_profile(
+        "lonja", max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     settings.load_profile("lonja")
     gc.disable()
     atexit.register(gc.freeze)
     os.environ.setdefault("JAVA_TOOL_OPTIONS", QUICK_JAVA)
-
-
-def pytest_collectstart(collector: pytest.Collector) -> None:
-    """No property fails because the machine is busy. In a parallel run only the processes that collect come here."""
-    if isinstance(collector, pytest.Session):
-        from hypothesis import HealthCheck, settings
-
-        settings.register_profile("lonja", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        settings.load_profile("lonja")
 
 
 def pytest_collection_finish() -> None:

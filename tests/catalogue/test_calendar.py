@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar, UnknownTimeZone
@@ -90,7 +90,6 @@ def test_naive_instants_and_negative_days_are_programming_errors():
         MOSCOW.add_working_days(datetime(2026, 1, 1, tzinfo=UTC), -1)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),
     st.integers(0, 12),

@@ -1,7 +1,7 @@
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.money import (
@@ -80,7 +80,6 @@ def test_what_cannot_be_split_says_why():
         split(Money(D("0.001"), "EUR"), {"a": D(1)})
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.integers(-(10**12), 10**12),
     CURRENCIES,
@@ -98,7 +97,6 @@ def test_parts_sum_exactly_and_stay_within_one_minor_unit_of_their_share(minor, 
     assert split(total, dict(reversed(weights.items()))) == parts
 
 
-@settings(max_examples=60, deadline=None)
 @given(CURRENCIES, st.lists(st.integers(0, 10**9), min_size=1, max_size=8), st.data())
 def test_lowered_lines_sum_to_the_new_total_and_none_rises(currency, minors, data):
     lines = {f"line-{n}": money(minor, currency) for n, minor in enumerate(minors)}
@@ -113,7 +111,6 @@ def test_a_higher_total_is_not_lower():
         lower_in_proportion({"a": Money(D(1), "EUR")}, Money(D("1.01"), "EUR"))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 9_999), CURRENCIES)
 def test_quantity_times_unit_price_rounds_back_to_the_line(minor, quantity, currency):
     line = money(minor, currency)

@@ -3,7 +3,7 @@ from decimal import Decimal as D
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.money import Money
@@ -149,7 +149,6 @@ TIERED = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(TIERED, st.integers(1, 1000), st.integers(1, 1000))
 def test_more_never_costs_more_a_pack_and_every_tier_starts_where_it_says(tiers, one, other):
     offer = an_offer(tiers=tiers)

@@ -1,7 +1,7 @@
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.search import Card, Index, Wanted
@@ -137,7 +137,6 @@ def test_putting_a_card_again_replaces_it_and_deleting_removes_it(tmp_path):
     assert ids(Index.open(tmp_path)) == ["two"]
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.text(st.characters(), max_size=60))
 def test_no_text_is_an_error(index, text):
     found = index.search(Wanted(text=text, eco_label=text, attributes=((text, text),), region=text))

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recommender import Opportunity, supplier_key
@@ -58,7 +58,6 @@ def test_different_suppliers_stay_apart(one: str, other: str) -> None:
     assert supplier_key(one) != supplier_key(other)
 
 
-@settings(max_examples=50)
 @given(st.text())
 @example("E:T")
 def test_a_key_of_a_key_is_that_key_unless_it_is_a_legal_form(name: str) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.interest import UnknownAct, add, co_purchase, interest, strongest
@@ -14,7 +14,6 @@ def summed(acts: list[tuple[str, str]]) -> dict[str, int]:
     return counts
 
 
-@settings(max_examples=40)
 @given(ACTS)
 def test_the_order_of_events_does_not_matter(acts: list[tuple[str, str]]) -> None:
     assert summed(acts) == summed(acts[::-1])

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events.accounts import OrganisationStateChanged
@@ -41,7 +41,6 @@ def test_of_several_the_one_that_ends_last_holds(suspensions: list[Suspension], 
     assert (found.suspension_id if found else None) == winner
 
 
-@settings(max_examples=50)
 @given(st.lists(st.one_of(st.none(), st.integers(-5, 5)), max_size=6), st.sampled_from(["active", "suspended"]))
 def test_the_state_follows_from_the_suspensions_and_is_told_only_where_it_differs(
     ends: list[int | None], state: str

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.policy import load
@@ -141,7 +141,6 @@ def test_a_floor_needs_a_bid_by_hand_a_price_below_it_and_a_policy_that_has_auto
         check(after(an_auction(policy=load("pregao")), a_bid("a", "990", at=AT)), "a", Decimal("500"), AT)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(st.sampled_from("abcd"), st.integers(1, 98), min_size=1),
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 6)), min_size=1, max_size=12),

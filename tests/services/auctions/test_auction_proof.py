@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -165,7 +165,6 @@ def test_the_prozorro_story_has_three_rounds_and_nine_turns() -> None:
     assert ranking(log.state)[0][0] == "b"
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from([story().proof() for story in STORIES]), st.data())
 def test_any_single_changed_byte_is_found(proof: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(proof) - 1))
@@ -271,7 +270,6 @@ def test_a_proof_that_cannot_be_written_is_said_by_its_name(tmp_path: Path, monk
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=40))
-@settings(max_examples=50, deadline=None)
 def test_every_path_of_a_tree_leads_to_its_root(leaves: list[bytes]) -> None:
     root, paths = chain.tree(leaves)
     assert all(chain.climb(leaf, path) == root for leaf, path in zip(leaves, paths, strict=True))

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events.auctions import AuctionClosed, BidDisclosed
@@ -63,7 +63,6 @@ class Service:
         self.state = replay(self.start.opened, self.log.values())
 
 
-@settings(max_examples=60, deadline=None)
 @given(starts, wishes, st.data())
 def test_bids_repeats_reorderings_and_restarts_give_one_winner_the_lowest_accepted(
     start: AuctionState, drawn: list[tuple[str, int, str, int, str]], data: st.DataObject
@@ -98,7 +97,6 @@ def test_bids_repeats_reorderings_and_restarts_give_one_winner_the_lowest_accept
     assert [event.rank for event in ranking if isinstance(event, BidDisclosed)] == list(range(1, len(ranking) + 1))
 
 
-@settings(max_examples=60, deadline=None)
 @given(starts, wishes)
 def test_every_step_holds_the_invariants_and_the_log_replays(
     start: AuctionState, drawn: list[tuple[str, int, str, int, str]]

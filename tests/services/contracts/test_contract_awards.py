@@ -2,7 +2,7 @@ from decimal import Decimal as D
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar
@@ -133,7 +133,6 @@ def test_quotes_of_which_none_was_chosen_make_no_deal():
     assert of_quote(a_choice(winner=None), winner_name="", policy=MOSCOW, calendar=CALENDAR) is None
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 10**8), min_size=1, max_size=6).filter(any), st.integers(0, 10**9))
 def test_lines_priced_anew_sum_exactly_and_keep_their_order(cents, total):
     lines = tuple(a_line(str(number), str(D(amount).scaleb(-2))) for number, amount in enumerate(cents))

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -621,7 +621,6 @@ def test_an_old_deal_is_read_and_goes_on() -> None:
         story.tell(objection(story, point()))
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_no_story_outlasts_the_whole_time_and_its_events_retell_it(data: st.DataObject) -> None:
     """Whatever the sides do and whenever, every step ends within the whole time, and the supplier always has a turn left after an

@@ -3,7 +3,7 @@ from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -249,7 +249,6 @@ def test_a_strangers_event_does_not_happen_to_a_deal():
         apply(an_award().deal, PoolClosed(pool_id="p", contracts=1, concluded=1))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(80_000, 100_000), min_size=0, max_size=7, unique=True).map(sorted),
     st.sampled_from(["refuse", "lapse"]),

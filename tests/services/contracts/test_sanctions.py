@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -161,7 +161,6 @@ def test_a_sanction_can_be_stored_as_json_and_read_back() -> None:
 days_told = st.lists(st.integers(0, 120), max_size=15)
 
 
-@settings(max_examples=60)
 @given(days_told, st.data())
 def test_any_order_and_any_repeat_of_the_same_evasions_gives_the_same_sanctions(
     days: list[int], data: st.DataObject
@@ -173,7 +172,6 @@ def test_any_order_and_any_repeat_of_the_same_evasions_gives_the_same_sanctions(
     assert judged(list(told)) == judged(found)
 
 
-@settings(max_examples=60)
 @given(days_told, st.data())
 def test_told_one_after_another_no_evasion_counts_twice_and_in_their_order_nothing_differs(
     days: list[int], data: st.DataObject

@@ -3,7 +3,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -58,7 +58,6 @@ class TestPictures:
         assert histogram([]) == ()
 
     @given(st.lists(st.decimals("0.01", "9999", places=2).map(str), max_size=50))
-    @settings(max_examples=40)
     def test_every_price_is_in_one_bin(self, prices: list[str]) -> None:
         assert sum(bin.count for bin in histogram([a_price(price) for price in prices])) == len(prices)
 

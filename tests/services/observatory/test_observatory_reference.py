@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.units import UnparseableUnit
@@ -194,7 +194,6 @@ class TestReference:
         assert found.median == Decimal("10.8")
 
     @given(st.data())
-    @settings(max_examples=40)
     def test_the_order_of_observations_changes_nothing(self, data: st.DataObject) -> None:
         observations = data.draw(
             st.lists(

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.observatory.domain.spread import Band, OutlierRule, band, quantile, variation, weights
@@ -60,7 +60,6 @@ class TestOutliers:
         assert limits and limits.low < 10 and limits.high > 12
 
     @given(PRICES)
-    @settings(max_examples=50)
     def test_the_median_is_never_an_outlier_and_order_does_not_matter(self, prices: list[Decimal]) -> None:
         limits = the_band(prices)
         assert limits == the_band(prices[::-1])
@@ -83,7 +82,6 @@ class TestWeights:
         assert weights(list("aabbccdd")) == [Fraction(1, 8)] * 8
 
     @given(SUPPLIERS)
-    @settings(max_examples=100)
     def test_no_supplier_weighs_more_than_a_third_if_there_are_three(self, suppliers: list[str]) -> None:
         shares: dict[str, Fraction] = defaultdict(Fraction)
         for supplier, share in zip(suppliers, weights(suppliers), strict=True):
@@ -102,7 +100,6 @@ class TestFigures:
         assert variation(equal("7")) == 0
 
     @given(PRICES)
-    @settings(max_examples=50)
     def test_quantiles_are_ordered_and_lie_among_the_prices(self, prices: list[Decimal]) -> None:
         weighted = [(price, Fraction(1, len(prices))) for price in prices]
         found = [quantile(weighted, Fraction(quarter, 4)) for quarter in range(5)]

@@ -82,7 +82,7 @@ PACKS = st.sampled_from([Decimal(1), Decimal(3), Decimal(10), Decimal("2.5")])
 
 class TestAnyAllocation:
     @given(WANTS, PACKS, st.integers(0, 200).map(Decimal), st.integers())
-    @settings(max_examples=150)
+    @settings(max_examples=settings.default.max_examples * 3 // 2)
     def test_is_whole_packs_within_supply_and_wants_and_leaves_nothing_wanted(
         self, wants: list[Want], pack: Decimal, supply: Decimal, seed: int
     ) -> None:
@@ -96,7 +96,6 @@ class TestAnyAllocation:
         assert shares == allocate(Random(seed).sample(wants, len(wants)), pack=pack, supply=supply)
 
     @given(WANTS, PACKS)
-    @settings(max_examples=50)
     def test_enough_supply_gives_everybody_what_it_wants(self, wants: list[Want], pack: Decimal) -> None:
         everything = {one.member_id: wanted(one, pack) for one in wants}
         assert allocate(wants, pack=pack) == everything

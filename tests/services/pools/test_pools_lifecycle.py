@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar
@@ -378,7 +378,6 @@ class TestResult:
         ),
         st.integers(1, 100),
     )
-    @settings(max_examples=60, deadline=None)
     def test_amounts_and_savings_sum_exactly_every_repeat_is_silent_and_a_replay_ends_the_same(
         self, members: list[tuple[int, int, int, bool]], percent: int
     ) -> None:

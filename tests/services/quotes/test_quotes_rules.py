@@ -6,7 +6,7 @@ from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.categories import NotOneFunctionalGroup
@@ -298,7 +298,6 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
 @given(ACTS, st.integers(0, 5), st.sampled_from(["", WHY]), st.sampled_from(["choose", "reject", "lapse"]))
 def test_whatever_is_quoted_changed_and_withdrawn_nothing_is_told_before_the_end_and_the_winner_stands(
     acts: list[tuple[str, str, int]], participant: int, words: str, how: str

@@ -146,7 +146,7 @@ _anything = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(_anything)
 def test_no_value_raises_and_none_is_lost_silently(value: object) -> None:
     ledger = NotUnderstood()
