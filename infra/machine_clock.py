@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 TOLERANCE = timedelta(seconds=1)
 EVERY = 2.0
 """Seconds between two comparisons."""
+JUMP_SECONDS = 5.0
+"""For so long a clock that jumped says no time, even where the database's jumped with it: so everybody notices who asks now and then, and
+sessions get the time in between back, in which nobody could bid. More than the lane's :data:`services.auctions.outages.STALLED`."""
 TRIES = 5
 """Comparisons at the start, while the answers come too slowly to say anything."""
 
@@ -35,16 +38,24 @@ class MachineClock:
         self._steady = steady
         self._agreed = self.look()
         self._wrong = ""
+        self._jump = ""
+        """The last one, which counts for JUMP_SECONDS from the steady ``_jumped_at``."""
+        self._jumped_at = 0.0
 
     def __call__(self) -> datetime:
         if self._wrong:
             raise WrongClock(self._wrong)
         now, steady = self.look()
+        self._notice_jump(now, steady)
+        if self._jump and steady - self._jumped_at < JUMP_SECONDS:
+            raise WrongClock(self._jump)
+        return now
+
+    def _notice_jump(self, now: datetime, steady: float) -> None:
         agreed, then = self._agreed
         jumped = now - agreed - timedelta(seconds=steady - then)
         if abs(jumped) > TOLERANCE:
-            raise WrongClock(f"This machine's clock jumped by {jumped.total_seconds():+.1f} s")
-        return now
+            self._jump, self._jumped_at = f"This machine's clock jumped by {jumped.total_seconds():+.1f} s", steady
 
     def look(self) -> tuple[datetime, float]:
         """What the clock shows, right or wrong, and the steady clock's seconds."""
@@ -56,6 +67,7 @@ class MachineClock:
         The database looked at its clock at some time in between. False where that is too long to say anything.
         """
         now, answered_at = answer
+        self._notice_jump(now, answered_at)
         doubt = timedelta(seconds=(answered_at - asked_at) / 2)
         ahead = now - doubt - told
         if abs(ahead) - doubt > TOLERANCE:

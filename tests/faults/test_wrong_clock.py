@@ -22,6 +22,7 @@ from infra.embedded.ports import answers, free_port
 from infra.machine_clock import MachineClock
 from infra.producer import Producer
 from infra.runtime import prepare, run_streams, run_web, run_worker, standing
+from services.auctions.outages import BEAT
 from tests.market import Market, Markets, empty_database, skip_to_now
 from tests.services.auctions.scenes import Scene, a_scene
 
@@ -93,6 +94,20 @@ async def site(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
         await kafka.stop()
 
 
+async def let_the_database_jump_too(site: Site) -> None:
+    """Its new connections are told a time that is wrong by ``jumping.hours``."""
+    for statement in (
+        "create schema jumping",
+        "create table jumping.hours as select 0 as hours",
+        """create function jumping.clock_timestamp() returns timestamptz language sql volatile as
+        $$ select pg_catalog.clock_timestamp() + make_interval(hours => hours) from jumping.hours $$""",
+        "grant usage on schema jumping to public",
+        "grant select on jumping.hours to public",
+        "alter database lonja_wrong_clock set search_path = jumping, pg_catalog, public",
+    ):
+        await site.market.fetch(statement)
+
+
 async def running(site: Site) -> multiprocessing.context.SpawnProcess:
     port = int(site.market.url.rpartition(":")[2])
     process = site.start(port)
@@ -147,6 +162,37 @@ async def test_a_clock_that_jumps_ends_no_session_and_moves_none(site: Site, hou
         after = datetime.fromisoformat((await scene.view())["closes_at"])
         moved = (after - datetime.fromisoformat(before)).total_seconds()
         assert 5 < moved < time.monotonic() - stopped_at + 60, "the time that nobody could bid, and the policy's margin"
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.join, 20)
+
+
+async def test_the_clock_of_the_whole_machine_jumps_and_sessions_keep_the_time_that_was_left(site: Site) -> None:
+    """The time in between is an outage, for nobody could bid in it; no person is needed."""
+    await let_the_database_jump_too(site)
+    process = await running(site)
+    try:
+        scene: Scene = await a_scene(site.market)
+        before = datetime.fromisoformat((await scene.view())["closes_at"])
+        assert (await scene.bid("a", "990")).status_code == 201
+        jumped_at = time.monotonic()
+        site.when.write_text("13")
+        await site.market.fetch("update jumping.hours set hours = 13")
+
+        async def accepted() -> bool:
+            answer = await scene.bid("b", "980")
+            assert answer.status_code == 201, answer.text
+            return True
+
+        await site.market.eventually(accepted)
+        assert not await scene.events(AuctionClosed)
+        moved = datetime.fromisoformat((await scene.view())["closes_at"]) - before
+        most = time.monotonic() - jumped_at + BEAT + 60
+        assert WRONG < moved < WRONG + timedelta(seconds=most), (
+            "no longer than that, and the policy's margin of a minute"
+        )
+        view = await scene.view()
+        assert (view["bids"], view["price"]) == (2, "980.00")
     finally:
         process.kill()
         await asyncio.to_thread(process.join, 20)

@@ -6,7 +6,8 @@ import pytest
 
 from infra.away import is_away
 from infra.clock import WrongClock
-from infra.machine_clock import MachineClock
+from infra.machine_clock import JUMP_SECONDS, MachineClock
+from services.auctions.outages import STALLED
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 
@@ -74,7 +75,22 @@ def test_a_jump_is_noticed_at_once_and_forgiven_when_the_database_agrees() -> No
     with pytest.raises(WrongClock, match=r"jumped by -30\.0 s"):
         machine.clock()
     machine.compare(database_wrong=-30)
+    machine.seconds += JUMP_SECONDS
     machine.clock()
+
+
+def test_a_jump_of_the_whole_machine_is_noticed_by_all_who_ask_within_seconds() -> None:
+    """Also where nobody asked between the jump and the next comparison."""
+    machine = Machine()
+    machine.compare()
+    machine.wrong = 3600
+    machine.compare(database_wrong=3600)
+    machine.seconds += STALLED
+    with pytest.raises(WrongClock, match=r"jumped by \+3600\.0 s"):
+        machine.clock()
+    machine.compare(database_wrong=3600)
+    machine.seconds += JUMP_SECONDS - STALLED
+    assert machine.clock() == NOON + timedelta(seconds=machine.seconds + 3600)
 
 
 def test_a_clock_that_is_set_right_says_the_time_again() -> None:
@@ -86,4 +102,5 @@ def test_a_clock_that_is_set_right_says_the_time_again() -> None:
     with pytest.raises(WrongClock):
         machine.clock()
     machine.compare()
+    machine.seconds += JUMP_SECONDS
     machine.clock()
