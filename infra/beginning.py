@@ -36,6 +36,19 @@ async def after_the_forgotten(
             await asyncio.sleep(1)
 
 
+async def where_the_former_stood(bootstrap: str, group: str, former: str, topics: Sequence[str]) -> None:
+    """Before the group is joined for the first time, which does what the group ``former`` did in a former release. Raises KafkaError."""
+    partitions = await _partitions(bootstrap, topics)
+    async with AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False) as kafka:
+        kafka.assign(partitions)
+        new = [each for each in partitions if await kafka.committed(each) is None]
+        async with AIOKafkaConsumer(**access(bootstrap), group_id=former, enable_auto_commit=False) as before:
+            stood = {each: offset for each in new if (offset := await before.committed(each)) is not None}
+        if stood:
+            await kafka.commit(stood)
+            log.warning("%s begins where %s stood, in %d partitions", group, former, len(stood))
+
+
 async def _forgotten(database: Database, services: Sequence[str]) -> dict[str, datetime]:
     """By topic the instant before which claims may be gone."""
     found: dict[str, datetime] = {}
@@ -67,12 +80,12 @@ async def _commit_missing(bootstrap: str, group: str, before: Mapping[str, datet
         )
 
 
-async def _partitions(bootstrap: str, topics: list[str]) -> list[TopicPartition]:
+async def _partitions(bootstrap: str, topics: Sequence[str]) -> list[TopicPartition]:
     """Those that the broker has."""
     admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
-        described = await admin.describe_topics(topics)
+        described = await admin.describe_topics(list(topics))
     finally:
         await admin.close()
     return [TopicPartition(row["topic"], each["partition"]) for row in described for each in row["partitions"]]

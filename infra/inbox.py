@@ -100,7 +100,6 @@ class Inbox:
         self._dead_letters = dead_letters
         self._prefix = f"{view}/" if view else ""
         self._failed_in_a_row: Counter[tuple[str, int]] = Counter()
-        self._holds_what_is_locked = not view  # views share one reader, in which a partition waits for all of them
         self._locked: set[TopicPartition] = set()
         """Held at an event that needs a locked row. They are tried outside the batch, which would wait for the row with them."""
 
@@ -291,21 +290,21 @@ class Inbox:
         return new
 
     async def _alone(self, message: Message) -> Exception | None:
-        """Handle one event. Returns what it fails with, after the retries. Raises _Locked, where partitions can be held for it."""
+        """Handle one event. Returns what it fails with, after the retries. Raises _Locked."""
         tries = away = 0
         while True:
             try:
-                await self._in_one_transaction([message], LOCK_PATIENCE if self._holds_what_is_locked else "")
+                await self._in_one_transaction([message], LOCK_PATIENCE)
                 return None
             except _Divided as error:
                 return error
             except Exception as error:
-                if is_locked(error) and self._holds_what_is_locked:
+                if is_locked(error):
                     raise _Locked(f"somebody keeps locked what {message.envelope.type} needs") from error
                 if is_away(error):
                     away += 1
                     log.warning("%s waits: %s", self.name, in_short(error))
-                    if away >= AWAY_TRIES and self._holds_what_is_locked and await self._is_there():
+                    if away >= AWAY_TRIES and await self._is_there():
                         raise _Locked(f"{message.envelope.type} wants what is away: {in_short(error)}") from error
                     await asyncio.sleep(PAUSE)
                     continue

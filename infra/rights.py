@@ -43,7 +43,7 @@ RIGHTS = (
     Right("worker", GROUP, OURS, PREFIX, READ),
     Right("streams", TOPIC, OURS, PREFIX, READ),
     Right("streams", TOPIC, DEAD_LETTERS, LITERAL, WRITE),
-    Right("streams", GROUP, "lonja.views", LITERAL, READ),
+    Right("streams", GROUP, "lonja.views", PREFIX, READ),
 )
 
 

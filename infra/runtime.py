@@ -193,27 +193,21 @@ async def run_worker(config: Config, names: Sequence[str] = (), clock: Clock | N
 
 
 async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | None = None) -> None:
-    """Keep the Faust views until cancelled or signalled; raises what made Faust stop by itself."""
+    """Keep the Faust views until cancelled, each by itself."""
     from infra import streams
     from infra.web.operations import observed
 
     telemetry.start("streams")
     bootstrap = addresses(config, "streams")[1]
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(standing(config, clock, patient=True))
         services = load(ground, names)
         await _tables_of_this_release(config, services)
-        topics = {topic for service in services for view in service.views for topic in view.reactions.topics}
-        await stack.enter_async_context(observed(ground, bootstrap, "streams", {streams.GROUP: topics}))
+        reads = {streams.group_of(view): view.reactions.topics for service in services for view in service.views}
+        await stack.enter_async_context(observed(ground, bootstrap, "streams", reads))
         kafka = await stack.enter_async_context(_producing(bootstrap))
-        await after_the_forgotten(
-            ground.database, [each.name for each in services if each.views], bootstrap, streams.GROUP
-        )
         leave_what_stays()
-        await streams.keep(ground, bootstrap, kafka, services, stop)
+        await streams.keep(ground, bootstrap, kafka, services)
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:

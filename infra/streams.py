@@ -1,42 +1,48 @@
-"""Faust: the streaming views of all services in one worker, and their rebuild by replay.
+"""Faust: the streaming views of all services, each with a reader of its own, and their rebuild by replay.
 
-A message is handed out again after a rebalance or a crash unless every view took it in: so every event is claimed in the
-transaction that changes the view, and only what was taken in is committed to the broker. An agent never raises: the inbox
-buries what fails.
+Each view has a Faust app and a consumer group for itself: one that fails, waits or stops holds up nobody else. A message is handed out
+again after a rebalance or a crash unless the view took it in: so every event is claimed in the transaction that changes the view,
+and only what was taken in is committed to the broker.
 """
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import faust
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import ConsumerRecord, TopicPartition
+from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, ConsumerMessage
+from faust.types import ConsumerMessage
 
 import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
 from events.topics import by_bulk
 from infra import resuming
+from infra.away import PAUSE
+from infra.beginning import after_the_forgotten, where_the_former_stood
 from infra.broker import access, where
 from infra.consumer import BULK_BATCH, METADATA_SECONDS, check_tasks
-from infra.health import HEALTH, State
-from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
+from infra.inbox import NEWER_RELEASE, Inbox
+from infra.one_loop import InOneLoop
+from infra.parts import supervise
 from infra.producer import Producer
 from infra.service import Ground, Service, View
-from infra.turns import Turn, Turns
+from infra.turns import Turns
+from infra.viewing import Reader
 
 log = logging.getLogger(__name__)
-GROUP = "lonja.views"
 BATCH = 200
+MOST_BEHIND = 2000
+"""Messages kept in memory behind locked rows, of what is small. With more of them the stream takes nothing until some are in effect."""
+GROUPS = "lonja.views"
+"""What the groups of views begin with; the one group that all views of former releases shared."""
 BULK_AHEAD, FETCH_BYTES = 256, 256 * 1024
 """Packs that wait in memory until their view has time, fewer than Faust keeps of what is small; and what is fetched of one partition at
 once. They are matched: a queue that is full holds up what comes live as well, so no more is fetched while it is nearly full."""
@@ -44,12 +50,21 @@ WITHIN_SECONDS = 0.2
 SESSION_TIMEOUT_SECONDS = 10.0
 """How long a killed worker's partitions stand still, and the longest that one worker which does not answer a rebalance holds up all
 others (Faust's default is 60 for both)."""
-STUCK_SECONDS = 30.0
-"""A rebalance that a worker has not come through after so long, with the broker there, it never will."""
+STUCK_SECONDS = 20.0
+"""A rebalance that a reader has not come through after so long, with the broker there, it never will."""
+SEEK_SECONDS = 15.0
+"""For asking where a reader stood; less than Faust's own limit, after which it would say nothing and read nothing."""
+COMMIT_SECONDS = 5.0
+STOP_SECONDS = 30.0
 
 
 class Stuck(Exception):
-    """A worker does not get back into its group."""
+    """A reader does not get back into its group."""
+
+
+class DoesNotEnd(SystemExit):
+    """A reader that failed does not leave its group. It would keep partitions and read nothing, so the process ends with it; whoever
+    supervises it starts it again."""
 
 
 class NewerEvents(Exception):
@@ -58,44 +73,50 @@ class NewerEvents(Exception):
     code = "newer-events"
 
 
+def group_of(view: View) -> str:
+    return f"{GROUPS}.{view.name}"
+
+
 class Offsets(driver.Consumer):
-    """Commits what all of a topic's views (``readers`` of them, by topic) took in, and nothing else.
+    """Commits what the view took in, and nothing else.
 
     Faust alone would also commit the batch of an agent that was stopped in the middle of it, and what a stream passes over once a
     rebalance has begun: those messages nobody would ever see again.
     """
 
-    def __init__(self, *args: Any, readers: Counter[str], **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._readers = readers
-        self._taken: WeakKeyDictionary[ConsumerMessage, int] = WeakKeyDictionary()
-
     def took(self, message: ConsumerMessage) -> None:
-        """One view has the message in effect, or buried."""
-        self._taken[message] = self._taken.get(message, 0) + 1
+        """The view has the message in effect, or buried."""
+        if message.generation_id == self.app.consumer_generation_id:
+            super().ack(message)
 
     def ack(self, message: ConsumerMessage) -> bool:
-        everyone = self._taken.get(message, 0) == self._readers[message.topic]
-        return everyone and message.generation_id == self.app.consumer_generation_id and super().ack(message)
+        """That a stream handed the message out says nothing."""
+        return False
+
+    def _new_consumer_thread(self) -> InOneLoop:
+        return InOneLoop(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """An agent failed. Its view ends with it, and begins again with what it was handed: else it would not be whole."""
+        await self.app.crash(exc)
 
     @faust.Service.task
     async def _stay_in_the_group(self) -> None:
-        """Raises what keeps the worker out of its group, so that it ends and is started again.
+        """Raises what keeps the reader out of its group, so that it ends and is started again.
 
-        aiokafka keeps such an error for the next call of ``getmany`` and waits; Faust goes round that call, and the worker would be
+        aiokafka keeps such an error for the next call of ``getmany`` and waits; Faust goes round that call, and the reader would be
         without partitions for ever, without a word.
         """
         stage, since = None, monotonic()
         while not self.should_stop:
             await self.sleep(1.0)
-            in_touch = await self._thread.call_thread(self._in_touch)
-            now = self.app.rebalancing_count if in_touch and self.app.rebalancing else None
+            now = self.app.rebalancing_count if self._in_touch() and self.app.rebalancing else None
             if now is None or now != stage:
                 stage, since = now, monotonic()
             elif monotonic() - since > STUCK_SECONDS:
-                raise Stuck(f"this worker has not come through a rebalance of the views in {STUCK_SECONDS:.0f} s")
+                raise Stuck(f"this reader has not come through a rebalance of its view in {STUCK_SECONDS:.0f} s")
 
-    async def _in_touch(self) -> bool:
+    def _in_touch(self) -> bool:
         """Whether the group's broker is there. Raises what went wrong with joining, with staying or with reading."""
         kafka = self._thread._ensure_consumer()
         check_tasks(kafka)
@@ -105,10 +126,20 @@ class Offsets(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Also to the beginning of a partition of which nothing was committed yet: Faust leaves it wherever it was read to."""
-        await super().perform_seek()
-        fresh = [partition for partition in self.assignment() if self._committed_offset[partition] is None]
-        for partition, offset in (await self.earliest_offsets(*fresh)).items():
-            await self.seek(partition, offset)
+        async with asyncio.timeout(SEEK_SECONDS):
+            await super().perform_seek()
+            fresh = [partition for partition in self.assignment() if self._committed_offset[partition] is None]
+            for partition, offset in (await self.earliest_offsets(*fresh)).items():
+                await self.seek(partition, offset)
+
+    async def _commit(self, offsets: Any) -> bool:
+        """Waits for a broker that is away, but does not keep a reader from ending: what it did not commit is read again."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COMMIT_SECONDS):
+                    return bool(await super()._commit(offsets))
+            if self.should_stop:
+                return False
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:  # noqa: ASYNC109 - as Faust calls it
         """What was fetched across a rebalance does not follow on what is read after it: it is read again, in its turn."""
@@ -136,35 +167,79 @@ def _credentials(bootstrap: str) -> SASLCredentials | SSLCredentials | None:
     )
 
 
-async def keep(
-    ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service], stop: asyncio.Event
+async def keep(ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> None:
+    """Keep the views until cancelled, each by itself. ``kafka`` takes the dead letters."""
+    turns = Turns()
+    async with asyncio.TaskGroup() as tasks:
+        for service in services:
+            for view in service.views:
+                run = partial(_keep, ground, bootstrap, kafka, service, view, turns)
+                tasks.create_task(supervise("view", view.name, run, partial(_resumed, ground, view)), name=view.name)
+
+
+async def _keep(
+    ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
 ) -> None:
-    """Keep the views until ``stop`` is set; raises what made Faust stop by itself. A view that stopped goes on when a person says so:
-    then all views leave their group for a moment, and read on from what was committed."""
-    while not stop.is_set():
-        app = create_app(ground, bootstrap, kafka, services)
-        await app.start()
-        resumed = asyncio.create_task(resuming.asked(ground.database.pool, partial(resuming.stopped_here, "view")))
-        ended = {asyncio.create_task(stop.wait()), asyncio.create_task(app.wait_until_stopped()), resumed}
+    """Keep one view until cancelled; raises what made Faust stop by itself. A partition in which it stopped goes on when a person says
+    so: then the view leaves its group for a moment, and reads on from what was committed."""
+    group, topics = group_of(view), view.reactions.topics
+    await where_the_former_stood(bootstrap, group, GROUPS, topics)
+    await after_the_forgotten(ground.database, [service.name], bootstrap, group, topics)
+    while True:
+        app = create_app(ground, bootstrap, kafka, service, view, turns)
+        resumed = asyncio.create_task(_resumed(ground, view))
+        ended = asyncio.create_task(app.wait_until_stopped())
         try:
-            done, _ = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+            await app.start()
+            await asyncio.wait((resumed, ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in ended:
-                task.cancel()
-            await app.stop()
+            resumed.cancel()
+            ended.cancel()
+            await _end(app)
         if app.crash_reason is not None:
             raise app.crash_reason
-        if resumed not in done:
-            return
         resumed.result()
-        log.warning("the views begin again: a person let one go on that had stopped")
+        log.warning("%s begins again: a person let it go on after it had stopped", view.name)
 
 
-def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequence[Service]) -> faust.App:
-    """A Faust app with one agent for each view, and one more for what it takes from bulk topics. Start it inside a running event loop.
-    ``kafka`` takes the dead letters."""
-    app = faust.App(
-        GROUP,
+async def _end(app: faust.App) -> None:
+    """A part of an app that is cancelled goes on to its next part: so the limit is outside."""
+    stopping = asyncio.create_task(app.stop())
+    done, _ = await asyncio.wait((stopping,), timeout=STOP_SECONDS)
+    if not done:
+        raise DoesNotEnd(f"{app.conf.id} does not leave its group")
+    stopping.result()
+
+
+async def _resumed(ground: Ground, view: View) -> None:
+    """Return once a person said that the view may go on."""
+    names = {f"view {view.name}", f"view {_bulk(view)}"}
+    await resuming.asked(
+        ground.database.pool, lambda: [each for each in resuming.stopped_here("view") if each in names]
+    )
+
+
+def _bulk(view: View) -> str:
+    return f"{view.name}.bulk"
+
+
+class Boot(BootStrategy):
+    enable_kafka_producer = False
+
+
+class App(faust.App):
+    """It sends nothing."""
+
+    BootStrategy = Boot
+
+
+def create_app(
+    ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
+) -> faust.App:
+    """A Faust app with one agent for the view, and one more for what it takes from bulk topics. Start it inside a running event loop.
+    ``kafka`` takes the dead letters; ``turns`` are shared by all views of the process."""
+    app = App(
+        group_of(view),
         broker="kafka://" + where(bootstrap).replace(",", ";"),
         broker_credentials=_credentials(bootstrap),
         store="memory://",
@@ -181,26 +256,20 @@ def create_app(ground: Ground, bootstrap: str, kafka: Producer, services: Sequen
         broker_request_timeout=SESSION_TIMEOUT_SECONDS * 2,
         stream_wait_empty=False,
     )
-    views = [(service, view) for service in services for view in service.views]
     transport = driver.Transport(app.conf.broker_consumer, app)
-    transport.Consumer = partial(
-        Offsets, readers=Counter(topic for _, view in views for topic in view.reactions.topics)
-    )
+    transport.Consumer = Offsets
     app.transport = transport
-    turns = Turns()
-    for service, view in views:
-        inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
-        for bulk, topics in by_bulk(view.reactions.topics):
-            if bulk:
-                _agent(app, f"{view.name}.bulk", topics, inbox, turns.bulk, BULK_BATCH, BULK_AHEAD)
-            else:
-                _agent(app, view.name, topics, inbox, turns.live, BATCH)
+    turns = turns or Turns()
+    inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
+    for bulk, topics in by_bulk(view.reactions.topics):
+        if bulk:
+            _agent(app, topics, Reader(app, _bulk(view), inbox, turns.bulk, BULK_BATCH, BULK_AHEAD), BULK_AHEAD)
+        else:
+            _agent(app, topics, Reader(app, view.name, inbox, turns.live, BATCH, MOST_BEHIND))
     return app
 
 
-def _agent(
-    app: faust.App, name: str, topics: list[str], inbox: Inbox, turn: Turn, batch: int, ahead: int | None = None
-) -> None:
+def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None = None) -> None:
     topic = app.topic(
         *topics,
         key_type=bytes,
@@ -209,55 +278,13 @@ def _agent(
         value_serializer="raw",
         maxsize=ahead,
     )
-    waiting = Waiting(app, name)
-    HEALTH.report("view", name, State.running)
 
-    @app.agent(topic, name=name, concurrency=1)  # type: ignore[untyped-decorator]
+    @app.agent(topic, name=reader.name, concurrency=1)  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
-        async for events in stream.take_events(batch, within=WITHIN_SECONDS):
-            messages = [event.message for event in events if not waiting.keeps(event.message)]
-            try:
-                async with turn():
-                    held = await inbox.handle(messages)
-                waiting.hold(held, State.degraded, NEWER_RELEASE)
-            except ConsumerStopped as stopped:
-                waiting.hold(stopped.undone, State.stopped, resuming.remedy(name))
-            for message in messages:
-                if not waiting.keeps(message):
-                    app.consumer.took(message)
+        async for events in stream.take_events(reader.batch, within=WITHIN_SECONDS):
+            await reader.take([event.message for event in events])
 
-
-class Waiting:
-    """The partitions of a view that wait, until a rebalance has them read again from what was committed. As all views share one
-    reader, a partition waits for all of them."""
-
-    def __init__(self, app: faust.App, name: str) -> None:
-        self._app = app
-        self._name = name
-        self._held: dict[tuple[TopicPartition, int], int] = {}
-        """The offset, by partition and generation of the group."""
-
-    def keeps(self, message: ConsumerMessage) -> bool:
-        """It stands behind what its partition waits for, and is not to be handled."""
-        partition = TopicPartition(message.topic, message.partition)
-        offset = self._held.get((partition, message.generation_id))
-        if offset is None or message.offset < offset:
-            return False
-        self._app.consumer.pause_partitions({message.tp})
-        return True
-
-    def hold(self, held: Sequence[Held], state: State, remedy: str) -> None:
-        now = self._app.consumer_generation_id
-        self._held = {(partition, at): offset for (partition, at), offset in self._held.items() if at == now}
-        for each in held:
-            self._held[each.partition, now] = each.offset
-            self._app.consumer.pause_partitions({TP(each.partition.topic, each.partition.partition)})
-            if each.why:
-                what = f"partition {each.partition.partition} of {each.partition.topic} waits: {each.why}"
-                log.error("%s: %s; remedy: %s", self._name, what, remedy)
-                HEALTH.report("view", self._name, state, what, remedy)
-        if not self._held:
-            HEALTH.report("view", self._name, State.running)
+    app.task(reader.try_again_for_ever)
 
 
 async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
@@ -272,8 +299,18 @@ async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Serv
     inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
     replayed = 0
     async for records in _replay(bootstrap, view.reactions.topics):
-        if held := await inbox.handle(records):
-            raise NewerEvents(f"{view.name} cannot be made again here: {held[0].why}; {NEWER_RELEASE}")
+        left = records
+        while left:
+            held = {each.partition: each for each in await inbox.handle(left)}
+            if newer := [each.why for each in held.values() if each.again is None]:
+                raise NewerEvents(f"{view.name} cannot be made again here: {newer[0]}; {NEWER_RELEASE}")
+            left = [
+                each
+                for each in left
+                if (here := held.get(TopicPartition(each.topic, each.partition))) and each.offset >= here.offset
+            ]
+            if left:  # behind a locked row
+                await asyncio.sleep(PAUSE)
         replayed += len(records)
     return replayed
 

@@ -39,10 +39,11 @@ def serve(
         works.append(runtime.run_web(config, names or (), port))
     if only is not Half.web:
         works.append(runtime.run_worker(config, names or ()))
-    uvloop.run(_run(works, signals=only is Half.worker))
+    uvloop.run(work(works, signals=only is Half.worker))
 
 
-async def _run(works: list[Awaitable[None]], *, signals: bool) -> None:
+async def work(works: list[Awaitable[None]], *, signals: bool) -> None:
+    """Do all of them, with signs of life, until one ends or, with ``signals``, SIGINT or SIGTERM comes."""
     async with background(beat(), name="heartbeat"):
         await _until_signalled(works, signals=signals)
 

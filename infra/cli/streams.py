@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from infra.cli.output import AsJson, print_json, say
+from infra.cli.serve import work
 from infra.config import Config
-from infra.heartbeat import beat
-from infra.tasks import background
 
 
 def streams(
@@ -22,12 +21,7 @@ def streams(
     config = Config.load()
     logs.configure(config.log_format)
     runtime.preload(names or ())
-
-    async def work() -> None:
-        async with background(beat(), name="heartbeat"):
-            await runtime.run_streams(config, names or ())
-
-    asyncio.run(work())
+    asyncio.run(work([runtime.run_streams(config, names or ())], signals=True))
 
 
 def rebuild(

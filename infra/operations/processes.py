@@ -26,6 +26,9 @@ SILENT = timedelta(seconds=15)
 GONE = timedelta(hours=1)
 """A process that did not come back for so long was taken away on purpose. Its consumer groups are still looked at."""
 FORGOTTEN = timedelta(days=7)
+RETIRED = ("lonja.views",)
+"""Groups of former releases that others took the place of: they are looked at while such a release still runs, and nobody reads on in
+them after it."""
 REPLACED = timedelta(days=1)
 """A process that is silent for so long is deleted where its consumer groups, if it has any, have younger members."""
 FORGET_EVERY = timedelta(hours=1)
@@ -88,6 +91,9 @@ def topics_of_groups(rows: Iterable[Process]) -> dict[str, set[str] | None]:
         for group in row.groups:
             known.setdefault(group, []).append(row)
     found: dict[str, set[str] | None] = {}
+    for group in RETIRED:
+        if not any(each.alive for each in known.get(group, ())):
+            known.pop(group, None)
     for group, members in known.items():
         told = [each.reads.get(group) for each in members if each.alive] or [each.reads.get(group) for each in members]
         found[group] = None if None in told else {topic for topics in told for topic in topics or ()}

@@ -94,6 +94,12 @@ class Lonja:
         state = read_state(self.home)
         return {part: state[part]["pid"] for part in parts}
 
+    async def runs(self, *parts: str) -> None:
+        """Wait until all of them are ready. One that is starting may take a minute before it is missed."""
+        await until(
+            lambda: all(read_state(self.home)[part]["state"] == "running" for part in parts), 90, f"{parts} run"
+        )
+
     async def freeze(self, *parts: str) -> None:
         """Stop them by SIGSTOP and never continue them; returns when the supervisor has started all again."""
         frozen = self.pids(*parts)
@@ -184,29 +190,49 @@ class Books:
             assert asyncio.get_running_loop().time() < deadline, left
             await asyncio.sleep(0.5)
 
+    async def keep_up(self, seconds: float) -> None:
+        """Wait until each service and each view has claimed what was told by now, while more is told."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        expected = self._expected((await self._told())[0])
+        while left := {
+            name: missing for name, claims in expected.items() if (missing := len(claims - await self._claimed(name)))
+        }:
+            assert asyncio.get_running_loop().time() < deadline, left
+            await asyncio.sleep(0.2)
+
     def kinds_of(self, service: Service) -> dict[str, set[str]]:
         """What the service itself ("") and each of its views react to, by the prefix of their claims."""
         reactions = {"": service.reactions, **{f"{view.name}/": view.reactions for view in service.views}}
         return {prefix: {kind_of(kind.TYPE) for kind in each} for prefix, each in reactions.items()}
 
     async def _not_heard(self) -> dict[str, int]:
-        wanted: dict[str, set[str]] = {}
+        told, unpublished = await self._told()
+        differences = {name: len(claims ^ await self._claimed(name)) for name, claims in self._expected(told).items()}
+        return {name: number for name, number in {"outbox": unpublished, **differences}.items() if number}
+
+    async def _told(self) -> tuple[dict[str, set[str]], int]:
+        """The ids of all events by kind, and how many are not on the road yet."""
+        told: dict[str, set[str]] = {}
         unpublished = 0
         for name in self.services_with_tables:
             for row in await self.rows(f"select event_id, envelope, published_at from {name}.outbox"):
                 kind = kind_of(msgspec.json.decode(row["envelope"])["type"])
-                wanted.setdefault(kind, set()).add(row["event_id"])
+                told.setdefault(kind, set()).add(row["event_id"])
                 unpublished += row["published_at"] is None
-        differences = {"outbox": unpublished}
-        for service in self.services:
-            if service.metadata is None:
-                continue
-            claimed = {row["event_id"] for row in await self.rows(f"select event_id from {service.name}.inbox")}
-            expected = {
+        return told, unpublished
+
+    def _expected(self, told: dict[str, set[str]]) -> dict[str, set[str]]:
+        """The claims of each service."""
+        return {
+            service.name: {
                 prefix + number
                 for prefix, kinds in self.kinds_of(service).items()
                 for kind in kinds
-                for number in wanted.get(kind, ())
+                for number in told.get(kind, ())
             }
-            differences[service.name] = len(claimed ^ expected)
-        return {name: number for name, number in differences.items() if number}
+            for service in self.services
+            if service.metadata is not None
+        }
+
+    async def _claimed(self, service: str) -> set[str]:
+        return {row["event_id"] for row in await self.rows(f"select event_id from {service}.inbox")}

@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -157,7 +157,7 @@ async def told() -> AsyncIterator[Told]:
         first = Lonja(folder / "home", POLICY, SILENCE_LIMIT)
         try:
             await first.start()
-            async with bidding(first, folder / "bids.jsonl", "--seconds", "600", "--bids-per-second", "8") as bids:
+            async with bidding(first, folder / "bids.jsonl", "--seconds", "900", "--bids-per-second", "8") as bids:
                 await bids.goes_on("the start")
                 pids = await trouble(first, bids)
                 before_backup = bids.acknowledged
@@ -181,25 +181,36 @@ async def told() -> AsyncIterator[Told]:
 
 
 async def trouble(lonja: Lonja, bids: Bidding) -> tuple[dict[str, int], dict[str, int]]:
-    await lonja.freeze(*OWN)
-    await bids.goes_on("our processes froze")
-    await lonja.freeze(*SERVERS)
-    await bids.goes_on("the servers froze")
-    await lonja.catches_up(90)
-    await lonja.lets_sleep(2 * SILENCE_LIMIT, *SERVERS)
-    await bids.goes_on("the servers slept and woke up")
+    for part in OWN:
+        await comes_through(lonja, bids, f"{part} froze", lonja.freeze(part))
+    await comes_through(lonja, bids, "our processes froze", lonja.freeze(*OWN))
+    await comes_through(lonja, bids, "the servers froze", lonja.freeze(*SERVERS))
+    await comes_through(lonja, bids, "the servers slept and woke up", lonja.lets_sleep(2 * SILENCE_LIMIT, *SERVERS))
     before = lonja.pids(*OWN, *SERVERS)
-    await lonja.freeze_all(2 * SILENCE_LIMIT)
-    await bids.goes_on("the supervisor slept")
+    await comes_through(lonja, bids, "the supervisor slept", lonja.freeze_all(2 * SILENCE_LIMIT))
     after = lonja.pids(*OWN, *SERVERS)
     if os.geteuid() == 0:
-        filler = fill(lonja.home)
-        await asyncio.sleep(15)
-        filler.unlink()
-        await bids.goes_on("the disk was full")
-    await lonja.kill("streams")
-    await lonja.catches_up(90)
+        await comes_through(lonja, bids, "the disk was full", disk_is_full(lonja.home, 15))
+    await comes_through(lonja, bids, "streams was killed", lonja.kill("streams"))
     return before, after
+
+
+async def disk_is_full(disk: Path, seconds: float) -> None:
+    filler = fill(disk)
+    await asyncio.sleep(seconds)
+    filler.unlink()
+
+
+async def comes_through(lonja: Lonja, bids: Bidding, what: str, happens: Coroutine[Any, Any, None]) -> None:
+    """Bids are answered after it, and each service and view hears of what was told until then."""
+    await lonja.runs(*OWN)
+    began = bids.since = time.monotonic()
+    await happens
+    print(f"{what}: that lasted {time.monotonic() - began:.1f} s")
+    await bids.goes_on(what)
+    async with standing(lonja.config, patient=True) as ground:
+        await Books(ground, load(ground)).keep_up(60)
+    print(f"{what}: all that was told was heard {time.monotonic() - began:.1f} s after it began")
 
 
 async def command(lonja: Lonja, *arguments: str, **settings: str) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from litestar import Request
 
@@ -130,6 +131,14 @@ def test_a_group_reads_what_its_living_members_say_or_said_last() -> None:
     assert topics_of_groups([gone, here, other]) == {"pools": {"b", "c"}}
     assert topics_of_groups([gone]) == {"pools": {"a"}}
     assert topics_of_groups([here, a_member("0", 1)]) == {"pools": None}
+
+
+def test_the_group_that_all_views_shared_in_former_releases_is_looked_at_while_one_of_them_runs() -> None:
+    def former(silent: float) -> Process:
+        return msgspec.structs.replace(a_member("1", silent), groups=["lonja.views"], reads={"lonja.views": ["a"]})
+
+    assert topics_of_groups([former(60)]) == {}
+    assert topics_of_groups([former(60), former(1)]) == {"lonja.views": {"a"}}
 
 
 def test_two_processes_of_a_kind_in_one_home_have_ports_of_their_own(tmp_path: Path) -> None:

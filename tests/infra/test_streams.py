@@ -19,6 +19,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from events import Event
@@ -34,7 +35,7 @@ from infra.embedded.process import tail
 from infra.ids import new_id
 from infra.outbox import Relay
 from infra.producer import Producer
-from infra.service import Ground
+from infra.service import Ground, Service, View
 from recommender.interest import co_purchase, interest
 from services.observatory import intake
 from services.observatory.domain import entry
@@ -245,8 +246,11 @@ class Worker:
         self.process.kill()
 
 
-async def shared_by(bootstrap: str, number: int, workers: Workers) -> None:
-    """Wait until so many of the workers, and no more, share the partitions of the views."""
+GROUPS = ("lonja.views.observatory.rolling", "lonja.views.recommender.interest", "lonja.views.recommender.co-purchases")
+
+
+async def shared_by(bootstrap: str, number: int, workers: Workers, group: str = GROUPS[0]) -> None:
+    """Wait until so many of the workers, and no more, share the partitions of a view."""
     wanted = [("Stable", number)] if number else [("Empty", 0), ("Dead", 0)]
     admin = AIOKafkaAdminClient(**access(bootstrap))
     await admin.start()
@@ -255,13 +259,13 @@ async def shared_by(bootstrap: str, number: int, workers: Workers) -> None:
         async with asyncio.timeout(120):
             while not seen or seen[-1] not in wanted:
                 with suppress(GroupCoordinatorNotAvailableError):  # nobody has asked for a group yet
-                    (answer,) = await admin.describe_consumer_groups(["lonja.views"])
+                    (answer,) = await admin.describe_consumer_groups([group])
                     _, _, state, _, _, members, *_ = answer.groups[0]
                     if seen[-1:] != [(state, len(members))]:
                         seen.append((state, len(members)))
                 await asyncio.sleep(0.2)
     except TimeoutError as never:
-        raise AssertionError(f"never shared by {number}: {seen}\n{workers.told()}") from never
+        raise AssertionError(f"{group} is never shared by {number}: {seen}\n{workers.told()}") from never
     finally:
         await admin.close()
 
@@ -306,7 +310,7 @@ async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers:
             await shared_by(bootstrap, 1, workers)
         expected = {"rolling": trade.rolling(), "interest": trade.interest(), "together": trade.together()}
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while await views(ground, trade) != expected:
                     await asyncio.sleep(0.3)
         except TimeoutError:
@@ -322,40 +326,83 @@ async def test_views_survive_workers_that_leave_and_die(ground: Ground, servers:
         await kafka.stop()
 
 
-async def test_a_worker_that_its_group_does_not_take_ends_and_says_why(
+def a_view(ground: Ground, name: str) -> tuple[Service, View]:
+    return next((service, view) for service in runtime.load(ground) for view in service.views if view.name == name)
+
+
+async def test_a_view_that_its_group_does_not_take_says_why_and_the_others_go_on(
     ground: Ground, servers: Servers, tmp_path: Path
 ) -> None:
     workers, bootstrap = Workers(ground, tmp_path), servers.kafka_bootstrap
-    await shared_by(bootstrap, 0, workers)
+    for group in GROUPS:
+        await shared_by(bootstrap, 0, workers, group)
+    refused, *others = GROUPS
     # Deals partitions out in another way: the broker takes nobody else who cannot do so as well.
     async with AIOKafkaConsumer(
         "lonja.auctions",
         **access(bootstrap),
-        group_id="lonja.views",
+        group_id=refused,
         partition_assignment_strategy=[RangePartitionAssignor],
     ):
         worker, log = await workers.start()
         try:
-            assert await asyncio.wait_for(worker.wait(), 45) == 1
-        finally:
+            for group in others:
+                await shared_by(bootstrap, 1, workers, group)
+            async with asyncio.timeout(30):
+                while "InconsistentGroupProtocolError" not in log.read_text():
+                    await asyncio.sleep(0.1)
+            assert worker.returncode is None
+        except BaseException:
             await workers.end()
-    assert "InconsistentGroupProtocolError" in tail(log)
+            raise
+    try:
+        await shared_by(bootstrap, 1, workers, refused)
+    finally:
+        await workers.end()
 
 
-async def test_a_worker_that_does_not_come_through_a_rebalance_ends(
+async def test_a_reader_that_does_not_come_through_a_rebalance_ends(
     ground: Ground, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "STUCK_SECONDS", 1.0)
-    bootstrap = servers.kafka_bootstrap
+    bootstrap, workers = servers.kafka_bootstrap, Workers(ground, tmp_path)
+    await shared_by(bootstrap, 0, workers, "lonja.views.recommender.interest")
     async with AIOKafkaProducer(**access(bootstrap)) as kafka:
-        app = streams.create_app(ground, bootstrap, kafka, runtime.load(ground))
+        app = streams.create_app(ground, bootstrap, kafka, *a_view(ground, "recommender.interest"))
         try:
             await app.start()
-            await shared_by(bootstrap, 1, Workers(ground, tmp_path))
+            await shared_by(bootstrap, 1, workers, app.conf.id)
             while app.rebalancing:
                 await asyncio.sleep(0.1)
+            monkeypatch.setattr(streams, "STUCK_SECONDS", 1.0)
             app.on_rebalance_start()  # one begins, and nothing follows
             await asyncio.wait_for(app.wait_until_stopped(), 30)
         finally:
-            await app.stop()
+            await streams._end(app)
         assert isinstance(app.crash_reason, streams.Stuck)
+
+
+async def test_a_reader_that_fails_in_the_middle_of_a_rebalance_ends(
+    ground: Ground, servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstrap, workers, in_the_middle = servers.kafka_bootstrap, Workers(ground, tmp_path), asyncio.Event()
+
+    async def never_comes_through(*_: object) -> None:
+        in_the_middle.set()
+        await asyncio.Event().wait()
+
+    await shared_by(bootstrap, 0, workers, "lonja.views.recommender.interest")
+    async with AIOKafkaProducer(**access(bootstrap)) as kafka:
+        app = streams.create_app(ground, bootstrap, kafka, *a_view(ground, "recommender.interest"))
+        await app.start()
+        await shared_by(bootstrap, 1, workers, app.conf.id)
+        monkeypatch.setattr(streams.Offsets, "on_partitions_revoked", never_comes_through)
+        async with AIOKafkaConsumer(
+            "lonja.auctions",
+            **access(bootstrap),
+            group_id=app.conf.id,
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        ):
+            await asyncio.wait_for(in_the_middle.wait(), 30)
+            await app.crash(ValueError("it fails"))
+            await streams._end(app)
+            await shared_by(bootstrap, 1, workers, app.conf.id)  # the other one

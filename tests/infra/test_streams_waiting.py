@@ -1,29 +1,43 @@
-"""A view that meets an event of a newer release waits in that partition alone, and loses nothing."""
+"""What a view cannot handle holds up its own partition alone: no other partition, and no other view."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from events import topics
 from events.accounts import OrganisationRegistered
 from events.topics import Topic
 from infra import inbox, resuming, streams
+from infra.broker import access
 from infra.config import Config
+from infra.database import Transaction
 from infra.embedded import Servers
-from infra.health import HEALTH, State
+from infra.health import HEALTH, Condition, State
 from infra.operations import processes
 from infra.reactions import Reactions
 from infra.runtime import standing
 from infra.service import Ground, Service, View
-from tests.infra.test_road_faults import BAD_RECORDS, Road, road, until_buried, until_heard
+from infra.tasks import background
+from tests.infra.test_road_faults import (
+    BAD_RECORDS,
+    Road,
+    forgotten_for_a_while,
+    locking,
+    road,
+    until,
+    until_buried,
+    until_heard,
+)
 
 pytestmark = pytest.mark.servers
 
 __all__ = ["road"]
 NEWER = OrganisationRegistered.TYPE.replace(".v1", ".v2")
-VIEW = "probe.names"
+VIEW, OTHER = "probe.names", "probe.others"
 
 
 class OnTopic(Reactions):
@@ -38,24 +52,60 @@ class OnTopic(Reactions):
         return [self._topic]
 
 
-def probe(road: Road) -> Service:
+async def forget(tx: object) -> None:
+    """Nothing is rebuilt here."""
+
+
+def a_view(road: Road, name: str, note: Callable[[Transaction, OrganisationRegistered], Awaitable[None]]) -> View:
     reactions = OnTopic(road.topic)
-    reactions.on(OrganisationRegistered)(road.note)
+    reactions.on(OrganisationRegistered)(note)
+    return View(name, reactions, forget)
 
-    async def forget(tx: object) -> None:
-        """Nothing is rebuilt here."""
 
-    return Service(name=road.service, views=[View(VIEW, reactions, forget)])
+def probe(road: Road) -> Service:
+    return Service(name=road.service, views=[a_view(road, VIEW, road.note)])
+
+
+def two(road: Road) -> Service:
+    """The other notes all names, as its own, and never fails."""
+
+    async def note(tx: Transaction, event: OrganisationRegistered) -> None:
+        await (await tx.raw()).execute(f"insert into {road.service}.heard (name) values ($1)", f"{OTHER} {event.name}")
+
+    return Service(name=road.service, views=[*probe(road).views, a_view(road, OTHER, note)])
+
+
+async def by_other(road: Road) -> list[str]:
+    return [name.removeprefix(f"{OTHER} ") for name in await road.names() if name.startswith(OTHER)]
+
+
+async def until_other_heard(road: Road, *names: str) -> None:
+    async def all_there() -> bool:
+        return await by_other(road) == list(names)
+
+    await until(all_there, road.names)
+
+
+def said(view: str = VIEW) -> Condition:
+    return next(each for each in HEALTH if (each.kind, each.name) == ("view", view))
+
+
+async def until_said(state: State, view: str = VIEW) -> None:
+    async def there() -> bool:
+        return said(view).state is state
+
+    async def conditions() -> object:
+        return list(HEALTH)
+
+    await until(there, conditions)
 
 
 @asynccontextmanager
-async def viewing(ground: Ground, road: Road) -> AsyncIterator[None]:
-    app = streams.create_app(ground, road.bootstrap, road.kafka, [probe(road)])
-    await app.start()
-    try:
+async def viewing(ground: Ground, road: Road, service: Service | None = None) -> AsyncIterator[None]:
+    async with background(
+        streams.keep(ground, road.bootstrap, road.kafka, [service or probe(road)]), name="views of the probe"
+    ):
         yield
-    finally:
-        await app.stop()
 
 
 @pytest.fixture
@@ -70,6 +120,9 @@ async def ground(servers: Servers, road: Road, monkeypatch: pytest.MonkeyPatch) 
         }
     )
     async with standing(config) as ground:
+        await ground.database.pool.execute("create schema operations")
+        async with ground.database.engine.begin() as connection:
+            await connection.run_sync(processes.METADATA.create_all)
         yield ground
 
 
@@ -84,8 +137,7 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone(
         for number in range(3):
             await road.send(f"other {number}", partition=1)
             await until_heard(road, ["one", *(f"other {each}" for each in range(number + 1))])
-        said = next(each for each in HEALTH if each.name == VIEW)
-        assert said.state is State.degraded and "newer release" in said.remedy and "partition 0" in said.detail
+        assert said().state is State.degraded and "newer release" in said().remedy and "partition 0" in said().detail
         await asyncio.sleep(3)  # offsets of views are committed once in a while
     assert await road.dead() == []
     monkeypatch.setitem(inbox.decode.__globals__["_registry"], NEWER, OrganisationRegistered)
@@ -102,45 +154,179 @@ async def test_records_that_are_no_events_cost_a_view_themselves_alone(ground: G
         await until_buried(road, len(BAD_RECORDS))
 
 
+async def test_a_header_whose_name_is_not_utf8_costs_a_view_at_most_its_own_event(ground: Ground, road: Road) -> None:
+    await road.send_odd("with one more header")
+    await road.send_odd("without its type", damaged="ce_type")
+    await road.send("after")
+    async with viewing(ground, road):
+        await until_heard(road, ["with one more header", "after"])
+        await until_buried(road, 1)
+
+
+async def test_a_view_reads_what_the_broker_did_not_know_yet_when_its_group_was_dealt_out(
+    ground: Ground, road: Road
+) -> None:
+    async with viewing(ground, road):
+        await road.send("one")
+        await until_heard(road, ["one"])
+        with forgotten_for_a_while(road.topic) as dealt_out:
+            async with asyncio.timeout(60):
+                while not dealt_out.is_set():
+                    await asyncio.sleep(0.1)
+        await road.send("two")
+        await until_heard(road, ["one", "two"])
+
+
 async def test_a_view_that_fails_in_a_row_stops_in_its_partition_alone(
     ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "STOP_AFTER", 3)
     road.fails = lambda name: ValueError("cannot bear it") if name.startswith("bad") else None
+    await road.send("other", partition=1)
     await road.send("one", *(f"bad {number}" for number in range(5)))
     async with viewing(ground, road):
-        await until_heard(road, ["one"])
-        async with asyncio.timeout(30):
-            while not any(each.name == VIEW and each.state is State.stopped for each in HEALTH):
-                await asyncio.sleep(0.1)
-        await road.send("other", partition=1)
-        await until_heard(road, ["one", "other"])
+        await until_said(State.stopped)
+        await road.send("another", partition=1)
+
+        async def heard() -> bool:
+            return sorted(await road.names()) == ["another", "one", "other"]
+
+        await until(heard, road.names)
     assert len(await road.dead()) == 3
 
 
-async def test_a_view_that_stopped_goes_on_when_a_person_says_so(
+async def test_a_view_that_stopped_goes_on_when_a_person_says_so_and_holds_up_no_other_meanwhile(
     ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "STOP_AFTER", 3)
-    await ground.database.pool.execute("create schema operations")
-    async with ground.database.engine.begin() as connection:
-        await connection.run_sync(processes.METADATA.create_all)
     road.fails = lambda name: ValueError("cannot bear it") if name.startswith("bad") else None
-    await road.send("one", *(f"bad {number}" for number in range(5)), "last")
-    stop = asyncio.Event()
-    work = asyncio.create_task(streams.keep(ground, road.bootstrap, road.kafka, [probe(road)], stop))
-    try:
-        async with asyncio.timeout(60):
-            while not resuming.stopped_here("view"):
-                await asyncio.sleep(0.1)
+    names = ["one", *(f"bad {number}" for number in range(5)), "last"]
+    await road.send(*names)
+    async with viewing(ground, road, two(road)):
+        await until_said(State.stopped)
         assert resuming.stopped_here("view") == [f"view {VIEW}"]
-        said = next(each for each in HEALTH if each.name == VIEW)
-        assert f"lonja consumers resume {VIEW}" in said.remedy
+        assert f"lonja consumers resume {VIEW}" in said().remedy
+        await road.send("told while it stands")
+        await until_other_heard(road, *names, "told while it stands")
+        assert said(OTHER).state is State.running
         await asyncio.sleep(resuming.EVERY)  # a person comes later
         await resuming.ask(ground.database.pool, [f"view {VIEW}"])
-        await until_heard(road, ["one", "last"])
+        await until_said(State.running)
+
+        async def all_there() -> bool:
+            return [each for each in await road.names() if OTHER not in each] == ["one", "last", "told while it stands"]
+
+        await until(all_there, road.names)
         assert len(await road.dead()) == 5
-        assert next(each for each in HEALTH if each.name == VIEW).state is State.running
-    finally:
-        stop.set()
-        await work
+
+
+async def test_a_locked_row_holds_the_partition_of_its_event_in_one_view_alone(ground: Ground, road: Road) -> None:
+    await road.database.pool.execute(f"create table {road.service}.rows as select 1 as id")
+
+    async def note(tx: Transaction, event: OrganisationRegistered) -> None:
+        if event.name == "locked":
+            await (await tx.raw()).execute(f"select from {road.service}.rows for update")
+        await Road.note(road, tx, event)
+
+    road.note = note  # type: ignore[method-assign]
+    many = [f"after {number}" for number in range(3)]
+
+    async def ours() -> list[str]:
+        return [each for each in await road.names() if OTHER not in each]
+
+    async with viewing(ground, road, two(road)):
+        async with locking(road, "rows"):
+            await road.send("one", "locked", *many)
+            await until_said(State.waiting)
+            assert "partition 0" in said().detail and "pg_stat_activity" in said().remedy
+            await road.send("other", partition=1)
+            await until_other_heard(road, "one", "locked", *many, "other")
+
+            async def both_free_ones() -> bool:
+                return await ours() == ["one", "other"]
+
+            await until(both_free_ones, ours)
+            assert said(OTHER).state is State.running
+        await until_said(State.running)
+        assert await ours() == ["one", "other", "locked", *many]
+        await until_committed(road, 5, 1)
+    assert await road.dead() == []
+
+
+async def test_behind_a_locked_row_a_view_keeps_so_many_messages_in_memory_and_loses_none(
+    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST_BEHIND", 5)
+    monkeypatch.setattr(streams, "BATCH", 2)
+    await road.database.pool.execute(f"create table {road.service}.rows as select 1 as id")
+
+    async def note(tx: Transaction, event: OrganisationRegistered) -> None:
+        await (await tx.raw()).execute(f"select from {road.service}.rows for update")
+        await Road.note(road, tx, event)
+
+    road.note = note  # type: ignore[method-assign]
+    names = [f"name {number}" for number in range(40)]
+    async with viewing(ground, road):
+        async with locking(road, "rows"):
+            await road.send(*names)
+            await until_said(State.waiting)
+        await until_heard(road, names)
+        await until_committed(road, 40, 0)
+
+
+async def test_a_view_whose_reader_fails_begins_again_and_loses_nothing(
+    ground: Ground, road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle, failures = inbox.Inbox.handle, iter([RuntimeError("a fault of this code")])
+
+    async def failing_once(self: inbox.Inbox, records: Sequence[ConsumerRecord]) -> list[inbox.Held]:
+        if self.name == VIEW and (failure := next(failures, None)):
+            raise failure
+        return await handle(self, records)
+
+    monkeypatch.setattr(inbox.Inbox, "handle", failing_once)
+    await road.send("one", "two")
+    async with viewing(ground, road, two(road)):
+        await until_said(State.degraded)
+        assert "a fault of this code" in said().detail and said(OTHER).state is State.running
+        await until_other_heard(road, "one", "two")
+        await until_said(State.running)
+
+        async def all_there() -> bool:
+            return [each for each in await road.names() if OTHER not in each] == ["one", "two"]
+
+        await until(all_there, road.names)
+
+
+async def test_a_view_begins_where_the_group_of_all_views_stood_in_a_former_release(ground: Ground, road: Road) -> None:
+    await road.send("handled by the former release", "one")
+    async with AIOKafkaConsumer(**access(road.bootstrap), group_id=streams.GROUPS, enable_auto_commit=False) as kafka:
+        kafka.assign([TopicPartition(road.topic, 0)])
+        await kafka.commit({TopicPartition(road.topic, 0): 1})
+    async with viewing(ground, road):
+        await until_heard(road, ["one"])
+        await until_committed(road, 2, 0)
+    await road.send("two")
+    async with viewing(ground, road):
+        await until_heard(road, ["one", "two"])
+
+
+async def until_committed(road: Road, *offsets: int) -> None:
+    """By the group of the view. It commits once in a while."""
+
+    async def found() -> list[int]:
+        kafka = AIOKafkaConsumer(
+            **access(road.bootstrap), group_id=streams.group_of(probe(road).views[0]), enable_auto_commit=False
+        )
+        await kafka.start()
+        try:
+            partitions = [TopicPartition(road.topic, number) for number in (0, 1)]
+            kafka.assign(partitions)
+            return [await kafka.committed(each) or 0 for each in partitions]
+        finally:
+            await kafka.stop()
+
+    async def there() -> bool:
+        return await found() == list(offsets)
+
+    await until(there, found)

@@ -1,0 +1,127 @@
+"""What one stream of a view reads, on its way into the view: in the order of each partition, with those that must wait held alone."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import faust
+from faust.types import TP, ConsumerMessage
+
+from infra import resuming
+from infra.away import PAUSE
+from infra.consumer import FREE_THE_LOCK
+from infra.health import HEALTH, State
+from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
+from infra.turns import Turn
+
+log = logging.getLogger(__name__)
+
+
+class Reader:
+    """Hands messages to the inbox, and tells Faust which were taken in.
+
+    A partition whose event nobody here can handle (of a newer release, or after too many failures) stands still, until a rebalance or a
+    new start has it read again from what was committed. One whose event needs a locked row is tried again every second.
+    """
+
+    def __init__(self, app: faust.App, name: str, inbox: Inbox, turn: Turn, batch: int, most_behind: int) -> None:
+        """With more than ``most_behind`` messages behind locked rows it takes none until some are in effect."""
+        self._app = app
+        self.name = name
+        self.batch = batch
+        self._most_behind = most_behind
+        self._inbox = inbox
+        self._turn = turn
+        self._one_at_a_time = asyncio.Lock()
+        self._standing: dict[tuple[TP, int], tuple[State, Held]] = {}
+        """By partition and generation of the group."""
+        self._behind: dict[TP, list[ConsumerMessage]] = {}
+        """What was read of partitions that are tried again, in order."""
+        self._why: dict[TP, str] = {}
+
+    async def take(self, messages: Sequence[ConsumerMessage]) -> None:
+        """On return each message is taken in, or kept behind what its partition waits for."""
+        async with self._one_at_a_time:
+            await self._take(messages)
+            self._report()
+        while sum(map(len, self._behind.values())) > self._most_behind:
+            await asyncio.sleep(PAUSE)
+
+    async def try_again_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            async with self._one_at_a_time:
+                behind, self._behind = self._behind, {}
+                for messages in behind.values():
+                    # what was read before a rebalance is read again after it
+                    ours = [each for each in messages if each.generation_id == self._app.consumer_generation_id]
+                    for first in range(0, len(ours), self.batch):
+                        await self._take(ours[first : first + self.batch])
+            if self._app.consumer_generation_id:  # it is in its group
+                self._report()
+
+    async def _take(self, messages: Sequence[ConsumerMessage]) -> None:
+        batch = []
+        for message in messages:
+            if message.tp in self._behind:
+                self._behind[message.tp].append(message)
+            elif not self._stands(message):
+                batch.append(message)
+        if not batch:
+            return
+        try:
+            async with self._turn():
+                held, state = await self._inbox.handle(batch), State.degraded
+        except ConsumerStopped as stopped:
+            held, state = stopped.undone, State.stopped
+        before = {TP(*each.partition): each for each in held}
+        for each in held:
+            if each.why and each.again is None:
+                self._stand(each, state)
+        for message in batch:
+            here = before.get(message.tp)
+            if here is None or message.offset < here.offset:
+                self._app.consumer.took(message)
+            elif not self._stands(message):
+                self._behind.setdefault(message.tp, []).append(message)
+                self._why[message.tp] = here.why
+
+    def _stands(self, message: ConsumerMessage) -> bool:
+        """It comes after what its partition stands still for."""
+        found = self._standing.get((message.tp, message.generation_id))
+        if found is None or message.offset < found[1].offset:
+            return False
+        self._pause(message.tp)
+        return True
+
+    def _stand(self, held: Held, state: State) -> None:
+        partition = TP(*held.partition)
+        log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state))
+        self._standing[partition, self._app.consumer_generation_id] = state, held
+        self._pause(partition)
+
+    def _pause(self, partition: TP) -> None:
+        """Only to read less. Not while a rebalance deals the partitions out again: the pause would outlast it."""
+        if not self._app.rebalancing:
+            self._app.consumer.pause_partitions({partition})
+
+    def _report(self) -> None:
+        now = self._app.consumer_generation_id
+        self._standing = {(tp, at): each for (tp, at), each in self._standing.items() if at == now}
+        states = {state for state, _ in self._standing.values()}
+        said = [_said(tp, held.why) for (tp, _), (_, held) in sorted(self._standing.items())]
+        said += [_said(tp, self._why[tp]) for tp in sorted(self._behind) if self._why[tp]]
+        if states:
+            state = State.stopped if State.stopped in states else State.degraded
+            HEALTH.report("view", self.name, state, "; ".join(said), self._remedy(state))
+        elif said:
+            HEALTH.report("view", self.name, State.waiting, "; ".join(said), FREE_THE_LOCK)
+        else:
+            HEALTH.report("view", self.name, State.running)
+
+    def _remedy(self, state: State) -> str:
+        return resuming.remedy(self.name) if state is State.stopped else NEWER_RELEASE
+
+
+def _said(partition: TP, why: str) -> str:
+    return f"partition {partition.partition} of {partition.topic} waits: {why}"
