@@ -8,7 +8,7 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import blake2b, sha256
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import asyncpg
 import msgspec
@@ -20,20 +20,27 @@ LONGEST_KEY = 200
 """Characters; of a longer key its digest is kept."""
 
 
+class _NoAnswer:
+    """Not None, which is what many an act answers."""
+
+
+_NO_ANSWER = _NoAnswer()
+
+
 class Once(Generic[A]):
     """A request. If it comes for the ``first`` time the block does what it asks and sets ``answer``; else ``answer`` is the first one.
     A block that sets none did nothing that a repeat may not do again."""
 
-    def __init__(self, random: bytes, before: A | None = None) -> None:
+    def __init__(self, random: bytes, before: "A | _NoAnswer" = _NO_ANSWER) -> None:
         self.random = random
         """32 bytes, the same for every repeat of the request, which nobody can guess: of what is told once and stored nowhere."""
-        self.first = before is None
+        self.first = before is _NO_ANSWER
         self._answer = before
 
     @property
     def answer(self) -> A:
-        assert self._answer is not None, "whoever comes first sets the answer"
-        return self._answer
+        assert self.answered, "whoever comes first sets the answer"
+        return cast(A, self._answer)
 
     @answer.setter
     def answer(self, answer: A) -> None:
@@ -41,7 +48,7 @@ class Once(Generic[A]):
 
     @property
     def answered(self) -> bool:
-        return self._answer is not None
+        return self._answer is not _NO_ANSWER
 
 
 @asynccontextmanager

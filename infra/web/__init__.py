@@ -20,6 +20,7 @@ from infra.web.arguments import (
     form_list,
 )
 from infra.web.forms import instant_in, misfits, read_form, read_instant, said_of, shown_again, text_in, whole
+from infra.web.keyed import FromKeyed
 from infra.web.pages import page, redirect
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MEMBERS",
     "PUBLIC",
     "FromGround",
+    "FromKeyed",
     "IdempotencyKey",
     "MemberVisit",
     "PathId",

@@ -34,6 +34,7 @@ from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_acc
 from infra.web.csrf import SAFE, forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
 from infra.web.health import health_routes
+from infra.web.keyed import keyed
 from infra.web.languages import choose_language, in_the_readers_language
 from infra.web.limits import limited
 from infra.web.pages import engine
@@ -198,10 +199,13 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
 
 
 def routes(ground: Ground, *handlers: Any) -> Router:
-    """A service's controllers and functions; each may take the ground as its argument ``ground``."""
-    return Router(
-        path="", route_handlers=handlers, dependencies={"ground": Provide(lambda: ground, sync_to_thread=False)}
-    )
+    """A service's controllers and functions; each may take the ground as its argument ``ground``, and a member's request under its
+    idempotency key as ``keyed``."""
+    shared = {
+        "ground": Provide(lambda: ground, sync_to_thread=False),
+        "keyed": Provide(keyed, sync_to_thread=False),
+    }
+    return Router(path="", route_handlers=handlers, dependencies=shared)
 
 
 def guarded(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:

@@ -10,7 +10,7 @@ from events.bounds import Code, Few, Instant, Name, Reason
 from events.values import Category, Place
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, Visit, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.errors import NotFound
 from services.accounts import handlers, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
@@ -121,9 +121,13 @@ class AccountsApi(Controller):
         return request.user
 
     @post("/me/password", opt=MEMBERS, status_code=204)
-    async def change_password(self, ground: FromGround, request: MemberVisit, data: JSONBody[Passwords]) -> None:
+    async def change_password(
+        self, ground: FromGround, request: MemberVisit, data: JSONBody[Passwords], idempotency_key: IdempotencyKey = ""
+    ) -> None:
         try:
-            await login.change_password(ground, request.user, data.current, data.password, address_of(request))
+            await login.change_password(
+                ground, request.user, data.current, data.password, address_of(request), idempotency_key
+            )
         except TooManyTries:
             raise SLOW_DOWN from None
 
@@ -143,9 +147,9 @@ class AccountsApi(Controller):
             raise UNKNOWN from None
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
-    async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> None:
+    async def revoke_key(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, key_id: PathId) -> None:
         async with ground.database.transaction("accounts") as tx:
-            await handlers.revoke_key(tx, request.user, key_id)
+            await keyed.do(tx, lambda: handlers.revoke_key(tx, request.user, key_id))
 
     @get("/members", opt=MEMBERS)
     async def members(self, ground: FromGround, request: MemberVisit) -> list[Member]:
@@ -172,9 +176,13 @@ class AccountsApi(Controller):
         return Card(**fields, contracts_as_buyer=buyer, contracts_as_supplier=supplier)
 
     @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
-    async def set_state(self, ground: FromGround, organisation_id: PathId, data: JSONBody[NewState]) -> Organisation:
+    async def set_state(
+        self, ground: FromGround, keyed: FromKeyed, organisation_id: PathId, data: JSONBody[NewState]
+    ) -> Organisation:
         async with ground.database.transaction("accounts") as tx:
-            return await handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
+            return await keyed.once(
+                tx, Organisation, lambda: handlers.set_state(tx, organisation_id, data.state, data.reason, data.until)
+            )
 
     @post("/organisations/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))
     async def invite_into(

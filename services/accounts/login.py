@@ -1,11 +1,13 @@
 """Login and API tokens: who proves to be whom, how often one may try, and the token that says it to every service."""
 
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
 import msgspec
 
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.once import Once
 from infra.service import Ground
 from infra.tokens import SESSION_HOURS, Principal
 from services.accounts import passwords, store
@@ -69,9 +71,18 @@ async def token_for_secret(ground: Ground, secret: str) -> Session:
         return await _session(ground, tx, member, key.key_id, KEY_TOKEN_HOURS)
 
 
-async def change_password(ground: Ground, principal: Principal, current: str, password: str, address: str) -> None:
-    """Raises PasswordWrong, TooManyTries and what a password must be. Sessions that are open stay open until they end."""
-    async with ground.database.transaction("accounts") as tx:
+async def change_password(
+    ground: Ground, principal: Principal, current: str, password: str, address: str, request_key: str = ""
+) -> None:
+    """Raises PasswordWrong, TooManyTries, KeyReused and what a password must be. Sessions that are open stay open until they end."""
+
+    def keyed(tx: Transaction) -> AbstractAsyncContextManager[Once[bool]]:
+        body = (current, password)
+        return tx.once("password", request_key, caller=principal.member_id, body=body, answer=bool)
+
+    async with ground.database.transaction("accounts") as tx, keyed(tx) as once:
+        if once.answered:
+            return
         member = await store.member(tx, principal.member_id)
     if member is None:
         raise PasswordWrong("This is not your current password.", field="current")
@@ -81,8 +92,10 @@ async def change_password(ground: Ground, principal: Principal, current: str, pa
     except LoginRefused:
         raise PasswordWrong("This is not your current password.", field="current") from None
     password_hash = await passwords.hashed(password)
-    async with ground.database.transaction("accounts") as tx:
-        await store.save_password(tx, member.member_id, password_hash)
+    async with ground.database.transaction("accounts") as tx, keyed(tx) as once:
+        if once.first:
+            await store.save_password(tx, member.member_id, password_hash)
+            once.answer = True
 
 
 async def _session(ground: Ground, tx: Transaction, member: Member, token_id: str, hours: int) -> Session:

@@ -13,7 +13,7 @@ from events.bounds import Few, Quantity, Reason, Title
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, allow
+from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow
 from infra.web.arguments import NUMBER, number_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
@@ -144,20 +144,22 @@ class CatalogueApi(Controller):
             return await store.awaiting(tx)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
-    async def publish(self, ground: FromGround, sku_id: PathId, data: JSONBody[Decision | None] = None) -> Version:
+    async def publish(
+        self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Decision | None] = None
+    ) -> Version:
         async with ground.database.transaction("catalogue") as tx:
-            return await skus.publish(tx, sku_id, data.version if data else None)
+            return await keyed.once(tx, Version, lambda: skus.publish(tx, sku_id, data.version if data else None))
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR), status_code=200)
-    async def send_back(self, ground: FromGround, sku_id: PathId, data: JSONBody[Return]) -> Version:
+    async def send_back(self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Return]) -> Version:
         async with ground.database.transaction("catalogue") as tx:
-            return await skus.send_back(tx, sku_id, data.reasons, data.version)
+            return await keyed.once(tx, Version, lambda: skus.send_back(tx, sku_id, data.reasons, data.version))
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR), status_code=200)
-    async def archive(self, ground: FromGround, sku_id: PathId, data: JSONBody[Archiving]) -> Version:
+    async def archive(self, ground: FromGround, keyed: FromKeyed, sku_id: PathId, data: JSONBody[Archiving]) -> Version:
         """Its offers are archived with it."""
         async with ground.database.transaction("catalogue") as tx:
-            return await skus.archive(tx, sku_id, data.reason)
+            return await keyed.once(tx, Version, lambda: skus.archive(tx, sku_id, data.reason))
 
     @get("/offers", opt=allow(SUPPLIER_AGENT))
     async def own_offers(self, ground: FromGround, request: MemberVisit) -> list[Standing]:
@@ -176,13 +178,13 @@ class CatalogueApi(Controller):
             )
 
     @post("/offers/{offer_id:str}/withdraw", opt=allow(SUPPLIER_AGENT), status_code=200)
-    async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: PathId) -> Standing:
+    async def withdraw(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, offer_id: PathId) -> Standing:
         async with ground.database.transaction("catalogue") as tx:
-            return await offers.withdraw(tx, offer_id, request.user)
+            return await keyed.once(tx, Standing, lambda: offers.withdraw(tx, offer_id, request.user))
 
 
 class BasketApi(Controller):
-    """One basket a member. Every call answers with the whole of it and may be repeated."""
+    """One basket a member. Every call answers with the whole of it."""
 
     path = "/api/catalogue/basket"
     tags = ["catalogue"]
@@ -198,21 +200,27 @@ class BasketApi(Controller):
     async def put(
         self,
         ground: FromGround,
+        keyed: FromKeyed,
         finder: NamedDependency[Finder],
         request: MemberVisit,
         sku_id: PathId,
         data: JSONBody[Wish | None] = None,
     ) -> Basket:
         async with ground.database.transaction("catalogue") as tx:
-            await basket.put(tx, sku_id, data.quantity if data else None, request.user)
+            await keyed.do(tx, lambda: basket.put(tx, sku_id, data.quantity if data else None, request.user))
             return await _basket(tx, request, finder)
 
     @delete("/{sku_id:str}", status_code=200)
     async def take_out(
-        self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit, sku_id: PathId
+        self,
+        ground: FromGround,
+        keyed: FromKeyed,
+        finder: NamedDependency[Finder],
+        request: MemberVisit,
+        sku_id: PathId,
     ) -> Basket:
         async with ground.database.transaction("catalogue") as tx:
-            await basket.take_out(tx, sku_id, request.user)
+            await keyed.do(tx, lambda: basket.take_out(tx, sku_id, request.user))
             return await _basket(tx, request, finder)
 
 

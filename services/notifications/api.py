@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 
 from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import FromGround, IdempotencyKey, MemberVisit, allow
+from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, allow
 from services.notifications import handlers, store
 from services.notifications.domain import Preferences
 from services.notifications.store import Member, Sent
@@ -41,9 +41,11 @@ class NotificationsApi(Controller):
             return Settings(member=member, letters=await store.latest(tx, member.member_id))
 
     @post(opt=READERS, status_code=200)
-    async def set_preferences(self, ground: FromGround, request: MemberVisit, data: JSONBody[Preferences]) -> Member:
+    async def set_preferences(
+        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, data: JSONBody[Preferences]
+    ) -> Member:
         async with ground.database.transaction("notifications") as tx:
-            return await handlers.set_preferences(tx, request.user.member_id, data)
+            return await keyed.once(tx, Member, lambda: handlers.set_preferences(tx, request.user.member_id, data))
 
     @post("/digest", opt=AGENTS, status_code=200)
     async def digest_now(
@@ -54,8 +56,8 @@ class NotificationsApi(Controller):
             return OnItsWay(await handlers.digest_now(tx, request.user.member_id, idempotency_key or new_id()))
 
     @post("/resume", opt=READERS, status_code=200)
-    async def resume(self, ground: FromGround, request: MemberVisit) -> Member:
+    async def resume(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit) -> Member:
         """The address works again."""
         async with ground.database.transaction("notifications") as tx:
-            await handlers.resume_mail(tx, request.user.member_id)
+            await keyed.do(tx, lambda: handlers.resume_mail(tx, request.user.member_id))
             return await handlers.reader(tx, request.user.member_id)

@@ -9,7 +9,7 @@ from litestar.params import JSONBody, QueryParameter
 from catalogue.policy import load as load_policy
 from events.bounds import Reason
 from infra.tokens import BUYER_OFFICER
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, allow
+from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow
 from services.pools import handlers, store, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
 from services.pools.views import Details, Summary
@@ -22,8 +22,6 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class PoolsApi(Controller):
-    """Enrolling, withdrawing, freezing, sourcing and cancelling change nothing when they are repeated; only opening needs the key."""
-
     path = "/api/pools"
     tags = ["pools"]
 
@@ -59,40 +57,42 @@ class PoolsApi(Controller):
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS, status_code=200)
     async def enrol(
-        self, ground: FromGround, request: MemberVisit, pool_id: PathId, data: JSONBody[Enrolment]
+        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Enrolment]
     ) -> Details:
         """The firm demand of the caller's organisation; sent again before the freeze it replaces the former."""
         async with ground.database.transaction("pools") as tx:
-            await handlers.enrol(tx, pool_id, data, request.user)
+            await keyed.do(tx, lambda: handlers.enrol(tx, pool_id, data, request.user))
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS, status_code=200)
     async def withdraw(
-        self, ground: FromGround, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
+        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """Free before the freeze; after it a default that is published with its reason."""
         async with ground.database.transaction("pools") as tx:
-            await handlers.withdraw(tx, pool_id, request.user, data.reason)
+            await keyed.do(tx, lambda: handlers.withdraw(tx, pool_id, request.user, data.reason))
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS, status_code=200)
-    async def freeze(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Details:
+    async def freeze(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId) -> Details:
         """The lead ends enrolment early."""
         async with ground.database.transaction("pools") as tx:
-            await handlers.freeze(tx, pool_id, request.user)
+            await keyed.do(tx, lambda: handlers.freeze(tx, pool_id, request.user))
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/source", opt=OFFICERS, status_code=200)
     async def source(
-        self, ground: FromGround, request: MemberVisit, pool_id: PathId, data: JSONBody[Sourcing]
+        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Sourcing]
     ) -> Details:
         """The lead asks for a mini-auction of the frozen demand; ``auction_id`` follows once it is open."""
         async with ground.database.transaction("pools") as tx:
-            await handlers.request_sourcing(tx, pool_id, data, request.user)
+            await keyed.do(tx, lambda: handlers.request_sourcing(tx, pool_id, data, request.user))
             return await views.details(tx, pool_id)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS, status_code=200)
-    async def cancel(self, ground: FromGround, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]) -> Details:
+    async def cancel(
+        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId, data: JSONBody[Said]
+    ) -> Details:
         async with ground.database.transaction("pools") as tx:
-            await handlers.cancel(tx, pool_id, request.user, data.reason)
+            await keyed.do(tx, lambda: handlers.cancel(tx, pool_id, request.user, data.reason))
             return await views.details(tx, pool_id)

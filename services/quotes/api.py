@@ -11,7 +11,7 @@ from events.bounds import Count, Reason
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, Visit, allow, clean
+from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow, clean
 from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
 from services.quotes.handlers import NewQuote, NewRequest
@@ -103,36 +103,39 @@ class QuotesApi(Controller):
             return await read(tx, request_id, request.user)
 
     @delete("/{request_id:str}/mine", opt=AGENTS, status_code=200, raises=[NotFound])
-    async def withdraw(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Details:
+    async def withdraw(self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId) -> Details:
         """Until the deadline; a new quote may follow."""
         arrived_at = ground.clock()
         async with ground.database.transaction("quotes") as tx:
-            await handlers.withdraw(tx, request_id, request.user, arrived_at)
+            await keyed.do(tx, lambda: handlers.withdraw(tx, request_id, request.user, arrived_at))
             return await read(tx, request_id, request.user)
 
     @post("/{request_id:str}/choice", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def choose(
-        self, request: MemberVisit, ground: FromGround, request_id: PathId, data: JSONBody[Choice]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Choice]
     ) -> Details:
         """The buyer takes a participant's quote; the contract with it follows."""
         async with ground.database.transaction("quotes") as tx:
-            await handlers.choose(tx, request_id, data.participant, data.justification, request.user)
+            await keyed.do(
+                tx,
+                lambda: handlers.choose(tx, request_id, data.participant, data.justification, request.user),
+            )
             return await read(tx, request_id, request.user)
 
     @post("/{request_id:str}/rejection", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def reject_all(
-        self, request: MemberVisit, ground: FromGround, request_id: PathId, data: JSONBody[Said]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """The buyer takes no quote, for a reason that is published."""
         async with ground.database.transaction("quotes") as tx:
-            await handlers.reject_all(tx, request_id, data.reason, request.user)
+            await keyed.do(tx, lambda: handlers.reject_all(tx, request_id, data.reason, request.user))
             return await read(tx, request_id, request.user)
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS, status_code=200, raises=[NotFound])
     async def withdraw_request(
-        self, request: MemberVisit, ground: FromGround, request_id: PathId, data: JSONBody[Said]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, request_id: PathId, data: JSONBody[Said]
     ) -> Details:
         """The buyer takes its request back before the deadline; what was quoted stays sealed."""
         async with ground.database.transaction("quotes") as tx:
-            await handlers.withdraw_request(tx, request_id, data.reason, request.user)
+            await keyed.do(tx, lambda: handlers.withdraw_request(tx, request_id, data.reason, request.user))
             return await read(tx, request_id, request.user)

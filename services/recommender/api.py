@@ -7,9 +7,10 @@ from litestar import Controller, get, post
 from litestar.exceptions import PermissionDeniedException
 
 from events.recommender import Recommendation
+from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, PUBLIC, FromGround, MemberVisit, PathId, Short, allow
+from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, allow
 from infra.web.errors import NotFound
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Invitee, Made, Opening, Together
@@ -58,6 +59,13 @@ async def own_opening(
         return opening, await advice.invitees(tx, opening, INVITED)
 
 
+async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
+    """Raises NotFound."""
+    if await advice.opening(tx, opportunity_id) is None:
+        raise NotFound("opportunity", opportunity_id)
+    await advice.dismiss(tx, supplier_id, opportunity_id)
+
+
 def answer(supplier_id: str, made: Made | None) -> Recommendations:
     if made is None:
         return Recommendations(supplier_id=supplier_id)
@@ -76,17 +84,15 @@ class RecommenderApi(Controller):
             return answer(supplier_id, await advice.made(tx, supplier_id))
 
     @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> None:
+    async def dismiss(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId) -> None:
         """Not interested: it is left out of lists and mail. Done again, it changes nothing."""
         async with ground.database.transaction("recommender") as tx:
-            if await advice.opening(tx, opportunity_id) is None:
-                raise NotFound("opportunity", opportunity_id)
-            await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
+            await keyed.do(tx, lambda: dismiss(tx, request.user.organisation_id, opportunity_id))
 
     @post("/recommendations/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT), status_code=204)
-    async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> None:
+    async def restore(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId) -> None:
         async with ground.database.transaction("recommender") as tx:
-            await advice.restore(tx, request.user.organisation_id, opportunity_id)
+            await keyed.do(tx, lambda: advice.restore(tx, request.user.organisation_id, opportunity_id))
 
     @get("/recommendations/suppliers", opt=allow(BUYER_OFFICER))
     async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Invitees:

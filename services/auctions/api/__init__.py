@@ -17,7 +17,7 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, Short, Words, allow, clean
+from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Short, Words, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi
@@ -201,11 +201,16 @@ class AuctionsApi(Controller):
 
     @post("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER), raises=[NotFound], status_code=204)
     async def withdraw(
-        self, request: MemberVisit, ground: FromGround, auction_id: PathId, data: JSONBody[WithdrawalIn]
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        auction_id: PathId,
+        data: JSONBody[WithdrawalIn],
     ) -> None:
         """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
         async with ground.database.transaction("auctions") as tx:
-            await handlers.withdraw(tx, auction_id, data.reason, request.user)
+            await keyed.do(tx, lambda: handlers.withdraw(tx, auction_id, data.reason, request.user))
 
 
 class ComplaintIn(msgspec.Struct, kw_only=True):
@@ -252,9 +257,13 @@ class ComplaintsApi(Controller):
         return [complaint for complaint, _ in await filed.listing(ground.database.pool)]
 
     @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
-    async def decide(self, ground: FromGround, complaint_id: PathId, data: JSONBody[DecisionIn]) -> Complaint:
+    async def decide(
+        self, ground: FromGround, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[DecisionIn]
+    ) -> Complaint:
         async with ground.database.transaction("auctions") as tx:
-            return await handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
+            return await keyed.once(
+                tx, Complaint, lambda: handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
+            )
 
 
 async def existing(ground: Ground, auction_id: str) -> Stored:

@@ -15,7 +15,7 @@ from events.auctions import BidAccepted
 from events.bounds import Amount, Id
 from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT, Principal
-from infra.web import FromGround, IdempotencyKey, MemberVisit, PathId, allow, clean
+from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow, clean
 from infra.web.errors import PROBLEM, NotFound
 from infra.web.languages import gettext
 from services.auctions import handlers
@@ -78,10 +78,12 @@ class BidsApi(Controller):
         )
 
     @delete("/last", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
-    async def delete_last_bid(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> None:
+    async def delete_last_bid(
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, auction_id: PathId
+    ) -> None:
         """Take one's own last bid back, where the policy lets bidders, once and within its seconds."""
         async with ground.database.transaction("auctions") as tx:
-            await handlers.delete_last_bid(tx, auction_id, request.user)
+            await keyed.do(tx, lambda: handlers.delete_last_bid(tx, auction_id, request.user))
 
 
 async def ask(

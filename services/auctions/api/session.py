@@ -11,11 +11,12 @@ from litestar.response import Stream
 
 from events.bounds import Amount
 from infra.tokens import OBSERVER, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, MemberVisit, PathId, PathNumber, allow, clean
+from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
 from services.auctions.api import existing
 from services.auctions.bidders import Bidder, bidders
+from services.auctions.domain.autobid import Autobid
 from services.auctions.market_log import MarketLog, NotProvable
 from services.auctions.receipts import Receipt
 from services.auctions.store import bids
@@ -49,11 +50,13 @@ class SessionApi(Controller):
 
     @put("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def set_autobid(
-        self, request: MemberVisit, ground: FromGround, auction_id: PathId, data: JSONBody[AutobidIn]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, auction_id: PathId, data: JSONBody[AutobidIn]
     ) -> AutobidOut:
         """Let the market cut down to the floor, after a first bid by hand; change it or switch it off at any time."""
         async with ground.database.transaction("auctions") as tx:
-            autobid = await handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
+            autobid = await keyed.once(
+                tx, Autobid, lambda: handlers.set_autobid(tx, auction_id, data.floor, data.on, request.user)
+            )
         return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)
 
     @get("/receipts/{position:int}", opt=allow(SUPPLIER_AGENT), raises=[NotFound])

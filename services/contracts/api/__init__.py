@@ -12,7 +12,7 @@ from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, clean, clean_all
+from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, Visit, allow, clean, clean_all
 from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
@@ -319,12 +319,16 @@ class ContractsApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
+        keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[StepIn],
     ) -> ContractView:
         """Sign, or send the draft. A step taken already is answered with the contract as it stands."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.take_step(tx, clean(contract_id), clean(data.step), request.user, clean_all(data))
+            await keyed.do(
+                tx,
+                lambda: handlers.take_step(tx, clean(contract_id), clean(data.step), request.user, clean_all(data)),
+            )
         return await shown(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
@@ -332,25 +336,31 @@ class ContractsApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
+        keyed: FromKeyed,
         contract_id: PathId,
         data: JSONBody[RefusalIn],
     ) -> ContractView:
         async with ground.database.transaction("contracts") as tx:
-            await handlers.refuse(
+            await keyed.do(
                 tx,
-                clean(contract_id),
-                clean(data.explanation),
-                request.user,
-                ground=clean(data.ground),
-                evidence=clean(data.evidence),
+                lambda: handlers.refuse(
+                    tx,
+                    clean(contract_id),
+                    clean(data.explanation),
+                    request.user,
+                    ground=clean(data.ground),
+                    evidence=clean(data.evidence),
+                ),
             )
         return await shown(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/activate", opt=allow(BUYER_OFFICER), raises=[NotFound])
-    async def activate_next(self, request: MemberVisit, ground: FromGround, contract_id: PathId) -> ContractPage:
+    async def activate_next(
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId
+    ) -> ContractPage:
         """Ask the next bidder, after the supplier of this contract left. Answers with every contract of the deal."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.activate_next(tx, clean(contract_id), request.user)
+            await keyed.do(tx, lambda: handlers.activate_next(tx, clean(contract_id), request.user))
         before = (await visible(ground, contract_id, request.user)).drafted
         found = await contracts.of_deal(ground.database.pool, before.process_id, before.buyer_id)
         return ContractPage(total=len(found), page=1, contracts=[ContractSummary(**summary(each)) for each in found])

@@ -15,7 +15,18 @@ from events.bounds import ByLine, Count, Days, Few, Name, Quantity
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
-from infra.web import PUBLIC, FromGround, IdempotencyKey, MemberVisit, PathId, PathNumber, Visit, allow, clean
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    FromKeyed,
+    IdempotencyKey,
+    MemberVisit,
+    PathId,
+    PathNumber,
+    Visit,
+    allow,
+    clean,
+)
 from infra.web.errors import NotFound
 from services.contracts.domain.execution import (
     AnswerDispute,
@@ -312,13 +323,14 @@ class ExecutionApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
+        keyed: FromKeyed,
         contract_id: PathId,
         number: PathNumber,
         data: JSONBody[DisputeDecisionIn],
     ) -> ExecutionView:
         command = DecideDispute(dispute=number, outcome=data.outcome, explanation=clean(data.explanation))
         async with ground.database.transaction("contracts") as tx:
-            await handlers.decide_dispute(tx, clean(contract_id), command)
+            await keyed.do(tx, lambda: handlers.decide_dispute(tx, clean(contract_id), command))
         return await view(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/ending", opt=PARTIES, raises=[NotFound])

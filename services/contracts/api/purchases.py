@@ -12,7 +12,7 @@ from events.values import Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, FromGround, IdempotencyKey, MemberVisit, PathId, allow, clean
+from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api import PER_PAGE, Number
 from services.contracts.handlers import SEES_ALL, Words
@@ -111,9 +111,13 @@ class PurchasesApi(Controller):
         self,
         request: MemberVisit,
         ground: FromGround,
+        keyed: FromKeyed,
         purchase_id: PathId,
         data: JSONBody[AnswerIn],
     ) -> PurchaseView:
         async with ground.database.transaction("contracts") as tx:
-            await handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user)
+            await keyed.do(
+                tx,
+                lambda: handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user),
+            )
         return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))

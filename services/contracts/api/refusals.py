@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, clean
+from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api import ContractView, shown
 from services.contracts.domain.refusals import Refusal, Verdict
@@ -80,18 +80,18 @@ class RefusalsApi(Controller):
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def dispute(
-        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[DisputeIn]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId, data: JSONBody[DisputeIn]
     ) -> ContractView:
         """The ground on which the other side refused does not hold. Once for each contract."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.dispute(tx, clean(contract_id), clean(data.reasons), request.user)
+            await keyed.do(tx, lambda: handlers.dispute(tx, clean(contract_id), clean(data.reasons), request.user))
         return await shown(ground, contract_id, request.user)
 
     @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(
-        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[VerdictIn]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, contract_id: PathId, data: JSONBody[VerdictIn]
     ) -> ContractView:
         """A refusal that was not justified counts as the breach that it was."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.decide(tx, clean(contract_id), data.decision, clean(data.explanation))
+            await keyed.do(tx, lambda: handlers.decide(tx, clean(contract_id), data.decision, clean(data.explanation)))
         return await shown(ground, contract_id, request.user)

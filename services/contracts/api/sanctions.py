@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, clean
+from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api.record import Mentioned, mentioned
 from services.contracts.domain.sanctions import Decision, Sanction, Side
@@ -100,11 +100,11 @@ class SanctionsApi(Controller):
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS), raises=[NotFound])
     async def appeal(
-        self, request: MemberVisit, ground: FromGround, sanction_id: PathId, data: JSONBody[AppealIn]
+        self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, sanction_id: PathId, data: JSONBody[AppealIn]
     ) -> SanctionView:
         """Once for each suspension; the same reasons again are answered with the appeal as it stands."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.appeal(tx, clean(sanction_id), clean(data.reasons), request.user)
+            await keyed.do(tx, lambda: handlers.appeal(tx, clean(sanction_id), clean(data.reasons), request.user))
         return await _view(ground, sanction_id, request)
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
@@ -114,10 +114,15 @@ class SanctionsApi(Controller):
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(
-        self, request: MemberVisit, ground: FromGround, sanction_id: PathId, data: JSONBody[DecisionIn]
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        sanction_id: PathId,
+        data: JSONBody[DecisionIn],
     ) -> SanctionView:
         async with ground.database.transaction("contracts") as tx:
-            await handlers.decide(tx, clean(sanction_id), data.decision, clean(data.explanation))
+            await keyed.do(tx, lambda: handlers.decide(tx, clean(sanction_id), data.decision, clean(data.explanation)))
         return await _view(ground, sanction_id, request)
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from events.contracts import Point, PointAnswer
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, clean, clean_all
+from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.api import ContractView, shown
@@ -54,16 +54,26 @@ class SigningApi(Controller):
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def extend(
-        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[ExtensionIn]
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        contract_id: PathId,
+        data: JSONBody[ExtensionIn],
     ) -> ContractView:
         """More time for one's own step. A step extended already is answered with the contract as it stands."""
         async with ground.database.transaction("contracts") as tx:
-            await handlers.extend(tx, clean(contract_id), clean(data.step), request.user)
+            await keyed.do(tx, lambda: handlers.extend(tx, clean(contract_id), clean(data.step), request.user))
         return await shown(ground, contract_id, request.user)
 
     @post("/objection", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
     async def file_objection(
-        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[ObjectionIn]
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        contract_id: PathId,
+        data: JSONBody[ObjectionIn],
     ) -> ContractView:
         """A protocol of disagreement in place of a signature. The same points again are answered with the contract as it stands."""
         wanted = clean_all(data)
@@ -72,17 +82,25 @@ class SigningApi(Controller):
             for number, each in enumerate(wanted.points, start=1)
         )
         async with ground.database.transaction("contracts") as tx:
-            await handlers.file_objection(tx, clean(contract_id), points, request.user)
+            await keyed.do(tx, lambda: handlers.file_objection(tx, clean(contract_id), points, request.user))
         return await shown(ground, contract_id, request.user)
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def answer_objection(
-        self, request: MemberVisit, ground: FromGround, contract_id: PathId, data: JSONBody[ObjectionAnswerIn]
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        contract_id: PathId,
+        data: JSONBody[ObjectionAnswerIn],
     ) -> ContractView:
         """Points that are accepted make a new version of the draft; the supplier signs or refuses after it."""
         answers = tuple(
             PointAnswer(number=each.number, accepted=each.accepted, reason=clean(each.reason)) for each in data.answers
         )
         async with ground.database.transaction("contracts") as tx:
-            await handlers.answer_objection(tx, clean(contract_id), data.number, answers, request.user)
+            await keyed.do(
+                tx,
+                lambda: handlers.answer_objection(tx, clean(contract_id), data.number, answers, request.user),
+            )
         return await shown(ground, contract_id, request.user)
