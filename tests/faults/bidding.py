@@ -1,0 +1,77 @@
+"""A market under bids, in which something happens: bids are answered again, and everybody hears of them."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.runtime import load, standing
+from tests.faults.living import Books, Lonja, until
+
+POLICY = """\
+based_on = "moscow"
+title = "Sessions that outlast the test"
+working_day_minutes = 30
+auction.durations = [ { minutes = 24, kinds = ["goods"] }, { minutes = 48, kinds = ["goods"] } ]
+"""
+OWN = ("web", "worker", "streams")
+SERVERS = ("kafka", "postgres")
+PROOF = 20
+"""Verdicts acknowledged after each trouble that show that bids are decided again."""
+
+
+@dataclass
+class Bidding:
+    """Bids that `lonja simulate` makes; ``record`` has every verdict that was acknowledged."""
+
+    record: Path
+    process: asyncio.subprocess.Process
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def acknowledged(self) -> list[dict[str, Any]]:
+        """Whole lines alone: the last one may be half written."""
+        text = self.record.read_text() if self.record.exists() else ""
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+    async def goes_on(self, what: str) -> None:
+        seen = len(self.acknowledged)
+        await until(lambda: len(self.acknowledged) >= seen + PROOF, 90, f"bids are answered after {what}")
+        now = time.monotonic()
+        print(f"{what}: {PROOF} bids were answered {now - self.since:.1f} s after it began")
+        self.since = now
+
+
+@asynccontextmanager
+async def bidding(lonja: Lonja, record: Path, *options: str) -> AsyncIterator[Bidding]:
+    command = ("simulate", "--json", "--no-finish", "--record", str(record), "--patience", "90", *options)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", *command),
+        env={**os.environ, **lonja.environment},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Bidding(record, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def comes_through(lonja: Lonja, bids: Bidding, what: str, happens: Coroutine[Any, Any, None]) -> None:
+    """Bids are answered after it, and each service and view hears of what was told until then."""
+    await lonja.runs(*OWN)
+    began = bids.since = time.monotonic()
+    await happens
+    print(f"{what}: that lasted {time.monotonic() - began:.1f} s")
+    await bids.goes_on(what)
+    async with standing(lonja.config, patient=True) as ground:
+        await Books(ground, load(ground)).keep_up(60)
+    print(f"{what}: all that was told was heard {time.monotonic() - began:.1f} s after it began")
