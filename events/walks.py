@@ -1,13 +1,16 @@
-"""From a type the walk that checks all in a value of it which has a bound; written for speed, since every event goes through one."""
+"""From a type the walk that checks all in a value of it which has a bound, and says what breaks it and where.
+
+Every event goes through one, and hardly any breaks a bound: so :mod:`events.fine` asks first whether there is anything to say.
+"""
 
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, partial
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from msgspec import Struct, inspect
 
+from events.fine import Fine, fine_of
 from events.limits import (
     ANY,
     HIGHEST_EXPONENT,
@@ -65,25 +68,15 @@ def walk_of(kind: inspect.Type, extra: dict[str, Any], looks: Looks) -> Check | 
 def _of_struct(cls: type[Struct], looks: Looks) -> Check | None:
     """One walk a class, whatever it is a part of."""
     fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
-    texts = {} if looks.rest else {each.name: most for each in fields if (most := _longest(each.type))}
     walks = [(each.name, walk_of(each.type, {}, looks)) for each in fields]
-    found = [(name, walk) for name, walk in walks if walk is not None]
-    if not looks.lengths or len(texts) < 2:
-        return _of_fields(found)
-    others = _of_fields([(name, walk) for name, walk in found if name not in texts])
-    whole = _of_texts(texts, _of_fields([(name, walk) for name, walk in found if name in texts]), others)
-    return _not_again(whole) if cls.__struct_config__.frozen else whole
+    walk = _of_fields([(name, walk) for name, walk in walks if walk is not None])
+    return walk if walk is None or looks.rest else _unless_fine(walk, fine_of(cls, lengths=looks.lengths))
 
 
-def _not_again(walk: Check) -> Check:
-    """What imports say of one process, its place or its source, is part of several events, one after the other."""
-    last: Any = None
-
+def _unless_fine(walk: Check, fine: Fine) -> Check:
     def each(value: Any, now: datetime | None) -> None:
-        nonlocal last
-        if value is not last:
+        if not fine(value):
             walk(value, now)
-            last = value
 
     return each
 
@@ -150,31 +143,6 @@ def _of_pairs(named: Check | None, walk: Check | None) -> Check | None:
                     walk(item, now)
             except OutOfBounds as error:
                 raise error.inside(name)  # noqa: B904  # the same error
-
-    return each
-
-
-def _longest(kind: inspect.Type) -> int | None:
-    """The bound of a text, or of one that may be None; None for anything else."""
-    match kind:
-        case inspect.Metadata(type=inspect.StrType()):
-            return (kind.extra or {}).get("most")
-        case inspect.UnionType():
-            held = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
-            return _longest(held[0]) if len(held) == 1 else None
-    return None
-
-
-def _of_texts(bounds: dict[str, int], texts: Check | None, others: Check | None) -> Check:
-    """All texts of a struct are measured at once: hardly any is longer than the least of their bounds, and only then each is
-    compared with its own."""
-    get, least = attrgetter(*bounds), min(bounds.values())
-
-    def each(value: Any, now: datetime | None) -> None:
-        if texts is not None and max(map(len, filter(None, get(value))), default=0) > least:
-            texts(value, now)
-        if others is not None:
-            others(value, now)
 
     return each
 

@@ -1,0 +1,85 @@
+"""Whether all texts, lists and numbers of an event are within their bounds, asked as fast as Python can.
+
+Of each struct one function is compiled from text, as dataclasses are: all its fields in one expression, without a call for each. Of
+``Place`` it is ``lambda value: ((it := value.country) is None or len(it) <= 400) and …``. What is out of bounds the walk says
+(:mod:`events.walks`).
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache, partial
+from typing import Any
+
+from msgspec import Struct, inspect
+
+from events.limits import ANY, HIGHEST_EXPONENT, Range
+
+Fine = Callable[[Any], bool]
+
+
+@cache
+def fine_of(cls: type[Struct], *, lengths: bool) -> Fine:
+    """Without ``lengths`` numbers alone count."""
+    names: dict[str, Any] = {"every": _every}
+    fields = inspect.type_info(cls).fields  # type: ignore[attr-defined]
+    parts = [_holds(each.type, f"value.{each.name}", {}, lengths, names) for each in fields]
+    whole: Fine = eval(f"lambda value: {' and '.join(filter(None, parts)) or True}", names)
+    return whole
+
+
+def _holds(kind: inspect.Type, value: str, extra: dict[str, Any], lengths: bool, names: dict[str, Any]) -> str:
+    """An expression that is true where ``value``, an expression too, is within its bounds; "" for what has none. What it calls is
+    added to ``names``."""
+    most = extra.get("most") if lengths else None
+    match kind:
+        case inspect.Metadata():
+            return _holds(kind.type, value, kind.extra or {}, lengths, names)
+        case inspect.StrType() if most:
+            return f"len({value}) <= {most}"
+        case inspect.DecimalType():
+            return _call(partial(_is_number, extra.get("range", ANY)), value, names)
+        case inspect.UnionType():
+            held = [_holds(each, "it", extra, lengths, names) for each in kind.types]
+            return next((f"((it := {value}) is None or {each})" for each in held if each), "")
+        case inspect.VarTupleType() | inspect.ListType() | inspect.SetType() | inspect.FrozenSetType():
+            items = _holds(kind.item_type, "item", {}, lengths, names)
+            return _of_many([f"len({value}) <= {most}" if most else "", _each(items, value, names)], value)
+        case inspect.DictType():
+            keys = _holds(kind.key_type, "item", {}, lengths, names)
+            values = _holds(kind.value_type, "item", {}, lengths, names)
+            return _of_many([_each(keys, value, names), _each(values, f"{value}.values()", names)], value)
+        case inspect.StructType():
+            return _call(fine_of(kind.cls, lengths=lengths), value, names)
+    return ""
+
+
+def _call(function: Fine, value: str, names: dict[str, Any]) -> str:
+    name = f"call_{len(names)}"
+    names[name] = function
+    return f"{name}({value})"
+
+
+def _each(item: str, values: str, names: dict[str, Any]) -> str:
+    """Whether the expression ``item`` is true of each of them."""
+    if not item:
+        return ""
+    name = f"call_{len(names)}"
+    names[name] = eval(f"lambda item: item is None or {item}", names)
+    return f"every({name}, {values})"
+
+
+def _of_many(parts: list[str], value: str) -> str:
+    """Most lists are empty."""
+    whole = " and ".join(filter(None, parts))
+    return f"(not {value} or {whole})" if whole else ""
+
+
+def _every(fine: Fine, values: Any) -> bool:
+    return all(map(fine, values))
+
+
+def _is_number(within: Range, number: Decimal) -> bool:
+    least, most, places = within
+    if not (number.is_finite() and least <= number <= most):
+        return False
+    return -places <= number.as_tuple().exponent <= HIGHEST_EXPONENT  # type: ignore[operator]  # of a finite number it is an int
