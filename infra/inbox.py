@@ -2,9 +2,9 @@
 
 What nobody here reacts to is passed over by its type header, unread. A batch is handled in one transaction; if any of it fails the
 batch is undone and done again one by one, so that one bad event costs only itself. Bad bytes go to the dead letter topic at once, a
-failing reaction after bounded retries. Of an event that can be divided (:meth:`events.codec.Message.parts`) only the parts that fail are
-buried, each by itself. What is away (:mod:`infra.away`) is waited for. A row that somebody keeps locked is waited for by
-the partition whose event needs it, alone. Too many reactions in a row that fail in one
+failing reaction after bounded retries, for which its partition alone waits. Of an event that can be divided
+(:meth:`events.codec.Message.parts`) only the parts that fail are buried, each by itself. What is away (:mod:`infra.away`) is waited for.
+A row that somebody keeps locked is waited for by the partition whose event needs it, alone. Too many reactions in a row that fail in one
 partition stop the consumer: then it is the ground that is broken, not an event. Bad bytes say nothing of the ground.
 """
 
@@ -63,8 +63,12 @@ class Held:
     again: float | None = None
 
 
-class _Locked(Exception):
-    """The event needs a row that somebody keeps locked, or something else that its neighbours do without."""
+class _Waits(Exception):
+    """The event failed and is tried again, or it needs what is locked or away and its neighbours do without. Its partition waits."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.seconds = seconds
 
 
 class _Divided(Exception):
@@ -100,8 +104,10 @@ class Inbox:
         self._dead_letters = dead_letters
         self._prefix = f"{view}/" if view else ""
         self._failed_in_a_row: Counter[tuple[str, int]] = Counter()
-        self._locked: set[TopicPartition] = set()
-        """Held at an event that needs a locked row. They are tried outside the batch, which would wait for the row with them."""
+        self._waiting: set[TopicPartition] = set()
+        """Held at an event that is tried again. They are tried outside the batch, which would fail or wait with them."""
+        self._tries: dict[str, int] = {}
+        """How often the event failed at which a partition is held, by its claim."""
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> list[Held]:
         """Handle records in order; on return each is in effect once, a dead letter, or behind the returned place of its partition.
@@ -124,7 +130,7 @@ class Inbox:
     async def _handle(self, records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Held]:
         """One portion."""
         read, held = await self._read(records)
-        batch = [(record, message) for record, message in read if _partition(record) not in self._locked]
+        batch = [(record, message) for record, message in read if _partition(record) not in self._waiting]
         good = [message for _, message in batch if isinstance(message, Message)]
         try:
             if good:
@@ -138,7 +144,7 @@ class Inbox:
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
             else:
                 await self._bury(record, message)
-        await self._one_by_one([each for each in read if _partition(each[0]) in self._locked], held)
+        await self._one_by_one([each for each in read if _partition(each[0]) in self._waiting], held)
         return held
 
     async def _read(
@@ -167,33 +173,33 @@ class Inbox:
     async def _one_by_one(
         self, read: Sequence[tuple[ConsumerRecord, Message | MalformedEvent]], held: dict[TopicPartition, Held]
     ) -> None:
-        """A partition whose event needs a locked row is added to ``held``, and nothing more of it is handled."""
-        locked: set[TopicPartition] = set()
+        """A partition whose event is tried again later is added to ``held``, and nothing more of it is handled."""
+        waiting: set[TopicPartition] = set()
         for number, (record, message) in enumerate(read, 1):
-            if _partition(record) in locked:
+            if _partition(record) in waiting:
                 continue
             if not isinstance(message, Message):
                 await self._bury(record, message)
                 continue
             try:
                 stop = await self._settle(record, message)
-            except _Locked as found:
-                locked.add(_partition(record))
-                held[_partition(record)] = Held(_partition(record), record.offset, str(found), again=PAUSE)
-                self._locked.add(_partition(record))
+            except _Waits as found:
+                waiting.add(_partition(record))
+                held[_partition(record)] = Held(_partition(record), record.offset, str(found), again=found.seconds)
+                self._waiting.add(_partition(record))
                 continue
-            self._locked.discard(_partition(record))
+            self._waiting.discard(_partition(record))
             if stop is not None:
                 undone = dict(held)
                 for later, _ in reversed(read[number:]):
-                    if _partition(later) not in locked:
+                    if _partition(later) not in waiting:
                         undone[_partition(later)] = Held(_partition(later), later.offset)
                 undone[stop.partition] = stop
                 raise ConsumerStopped(f"{self.name}: {stop.why}", list(undone.values()))
 
     async def _settle(self, record: ConsumerRecord, message: Message) -> Held | None:
         """Bring the event, or what of it can be, into effect, and bury the rest. Returns where and why to stop, where too much failed in
-        a row. Raises _Locked."""
+        a row. Raises _Waits."""
         error = await self._alone(message)
         if error is None:
             self._failed_in_a_row.pop((record.topic, record.partition), None)
@@ -202,9 +208,9 @@ class Inbox:
         if not parts:
             await self._bury(record, error)
             return self._stop(record, error, record.offset + 1)
-        buried = await self._divide(message, parts)
+        settled = await self._divide(message, parts)
         for part in parts:
-            if self._claim_of(part) + BURIED in buried:
+            if self._claim_of(part) in settled or self._claim_of(part) + BURIED in settled:
                 continue
             error = await self._alone(part)
             if error is None:
@@ -229,13 +235,13 @@ class Inbox:
         return Held(_partition(record), offset, why)
 
     async def _divide(self, message: Message, parts: Sequence[Message]) -> set[str]:
-        """From now on each part has a claim of its own, and the whole is not handled any more. Returns the claims of parts that are buried
-        already."""
+        """From now on each part has a claim of its own, and the whole is not handled any more. Returns the claims of parts that are in
+        effect or buried already."""
 
         async def divide() -> set[str]:
             async with self._transaction() as tx:
                 await tx.claim([self._claim_of(message) + PART])
-                return await tx.claimed([self._claim_of(part) + BURIED for part in parts])
+                return await tx.claimed([self._claim_of(part) + end for part in parts for end in ("", BURIED)])
 
         return await there(f"PostgreSQL, for {self.name}", divide)
 
@@ -290,29 +296,31 @@ class Inbox:
         return new
 
     async def _alone(self, message: Message) -> Exception | None:
-        """Handle one event. Returns what it fails with, after the retries. Raises _Locked."""
-        tries = away = 0
+        """Handle one event. Returns what it fails with, after the retries. Raises _Waits."""
+        claim, type_, away = self._claim_of(message), message.envelope.type, 0
         while True:
             try:
                 await self._in_one_transaction([message], LOCK_PATIENCE)
+                self._tries.pop(claim, None)
                 return None
             except _Divided as error:
                 return error
             except Exception as error:
                 if is_locked(error):
-                    raise _Locked(f"somebody keeps locked what {message.envelope.type} needs") from error
+                    raise _Waits(f"somebody keeps locked what {type_} needs", PAUSE) from error
                 if is_away(error):
                     away += 1
                     log.warning("%s waits: %s", self.name, in_short(error))
                     if away >= AWAY_TRIES and await self._is_there():
-                        raise _Locked(f"{message.envelope.type} wants what is away: {in_short(error)}") from error
+                        raise _Waits(f"{type_} wants what is away: {in_short(error)}", PAUSE) from error
                     await asyncio.sleep(PAUSE)
                     continue
+                tries = self._tries.pop(claim, 0)
                 if tries == len(RETRIES):
-                    log.exception("%s could not handle %s %s", self.name, message.envelope.type, message.envelope.id)
+                    log.exception("%s could not handle %s %s", self.name, type_, message.envelope.id)
                     return error
-                await asyncio.sleep(RETRIES[tries])
-                tries += 1
+                self._tries[claim] = tries + 1
+                raise _Waits(f"{type_} failed and is tried again: {in_short(error)}", RETRIES[tries]) from error
 
     async def _is_there(self) -> bool:
         """Whether the database takes a transaction now."""

@@ -470,6 +470,46 @@ async def test_a_partition_of_failures_stops_its_consumer_and_none_is_set_aside_
     await until_buried(road, 7)
 
 
+async def test_only_the_partition_of_a_failing_event_waits_for_its_next_try(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "RETRIES", (3600.0,))
+    road.fails = always
+    await road.send("bad 1", "bad 2", "bad 3", "after")
+    await road.send("good 1", partition=1)
+    async with road.listening():
+        await until_heard(road, ["good 1"])
+
+        async def waits() -> bool:
+            here = road.health("consumer")
+            return here.state is State.waiting and "cannot bear bad 1" in here.detail
+
+        await until(waits, road.names)
+        await road.send("good 2", partition=1)
+        await until_heard(road, ["good 1", "good 2"])
+        await until_committed(road, 0, 2)
+    assert await road.dead() == []
+
+
+async def test_failing_events_of_one_partition_are_tried_one_after_the_other_and_each_as_often(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "RETRIES", (0.01, 0.02))
+    tried: list[str] = []
+
+    def fails(name: str) -> Exception | None:
+        tried.append(name)
+        return always(name)
+
+    road.fails = fails
+    await road.send("bad 1", "bad 2", "after")
+    async with road.listening():
+        await until_heard(road, ["after"])
+        await until_committed(road, 3, 0)
+    await until_buried(road, 2)
+    assert tried == ["bad 1"] * (1 + 3) + ["bad 2"] * 3 + ["after"]  # the first of them in the batch with the others
+
+
 async def test_bytes_that_are_no_event_stop_nothing_however_many(road: Road) -> None:
     for _ in range(30):
         await road.send_bytes(b"\xff")
