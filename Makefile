@@ -70,6 +70,6 @@ $(VENV)/.lonja: pyproject.toml $(VENV)/.requirements
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.jars: infra/embedded/jars.toml $(VENV)/.lonja
+$(VENV)/.jars: infra/embedded/jars.toml infra/embedded/archive.py $(VENV)/.lonja
 	@$(BIN)/python -m infra.embedded.setup
 	@touch $@

@@ -49,6 +49,14 @@ SETTINGS = {
     "num.io.threads": "4",
 }
 
+JAVA_SETTINGS = (
+    "-XX:+IgnoreUnrecognizedVMOptions",  # JAVA_HOME may be older than the option of the archive
+    "-Xms128m",
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-Djava.awt.headless=true",
+)
+
 LOGGING = """\
 <Configuration status="error">
   <Appenders><Console name="out"><PatternLayout pattern="%d{ISO8601} %-5p %c{1} %m%n"/></Console></Appenders>
@@ -160,13 +168,17 @@ def part(home: Path, class_path: str) -> Part:
     )
 
 
+def archive(class_path: str) -> Path:
+    """Where the classes are kept ready (see infra/embedded/archive.py): beside the jars."""
+    return Path(class_path.partition(":")[0]).with_name("kafka.aot")
+
+
 def _command(home: Path, class_path: str) -> tuple[str, ...]:
+    kept = archive(class_path)
     return (
         str(java()),
-        "-Xms128m",
-        "-Xmx512m",
-        "-XX:+UseSerialGC",
-        "-Djava.awt.headless=true",
+        *JAVA_SETTINGS,
+        *((f"-XX:AOTCache={kept}",) if kept.exists() else ()),
         f"-Dlog4j2.configurationFile={home / 'kafka' / 'log4j2.xml'}",
         "-cp",
         class_path,
