@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
-from events.bounds import check_numbers
+from events.bounds import check_event, check_numbers
 from events.envelope import Envelope, Headers, MalformedEvent, Received
 
 
@@ -102,11 +102,12 @@ def encode(envelope: Envelope, event: Event) -> tuple[bytes, bytes, Headers]:
     return envelope.subject.encode(), written(event), envelope.headers()
 
 
-def written(event: Event) -> bytes:
+def written(event: Event, *, lengths: bool = False) -> bytes:
     """The event's data as JSON, which every consumer can read. Raises OutOfBounds for a number that no rule can compute with: what was
-    published so would be a dead letter everywhere."""
+    published so would be a dead letter everywhere. With ``lengths`` its texts and lists are held against their bounds, too."""
     data = msgspec.json.encode(event)
-    check_numbers(event, type(event))
+    check = check_event if lengths else check_numbers
+    check(event, type(event))
     return data
 
 

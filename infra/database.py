@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -22,14 +22,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from catalogue.rules import RuleBroken
-from events.codec import Event, written
-from events.envelope import Envelope
+from events.codec import Event
 from infra.causality import Cause, current_cause
 from infra.clock import Clock
 from infra.deadline import in_use
 from infra.ids import new_id
 from infra.once import Once, once
+from infra.outgoing import OF_A_REQUEST, Limits, Outgoing, outbox_row, write_outbox
 from infra.roles import NONE, Connections, role_of, usable
 from infra.running import NotRunning
 
@@ -58,15 +57,6 @@ COMMAND_SECONDS = 60.0
 async def connect_alone(url: str) -> asyncpg.Connection:
     """A connection beside the pool, for one part of a process alone. Its statements raise TimeoutError, and LockNotAvailableError."""
     return await asyncpg.connect(url, server_settings=dict(WAITS), command_timeout=COMMAND_SECONDS)
-
-
-class Outgoing(NamedTuple):
-    """An event on its way into an outbox. ``envelope`` and ``data`` are JSON."""
-
-    event_id: str
-    topic: str
-    envelope: str
-    data: bytes
 
 
 def schema_rows(service: str) -> type[SQLModel]:
@@ -114,13 +104,6 @@ def schema_rows(service: str) -> type[SQLModel]:
     return Row
 
 
-LARGEST_EVENT = 500_000
-"""Bytes of an event with its envelope that somebody's request may cause."""
-LARGEST_CONSEQUENCE = 12_000_000
-"""Bytes of an event that follows from earlier ones. It may be much larger than each of them (a pool of many members is shared out), and
-refusing it would stop what had been accepted. The topics take messages of this size: :data:`events.topics.LARGEST_MESSAGE`."""
-
-
 class Transaction:
     """One unit of work of one service. Commits when its block ends well, else nothing of it happened.
 
@@ -135,14 +118,14 @@ class Transaction:
         now: datetime,
         cause: Cause,
         secret: bytes = b"",
-        largest: int = LARGEST_EVENT,
+        limits: Limits = OF_A_REQUEST,
     ) -> None:
         self.service = service
         self._secret = secret
         self.session = session
         self.now = now
         self.cause = cause
-        self._largest = largest
+        self.limits = limits
         self._pending: list[Outgoing] = []
 
     async def raw(self) -> asyncpg.Connection:
@@ -153,9 +136,9 @@ class Transaction:
         return driver
 
     def emit(self, event: Event, *, event_id: str | None = None) -> str:
-        """Publish with the commit. Returns the event's id (new unless given)."""
+        """Publish with the commit. Returns the event's id (new unless given). Raises OutOfBounds, EventTooLarge."""
         event_id = event_id or new_id()
-        row = outbox_row(self.service, event, at=self.now, cause=self.cause, event_id=event_id, largest=self._largest)
+        row = outbox_row(self.service, event, at=self.now, cause=self.cause, event_id=event_id, limits=self.limits)
         self._pending.append(row)
         return row[0]
 
@@ -220,64 +203,6 @@ class Transaction:
         if self._pending:
             pending, self._pending = self._pending, []
             await write_outbox(await self.raw(), self.service, pending)
-
-
-class EventTooLarge(RuleBroken):
-    code = "event-too-large"
-
-
-def outbox_row(
-    service: str, event: Event, *, at: datetime, cause: Cause, event_id: str, largest: int = LARGEST_CONSEQUENCE
-) -> Outgoing:
-    """Raises OutOfBounds, and :class:`EventTooLarge`: what cannot be told to the other services must not happen."""
-    data = written(event)
-    return outgoing(service, type(event), event.subject, data, at=at, cause=cause, event_id=event_id, largest=largest)
-
-
-def outgoing(
-    service: str,
-    kind: type[Event],
-    subject: str,
-    data: bytes,
-    *,
-    at: datetime,
-    cause: Cause,
-    event_id: str,
-    largest: int = LARGEST_CONSEQUENCE,
-) -> Outgoing:
-    """The same of an event that is ``written`` already, and was held against its bounds. Raises EventTooLarge."""
-    envelope = Envelope(
-        id=event_id,
-        type=kind.TYPE,
-        source=f"/{service}",
-        subject=subject,
-        time=at,
-        correlationid=cause.correlationid,
-        causationid=cause.causationid,
-        traceparent=cause.traceparent,
-    )
-    row = Outgoing(event_id, kind.TOPIC, msgspec.json.encode(envelope).decode(), data)
-    size = len(row.envelope) + len(row.data)
-    if size > largest:
-        raise EventTooLarge(
-            f"That is too much for one event: {size} bytes, and at most {largest} are possible. Send less text or fewer lines.",
-            size=size,
-            most=largest,
-        )
-    return row
-
-
-async def write_outbox(connection: asyncpg.Connection, service: str, rows: Iterable[Outgoing]) -> None:
-    """All events of a transaction (at least one), and the NOTIFY that wakes the relay at the commit, in one trip.
-
-    An event id that is there already is the same event, written again by a repeat: it is left as it is.
-    """
-    await connection.execute(
-        f"with written as (insert into {service}.outbox (event_id, topic, envelope, data)"
-        " select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict (event_id) do nothing)"
-        f" select pg_notify('{service}_outbox', '')",
-        *columns(rows),
-    )
 
 
 def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
@@ -366,8 +291,8 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self, service: str, *, largest: int = LARGEST_EVENT) -> AsyncIterator[Transaction]:
-        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``largest``: bytes of one
+    async def transaction(self, service: str, *, limits: Limits = OF_A_REQUEST) -> AsyncIterator[Transaction]:
+        """``async with database.transaction("pools") as tx``: state, inbox mark and events commit together. ``limits``: of each
         event."""
         role = role_of(service) if service in self.roles else NONE
         async with (
@@ -376,7 +301,7 @@ class Database:
                 connection, expire_on_commit=False, sync_session_class=_Session, info={"role": role}
             ) as session,
         ):
-            tx = Transaction(service, session, self.clock(), current_cause(), self._secret, largest)
+            tx = Transaction(service, session, self.clock(), current_cause(), self._secret, limits)
             yield tx
             await tx.flush()
             await session.commit()

@@ -23,9 +23,10 @@ from events.envelope import MalformedEvent
 from infra import metrics, telemetry
 from infra.away import PAUSE, in_short, is_away, is_locked, there
 from infra.causality import caused_by, current_cause
-from infra.database import LARGEST_CONSEQUENCE, Database, Transaction
+from infra.database import Database, Transaction
 from infra.deadletters import bury
 from infra.deadline import Deadline
+from infra.outgoing import OF_A_CONSEQUENCE
 from infra.producer import Producer
 from infra.reactions import Reaction, Reactions
 
@@ -261,7 +262,7 @@ class Inbox:
     async def _transaction(self) -> AsyncIterator[Transaction]:
         async with (
             Deadline(LONGEST_TRANSACTION),
-            self._database.transaction(self.service, largest=LARGEST_CONSEQUENCE) as tx,
+            self._database.transaction(self.service, limits=OF_A_CONSEQUENCE) as tx,
         ):
             yield tx
 

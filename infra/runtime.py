@@ -17,7 +17,7 @@ from infra.beginning import after_the_forgotten
 from infra.clock import Clock
 from infra.config import Config
 from infra.consumer import Consumer, group_of
-from infra.database import LARGEST_CONSEQUENCE, Database
+from infra.database import Database
 from infra.embedded import addresses
 from infra.garbage import leave_what_stays
 from infra.health import HEALTH, State
@@ -26,6 +26,7 @@ from infra.live import Live
 from infra.machine_clock import MachineClock
 from infra.operations import processes
 from infra.outbox import Relay
+from infra.outgoing import OF_A_CONSEQUENCE
 from infra.parts import supervise
 from infra.producer import Producer
 from infra.secrets import secret
@@ -243,7 +244,7 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
     metrics.LATENESS.next_run(service, timer.name, 0)
     while True:
         with _overlong_told_of(timer, service):
-            async with database.transaction(service, largest=LARGEST_CONSEQUENCE) as tx:
+            async with database.transaction(service, limits=OF_A_CONSEQUENCE) as tx:
                 done = await timer.action(tx)
         HEALTH.report("timer", f"{service} {timer.name}", State.running)
         metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)

@@ -156,7 +156,7 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
     state = begin(opened)
     if await auctions.insert(db, state, policy):
         fresh = Stored(state=state, policy=policy, lines=0, head=GENESIS, result=None, version=-1)
-        await write(db, [chained(fresh, entries([opened]), state, tx.now)], tx.now)
+        await write(db, [chained(fresh, entries([opened]), state, tx.now, tx.limits)], tx.now)
     return opened
 
 
@@ -255,7 +255,7 @@ async def locked(db: asyncpg.Connection, auction_id: str) -> Stored:
 
 
 async def _add(tx: Transaction, stored: Stored, fact: Fact) -> None:
-    written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now)
+    written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now, tx.limits)
     await write(await tx.raw(), [written], tx.now)
 
 

@@ -12,8 +12,8 @@ import msgspec
 
 from events.auctions import AuctionClosed, BidDisclosed, RoundBegan, TurnEnded
 from infra.causality import Cause, current_cause
-from infra.database import Outgoing, outbox_row
 from infra.ids import new_id
+from infra.outgoing import OF_A_CONSEQUENCE, Limits, Outgoing, outbox_row
 from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
 from services.auctions.store import auctions, bids, facts
@@ -44,15 +44,17 @@ def entries(of: Iterable[Verdict | Fact]) -> list[Entry]:
     return [Entry(fact, cause) for fact in of]
 
 
-def chained(stored: Stored, new: Sequence[Entry], state: AuctionState, now: datetime) -> Written:
-    """The next lines of an auction's log. ``state`` is the auction's after them."""
+def chained(
+    stored: Stored, new: Sequence[Entry], state: AuctionState, now: datetime, limits: Limits = OF_A_CONSEQUENCE
+) -> Written:
+    """The next lines of an auction's log. ``state`` is the auction's after them. Raises OutOfBounds, EventTooLarge."""
     written = Written(stored, [], [], [], [])
     head, number = stored.head, stored.lines
     sealed, result = stored.state.sealed, stored.result
     for entry in new:
         fact = entry.fact
         event, event_id = (fact.event, fact.bid.bid_id) if isinstance(fact, Verdict) else (fact, new_id())
-        row = outbox_row("auctions", event, at=now, cause=entry.cause, event_id=event_id)
+        row = outbox_row("auctions", event, at=now, cause=entry.cause, event_id=event_id, limits=limits)
         if isinstance(fact, Verdict):
             written.kept.append(Kept(fact, number, head, row[3], sealed))
         else:

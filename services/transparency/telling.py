@@ -13,8 +13,9 @@ from events.accounts import OrganisationRegistered
 from events.codec import Event
 from events.transparency import TenderImported
 from events.values import Place
-from infra.database import Outgoing, Transaction, outgoing, write_outbox
+from infra.database import Transaction
 from infra.ids import derive_id
+from infra.outgoing import Outgoing, outgoing, write_outbox
 from services.transparency import store
 from services.transparency.candidates import LARGEST, Candidate, Fact, Original, facts_of, region_code
 from services.transparency.mapping import events_of

@@ -20,7 +20,8 @@ import msgspec
 
 from catalogue.policy import Policy
 from infra.causality import current_cause
-from infra.database import Outdated, Outgoing, Transaction
+from infra.database import Outdated, Transaction
+from infra.outgoing import OF_A_REQUEST, Limits, Outgoing
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import Stored, Unchanged
@@ -323,8 +324,8 @@ def _known(sql: str) -> tuple[str, str]:
 class PlayedTransaction(Transaction):
     """The ground's unit of work on a played connection."""
 
-    def __init__(self, service: str, connection: Connection, now: datetime) -> None:
-        super().__init__(service, _NoSession(), now, current_cause())  # type: ignore[arg-type]
+    def __init__(self, service: str, connection: Connection, now: datetime, limits: Limits) -> None:
+        super().__init__(service, _NoSession(), now, current_cause(), limits=limits)  # type: ignore[arg-type]
         self._connection = connection
 
     async def raw(self) -> Any:
@@ -357,11 +358,11 @@ class PlayedDatabase:
         self._process = process
 
     @asynccontextmanager
-    async def transaction(self, service: str, *, largest: int = 0) -> AsyncIterator[PlayedTransaction]:
+    async def transaction(self, service: str, *, limits: Limits = OF_A_REQUEST) -> AsyncIterator[PlayedTransaction]:
         connection = await self._server.connect(self._process)
         try:
             async with connection.transaction():
-                tx = PlayedTransaction(service, connection, self._process.clock())
+                tx = PlayedTransaction(service, connection, self._process.clock(), limits)
                 yield tx
                 await tx.flush()
         finally:

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
-from infra.database import Outdated, Outgoing
+from infra.database import Outdated
+from infra.outgoing import Outgoing
 from infra.reading import Unreadable, listed, read_one, readable
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
