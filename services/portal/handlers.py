@@ -18,6 +18,9 @@ reactions.on(BidAccepted)(store.take_bid)
 reactions.on(BidDeleted)(store.delete_bid)
 reactions.on(QuoteRequestOpened)(store.open_quote_request)
 reactions.on(PoolOpened)(store.open_pool)
+reactions.on(PoolMemberEnrolled, PoolMemberWithdrew)(store.count_member)
+reactions.on(AuctionExtended, RoundBegan, PoolExtended)(store.extend)
+reactions.on(AuctionClosed, QuotingEnded, QuoteRequestClosed, PoolFrozen, PoolCancelled)(store.close)
 reactions.many(ContractConcluded, store.add_contracts)
 reactions.many(ContractEnded, store.drop_contracts)
 
@@ -39,34 +42,3 @@ async def count_imported_contracts(tx: Transaction, events: Sequence[ProcessImpo
 reactions.many(OrganisationRegistered, count_suppliers)
 reactions.many(OrganisationImported, count_imported_suppliers)
 reactions.many(ProcessImported, count_imported_contracts)
-
-
-@reactions.on(AuctionExtended, RoundBegan)
-async def extend_auction(tx: Transaction, event: AuctionExtended | RoundBegan) -> None:
-    await store.extend(tx, event.auction_id, event.closes_at)
-
-
-@reactions.on(AuctionClosed)
-async def close_auction(tx: Transaction, event: AuctionClosed) -> None:
-    await store.close(tx, event.auction_id)
-
-
-@reactions.on(QuotingEnded, QuoteRequestClosed)
-async def close_quote_request(tx: Transaction, event: QuotingEnded | QuoteRequestClosed) -> None:
-    """A request that is withdrawn closes without a deadline."""
-    await store.close(tx, event.request_id)
-
-
-@reactions.on(PoolMemberEnrolled, PoolMemberWithdrew)
-async def count_member(tx: Transaction, event: PoolMemberEnrolled | PoolMemberWithdrew) -> None:
-    await store.enrol(tx, event.pool_id, event.member_id, leaves=isinstance(event, PoolMemberWithdrew))
-
-
-@reactions.on(PoolExtended)
-async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
-    await store.extend(tx, event.pool_id, event.enrolment_ends_at)
-
-
-@reactions.on(PoolFrozen, PoolCancelled)
-async def close_pool(tx: Transaction, event: PoolFrozen | PoolCancelled) -> None:
-    await store.close(tx, event.pool_id)

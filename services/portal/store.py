@@ -9,9 +9,10 @@ from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, select
 
-from events.auctions import AuctionOpened, BidAccepted, BidDeleted
+from events.auctions import AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, RoundBegan
+from events.codec import Event
 from events.contracts import ContractConcluded, ContractEnded
-from events.pools import PoolOpened
+from events.pools import PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestOpened
 from infra.database import Transaction, columns, schema_rows
 
@@ -222,23 +223,25 @@ async def open_pool(tx: Transaction, event: PoolOpened) -> None:
     )
 
 
-async def enrol(tx: Transaction, pool_id: str, member_id: str, *, leaves: bool = False) -> None:
-    again = "" if leaves else " || array[$2]"
+async def count_member(tx: Transaction, event: PoolMemberEnrolled | PoolMemberWithdrew) -> None:
+    again = " || array[$2]" if isinstance(event, PoolMemberEnrolled) else ""
     await (await tx.raw()).execute(
         f"update portal.openings set members = array_remove(members, $2::text){again} where opening_id = $1",
-        pool_id,
-        member_id,
+        event.pool_id,
+        event.member_id,
     )
 
 
-async def extend(tx: Transaction, opening_id: str, closes_at: datetime) -> None:
+async def extend(tx: Transaction, event: AuctionExtended | RoundBegan | PoolExtended) -> None:
+    closes_at = event.enrolment_ends_at if isinstance(event, PoolExtended) else event.closes_at
     await (await tx.raw()).execute(
-        "update portal.openings set closes_at = $2 where opening_id = $1", opening_id, closes_at
+        "update portal.openings set closes_at = $2 where opening_id = $1", event.subject, closes_at
     )
 
 
-async def close(tx: Transaction, opening_id: str) -> None:
-    await (await tx.raw()).execute("delete from portal.openings where opening_id = $1", opening_id)
+async def close(tx: Transaction, event: Event) -> None:
+    """What it happened to is open no more. A request for quotes that is withdrawn closes without a deadline."""
+    await (await tx.raw()).execute("delete from portal.openings where opening_id = $1", event.subject)
 
 
 async def add_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:

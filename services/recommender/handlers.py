@@ -17,6 +17,10 @@ from services.recommender.store import advice, market
 reactions = Reactions()
 reactions.many(SkuPublished, market.put_skus)
 reactions.many(ContractEnded, market.cancel_contracts)
+reactions.on(OrganisationStateChanged)(market.set_state)
+reactions.on(AuctionExtended)(market.extend_auction)
+reactions.on(PoolExtended)(market.extend_pool)
+reactions.on(PoolFrozen)(market.freeze_pool)
 
 
 async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
@@ -70,11 +74,6 @@ reactions.many(ContractConcluded, put_contracts)
 reactions.many(TenderImported, put_tenders)
 
 
-@reactions.on(OrganisationStateChanged)
-async def change_state(tx: Transaction, event: OrganisationStateChanged) -> None:
-    await market.set_state(tx, event.organisation_id, event.state)
-
-
 @reactions.on(AuctionOpened)
 async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
     await market.open_auction(tx, event)
@@ -85,13 +84,7 @@ async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
 async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
     """Only the end matters here, and it moves in few of the bids. It is shown from the copy: no list is made for it."""
     if event.extended:
-        await market.move_end(tx, event.auction_id, event.closes_at)
-
-
-@reactions.on(AuctionExtended)
-async def extend_auction(tx: Transaction, event: AuctionExtended) -> None:
-    """After an outage, or by a restart. Rounds are none: who did not bid before them cannot any more."""
-    await market.move_end(tx, event.auction_id, event.closes_at)
+        await market.extend_auction(tx, event)
 
 
 @reactions.on(AuctionClosed)
@@ -117,17 +110,6 @@ async def close_quote_request(tx: Transaction, event: QuotingEnded | QuoteReques
 async def open_pool(tx: Transaction, event: PoolOpened) -> None:
     await market.open_pool(tx, event)
     await advice.mark_everyone(tx)
-
-
-@reactions.on(PoolExtended)
-async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
-    await market.move_end(tx, event.pool_id, event.enrolment_ends_at)
-
-
-@reactions.on(PoolFrozen)
-async def freeze_pool(tx: Transaction, event: PoolFrozen) -> None:
-    """It will be sourced; until its mini-auction opens nobody knows the end."""
-    await market.move_end(tx, event.pool_id, None)
 
 
 @reactions.on(PoolAllocated, PoolClosed, PoolCancelled)

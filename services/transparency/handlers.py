@@ -20,6 +20,7 @@ from services.transparency.mapping import ORIGIN
 from services.transparency.parts import Json
 
 reactions = Reactions()
+reactions.on(AuctionExtended, RoundBegan)(store.move_end)
 
 
 async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
@@ -41,12 +42,7 @@ async def publish_opened(tx: Transaction, event: AuctionOpened, envelope: Envelo
 async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
     """Only the end matters here, and it moves in few of the bids."""
     if event.extended:
-        await store.move_end(tx, event.auction_id, event.closes_at)
-
-
-@reactions.on(AuctionExtended, RoundBegan)
-async def move_end(tx: Transaction, event: AuctionExtended | RoundBegan) -> None:
-    await store.move_end(tx, event.auction_id, event.closes_at)
+        await store.move_end(tx, event)
 
 
 @reactions.on(BidDisclosed)

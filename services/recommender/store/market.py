@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from events.accounts import OrganisationRegistered
-from events.auctions import AuctionOpened
+from events.accounts import OrganisationRegistered, OrganisationStateChanged
+from events.auctions import AuctionExtended, AuctionOpened, BidAccepted
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
-from events.pools import PoolOpened
+from events.pools import PoolExtended, PoolFrozen, PoolOpened
 from events.quotes import QuoteRequestOpened
 from events.transparency import TenderImported
 from events.values import Category, Place
@@ -59,9 +59,12 @@ async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered
     )
 
 
-async def set_state(tx: Transaction, supplier_id: str, state: str) -> None:
+async def set_state(tx: Transaction, event: OrganisationStateChanged) -> None:
     await (await tx.raw()).execute(
-        "update recommender.suppliers set state = $2, dirty_at = $3 where supplier_id = $1", supplier_id, state, tx.now
+        "update recommender.suppliers set state = $2, dirty_at = $3 where supplier_id = $1",
+        event.organisation_id,
+        event.state,
+        tx.now,
     )
 
 
@@ -252,8 +255,21 @@ async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> bool
     return bool(rows)
 
 
-async def move_end(tx: Transaction, opportunity_id: str, closes_at: object) -> None:
-    """A later end, or none set (None)."""
+async def extend_auction(tx: Transaction, event: AuctionExtended | BidAccepted) -> None:
+    """After an outage, by a restart or by a bid. Rounds are none: who did not bid before them cannot any more."""
+    await _move_end(tx, event.auction_id, event.closes_at)
+
+
+async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
+    await _move_end(tx, event.pool_id, event.enrolment_ends_at)
+
+
+async def freeze_pool(tx: Transaction, event: PoolFrozen) -> None:
+    """It will be sourced; until its mini-auction opens nobody knows the end."""
+    await _move_end(tx, event.pool_id, None)
+
+
+async def _move_end(tx: Transaction, opportunity_id: str, closes_at: datetime | None) -> None:
     await (await tx.raw()).execute(
         "update recommender.opportunities set closes_at = $2 where opportunity_id = $1", opportunity_id, closes_at
     )

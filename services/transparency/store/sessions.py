@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from events.auctions import AuctionOpened, BidDisclosed
+from events.auctions import AuctionExtended, AuctionOpened, BidAccepted, BidDisclosed, RoundBegan
 from infra.database import Transaction
 
 
@@ -43,9 +43,9 @@ async def open_session(tx: Transaction, event: AuctionOpened) -> None:
     )
 
 
-async def move_end(tx: Transaction, auction_id: str, closes_at: datetime) -> None:
+async def move_end(tx: Transaction, event: AuctionExtended | RoundBegan | BidAccepted) -> None:
     await (await tx.raw()).execute(
-        "update transparency.sessions set closes_at = $2 where auction_id = $1", auction_id, closes_at
+        "update transparency.sessions set closes_at = $2 where auction_id = $1", event.auction_id, event.closes_at
     )
 
 
