@@ -41,12 +41,17 @@ Id = Annotated[str, Meta(max_length=200, extra={"text": LINE})]
 Code = Annotated[str, Meta(max_length=100, extra={"text": LINE})]
 Name = Annotated[str, Meta(max_length=300, extra={"text": LINE})]
 Title = Annotated[str, Meta(max_length=500, extra={"text": LINE})]
+Clause = Annotated[str, Meta(max_length=2_000, extra={"text": _TEXT})]
+"""A term of a contract, or what a side says about it."""
 Reason = Annotated[str, Meta(max_length=4_000, extra={"text": _TEXT})]
 Text = Annotated[str, Meta(max_length=10_000, extra={"text": _TEXT})]
 Secret = Annotated[str, Meta(max_length=1_000)]
 Amount = Annotated[Decimal, _number(-(10**15), 10**15, 20)]
 """Money, and the price of a unit. The sign is the rules' affair: they say more about it."""
 Quantity = Annotated[Decimal, _number(-(10**12), 10**12, 20)]
+Price = Annotated[Decimal, _number(-(10**15), 10**15, 5)]
+"""Of a pack in the catalogue, with as many decimals as a page can show."""
+Packs = Annotated[Decimal, _number(-(10**12), 10**12, 5)]
 Percent = Annotated[Decimal, _number(0, 100, 6)]
 Share = Annotated[Decimal, _number(0, 1, 8)]
 Instant = Annotated[datetime, Meta(tz=True)]

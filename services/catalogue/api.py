@@ -9,7 +9,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
 
 from catalogue.policy import load as load_policy
-from events.bounds import Few, Quantity, Reason, Title
+from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
@@ -43,7 +43,7 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """``quantity`` in packs; left out: as many as were in, else the least that is offered."""
 
-    quantity: Quantity | None = None
+    quantity: Packs | None = None
 
 
 class Archiving(msgspec.Struct, frozen=True, kw_only=True):

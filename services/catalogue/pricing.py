@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from catalogue.money import Money, minor_units
+from catalogue.money import Money, QuantityNotPositive, minor_units
 from catalogue.offers import Offer, Priced, price_for
+from catalogue.rules import RuleBroken
 from infra.tokens import Principal
 
 
@@ -36,3 +37,10 @@ def common_region(offers: Iterable[Offer]) -> str:
     """The region most offers serve, for a reader who has not said where it is; "" without offers."""
     served = [region for offer in offers for region in offer.regions]
     return max(sorted(set(served)), key=served.count, default="")
+
+
+def broken_quantity(quantity: Decimal | None) -> tuple[RuleBroken, ...]:
+    """What is wrong with a number of packs that somebody asks prices for."""
+    if quantity is None or quantity > 0:
+        return ()
+    return (QuantityNotPositive(f"A quantity is above zero, not {quantity}.", field="quantity", quantity=quantity),)

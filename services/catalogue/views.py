@@ -19,9 +19,8 @@ from infra.database import Transaction
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
-from services.catalogue.handlers.bounds import broken_quantity
 from services.catalogue.handlers.offers import category_of
-from services.catalogue.pricing import best_price, common_region, in_minor_units
+from services.catalogue.pricing import best_price, broken_quantity, common_region, in_minor_units
 from services.catalogue.store import Standing
 
 PER_PAGE = 20
@@ -191,9 +190,9 @@ async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str
 async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal | None, currency: str) -> SkuPage:
     """A published or archived SKU. Without a region, that which most offers serve; without a quantity, the smallest minimum.
 
-    Raises NotFound, QuantityNotPositive, NumberOutOfBounds.
+    Raises NotFound, QuantityNotPositive.
     """
-    for error in broken_quantity(quantity) if quantity is not None else ():
+    for error in broken_quantity(quantity):
         raise error
     version = (await store.published(tx, [sku_id])).get(sku_id) or await store.newest(tx, sku_id)
     if version is None or version.state not in ("published", "archived"):

@@ -103,7 +103,8 @@ def rules() -> dict[str, set[str]]:
         *("services.observatory.answers", "services.pools.handlers", "services.quotes.handlers"),
         *(f"services.quotes.domain.{module}" for module in ("choosing", "opening", "quoting", "request")),
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
-        *(f"services.catalogue.handlers.{module}" for module in ("basket", "bounds")),
+        "services.catalogue.handlers.basket",
+        "services.catalogue.pricing",
         *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),
     ]
     found: dict[str, set[str]] = {}

@@ -8,8 +8,8 @@ from catalogue.rules import RuleBroken
 from infra.database import Transaction
 from infra.tokens import Principal
 from services.catalogue import store
-from services.catalogue.handlers.bounds import broken_quantity
 from services.catalogue.handlers.offers import SkuNotPublished
+from services.catalogue.pricing import broken_quantity
 
 MOST_LINES = 100
 """As many as a session takes."""
@@ -24,9 +24,9 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
     """From now on the basket holds so many packs of the SKU, and the answer says how many: without a quantity, those it held (or had
     held, where it was taken out), else the least that is offered. Harmless when repeated.
 
-    Raises QuantityNotPositive, NumberOutOfBounds, SkuNotPublished, BasketFull.
+    Raises QuantityNotPositive, SkuNotPublished, BasketFull.
     """
-    for error in broken_quantity(quantity) if quantity is not None else ():
+    for error in broken_quantity(quantity):
         raise error
     if sku_id not in await store.published(tx, [sku_id]):
         raise SkuNotPublished("Only a published SKU goes into a basket.", field="sku_id", sku_id=sku_id)
@@ -49,7 +49,7 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
 
 
 async def change(tx: Transaction, quantities: Mapping[str, Decimal], principal: Principal) -> None:
-    """Packs by SKU, for the lines that are in; others stay out. Raises QuantityNotPositive, NumberOutOfBounds."""
+    """Packs by SKU, for the lines that are in; others stay out. Raises QuantityNotPositive."""
     for quantity in quantities.values():
         for error in broken_quantity(quantity):
             raise error

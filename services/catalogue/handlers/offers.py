@@ -16,7 +16,7 @@ from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events import catalogue as said
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Code, Days, Few, Id, Name, Percent, Quantity
+from events.bounds import Code, Days, Few, Id, Name, Packs, Percent, Price
 from events.catalogue import OfferArchived, OfferPublished
 from events.values import Category
 from infra.database import Transaction
@@ -24,7 +24,6 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
-from services.catalogue.handlers.bounds import out_of_bounds
 from services.catalogue.store import Standing
 
 
@@ -60,6 +59,13 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     locality: Name = ""
 
 
+class NewTier(msgspec.Struct, frozen=True, kw_only=True):
+    """From that quantity on a pack costs so much."""
+
+    from_quantity: Packs
+    price: Price
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """An offer as a supplier writes it. Left out: the market's currency, the longest validity, stock at the supplier's seat.
 
@@ -67,15 +73,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     sku_id: Id
-    price: Amount
+    price: Price
     vat_rate: Percent
     regions: Few[Code]
     delivery_days: Days
-    max_quantity: Quantity
-    min_quantity: Quantity = Decimal(1)
+    max_quantity: Packs
+    min_quantity: Packs = Decimal(1)
     vat_included: bool = True
     currency: Code = ""
-    tiers: Few[said.Tier] = ()
+    tiers: Few[NewTier] = ()
     eco_labels: Few[said.EcoLabel] = ()
     stock: Stock | None = None
     valid_until: date | None = None
@@ -107,19 +113,9 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
     return Offer(offer_id=new_id(), supplier_id=principal.organisation_id, valid_from=today, **fields)
 
 
-def broken_in_terms(terms: Terms) -> tuple[RuleBroken, ...]:
-    """Numbers that no rule could compare; look for them before :func:`drafted`."""
-    numbers = {name: getattr(terms, name) for name in ("price", "vat_rate", "min_quantity", "max_quantity")}
-    numbers |= {"delivery_days": Decimal(terms.delivery_days)}
-    tiers = [("tiers", number) for tier in terms.tiers for number in (tier.from_quantity, tier.price)]
-    return tuple(out_of_bounds(numbers)) + tuple(
-        error for name, number in tiers for error in out_of_bounds({name: number})
-    )
-
-
 async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
     """Every rule these terms break, to be shown beside the fields. Raises what :func:`drafted` does."""
-    return broken_in_terms(terms) or broken_offer_rules(await drafted(tx, terms, principal, policy))
+    return broken_offer_rules(await drafted(tx, terms, principal, policy))
 
 
 async def publish_offer(
@@ -136,8 +132,6 @@ async def publish_offer(
 
 
 async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Standing:
-    for error in broken_in_terms(terms):
-        raise error
     offer = await drafted(tx, terms, principal, policy)
     sku = (await store.published(tx, [terms.sku_id], lock=True)).get(terms.sku_id)
     if sku is None:

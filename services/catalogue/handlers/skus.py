@@ -23,7 +23,7 @@ from catalogue.skus import (
 )
 from catalogue.skus import broken_rules as broken_sku_rules
 from events import values
-from events.bounds import Code, Few, Name, Quantity, Text, Title
+from events.bounds import Code, Few, Name, Packs, Text, Title
 from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.values import Refusal
 from infra.database import Transaction
@@ -32,7 +32,6 @@ from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
-from services.catalogue.handlers.bounds import out_of_bounds
 from services.catalogue.handlers.offers import active, category_of, end_offers
 from services.catalogue.store import Version
 
@@ -54,7 +53,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     category: Code
     attributes: Few[values.Attribute]
     base_unit: Code
-    pack_size: Quantity = Decimal(1)
+    pack_size: Packs = Decimal(1)
     description: Text = ""
     gtin: Code = ""
     group: Name = ""
@@ -71,11 +70,6 @@ def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
         fields["category"] = proposal.category.strip()
     fields["attributes"] = tuple(Attribute(each.name, each.value, each.unit) for each in proposal.attributes)
     return Sku(sku_id=sku_id, version=number, **fields)
-
-
-def broken_in_card(card: Sku) -> tuple[RuleBroken, ...]:
-    """All that is wrong with a card, beside its fields."""
-    return tuple(out_of_bounds({"pack_size": card.pack_size})) or broken_sku_rules(card)
 
 
 async def propose(
@@ -109,7 +103,7 @@ async def _propose(
 ) -> Version:
     organisation = await active(tx, principal.organisation_id)
     card = await _next_card(tx, proposal, principal, sku_id)
-    for error in broken_in_card(card):
+    for error in broken_sku_rules(card):
         raise error
     if not proposal.none_of_these:
         await _refuse_duplicates(tx, card, lookalikes)

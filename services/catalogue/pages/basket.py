@@ -12,7 +12,7 @@ from litestar.response import Template
 from catalogue.numbers import digits
 from catalogue.places import regions as regions_of
 from catalogue.rules import RuleBroken
-from events.bounds import Id, Quantity, Title
+from events.bounds import Id, Packs, Title
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
@@ -20,20 +20,19 @@ from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket
-from services.catalogue.handlers.bounds import broken_quantity
-from services.catalogue.pricing import home_region
+from services.catalogue.pricing import broken_quantity, home_region
 
 PATH = "/catalogue/basket"
 _QUANTITY = "quantity-"
 
 
 class QuantityForm(msgspec.Struct, kw_only=True):
-    quantity: Quantity
+    quantity: Packs
 
 
 class PutForm(msgspec.Struct, kw_only=True):
     sku: Id
-    quantity: Quantity | None = None
+    quantity: Packs | None = None
     back: Title = ""
 
 

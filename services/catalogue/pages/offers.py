@@ -16,8 +16,8 @@ from catalogue.offers import LONGEST_VALIDITY_MONTHS, Offer, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
-from events.bounds import Amount, Id, Name, Percent, Quantity
-from events.catalogue import EcoLabel, Tier
+from events.bounds import Id, Name, Packs, Percent, Price
+from events.catalogue import EcoLabel
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
@@ -38,7 +38,7 @@ from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import offers
-from services.catalogue.handlers.offers import Stock, Terms
+from services.catalogue.handlers.offers import NewTier, Stock, Terms
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_choices
 
@@ -48,11 +48,11 @@ LABELS = 2
 
 class OfferForm(msgspec.Struct, kw_only=True):
     sku_id: Id
-    price: Amount
+    price: Price
     vat_rate: Percent
     delivery_days: Annotated[int, Meta(ge=0, le=1000)]
-    max_quantity: Quantity
-    min_quantity: Quantity = Decimal(1)
+    max_quantity: Packs
+    min_quantity: Packs = Decimal(1)
     vat_included: bool = False
     valid_until: date | None = None
     stock_country: Name = ""
@@ -62,8 +62,8 @@ class OfferForm(msgspec.Struct, kw_only=True):
 
 
 class TierForm(msgspec.Struct, kw_only=True):
-    from_quantity: Quantity
-    price: Amount
+    from_quantity: Packs
+    price: Price
 
 
 class LabelForm(msgspec.Struct, kw_only=True):
@@ -202,7 +202,7 @@ def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | Non
     return Terms(
         **plain,
         regions=tuple(regions),
-        tiers=tuple(Tier(from_quantity=tier.from_quantity, price=tier.price) for tier in tiers),
+        tiers=tuple(NewTier(from_quantity=tier.from_quantity, price=tier.price) for tier in tiers),
         eco_labels=tuple(
             EcoLabel(label=label.label, certificate=label.certificate, expires=label.expires) for label in labels
         ),

@@ -17,15 +17,14 @@ from msgspec import Meta
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
 from catalogue.numbers import digits
-from events.bounds import Amount, Quantity
+from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, PathId, Region, Visit, page, read_form
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
-from services.catalogue.handlers.bounds import broken_quantity
-from services.catalogue.pricing import home_region
+from services.catalogue.pricing import broken_quantity, home_region
 from services.catalogue.views import Search
 
 COUNTRIES_OFFERED = 3
@@ -39,15 +38,15 @@ class SearchForm(msgspec.Struct, kw_only=True):
     q: Annotated[str, Meta(max_length=300)] = ""
     category: Annotated[str, Meta(max_length=20)] = ""
     served: bool = False
-    price_from: Amount | None = None
-    price_to: Amount | None = None
+    price_from: Price | None = None
+    price_to: Price | None = None
     eco: Annotated[str, Meta(max_length=100)] = ""
     sort: Literal["relevance", "price"] = "relevance"
     page: Annotated[int, Meta(ge=1, le=500)] = 1
 
 
 class PricesForm(msgspec.Struct, kw_only=True):
-    quantity: Quantity | None = None
+    quantity: Packs | None = None
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -116,7 +115,7 @@ class SearchPages(Controller):
         values = dict(request.query_params)
         region = region_of(request, region)
         form, errors = read_form(values, PricesForm)
-        if form and form.quantity is not None:
+        if form:
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
         async with ground.database.transaction("catalogue") as tx:
             shown = await views.sku_page(

@@ -13,9 +13,9 @@ from catalogue.categories import AttributeDefinition, MalformedCategory, attribu
 from catalogue.numbers import digits
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.skus import Sku, State
+from catalogue.skus import Sku, State, broken_rules
 from catalogue.units import UNITS, unit_word
-from events.bounds import Code, Name, Quantity, Text, Title
+from events.bounds import Code, Name, Packs, Text, Title
 from events.values import Attribute
 from infra.ids import new_id
 from infra.service import Ground
@@ -50,7 +50,7 @@ class CardForm(msgspec.Struct, kw_only=True):
     name: Title
     category: Code
     base_unit: Code
-    pack_size: Quantity = Decimal(1)
+    pack_size: Packs = Decimal(1)
     description: Text = ""
     gtin: Code = ""
     group: Name = ""
@@ -93,7 +93,7 @@ class SkuPages(Controller):
         proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
         card = skus.card_of(proposal, sku_id)
-        if broken := skus.broken_in_card(card):
+        if broken := broken_rules(card):
             errors = {error.field or "": error.message for error in reversed(broken)}
             return await self._form(ground, request, values, errors)
         lookalikes = await finder.lookalikes(card)

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import FromQuery, JSONBody, QueryParameter
 
+from events.bounds import Clause, Code
 from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
 from infra.service import Ground
@@ -19,7 +20,7 @@ from services.contracts import handlers
 from services.contracts.domain.choices import Choices, choices
 from services.contracts.domain.deals import PARTIES, Party
 from services.contracts.domain.refusals import Refusal
-from services.contracts.handlers import SEES_ALL, Brought, Code, Words, may_see
+from services.contracts.handlers import SEES_ALL, Brought, may_see
 from services.contracts.store import contracts, deals
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract, Filter
@@ -132,9 +133,9 @@ class StepIn(Brought, frozen=True, kw_only=True):
 class RefusalIn(msgspec.Struct, kw_only=True):
     """``ground`` is a code of ``choices.grounds``, "" for none of them; ``evidence`` says where a justified one can be seen."""
 
-    explanation: Words
+    explanation: Clause
     ground: Code = ""
-    evidence: Words = ""
+    evidence: Clause = ""
 
 
 def is_party(principal: Principal | None) -> bool:

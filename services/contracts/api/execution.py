@@ -3,15 +3,14 @@
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
-from msgspec import Meta
 
-from events.bounds import ByLine, Count, Days, Few, Name, Quantity
+from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
@@ -64,8 +63,6 @@ from services.contracts.handlers import execution as handlers
 from services.contracts.store import executions
 
 PARTIES = allow(*handlers.ACTS)
-Words = Annotated[str, Meta(max_length=4000)]
-Short = Annotated[str, Meta(max_length=200)]
 Quantities = ByLine[Quantity]
 """By line id."""
 
@@ -106,7 +103,7 @@ class DeliveryIn(msgspec.Struct, kw_only=True):
 
     order: Count
     lines: Quantities
-    note: Short
+    note: Id
     delivered_on: date | None = None
 
 
@@ -114,14 +111,14 @@ class AssessmentIn(msgspec.Struct, kw_only=True):
     """``lines`` are what is accepted; the rest needs reasons."""
 
     lines: Quantities
-    reasons: Words = ""
+    reasons: Reason = ""
 
 
 class InvoiceIn(msgspec.Struct, kw_only=True):
     """For all that was accepted of these deliveries; ``reference`` is the supplier's own number."""
 
     deliveries: Few[Count]
-    reference: Short
+    reference: Id
 
 
 class WithdrawalIn(msgspec.Struct, kw_only=True):
@@ -135,32 +132,32 @@ class DisputeIn(msgspec.Struct, kw_only=True):
     about: About
     number: Count
     asks: Outcome
-    reasons: Words
+    reasons: Reason
 
 
 class DisputeAnswerIn(msgspec.Struct, kw_only=True):
     """Where both sides ask the same, the dispute ends so."""
 
     asks: Outcome
-    words: Words
+    words: Reason
 
 
 class DisputeDecisionIn(msgspec.Struct, kw_only=True):
     outcome: Outcome
-    explanation: Words
+    explanation: Reason
 
 
 class EndingIn(msgspec.Struct, kw_only=True):
     """A closure is by agreement; a termination too, or on a breach of the other side that is there now."""
 
     kind: Kind
-    reasons: Words
+    reasons: Reason
     ground: EndingGround = "agreement"
 
 
 class EndingAnswerIn(msgspec.Struct, kw_only=True):
     agrees: bool
-    words: Words = ""
+    words: Reason = ""
 
 
 class OpenDisputeView(msgspec.Struct, kw_only=True):

@@ -8,6 +8,7 @@ from litestar import Controller, get, post
 from litestar.params import JSONBody
 
 from catalogue.policy import load
+from events.bounds import Clause
 from events.values import Place
 from infra.ids import new_id
 from infra.service import Ground
@@ -15,7 +16,7 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api import PER_PAGE, Number
-from services.contracts.handlers import SEES_ALL, Words
+from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import purchases as handlers
 from services.contracts.handlers.purchases import NewPurchase
 from services.contracts.store import contracts, purchases
@@ -23,7 +24,7 @@ from services.contracts.store import contracts, purchases
 
 class AnswerIn(msgspec.Struct, kw_only=True):
     accept: bool
-    reason: Words = ""
+    reason: Clause = ""
 
 
 class PurchaseView(msgspec.Struct, kw_only=True):

@@ -6,24 +6,24 @@ import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
 
+from events.bounds import Clause
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api import ContractView, shown
 from services.contracts.domain.refusals import Refusal, Verdict
-from services.contracts.handlers import Words
 from services.contracts.handlers import refusals as handlers
 from services.contracts.store import contracts, refusals
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
-    reasons: Words
+    reasons: Clause
 
 
 class VerdictIn(msgspec.Struct, kw_only=True):
     decision: Verdict
-    explanation: Words
+    explanation: Clause
 
 
 class DisputedRefusal(msgspec.Struct, kw_only=True):

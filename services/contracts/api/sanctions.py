@@ -1,13 +1,12 @@
 """JSON of suspensions: one's own with their appeals, and the moderators' queue."""
 
 from datetime import datetime
-from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
 from litestar.params import JSONBody
-from msgspec import Meta
 
+from events.bounds import Reason
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PathId, allow, clean
@@ -16,8 +15,6 @@ from services.contracts.api.record import Mentioned, mentioned
 from services.contracts.domain.sanctions import Decision, Sanction, Side
 from services.contracts.handlers import sanctions as handlers
 from services.contracts.store import record, replicas, sanctions
-
-Words = Annotated[str, Meta(max_length=4000)]
 
 
 class SanctionView(msgspec.Struct, kw_only=True):
@@ -44,14 +41,14 @@ class SanctionView(msgspec.Struct, kw_only=True):
 
 
 class AppealIn(msgspec.Struct, kw_only=True):
-    reasons: Words
+    reasons: Reason
 
 
 class DecisionIn(msgspec.Struct, kw_only=True):
     """``upheld``: the suspension stands. ``lifted``: it ends at once."""
 
     decision: Decision
-    explanation: Words
+    explanation: Reason
 
 
 async def views(ground: Ground, found: list[Sanction], request: MemberVisit) -> list[SanctionView]:

@@ -7,13 +7,13 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from events.bounds import Clause, Code
 from events.contracts import Point, PointAnswer
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers
 from services.contracts.api import ContractView, shown
-from services.contracts.handlers import Code, Words
 
 
 class ExtensionIn(msgspec.Struct, kw_only=True):
@@ -26,8 +26,8 @@ class PointIn(msgspec.Struct, kw_only=True):
     """``code`` is one of ``choices.changeable``; ``line_id`` is "" for the whole contract. A delivery-time is a date."""
 
     code: Code
-    wanted: Words
-    reason: Words
+    wanted: Clause
+    reason: Clause
     line_id: Code = ""
 
 
@@ -38,7 +38,7 @@ class ObjectionIn(msgspec.Struct, kw_only=True):
 class PointAnswerIn(msgspec.Struct, kw_only=True):
     number: int
     accepted: bool
-    reason: Words = ""
+    reason: Clause = ""
 
 
 class ObjectionAnswerIn(msgspec.Struct, kw_only=True):

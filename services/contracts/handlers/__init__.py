@@ -1,7 +1,6 @@
 """Use cases and reactions of contracts: deals that are awarded and signed, and the replicas."""
 
 from datetime import date
-from typing import Annotated
 
 import asyncpg
 import msgspec
@@ -12,7 +11,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
-from events.bounds import Amount, ByLine, Code, Few, Lines, Quantity
+from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
 from events.contracts import ContractEnded, Point, PointAnswer, Security, Term
 from events.pools import PoolAllocated, PoolOpened
@@ -47,23 +46,20 @@ class PlaceNotFound(RuleBroken):
     code = "place-not-found"
 
 
-Words = Annotated[str, msgspec.Meta(max_length=2000)]
-
-
 class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
     """An equivalent as a supplier names it: a SKU of the catalogue, or what it is in words."""
 
     line_id: Code
     quantity: Quantity
     sku_id: Code = ""
-    description: Words = ""
+    description: Clause = ""
 
 
 class WrittenTerm(msgspec.Struct, frozen=True, kw_only=True):
     """A term as a buyer writes it; ``code`` as in :data:`catalogue.policy.TERMS`, ``line_id`` "" for the whole contract."""
 
     code: Code
-    text: Words
+    text: Clause
     line_id: Code = ""
 
 
@@ -71,7 +67,7 @@ class NamedSecurity(msgspec.Struct, frozen=True, kw_only=True):
     """A performance security; ``kind`` is bank-guarantee or deposit."""
 
     kind: Code
-    reference: Words
+    reference: Clause
     amount: Amount
     valid_until: date
 
@@ -82,7 +78,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 
     equivalents: Few[NamedEquivalent] = ()
     terms: Lines[WrittenTerm] = ()
-    refused_equivalents: ByLine[Words] = {}
+    refused_equivalents: ByLine[Clause] = {}
     security: NamedSecurity | None = None
 
 

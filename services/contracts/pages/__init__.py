@@ -12,7 +12,7 @@ from litestar.response import Redirect, Template
 from catalogue.numbers import digits
 from catalogue.policy import TERMS, load
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Name, Quantity
+from events.bounds import Clause, Name, Quantity
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -52,7 +52,7 @@ from services.contracts.api import (
 from services.contracts.api.purchases import own_purchase, purchase_view
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
-from services.contracts.handlers import Words, may_see
+from services.contracts.handlers import may_see
 from services.contracts.handlers import purchases as handlers
 from services.contracts.handlers.purchases import NewPurchase
 from services.contracts.pages.work import NOTHING, Acted, due_of, section
@@ -108,7 +108,7 @@ def beside(broken: RuleBroken) -> dict[str, str]:
 
 def too_long(values: Mapping[str, str]) -> dict[str, str]:
     """Errors of the fields that say more than a text of a contract may, or what cannot be shown."""
-    return misfits(values, Words)
+    return misfits(values, Clause)
 
 
 async def contract_page(

@@ -9,7 +9,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS
 from catalogue.rules import RuleBroken
-from events.bounds import Code
+from events.bounds import Clause, Code
 from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
@@ -18,7 +18,7 @@ from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields
 from services.contracts import handlers
 from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
-from services.contracts.handlers import Brought, Words
+from services.contracts.handlers import Brought
 from services.contracts.pages import beside, contract_page, too_long
 from services.contracts.store import contracts
 
@@ -27,10 +27,10 @@ MOST_ROWS = 20
 
 
 class RefusalForm(msgspec.Struct, kw_only=True):
-    explanation: Words
+    explanation: Clause
     confirmed: bool
     ground: Code = ""
-    evidence: Words = ""
+    evidence: Clause = ""
 
 
 def brought(step: str, values: Mapping[str, str]) -> Brought:
