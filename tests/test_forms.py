@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from infra.web.forms import beside
+from services.contracts.domain.purchases import AboveCeiling
+
 SERVICES = Path(__file__).parents[1] / "services"
 CREATING = {
     "accounts/account.html": "/account/keys",
@@ -44,3 +47,9 @@ def test_no_form_that_goes_where_things_are_made_is_without_a_key() -> None:
     all_fields = 'name="{{ name }}" value="{{ value }}"'
     """A form to confirm another sends its fields on, the key among them."""
     assert [name for name, form in found if 'name="request_key"' not in form and all_fields not in form] == []
+
+
+def test_a_refusal_stands_beside_its_field_and_one_that_the_form_has_no_place_for_at_its_head() -> None:
+    dear = AboveCeiling("Too dear.", field="quantity")
+    assert beside(dear, {"quantity": "5"}) == {"quantity": "Too dear."}
+    assert beside(dear, {"reason"}) == beside(AboveCeiling("Too dear."), {"quantity"}) == {"": "Too dear."}

@@ -19,7 +19,7 @@ from infra.web.arguments import (
     form_fields,
     form_list,
 )
-from infra.web.forms import instant_in, misfits, read_form, read_instant, said_of, shown_again, text_in, whole
+from infra.web.forms import beside, instant_in, misfits, read_form, read_instant, said_of, shown_again, text_in, whole
 from infra.web.keyed import FromKeyed
 from infra.web.pages import page, redirect
 
@@ -40,6 +40,7 @@ __all__ = [
     "Visit",
     "Words",
     "allow",
+    "beside",
     "clean",
     "clean_all",
     "create_app",

@@ -1,7 +1,7 @@
 """Forms: every field is read, every error stands beside its field, nothing typed is lost."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
@@ -121,6 +121,12 @@ def said_of(error: OutOfBounds) -> str:
 def whole(text: str) -> int | None:
     """A number of nine digits at most, as rows and versions have; None for any other text."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def beside(refused: RuleBroken, places: Container[str], currency: str = "") -> dict[str, str]:
+    """The refusal as an error of its field, where the form has a place for it; else as one of the whole form, under ""."""
+    field = refused.field or ""
+    return {field if field in places else "": told(refused, currency)}
 
 
 def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str]:

@@ -13,7 +13,19 @@ from infra.ids import new_id
 from infra.secrets import secret
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
-from infra.web import BY_LINK, PUBLIC, FromGround, MemberVisit, PathId, Visit, form_fields, page, read_form, redirect
+from infra.web import (
+    BY_LINK,
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    PathId,
+    Visit,
+    beside,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+)
 from services.notifications import handlers, store
 from services.notifications.api import AGENTS, READERS
 from services.notifications.domain import TOPICS, Preferences
@@ -47,7 +59,7 @@ class NotificationPages(Controller):
                     await handlers.set_preferences(tx, member.member_id, _wanted(member, form, fields))
                 return redirect("/notifications", "Saved.")
             except RuleBroken as broken:
-                errors = {broken.field or "": broken.message}
+                errors = beside(broken, fields)
         return await _settings_page(ground, request, errors)
 
     @post("/digest", opt=AGENTS)

@@ -10,12 +10,12 @@ from catalogue.rules import RuleBroken
 from events.bounds import Name
 from infra.ids import new_id
 from infra.service import Ground
-from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, form_fields, page, read_form, redirect
+from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, beside, form_fields, page, read_form, redirect
 from services.accounts import handlers, login, store
 from services.accounts.api import UNKNOWN, address_of
 from services.accounts.domain import MANAGERS, MEMBER_ROLES
 from services.accounts.login import TooManyTries
-from services.accounts.pages.forms import LANGUAGE_CHOICES, beside, invite_by_form, slow_down
+from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form, slow_down
 
 
 class KeyForm(msgspec.Struct, kw_only=True):
@@ -41,7 +41,7 @@ class AccountPages(Controller):
                 ground, request.user, fields.get("current", ""), fields.get("password", ""), address_of(request)
             )
         except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error))
+            return await self._page(ground, request, errors=beside(error, fields))
         except TooManyTries:
             return await self._page(ground, request, errors={"": slow_down()})
         return redirect("/account", "Your password is changed.")
@@ -59,7 +59,7 @@ class AccountPages(Controller):
         except handlers.MemberUnknown:
             raise UNKNOWN from None
         except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error))
+            return await self._page(ground, request, errors=beside(error, fields))
         return await self._page(ground, request, secret=secret)
 
     @post("/keys/{key_id:str}/revoke")

@@ -23,6 +23,7 @@ from infra.web import (
     PathId,
     Short,
     Visit,
+    beside,
     form_fields,
     form_list,
     page,
@@ -43,7 +44,7 @@ from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import checked_email, checked_name, checked_password, local_path
 from services.accounts.handlers import InvitationOver, Registrant, Registration
 from services.accounts.login import LoginRefused, Session, TooManyTries
-from services.accounts.pages.forms import LANGUAGE_CHOICES, beside, slow_down
+from services.accounts.pages.forms import LANGUAGE_CHOICES, slow_down
 from services.accounts.places import countries, resolve, zones
 
 R = TypeVar("R", bound=Response[Any])
@@ -92,7 +93,7 @@ def _refused(fields: Mapping[str, str], divisions: list[str], unread: Mapping[st
             if given(name).strip():
                 check()
         except RuleBroken as broken:
-            errors |= beside(broken)
+            errors |= beside(broken, fields.keys() | {"kind"})
     return errors
 
 
@@ -163,7 +164,7 @@ class EntryPages(Controller):
                     await handlers.register(tx, wanted, password_hash, fields.get("request_key", ""))
                 session = await login.log_in(ground, wanted.email, wanted.password, address_of(request))
             except RuleBroken as error:
-                errors = beside(error)
+                errors = beside(error, fields.keys() | {"kind"})
                 fields = shown_again(fields, error)
             except LoginRefused:
                 errors = {"": gettext("This form was sent before, with another password.")}
@@ -227,7 +228,7 @@ class EntryPages(Controller):
                 status_code=422,
                 invitation=invitation,
                 organisation=organisation,
-                errors=beside(error),
+                errors=beside(error, {"password"}),
             )
         session = await login.log_in(ground, invitation.email, password, address_of(request))
         return entered(ground, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))

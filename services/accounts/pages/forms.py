@@ -5,8 +5,8 @@ import msgspec
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Name
 from infra.service import Ground
-from infra.web import MemberVisit, form_fields, form_list, read_form
-from infra.web.languages import gettext, told
+from infra.web import MemberVisit, beside, form_fields, form_list, read_form
+from infra.web.languages import gettext
 from services.accounts import handlers
 from services.accounts.domain import LANGUAGES
 
@@ -17,11 +17,6 @@ class InviteForm(msgspec.Struct, kw_only=True):
     name: Name
     email: Name
     language: Code = "en"
-
-
-def beside(error: RuleBroken) -> dict[str, str]:
-    """The refusal as an error of its field."""
-    return {error.field or "": told(error)}
 
 
 def slow_down() -> str:
@@ -47,5 +42,5 @@ async def invite_by_form(
                 **msgspec.structs.asdict(form),
             )
     except RuleBroken as error:
-        return "", beside(error), fields
+        return "", beside(error, fields.keys() | {"roles"}), fields
     return f"{ground.config.public_url}/join/{secret}", {}, {}

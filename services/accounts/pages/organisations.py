@@ -19,6 +19,7 @@ from infra.web import (
     Visit,
     Words,
     allow,
+    beside,
     form_fields,
     page,
     read_form,
@@ -27,7 +28,7 @@ from infra.web import (
 from infra.web.errors import NotFound
 from services.accounts import handlers, store
 from services.accounts.domain import MEMBER_ROLES, NEXT_STATES
-from services.accounts.pages.forms import LANGUAGE_CHOICES, beside, invite_by_form
+from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form
 from services.accounts.places import countries
 
 FOUND = 50
@@ -64,7 +65,7 @@ class OrganisationPages(Controller):
                     changed = await handlers.set_state(tx, organisation_id, form.state, form.reason)
                 return redirect(f"/organisations/{organisation_id}", f"The organisation is {changed.state}.")
             except RuleBroken as error:
-                errors = beside(error)
+                errors = beside(error, fields)
         return await self._page(ground, request, organisation_id, errors=errors, values=fields)
 
     @post("/{organisation_id:str}/members", opt=allow(ADMINISTRATOR))

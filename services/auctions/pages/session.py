@@ -15,6 +15,7 @@ from infra.web import (
     MemberVisit,
     PathId,
     allow,
+    beside,
     clean,
     form_fields,
     page,
@@ -76,7 +77,7 @@ class SessionPages(Controller):
                 await handlers.withdraw(tx, auction_id, text_in(fields, "reason"), request.user)
                 return _back(auction_id, _("The session is withdrawn."))
             except RuleBroken as broken:
-                errors = {broken.field or "": told(broken)}
+                errors = beside(broken, fields)
         return await self._form(request, ground, auction_id, "withdrawal", fields, errors)
 
     @get("/{auction_id:str}/complaint", opt=allow(SUPPLIER_AGENT))
@@ -100,7 +101,7 @@ class SessionPages(Controller):
                     auction_id, _("Your complaint is filed. A moderator decides; nobody else sees who complained.")
                 )
             except RuleBroken as broken:
-                errors = {broken.field or "": told(broken)}
+                errors = beside(broken, fields)
                 fields = shown_again(fields, broken)
         return await self._form(request, ground, auction_id, "complaint", fields, errors)
 
@@ -133,7 +134,7 @@ class SessionPages(Controller):
                 upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
                 return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
             except RuleBroken as broken:
-                errors = {broken.field or "": told(broken)}
+                errors = beside(broken, fields)
         return await self._complaints(request, ground, complaint_id, fields, errors)
 
     async def _complaints(

@@ -27,6 +27,7 @@ from infra.web import (
     PathId,
     Short,
     allow,
+    beside,
     form_fields,
     form_list,
     page,
@@ -44,6 +45,8 @@ from services.catalogue.pages.search import region_choices
 
 TIERS = 3
 LABELS = 2
+GROUPS = {"regions", "tiers", "eco_labels", "stock"}
+"""Errors that stand beside several fields."""
 
 
 class OfferForm(msgspec.Struct, kw_only=True):
@@ -126,15 +129,17 @@ class OfferPages(Controller):
         terms, errors = terms_in(values, regions)
         if terms is not None:
             policy = load_policy(ground.config.policy)
+            places = values.keys() - {"sku_id", "request_key"} | GROUPS
             try:
                 async with ground.database.transaction("catalogue") as tx:
                     broken = await offers.check(tx, terms, request.user, policy)
-                    errors = {error.field or "": error.message for error in reversed(broken)}
+                    for error in reversed(broken):
+                        errors |= beside(error, places)
                     if not errors:
                         key = values.get("request_key", "")
                         await offers.publish_offer(tx, terms, request.user, policy, key)
             except RuleBroken as error:
-                errors = {error.field or "": error.message}
+                errors = beside(error, places)
                 values = shown_again(values, error)
             if not errors:
                 notice = "Your offer is published; buyers find it within a second."

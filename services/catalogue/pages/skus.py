@@ -26,6 +26,7 @@ from infra.web import (
     PathId,
     Short,
     allow,
+    beside,
     form_fields,
     page,
     read_form,
@@ -35,6 +36,7 @@ from infra.web import (
     whole,
 )
 from infra.web.errors import NotFound
+from infra.web.languages import told
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
@@ -56,6 +58,9 @@ class CardForm(msgspec.Struct, kw_only=True):
     group: Name = ""
     language: Code = "en"
     none_of_these: bool = False
+
+
+HIDDEN = {"sku", "request_key", "attributes_of"}
 
 
 class SkuPages(Controller):
@@ -92,9 +97,11 @@ class SkuPages(Controller):
             return await self._form(ground, request, values, errors)
         proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
+        places = values.keys() - HIDDEN | {"attributes", *(f"attributes.{each.name}" for each, _ in asked_by(category))}
         card = skus.card_of(proposal, sku_id)
         if broken := broken_rules(card):
-            errors = {error.field or "": error.message for error in reversed(broken)}
+            for error in reversed(broken):
+                errors |= beside(error, places)
             return await self._form(ground, request, values, errors)
         lookalikes = await finder.lookalikes(card)
         policy = load_policy(ground.config.policy)
@@ -104,9 +111,9 @@ class SkuPages(Controller):
                     tx, proposal, request.user, policy, lookalikes, values.get("request_key", ""), sku_id
                 )
         except NearDuplicates as error:
-            return await self._form(ground, request, values, {"none_of_these": error.message}, error)
+            return await self._form(ground, request, values, {"none_of_these": told(error)}, error)
         except RuleBroken as error:
-            return await self._form(ground, request, shown_again(values, error), {error.field or "": error.message})
+            return await self._form(ground, request, shown_again(values, error), beside(error, places))
         return redirect(
             "/catalogue/new", f"“{made.sku.name}” awaits moderation; it is decided within five working days."
         )
@@ -167,7 +174,7 @@ class SkuPages(Controller):
             async with ground.database.transaction("catalogue") as tx:
                 done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
-            return await self._queue(ground, request, {sku_id: error.message})
+            return await self._queue(ground, request, {sku_id: told(error)})
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))

@@ -129,7 +129,7 @@ def dispute(
     if refusal.disputed is not None:
         if refusal.disputed.reasons == reasons:
             return ()
-        raise DisputedAlready("This refusal was disputed already; once is all.", field="reasons")
+        raise DisputedAlready("This refusal was disputed already; once is all.")
     if not refusal.may_be_disputed(now):
         raise DisputeOverdue(
             f"The ground could be disputed until {ended.dispute_until}; it is {now}.",

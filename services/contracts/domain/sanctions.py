@@ -163,7 +163,7 @@ def appeal(
     if sanction.appealed is not None:
         if sanction.appealed.reasons == reasons:
             return ()
-        raise AppealedAlready("An appeal against this suspension was filed already; there is one.", field="reasons")
+        raise AppealedAlready("An appeal against this suspension was filed already; there is one.")
     if now >= sanctioned.appeal_until:
         raise AppealOverdue(
             f"An appeal was possible until {sanctioned.appeal_until}; it is {now}.",

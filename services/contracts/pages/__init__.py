@@ -25,6 +25,7 @@ from infra.web import (
     Short,
     Visit,
     allow,
+    beside,
     clean,
     form_fields,
     misfits,
@@ -99,11 +100,6 @@ class PurchaseForm(msgspec.Struct, kw_only=True):
     quantity: Quantity
     region: Name = ""
     locality: Name = ""
-
-
-def beside(broken: RuleBroken) -> dict[str, str]:
-    """The refusal as an error of its field."""
-    return {broken.field or "": broken.message}
 
 
 def too_long(values: Mapping[str, str]) -> dict[str, str]:
@@ -261,7 +257,7 @@ class PurchasePages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
         except RuleBroken as broken:
-            return await self._purchase(ground, request, purchase_id, values, {"": broken.message})
+            return await self._purchase(ground, request, purchase_id, values, beside(broken, {"reason"}))
         said = "Accepted: the buyer now sends the draft of the contract." if accepts else "Refused."
         return redirect(f"/contracts/purchases/{purchase_id}", said)
 
@@ -296,9 +292,9 @@ class PurchasePages(Controller):
                     wanted = NewPurchase(offer_id=offer_id, **msgspec.structs.asdict(form))
                     quoted = await handlers.quote(tx, wanted, request.user, policy)
                 except RuleBroken as forbidden:
-                    broken, errors = forbidden, beside(forbidden)
+                    broken, errors = forbidden, beside(forbidden, PurchaseForm.__struct_fields__)
             if isinstance(refused, KeyReused):
-                errors |= beside(refused)
+                errors |= beside(refused, ())
         return page(
             request,
             "contracts/purchase_new.html",

@@ -19,6 +19,7 @@ from infra.web import (
     PathId,
     PathNumber,
     allow,
+    beside,
     clean,
     form_fields,
     page,
@@ -48,7 +49,7 @@ from services.contracts.domain.execution.endings import Ground, Kind
 from services.contracts.domain.execution.state import About, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.handlers import place_of
-from services.contracts.pages import beside, contract_page
+from services.contracts.pages import contract_page
 from services.contracts.pages.work import ASKED, Acted
 from services.contracts.store import contracts, executions
 
@@ -203,6 +204,11 @@ ACTS: dict[str, tuple[Callable[[Fields, Execution, Fields], Command], str]] = {
 """By the last part of the address: how a form is read, and what is said when it was taken."""
 
 
+HIDDEN = {"form", "request_key", "about", "number", "order"}
+GROUPS = {"deliveries", "wish", "asks", "outcome"}
+"""Errors of choices, of which nothing may be sent."""
+
+
 class ExecutionPages(Controller):
     path = "/contracts"
     include_in_schema = False
@@ -226,7 +232,7 @@ class ExecutionPages(Controller):
         except KeyReused:  # the form may not be on the page any more
             raise
         except RuleBroken as broken:
-            errors = beside(broken)
+            errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
             return redirect(f"/contracts/{contract_id}#work", said)
         acted = Acted(form=fields.get("form", ""), values=fields, errors=errors)
@@ -245,7 +251,7 @@ class ExecutionPages(Controller):
         except NotUnderstood as wrong:
             errors = wrong.errors
         except RuleBroken as broken:
-            errors = beside(broken)
+            errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
             return redirect(f"/contracts/{contract_id}#work", "Decided. Both sides see it now.")
         acted = Acted(form=f"decide-{number}", values=fields, errors=errors)

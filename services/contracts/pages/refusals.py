@@ -8,11 +8,11 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect, text_in
+from infra.web import FromGround, MemberVisit, PathId, allow, beside, clean, form_fields, page, redirect, text_in
 from services.contracts.api.refusals import waiting
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
-from services.contracts.pages import beside, contract_page, too_long
+from services.contracts.pages import contract_page, too_long
 
 
 class RefusalPages(Controller):
@@ -28,7 +28,7 @@ class RefusalPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, values, beside(broken))
+            return await contract_page(ground, request, contract_id, values, beside(broken, values))
         return redirect(f"/contracts/{contract_id}", "You dispute the refusal. A moderator decides about it.")
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
@@ -47,7 +47,7 @@ class RefusalPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
-            return await self._queue(ground, request, contract_id, values, beside(broken))
+            return await self._queue(ground, request, contract_id, values, beside(broken, values))
         said = "justified: no penalty" if decision == "justified" else "not justified: it counts as a breach"
         return redirect("/contracts/refusals", f"The refusal was {said}.")
 

@@ -8,11 +8,22 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, clean, form_fields, page, redirect, text_in
+from infra.web import (
+    MEMBERS,
+    FromGround,
+    MemberVisit,
+    PathId,
+    allow,
+    beside,
+    clean,
+    form_fields,
+    page,
+    redirect,
+    text_in,
+)
 from services.contracts.api.sanctions import views
 from services.contracts.domain.sanctions import Decision
 from services.contracts.handlers import sanctions as handlers
-from services.contracts.pages import beside
 from services.contracts.store import sanctions
 
 
@@ -31,7 +42,7 @@ class SanctionPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await self._own(ground, request, sanction_id, values, beside(broken))
+            return await self._own(ground, request, sanction_id, values, beside(broken, values))
         return redirect("/contracts/sanctions", "Your appeal is filed. A moderator decides about it.")
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
@@ -48,7 +59,7 @@ class SanctionPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
-            return await self._queue(ground, request, sanction_id, values, beside(broken))
+            return await self._queue(ground, request, sanction_id, values, beside(broken, values))
         said = "The suspension is lifted." if decision == "lifted" else "The suspension stands."
         return redirect("/contracts/appeals", said)
 

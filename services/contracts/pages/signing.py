@@ -14,12 +14,24 @@ from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, clean, form_fields, page, read_form, redirect, whole
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    PathId,
+    allow,
+    beside,
+    clean,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    whole,
+)
 from services.contracts import handlers
 from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import Brought
-from services.contracts.pages import beside, contract_page, too_long
+from services.contracts.pages import contract_page, too_long
 from services.contracts.store import contracts
 
 ROWS = 2
@@ -158,7 +170,7 @@ class SigningPages(Controller):
                 await handlers.file_objection(tx, clean(contract_id), points, request.user)
         except RuleBroken as broken:
             return await self._objection(
-                ground, request, contract_id, _written(points), beside(broken), max(ROWS, len(points))
+                ground, request, contract_id, _written(points), beside(broken, _written(points)), max(ROWS, len(points))
             )
         return redirect(f"/contracts/{contract_id}", "Your objection is filed. The buyer answers it.")
 
@@ -215,7 +227,7 @@ class SigningPages(Controller):
             async with ground.database.transaction("contracts") as tx:
                 await handlers.activate_next(tx, clean(contract_id), request.user)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, {}, {"": broken.message})
+            return await contract_page(ground, request, contract_id, {}, beside(broken, ()))
         ended = await visible(ground, contract_id, request.user)
         newest = (await contracts.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
         return redirect(f"/contracts/{newest.drafted.contract_id}", "The next bidder was asked to sign.")
@@ -229,12 +241,12 @@ class SigningPages(Controller):
         act: Callable[[Transaction], Awaitable[None]],
         done: str,
     ) -> Template | Redirect:
-        """Do it and go back to the contract, or show there which rule forbids it."""
+        """Do it and go back to the contract, or show there which rule forbids it, beside its field."""
         try:
             async with ground.database.transaction("contracts") as tx:
                 await act(tx)
         except RuleBroken as broken:
-            return await contract_page(ground, request, contract_id, values, beside(broken))
+            return await contract_page(ground, request, contract_id, values, beside(broken, _places(values)))
         return redirect(f"/contracts/{contract_id}", done)
 
     async def _objection(
@@ -263,6 +275,11 @@ class SigningPages(Controller):
             values=values,
             errors=errors,
         )
+
+
+def _places(values: Mapping[str, str]) -> set[str]:
+    """Where an error can stand in the form that was filled in so."""
+    return values.keys() - {"step", "number"} | {"answers", "equivalents"}
 
 
 def _written(points: tuple[Point, ...]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from infra.web import (
     Since,
     Visit,
     Words,
+    beside,
     clean,
     form_fields,
     page,
@@ -126,7 +127,7 @@ class RequestPages(Controller):
                 except RuleBroken as broken:
                     line = str(broken.numbers.get("line"))
                     known = line in {each.line_id for each in shown.lines}
-                    errors = {f"price-{line}" if known else broken.field or "": told(broken)}
+                    errors = {f"price-{line}": told(broken)} if known else beside(broken, values)
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
@@ -153,7 +154,7 @@ class RequestPages(Controller):
                         f"/quotes/{request_id}", gettext("You have chosen. The contract with the winner follows.")
                     )
                 except RuleBroken as broken:
-                    errors = {broken.field or "": told(broken)}
+                    errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
             return await _page(tx, request, request_id, values, errors)
@@ -165,7 +166,7 @@ class RequestPages(Controller):
             try:
                 await handlers.reject_all(tx, request_id, text_in(values, "reason"), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, {broken.field or "": told(broken)})
+                return await _page(tx, request, request_id, values, beside(broken, values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
@@ -175,7 +176,7 @@ class RequestPages(Controller):
             try:
                 await handlers.withdraw_request(tx, request_id, text_in(values, "reason"), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, {broken.field or "": told(broken)})
+                return await _page(tx, request, request_id, values, beside(broken, values))
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
 
 

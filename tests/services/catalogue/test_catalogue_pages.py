@@ -125,6 +125,12 @@ async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> N
         wrong = await browser.post("/catalogue/offers/new", fields | terms | {"tier_price_0": "9"})
         assert wrong.status_code == 422
         assert "Row 1: from quantity is required" in wrong.text
+        for price, said in (("0", "The price must be above zero"), ("12.123456", "has more than 5 decimals")):
+            wrong = await browser.post("/catalogue/offers/new", fields | terms | {"price": price})
+            assert wrong.status_code == 422
+            assert re.search(f'class="error" id="price-note">[^<]*{said}', wrong.text)
+        wrong = await browser.post("/catalogue/offers/new", fields | terms | {"stock_country": "Atlantis"})
+        assert re.search('class="error" id="stock-note">Say where the goods are', wrong.text)
         for _ in range(2):
             assert "Your offer is published" in (await browser.post("/catalogue/offers/new", fields | terms)).text
         [event] = await stall.happened(OfferPublished, sku_id)

@@ -371,6 +371,8 @@ async def test_a_moderator_decides_on_its_page(town: Town) -> None:
     status, text = await sent(town, town.school, f"{path}/dispute", reasons=" ")
     assert status == 422 and "Say why the ground does not hold" in text
     assert "A moderator decides" in (await sent(town, town.school, f"{path}/dispute", reasons="It still delivers"))[1]
+    status, text = await sent(town, town.school, f"{path}/dispute", reasons="It delivers, I say")
+    assert status == 422 and "This refusal was disputed already" in text
     assert "It still delivers" in await seen(town, MODERATOR, "/contracts/refusals")
     assert "/contracts/refusals" in await seen(town, MODERATOR, "/contracts")
     status, text = await sent(town, MODERATOR, f"{path}/decision", explanation="x")
@@ -380,3 +382,5 @@ async def test_a_moderator_decides_on_its_page(town: Town) -> None:
     status, text = await sent(town, MODERATOR, f"{path}/decision", decision="justified", explanation="It burnt")
     assert status == 200 and "justified: no penalty" in text and path not in text
     assert "It burnt" in await seen(town, town.school, f"/contracts/{contract_id}")
+    status, text = await sent(town, MODERATOR, f"{path}/decision", decision="unjustified", explanation="It did not")
+    assert status == 422 and "The refusal was found justified already." in text

@@ -67,6 +67,12 @@ async def test_a_step_of_the_other_side_is_told_with_its_rule(town: Town) -> Non
     assert status == 422 and "is the supplier&#39;s" in text
 
 
+async def test_a_refusal_that_is_of_no_field_of_the_form_is_told_at_its_head(town: Town) -> None:
+    _, contract_id = await a_won_auction(town)
+    status, text = await sent(town, town.suppliers[0], f"/contracts/{contract_id}/steps", step="supplier-signature")
+    assert status == 422 and "is not due now" in text
+
+
 async def test_a_refusal_needs_words_and_a_tick_and_the_cascade_is_shown(town: Town) -> None:
     auction_id, contract_id = await a_won_auction(town)
     path = f"/contracts/{contract_id}/refuse"
@@ -126,6 +132,8 @@ async def test_buying_shows_the_price_asks_once_and_is_answered(town: Town) -> N
     assert "Accept</button>" not in (await seen(town, town.school, path))[1]
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="perhaps")
     assert status == 422 and "Say yes or no" in text
+    status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="no", reason="x" * 5_000)
+    assert status == 422 and 'class="error" id="reason-note"' in text
     status, text = await sent(town, town.suppliers[0], f"{path}/answer", accept="yes", reason="With pleasure")
     assert status == 200 and "With pleasure" in text and "Go to the contract" in text
 

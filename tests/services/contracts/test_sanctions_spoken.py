@@ -201,6 +201,7 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         empty = await browser.post(appeal, {"reasons": ""})
         assert (empty.status_code, "An appeal says why." in empty.text) == (422, True)
         assert "Your appeal is filed" in (await browser.post(appeal, {"reasons": "Our mill burnt down"})).text
+        assert "was filed already" in (await browser.post(appeal, {"reasons": "And it rained"})).text
     async with town.market.browser(MODERATOR) as browser:
         assert "Our mill burnt down" in (await browser.get("/contracts/appeals")).text
         decision = f"/contracts/appeals/{one['sanction_id']}/decision"
@@ -210,6 +211,8 @@ async def test_pages_tell_why_and_take_appeal_and_decision(town: Town) -> None:
         assert (unsaid.status_code, "A decision says why." in unsaid.text) == (422, True)
         done = await browser.post(decision, {"decision": "upheld", "explanation": "No fire was seen"})
         assert "The suspension stands" in done.text and one["sanction_id"] not in done.text
+        again = await browser.post(decision, {"decision": "lifted", "explanation": "It was seen"})
+        assert (again.status_code, "The appeal was upheld already." in again.text) == (422, True)
     administrator = structs.replace(MODERATOR, roles=("administrator",))
     async with town.market.browser(administrator) as browser:
         assert (await browser.get("/contracts/appeals")).status_code == 200
