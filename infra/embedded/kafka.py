@@ -54,6 +54,7 @@ JAVA_SETTINGS = (
     "-Xms128m",
     "-Xmx512m",
     "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",  # on processors that the market shares the second compiler costs more than its code saves
     "-Djava.awt.headless=true",
 )
 
