@@ -1,7 +1,7 @@
 """Encode and decode events: a registry of versions, and one-step upcasting to the newest."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import ClassVar, TypeVar
 
 import msgspec
@@ -145,7 +145,7 @@ def _read(value: bytes, headers: tuple[tuple[str, bytes | None], ...]) -> Messag
     envelope = Envelope.from_headers(headers)
     cls = _registry.get(envelope.type) or _unknown(envelope.type)
     try:
-        decoded: Event = msgspec.json.decode(value, type=cls)
+        decoded = _decoder(cls).decode(value)
         check_numbers(decoded, cls)
         while (newer := decoded.upcast()) is not decoded:
             decoded = newer
@@ -154,6 +154,11 @@ def _read(value: bytes, headers: tuple[tuple[str, bytes | None], ...]) -> Messag
     except Exception as error:
         raise MalformedEvent(f"{envelope.type}: {error}") from error
     return Message(envelope, decoded)
+
+
+@cache
+def _decoder(cls: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(cls)
 
 
 _read_once = lru_cache(maxsize=REMEMBERED)(_read)

@@ -1,4 +1,4 @@
-"""The consumer: read, let the inbox handle, commit the offset last."""
+"""The consumer: read, let the inbox handle, commit the offset last, once a second where records come all the time."""
 
 import asyncio
 import logging
@@ -18,11 +18,14 @@ from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
 from infra.turns import Turns
 
 log = logging.getLogger(__name__)
-BATCH = 500
+BATCH = 2000
 BULK_BATCH = 8
 """Of bulk topics, whose messages are packs. The services' consumers take turns: with few in each they read the same ones at about the
 same time."""
 START_SECONDS = 60.0
+COMMIT_EVERY = 1.0
+"""Seconds between commits of the offsets while records come without a rest: a commit costs the broker as much as a record, and what is
+read again after a crash has been claimed."""
 COMMIT_SECONDS = 30.0
 """After so long a start or a commit is given up, and a new client begins: what is in effect stays so."""
 STOP_SECONDS = 5.0
@@ -67,6 +70,9 @@ class Consumer:
     async def run(self) -> None:
         """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
         kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
+        now = asyncio.get_running_loop().time
+        commit_at: float | None = None
+        """Until then what was handled needs no commit; None where all of it has one."""
         try:
             while True:
                 self._go_on(kafka)
@@ -74,19 +80,21 @@ class Consumer:
                 check_tasks(kafka)
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
-                if not records:
-                    continue
-                try:
-                    async with self._turn():
-                        held = await self._inbox.handle(records)
-                except ConsumerStopped as stopped:
-                    self._stand_before(kafka, stopped.undone)
+                if records:
+                    try:
+                        async with self._turn():
+                            held = await self._inbox.handle(records)
+                    except ConsumerStopped as stopped:
+                        self._stand_before(kafka, stopped.undone)
+                        await self._commit(kafka)
+                        raise
+                    for partition in batches:
+                        self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
+                    self._wait(self._stand_before(kafka, held))
+                    commit_at = commit_at or now() + COMMIT_EVERY
+                if commit_at is not None and (not records or commit_at <= now()):
                     await self._commit(kafka)
-                    raise
-                for partition in batches:
-                    self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
-                self._wait(self._stand_before(kafka, held))
-                await self._commit(kafka)
+                    commit_at = None
         finally:
             await leave(kafka)
 

@@ -11,24 +11,23 @@ partition stop the consumer: then it is the ground that is broken, not an event.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from events.codec import PART, Event, Message, UnknownVersion, decode, kind_of, type_in
+from events.codec import PART, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
-from infra import metrics, telemetry
+from infra import metrics
 from infra.away import PAUSE, in_short, is_away, is_locked, there
-from infra.causality import caused_by, current_cause
 from infra.database import Database, Transaction
 from infra.deadletters import bury
 from infra.deadline import Deadline
 from infra.outgoing import OF_A_CONSEQUENCE
 from infra.producer import Producer
-from infra.reactions import Reaction, Reactions
+from infra.reactions import Reactions, calls, react
 
 log = logging.getLogger(__name__)
 RETRIES = (0.05, 0.5, 2.0)
@@ -38,8 +37,8 @@ STOP_AFTER = 20
 SLICE, SLICE_BYTES = 50, 64_000
 """Records that are decoded in one go, and the size of one after which it is enough: then whatever else is ready in the process has its
 turn."""
-PORTION = 1_000_000
-"""Bytes that are handled in one transaction, with the record in which there are so many."""
+PORTION, PORTION_BYTES = 500, 1_000_000
+"""Records that are handled in one transaction, and bytes, with the record in which there are so many."""
 BURIED = "!"
 """Ends a claim that says of a part: it is a dead letter."""
 AWAY_TRIES = 5
@@ -85,6 +84,12 @@ class ConsumerStopped(RuntimeError):
         self.undone = undone
 
 
+Read = list[tuple[ConsumerRecord, Message | MalformedEvent]]
+"""What somebody reacts to, with what is no event."""
+Portion = tuple[Read, dict[TopicPartition, Held]]
+"""With where partitions are held."""
+
+
 class Inbox:
     """The reactions of one service behind its inbox. ``view`` keeps the claims of a rebuildable view apart from the service's own."""
 
@@ -117,21 +122,37 @@ class Inbox:
         """
         held: dict[TopicPartition, Held] = {}
         portions = _portions(records)
-        for number, portion in enumerate(portions, 1):
-            try:
-                found = await self._handle([record for record in portion if _partition(record) not in held])
-            except ConsumerStopped as stopped:
-                undone = held | {each.partition: each for each in stopped.undone}
-                for record in chain.from_iterable(portions[number:]):
-                    undone.setdefault(_partition(record), Held(_partition(record), record.offset))
-                raise ConsumerStopped(str(stopped), list(undone.values())) from stopped
-            held |= found
+        async with aclosing(self._read_ahead(portions)) as portions_read:
+            number = 0
+            async for read, unknown in portions_read:
+                number += 1
+                if held:
+                    read = [each for each in read if _partition(each[0]) not in held]
+                    unknown = {partition: each for partition, each in unknown.items() if partition not in held}
+                try:
+                    held |= await self._handle(read, unknown)
+                except ConsumerStopped as stopped:
+                    undone = held | {each.partition: each for each in stopped.undone}
+                    for record in chain.from_iterable(portions[number:]):
+                        undone.setdefault(_partition(record), Held(_partition(record), record.offset))
+                    raise ConsumerStopped(str(stopped), list(undone.values())) from stopped
         return list(held.values())
 
-    async def _handle(self, records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Held]:
-        """One portion."""
-        read, held = await self._read(records)
-        batch = [(record, message) for record, message in read if _partition(record) not in self._waiting]
+    async def _read_ahead(self, portions: Sequence[Sequence[ConsumerRecord]]) -> AsyncGenerator[Portion]:
+        """While the database has one portion in hand, the next is read."""
+        reading: asyncio.Task[Portion] | None = None
+        try:
+            for number, portion in enumerate(portions, 1):
+                read = await (reading or self._read(portion))
+                reading = asyncio.create_task(self._read(portions[number])) if number < len(portions) else None
+                yield read
+        finally:
+            if reading is not None:
+                reading.cancel()
+
+    async def _handle(self, read: Read, held: dict[TopicPartition, Held]) -> dict[TopicPartition, Held]:
+        """One portion. Returns what was held in it before, and what is now."""
+        batch = [each for each in read if _partition(each[0]) not in self._waiting] if self._waiting else read
         good = [message for _, message in batch if isinstance(message, Message)]
         try:
             if good:
@@ -145,20 +166,21 @@ class Inbox:
                 self._failed_in_a_row.pop((record.topic, record.partition), None)
             else:
                 await self._bury(record, message)
-        await self._one_by_one([each for each in read if _partition(each[0]) in self._waiting], held)
+        if self._waiting:
+            await self._one_by_one([each for each in read if _partition(each[0]) in self._waiting], held)
         return held
 
-    async def _read(
-        self, records: Sequence[ConsumerRecord]
-    ) -> tuple[list[tuple[ConsumerRecord, Message | MalformedEvent]], dict[TopicPartition, Held]]:
+    async def _read(self, records: Sequence[ConsumerRecord]) -> Portion:
         """What somebody here reacts to, with what is no event, up to the first record of each partition that must wait."""
-        read: list[tuple[ConsumerRecord, Message | MalformedEvent]] = []
+        read: Read = []
         held: dict[TopicPartition, Held] = {}
         for number, record in enumerate(records, 1):
             if number % SLICE == 0 or len(record.value or b"") > SLICE_BYTES:
                 await asyncio.sleep(0)
             type_ = type_in(record.headers)
-            if (type_ is not None and kind_of(type_) not in self._kinds) or _partition(record) in held:
+            if type_ is not None and kind_of(type_) not in self._kinds:
+                continue
+            if held and _partition(record) in held:
                 continue
             try:
                 message = decode(record.value, record.headers)
@@ -171,9 +193,7 @@ class Inbox:
                     read.append((record, message))
         return read, held
 
-    async def _one_by_one(
-        self, read: Sequence[tuple[ConsumerRecord, Message | MalformedEvent]], held: dict[TopicPartition, Held]
-    ) -> None:
+    async def _one_by_one(self, read: Read, held: dict[TopicPartition, Held]) -> None:
         """A partition whose event is tried again later is added to ``held``, and nothing more of it is handled."""
         waiting: set[TopicPartition] = set()
         for number, (record, message) in enumerate(read, 1):
@@ -348,9 +368,9 @@ class Inbox:
 
 def _portions(records: Iterable[ConsumerRecord]) -> list[list[ConsumerRecord]]:
     portions: list[list[ConsumerRecord]] = []
-    size = PORTION
+    size = PORTION_BYTES
     for record in records:
-        if size >= PORTION:
+        if size >= PORTION_BYTES or len(portions[-1]) >= PORTION:
             portions.append([])
             size = 0
         portions[-1].append(record)
@@ -360,38 +380,3 @@ def _portions(records: Iterable[ConsumerRecord]) -> list[list[ConsumerRecord]]:
 
 def _partition(record: ConsumerRecord) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)
-
-
-def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Message]]:
-    """The messages as their reactions take them: each list is one call, of one type.
-
-    Messages of one topic and subject (that is one Kafka key) stay in their order, across types too.
-    """
-    made: list[list[Message]] = []
-    newest: dict[type[Event], int] = {}
-    """The last call of each type."""
-    last: dict[tuple[str, str], int] = {}
-    """The last call with a message of each key."""
-    for message in messages:
-        kind, key = type(message.event), (message.event.TOPIC, message.envelope.subject)
-        place = newest.get(kind, -1)
-        if place < last.get(key, 0) or len(made[place]) >= reactions[kind].most:
-            place = newest[kind] = len(made)
-            made.append([])
-        made[place].append(message)
-        last[key] = place
-    return made
-
-
-async def react(reaction: Reaction, tx: Transaction, messages: Sequence[Message]) -> None:
-    """One call. Events that it emits name the (first) message as their cause."""
-    envelope = messages[0].envelope
-    with (
-        telemetry.span("consumer", f"{tx.service} reacts to {envelope.type}", envelope.traceparent) as span,
-        caused_by(envelope.correlationid, envelope.id, span.traceparent or envelope.traceparent),
-    ):
-        previous, tx.cause = tx.cause, current_cause()
-        try:
-            await reaction.run(tx, messages)
-        finally:
-            tx.cause = previous

@@ -13,12 +13,14 @@ The inbox keeps the order of one Kafka key; events of different keys may be grou
 as its cause, and of many the first.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from events.codec import Event, Message
 from events.envelope import Envelope
+from infra import telemetry
+from infra.causality import caused_by, current_cause
 from infra.database import Transaction
 
 A = TypeVar("A", bound=Event)
@@ -127,3 +129,38 @@ class Reactions:
         if kind in self._by_kind:
             raise TwoReactions(f"{kind.__name__} has a reaction already")
         self._by_kind[kind] = reaction
+
+
+def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Message]]:
+    """The messages as their reactions take them: each list is one call, of one type.
+
+    Messages of one topic and subject (that is one Kafka key) stay in their order, across types too.
+    """
+    made: list[list[Message]] = []
+    newest: dict[type[Event], int] = {}
+    """The last call of each type."""
+    last: dict[tuple[str, str], int] = {}
+    """The last call with a message of each key."""
+    for message in messages:
+        kind, key = type(message.event), (message.event.TOPIC, message.envelope.subject)
+        place = newest.get(kind, -1)
+        if place < last.get(key, 0) or len(made[place]) >= reactions[kind].most:
+            place = newest[kind] = len(made)
+            made.append([])
+        made[place].append(message)
+        last[key] = place
+    return made
+
+
+async def react(reaction: Reaction, tx: Transaction, messages: Sequence[Message]) -> None:
+    """One call. Events that it emits name the (first) message as their cause."""
+    envelope = messages[0].envelope
+    with (
+        telemetry.span("consumer", f"{tx.service} reacts to {envelope.type}", envelope.traceparent) as span,
+        caused_by(envelope.correlationid, envelope.id, span.traceparent or envelope.traceparent),
+    ):
+        previous, tx.cause = tx.cause, current_cause()
+        try:
+            await reaction.run(tx, messages)
+        finally:
+            tx.cause = previous

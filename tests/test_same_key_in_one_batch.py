@@ -16,8 +16,7 @@ from events.values import Category, Place, Source
 from infra.clock import system_clock
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.inbox import calls, react
-from infra.reactions import Reactions
+from infra.reactions import Reactions, calls, react
 from services.accounts.handlers import reactions as accounts
 from services.auctions.handlers import reactions as auctions
 from services.auctions.store import replicas

@@ -187,7 +187,7 @@ async def test_a_pack_whose_parts_are_good_alone_ends_a_row_of_failures(
 async def test_what_comes_in_bulk_is_handled_in_portions_and_a_stop_keeps_the_place_of_all_partitions(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "PORTION", 1_000)
+    monkeypatch.setattr(inbox, "PORTION_BYTES", 1_000)
     monkeypatch.setattr(inbox, "STOP_AFTER", 2)
     road.fails = always
     for number in range(3):

@@ -7,8 +7,7 @@ from events.codec import Event, Message
 from events.envelope import Envelope
 from infra.clock import system_clock
 from infra.database import Transaction
-from infra.inbox import calls
-from infra.reactions import Reactions, TwoReactions
+from infra.reactions import Reactions, TwoReactions, calls
 
 
 def told(event: Event) -> Message:

@@ -193,6 +193,9 @@ class Connection:
         head, service = _known(sql)
         if head == "insert into inbox":
             return await self._claim(f"{service}.inbox", arguments[0])
+        if head == "select inbox":
+            await self.trip(f"looks for claims of {service}")
+            return [{"event_id": each} for each in arguments[0] if self.get(f"{service}.inbox", each)]
         if head == "select outbox":
             await self.trip(f"reads the outbox of {service}")
             waiting = self.server.unpublished[f"{service}.outbox"]

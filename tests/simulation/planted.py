@@ -12,6 +12,7 @@ import msgspec
 from events.codec import Message
 from events.envelope import Envelope
 from infra import consumer, inbox, outbox
+from infra.reactions import react
 from services.auctions import judging, lane
 from services.auctions.domain import auction, autobid, bids, due
 from services.auctions.domain.auction import AuctionState, Bid, Verdict
@@ -156,7 +157,7 @@ async def _claimed_apart(box: Any, messages: list[Message]) -> None:
         for message in messages:
             if message.envelope.id in fresh:
                 fresh.discard(message.envelope.id)
-                await inbox.react(box._reactions[type(message.event)], tx, [message])
+                await react(box._reactions[type(message.event)], tx, [message])
 
 
 PLANTED: dict[str, Plant] = {
