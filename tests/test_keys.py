@@ -1,6 +1,7 @@
 """Every route of the API that changes something takes an ``Idempotency-Key``, and its document says so. Under the key a request takes
 effect once, and another body is refused."""
 
+import dis
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from litestar import Litestar
 from events.pools import PoolMemberEnrolled
 from events.quotes import QuoteRequestClosed
 from infra.ids import new_id
+from infra.web.app import guarded
 from tests.market import Market
 from tests.services.accounts import test_accounts as accounts
 from tests.services.accounts.test_accounts import PASSWORD
@@ -43,6 +45,19 @@ def test_every_changing_route_takes_the_key_or_says_why_not(tmp_path: Path) -> N
     found = dict(changing(composed(tmp_path)))
     assert len(found) > 60
     assert {route for route, takes_key in found.items() if not takes_key} == WITHOUT_KEY
+
+
+def test_every_route_that_takes_the_key_uses_it(tmp_path: Path) -> None:
+    """A route may take it by a dependency that all routes of its controller could use."""
+    takers = {"key", "idempotency_key", "keyed", "act"}
+    for path, handler in guarded(composed(tmp_path)):
+        taken = takers & handler.parsed_fn_signature.parameters.keys()
+        code = handler.fn
+        used = {each.argval for each in dis.get_instructions(code) if each.opname.startswith("LOAD_")}
+        assert taken <= used, f"{path}: {taken}"
+        if UNSAFE & set(handler.http_methods) and path.startswith("/api/"):
+            names = {f"{method} {path}" for method in UNSAFE & set(handler.http_methods)}
+            assert taken or names <= WITHOUT_KEY, path
 
 
 class Caller:

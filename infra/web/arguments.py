@@ -16,8 +16,15 @@ from infra.tokens import Principal
 T = TypeVar("T", bound=msgspec.Struct)
 FromGround = NamedDependency[Ground]
 """The type of the argument ``ground`` (see :func:`infra.web.routes`)."""
-IdempotencyKey = Annotated[str, HeaderParameter(name="Idempotency-Key", max_length=200)]
-"""A request with the same key again is the same request; "" where the caller gives none."""
+IdempotencyKey = Annotated[
+    str,
+    HeaderParameter(
+        name="Idempotency-Key",
+        max_length=200,
+        description="The same request under the same key takes effect once; another body under it is refused (idempotency-key-reused).",
+    ),
+]
+"""Of its caller alone; "" where it gives none."""
 AnyList = Annotated[list[Id], Meta(max_length=1_000)]
 AnyForm = Annotated[dict[Id, str], Meta(max_length=2_000)]
 PathId = Annotated[
