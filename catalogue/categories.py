@@ -20,12 +20,20 @@ import msgspec
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_quantity, parse_unit
 
+CPV = "CPV"
+"""The scheme of the categories given here."""
 _WORKS = {"45"}
 _FIRST_SERVICE_DIVISION = 50
 
 
 class MalformedCategory(RuleBroken):
     code = "malformed-category"
+
+
+class UnknownDivision(RuleBroken):
+    """The code has the form of a CPV code, and lies in none of the divisions."""
+
+    code = "unknown-division"
 
 
 class NotOneFunctionalGroup(RuleBroken):
@@ -106,10 +114,36 @@ class Categories:
 
 def normalise(code: str) -> str:
     """Eight digits: the check digit dropped, missing zeros filled in ("30", "30197642-5", "09"). Raises MalformedCategory."""
-    digits = re.fullmatch(r"\s*(\d{2,8})(-\d)?\s*", code)
+    digits = re.fullmatch(r"\s*([0-9]{2,8})(-[0-9])?\s*", code)
     if not digits:
         raise MalformedCategory(f"{code!r} is not a CPV code of two to eight digits.", field="category", given=code)
     return digits[1].ljust(8, "0")
+
+
+def read_code(code: str, field: str = "category", **numbers: object) -> str:
+    """A code that somebody gives to what is new here, as :func:`normalise` writes it. Raises MalformedCategory, UnknownDivision.
+
+    The tree that ships has all divisions but not all codes, so what follows the division is taken as it is.
+    """
+    try:
+        plain = normalise(code)
+    except MalformedCategory as malformed:
+        raise MalformedCategory(malformed.message, field=field, given=code, **numbers) from None
+    if plain[:2] not in _divisions():
+        raise UnknownDivision(
+            f"{code!r} lies in no division of the CPV, such as 30 or 45.", field=field, given=code, **numbers
+        )
+    return plain
+
+
+def require_codes(categories: Iterable[tuple[str, str]], field: str) -> None:
+    """``categories`` are (scheme, code); those of other schemes than CPV, which imports bring, are taken as they are.
+
+    Raises MalformedCategory, UnknownDivision.
+    """
+    for scheme, code in categories:
+        if scheme == CPV:
+            read_code(code, field)
 
 
 def prefixes(code: str) -> tuple[str, ...]:
@@ -126,8 +160,10 @@ def division(code: str) -> str:
 def require_one_group(categories: Iterable[tuple[str, str]]) -> None:
     """All lines of one process belong to one functional group: the first two digits, in CPV as in UNSPSC and OKPD2.
 
-    ``categories`` are (scheme, code). Raises NotOneFunctionalGroup.
+    ``categories`` are (scheme, code). Raises MalformedCategory, UnknownDivision, NotOneFunctionalGroup.
     """
+    categories = list(categories)
+    require_codes(categories, "lines")
     groups = sorted({f"{scheme} {code[:2]}" for scheme, code in categories})
     if len(groups) > 1:
         raise NotOneFunctionalGroup(
@@ -148,6 +184,11 @@ def is_services(code: str) -> bool:
 def is_goods(code: str) -> bool:
     """Everything that is neither works nor a service; software packages (48) are goods."""
     return not is_works(code) and not is_services(code)
+
+
+@cache
+def _divisions() -> frozenset[str]:
+    return frozenset(code[:2] for code in short_cpv().children())
 
 
 @cache

@@ -15,9 +15,9 @@ from functools import cached_property
 
 import msgspec
 
-from catalogue.categories import attribute_definitions, broken_attribute, normalise
+from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.rules import RuleBroken
-from catalogue.units import UNITS
+from catalogue.units import UnknownUnit, unit
 
 FEWEST_ATTRIBUTES = 4
 MODERATION_WORKING_DAYS = 5
@@ -38,10 +38,6 @@ class AttributeRepeated(RuleBroken):
 
 class AttributeEmpty(RuleBroken):
     code = "attribute-empty"
-
-
-class BaseUnitUnknown(RuleBroken):
-    code = "base-unit-unknown"
 
 
 class PackNotPositive(RuleBroken):
@@ -148,9 +144,9 @@ def _broken(sku: Sku) -> Iterator[RuleBroken]:
     if not sku.name.strip():
         yield NameMissing("A SKU has a name.", field="name")
     try:
-        normalise(sku.category)
-    except RuleBroken as malformed:
-        yield malformed
+        read_code(sku.category)
+    except RuleBroken as broken_code:
+        yield broken_code
     else:
         given = {attribute.name: attribute for attribute in sku.attributes}
         for definition in attribute_definitions(sku.category):
@@ -171,10 +167,10 @@ def _broken(sku: Sku) -> Iterator[RuleBroken]:
     for attribute in sku.attributes:
         if not attribute.name.strip() or not attribute.value.strip():
             yield AttributeEmpty("An attribute has a name and a value.", field="attributes", attribute=attribute.name)
-    if sku.base_unit not in UNITS:
-        yield BaseUnitUnknown(
-            f"{sku.base_unit!r} is no unit code (UNECE Rec 20).", field="base_unit", unit=sku.base_unit
-        )
+    try:
+        unit(sku.base_unit)
+    except UnknownUnit as unknown:
+        yield UnknownUnit(unknown.message, field="base_unit", unit=sku.base_unit)
     if not (sku.pack_size.is_finite() and sku.pack_size > 0):
         yield PackNotPositive(
             f"A pack holds more than nothing, not {sku.pack_size}.", field="pack_size", pack_size=sku.pack_size

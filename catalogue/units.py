@@ -101,6 +101,19 @@ def parse_unit(text: str | None) -> Unit | None:
     return None if counted else UNITS.get(written)
 
 
+def read_unit(text: str, field: str = "unit", **numbers: object) -> Unit:
+    """The unit that somebody gives to what is new here, as :func:`parse_unit` reads it. Raises UnknownUnit."""
+    found = parse_unit(text)
+    if found is None:
+        raise UnknownUnit(f"{text!r} is no unit we know, such as piece, kg or l.", field=field, unit=text, **numbers)
+    return found
+
+
+def written_unit(code: str) -> str:
+    """The code, or the name where the code means something else to most: what :func:`parse_unit` reads as this unit."""
+    return code if parse_unit(code) else UNITS[code].name
+
+
 def parse_quantity(text: str) -> Decimal:
     """A number as written in either convention: "10.00", "100,00", "1.000,00", "5.000.000". Raises UnparseableUnit.
 

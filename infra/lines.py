@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
+from catalogue.categories import read_code, short_cpv
 from catalogue.references import Reference, ReferenceNotComparable, reference_for
 from catalogue.rules import RuleBroken
-from catalogue.units import parse_unit
+from catalogue.units import read_unit
 from events.bounds import Code, Id, Quantity, Title
 from events.catalogue import SkuPublished
 from events.values import Category, Line, Place
@@ -17,10 +18,6 @@ from infra.replicas import ReferencePrices, Skus
 
 class SkuNotPublished(RuleBroken):
     code = "sku-not-published"
-
-
-class UnitNotKnown(RuleBroken):
-    code = "unit-not-known"
 
 
 class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +42,8 @@ class Beside:
 
 
 async def lines_of(db: asyncpg.Connection, skus: Skus, wanted: Sequence[WantedLine]) -> tuple[Line, ...]:
-    """Lines as domains know them, numbered from 1, without prices. Raises SkuNotPublished, UnitNotKnown."""
+    """Lines as domains know them, numbered from 1, without prices. Raises SkuNotPublished, UnknownUnit, MalformedCategory,
+    UnknownDivision."""
     known = await skus.get(db, [line.sku_id for line in wanted if line.sku_id])
     return tuple(_line(str(number), line, known) for number, line in enumerate(wanted, start=1))
 
@@ -67,12 +65,11 @@ def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> 
             pack_size=sku.pack_size,
             attributes=sku.attributes,
         )
-    unit = parse_unit(line.unit)
-    if unit is None:
-        raise UnitNotKnown(
-            f"Line {line_id}: {line.unit!r} is no unit we know, such as piece, kg or l.", field="lines", line=line_id
-        )
-    category = Category(code=line.category.strip()) if line.category.strip() else None
+    unit = read_unit(line.unit, "lines", line=line_id)
+    category = None
+    if line.category.strip():
+        code = read_code(line.category, "lines", line=line_id)
+        category = Category(code=code, title=short_cpv().name(code))
     return Line(
         line_id=line_id, description=line.description, category=category, quantity=line.quantity, unit=unit.code
     )

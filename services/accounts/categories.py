@@ -2,13 +2,8 @@
 
 import re
 
-from catalogue.categories import normalise, short_cpv
-from catalogue.rules import RuleBroken
+from catalogue.categories import read_code, short_cpv
 from events.values import Category
-
-
-class CategoryNotValid(RuleBroken):
-    code = "category-not-valid"
 
 
 def divisions() -> list[tuple[str, str]]:
@@ -22,7 +17,7 @@ def read_categories(ticked: list[str], written: str) -> tuple[Category, ...]:
     return tuple(dict.fromkeys(category(code) for code in codes))
 
 
-def category(code: str) -> Category:
-    if not re.fullmatch(r"\d{2,8}(-\d)?", code):
-        raise CategoryNotValid(f"{code!r} is not a CPV code, such as 33600000-6.", field="codes")
-    return Category(code=normalise(code), title=short_cpv().name(code))
+def category(code: str, field: str = "codes") -> Category:
+    """Raises MalformedCategory, UnknownDivision."""
+    plain = read_code(code, field)
+    return Category(code=plain, title=short_cpv().name(plain))

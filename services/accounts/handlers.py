@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from catalogue.categories import CPV
 from catalogue.rules import RuleBroken
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.bounds import Code, Few, Name, Secret
@@ -18,6 +19,7 @@ from infra.reactions import Reactions
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.accounts import passwords, places, store
+from services.accounts.categories import category
 from services.accounts.domain import (
     BY_HAND,
     INVITATION_HOLDS,
@@ -148,7 +150,9 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
         place=place,
         time_zone=zone,
         language=checked_language(wanted.language),
-        categories=wanted.categories,
+        categories=tuple(
+            category(each.code, "categories") if each.scheme == CPV else each for each in wanted.categories
+        ),
     )
     store.add_organisation(tx, organisation)
     await tx.session.flush()

@@ -68,7 +68,7 @@ class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ...]:
-    """Lines as the domain knows them, SKUs filled in. Raises SkuNotPublished, UnitNotKnown."""
+    """Lines as the domain knows them, SKUs filled in. Raises what :func:`infra.lines.lines_of` does."""
     lines = await lines_wanted(db, replicas.skus, wanted.lines)
     vat = {"vat_rate": wanted.vat_rate, "vat_included": wanted.vat_included}
     prices = (each.unit_price for each in wanted.lines)

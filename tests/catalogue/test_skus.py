@@ -55,7 +55,7 @@ def test_a_complete_card_breaks_no_rule():
         ({"attributes": (*PAPER[1:], Attribute("colour", "white"))}, {"attribute-missing"}),
         ({"attributes": (*PAPER, Attribute("Brand", "Nix"))}, {"attribute-repeated"}),
         ({"attributes": (*PAPER, Attribute("ream", ""))}, {"attribute-empty"}),
-        ({"base_unit": "sheets"}, {"base-unit-unknown"}),
+        ({"base_unit": "sheets"}, {"unknown-unit"}),
         ({"pack_size": D(0)}, {"pack-not-positive"}),
         ({"gtin": "4006381333932"}, {"gtin-wrong"}),
     ],

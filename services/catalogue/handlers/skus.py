@@ -22,6 +22,7 @@ from catalogue.skus import (
     next_state,
 )
 from catalogue.skus import broken_rules as broken_sku_rules
+from catalogue.units import read_unit
 from events import values
 from events.bounds import Code, Few, Name, Packs, Text, Title
 from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
@@ -62,12 +63,13 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def card_of(proposal: Proposal, sku_id: str, number: int = 1) -> Sku:
-    """The card proposed, its category as eight digits where it has the form of one."""
+    """The card proposed, its category as eight digits where it has the form of one. Raises UnknownUnit."""
     fields = {name: getattr(proposal, name) for name in proposal.__struct_fields__ if name != "none_of_these"}
     try:
         fields["category"] = normalise(proposal.category)
     except MalformedCategory:
         fields["category"] = proposal.category.strip()
+    fields["base_unit"] = read_unit(proposal.base_unit, "base_unit").code
     fields["attributes"] = tuple(Attribute(each.name, each.value, each.unit) for each in proposal.attributes)
     return Sku(sku_id=sku_id, version=number, **fields)
 

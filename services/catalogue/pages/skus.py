@@ -14,7 +14,7 @@ from catalogue.numbers import digits
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
-from catalogue.units import UNITS, unit_word
+from catalogue.units import UNITS, unit_word, written_unit
 from events.bounds import Code, Name, Packs, Text, Title
 from events.values import Attribute
 from infra.ids import new_id
@@ -98,7 +98,10 @@ class SkuPages(Controller):
         proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
         places = values.keys() - HIDDEN | {"attributes", *(f"attributes.{each.name}" for each, _ in asked_by(category))}
-        card = skus.card_of(proposal, sku_id)
+        try:
+            card = skus.card_of(proposal, sku_id)
+        except RuleBroken as error:
+            return await self._form(ground, request, values, beside(error, places))
         if broken := broken_rules(card):
             for error in reversed(broken):
                 errors |= beside(error, places)
@@ -145,7 +148,11 @@ class SkuPages(Controller):
             asked=asked_by(category),
             free=rows(shown, "free_name_", FREE_ATTRIBUTES),
             units=sorted(
-                ((code, unit_word(code)) for code in UNITS if code != "H87" or values.get("base_unit") == code),
+                (
+                    (written_unit(code), unit_word(code))
+                    for code in UNITS
+                    if code != "H87" or values.get("base_unit") == code
+                ),
                 key=lambda pair: pair[1],
             ),
             categories=[(code, short_cpv().name(code)) for code in all_categories()],
@@ -244,6 +251,7 @@ def fields_of(card: Sku) -> dict[str, str]:
     """The form filled with a card."""
     plain = ("name", "category", "base_unit", "description", "gtin", "group", "language")
     fields = {name: getattr(card, name) for name in plain} | {"pack_size": digits(card.pack_size)}
+    fields["base_unit"] = written_unit(card.base_unit)
     asked = {definition.name: place for place, (definition, _) in enumerate(asked_by(card.category))}
     for attribute in card.attributes:
         if attribute.name in asked:

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.calendar import RegionCalendar
+from catalogue.categories import require_codes
 from catalogue.money import minor_units
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
@@ -66,6 +67,8 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
         raise NoLines("A pool needs at least one line.", field="lines")
     if len({line.line_id for line in command.lines}) < len(command.lines):
         raise LineNotPriced("Every line needs an id of its own.", field="lines")
+    categories = [command.category, *(line.category for line in command.lines if line.category is not None)]
+    require_codes(((each.scheme, each.code) for each in categories), "lines")
     for line in command.lines:
         if line.pack_size <= 0 or line.unit_price is None or line.unit_price <= 0:
             raise LineNotPriced(

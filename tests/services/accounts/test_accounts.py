@@ -154,6 +154,8 @@ def an_invitation() -> dict[str, Any]:
     [
         ({"country": "Atlantis"}, "unknown-country"),
         ({"region": "Nowhere"}, "unknown-region"),
+        ({"categories": [{"code": "banana"}]}, "malformed-category"),
+        ({"categories": [{"code": "99"}]}, "unknown-division"),
         ({"time_zone": "Mars/Olympus"}, "unknown-time-zone"),
         ({"email": "ana"}, "email-not-valid"),
         ({"password": "short"}, "password-too-short"),

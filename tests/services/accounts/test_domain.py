@@ -2,7 +2,8 @@
 
 import pytest
 
-from services.accounts.categories import CategoryNotValid, divisions, read_categories
+from catalogue.categories import MalformedCategory
+from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import (
     EmailNotValid,
     Organisation,
@@ -126,5 +127,5 @@ def test_categories_are_ticked_or_written_and_each_counts_once() -> None:
     assert [category.code for category in read] == ["33000000", "33190000", "45000000"]
     assert read[0].title.startswith("Medical")
     assert len(divisions()) == 45
-    with pytest.raises(CategoryNotValid):
+    with pytest.raises(MalformedCategory):
         read_categories([], "office paper")

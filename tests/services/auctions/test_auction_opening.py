@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from catalogue import durations
-from catalogue.categories import NotOneFunctionalGroup
+from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load
 from catalogue.references import Reference
 from catalogue.rules import RuleBroken
@@ -67,6 +67,8 @@ def test_the_step_is_rounded_half_even_once(initial: str, percent: str, step: st
         ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, NotOneFunctionalGroup),
         ({"category": Category(code="33190000")}, NotOneFunctionalGroup),
         ({"category": Category(code="30190000", scheme="UNSPSC")}, NotOneFunctionalGroup),
+        ({"lines": (a_line(category=Category(code="banana")),)}, MalformedCategory),
+        ({"category": Category(code="99")}, UnknownDivision),
         ({"kind": "wishes"}, opening.UnknownKind),
         ({"lines": worth("5000000.01")}, opening.CeilingExceeded),
         ({"lines": worth("3000000.01"), "kind": "works"}, opening.CeilingExceeded),

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from catalogue.policy import load
 from events.auctions import AuctionOpened, AuctionOpeningRefused
@@ -370,3 +371,36 @@ async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) ->
         assert (await buyer.post("/api/auctions", json=paper(), headers=key)).json() == first.json()
         edited = await buyer.post("/api/auctions", json=paper(title="Edited"), headers=key)
         assert (edited.status_code, edited.json()["rule"]) == (422, "idempotency-key-reused")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule", "said"),
+    [
+        ({"category": "banana"}, "malformed-category", "not a CPV code of two to eight digits"),
+        ({"category": "99"}, "unknown-division", "lies in no division of the CPV"),
+        ({"unit": "4L"}, "unknown-unit", "no unit we know, such as piece, kg or l"),
+    ],
+)
+async def test_a_category_or_unit_that_is_none_is_refused_by_the_api_and_beside_its_field(
+    market: Market, wrong: dict[str, str], rule: str, said: str
+) -> None:
+    buyer = await an_organisation(market, "buyer")
+    line = paper()["lines"][0] | wrong
+    async with market.client(buyer) as client:
+        answer = (await client.post("/api/auctions", json=paper(lines=[line]))).json()
+    assert (answer["rule"], answer["field"]) == (rule, "lines")
+    typed = form_of("", **{f"line-0-{name}": text for name, text in line.items()})
+    async with market.browser(buyer) as browser:
+        page = await browser.post("/auctions/new", typed)
+    (name,) = wrong
+    beside = page.text[page.text.index(f'name="line-0-{name}"') :]
+    assert page.status_code == 422 and said in beside[: beside.index("</label>") if "</label>" in beside else None]
+
+
+async def test_a_code_of_the_cpv_is_published_as_eight_digits_with_its_name(market: Market) -> None:
+    buyer = await an_organisation(market, "buyer")
+    line = paper()["lines"][0] | {"category": "30197630-1"}
+    async with market.client(buyer) as client:
+        made = (await client.post("/api/auctions", json=paper(lines=[line]))).json()
+        shown = (await client.get(f"/api/auctions/{made['auction_id']}")).json()
+    assert (shown["category"]["code"], bool(shown["category"]["title"])) == ("30197630", True)

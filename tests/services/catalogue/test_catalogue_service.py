@@ -35,6 +35,16 @@ class TestProposing:
         refused = await stall.post(stall.buyer, "/skus", a_card("Bare", attributes=[]))
         assert (refused.status_code, refused.json()["rule"]) == (422, "too-few-attributes")
 
+    async def test_four_litres_do_not_become_megabytes(self, stall: Stall) -> None:
+        refused = await stall.post(stall.buyer, "/skus", a_card("Oil", base_unit="4L"))
+        assert (refused.status_code, refused.json()["rule"], refused.json()["field"]) == (
+            422,
+            "unknown-unit",
+            "base_unit",
+        )
+        made = await stall.post(stall.buyer, "/skus", a_card("Storage for scores", base_unit="megabyte"))
+        assert made.json()["sku"]["base_unit"] == "4L"
+
     async def test_a_number_nobody_could_print_is_refused(self, stall: Stall) -> None:
         refused = await stall.post(stall.buyer, "/skus", a_card("Endless", pack_size="1E+999999"))
         assert (refused.status_code, refused.json()["rule"]) == (422, "out-of-range")

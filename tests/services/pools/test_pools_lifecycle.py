@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.calendar import RegionCalendar
+from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
 from catalogue.policy import load
 from events.auctions import AuctionClosed
@@ -183,6 +184,8 @@ class TestOpening:
             ({"lines": (PAPER, PAPER)}, LineNotPriced),
             ({"lines": (msgspec.structs.replace(PENS, unit_price=None),)}, LineNotPriced),
             ({"lines": (msgspec.structs.replace(PENS, pack_size=Decimal(0)),)}, LineNotPriced),
+            ({"category": Category(code="banana")}, MalformedCategory),
+            ({"lines": (msgspec.structs.replace(PENS, category=Category(code="99")),)}, UnknownDivision),
             ({"minimum_quantity": Decimal(0)}, MinimumNotPositive),
             ({"below_minimum": "shrug"}, UnknownChoiceBelowMinimum),
             ({"savings_rule": "lottery"}, UnknownSavingsRule),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.categories import NotOneFunctionalGroup
+from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load
 from catalogue.rules import RuleBroken
 from events.pools import PoolClosed
@@ -51,6 +51,8 @@ class TestOpening:
             ({"lines": (a_line(quantity="NaN"),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(quantity="0.0000001"),)}, opening.LineNotComplete, "lines"),
             ({"lines": (a_line(), a_line("2", category=Category(code="33190000")))}, NotOneFunctionalGroup, "lines"),
+            ({"lines": (a_line(category=Category(code="banana")),)}, MalformedCategory, "lines"),
+            ({"lines": (a_line(category=Category(code="99")),)}, UnknownDivision, "lines"),
             ({"closes_at": DEADLINE - timedelta(seconds=1)}, opening.DeadlineTooSoon, "closes_at"),
             ({"closes_at": MONDAY - timedelta(days=1)}, opening.DeadlineTooSoon, "closes_at"),
             ({"closes_at": MONDAY + timedelta(days=31)}, opening.DeadlineTooFar, "closes_at"),

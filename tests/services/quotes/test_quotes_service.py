@@ -108,10 +108,14 @@ async def a_sku(market: Market, reference: str = "") -> str:
     return sku_id
 
 
+def a_text_line(**changes: Any) -> dict[str, Any]:
+    return {"description": "Paper A4", "category": "30197630", "unit": "piece", "quantity": "2"} | changes
+
+
 def asking(market: Market, **changes: Any) -> dict[str, Any]:
     return {
         "title": "Paper for the reading room",
-        "lines": [{"description": "Paper A4", "category": "30197630", "unit": "piece", "quantity": "2"}],
+        "lines": [a_text_line()],
         "closes_at": (market.clock() + timedelta(minutes=10)).isoformat(),
         "requirements": "White",
     } | changes
@@ -212,6 +216,9 @@ class TestOpening:
             (buyer, {"closes_at": soon}, "deadline-too-soon"),
             (buyer, {"lines": [{"sku_id": new_id(), "quantity": "1"}]}, "sku-not-published"),
             (buyer, {"region": "RU-NOWHERE"}, "place-not-found"),
+            (buyer, {"lines": [a_text_line(category="banana")]}, "malformed-category"),
+            (buyer, {"lines": [a_text_line(category="99")]}, "unknown-division"),
+            (buyer, {"lines": [a_text_line(unit="4L")]}, "unknown-unit"),
             (stranger, {}, "buyer-not-active"),
         ):
             async with market.client(member) as client:
