@@ -5,7 +5,6 @@ What the fixtures need is imported when they are used: Faust, the web and the se
 
 import atexit
 import gc
-import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,9 +42,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 WHOLE_EXAMPLES, QUICK_EXAMPLES = 100, 25
 """How many examples a property is tried with in the whole run, and in the quick part."""
 
-QUICK_JAVA = "-XX:TieredStopAtLevel=1"
-"""Kafka's code is compiled quickly and not for speed later: no Kafka of the tests lives so long that the other pays."""
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit.
@@ -59,7 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("lonja")
     gc.disable()
     atexit.register(gc.freeze)
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", QUICK_JAVA)
 
 
 def pytest_collection_finish() -> None:

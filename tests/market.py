@@ -31,16 +31,21 @@ from infra.embedded import Servers
 from infra.ids import new_id
 from infra.live import Live
 from infra.producer import Producer
-from infra.runtime import load, prepare, run_worker, standing
+from infra.runtime import load, migrate, run_worker, standing
 from infra.service import Ground
 from infra.signing import Signer
 from infra.tokens import Principal, Tokens
+from infra.topics import create_topics
 from infra.web import create_app
 from infra.web.server import server
 from services import NAMES as SERVICES
 
 T = TypeVar("T")
 DATABASE = "lonja_test"
+TABLES = "lonja_tables"
+"""What the databases of the markets are copied from."""
+_WITH_TABLES: set[str] = set()
+"""The servers, by the URL of their admin, that have it from this process. What an earlier run left may be of other code."""
 
 
 class Market:
@@ -157,27 +162,28 @@ async def skip_to_now(bootstrap: str, services: tuple[str, ...]) -> None:
     """Let the services' consumers begin after the messages of earlier markets: what those told of is in no database any more.
 
     A process that was killed is a member of its groups until its session ends; nobody else can commit for them before."""
-    for service, bulk in product(services, (False, True)):
-        group = group_of(service, bulk=bulk)
-        kafka = AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False)
-        await kafka.start()
-        try:
-            partitions = [
-                TopicPartition(row.name, number)
-                for row in TOPICS
-                if row.bulk is bulk
-                for number in range(row.partitions)
-            ]
-            kafka.assign(partitions)
-            async with asyncio.timeout(30):
-                while True:
-                    try:
-                        await kafka.commit(await kafka.end_offsets(partitions))
-                        break
-                    except CommitFailedError:
-                        await asyncio.sleep(1)
-        finally:
-            await kafka.stop()
+    async with asyncio.TaskGroup() as all_of_them:
+        for service, bulk in product(services, (False, True)):
+            all_of_them.create_task(_skip_to_now(bootstrap, group_of(service, bulk=bulk), bulk))
+
+
+async def _skip_to_now(bootstrap: str, group: str, bulk: bool) -> None:
+    kafka = AIOKafkaConsumer(**access(bootstrap), group_id=group, enable_auto_commit=False)
+    await kafka.start()
+    try:
+        partitions = [
+            TopicPartition(row.name, number) for row in TOPICS if row.bulk is bulk for number in range(row.partitions)
+        ]
+        kafka.assign(partitions)
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await kafka.commit(await kafka.end_offsets(partitions))
+                    break
+                except CommitFailedError:
+                    await asyncio.sleep(1)
+    finally:
+        await kafka.stop()
 
 
 @asynccontextmanager
@@ -186,12 +192,12 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
     config = Config.load({**os.environ, "LONJA_HOME": str(servers.home), "LONJA_POLICY": "demo"})
     config = replace(
         config,
-        database_url=await empty_database(servers),
+        database_url=await database_with_tables(servers),
         kafka_bootstrap=servers.kafka_bootstrap,
         rate_limit=10_000_000,
         connections_per_address=4096,
     )
-    await prepare(config)
+    await create_topics(servers.kafka_bootstrap)
     clock = ShiftedClock()
     kafka = Producer(servers.kafka_bootstrap)
     await kafka.start()
@@ -227,11 +233,21 @@ def unconnected(home: Path) -> Ground:
     )
 
 
-async def empty_database(servers: Servers, name: str = DATABASE) -> str:
+async def database_with_tables(servers: Servers) -> str:
+    """Of all services, and empty. They are made once in the process, and copied for each market."""
+    if servers.admin_url not in _WITH_TABLES:
+        made = await empty_database(servers, TABLES)
+        await migrate(replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=made))
+        _WITH_TABLES.add(servers.admin_url)
+    return await empty_database(servers, template=TABLES)
+
+
+async def empty_database(servers: Servers, name: str = DATABASE, template: str = "template1") -> str:
     connection = await asyncpg.connect(servers.admin_url)
     try:
         await connection.execute(f"drop database if exists {name} with (force)")
-        await connection.execute(f"create database {name} owner {urlsplit(servers.database_url).username}")
+        owner = urlsplit(servers.database_url).username
+        await connection.execute(f"create database {name} owner {owner} template {template}")
     finally:
         await connection.close()
     return servers.database_url.rpartition("/")[0] + f"/{name}"
