@@ -77,6 +77,13 @@ HIGHEST_EXPONENT = 30
 HIGHEST_FLOAT = 1e15
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile("[\t\n\r]")
+REPLACEMENT = "\ufffd"
+"""What stands for a character that cannot be shown."""
+
+
+def shown(text: str) -> str:
+    """The text with :data:`REPLACEMENT` for each character that :func:`check_text` refuses."""
+    return _CONTROL.sub(REPLACEMENT, text)
 
 
 def check_text(text: str, breaks: bool = True) -> None:

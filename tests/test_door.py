@@ -380,3 +380,43 @@ def test_a_far_time_is_told_how_far_it_may_be(far: str) -> None:
         found, errors = read_instant({"at": far}, "at", "Europe/Moscow")
     assert found is None
     assert errors == {"at": "must lie within 10 years"}
+
+
+REGISTRANT = {name: REGISTRATION[name] for name in ("kind", "country", "region", "name", "email", "password")}
+
+
+@pytest.mark.parametrize("forbidden", ["\u2028", "\u000b", "\u202e", "\x00", "\x1f"])
+async def test_a_form_with_a_character_that_cannot_be_shown_comes_back_with_the_error_beside_its_field(
+    market: Outside, forbidden: str
+) -> None:
+    fields = REGISTRANT | {"organisation": f"Firm{forbidden}Two"}
+    async with market.client() as client:
+        answer = await sent(client, "/register", fields)
+    assert answer.status_code == 422
+    assert said_beside(answer.text, "organisation") == "has a character that cannot be shown"
+    assert 'value="Firm\ufffdTwo"' in answer.text and 'value="Anna"' in answer.text
+    assert forbidden not in answer.text
+
+
+async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes_back_with_its_errors(
+    market: Outside,
+) -> None:
+    async with market.client() as client:
+        unseen = await sent(client, "/register", REGISTRANT | {"organisation": "\u200b\u200b"})
+        many = await sent(client, "/register", REGISTRANT | {"organisation": "Firm", "divisions": ["30"] * 3_000})
+    assert (unseen.status_code, many.status_code) == (422, 422)
+    assert said_beside(unseen.text, "organisation") == "has no letter that can be seen"
+    assert "has more than 1000 entries" in many.text and 'value="Firm"' in many.text
+
+
+def said_beside(page: str, field: str) -> str:
+    found = re.search(rf'<p class="error" id="{field}-note">([^<]*)</p>', page)
+    return found[1] if found else ""
+
+
+async def sent(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) -> httpx.Response:
+    """As from the page of the form."""
+    page = await client.get(path, headers={"accept": "text/html"})
+    token = re.search(r'name="_csrf_token" value="([^"]*)"', page.text)
+    assert token
+    return await client.post(path, data={**fields, "_csrf_token": token[1]}, headers={"accept": "text/html"})

@@ -10,8 +10,10 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from msgspec import Meta
 
 from events.bounds import Id, fitted
+from events.limits import OutOfBounds, check_length, shown
 from infra.service import Ground
 from infra.tokens import Principal
+from infra.web.forms import check_written, said_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 FromGround = NamedDependency[Ground]
@@ -25,8 +27,9 @@ IdempotencyKey = Annotated[
     ),
 ]
 """Of its caller alone; "" where it gives none."""
-AnyList = Annotated[list[Id], Meta(max_length=1_000)]
-AnyForm = Annotated[dict[Id, str], Meta(max_length=2_000)]
+MOST_CHOSEN = 1_000
+"""Values of a form under one name."""
+FieldNames = Annotated[list[Id], Meta(max_length=2_000)]
 PathId = Annotated[
     str,
     PathParameter(
@@ -84,13 +87,22 @@ def _cleaned(value: Any) -> Any:
 async def form_fields(request: Visit) -> dict[str, str]:
     """The text fields of a form; of a name that comes several times, the last. What a field may hold is the affair of
     :func:`infra.web.forms.read_form` and :func:`infra.web.forms.text_in`, which say it beside the field: all texts together are no
-    longer than a request. Raises OutOfBounds for what no page of ours sends."""
+    longer than a request. Characters that cannot be shown come as :data:`events.limits.REPLACEMENT`, which those two refuse, so that
+    who pasted one sees where it is. Raises OutOfBounds for what no page of ours sends."""
     fields = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     fitted(fields.get("request_key", ""), Id)
-    return fitted(fields, AnyForm)
+    fitted(list(fields), FieldNames)
+    return {name: shown(text) for name, text in fields.items()}
 
 
-async def form_list(request: Visit, name: str) -> list[str]:
-    """What a form has under a name that may come several times. Raises OutOfBounds."""
-    chosen = [text for text in (await request.form()).getall(name, []) if isinstance(text, str)]
-    return fitted(chosen, AnyList)
+async def form_list(request: Visit, name: str, most: int = MOST_CHOSEN) -> tuple[list[str], dict[str, str]]:
+    """(what a form has under a name that may come several times, {}), or (as many of it as may come, what is wrong beside the name)."""
+    chosen = [shown(text) for text in (await request.form()).getall(name, []) if isinstance(text, str)]
+    try:
+        check_length("too-many", most, chosen, None)
+        for text in chosen:
+            check_written(text)
+            fitted(text, Id)
+    except OutOfBounds as error:
+        return chosen[:most], {name: said_of(error)}
+    return chosen, {}

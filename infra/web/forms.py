@@ -10,7 +10,7 @@ import msgspec
 
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Instant, Reason, check, fitted
-from events.limits import YEARS_AWAY, OutOfBounds
+from events.limits import REPLACEMENT, YEARS_AWAY, OutOfBounds
 from infra.ids import new_id
 from infra.web.exact import arrived
 from infra.web.languages import gettext, refusal, told
@@ -41,6 +41,7 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         elif "Decimal" in str(kind):
             text = text.replace(" ", "").replace("\u00a0", "").replace(",", ".")
         try:
+            check_written(text)
             if "date" in str(kind):
                 _check_year(text)
             values[field.name] = msgspec.convert(text, kind, strict=False)
@@ -65,6 +66,7 @@ class NotFitting(RuleBroken):
 def text_in(fields: Mapping[str, str], name: str, kind: Any = Reason) -> str:
     """A text of a form that goes to a rule as it was written. Raises NotFitting, which stands beside the field as refusals do."""
     try:
+        check_written(fields.get(name, ""))
         text: str = fitted(fields.get(name, ""), kind)
     except OutOfBounds as error:
         raise NotFitting(error.inside(name)) from None
@@ -105,6 +107,12 @@ def read_instant(fields: Mapping[str, str], name: str, zone: str) -> tuple[datet
         return None, {name: said_of(error)}
     except ValueError:
         return None, {name: gettext("must be a date and time, such as 2027-01-31T09:00")}
+
+
+def check_written(text: str) -> None:
+    """Raises OutOfBounds for a text in which :func:`infra.web.form_fields` replaced a character that cannot be shown."""
+    if REPLACEMENT in text:
+        raise OutOfBounds("control-character")
 
 
 def _check_year(text: str) -> None:

@@ -7,10 +7,22 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Response, Template
 
 from catalogue.rules import RuleBroken
-from events.bounds import Name
+from events.bounds import Name, Secret
 from infra.ids import new_id
 from infra.service import Ground
-from infra.web import MEMBERS, FromGround, MemberVisit, PathId, allow, beside, form_fields, page, read_form, redirect
+from infra.web import (
+    MEMBERS,
+    FromGround,
+    MemberVisit,
+    PathId,
+    allow,
+    beside,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    text_in,
+)
 from services.accounts import handlers, login, store
 from services.accounts.api import UNKNOWN, address_of
 from services.accounts.domain import MANAGERS, MEMBER_ROLES
@@ -38,7 +50,11 @@ class AccountPages(Controller):
         fields = await form_fields(request)
         try:
             await login.change_password(
-                ground, request.user, fields.get("current", ""), fields.get("password", ""), address_of(request)
+                ground,
+                request.user,
+                fields.get("current", ""),
+                text_in(fields, "password", Secret),
+                address_of(request),
             )
         except RuleBroken as error:
             return await self._page(ground, request, errors=beside(error, fields))

@@ -149,9 +149,9 @@ class EntryPages(Controller):
 
     @post("/register")
     async def register(self, ground: FromGround, request: Visit) -> Response[Any]:
-        fields, chosen = await form_fields(request), await form_list(request, "divisions")
+        fields, (chosen, unfit) = await form_fields(request), await form_list(request, "divisions")
         form, errors = read_form(fields, Registrant)
-        errors = await asyncio.to_thread(_refused, fields, chosen, errors) | errors
+        errors = await asyncio.to_thread(_refused, fields, chosen, errors) | errors | unfit
         if form is not None and not errors:
             try:
                 wanted = Registration(

@@ -29,7 +29,9 @@ async def invite_by_form(
     """(link of the invitation or "", errors, the values to show again)"""
     fields = await form_fields(request)
     form, errors = read_form(fields, InviteForm)
-    if form is None:
+    roles, unfit = await form_list(request, "roles")
+    errors |= unfit
+    if form is None or errors:
         return "", errors, fields
     try:
         async with ground.database.transaction("accounts") as tx:
@@ -37,7 +39,7 @@ async def invite_by_form(
                 tx,
                 organisation_id,
                 by=request.user.member_id,
-                roles=tuple(await form_list(request, "roles")),
+                roles=tuple(roles),
                 request_key=fields.get("request_key", ""),
                 **msgspec.structs.asdict(form),
             )

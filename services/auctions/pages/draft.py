@@ -14,7 +14,7 @@ from catalogue.numbers import digits, written_out
 from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
-from infra.web import read_form, read_instant
+from infra.web import misfits, read_form, read_instant
 from infra.web.languages import gettext
 from infra.web.lines import wrong_in_line
 from services.auctions.handlers import NewAuction, NewLine
@@ -124,6 +124,7 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
                 value = option.value / 100 if by == "quality" else option.value
                 options.append(Option(title=option.title, value=value))
         title = fields.get(f"criterion-{number}-title", "").strip()
+        errors |= misfits({f"criterion-{number}-title": title}, Title)
         if not title:
             errors[f"criterion-{number}-title"] = gettext("is required")
         criteria.append(Criterion(criterion_id=str(len(criteria) + 1), title=title, options=tuple(options)))

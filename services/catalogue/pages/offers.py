@@ -125,9 +125,10 @@ class OfferPages(Controller):
     async def publish(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
         values = await form_fields(request)
         values.pop("regions", None)
-        regions = await form_list(request, "regions")
+        regions, unfit = await form_list(request, "regions")
         terms, errors = terms_in(values, regions)
-        if terms is not None:
+        errors |= unfit
+        if terms is not None and not errors:
             policy = load_policy(ground.config.policy)
             places = values.keys() - {"sku_id", "request_key"} | GROUPS
             try:

@@ -15,7 +15,7 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
 from catalogue.units import UNITS, unit_word, written_unit
-from events.bounds import Code, Name, Packs, Text, Title
+from events.bounds import Clause, Code, Name, Packs, Text, Title
 from events.values import Attribute
 from infra.ids import new_id
 from infra.service import Ground
@@ -28,6 +28,7 @@ from infra.web import (
     allow,
     beside,
     form_fields,
+    misfits,
     page,
     read_form,
     redirect,
@@ -93,7 +94,8 @@ class SkuPages(Controller):
             note = {"category": "This category asks for more about the SKU: see below."}
             return await self._form(ground, request, values | {"attributes_of": category}, note)
         form, errors = read_form(values, CardForm)
-        if form is None:
+        errors |= wrong_in_attributes(values, asked_by(category))
+        if form is None or errors:
             return await self._form(ground, request, values, errors)
         proposal = Proposal(**msgspec.structs.asdict(form), attributes=attributes_in(values, asked_by(category)))
         sku_id = values.get("sku", "")
@@ -245,6 +247,17 @@ def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefiniti
         for place in rows(values, "free_name_", FREE_ATTRIBUTES)
     ]
     return tuple([each for each in read if each.value] + [each for each in free if each.name or each.value])
+
+
+def wrong_in_attributes(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> dict[str, str]:
+    """What is wrong with the texts of :func:`attributes_in` as texts: at the attribute, free ones together."""
+    names = {
+        f"asked_{part}{place}": f"attributes.{each.name}"
+        for place, (each, _) in enumerate(asked)
+        for part in ("", "unit_")
+    }
+    texts = {name: text for name, text in values.items() if name in names or name.startswith("free_")}
+    return {names.get(name, "attributes"): said for name, said in misfits(texts, Clause).items()}
 
 
 def fields_of(card: Sku) -> dict[str, str]:

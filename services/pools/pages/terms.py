@@ -94,7 +94,7 @@ class TermsPages(Controller):
         """One form for all: `do` says whether to search for a SKU, add or remove a line, or open the pool."""
         policy = load_policy(ground.config.policy)
         values = await form_fields(request)
-        ticked = await form_list(request, "regions")
+        ticked, unfit = await form_list(request, "regions")
         lines = _typed_lines(values)
         do, _, which = values.get("do", "enter").partition(":")
         searched = values.get("search", "").strip()[:300]
@@ -109,7 +109,8 @@ class TermsPages(Controller):
                 found = await store.skus.named(await tx.raw(), searched) if do not in ("add", "remove") else None
                 return await _page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
             opening, errors = _opening(values, lines, ticked, lead)
-            if opening is not None:
+            errors |= unfit
+            if opening is not None and not errors:
                 try:
                     pool_id = await handlers.open_pool(tx, opening, request.user, policy, values.get("request_key", ""))
                     return redirect(

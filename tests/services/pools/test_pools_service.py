@@ -436,6 +436,12 @@ class TestPages:
             assert "sku_0" not in removed.text
             wrong = await browser.post("/pools/new", form | line | {"do": "open", "minimum_quantity": "none"})
             assert wrong.status_code == 422 and "must be a number" in wrong.text
+            pasted = await browser.post("/pools/new", form | line | {"do": "open", "title": "Paper\u2028A4"})
+            assert pasted.status_code == 422
+            assert "has a character that cannot be shown" in pasted.text and 'value="Paper\ufffdA4"' in pasted.text
+            ticked = await browser.post("/pools/new", form | line | {"do": "open", "regions": ["RU-MOW"] * 3_000})
+            assert ticked.status_code == 422
+            assert '<p class="error" id="regions-note">has more than 1000 entries</p>' in ticked.text
             opened = await browser.post("/pools/new", form | line | {"do": "open"})
             assert opened.status_code == 200, opened.text
             path = opened.url.path
