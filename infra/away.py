@@ -61,6 +61,21 @@ def is_locked(error: BaseException) -> bool:
     return any(isinstance(each, asyncpg.LockNotAvailableError) for each in (error, driver))
 
 
+def is_of_kafka(error: BaseException) -> bool:
+    """Of two that are away, Kafka rather than the database."""
+    errors = sys.modules.get("aiokafka.errors")
+    return errors is not None and isinstance(error, errors.KafkaError)
+
+
+def lacks_resources(error: BaseException) -> bool:
+    """This machine, or that of the database, has no memory, disk or handles left."""
+    driver = getattr(getattr(error, "orig", None), "__cause__", None)  # as SQLAlchemy wraps it
+    lacking = (MemoryError, asyncpg.InsufficientResourcesError)
+    return any(
+        isinstance(each, lacking) or (isinstance(each, OSError) and each.errno in RESOURCES) for each in (error, driver)
+    )
+
+
 def _by_sqlalchemy(error: BaseException) -> bool | None:
     """None where the error is none of SQLAlchemy's. It wraps the driver's errors twice, and names no class of its own for a server
     that is starting."""

@@ -310,6 +310,7 @@ async def test_a_name_of_two_million_letters_is_too_large_to_be_read_at_all(mark
         "/quotes?group=banana",
         "/register?as=banana",
         "/api/observatory/items?grade=banana",
+        "/api/observatory/items?page=0",
         "/api/observatory/reference?sku=x&quantity=1e-400000000",
         "/api/observatory/reference?sku=x&quantity=1e400000000",
         "/api/catalogue/skus/x?quantity=1e-400000000",
@@ -332,7 +333,7 @@ async def test_a_query_out_of_bounds_is_refused(market: Outside, path: str) -> N
         answer = await client.get(path, headers={"accept": "text/html,application/json"})
     assert answer.status_code in (400, 422), answer.text[:300]
     if path.startswith("/api/"):
-        assert answer.json()["rule"] and answer.json()["field"]
+        assert answer.json()["rule"] and answer.json()["field"] in path
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff", b'{"email": "\\ud800"}', b"9" * 5_000])
@@ -420,3 +421,32 @@ async def sent(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) 
     token = re.search(r'name="_csrf_token" value="([^"]*)"', page.text)
     assert token
     return await client.post(path, data={**fields, "_csrf_token": token[1]}, headers={"accept": "text/html"})
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/auctions?status=banana&page=1", "In the address of this page, “status” is none of the values"),
+        ("/pools?start=-1", "In the address of this page, “start” must be at least 0."),
+        ("/auctions?page=two", "In the address of this page, “page” is not written as it should be."),
+        ("/quotes?group=banana", "“group”"),
+    ],
+)
+async def test_a_page_with_a_wrong_address_names_the_parameter_and_links_to_itself_without(
+    market: Outside, address: str, said: str
+) -> None:
+    async with market.client("buyer_officer") as client:
+        answer = await client.get(address, headers={"accept": "text/html"})
+    assert said in answer.text
+    assert f'href="{address.partition("?")[0]}">Load the page without it</a>' in answer.text
+    assert "send it again" not in answer.text and "Check what you entered" not in answer.text
+
+
+async def test_a_page_that_is_away_loads_itself_again_and_says_what_is_away(market: Outside) -> None:
+    async with market.client() as client:
+        answer = await client.get("/pools?group=done&region=RU-MOW", headers={"accept": "text/html"})
+    assert answer.status_code == 503
+    assert f'<meta http-equiv="refresh" content="{answer.headers["retry-after"]}">' in answer.text
+    assert 'href="/pools?group=done&amp;region=RU-MOW">Load it again</a>' in answer.text
+    assert "The database of the market does not answer" in answer.text
+    assert "send it again" not in answer.text

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from catalogue.rules import RuleBroken
 from events.bounds import unfit
 from events.limits import OutOfBounds
-from infra.away import is_away
+from infra.away import is_away, is_of_kafka, lacks_resources
 from infra.clock import WrongClock
 from infra.ids import new_id
 from infra.reading import UnreadableRow
@@ -23,9 +23,14 @@ from infra.web.csrf import token_cookies
 from infra.web.kept import kept
 from infra.web.languages import ENGLISH, gettext, language_of, refusal, speak, spoken, told
 from infra.web.pages import login_page, page
+from infra.web.query import as_asked
 
 log = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
+AGAIN_SECONDS = 1
+"""After which a program, or a form, may come again to what was away."""
+RELOAD_SECONDS = 3
+"""After which a page that was away is loaded again by itself: longer, so that its text can be read."""
 
 
 def _words(status: int) -> tuple[str, str]:
@@ -115,15 +120,34 @@ def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Res
         "errors": [{"field": error.field, "rule": error.code, "message": error.message}],
     }
     detail = f"{error.field}: {error.message}" if error.field else error.message
-    return _answer(request, status, "out of bounds", detail, more, _said_of_bound(request, error))
+    if request.method != "POST" and wants_page(request):
+        return _on_wrong_address(request, error, status, detail)
+    said = gettext("Something that you entered %(said)s.", said=refusal(error.code, error.message, error.numbers))
+    return _answer(request, status, "out of bounds", detail, more, said)
 
 
-def _said_of_bound(request: Request[Any, Any, Any], error: OutOfBounds) -> str:
-    """Names of parameters and what numbers they take mean nothing to people: of an address they typed or followed, they are told
-    that; of a text that they sent, what is wrong with it."""
-    if request.method != "POST":
-        return gettext("The address of this page has a part that cannot be right.")
-    return gettext("Something that you entered %(said)s.", said=refusal(error.code, error.message, error.numbers))
+def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, status: int, detail: str) -> Response[Any]:
+    """A page has no form here whose field could be mended: it names the parameter, and links to itself without the query."""
+    name = error.field.partition(".")[0]
+    head = gettext("This was not understood")
+    if name not in request.query_params:
+        said = gettext("The address of this page has a part that cannot be right.")
+        words = head, gettext("Start from the home page.")
+        return _answer(request, status, "out of bounds", detail, {}, said, words)
+    wrong = error if error.code != "wrong-type" else OutOfBounds("not-as-written")
+    said = gettext(
+        "In the address of this page, “%(name)s” %(said)s.",
+        name=name,
+        said=refusal(wrong.code, wrong.message, wrong.numbers),
+    )
+    words = head, gettext("What follows the question mark in the address can be left out.")
+    link = _address(request.url.path), gettext("Load the page without it")
+    return _answer(request, status, "out of bounds", detail, {}, said, words, link=link)
+
+
+def _address(path: str, query: str = "") -> str:
+    """A path of this site, as it stands in a link."""
+    return "/" + quote(path.lstrip("/")) + (f"?{query}" if query else "")
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
@@ -134,7 +158,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code == 401 and wants_page(request) and (form := kept(request)):
         return _with_token(request, login_page(request, kept=form, status_code=401))
     if isinstance(error, ValidationException) and error.extra:
-        return on_out_of_bounds(request, _bound(error.extra[0]))
+        return on_out_of_bounds(request, _bound(request, error.extra[0]))
     said = error.extra if isinstance(error.extra, str) else None  # the same in the reader's language
     answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {}, said)
     answer.headers.update(error.headers or {})
@@ -146,12 +170,12 @@ def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Respon
     return _answer(request, 400, "Bad Request", "There can be no file of that name.", {})
 
 
-def _bound(found: dict[str, Any]) -> OutOfBounds:
+def _bound(request: Request[Any, Any, Any], found: dict[str, Any]) -> OutOfBounds:
     """What Litestar found wrong with a parameter. Of a body that is missing it says the bare name of the argument."""
     if found.get("message") == repr("data"):
         return OutOfBounds("no-body")
     bound = unfit(str(found.get("message", "")))
-    return bound.inside(found["key"]) if found.get("key") else bound
+    return bound.inside(as_asked(request, found["key"])) if found.get("key") else bound
 
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -164,7 +188,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
         detail = gettext("A value cannot be stored: a character or number in it is out of range.")
         return _answer(request, 400, "Bad Request", detail, {}, detail)
     if is_away(error):
-        return _on_away(request, driver)
+        return _on_away(request, error, driver)
     if isinstance(error, UnreadableRow):
         return _on_unreadable(request, error)
     number = new_id()
@@ -173,16 +197,32 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     return _answer(request, 500, "Internal Server Error", detail, {"instance": f"urn:uuid:{number}"}, detail)
 
 
-def _on_away(request: Request[Any, Any, Any], driver: BaseException | None) -> Response[Any]:
-    log.warning("%s %s: the database is away: %s", request.method, request.url.path, driver)
+def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseException | None) -> Response[Any]:
+    """A form is sent again by who wrote it; a page that was to be read is loaded again by itself."""
+    log.warning("%s %s: what it needs is away: %s", request.method, request.url.path, driver)
     if isinstance(driver, WrongClock):
         detail = gettext("The clock of this part of the market is wrong. It decides nothing until the clock is right.")
     elif isinstance(driver, asyncpg.LockNotAvailableError):
         detail = gettext("Somebody else has been changing this for some time.")
+    elif is_of_kafka(error):
+        detail = gettext("Kafka, which carries the messages of the market, does not answer at the moment.")
+    elif lacks_resources(error):
+        detail = gettext("The market has no memory or disk left at the moment.")
     else:
-        detail = gettext("The market's memory is away for a moment.")
-    answer = _answer(request, 503, "Service Unavailable", detail, {}, detail)
-    answer.headers["retry-after"] = "1"
+        detail = gettext("The database of the market does not answer at the moment.")
+    read = wants_page(request) and request.method == "GET"
+    words = link = None
+    if read:
+        words = (
+            gettext("Away for a moment"),
+            gettext("Nothing is lost. This page is loaded again by itself every few seconds, until it is there."),
+        )
+        link = _address(request.url.path, request.url.query), gettext("Load it again")
+    seconds = RELOAD_SECONDS if read else AGAIN_SECONDS
+    answer = _answer(
+        request, 503, "Service Unavailable", detail, {}, detail, words, link=link, reload=seconds if read else 0
+    )
+    answer.headers["retry-after"] = str(seconds)
     return answer
 
 
@@ -206,15 +246,27 @@ def _answer(
     more: dict[str, Any],
     said: str | None = None,
     words: tuple[str, str] | None = None,
+    *,
+    link: tuple[str, str] | None = None,
+    reload: int = 0,
 ) -> Response[Any]:
     """``said`` is the detail in the reader's language. Where there is none, a page in another language than English says the rest
-    alone. ``words``: what the page says first, and its remedy, where the status alone does not say it."""
+    alone. ``words``: what the page says first, and its remedy, where the status alone does not say it. ``link``: address and words
+    of the way on. ``reload``: seconds after which the page loads itself again."""
     if wants_page(request):
         head, remedy = words or _words(status)
         if said is None:
             said = detail if spoken() == ENGLISH and detail != title else ""
         answer = page(
-            request, "error.html", status_code=status, title=head, detail=said, remedy=remedy, kept=kept(request)
+            request,
+            "error.html",
+            status_code=status,
+            title=head,
+            detail=said,
+            remedy=remedy,
+            kept=kept(request),
+            link=link,
+            reload=reload,
         )
         return _with_token(request, answer)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more

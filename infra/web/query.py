@@ -3,7 +3,9 @@
 Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
 """
 
-from litestar import Litestar
+from typing import Any
+
+from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -12,6 +14,7 @@ from infra.web.exact import ExactRequest
 
 API = ("/api/", "/ocds")
 _KNOWN = "query_parameters"
+"""Of a route: the names of its parameters by those of its arguments."""
 _SHOWN = 100
 """Characters of a name that are said again."""
 
@@ -21,7 +24,13 @@ def remember_parameters(app: Litestar) -> None:
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, arguments in route.route_handler_map.values():
-                handler.opt[_KNOWN] = frozenset(each.field_alias for each in arguments.expected_query_params)
+                handler.opt[_KNOWN] = {each.field_name: each.field_alias for each in arguments.expected_query_params}
+
+
+def as_asked(request: Request[Any, Any, Any], argument: str) -> str:
+    """The name that a parameter has in the address; what is none in the query keeps its own."""
+    known: dict[str, str] = request.route_handler.opt.get(_KNOWN, {})
+    return known.get(argument, argument)
 
 
 def known_parameters(app: ASGIApp) -> ASGIApp:
@@ -31,7 +40,7 @@ def known_parameters(app: ASGIApp) -> ASGIApp:
         if scope["type"] == "http" and scope["query_string"] and scope["path"].startswith(API):
             known = scope["route_handler"].opt.get(_KNOWN)
             for name in ExactRequest(scope).query_params if known is not None else ():
-                if name not in known:
+                if name not in known.values():
                     raise OutOfBounds("unknown-parameter", name[:_SHOWN])
         await app(scope, receive, send)
 

@@ -30,9 +30,9 @@ BIDS = 8
 PATIENCE = 15.0
 """Seconds that a visitor waits, as long as a process may be silent by default."""
 SENTENCES = {
-    "en": "The market&#39;s memory is away for a moment.",
-    "es": "La memoria del mercado no está disponible por un momento.",
-    "ru": "Память площадки ненадолго недоступна.",
+    "en": "The database of the market does not answer at the moment.",
+    "es": "La base de datos del mercado no responde en este momento.",
+    "ru": "База данных площадки сейчас не отвечает.",
 }
 
 
@@ -161,12 +161,14 @@ async def all_are_served(ask_all: Any) -> dict[str, httpx.Response]:
     return answers
 
 
-def test_a_reader_is_told_in_his_language_to_come_again(told: Told) -> None:
+def test_a_reader_is_told_in_his_language_what_is_away_and_the_page_comes_again_by_itself(told: Told) -> None:
     for answers in told.frozen:
         for language, sentence in SENTENCES.items():
             answer = answers[f"page {language}"]
             assert answer.status_code == 503
-            assert answer.headers["retry-after"] == "1"
+            seconds = answer.headers["retry-after"]
+            assert f'<meta http-equiv="refresh" content="{seconds}">' in answer.text
+            assert f'href="{answer.url.path}"' in answer.text
             assert sentence in answer.text
             assert f'lang="{language}"' in answer.text
 
