@@ -6,7 +6,6 @@ Rules: DOMAIN section 2. Prices and quantities are per pack of the SKU; an offer
 from __future__ import annotations
 
 import calendar
-import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -14,11 +13,10 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.money import Money, UnknownCurrency, minor_units, unit_price
-from catalogue.places import Place
+from catalogue.places import Place, UnknownRegion, is_area
 from catalogue.rules import RuleBroken
 
 LONGEST_VALIDITY_MONTHS = 3
-_REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 
 class PriceNotPositive(RuleBroken):
@@ -31,10 +29,6 @@ class VatRateOutOfRange(RuleBroken):
 
 class NoRegionServed(RuleBroken):
     code = "no-region-served"
-
-
-class UnknownRegion(RuleBroken):
-    code = "unknown-region"
 
 
 class DeliveryTimeNegative(RuleBroken):
@@ -151,7 +145,7 @@ def _broken(offer: Offer) -> Iterator[RuleBroken]:
     if not offer.regions:
         yield NoRegionServed("An offer serves at least one region.", field="regions")
     for region in offer.regions:
-        if not _REGION.fullmatch(region):
+        if not is_area(region):
             yield UnknownRegion(f"{region!r} is no ISO 3166-2 region or country.", field="regions", region=region)
     if offer.delivery_days < 0:
         yield DeliveryTimeNegative(

@@ -17,6 +17,8 @@ from importlib.resources import files
 
 import msgspec
 
+from catalogue.rules import RuleBroken
+
 _EARTH_RADIUS_KM = 6371.0088
 
 # GeoNames admin1 code → ISO 3166-2 suffix, in pairs.
@@ -66,6 +68,14 @@ _COUNTRY_ALIASES: dict[str, str] = {
     "україна": "UA",
     "հայաստան": "AM",
 }
+
+
+class UnknownCountry(RuleBroken):
+    code = "unknown-country"
+
+
+class UnknownRegion(RuleBroken):
+    code = "unknown-region"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +170,30 @@ def locate(country: str, region: str | None = None, locality: str | None = None)
         return Place(country=code, region=area_of_town, locality=town)
     latitude, longitude = latitude_longitude
     return Place(country=code, region=area_of_town, locality=town, latitude=latitude, longitude=longitude)
+
+
+def read_place(country: str, region: str = "", locality: str = "", within: str = "") -> Place:
+    """As :func:`locate`, for what is new here: a region that is given is one of the country. ``within`` is the field that holds these
+    three. Raises UnknownCountry, UnknownRegion."""
+    place = f"{within}." if within else ""
+    found = locate(country, region, locality)
+    if found is None:
+        raise UnknownCountry(
+            f"{country!r} is not a country (ISO 3166-1, such as ES).", field=f"{place}country", country=country
+        )
+    if region.strip() and region_code(found.country, region) is None:
+        raise UnknownRegion(
+            f"{region!r} is not a region of {found.country}; choose one from the list (ISO 3166-2).",
+            field=f"{place}region",
+            region=region,
+        )
+    return found
+
+
+def is_area(code: str) -> bool:
+    """Whether this is the ISO code of a country, or of a region of one: "RU", "RU-MOW"."""
+    country, _, region = code.partition("-")
+    return country_code(country) == country and (not region or code in regions(country))
 
 
 def distance_km(here: Place, there: Place) -> float | None:

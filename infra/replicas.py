@@ -6,6 +6,7 @@ A store makes them once, ``organisations = Organisations(Row.metadata)``, and th
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from datetime import date, datetime
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -227,6 +228,11 @@ def calendar_of(organisation: OrganisationRegistered) -> RegionCalendar:
     """Working days where it sits."""
     place = organisation.place
     return RegionCalendar.of_place(organisation.time_zone, place.region or place.country)
+
+
+def local_date(organisation: OrganisationRegistered | None, now: datetime) -> date:
+    """Today where it sits; in UTC for a visitor, and for whom accounts has not told of yet."""
+    return calendar_of(organisation).local(now).date() if organisation else now.date()
 
 
 class Versioned(Protocol):

@@ -132,9 +132,11 @@ def whole(text: str) -> int | None:
 
 
 def beside(refused: RuleBroken, places: Container[str], currency: str = "") -> dict[str, str]:
-    """The refusal as an error of its field, where the form has a place for it; else as one of the whole form, under ""."""
+    """The refusal as an error of its field, where the form has a place for it; else as one of the whole form, under "". A form has
+    the field ``stock_country`` where a request has ``stock.country``."""
     field = refused.field or ""
-    return {field if field in places else "": told(refused, currency)}
+    named = (each for each in (field, field.replace(".", "_")) if each in places)
+    return {next(named, ""): told(refused, currency)}
 
 
 def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str]:

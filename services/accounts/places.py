@@ -13,14 +13,6 @@ from catalogue.rules import RuleBroken
 from events.values import Place
 
 
-class UnknownCountry(RuleBroken):
-    code = "unknown-country"
-
-
-class UnknownRegion(RuleBroken):
-    code = "unknown-region"
-
-
 class UnknownTimeZone(RuleBroken):
     code = "unknown-time-zone"
 
@@ -42,16 +34,9 @@ def zones() -> tuple[str, ...]:
 def resolve(country: str, region: str = "", locality: str = "", time_zone: str = "") -> tuple[Place, str]:
     """The place and its time zone. ``region`` is a code or a name; a zone that is not given is the nearest of the country's.
 
-    Raises UnknownCountry, UnknownRegion, UnknownTimeZone. A country's table of cities is built at its first use (0.5 s).
+    Raises UnknownCountry, UnknownRegion, UnknownTimeZone.
     """
-    found = places.locate(country, region, locality)
-    if found is None:
-        raise UnknownCountry(f"{country!r} is not a country (ISO 3166-1, such as ES).", field="country")
-    if region.strip() and places.region_code(found.country, region) is None:
-        raise UnknownRegion(
-            f"{region!r} is not a region of {dict(countries())[found.country]}; choose one from the list (ISO 3166-2).",
-            field="region",
-        )
+    found = places.read_place(country, region, locality)
     zone = time_zone.strip() or _zone_near(found)
     try:
         ZoneInfo(zone)

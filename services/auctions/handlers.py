@@ -1,5 +1,6 @@
 """Use cases and reactions: openings by buyers and pools, and the replicas. (Bids: ``lane.py``. The close: ``timers.py``.)"""
 
+import asyncio
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Literal
@@ -21,6 +22,7 @@ from infra.database import Transaction
 from infra.ids import derive_id, new_id
 from infra.lines import Beside, WantedLine, beside_references
 from infra.lines import lines_of as lines_wanted
+from infra.places import place_named
 from infra.reactions import Reactions
 from infra.replicas import calendar_of
 from infra.tokens import Principal
@@ -107,6 +109,10 @@ async def preview(
     return await _opened(db, await _command(db, wanted, buyer, policy), policy, buyer, now)
 
 
+async def _delivered(place: Place) -> Place:
+    return await asyncio.to_thread(place_named, place.country or "", place.region or "", place.locality or "", "place")
+
+
 async def _command(
     db: asyncpg.Connection, wanted: NewAuction, buyer: OrganisationRegistered, policy: Policy
 ) -> OpenAuction:
@@ -118,7 +124,7 @@ async def _command(
         title=wanted.title,
         kind=wanted.kind,
         category=next((line.category for line in lines if line.category), Category(code="")),
-        place=wanted.place if wanted.place.country else buyer.place,
+        place=await _delivered(wanted.place) if wanted.place.country else buyer.place,
         currency=policy.currency,
         lines=lines,
         duration_minutes=wanted.duration_minutes,

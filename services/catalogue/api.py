@@ -13,7 +13,7 @@ from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow
+from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.arguments import NUMBER, number_in
 from services.catalogue import store, views
 from services.catalogue.baskets import Basket, basket_of
@@ -59,6 +59,7 @@ class CatalogueApi(Controller):
     @get("/skus", opt=PUBLIC)
     async def search(
         self,
+        request: Visit,
         ground: FromGround,
         finder: NamedDependency[Finder],
         q: Words = "",
@@ -89,11 +90,12 @@ class CatalogueApi(Controller):
             sort=sort,
         )
         async with ground.database.transaction("catalogue") as tx:
-            return await views.search(tx, finder, asked, finder.currency)
+            return await views.search(tx, finder, asked, finder.currency, request.scope.get("user"))
 
     @get("/skus/{sku_id:str}", opt=PUBLIC)
     async def sku(
         self,
+        request: Visit,
         ground: FromGround,
         finder: NamedDependency[Finder],
         sku_id: PathId,
@@ -102,7 +104,8 @@ class CatalogueApi(Controller):
     ) -> SkuPage:
         """With its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
-            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), finder.currency)
+            reader = request.scope.get("user")
+            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), finder.currency, reader)
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(
@@ -225,7 +228,7 @@ class BasketApi(Controller):
 
 
 async def _basket(tx: Transaction, request: MemberVisit, finder: Finder) -> Basket:
-    return await basket_of(tx, request.user.member_id, home_region(request.user), finder.currency)
+    return await basket_of(tx, request.user, home_region(request.user), finder.currency)
 
 
 def with_finder(finder: Finder, *handlers: Any) -> Router:

@@ -10,6 +10,7 @@ from catalogue.categories import division, short_cpv
 from catalogue.numbers import digits
 from catalogue.skus import State
 from infra.database import Transaction
+from infra.tokens import Principal
 from services.catalogue import store, views
 from services.catalogue.handlers.basket import PUT_BACK_WITHIN
 from services.catalogue.pricing import common_region
@@ -51,21 +52,23 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[Card, ...]
 
 
-async def basket_of(tx: Transaction, member_id: str, region: str, currency: str) -> Basket:
+async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
     """Prices are for ``region``; "" takes for each line the region that most offers of it serve."""
-    kept = await store.basket(tx, member_id)
+    today = await store.today(tx, member)
+    kept = await store.basket(tx, member.member_id)
     ids = [each.sku_id for each in kept]
     published = await store.published(tx, ids)
     versions = {**await store.newest_of(tx, ids), **published}
     cards = {
-        card.sku_id: card for card in await views.cards(tx, [versions[each].sku for each in ids], region, currency)
+        card.sku_id: card
+        for card in await views.cards(tx, [versions[each].sku for each in ids], region, currency, today)
     }
     standing = await store.standing(tx, ids)
 
     def line(each: Kept) -> BasketLine:
         card, offers = cards[each.sku_id], standing[each.sku_id]
         place = region or common_region(standing.offer for standing in offers)
-        ranked = views.ranked_offers(offers, card, each.quantity, place, tx.now.date())
+        ranked = views.ranked_offers(offers, card, each.quantity, place, today)
         best = next((offer for offer in ranked[:1] if offer.total is not None and each.sku_id in published), None)
         why = None if best else _why(versions[each.sku_id], ranked)
         return BasketLine(sku=card, quantity=each.quantity, best=best, unavailable=why)

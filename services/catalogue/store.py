@@ -15,7 +15,8 @@ from catalogue.offers import Offer
 from catalogue.skus import Sku, State
 from infra.database import Transaction, schema_rows
 from infra.reading import Unreadable, listed, read_one, readable
-from infra.replicas import Organisations, ReferencePrices
+from infra.replicas import Organisations, ReferencePrices, local_date
+from infra.tokens import Principal
 
 Row = schema_rows("catalogue")
 
@@ -238,6 +239,12 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     )
     skus = {card.sku_id: card for card in cards}
     return listed("offer", rows, lambda row: row.offer_id, lambda row: (_standing(row), skus[row.sku_id]))
+
+
+async def today(tx: Transaction, reader: Principal | None) -> date:
+    """The local date of the reader's organisation."""
+    found = await organisations.get(await tx.raw(), reader.organisation_id) if reader else None
+    return local_date(found, tx.now)
 
 
 async def expired(

@@ -1,6 +1,7 @@
-"""Deadlines of the catalogue: an offer ends with its last day."""
+"""Deadlines of the catalogue: an offer ends when its last day is over everywhere, for whoever buys goes by its own date."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from infra.database import Transaction
 from infra.due import Due
@@ -11,9 +12,12 @@ from services.catalogue.handlers.offers import end_offers
 
 AT_ONCE = 200
 
+_LATEST_ZONE = timedelta(hours=12)
+"""How far the last clock on earth is behind UTC."""
+
 
 async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Standing | Unreadable[str]]:
-    return await store.expired(tx, tx.now.date(), AT_ONCE, but)
+    return await store.expired(tx, (tx.now - _LATEST_ZONE).date(), AT_ONCE, but)
 
 
 async def expire_offers(tx: Transaction, over: Sequence[store.Standing]) -> None:

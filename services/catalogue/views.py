@@ -16,6 +16,7 @@ from catalogue.units import unit_word
 from events.observatory import ReferencePricePublished
 from events.values import Category, Place
 from infra.database import Transaction
+from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -134,7 +135,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     page: int = 1
 
 
-async def search(tx: Transaction, finder: Finder, asked: Search, currency: str) -> SearchPage:
+async def search(tx: Transaction, finder: Finder, asked: Search, currency: str, reader: Principal | None) -> SearchPage:
     """Raises MalformedCategory."""
     found = await finder.search(_wanted(asked, currency))
     versions = await store.shown(tx, found.sku_ids)
@@ -144,7 +145,7 @@ async def search(tx: Transaction, finder: Finder, asked: Search, currency: str) 
         page=asked.page,
         pages=-(-found.total // PER_PAGE),
         complete=finder.ready,
-        results=await cards(tx, skus, asked.region, currency),
+        results=await cards(tx, skus, asked.region, currency, await store.today(tx, reader)),
         facets=_facets(found),
     )
 
@@ -176,19 +177,21 @@ def _facets(found: Found) -> dict[str, dict[str, int]]:
     return {name: counts for name, counts in found.facets.items() if name != "supplier_size"}
 
 
-async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str) -> list[Card]:
+async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str, today: date) -> list[Card]:
     ids = [sku.sku_id for sku in skus]
     standing = await store.standing(tx, ids)
     references = await store.references.get(await tx.raw(), ids)
-    today = tx.now.date()
     return [
         _card(sku, [each.offer for each in standing[sku.sku_id]], references[sku.sku_id], region, today, currency)
         for sku in skus
     ]
 
 
-async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal | None, currency: str) -> SkuPage:
-    """A published or archived SKU. Without a region, that which most offers serve; without a quantity, the smallest minimum.
+async def sku_page(
+    tx: Transaction, sku_id: str, region: str, quantity: Decimal | None, currency: str, reader: Principal | None
+) -> SkuPage:
+    """A published or archived SKU, with prices of the day that the reader's organisation has. Without a region, that which
+    most offers serve; without a quantity, the smallest minimum.
 
     Raises NotFound, QuantityNotPositive.
     """
@@ -202,14 +205,15 @@ async def sku_page(tx: Transaction, sku_id: str, region: str, quantity: Decimal 
     offers = [each.offer for each in standing]
     region = region or common_region(offers)
     quantity = quantity or min((offer.min_quantity for offer in offers), default=Decimal(1))
-    card = _card(version.sku, offers, references, region, tx.now.date(), currency)
+    today = await store.today(tx, reader)
+    card = _card(version.sku, offers, references, region, today, currency)
     return SkuPage(
         sku=card,
         state=version.state.value,
         reasons=version.reasons,
         region=region,
         quantity=quantity,
-        offers=ranked_offers(standing, card, quantity, region, tx.now.date()),
+        offers=ranked_offers(standing, card, quantity, region, today),
     )
 
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue import places
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
@@ -20,6 +19,7 @@ from events.values import Category, Line, Place
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import beside_references
+from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.replicas import calendar_of
 from infra.tokens import Principal
@@ -51,10 +51,6 @@ class UnknownSku(RuleBroken):
     """No SKU of that id is published."""
 
     code = "unknown-sku"
-
-
-class PlaceNotFound(RuleBroken):
-    code = "place-not-found"
 
 
 class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +142,7 @@ async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: 
             member_id=member.organisation_id,
             member_name=member.name,
             demands=enrolment.demands,
-            place=_place(enrolment, member.place),
+            place=delivered_to(enrolment.region, enrolment.locality, member.place),
             deliver_by=enrolment.deliver_by,
         ),
     )
@@ -242,17 +238,6 @@ def line_of(sku: SkuPublished, wanted: OpeningLine) -> Line:
         vat_included=wanted.vat_included,
         attributes=sku.attributes,
     )
-
-
-def _place(enrolment: Enrolment, seat: Place) -> Place:
-    if not enrolment.region and not enrolment.locality:
-        return seat
-    region = enrolment.region or seat.region or ""
-    country = region.partition("-")[0] or seat.country or ""
-    found = places.locate(country, region or None, enrolment.locality or None)
-    if found is None:
-        raise PlaceNotFound(f"No place {enrolment.locality} {region} is known.", field="region", region=region)
-    return Place(**msgspec.structs.asdict(found))
 
 
 # What other services said

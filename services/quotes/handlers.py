@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue import places
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -16,6 +15,7 @@ from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, lines_of
+from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.replicas import calendar_of
 from infra.tokens import Principal
@@ -36,10 +36,6 @@ class NotASupplier(RuleBroken):
     """Accounts has not told of it (yet), or of it as a buyer only."""
 
     code = "not-a-supplier"
-
-
-class PlaceNotFound(RuleBroken):
-    code = "place-not-found"
 
 
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +85,7 @@ async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, polic
             buyer_name=buyer.name,
             title=clean(wanted.title),
             kind=wanted.kind,
-            place=place_of(wanted.region, wanted.locality, buyer.place),
+            place=delivered_to(wanted.region, wanted.locality, buyer.place),
             lines=lines,
             requirements=clean(wanted.requirements),
             closes_at=wanted.closes_at,
@@ -114,18 +110,6 @@ async def buyer_of(tx: Transaction, principal: Principal) -> OrganisationRegiste
         state="not known here (yet)",
         place=Place(country=principal.country or None, region=principal.region or None),
     )
-
-
-def place_of(region: str, locality: str, seat: Place) -> Place:
-    """Raises PlaceNotFound."""
-    if not region and not locality:
-        return seat
-    prefix, dash, _ = region.partition("-")
-    country = prefix if dash and len(prefix) == 2 else seat.country or ""
-    found = places.locate(country, region or seat.region, locality or None)
-    if found is None or (region and places.region_code(found.country, region) is None):
-        raise PlaceNotFound(f"{region!r} is no region of {country or 'any country'} (ISO 3166-2).", field="region")
-    return Place(**msgspec.structs.asdict(found))
 
 
 # Suppliers quote

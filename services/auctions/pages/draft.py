@@ -9,12 +9,13 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue import places
 from catalogue.numbers import digits, written_out
+from catalogue.rules import RuleBroken
 from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
-from infra.web import misfits, read_form, read_instant
+from infra.places import place_named
+from infra.web import beside, misfits, read_form, read_instant
 from infra.web.languages import gettext
 from infra.web.lines import wrong_in_line
 from services.auctions.handlers import NewAuction, NewLine
@@ -100,12 +101,10 @@ async def _place(fields: Fields) -> tuple[Place, dict[str, str]]:
     form, errors = read_form(fields, PlaceForm)
     if form is None or not form.country:
         return Place(), errors
-    found = await asyncio.to_thread(places.locate, form.country, form.region, form.locality)
-    if found is None:
-        return Place(), {"country": gettext("is not a country we know (ISO 3166-1, such as RU)")}
-    if form.region and found.region is None:
-        return Place(), {"region": gettext("is not a region of this country; choose one of the list")}
-    return msgspec.convert(msgspec.to_builtins(found), Place), {}
+    try:
+        return await asyncio.to_thread(place_named, form.country, form.region, form.locality), {}
+    except RuleBroken as broken:
+        return Place(), beside(broken, fields)
 
 
 def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:

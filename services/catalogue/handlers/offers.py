@@ -21,6 +21,7 @@ from events.catalogue import OfferArchived, OfferPublished
 from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.replicas import local_date
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
@@ -45,10 +46,6 @@ class NotYourOffer(RuleBroken):
 
 class OfferEnded(RuleBroken):
     code = "offer-ended"
-
-
-class PlaceNotFound(RuleBroken):
-    code = "place-not-found"
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,16 +86,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> Offer:
-    """The offer these terms would make today. Raises NotASupplier, NotActive, PlaceNotFound."""
+    """The offer these terms would make today, by the supplier's clock. Raises NotASupplier, NotActive, UnknownCountry, UnknownRegion."""
     supplier = await active(tx, principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
         raise NotASupplier("Only a registered supplier offers; right after registration, try again in a moment.")
     seat = supplier.place
     stock = terms.stock or Stock(country=seat.country or "", region=seat.region or "", locality=seat.locality or "")
-    located = await asyncio.to_thread(places.locate, stock.country, stock.region or None, stock.locality or None)
-    if located is None:
-        raise PlaceNotFound("Say where the goods are: a country, and a region or a city of it.", field="stock")
-    today = tx.now.date()
+    located = await asyncio.to_thread(places.read_place, stock.country, stock.region, stock.locality, "stock")
+    today = local_date(supplier, tx.now)
     fields = {name: getattr(terms, name) for name in terms.__struct_fields__ if name in Offer.__struct_fields__}
     fields |= {
         "regions": tuple(dict.fromkeys(region.strip().upper() for region in terms.regions if region.strip())),

@@ -98,7 +98,7 @@ async def _page(
 ) -> Template:
     region = home_region(request.user)
     async with ground.database.transaction("catalogue") as tx:
-        shown = await basket_of(tx, request.user.member_id, region, finder.currency)
+        shown = await basket_of(tx, request.user, region, finder.currency)
     quantities = {_QUANTITY + line.sku.sku_id: digits(line.quantity) for line in shown.lines}
     return page(
         request,

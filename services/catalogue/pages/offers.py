@@ -19,6 +19,7 @@ from catalogue.units import unit_word
 from events.bounds import Id, Name, Packs, Percent, Price
 from events.catalogue import EcoLabel
 from infra.ids import new_id
+from infra.replicas import local_date
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
 from infra.web import (
@@ -84,7 +85,7 @@ class OfferPages(Controller):
     async def own(self, ground: FromGround, request: MemberVisit) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             own = await store.offers_of(tx, request.user.organisation_id)
-            today = tx.now.date()
+            today = await store.today(tx, request.user)
         return page(request, "catalogue/offers.html", own=own, today=today)
 
     @get("/new")
@@ -100,7 +101,7 @@ class OfferPages(Controller):
         async with ground.database.transaction("catalogue") as tx:
             seat = await store.organisations.get(await tx.raw(), request.user.organisation_id)
             former = await store.offer(tx, copy) if copy else None
-            today = tx.now.date()
+            today = local_date(seat, tx.now)
         if copy and (former is None or former.offer.supplier_id != request.user.organisation_id):
             raise NotFound("offer of yours", copy)
         latest = months_later(today, LONGEST_VALIDITY_MONTHS)
@@ -165,7 +166,7 @@ class OfferPages(Controller):
         sku_id = values.get("sku_id", "")
         async with ground.database.transaction("catalogue") as tx:
             known = (await store.published(tx, [sku_id])).get(sku_id)
-            today = tx.now.date()
+            today = await store.today(tx, request.user)
         if known is None:
             raise NotFound("published SKU", sku_id)
         choices = await region_choices(request.user, regions)

@@ -79,7 +79,7 @@ class SearchPages(Controller):
         chosen = msgspec.structs.asdict(form or SearchForm())
         asked = Search(**chosen, region=values["region"], attributes=attributes)
         async with ground.database.transaction("catalogue") as tx:
-            found = await views.search(tx, finder, asked, finder.currency)
+            found = await views.search(tx, finder, asked, finder.currency, request.scope.get("user"))
             inside = await in_basket(tx, request.scope.get("user"))
         known = [values["region"], *found.facets["region"]]
         return page(
@@ -119,7 +119,12 @@ class SearchPages(Controller):
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
         async with ground.database.transaction("catalogue") as tx:
             shown = await views.sku_page(
-                tx, sku_id, region, form.quantity if form and not errors else None, finder.currency
+                tx,
+                sku_id,
+                region,
+                form.quantity if form and not errors else None,
+                finder.currency,
+                request.scope.get("user"),
             )
             inside = await in_basket(tx, request.scope.get("user"))
         served = [area for each in shown.offers for area in each.offer.regions]

@@ -12,6 +12,7 @@ from litestar.params import JSONBody
 
 from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
 from infra.ids import new_id
+from infra.places import delivered_to
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
 from infra.web import (
@@ -58,7 +59,7 @@ from services.contracts.domain.execution.state import (
     Outcome,
     balances,
 )
-from services.contracts.handlers import SEES_ALL, place_of
+from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import execution as handlers
 from services.contracts.store import executions
 
@@ -251,7 +252,7 @@ class ExecutionApi(Controller):
             **act.by,
             lines=data.lines,
             days=data.days,
-            place=place_of(clean(data.region), clean(data.locality), contract.place),
+            place=delivered_to(clean(data.region), clean(data.locality), contract.place),
         )
         return await act(command)
 

@@ -6,7 +6,6 @@ import asyncpg
 import msgspec
 from msgspec import structs
 
-from catalogue import places
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from catalogue.rules import RuleBroken
@@ -40,10 +39,6 @@ class RoleMissing(RuleBroken):
     """A buyer's officer acts for the buyer, a supplier's agent for the supplier, also where one organisation is both."""
 
     code = "role-missing"
-
-
-class PlaceNotFound(RuleBroken):
-    code = "place-not-found"
 
 
 class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,19 +218,6 @@ async def award(tx: Transaction, deal: Deal, first: Award, auction_id: str | Non
     """Nothing where the deal is there already: its process was told of twice."""
     kept = await deals.lock(await tx.raw(), deal.process_id, deal.buyer_id)
     await decided(tx, kept or deals.Kept(deal=deal, auction_id=auction_id), first)
-
-
-def place_of(region: str, locality: str, seat: Place) -> Place:
-    """Where something goes, by a region's ISO 3166-2 code or name; where neither is given, the seat. Raises PlaceNotFound."""
-    if not region and not locality:
-        return seat
-    prefix, dash, _ = region.partition("-")
-    country = prefix if dash and len(prefix) == 2 else seat.country or ""
-    region = region or seat.region or ""
-    found = places.locate(country, region or None, locality or None)
-    if found is None or (region and places.region_code(found.country, region) is None):
-        raise PlaceNotFound(f"{region!r} is no region of {country or 'any country'} (ISO 3166-2).", field="region")
-    return Place(**structs.asdict(found))
 
 
 # What other services said

@@ -11,12 +11,13 @@ from events.bounds import Id, Name, Quantity
 from events.contracts import PurchaseAnswered
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.places import delivered_to
 from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.contracts.domain import awards, purchases
 from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
-from services.contracts.handlers import award, place_of
+from services.contracts.handlers import award
 from services.contracts.store import purchases as requests
 from services.contracts.store import replicas
 
@@ -37,7 +38,7 @@ class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
-    """The purchase as it would be requested now. Raises NotFound, PlaceNotFound, what :func:`domain.purchases.request` does."""
+    """The purchase as it would be requested now. Raises NotFound, UnknownRegion, what :func:`domain.purchases.request` does."""
     db = await tx.raw()
     offer = await replicas.offer(db, wanted.offer_id)
     sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
@@ -47,7 +48,9 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
     in_demand = policy.purchase.cheapest_only(sku.category.code)
     return purchases.request(
         RequestPurchase(
-            process_id=new_id(), quantity=wanted.quantity, place=place_of(wanted.region, wanted.locality, buyer.place)
+            process_id=new_id(),
+            quantity=wanted.quantity,
+            place=delivered_to(wanted.region, wanted.locality, buyer.place),
         ),
         offer,
         sku,

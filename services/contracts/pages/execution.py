@@ -12,6 +12,7 @@ from litestar.response import Redirect, Template
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.ids import new_id
+from infra.places import delivered_to
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import (
     FromGround,
@@ -48,7 +49,6 @@ from services.contracts.domain.execution import (
 from services.contracts.domain.execution.endings import Ground, Kind
 from services.contracts.domain.execution.state import About, Execution, Outcome
 from services.contracts.handlers import execution as handlers
-from services.contracts.handlers import place_of
 from services.contracts.pages import contract_page
 from services.contracts.pages.work import ASKED, Acted
 from services.contracts.store import contracts, executions
@@ -108,7 +108,7 @@ def _choice(fields: Fields, name: str, choices: tuple[Any, ...]) -> Any:
 
 def _order(fields: Fields, execution: Execution, by: Fields) -> Command:
     form, lines = _form(fields, _OrderForm, execution)
-    place = place_of(form.region, form.locality, execution.place)
+    place = delivered_to(form.region, form.locality, execution.place)
     return PlaceOrder(**by, lines=lines, days=form.days, place=place)
 
 

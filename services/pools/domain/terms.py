@@ -8,6 +8,7 @@ import msgspec
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_codes
 from catalogue.money import minor_units
+from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.pools import PoolOpened
@@ -78,6 +79,9 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
                 pack_size=line.pack_size,
                 unit_price=line.unit_price,
             )
+    for region in command.regions:
+        if not is_area(region):
+            raise UnknownRegion(f"{region!r} is no ISO 3166-2 region or country.", field="regions", region=region)
     if command.minimum_quantity <= 0:
         raise MinimumNotPositive(
             f"The minimum viable quantity is above zero, not {command.minimum_quantity}.",

@@ -21,6 +21,7 @@ from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, beside_references
+from infra.places import delivered_to
 from infra.web import (
     FromGround,
     MemberVisit,
@@ -141,7 +142,7 @@ async def _form(
     skus = await store.skus.get(db, [fields.get(f"line-{number}-sku_id", "") for number in numbers])
     lines = [_preview(number, fields, skus) for number in numbers]
     try:
-        place = handlers.place_of(fields.get("region", "")[:300], fields.get("locality", "")[:300], buyer.place)
+        place = delivered_to(fields.get("region", "")[:300], fields.get("locality", "")[:300], buyer.place)
     except RuleBroken:
         place = buyer.place
     beside = await beside_references(db, store.references, lines, place, policy.currency)

@@ -3,6 +3,7 @@
 import pytest
 
 from catalogue.categories import MalformedCategory
+from catalogue.places import UnknownCountry, UnknownRegion
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import (
     EmailNotValid,
@@ -19,7 +20,7 @@ from services.accounts.domain import (
     local_path,
     organisation_roles,
 )
-from services.accounts.places import UnknownCountry, UnknownRegion, UnknownTimeZone, resolve
+from services.accounts.places import UnknownTimeZone, resolve
 
 
 def an_organisation(state: str = "active") -> Organisation:

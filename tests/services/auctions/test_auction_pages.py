@@ -404,3 +404,22 @@ async def test_a_code_of_the_cpv_is_published_as_eight_digits_with_its_name(mark
         made = (await client.post("/api/auctions", json=paper(lines=[line]))).json()
         shown = (await client.get(f"/api/auctions/{made['auction_id']}")).json()
     assert (shown["category"]["code"], bool(shown["category"]["title"])) == ("30197630", True)
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "field"),
+    [
+        ({"country": "Atlantis"}, "unknown-country", "country"),
+        ({"country": "RU", "region": "RU-NOWHERE"}, "unknown-region", "region"),
+    ],
+)
+async def test_a_place_that_is_none_is_refused_by_the_api_and_beside_its_field(
+    market: Market, place: dict[str, str], rule: str, field: str
+) -> None:
+    buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
+    async with market.client(buyer) as client:
+        answer = (await client.post("/api/auctions", json=paper(place=place))).json()
+    assert (answer["rule"], answer["field"]) == (rule, f"place.{field}")
+    async with market.browser(buyer) as browser:
+        page = await browser.post("/auctions/new", form_of(sku_id, **{"region": "", **place}))
+    assert page.status_code == 422 and f"is not a {field}" in page.text

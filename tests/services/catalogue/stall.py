@@ -58,7 +58,7 @@ class Stall:
         self.buyer = a_member(BUYER_OFFICER, "City")
         self.observer = a_member(OBSERVER, "Eye")
 
-    async def supplier(self, name: str = "Alba") -> Principal:
+    async def supplier(self, name: str = "Alba", time_zone: str = "Europe/Moscow") -> Principal:
         """Registered, and known to the catalogue."""
         principal = a_member(SUPPLIER_AGENT, name)
         await self.market.publish(
@@ -67,7 +67,7 @@ class Stall:
                 roles=("supplier",),
                 name=principal.organisation_name,
                 place=Place(country="RU", region="RU-MOW", locality="Moscow"),
-                time_zone="Europe/Moscow",
+                time_zone=time_zone,
             )
         )
         await self.market.eventually(

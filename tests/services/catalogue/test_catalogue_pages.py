@@ -130,7 +130,7 @@ async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> N
             assert wrong.status_code == 422
             assert re.search(f'class="error" id="price-note">[^<]*{said}', wrong.text)
         wrong = await browser.post("/catalogue/offers/new", fields | terms | {"stock_country": "Atlantis"})
-        assert re.search('class="error" id="stock-note">Say where the goods are', wrong.text)
+        assert re.search('class="error" id="stock_country-note">[^<]*is not a country', wrong.text)
         for _ in range(2):
             assert "Your offer is published" in (await browser.post("/catalogue/offers/new", fields | terms)).text
         [event] = await stall.happened(OfferPublished, sku_id)

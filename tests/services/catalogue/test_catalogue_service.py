@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -164,6 +165,8 @@ class TestOffers:
             ({"price": "NaN"}, "not-finite"),
             ({"valid_until": "2031-01-01"}, "validity-too-long"),
             ({"regions": []}, "no-region-served"),
+            ({"regions": ["RU-XYZ"]}, "unknown-region"),
+            ({"stock": {"country": "RU", "region": "Nowhere"}}, "unknown-region"),
         ):
             refused = await stall.post(supplier, "/offers", some_terms(sku_id, **change))
             assert (refused.status_code, refused.json().get("rule")) == (422, rule)
@@ -201,12 +204,24 @@ class TestOffers:
         assert len(await stall.happened(OfferArchived, sku_id)) == 1
         assert (await stall.get("/offers", supplier))[0]["ended"] == "withdrawn"
 
+    async def test_today_is_the_local_date_of_the_supplier(self, stall: Stall) -> None:
+        sku_id = await stall.published("Pitch pipe")
+        days = {
+            zone: (await stall.post(await stall.supplier(time_zone=zone), "/offers", some_terms(sku_id))).json()[
+                "offer"
+            ]["valid_from"]
+            for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago")
+        }
+        now = stall.market.clock()
+        assert days == {zone: str(now.astimezone(ZoneInfo(zone)).date()) for zone in days}
+        assert len(set(days.values())) > 1
+
     async def test_an_offer_ends_with_its_last_day(self, stall: Stall) -> None:
         sku_id, supplier = await stall.published("Metronome"), await stall.supplier()
         today = stall.market.clock().date()
         await stall.offer(supplier, sku_id, valid_until=str(today))
         stays = await stall.offer(supplier, sku_id, valid_until=str(today + timedelta(days=30)))
-        stall.market.clock.advance(timedelta(days=1))
+        stall.market.clock.advance(timedelta(days=2))
         [event] = await stall.market.eventually(lambda: stall.happened(OfferArchived, sku_id))
         assert event.reason == "expired"
         shown = await stall.get(f"/skus/{sku_id}")

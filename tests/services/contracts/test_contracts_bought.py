@@ -98,7 +98,7 @@ async def test_only_the_two_parties_know_and_only_the_supplier_answers(town: Tow
         ({"quantity": "NaN"}, "not-finite", "quantity"),
         ({"quantity": "5000"}, "above-ceiling", "quantity"),
         ({"region": "RU-SPE"}, "offer-not-available", "region"),
-        ({"region": "Nowhere"}, "place-not-found", "region"),
+        ({"region": "Nowhere"}, "unknown-region", "region"),
     ],
 )
 async def test_against_the_rules_it_is_rejected_with_rule_and_field(

@@ -171,7 +171,7 @@ async def test_a_refusal_names_rule_numbers_and_field_and_changes_nothing(town: 
     assert (await work.tell(approver, "orders", {"lines": HALF, "days": 1, "region": "RU-SPE"}))[0] == 201
     assert (await work.shown())["orders"][0]["place"]["region"] == "RU-SPE"
     assert (await work.tell(work.buyer, "orders", {"lines": HALF, "days": 1, "region": "XX-9"}))[1]["rule"] == (
-        "place-not-found"
+        "unknown-region"
     )
     assert (await work.tell(work.buyer, "withdrawals", {"about": "order", "number": 1}))[0] == 201
     assert (await work.shown())["due"][0]["what"] == "order"

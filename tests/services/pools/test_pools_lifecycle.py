@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
+from catalogue.places import UnknownRegion
 from catalogue.policy import load
 from events.auctions import AuctionClosed
 from events.codec import Event
@@ -185,6 +186,7 @@ class TestOpening:
             ({"lines": (msgspec.structs.replace(PENS, unit_price=None),)}, LineNotPriced),
             ({"lines": (msgspec.structs.replace(PENS, pack_size=Decimal(0)),)}, LineNotPriced),
             ({"category": Category(code="banana")}, MalformedCategory),
+            ({"regions": ("RU-NOWHERE",)}, UnknownRegion),
             ({"lines": (msgspec.structs.replace(PENS, category=Category(code="99")),)}, UnknownDivision),
             ({"minimum_quantity": Decimal(0)}, MinimumNotPositive),
             ({"below_minimum": "shrug"}, UnknownChoiceBelowMinimum),

@@ -215,7 +215,7 @@ class TestOpening:
         for member, changes, rule in (
             (buyer, {"closes_at": soon}, "deadline-too-soon"),
             (buyer, {"lines": [{"sku_id": new_id(), "quantity": "1"}]}, "sku-not-published"),
-            (buyer, {"region": "RU-NOWHERE"}, "place-not-found"),
+            (buyer, {"region": "RU-NOWHERE"}, "unknown-region"),
             (buyer, {"lines": [a_text_line(category="banana")]}, "malformed-category"),
             (buyer, {"lines": [a_text_line(category="99")]}, "unknown-division"),
             (buyer, {"lines": [a_text_line(unit="4L")]}, "unknown-unit"),
