@@ -5,7 +5,7 @@ Reading is pure and tolerant: ``documents`` (a file → JSON, ``streaming`` wher
 what our events hold), ``mapping`` (→ the events that native processes bring), ``candidates`` (what is to be kept and told of a record);
 ``tables`` and ``rows`` read CSV files by the mappings in ``mappings/``. ``reading`` does it all for OCDS, a long file in several processes.
 ``intake`` imports what was read, ``telling`` tells the market of it in the packs of ``packing``, ``tolerance`` counts what was not
-understood.
+understood, and ``refusals`` writes each of it to a file.
 Writing: ``outgoing`` (``outgoing_quotes``) makes a release of an event out of ``parts``, ``implementation`` of one in a contract that
 is carried out, ``publication`` packs releases and records.
 

@@ -82,7 +82,7 @@ def unless_too_large(one: Candidate, ledger: NotUnderstood) -> Candidate | None:
     """Refused is what says something that no event can carry."""
     if all(len(fact.data) <= LARGEST for fact in one.facts):
         return one
-    ledger.add("refused: more text or lines than one event carries", one.original.where)
+    ledger.add("refused: more text or lines than one event carries", one.original.ocid)
     return None
 
 

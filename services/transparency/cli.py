@@ -5,6 +5,7 @@ import gzip
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from infra.database import Database
     from services.transparency.candidates import Reading
     from services.transparency.intake import Counts
+    from services.transparency.refusals import Refusals
     from services.transparency.tables import ColumnMapping
     from services.transparency.tolerance import NotUnderstood
 
@@ -37,33 +39,54 @@ MappingFile = Annotated[
         " `lonja import fields` tells how to write one.",
     ),
 ]
+RefusedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--refused",
+        metavar="FILE",
+        help="Write all that was not taken over to this CSV file: a line for each refused row, and for each value that was left out"
+        " of an imported one, with file, line, column, rule and value.",
+    ),
+]
 SHOWN = 40
 ROWS_OF_A_BATCH = 500
 
 
 @import_app.command("ocds")
-def import_ocds(files: Files, as_json: AsJson = False) -> None:
+def import_ocds(files: Files, refused: RefusedFile = None, as_json: AsJson = False) -> None:
     """Import OCDS 1.0 and 1.1: releases, records, packages of them, JSON or JSON Lines, plain or gzip.
 
     Each release counts as one record: imported, unchanged (known from before) or refused. What was not understood is reported by
     kind; "not carried" are fields of the standard that this market has no use for. Run again, it changes nothing.
+
+    Exit code 0: something of each file was taken over, perhaps with rows refused. 1: a file could not be used, or all of it was refused.
     """
     from services.transparency.reading import Readers
 
     with Readers() as readers:
-        _import(files, as_json, readers.read)
+        _import(files, refused, as_json, readers.read)
 
 
 @import_app.command("awards")
-def import_awards(files: Files, mapping: MappingFile = None, as_json: AsJson = False) -> None:
-    """Import CSV files of contract awards, a row an award, by a column mapping. Run again, it changes nothing."""
-    _import_tables("awards", files, mapping, as_json)
+def import_awards(
+    files: Files, mapping: MappingFile = None, refused: RefusedFile = None, as_json: AsJson = False
+) -> None:
+    """Import CSV files of contract awards, a row an award, by a column mapping. Run again, it changes nothing.
+
+    Exit code 0: something of each file was taken over, perhaps with rows refused. 1: a file could not be used, or all of it was refused.
+    """
+    _import_tables("awards", files, mapping, refused, as_json)
 
 
 @import_app.command("prices")
-def import_prices(files: Files, mapping: MappingFile = None, as_json: AsJson = False) -> None:
-    """Import CSV files of prices paid, a row a purchase, by a column mapping. Run again, it changes nothing."""
-    _import_tables("prices", files, mapping, as_json)
+def import_prices(
+    files: Files, mapping: MappingFile = None, refused: RefusedFile = None, as_json: AsJson = False
+) -> None:
+    """Import CSV files of prices paid, a row a purchase, by a column mapping. Run again, it changes nothing.
+
+    Exit code 0: something of each file was taken over, perhaps with rows refused. 1: a file could not be used, or all of it was refused.
+    """
+    _import_tables("prices", files, mapping, refused, as_json)
 
 
 @import_app.command("fields")
@@ -96,7 +119,7 @@ def export_ocds(
         say(f"{written} releases in {file}")
 
 
-def _import_tables(kind: str, files: list[Path], mapping: Path | None, as_json: bool) -> None:
+def _import_tables(kind: str, files: list[Path], mapping: Path | None, refused: Path | None, as_json: bool) -> None:
     from services.transparency.intake import FileUnusable, mapping_for, read_table
     from services.transparency.tables import MappingError, load_mapping, shipped_mappings
 
@@ -108,25 +131,31 @@ def _import_tables(kind: str, files: list[Path], mapping: Path | None, as_json: 
         raise FileUnusable(str(error)) from error
     if candidates[0].kind != kind:
         raise FileUnusable(f"{mapping} maps {candidates[0].kind}: use `lonja import {candidates[0].kind}`")
-    _import(files, as_json, lambda path, ledger: read_table(path, mapping_for(path, candidates), ledger))
+    _import(files, refused, as_json, lambda path, ledger: read_table(path, mapping_for(path, candidates), ledger))
 
 
-def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUnderstood], Reading]") -> None:
+def _import(
+    files: list[Path], refused: Path | None, as_json: bool, read: "Callable[[Path, NotUnderstood], Reading]"
+) -> None:
     """Import the files one after the other; one that cannot be used does not stop the others, and the exit code tells."""
     from infra.garbage import leave_what_stays
     from services.transparency.intake import Counts, FileUnusable
+    from services.transparency.refusals import refusals_in
     from services.transparency.tolerance import NotUnderstood
 
-    began, ledger, total, unusable = time.monotonic(), NotUnderstood(), Counts(), 0
+    began, ledger, total, unusable = time.monotonic(), NotUnderstood(keeps=refused is not None), Counts(), 0
 
-    async def work(database: "Database") -> None:
+    async def work(database: "Database", refusals: "Refusals | None") -> None:
         nonlocal total, unusable
         for path in files:
             try:
-                counts = await _import_file(database, path, ledger, read)
+                counts = await _import_file(database, path, ledger, refusals, read)
             except FileUnusable as error:
                 say_error(str(error))
+                ledger.where = path.name
                 ledger.add(f"refused: file: {error.kind}", str(error))
+                if refusals:
+                    refusals.write(path, ledger.taken())
                 total += Counts(refused=1)
                 unusable += 1
                 continue
@@ -136,33 +165,39 @@ def _import(files: list[Path], as_json: bool, read: "Callable[[Path, NotUndersto
                 unusable += 1
 
     leave_what_stays()
-    _on_the_database(work)
-    seconds = time.monotonic() - began
+    with refusals_in(refused, files) if refused else nullcontext() as refusals:
+        _on_the_database(lambda database: work(database, refusals))
+    summary = _summary(len(files), total, ledger, time.monotonic() - began)
     if as_json:
-        print_json(_summary(len(files), total, ledger, seconds))
+        written = {"refused_file": {"file": str(refused), **refusals.counts()}} if refusals else {}
+        print_json({**summary, **written})
     else:
-        _show(len(files), total, ledger, seconds)
+        _show(summary, ledger)
+        _show_refusals(ledger, refusals)
     if unusable:
         raise typer.Exit(1)
 
 
 def _summary(files: int, total: "Counts", ledger: "NotUnderstood", seconds: float) -> dict[str, Any]:
+    kinds = ledger.kinds.most_common()
     return {
         "files": files,
         "records": total.records,
         "imported": total.imported,
         "unchanged": total.unchanged,
         "refused": total.refused,
-        "not_understood": dict(ledger.kinds.most_common()),
+        "not_understood": dict(kinds),
+        "places": {kind: ledger.places[kind] for kind, _ in kinds},
         "seconds": round(seconds, 3),
     }
 
 
-def _show(files: int, total: "Counts", ledger: "NotUnderstood", seconds: float) -> None:
-    summary = _summary(files, total, ledger, seconds)
-    kinds: Mapping[str, int] = summary.pop("not_understood")
-    say(", ".join(f"{name} {value}" for name, value in summary.items()))
-    say(f"{total.records / max(seconds, 0.001):.0f} records/s; `--json` has every kind of what was not understood")
+def _show(summary: Mapping[str, Any], ledger: "NotUnderstood") -> None:
+    counts = {name: value for name, value in summary.items() if not isinstance(value, dict)}
+    kinds: Mapping[str, int] = summary["not_understood"]
+    say(", ".join(f"{name} {value}" for name, value in counts.items()))
+    rate = counts["records"] / max(counts["seconds"], 0.001)
+    say(f"{rate:.0f} records/s; `--json` has every kind of what was not understood")
     unused = ("not carried: ", "unknown field: ")
     _kinds_table("not understood", [kind for kind in kinds if not kind.startswith(unused)], ledger)
     _kinds_table("understood, not used here", [kind for kind in kinds if kind.startswith(unused)], ledger)
@@ -172,20 +207,40 @@ def _kinds_table(title: str, kinds: list[str], ledger: "NotUnderstood") -> None:
     if not kinds:
         return
     say("")
-    rows = [(kind, ledger.kinds[kind], (ledger.examples.get(kind) or [""])[0]) for kind in kinds[:SHOWN]]
-    print_table((title, "count", "example"), rows)
+    rows = [
+        (kind, ledger.kinds[kind], ", ".join(ledger.places[kind]), next(iter(ledger.examples[kind]), ""))
+        for kind in kinds[:SHOWN]
+    ]
+    print_table((title, "count", "first in", "example"), rows)
     if len(kinds) > SHOWN:
         say(f"and {len(kinds) - SHOWN} further kinds")
 
 
+def _show_refusals(ledger: "NotUnderstood", refusals: "Refusals | None") -> None:
+    from services.transparency.tolerance import is_loss
+
+    if refusals:
+        lost = ", ".join(f"{name} {number}" for name, number in refusals.counts().items())
+        say(f"\nall that was refused or left out is in {refusals.path}: {lost}")
+    elif any(map(is_loss, ledger.kinds)):
+        say("\n`--refused FILE` writes every refused row and every value that was left out to a CSV file")
+
+
 async def _import_file(
-    database: "Database", path: Path, ledger: "NotUnderstood", read: "Callable[[Path, NotUnderstood], Reading]"
+    database: "Database",
+    path: Path,
+    ledger: "NotUnderstood",
+    refusals: "Refusals | None",
+    read: "Callable[[Path, NotUnderstood], Reading]",
 ) -> "Counts":
     from services.transparency.intake import look_into, take_in
 
     lines = look_into(path)
+    reading = read(path, ledger)
+    if refusals:
+        reading = refusals.following(path, reading, ledger)
     with _Progress(path.name, lines) as advance:
-        return await take_in(database, read(path, ledger), lambda counts: advance(counts.records))
+        return await take_in(database, reading, lambda counts: advance(counts.records))
 
 
 class _Progress:

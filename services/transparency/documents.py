@@ -64,6 +64,7 @@ def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unr
 
 
 def documents_of(piece: Piece | Unreadable, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
+    ledger.where = piece.where
     if isinstance(piece, Unreadable):
         yield piece
     elif piece.whole:

@@ -7,6 +7,7 @@ tells nothing. One that is new of a process that is known already is merged with
 import gzip
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,7 @@ from services.transparency.mapping import events_of
 from services.transparency.process import Organisation
 from services.transparency.rows import RowReader
 from services.transparency.store import NAME
-from services.transparency.tables import ColumnMapping, MappingError, RowRefused, choose_mapping, read_rows
+from services.transparency.tables import ColumnMapping, MappingError, Row, RowRefused, choose_mapping, read_rows
 from services.transparency.telling import tell
 from services.transparency.tolerance import NotUnderstood
 
@@ -88,13 +89,17 @@ def look_into(path: Path) -> int:
 def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Reading:
     reader = RowReader(mapping, ledger, region_code)
     named: set[Organisation] = set()
-    for row in read_rows(path, mapping):
+    seen: Counter[str] = Counter()
+    for row in read_rows(path, mapping, seen):
         process = row if isinstance(row, RowRefused) else reader.read(row)
         if isinstance(row, RowRefused) or isinstance(process, RowRefused):
             refused = process if isinstance(process, RowRefused) else row
             assert isinstance(refused, RowRefused)
-            kind = refused.reason.partition(":")[0]
-            ledger.add(f"refused: {refused.column or 'row'}: {kind}", f"{refused.where}: {refused.reason}")
+            rule, _, value = refused.reason.partition(": ")
+            ledger.where = refused.where
+            ledger.add(f"refused: {refused.column or 'row'}: {rule}", value or None)
+            if isinstance(row, Row):
+                del seen[row.digest]  # the same row again is refused again
             yield None
             continue
         original = Original(

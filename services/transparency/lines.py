@@ -54,7 +54,7 @@ def read_lines(
             )
         unique.append(one)
     path = items[0].path if items else "items"
-    return tuple(_with_prices(unique, total, currency, path, ledger))
+    return tuple(_unless_zero(line, path, ledger) for line in _with_prices(unique, total, currency, path, ledger))
 
 
 def _read_line(item: Node, number: int, region_code: RegionCode, language: str) -> Priced:
@@ -196,6 +196,14 @@ def _single(line: Line, written: Decimal | None, total: Decimal, path: str, ledg
     if not _near(written, total):
         ledger.add(f"{path}.unit.value.amount: not the value of the whole, which was taken", f"{written} in {total}")
     return _priced_by_line(line, total)
+
+
+def _unless_zero(line: Line, path: str, ledger: NotUnderstood) -> Line:
+    """A price of zero is no price; a line that costs nothing keeps that it does."""
+    if line.unit_price != 0:
+        return line
+    ledger.add(f"{path}.unit.value.amount: zero is no price", line.description)
+    return msgspec.structs.replace(line, unit_price=None)
 
 
 def _near(one: Decimal, other: Decimal) -> bool:

@@ -60,6 +60,7 @@ def _unpack(
 def _unpack_object(
     body: dict[str, Any], where: str, about: Mapping[str, Any], ledger: NotUnderstood, depth: int
 ) -> Iterator[Release | Unreadable]:
+    ledger.where = where
     members = body.get("records"), body.get("releases")
     if _is_record(body):
         yield _of_record(body, where, about, ledger)

@@ -46,7 +46,7 @@ Understood = tuple[list[Candidate | None], NotUnderstood]
 
 def read_ocds(path: Path, ledger: NotUnderstood) -> Reading:
     """The releases of a file, all of them read in this process."""
-    yield from _in_order(map(understand, _portions(read_pieces(path))), ledger)
+    yield from _in_order((understand(one, ledger.keeps) for one in _portions(read_pieces(path))), ledger)
 
 
 class Readers:
@@ -73,16 +73,16 @@ class Readers:
         portions = _portions(read_pieces(path))
         first = list(islice(portions, FEW))
         if len(first) < FEW or self._number < 2:
-            yield from _in_order(map(understand, chain(first, portions)), ledger)
+            yield from _in_order((understand(one, ledger.keeps) for one in chain(first, portions)), ledger)
         else:
-            yield from _in_order(self._understood(chain(first, portions)), ledger)
+            yield from _in_order(self._understood(chain(first, portions), ledger.keeps), ledger)
 
-    def _understood(self, portions: Iterable[Portion]) -> Iterator[Understood]:
+    def _understood(self, portions: Iterable[Portion], keeps: bool) -> Iterator[Understood]:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self._number, get_context("spawn"), _begin)
         under_way: deque[Future[Understood]] = deque()
         for portion in portions:
-            under_way.append(self._pool.submit(understand, portion))
+            under_way.append(self._pool.submit(understand, portion, keeps))
             if len(under_way) >= AHEAD * self._number:
                 yield under_way.popleft().result()
         while under_way:
@@ -122,9 +122,9 @@ def _in_order(results: Iterable[Understood], ledger: NotUnderstood) -> Reading:
         yield from candidates
 
 
-def understand(portion: Portion) -> Understood:
-    """The candidates of some pieces, None for what is refused, and what was not understood."""
-    ledger = NotUnderstood()
+def understand(portion: Portion, keeps: bool = False) -> Understood:
+    """The candidates of some pieces, None for what is refused, and what was not understood, with every loss if it ``keeps`` them."""
+    ledger = NotUnderstood(keeps=keeps)
     documents = (document for piece in portion for document in documents_of(piece, ledger))
     found = (
         one
@@ -135,8 +135,9 @@ def understand(portion: Portion) -> Understood:
 
 
 def _candidate(found: Release | Unreadable, ledger: NotUnderstood) -> Candidate | None:
+    ledger.where = found.where
     if isinstance(found, Unreadable):
-        ledger.add(f"refused: {found.kind}", f"{found.where}: {found.reason}")
+        ledger.add(f"refused: {found.kind}", found.reason)
         return None
     original = Original(
         digest=found.digest,

@@ -58,6 +58,7 @@ class RowReader:
 
     def read(self, row: Row) -> Process | RowRefused:
         """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
+        self.ledger.where = row.where
         return _Reading(row, self, self.ledger).process()
 
     def buyer(self, row: Row) -> Organisation | None:
@@ -81,7 +82,7 @@ class RowReader:
         if key not in known:
             if len(known) >= _MOST_KEPT:
                 known.clear()
-            unread = NotUnderstood()
+            unread = NotUnderstood(keeps=self.ledger.keeps)
             known[key] = read(_Reading(row, self, unread)), unread
         found, unread = known[key]
         if unread.kinds:
@@ -97,14 +98,17 @@ class _Reading:
 
     def process(self) -> Process | RowRefused:
         row, mapping = self.row, self.mapping
-        before = self.ledger.total()
-        at = read_date(self.text("date"), self.column("date"), self.ledger, mapping.read.date_order)
-        values = {field: self.number(field) for field in ("amount", "quantity", "unit_price")}
+        unread = NotUnderstood(keeps=self.ledger.keeps)
+        at = read_date(self.text("date"), self.column("date"), unread, mapping.read.date_order)
+        values = {field: self.number(field, unread) for field in ("amount", "quantity", "unit_price")}
         missing = {field for field, number in values.items() if number is None} | ({"date"} if at is None else set())
-        unread = next((field for field in mapping.required if field in missing), None)
-        if unread:
-            reason = "not understood" if self.ledger.total() > before else "empty"
-            return RowRefused(row.where, row.number, self.column(unread), f"{reason}: {self.text(unread)[:80]}")
+        needed = next((field for field in mapping.required if field in missing), None)
+        rule = unread.withdraw(self.column(needed)) if needed else None
+        if unread.kinds:
+            self.ledger.update(unread)
+        if needed:
+            text = self.text(needed)
+            return RowRefused(row.where, row.number, self.column(needed), f"{rule}: {text}" if rule else "empty")
         ocid = f"{mapping.namespace}-{self.text('id') or row.digest[:24]}"
         local_id = f"{row.digest[:24]}-{row.occurrence}"
         words = self.table.words(row)
@@ -180,15 +184,18 @@ class _Reading:
     def column(self, field: str) -> str:
         return self.table.columns.get(field, field)
 
-    def number(self, field: str) -> Decimal | None:
+    def number(self, field: str, ledger: NotUnderstood) -> Decimal | None:
         text = self.text(field)
         if not text:
             return None
         read = self.mapping.read
         thousands = read.thousands if field == "quantity" else None
-        found = read_decimal(text, self.column(field), self.ledger, read.decimal_mark, thousands)
+        found = read_decimal(text, self.column(field), ledger, read.decimal_mark, thousands)
         if found is not None and found < 0:
-            self.ledger.add(f"{self.column(field)}: negative", found)
+            ledger.add(f"{self.column(field)}: negative", found)
+            return None
+        if found == 0 and (field == "unit_price" or (field == "amount" and self.mapping.kind == "prices")):
+            ledger.add(f"{self.column(field)}: zero is no price", found)
             return None
         return found
 

@@ -153,8 +153,9 @@ def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMap
     return max(fitting, key=lambda mapping: len(mapping.columns))
 
 
-def read_rows(path: Path, mapping: ColumnMapping) -> Iterator[Row | RowRefused]:
-    """All rows in order; the header must have every column that the mapping names. Raises MappingError, OSError."""
+def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = None) -> Iterator[Row | RowRefused]:
+    """All rows in order; the header must have every column that the mapping names. ``seen`` counts rows by digest; who asks may
+    forget there those that do not count. Raises MappingError, OSError."""
     with _opened(path, mapping) as lines:
         header, delimiter = _header(lines, mapping)
         wanted = {field: mapping.sources(field) for field in mapping.columns}
@@ -163,7 +164,7 @@ def read_rows(path: Path, mapping: ColumnMapping) -> Iterator[Row | RowRefused]:
             raise MappingError(f"{path.name} has no column {', '.join(absent)}; it has {', '.join(header)}")
         place = {column: position for position, column in enumerate(header)}
         places = [(field, [place[column] for column in columns]) for field, columns in wanted.items()]
-        seen: Counter[str] = Counter()
+        seen = Counter() if seen is None else seen
         reader = csv.reader(lines, delimiter=delimiter)
         while True:
             number = reader.line_num + 2

@@ -5,47 +5,94 @@ Every reader returns None for what is absent, and None plus an entry in the ledg
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from catalogue.money import UnknownCurrency, minor_units
 from services.transparency import vocabulary
 
 MAX_KINDS = 2_000
 MAX_EXAMPLES = 3
+LONGEST_VALUE = 200
 _LARGEST = 18
 """Decimal exponent: no published amount or quantity has more digits before or behind the point."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-class NotUnderstood:
-    """Counts by kind ("award.value.currency: unknown code"), with a few examples each.
+_NOT_USED = ("not carried: ", "unknown field: ")
+_ONLY_ABSENT = ", told without one"
 
-    The number of kinds is bounded, whatever a file contains: those beyond ``MAX_KINDS`` are counted together.
+
+def is_loss(kind: str) -> bool:
+    """Something that was written was not taken over. Not so: what this market has no use for, and what was never there."""
+    return not kind.startswith(_NOT_USED) and not kind.endswith(_ONLY_ABSENT)
+
+
+class Fault(NamedTuple):
+    """One thing that was not understood: "prices.csv:3", "price: not a number", the value shortened to ``LONGEST_VALUE``."""
+
+    where: str
+    kind: str
+    value: str
+
+
+class NotUnderstood:
+    """Counts by kind ("award.value.currency: unknown code"), with a few examples and the first places of each.
+
+    The number of kinds is bounded, whatever a file contains: those beyond ``MAX_KINDS`` are counted together. ``where`` names the
+    row or release that is being read. With ``keeps`` every loss is kept as a :class:`Fault` until :meth:`taken`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = False) -> None:
         self.kinds: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
+        self.places: dict[str, list[str]] = {}
+        self.where = ""
+        self.keeps = keeps
+        self.faults: list[Fault] = []
 
     def add(self, kind: str, example: object = None, count: int = 1) -> None:
+        text = "" if example is None else str(example)[:LONGEST_VALUE]
+        if self.keeps and is_loss(kind):
+            self.faults.append(Fault(self.where, kind, text))
+        self._count(kind, count, [] if example is None else [text[:80]], [self.where])
+
+    def _count(self, kind: str, count: int, examples: Iterable[str], places: Iterable[str]) -> None:
         if kind not in self.kinds and len(self.kinds) >= MAX_KINDS:
             kind = "further kinds"
         self.kinds[kind] += count
-        if example is not None:
-            seen = self.examples.setdefault(kind, [])
-            if len(seen) < MAX_EXAMPLES and (shown := str(example)[:80]) not in seen:
-                seen.append(shown)
+        for known, new in ((self.examples, examples), (self.places, places)):
+            seen = known.setdefault(kind, [])
+            for one in new:
+                if one not in seen and len(seen) < MAX_EXAMPLES:
+                    seen.append(one)
 
     def update(self, other: "NotUnderstood") -> None:
+        """Take over what another found. Where it did not know where it was, it was here."""
         for kind, count in other.kinds.items():
-            self.add(kind, count=count)
-            for example in other.examples.get(kind, ()):
-                self.add(kind, example, count=0)
+            places = [place or self.where for place in other.places[kind]]
+            self._count(kind, count, other.examples[kind], places)
+        if self.keeps:
+            self.faults.extend(fault if fault.where else fault._replace(where=self.where) for fault in other.faults)
+
+    def taken(self) -> list[Fault]:
+        """What was kept since the last time."""
+        faults, self.faults = self.faults, []
+        return faults
+
+    def withdraw(self, field: str) -> str | None:
+        """The rule that a value of the field broke, which is then told by somebody else; None where it broke none."""
+        kind = next((kind for kind in self.kinds if kind.rpartition(": ")[0] == field), None)
+        if kind is None:
+            return None
+        for known in (self.kinds, self.examples, self.places):
+            del known[kind]
+        self.faults = [fault for fault in self.faults if fault.kind != kind]
+        return kind.rpartition(": ")[2]
 
     def total(self) -> int:
         return self.kinds.total()

@@ -83,10 +83,10 @@ def test_each_row_is_imported_or_refused_with_row_column_and_reason(
     ]
     found = results(publish("\n".join([HEADER, *rows]), "f.csv"), mapping, ledger)
     assert [(one.number, one.column, one.reason) for one in found if isinstance(one, RowRefused)] == [
-        (3, "Precio", "not understood: viel"),
+        (3, "Precio", "not a number: viel"),
         (4, "Fecha", "empty"),
         (5, "", "2 cells under 7 columns"),
-        (7, "Fecha", "not understood: 33/04/2020"),
+        (7, "Fecha", "no such date: 33/04/2020"),
     ]
     first, again = (one for one in found if isinstance(one, Process))
     assert first.contracts[0].contract_id != again.contracts[0].contract_id, "a purchase repeated is one more"

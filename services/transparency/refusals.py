@@ -1,0 +1,78 @@
+"""The file of what an import did not take over: one CSV line for each refused row, and for each value that was left out of another."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from infra.cli.output import Unwritable
+from services.transparency.candidates import Reading
+from services.transparency.intake import FileUnusable
+from services.transparency.tolerance import Fault, NotUnderstood
+
+COLUMNS = ("file", "line", "lost", "column", "rule", "value")
+"""``line`` names the element where the file is one JSON value ("[3]"). ``lost`` is "file", "row" or "value": a row means a release
+in OCDS."""
+_REFUSED = "refused: "
+
+
+class Refusals:
+    """Written as it comes, so memory does not grow with the file."""
+
+    def __init__(self, path: Path, stream: TextIO) -> None:
+        self.path = path
+        self.written: Counter[str] = Counter()
+        self._lines = csv.writer(stream, lineterminator="\n")
+        self._lines.writerow(COLUMNS)
+
+    def write(self, path: Path, faults: Iterable[Fault]) -> None:
+        """``path`` is the file in which they were found. Raises Unwritable."""
+        with _writing(self.path):
+            for fault in faults:
+                self._write(path, fault)
+
+    def following(self, path: Path, reading: Reading, ledger: NotUnderstood) -> Reading:
+        """The same records; what was lost on the way to each is written before it is handed on."""
+        for record in reading:
+            self.write(path, ledger.taken())
+            yield record
+        self.write(path, ledger.taken())
+
+    def counts(self) -> dict[str, int]:
+        """Lines by what was lost: rows, values, whole files."""
+        return {f"{lost}s": self.written[lost] for lost in ("row", "value", "file")}
+
+    def _write(self, path: Path, fault: Fault) -> None:
+        column, _, rule = fault.kind.removeprefix(_REFUSED).rpartition(": ")
+        lost = "row" if fault.kind.startswith(_REFUSED) else "value"
+        if lost == "row" and column in ("file", "row"):
+            lost, column = column, ""
+        line = fault.where.removeprefix(path.name).removeprefix(":").strip()
+        self._lines.writerow((path, line, lost, column, rule, " ".join(fault.value.split())))
+        self.written[lost] += 1
+
+
+@contextmanager
+def refusals_in(path: Path, unless: Sequence[Path]) -> Iterator[Refusals]:
+    """Begins the file anew. Raises Unwritable, and FileUnusable where it is one of those that are to be read."""
+    if any(path.resolve() == other.resolve() for other in unless):
+        raise FileUnusable(f"{path} is to be read: name another file for what is refused")
+    with _writing(path):
+        stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    try:
+        with _writing(path):
+            refusals = Refusals(path, stream)
+        yield refusals
+    finally:
+        with _writing(path):
+            stream.close()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(path, error) from error
