@@ -19,11 +19,13 @@ NAME = "auctions"
 def create(ground: Ground) -> Service:
     lane = Lane(ground.database.url, ground.clock, ground.signer)
     market_log = MarketLog(ground.signer)
-    shared = with_lane(lane, Boards(ground.database.pool, ground.live), market_log, BidsApi, SessionApi, AuctionPages)
+    shared = with_lane(
+        lane, Boards(ground.database.pool, ground.live), market_log, BidsApi, SessionApi, AuctionPages, SessionPages
+    )
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, SessionPages)],
+        routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages)],
         reactions=reactions,
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],

@@ -1,5 +1,6 @@
 """The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -77,7 +78,7 @@ class AuctionPages(Controller):
     async def auction_page(
         self, request: Visit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
     ) -> Template:
-        return await self._page(request, ground, boards, auction_id)
+        return await shown(request, ground, boards, auction_id)
 
     @get("/{auction_id:str}/live", opt=PUBLIC)
     async def live(
@@ -122,7 +123,9 @@ class AuctionPages(Controller):
                 lane, request.user, auction_id, form.amount, key_of(form, fields), arrived_at, choices_in(fields)
             )
         if request.headers.get("hx-request") != "true":
-            return await self._page(request, ground, boards, auction_id, answer, errors, sure, fields)
+            return await shown(
+                request, ground, boards, auction_id, answer=answer, errors=errors, sure=sure, values=fields
+            )
         board = await boards.get(clean(auction_id)) or board
         template = "sure" if sure else "answer"
         said = render(request, template, board, ground, **verdict_of(answer, board), errors=errors, sure=sure)
@@ -147,35 +150,36 @@ class AuctionPages(Controller):
             scored = scored_as(board, form.amount, choices_in(fields))
         return Response(render(request, "score", board, ground, scored=scored), media_type="text/html")
 
-    async def _page(
-        self,
-        request: Visit,
-        ground: Ground,
-        boards: Boards,
-        auction_id: str,
-        answer: Answer | None = None,
-        errors: dict[str, str] | None = None,
-        sure: Sure | None = None,
-        values: dict[str, str] | None = None,
-    ) -> Template:
-        board = await boards.get(clean(auction_id))
-        if board is None:
-            raise NotFound("auction", auction_id)
-        refused = errors or (answer and not answer.verdict.accepted)
-        user: Principal | None = request.scope.get("user")
-        named = board.stored.result is not None and user is not None and user.may(OBSERVER)
-        return page(
-            request,
-            "auctions/auction.html",
-            status_code=422 if refused else 200,
-            **context(request, board, ground)
-            | verdict_of(answer, board)
-            | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
-            | {"errors": errors or {}, "sure": sure, "values": values if values and (errors or sure) else {}},
-            shared={
-                name: fragment(request, name, board, ground).html.replace(
-                    SERVER_NOW.decode(), ground.clock().isoformat()
-                )
-                for name in ("price", "log")
-            },
-        )
+
+async def shown(
+    request: Visit,
+    ground: Ground,
+    boards: Boards,
+    auction_id: str,
+    *,
+    answer: Answer | None = None,
+    errors: Mapping[str, str] | None = None,
+    sure: Sure | None = None,
+    values: Mapping[str, str] | None = None,
+) -> Template:
+    """The page of an auction, after a form on it was sent with what became of it: the ``answer`` to a bid or what it is asked
+    (``sure``), else ``errors`` beside the fields ``amount`` and ``floor``, or under "" where the refusal is of no field."""
+    board = await boards.get(clean(auction_id))
+    if board is None:
+        raise NotFound("auction", auction_id)
+    refused = errors or (answer and not answer.verdict.accepted)
+    user: Principal | None = request.scope.get("user")
+    named = board.stored.result is not None and user is not None and user.may(OBSERVER)
+    return page(
+        request,
+        "auctions/auction.html",
+        status_code=422 if refused else 200,
+        **context(request, board, ground)
+        | verdict_of(answer, board)
+        | {"bidders": await bidders(ground.database.pool, board.stored) if named else []}
+        | {"errors": errors or {}, "sure": sure, "values": values if values and (refused or sure) else {}},
+        shared={
+            name: fragment(request, name, board, ground).html.replace(SERVER_NOW.decode(), ground.clock().isoformat())
+            for name in ("price", "log")
+        },
+    )

@@ -1,9 +1,11 @@
 """What one does on an auction's page besides bidding: floors, deletion, withdrawal, complaints; and the moderator's list of these."""
 
+from collections.abc import Container
 from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
 from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
@@ -25,9 +27,10 @@ from infra.web import (
     text_in,
 )
 from infra.web.languages import gettext as _
-from infra.web.languages import told
 from services.auctions import handlers
 from services.auctions.api import existing
+from services.auctions.board import Boards
+from services.auctions.pages.auction import shown
 from services.auctions.store import bids, complaints
 
 RECEIPTS = 500
@@ -44,25 +47,35 @@ class SessionPages(Controller):
     include_in_schema = False
 
     @post("/{auction_id:str}/autobid", opt=allow(SUPPLIER_AGENT))
-    async def set_floor(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Response[Any]:
-        form, _wrong = read_form(await form_fields(request), FloorForm)
+    async def set_floor(
+        self, request: MemberVisit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
+    ) -> Response[Any] | Template:
+        fields = await form_fields(request)
+        form, errors = read_form(fields, FloorForm)
         if form is None:
-            return _back(auction_id, _("The floor must be a number, such as 990.00."))
+            return await shown(request, ground, boards, auction_id, errors=errors, values=fields)
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.set_autobid(tx, auction_id, form.floor, form.on, request.user)
             except RuleBroken as broken:
-                return _back(auction_id, await _refused(ground, auction_id, broken))
+                errors = await _refused(ground, auction_id, broken, fields)
+        if errors:
+            return await shown(request, ground, boards, auction_id, errors=errors, values=fields)
         said = _("The market bids for you down to your floor.") if form.on else _("Autobid is off.")
         return _back(auction_id, said)
 
     @post("/{auction_id:str}/deletion", opt=allow(SUPPLIER_AGENT))
-    async def delete_last(self, request: MemberVisit, ground: FromGround, auction_id: PathId) -> Redirect:
+    async def delete_last(
+        self, request: MemberVisit, ground: FromGround, boards: NamedDependency[Boards], auction_id: PathId
+    ) -> Redirect | Template:
+        errors: dict[str, str] = {}
         async with ground.database.transaction("auctions") as tx:
             try:
                 await handlers.delete_last_bid(tx, auction_id, request.user)
             except RuleBroken as broken:
-                return _back(auction_id, await _refused(ground, auction_id, broken))
+                errors = await _refused(ground, auction_id, broken, ())
+        if errors:
+            return await shown(request, ground, boards, auction_id, errors=errors)
         return _back(auction_id, _("Your last bid is deleted."))
 
     @get("/{auction_id:str}/withdrawal", opt=allow(BUYER_OFFICER))
@@ -177,5 +190,5 @@ def _back(auction_id: str, notice: str) -> Redirect:
     return redirect(f"/auctions/{clean(auction_id)}", notice)
 
 
-async def _refused(ground: Ground, auction_id: str, broken: RuleBroken) -> str:
-    return told(broken, (await existing(ground, auction_id)).opened.currency)
+async def _refused(ground: Ground, auction_id: str, broken: RuleBroken, places: Container[str]) -> dict[str, str]:
+    return beside(broken, places, (await existing(ground, auction_id)).opened.currency)

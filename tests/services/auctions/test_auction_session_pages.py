@@ -17,16 +17,33 @@ async def test_a_supplier_sets_its_floor_on_the_page_and_only_it_sees_it(market:
     path = f"/auctions/{scene.auction_id}"
     async with market.browser(scene.suppliers["a"]) as a, market.browser(scene.suppliers["b"]) as b:
         early = await a.post(f"{path}/autobid", {"floor": "900", "on": "yes"})
-        assert "Place a first bid by hand" in early.text
+        assert early.status_code == 422
+        assert "Place a first bid by hand" in early.text and 'class="notice"' not in early.text
         await scene.bid("a", "990")
         done = await a.post(f"{path}/autobid", {"floor": "912,50", "on": "yes"})
         assert "down to your floor" in done.text and 'value="912.50"' in done.text
         assert "912" not in (await b.get(path)).text
-        assert "must be a number" in (await a.post(f"{path}/autobid", {"floor": "much", "on": "yes"})).text
+        for typed, said in (
+            ("much", "must be a number"),
+            ("NaN", "is not a finite number"),
+            ("-1", "A floor is an amount above zero"),
+        ):
+            wrong = await a.post(f"{path}/autobid", {"floor": typed, "on": "yes"})
+            assert wrong.status_code == 422
+            assert f'<p class="error" id="floor-note">{said}' in wrong.text and f'value="{typed}"' in wrong.text
+            assert '<details id="autobid" open>' in wrong.text
         off = await a.post(f"{path}/autobid", {"floor": "912.50", "on": ""})
         assert "Autobid is off" in off.text
     async with market.browser(scene.buyer) as buyer:
         assert "Autobid" not in (await buyer.get(path)).text
+
+
+async def test_a_refused_bid_keeps_its_amount_without_script(market: Market) -> None:
+    scene = await a_scene(market)
+    async with market.browser(scene.suppliers["a"]) as a:
+        said = await a.post(f"/auctions/{scene.auction_id}/bids", {"amount": "985.001", "request_key": "k"})
+    assert said.status_code == 422 and "amount-too-fine" in said.text
+    assert 'required value="985.001"' in said.text and '<details id="own-amount" open>' in said.text
 
 
 async def test_a_verdict_links_to_its_signed_receipt(market: Market) -> None:
