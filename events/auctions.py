@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from events.bounds import Exact, Key, Label, Many, Prose
+from events.bounds import Exact, Key, Label, Many, PolicyText, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place, Refusal, Source
 
@@ -80,6 +80,7 @@ class AuctionOpened(Event, frozen=True, kw_only=True):
     rules: SessionRules | None = None
     scoring: Scoring = Scoring()
     equivalents: bool = False
+    policy_text: PolicyText = ""
 
 
 @event(key="pool_id")

@@ -77,6 +77,9 @@ Key = Annotated[str, _text(400)]
 """An id, or a word of a closed list."""
 Label = Annotated[str, _text(2_000)]
 Prose = Annotated[str, _text(20_000)]
+PolicyText = Annotated[str, _text(20_000)]
+"""A policy in JSON, as it stood when a process began: what the process goes by to its end, whatever becomes of the file. "" in events
+older than it: the policy of the name beside it."""
 Exact = Annotated[Decimal, _number(-(10**20), 10**20, 60)]
 Many = Annotated[tuple[T, ...], _list(10_000)]
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from events.bounds import Exact, Key, Label, Many, Prose
+from events.bounds import Exact, Key, Label, Many, PolicyText, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place, Refusal
 
@@ -32,6 +32,7 @@ class PoolOpened(Event, frozen=True, kw_only=True):
     savings_rule: Key
     policy: Prose
     duration_minutes: int
+    policy_text: PolicyText = ""
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,7 @@ class PoolSourcingRequested(Event, frozen=True, kw_only=True):
     duration_minutes: int
     step_percent: Exact
     attempt: int = 1
+    policy_text: PolicyText = ""
 
 
 @event(key="pool_id")
@@ -142,6 +144,7 @@ class PoolAllocated(Event, frozen=True, kw_only=True):
     standalone: Exact
     saving: Exact
     allocations: Many[Allocation]
+    policy_text: PolicyText = ""
 
 
 @event(key="pool_id")

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from events.bounds import Exact, Key, Label, Many, Prose
+from events.bounds import Exact, Key, Label, Many, PolicyText, Prose
 from events.codec import Event, event
 from events.values import Category, Line, Place
 
@@ -29,6 +29,7 @@ class QuoteRequestOpened(Event, frozen=True, kw_only=True):
     opened_at: datetime
     closes_at: datetime
     choose_by: datetime
+    policy_text: PolicyText = ""
 
 
 @event(key="request_id")
@@ -99,3 +100,4 @@ class QuoteRequestClosed(Event, frozen=True, kw_only=True):
     opened_at: datetime
     ended_at: datetime
     closed_at: datetime
+    policy_text: PolicyText = ""

@@ -3,7 +3,7 @@
 A preset is ``policies/<name>.toml``; a market adds or overrides presets in a folder of its own. ``based_on`` names a shipped
 preset of which the file changes only what it says: tables merge, everything else (lists too) is replaced, and ``without`` lists
 what of the preset does not hold here, such as "auction.withdrawal.window". A policy is stored
-with each auction, pool or purchase at its creation (msgspec encodes it), so a later edit never touches a running one.
+with each process at its beginning, in the event that opens it (``text_of``, ``of_process``), so a later edit never touches a running one.
 
 ``auction``, ``contract``, ``sanctions`` and ``buying`` are the parts · ``jurisdiction`` puts them together · ``bounds`` is what they share
 · ``loading`` reads the files.
@@ -14,7 +14,7 @@ from catalogue.policy.bounds import KINDS
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRules, Ground, PerformanceSecurity
 from catalogue.policy.jurisdiction import Policy
-from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load
+from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load, of_process, text_of
 from catalogue.policy.sanctions import Sanctions, Suspension
 
 __all__ = [
@@ -44,4 +44,6 @@ __all__ = [
     "Withdrawal",
     "keep_own_in",
     "load",
+    "of_process",
+    "text_of",
 ]

@@ -59,6 +59,22 @@ def load(name: str, folder: Path | None = None) -> Policy:
         raise PolicyNotValid(f"{found[0].name}: {error}.", field=_path(str(error)), file=found[0].name) from error
 
 
+def text_of(policy: Policy) -> str:
+    """The policy in JSON, which goes with a process from its opening on."""
+    return msgspec.json.encode(policy).decode()
+
+
+def of_process(text: str, name: str) -> Policy:
+    """The policy that a process began under, out of :func:`text_of`; where that is "" (the former release did not keep it), the policy
+    of that name as it is now. Raises UnknownPolicy, PolicyNotValid."""
+    if not text:
+        return load(name)
+    try:
+        return msgspec.json.decode(text, type=Policy)
+    except msgspec.DecodeError as error:
+        raise PolicyNotValid(f"The policy {name!r} that was kept with the process cannot be read: {error}.") from error
+
+
 def _read(path: Path) -> dict[str, Any]:
     """A dictionary of the caller's own; what is in it is shared and stays as it is. A file that was edited is read anew."""
     return dict(_parsed(path, path.stat().st_mtime_ns))

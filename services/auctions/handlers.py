@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 
 from catalogue.money import minor_step, round_money
-from catalogue.policy import Policy, load
+from catalogue.policy import Policy, of_process
 from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -300,7 +300,7 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
         pool_id=event.pool_id,
     )
     try:
-        await _open(tx, command, load(event.policy), buyer)
+        await _open(tx, command, of_process(event.policy_text, event.policy), buyer)
     except RuleBroken as broken:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))
 

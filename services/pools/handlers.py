@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue.policy import Policy
-from catalogue.policy import load as load_policy
+from catalogue.policy import Policy, of_process
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
@@ -146,6 +145,12 @@ async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: 
             deliver_by=enrolment.deliver_by,
         ),
     )
+
+
+def policy_of(kept: Kept) -> Policy:
+    """The policy that the pool was opened under."""
+    opened = kept.pool.opened
+    return of_process(opened.policy_text, opened.policy)
 
 
 async def withdraw(tx: Transaction, pool_id: str, principal: Principal, reason: str = "") -> None:
@@ -309,7 +314,7 @@ async def _contracting_over(tx: Transaction, kept: Kept, contracts: list[Contrac
     ended = [each.at for each in known if each.state == "ended"]
     if not ended:
         return tx.now
-    policy = load_policy(kept.pool.opened.policy)
+    policy = policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), kept.pool.opened.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
     return policy.due(max(ended), policy.contract.buyer_draft_days, calendar_of(lead))

@@ -67,11 +67,20 @@ def summary(kept: Kept) -> Summary:
     return Summary(**_summary(kept))
 
 
-async def details(tx: Transaction, pool_id: str) -> Details:
+async def existing(tx: Transaction, pool_id: str) -> Kept:
     """Raises NotFound."""
     kept = await store.load(tx, pool_id)
     if kept is None:
         raise NotFound("pool", pool_id)
+    return kept
+
+
+async def details(tx: Transaction, pool_id: str) -> Details:
+    """Raises NotFound."""
+    return await details_of(tx, await existing(tx, pool_id))
+
+
+async def details_of(tx: Transaction, kept: Kept) -> Details:
     pool, opened = kept.pool, kept.pool.opened
     result = None
     if (allocated := pool.allocated) is not None:
@@ -96,7 +105,7 @@ async def details(tx: Transaction, pool_id: str) -> Details:
         members=tuple(sorted(pool.members.values(), key=lambda each: (each.enrolled_at, each.member_id))),
         refusal=pool.refusal,
         result=result,
-        contracts=await store.contracts_of(tx, pool_id),
+        contracts=await store.contracts_of(tx, opened.pool_id),
     )
 
 

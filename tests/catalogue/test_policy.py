@@ -10,7 +10,17 @@ import msgspec
 import pytest
 
 from catalogue.calendar import RegionCalendar
-from catalogue.policy import Policy, PolicyNotValid, UnknownPolicy, Window, Withdrawal, keep_own_in, load
+from catalogue.policy import (
+    Policy,
+    PolicyNotValid,
+    UnknownPolicy,
+    Window,
+    Withdrawal,
+    keep_own_in,
+    load,
+    of_process,
+    text_of,
+)
 
 MOSCOW = RegionCalendar("Europe/Moscow", "RU")
 FRIDAY = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -157,3 +167,25 @@ def test_an_own_file_may_be_without_a_limit_of_its_preset(tmp_path: Path) -> Non
 def test_a_file_that_is_incomplete_broken_or_baseless_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(PolicyNotValid):
         load("own", own(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["acordar", "demo", "moscow", "pregao", "prozorro"])
+def test_a_process_reads_back_the_policy_that_it_began_under(name: str) -> None:
+    assert of_process(text_of(load(name)), name) == load(name)
+
+
+def test_a_process_keeps_the_numbers_that_its_file_had_and_one_without_them_goes_by_the_name(tmp_path: Path) -> None:
+    rules = 'based_on = "moscow"\n[contract]\nbuyer_draft_days = {}\n'
+    try:
+        keep_own_in(own(tmp_path, rules.format(7)))
+        began = text_of(load("own"))
+        own(tmp_path, rules.format(88))
+        assert of_process(began, "own").contract.buyer_draft_days == 7
+        assert of_process("", "own").contract.buyer_draft_days == 88
+    finally:
+        keep_own_in(None)
+
+
+def test_a_policy_that_was_kept_and_cannot_be_read_says_so() -> None:
+    with pytest.raises(PolicyNotValid, match="kept with the process"):
+        of_process("{}", "moscow")

@@ -16,7 +16,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
 from catalogue.durations import DurationNotOffered, end_of, spelt
 from catalogue.money import minor_step, round_money
-from catalogue.policy import AuctionRules, Duration, Policy
+from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import Reference
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionOpened, Scoring, SessionRules
@@ -174,6 +174,7 @@ def open_auction(
         rules=session_rules(policy.auction, duration),
         scoring=command.scoring,
         equivalents=command.equivalents,
+        policy_text=text_of(policy),
     )
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import structs
 
 from catalogue.calendar import RegionCalendar
-from catalogue.policy import load
+from catalogue.policy import of_process
 from catalogue.rules import RuleBroken
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
@@ -251,7 +251,7 @@ async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
         opened,
         closed,
         winner_name=await _name(db, closed.winner_id),
-        policy=load(closed.policy),
+        policy=of_process(opened.policy_text, opened.policy),
         calendar=await _calendar(db, closed.buyer_id, closed.place),
     )
     if deal is not None:
@@ -267,7 +267,7 @@ async def award_quote(tx: Transaction, closed: QuoteRequestClosed) -> None:
     deal = awards.of_quote(
         closed,
         winner_name=await _name(db, closed.winner_id),
-        policy=load(closed.policy),
+        policy=of_process(closed.policy_text, closed.policy),
         calendar=await _calendar(db, closed.buyer_id, closed.place),
     )
     if deal is not None:
@@ -283,7 +283,9 @@ async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
         raise LookupError(f"pool {allocated.pool_id} was shared out and never opened")
     calendars = {part.member_id: await _calendar(db, part.member_id, part.place) for part in allocated.allocations}
     name = await _name(db, allocated.supplier_id)
-    for deal in awards.of_pool(allocated, winner_name=name, policy=load(policy), calendars=calendars):
+    for deal in awards.of_pool(
+        allocated, winner_name=name, policy=of_process(allocated.policy_text, policy), calendars=calendars
+    ):
         await award(tx, *deal, auction_id=allocated.auction_id)
 
 

@@ -89,6 +89,7 @@ def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
             currency=opened.currency,
             lines=_lowered(pool.demand, command.unit_prices),
             policy=opened.policy,
+            policy_text=opened.policy_text,
             duration_minutes=command.duration_minutes or opened.duration_minutes,
             step_percent=command.step_percent,
             attempt=pool.attempts + 1,
@@ -135,6 +136,7 @@ def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
             standalone=sum((each.standalone for each in allocations), Decimal(0)),
             saving=sum((each.saving for each in allocations), Decimal(0)),
             allocations=allocations,
+            policy_text=pool.opened.policy_text,
         )
     ]
 

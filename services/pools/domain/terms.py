@@ -9,7 +9,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_codes
 from catalogue.money import minor_units
 from catalogue.places import UnknownRegion, is_area
-from catalogue.policy import Policy
+from catalogue.policy import Policy, text_of
 from catalogue.rules import RuleBroken
 from events.pools import PoolOpened
 from events.values import Category, Line
@@ -107,5 +107,5 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             earliest=earliest,
         )
     lines = tuple(msgspec.structs.replace(line, quantity=None, amount=None) for line in command.lines)
-    terms = msgspec.structs.asdict(command) | {"lines": lines, "policy": policy.name}
+    terms = msgspec.structs.asdict(command) | {"lines": lines, "policy": policy.name, "policy_text": text_of(policy)}
     return [PoolOpened(**terms)]

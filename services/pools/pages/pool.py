@@ -13,7 +13,6 @@ from litestar.response import Redirect, Template
 from catalogue.durations import durations
 from catalogue.numbers import can_be_written_out, digits
 from catalogue.policy import Duration, Policy
-from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Minutes, Name, Percent, Quantity
@@ -129,7 +128,8 @@ async def _page(
     errors: Mapping[str, str] | None = None,
 ) -> Template:
     """``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
-    pool = await views.details(tx, pool_id)
+    kept = await views.existing(tx, pool_id)
+    pool = await views.details_of(tx, kept)
     log = await store.log_of(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     me = (
@@ -138,7 +138,7 @@ async def _page(
         else None
     )
     mine = next((member for member in pool.members if me and member.member_id == me.organisation_id), None)
-    policy = load_policy(pool.policy)
+    policy = handlers.policy_of(kept)
     lead = await store.organisations.get(await tx.raw(), pool.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
     references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)

@@ -164,6 +164,7 @@ def closed(
         justification=justification,
         reason=reason,
         policy=opened.policy,
+        policy_text=opened.policy_text,
         opened_at=opened.opened_at,
         ended_at=now if sealed else opened.closes_at,
         closed_at=now,

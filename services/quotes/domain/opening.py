@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
-from catalogue.policy import KINDS, Policy
+from catalogue.policy import KINDS, Policy, text_of
 from catalogue.rules import RuleBroken
 from events.quotes import QuoteRequestOpened
 from events.values import Category, Line, Place
@@ -108,6 +108,7 @@ def open_request(
         lines=command.lines,
         requirements=requirements,
         policy=policy.name,
+        policy_text=text_of(policy),
         opened_at=now,
         closes_at=(closes_at := _deadline(command.closes_at, policy, calendar, now)),
         choose_by=policy.due(closes_at, rules.choose_days, calendar),

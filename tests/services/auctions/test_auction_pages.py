@@ -12,7 +12,7 @@ import httpx
 import msgspec
 import pytest
 
-from catalogue.policy import load
+from catalogue.policy import load, of_process, text_of
 from events.auctions import AuctionOpened, AuctionOpeningRefused
 from events.catalogue import SkuPublished
 from events.observatory import ReferencePricePublished
@@ -423,3 +423,15 @@ async def test_a_place_that_is_none_is_refused_by_the_api_and_beside_its_field(
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of(sku_id, **{"region": "", **place}))
     assert page.status_code == 422 and f"is not a {field}" in page.text
+
+
+async def test_the_auction_of_a_pool_goes_by_the_policy_that_the_pool_began_under(market: Market) -> None:
+    lead, demo = await an_organisation(market, "buyer"), load("demo")
+    began = msgspec.structs.replace(demo, auction=msgspec.structs.replace(demo.auction, settle_seconds=77))
+    kept, absent = (sourcing(lead.organisation_id, policy_text=text) for text in (text_of(began), ""))
+    await market.publish(kept, absent)
+    for asked, seconds in ((kept, 77), (absent, demo.auction.settle_seconds)):
+        scene = Scene(market, derive_id("auction", asked.pool_id, str(asked.attempt)), lead, {})
+        (opened,) = await market.eventually(lambda scene=scene: scene.events(AuctionOpened))
+        assert opened.rules.settle_seconds == seconds
+        assert of_process(opened.policy_text, "").auction.settle_seconds == seconds

@@ -12,7 +12,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
 from catalogue.places import UnknownRegion
-from catalogue.policy import load
+from catalogue.policy import load, of_process
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -143,6 +143,15 @@ class Story:
         lines = tuple(msgspec.structs.replace(line, amount=after[key].amount) for key, line in priced.items())
         initial_price = sum((money.amount for money in before.values()), Decimal(0))
         return RecordResult(closed=an_auction(lines, initial_price, Decimal(total)), **changes)
+
+
+def test_the_policy_that_a_pool_opened_under_goes_with_it_to_its_sourcing_and_its_contracts() -> None:
+    story = Story().enrols("lead", paper="40").sourced()
+    allocated = story.allocated("190.00")
+    text = story.pool.opened.policy_text
+    assert of_process(text, "") == load("moscow")
+    assert story.pool.sourcing is not None
+    assert (story.pool.sourcing.policy_text, allocated.policy_text) == (text, text)
 
 
 def an_enrolment(who: str, demands: Iterable[Demand], **changes: Any) -> Enrol:

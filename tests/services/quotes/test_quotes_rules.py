@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
-from catalogue.policy import load
+from catalogue.policy import load, of_process
 from catalogue.rules import RuleBroken
 from events.pools import PoolClosed
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
@@ -64,6 +64,11 @@ class TestOpening:
         with pytest.raises(rule) as refused:
             Asked(**changes)
         assert refused.value.field == field
+
+    def test_the_policy_that_it_opened_under_goes_with_it_to_the_contract(self) -> None:
+        story = Asked(policy=msgspec.structs.replace(MOSCOW, title="As it was"))
+        (closed,) = [fact for fact in story.ended() if isinstance(fact, QuoteRequestClosed)]
+        assert of_process(closed.policy_text, "").title == "As it was"
 
     def test_a_market_without_quick_quotes_says_so(self) -> None:
         with pytest.raises(opening.NoQuickQuotes):
