@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from catalogue.categories import CPV
+from catalogue.identifiers import read_identifier
 from catalogue.rules import RuleBroken
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.bounds import Code, Few, Name, Secret
@@ -123,7 +124,7 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
     organisation = await store.own_organisation(
         tx,
         name=checked_name(wanted.organisation, "organisation"),
-        identifier=(wanted.identifier_scheme, wanted.identifier),
+        identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
     ) or await _found(tx, wanted, wanted.organisation, roles)
     return await _join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
 
@@ -133,7 +134,7 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
     place, zone = await asyncio.to_thread(
         places.resolve, wanted.country, wanted.region, wanted.locality, wanted.time_zone
     )
-    identifier = (wanted.identifier_scheme.strip(), wanted.identifier.strip())
+    identifier = read_identifier(wanted.identifier_scheme, wanted.identifier)
     if identifier[1]:
         await store.hold(tx, "identifier", "/".join(identifier))
         if await store.own_organisation(tx, identifier=identifier):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from catalogue.identifiers import plain_number
 from events.values import Place
 from services.transparency import vocabulary
 from services.transparency.node import Node
@@ -137,8 +138,8 @@ def _detail(place: Place) -> int:
 
 def _number(text: str) -> str:
     """An identifier without the dots and spaces that people put into it. Fillers like "N/A" and "0" are none."""
-    plain = re.sub(r"[\s.]", "", text).upper()
-    return "" if plain.casefold() in vocabulary.NOTHING or not plain.strip("0-") else plain[:200]
+    plain = plain_number(text)
+    return "" if plain.casefold() in vocabulary.NOTHING else plain[:200]
 
 
 def read_place(address: Node, ledger: NotUnderstood, region_code: RegionCode) -> Place:

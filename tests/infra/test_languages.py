@@ -99,7 +99,15 @@ def rules() -> dict[str, set[str]]:
     domain = import_module("services.auctions.domain")
     names = [f"{domain.__name__}.{module.name}" for module in iter_modules(domain.__path__)]
     others = [
-        *("catalogue.durations", "catalogue.references", "infra.lines", "infra.outgoing", "services.auctions.handlers"),
+        *(
+            "catalogue.durations",
+            "catalogue.identifiers",
+            "catalogue.places",
+            "catalogue.references",
+            "infra.lines",
+            "infra.outgoing",
+            "services.auctions.handlers",
+        ),
         *("services.observatory.answers", "services.pools.handlers", "services.quotes.handlers"),
         *(f"services.quotes.domain.{module}" for module in ("choosing", "opening", "quoting", "request")),
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
