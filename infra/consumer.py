@@ -14,7 +14,7 @@ import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
 from infra.away import in_short, there
 from infra.broker import access
 from infra.health import HEALTH, State
-from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
+from infra.inbox import ConsumerStopped, Held, Inbox, remedies
 from infra.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,6 @@ METADATA_SECONDS = 5.0
 asked again: by itself aiokafka asks after five minutes."""
 BULK_BYTES = 128 * 1024
 """Of a bulk topic the broker gathers so much before it answers, for half a second at most: few large batches cost less than many small."""
-FREE_THE_LOCK = (
-    "find who keeps the row locked in pg_stat_activity, and end that session, or bring back what is away; the partition then goes on by"
-    " itself"
-)
 
 
 def group_of(service: str, *, bulk: bool = False) -> str:
@@ -134,7 +130,7 @@ class Consumer:
         for each in held:
             self._waiting[each.partition] = each
             if each.again is None:
-                log.error("%s waits: %s; remedy: %s", self._name_of(each.partition), each.why, NEWER_RELEASE)
+                log.error("%s waits: %s; remedy: %s", self._name_of(each.partition), each.why, each.remedy)
             else:
                 log.warning("%s waits: %s", self._name_of(each.partition), each.why)
                 self._again[each.partition] = asyncio.get_running_loop().time() + each.again
@@ -155,10 +151,10 @@ class Consumer:
             HEALTH.report("consumer", self.name, State.running)
             return
         why = "; ".join(f"{self._name_of(each)} waits: {held.why}" for each, held in sorted(self._waiting.items()))
-        if any(held.again is None for held in self._waiting.values()):
-            HEALTH.report("consumer", self.name, State.degraded, why, NEWER_RELEASE)
-        else:
-            HEALTH.report("consumer", self.name, State.waiting, why, FREE_THE_LOCK)
+        stands = any(held.again is None for held in self._waiting.values())
+        HEALTH.report(
+            "consumer", self.name, State.degraded if stands else State.waiting, why, remedies(self._waiting.values())
+        )
 
     def _name_of(self, partition: TopicPartition) -> str:
         return f"partition {partition.partition} of {partition.topic} for {self.name}"

@@ -50,24 +50,35 @@ LONGEST_TRANSACTION = 120.0
 """Seconds for a batch, or for one event. Whoever waits longer waits for a server that is frozen or cut off: the connection is closed, and
 the event is tried again on another."""
 NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
+FREE_THE_LOCK = (
+    "find who keeps the row locked in pg_stat_activity, and end that session; the partition then goes on by itself"
+)
+BRING_IT_BACK = "bring back what is away; the partition then goes on by itself"
+TRIED_AGAIN = "read the log of this process; after four tries the event becomes a dead letter"
 
 
 @dataclass(frozen=True)
 class Held:
-    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must. With ``again``
-    it goes on by itself: it is to be read again after so many seconds."""
+    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must, and the
+    ``remedy``. With ``again`` it goes on by itself: it is to be read again after so many seconds."""
 
     partition: TopicPartition
     offset: int
     why: str = ""
+    remedy: str = NEWER_RELEASE
     again: float | None = None
+
+
+def remedies(held: Iterable[Held]) -> str:
+    return "; ".join(sorted({each.remedy for each in held}))
 
 
 class _Waits(Exception):
     """The event failed and is tried again, or it needs what is locked or away and its neighbours do without. Its partition waits."""
 
-    def __init__(self, why: str, seconds: float) -> None:
+    def __init__(self, why: str, remedy: str, seconds: float = PAUSE) -> None:
         super().__init__(why)
+        self.remedy = remedy
         self.seconds = seconds
 
 
@@ -206,7 +217,9 @@ class Inbox:
                 stop = await self._settle(record, message)
             except _Waits as found:
                 waiting.add(_partition(record))
-                held[_partition(record)] = Held(_partition(record), record.offset, str(found), again=found.seconds)
+                held[_partition(record)] = Held(
+                    _partition(record), record.offset, str(found), found.remedy, again=found.seconds
+                )
                 self._waiting.add(_partition(record))
                 continue
             self._waiting.discard(_partition(record))
@@ -328,12 +341,12 @@ class Inbox:
                 return error
             except Exception as error:
                 if is_locked(error):
-                    raise _Waits(f"somebody keeps locked what {type_} needs", PAUSE) from error
+                    raise _Waits(f"somebody keeps locked what {type_} needs", FREE_THE_LOCK) from error
                 if is_away(error):
                     away += 1
                     log.warning("%s waits: %s", self.name, in_short(error))
                     if away >= AWAY_TRIES and await self._is_there():
-                        raise _Waits(f"{type_} wants what is away: {in_short(error)}", PAUSE) from error
+                        raise _Waits(f"{type_} wants what is away: {in_short(error)}", BRING_IT_BACK) from error
                     await asyncio.sleep(PAUSE)
                     continue
                 tries = self._tries.pop(claim, 0)
@@ -341,7 +354,8 @@ class Inbox:
                     log.exception("%s could not handle %s %s", self.name, type_, message.envelope.id)
                     return error
                 self._tries[claim] = tries + 1
-                raise _Waits(f"{type_} failed and is tried again: {in_short(error)}", RETRIES[tries]) from error
+                why = f"{type_} failed and is tried again: {in_short(error)}"
+                raise _Waits(why, TRIED_AGAIN, RETRIES[tries]) from error
 
     async def _is_there(self) -> bool:
         """Whether the database takes a transaction now."""

@@ -9,9 +9,8 @@ from faust.types import TP, ConsumerMessage
 
 from infra import resuming
 from infra.away import PAUSE
-from infra.consumer import FREE_THE_LOCK
 from infra.health import HEALTH, State
-from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox
+from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox, remedies
 from infra.turns import Turn
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,8 @@ class Reader:
         """By partition and generation of the group."""
         self._behind: dict[TP, list[ConsumerMessage]] = {}
         """What was read of partitions that are tried again, in order."""
-        self._why: dict[TP, str] = {}
+        self._held: dict[TP, Held] = {}
+        """What those wait for."""
 
     async def take(self, messages: Sequence[ConsumerMessage]) -> None:
         """On return each message is taken in, or kept behind what its partition waits for."""
@@ -84,7 +84,7 @@ class Reader:
                 self._app.consumer.took(message)
             elif not self._stands(message):
                 self._behind.setdefault(message.tp, []).append(message)
-                self._why[message.tp] = here.why
+                self._held[message.tp] = here
 
     def _stands(self, message: ConsumerMessage) -> bool:
         """It comes after what its partition stands still for."""
@@ -110,12 +110,13 @@ class Reader:
         self._standing = {(tp, at): each for (tp, at), each in self._standing.items() if at == now}
         states = {state for state, _ in self._standing.values()}
         said = [_said(tp, held.why) for (tp, _), (_, held) in sorted(self._standing.items())]
-        said += [_said(tp, self._why[tp]) for tp in sorted(self._behind) if self._why[tp]]
+        waiting = {tp: held for tp in sorted(self._behind) if (held := self._held[tp]).why}
+        said += [_said(tp, held.why) for tp, held in waiting.items()]
         if states:
             state = State.stopped if State.stopped in states else State.degraded
             HEALTH.report("view", self.name, state, "; ".join(said), self._remedy(state))
         elif said:
-            HEALTH.report("view", self.name, State.waiting, "; ".join(said), FREE_THE_LOCK)
+            HEALTH.report("view", self.name, State.waiting, "; ".join(said), remedies(waiting.values()))
         else:
             HEALTH.report("view", self.name, State.running)
 

@@ -482,7 +482,8 @@ async def test_only_the_partition_of_a_failing_event_waits_for_its_next_try(
 
         async def waits() -> bool:
             here = road.health("consumer")
-            return here.state is State.waiting and "cannot bear bad 1" in here.detail
+            assert "pg_stat_activity" not in here.remedy
+            return here.state is State.waiting and "cannot bear bad 1" in here.detail and "dead letter" in here.remedy
 
         await until(waits, road.names)
         await road.send("good 2", partition=1)
