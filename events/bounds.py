@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, inspect
 
 from events.limits import LINE, YEARS_AWAY, Check, OutOfBounds, Range
+from events.notation import notation_of
 from events.walks import Looks, walk_of
 
 T = TypeVar("T")
@@ -143,6 +144,8 @@ def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
         made = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         raise unfit(error) from error
+    if (notation := notation_of(kind)) is not None:
+        notation(value, now)
     check(made, kind, now)
     return made
 

@@ -30,6 +30,7 @@ SENTENCES = {
     "too-many": "has more than {most} entries",
     "too-many-decimals": "has more than {places} decimals",
     "too-short": "has a length below {least}",
+    "twice": "may be given once",
     "unknown-parameter": "is not a parameter of this address",
     "wrong-type": "is not of the right kind: {said}",
 }

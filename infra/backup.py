@@ -29,16 +29,16 @@ import asyncpg
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError
 
 import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
 from events.topics import DEAD_LETTERS
+from infra.answering import check_database, check_kafka
 from infra.broker import access
 from infra.config import Config
 from infra.deadletters import Place, named_by, naming
 from infra.embedded import UNFINISHED, Servers, addresses, jars, postgres
 from infra.producer import Producer
-from infra.running import NotRunning, in_words
+from infra.running import in_words
 from infra.topics import create_topics
 
 Say = Callable[[str], None]
@@ -160,12 +160,8 @@ def _check_embedded(config: Config) -> None:
 async def _check_running(config: Config) -> None:
     """Raises NotRunning."""
     url, bootstrap = addresses(config)
-    try:
-        await (await asyncpg.connect(url)).close()
-        async with _administering(bootstrap):
-            pass
-    except (OSError, asyncpg.CannotConnectNowError, KafkaConnectionError) as error:
-        raise NotRunning("the market of this home") from error
+    await check_database(url)
+    await check_kafka(bootstrap)
 
 
 async def _save_events(config: Config, directory: Path, say: Say) -> Manifest:

@@ -65,8 +65,8 @@ class Held:
     partition: TopicPartition
     offset: int
     why: str = ""
-    remedy: str = NEWER_RELEASE
     again: float | None = None
+    remedy: str = NEWER_RELEASE
 
 
 def remedies(held: Iterable[Held]) -> str:
@@ -218,7 +218,7 @@ class Inbox:
             except _Waits as found:
                 waiting.add(_partition(record))
                 held[_partition(record)] = Held(
-                    _partition(record), record.offset, str(found), found.remedy, again=found.seconds
+                    _partition(record), record.offset, str(found), found.seconds, found.remedy
                 )
                 self._waiting.add(_partition(record))
                 continue

@@ -6,8 +6,25 @@ class NotRunning(Exception):
 
     code = "not-running"
 
+    def __init__(self, what: str, why: str = "") -> None:
+        """``why``: what the server itself said, if it did."""
+        self.what = f"{what} does not answer" + (f" as it should ({why})" if why else "")
+        self.remedy = "start Lonja with `make run` or `lonja up`"
+        if why:
+            self.remedy = f"mend what it says, or {self.remedy} if it does not run; then run the command again"
+        super().__init__(f"{self.what}: {self.remedy}")
+
+
+class Frozen(NotRunning):
+    """A server takes connections, and then says nothing."""
+
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} does not answer: start Lonja with `make run` or `lonja up`")
+        self.what = f"{what} takes connections and gives no answer: it is frozen or overloaded"
+        self.remedy = (
+            "wait: `lonja up` starts a server of its own again that stays silent; for another one look what its processes do"
+            " (in `ps` the state T says that a signal stopped them)"
+        )
+        Exception.__init__(self, f"{self.what}; {self.remedy}")
 
 
 class TablesBehind(Exception):

@@ -151,6 +151,22 @@ async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> 
             assert answer.status_code == 503, answer.text
 
 
+async def test_a_parameter_that_comes_twice_is_refused_by_name(market: Outside) -> None:
+    async with market.client() as client:
+        answer = await client.get("/api/pools?group=enrolling&group=over")
+    assert (answer.status_code, answer.json()["rule"], answer.json()["field"]) == (400, "twice", "group")
+
+
+@pytest.mark.parametrize("written", ["1_5", "٣", "１"])
+def test_a_number_in_a_form_is_written_as_people_write_it(written: str) -> None:
+    class Fields(msgspec.Struct):
+        amount: bounds.Amount
+
+    value, errors = read_form({"amount": written}, Fields)
+    assert value is None and list(errors) == ["amount"]
+    assert read_form({"amount": "1\u00a0250,40"}, Fields)[0] == Fields(Decimal("1250.40"))
+
+
 async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outside) -> None:
     async with market.client() as client:
         for path in ("/login", "/register", "/auctions"):

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from infra.broker import where
 from infra.cli.output import AsJson, print_facts, print_json, print_table, say
 from infra.config import Config
-from infra.running import NotRunning
 
 if TYPE_CHECKING:
     from infra.deadletters import DeadLetter
@@ -139,16 +137,13 @@ def _one(number: int) -> "DeadLetter":
 
 
 async def _read() -> "list[DeadLetter]":
-    from aiokafka.errors import KafkaConnectionError
-
     from infra import deadletters
+    from infra.answering import check_kafka
     from infra.embedded import addresses
 
     bootstrap = addresses(Config.running())[1]
-    try:
-        return [letter async for letter in deadletters.read(bootstrap)]
-    except KafkaConnectionError as failure:
-        raise NotRunning(f"Kafka at {where(bootstrap)}") from failure
+    await check_kafka(bootstrap)
+    return [letter async for letter in deadletters.read(bootstrap)]
 
 
 async def _with_producer(letters: "list[DeadLetter]", act: "Callable[[Any, DeadLetter], Awaitable[None]]") -> None:

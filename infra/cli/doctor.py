@@ -14,18 +14,12 @@ import typer
 from infra.broker import where
 from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
-from infra.running import in_words
+from infra.running import Frozen, NotRunning, in_words
 
 if TYPE_CHECKING:
     import asyncpg
 
 NEEDED_DISK = 1 << 30
-PATIENCE = 5.0
-"""Seconds that a server has for an answer."""
-FROZEN = (
-    "wait: `lonja up` starts a server of its own again that stays silent; for another one look what its processes do"
-    " (in `ps` the state T says that a signal stopped them)"
-)
 
 
 @dataclass(frozen=True)
@@ -98,10 +92,10 @@ async def _servers(config: Config) -> list[Finding]:
     import asyncpg
 
     from events.topics import TOPICS
+    from infra.answering import check_database
     from infra.cli.topics import message_counts
     from infra.embedded import addresses
     from infra.embedded.ports import answers
-    from infra.running import NotRunning
     from infra.supervisor import read_state
 
     start = "`make run`, and look into " + str(config.logs_dir)
@@ -116,28 +110,29 @@ async def _servers(config: Config) -> list[Finding]:
     findings = [web]
     database = url.rpartition("@")[2]
     try:
-        connection = await asyncpg.connect(url, timeout=PATIENCE, command_timeout=PATIENCE)
-        found = f"{await connection.fetchval('show server_version')} at {database}"
-        await connection.close()
-        findings.append(Finding("postgres", True, found))
-    except TimeoutError:
-        found = f"{database} takes connections and gives no answer: it is frozen or overloaded"
-        findings.append(Finding("postgres", False, found, FROZEN))
-    except (OSError, asyncpg.PostgresError) as failure:
+        findings.append(Finding("postgres", True, f"{await check_database(url)} at {database}"))
+    except NotRunning as failure:
+        found = failure.what if isinstance(failure, Frozen) else f"{database}: {in_words(failure.__cause__)}"
+        findings.append(Finding("postgres", False, found, failure.remedy if isinstance(failure, Frozen) else start))
+    except asyncpg.PostgresError as failure:
         findings.append(Finding("postgres", False, f"{database}: {in_words(failure)}", start))
+    lacking: list[str] | None = None
+    """None where Kafka does not say."""
     try:
         held = await message_counts(bootstrap)
     except NotRunning as failure:
-        findings.append(Finding("kafka", False, str(failure), start))
-        return findings
-    findings.append(Finding("kafka", True, f"at {where(bootstrap)}"))
-    lacking = [row.name for row in TOPICS if row.name not in held]
-    found = f"missing: {', '.join(lacking)}" if lacking else f"all {len(TOPICS)}"
-    findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))
+        remedy = failure.remedy if isinstance(failure, Frozen) else start
+        findings.append(Finding("kafka", False, failure.what, remedy))
+    else:
+        findings.append(Finding("kafka", True, f"at {where(bootstrap)}"))
+        lacking = [row.name for row in TOPICS if row.name not in held]
+        found = f"missing: {', '.join(lacking)}" if lacking else f"all {len(TOPICS)}"
+        findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))
     findings += _kept_parts(config)
     if findings[1].ok:
-        findings += await _market(config, url, bootstrap)
-    if not lacking:
+        told = {each.what for each in findings if not each.ok}
+        findings += [each for each in await _market(config, url, bootstrap) if each.what not in told]
+    if lacking == []:
         findings.append(await _dead_letters(bootstrap))
     return findings
 

@@ -84,13 +84,16 @@ async def market_time(config: "Config") -> "datetime":
 
 @contextmanager
 def _reached(url: str) -> Iterator[None]:
-    from infra.away import is_away
+    import asyncpg
+
+    from infra.away import in_short, is_away
 
     try:
         yield
     except Exception as failure:
         if is_away(failure) and not isinstance(failure, WrongClock):
-            raise NotRunning(_named(url)) from failure
+            why = in_short(failure) if isinstance(failure, asyncpg.PostgresError) else ""
+            raise NotRunning(_named(url), why) from failure
         raise
 
 

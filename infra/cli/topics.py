@@ -2,10 +2,9 @@
 
 import asyncio
 
-from infra.broker import access, where
+from infra.broker import access
 from infra.cli.output import AsJson, print_json, print_table
 from infra.config import Config
-from infra.running import NotRunning
 
 
 def topics(as_json: AsJson = False) -> None:
@@ -36,17 +35,17 @@ def topics(as_json: AsJson = False) -> None:
 
 
 async def message_counts(bootstrap: str) -> dict[str, int]:
-    """Topic name → messages held, for every topic of the broker. Raises NotRunning."""
+    """Topic name → messages held, for every topic of the broker. Raises NotRunning, also where it is frozen."""
     from aiokafka import AIOKafkaConsumer, TopicPartition
     from aiokafka.admin import AIOKafkaAdminClient
-    from aiokafka.errors import KafkaConnectionError
 
+    from infra.answering import check_kafka
+
+    await check_kafka(bootstrap)
     admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         await admin.start()
         described = await admin.describe_topics()
-    except KafkaConnectionError as failure:
-        raise NotRunning(f"Kafka at {where(bootstrap)}") from failure
     finally:
         await admin.close()
     partitions = [TopicPartition(row["topic"], p["partition"]) for row in described for p in row["partitions"]]

@@ -104,6 +104,7 @@ NOT_UNDERSTOOD = {
     "not-as-written",
     "not-a-number",
     "not-a-date",
+    "twice",
     "unknown-parameter",
 }
 """Bounds that a value breaks by its form: 400 instead of 422."""

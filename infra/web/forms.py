@@ -11,6 +11,7 @@ import msgspec
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Instant, Reason, check, fitted
 from events.limits import REPLACEMENT, YEARS_AWAY, OutOfBounds
+from events.notation import notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
 from infra.web.languages import gettext, refusal, told
@@ -45,6 +46,8 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
             if "date" in str(kind):
                 _check_year(text)
             values[field.name] = msgspec.convert(text, kind, strict=False)
+            if (notation := notation_of(kind)) is not None:
+                notation(text, None)
             check(values[field.name], kind, arrived())
         except msgspec.ValidationError as error:
             errors[field.name] = _plain(str(error), kind)

@@ -1,8 +1,9 @@
-"""The API takes the parameters that its routes know: a misspelt filter is told by its name, instead of answering everything.
+"""The API takes the parameters that its routes know, once each: a misspelt filter is told by its name, instead of answering everything.
 
 Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
 """
 
+from collections import Counter
 from typing import Any
 
 from litestar import Litestar, Request
@@ -13,18 +14,20 @@ from events.limits import OutOfBounds
 from infra.web.exact import ExactRequest
 
 API = ("/api/", "/ocds")
-_KNOWN = "query_parameters"
+_KNOWN, _LISTS = "query_parameters", "query_lists"
 """Of a route: the names of its parameters by those of its arguments."""
 _SHOWN = 100
 """Characters of a name that are said again."""
 
 
 def remember_parameters(app: Litestar) -> None:
-    """Note at each route which parameters it takes, those of what it depends on among them."""
+    """Note at each route which parameters it takes, those of what it depends on among them, and whether several times."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, arguments in route.route_handler_map.values():
-                handler.opt[_KNOWN] = {each.field_name: each.field_alias for each in arguments.expected_query_params}
+                asked = arguments.expected_query_params
+                handler.opt[_KNOWN] = {each.field_name: each.field_alias for each in asked}
+                handler.opt[_LISTS] = frozenset(each.field_alias for each in asked if each.is_sequence)
 
 
 def as_asked(request: Request[Any, Any, Any], argument: str) -> str:
@@ -39,9 +42,12 @@ def known_parameters(app: ASGIApp) -> ASGIApp:
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["query_string"] and scope["path"].startswith(API):
             known = scope["route_handler"].opt.get(_KNOWN)
-            for name in ExactRequest(scope).query_params if known is not None else ():
+            given = Counter(name for name, _ in ExactRequest(scope).query_params.multi_items())
+            for name, times in given.items() if known is not None else ():
                 if name not in known.values():
                     raise OutOfBounds("unknown-parameter", name[:_SHOWN])
+                if times > 1 and name not in scope["route_handler"].opt[_LISTS]:
+                    raise OutOfBounds("twice", name)
         await app(scope, receive, send)
 
     return check

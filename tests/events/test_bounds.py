@@ -64,6 +64,14 @@ def test_what_is_in_bounds_comes_through_unchanged() -> None:
     assert found.name == said["name"] and found.vat == 0 and found.parts[0].note == "one\n\ttwo"
 
 
+@pytest.mark.parametrize("written", ["1_5", "٣", " 5 ", "5\n", "１"])
+def test_a_number_is_written_as_json_writes_it_and_not_as_python_reads_it(written: str) -> None:
+    assert broken({"vat": written}) == ("vat", "not-a-number")
+    assert broken({"parts": [{}, {"price": written}]}) == ("parts.1.price", "not-a-number")
+    assert broken({"prices": {"1": "1", "2": written}}) == ("prices.2", "not-a-number")
+    assert fitted({"name": "1_5", "parts": [{"note": written, "price": "1.50"}]}, Whole, NOW).parts[0].note == written
+
+
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_number_that_no_rule_could_compute_with_is_refused_wherever_it_stands(bomb: str) -> None:
     assert broken({"vat": bomb})[0] == "vat"

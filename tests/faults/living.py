@@ -4,14 +4,15 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import msgspec
+import psutil
 
 from events.codec import Event, kind_of
 from infra import deadletters
@@ -43,6 +44,20 @@ async def until(condition: Callable[[], bool], seconds: float, what: str) -> Non
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:.0f} s: {what}"
         await asyncio.sleep(0.1)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The server and all of its backends stand still."""
+    server = psutil.Process(pid)
+    asleep = [server, *server.children(recursive=True)]
+    for each in asleep:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in asleep:
+            os.kill(each.pid, signal.SIGCONT)
 
 
 class Lonja:

@@ -4,9 +4,8 @@ import asyncio
 import json
 import os
 import shutil
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from infra.config import Config
 from infra.embedded import Servers
 from infra.producer import Producer
 from infra.runtime import prepare, standing
-from tests.faults.living import POLICY
+from tests.faults.living import POLICY, frozen
 from tests.faults.test_two_webs import a_process
 from tests.market import Market, Markets, empty_database, skip_to_now
 from tests.services.auctions.scenes import an_organisation, paper
@@ -47,20 +46,6 @@ class Told:
     bids: list[Any] = field(default_factory=list)
     opened: int = 0
     stream: str = ""
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """The server and all of its backends stand still."""
-    server = psutil.Process(pid)
-    asleep = [server, *server.children(recursive=True)]
-    for each in asleep:
-        each.suspend()
-    try:
-        yield
-    finally:
-        for each in asleep:
-            os.kill(each.pid, signal.SIGCONT)
 
 
 @asynccontextmanager

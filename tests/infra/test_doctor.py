@@ -34,6 +34,7 @@ from infra.runtime import prepare, run_worker
 from services.pools import handlers as pools
 from services.pools.store import Kept
 from services.pools.timers import TIMERS
+from tests.faults.living import frozen
 from tests.market import Markets, empty_database, skip_to_now
 
 SERVICES = ("pools", "quotes")
@@ -282,6 +283,19 @@ async def test_servers_that_do_not_answer(patient: Patient, monkeypatch: pytest.
     assert not (await patient.findings())["kafka"]["ok"]
     monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
     assert not (await patient.findings())["postgres"]["ok"]
+
+
+async def test_a_kafka_that_is_frozen_is_named_and_all_else_is_looked_at(patient: Patient, servers: Servers) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+        with frozen(servers.children["kafka"].pid):
+            found = await patient.findings()
+            assert "takes connections" in found["kafka"]["found"] and "stays silent" in found["kafka"]["remedy"]
+            assert found["postgres"]["ok"] and "dead letters" not in found
+            assert "parts of the market" in found
+            for command in (["topics"], ["dead-letters", "list"]):
+                said = await patient.command(*command)
+                assert said.exit_code == 1 and "frozen" in str(said.exception or said.output)
 
 
 async def until_wrong(patient: Patient, what: str) -> dict[str, dict[str, Any]]:

@@ -67,7 +67,7 @@ class BidsApi(Controller):
         key: IdempotencyKey = "",
     ) -> Response[Accepted]:
         """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
-        ``Idempotency-Key`` gets the same answer."""
+        ``Idempotency-Key`` gets the same verdict, and a receipt of it that is signed anew."""
         arrived_at = lane.clock()
         answer = await ask(
             lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
