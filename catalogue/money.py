@@ -6,7 +6,7 @@ Rules: DOMAIN section 0 (rounding, splitting) and section 3 (line prices fall in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 from typing import TypeVar
 
@@ -144,6 +144,11 @@ def round_money(amount: Decimal, currency: str) -> Decimal:
     if not can_be_written_out(amount):
         raise AmountNotFinite(f"An amount of money is a finite number of few digits, not {amount}.", amount=amount)
     return amount.quantize(minor_step(currency), context=_EXACT)
+
+
+def round_down(amount: Decimal, currency: str) -> Decimal:
+    """The highest amount payable that is not above this one: what a ceiling allows to be asked for. A price below the minor unit stays."""
+    return amount.quantize(minor_step(currency), rounding=ROUND_DOWN, context=_EXACT) or amount
 
 
 def apportion(total: Decimal, weights: Mapping[K, Decimal], step: Decimal) -> dict[K, Decimal]:

@@ -15,7 +15,7 @@ from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect, Template
 from markupsafe import Markup
 
-from catalogue.money import minor_units
+from catalogue.money import minor_units, round_down
 from catalogue.numbers import can_be_written_out, digits, written_out
 from infra.clock import Clock
 from infra.config import Config
@@ -90,6 +90,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
     environment.filters |= {
         "money": money,
         "number": number,
+        "payable": payable,
         "price": price,
         "when": when,
         "percent": percent,
@@ -134,6 +135,11 @@ def price(value: Decimal | None, currency: str) -> str:
         return number(value)
     finest = -int(value.normalize().as_tuple().exponent)
     return number(value, max(minor_units(currency), finest))
+
+
+def payable(ceiling: Decimal, currency: str) -> str:
+    """The highest price that a ceiling allows, for the field in which a price is asked: ``519.43`` of 519.439997."""
+    return written_out(round_down(ceiling, currency))
 
 
 def percent(value: Decimal | float | None, places: int = 1) -> str:

@@ -224,7 +224,8 @@ async def _lines(
         lines.append(line_of(sku, each))
     references = await suggested_prices(tx, tuple(lines), place, currency)
     priced = tuple(
-        msgspec.structs.replace(line, unit_price=line.unit_price or references.get(line.line_id)) for line in lines
+        line if line.unit_price is not None else msgspec.structs.replace(line, unit_price=references.get(line.line_id))
+        for line in lines
     )
     return priced, skus[wanted[0].sku_id] if wanted else None
 

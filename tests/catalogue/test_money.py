@@ -15,6 +15,7 @@ from catalogue.money import (
     apportion,
     lower_in_proportion,
     minor_units,
+    round_down,
     round_money,
     split,
     unit_price,
@@ -115,3 +116,16 @@ def test_a_higher_total_is_not_lower():
 def test_quantity_times_unit_price_rounds_back_to_the_line(minor, quantity, currency):
     line = money(minor, currency)
     assert (unit_price(line, D(quantity)) * quantity).rounded() == line
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "currency", "payable"),
+    [
+        ("519.439997", "RUB", "519.43"),
+        ("519.44", "RUB", "519.44"),
+        ("1250.9", "JPY", "1250"),
+        ("0.0034", "EUR", "0.0034"),
+    ],
+)
+def test_what_a_ceiling_allows_to_be_paid_is_not_above_it(ceiling: str, currency: str, payable: str) -> None:
+    assert str(round_down(D(ceiling), currency)) == payable

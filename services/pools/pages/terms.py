@@ -36,6 +36,7 @@ from infra.web import (
     shown_again,
 )
 from infra.web.languages import gettext, told, unit_name
+from infra.web.pages import payable, price
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
 from services.pools.handlers import Opening, OpeningLine
@@ -169,7 +170,8 @@ async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, poli
         priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=Decimal(line["vat"])))
         reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
         if reference is not None:
-            line["price"] = line["reference"] = f"{reference:.2f}"
+            line["price"] = payable(reference, policy.currency)
+            line["reference"] = price(reference, policy.currency)
     return line
 
 
