@@ -34,6 +34,7 @@ COMMANDS = {
     "dead-letters": ("infra.cli.dead_letters:app",),
     "outbox": ("infra.cli.outbox:app",),
     "consumers": ("infra.cli.consumers:app",),
+    "psql": ("infra.cli.psql:psql",),
     "members": ("services.accounts.cli:app",),
     "import": ("services.transparency.cli:import_app",),
     "export": ("services.transparency.cli:export_app", "services.auctions.cli:export_app"),

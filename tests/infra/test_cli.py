@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ from events.topics import DEAD_LETTERS, TOPICS
 from infra.cli import app, output
 from infra.clock import WrongClock, system_clock
 from infra.config import BadSetting, Config
-from infra.embedded import Servers
+from infra.embedded import Servers, addresses
 from infra.machine_clock import MachineClock
 from infra.producer import Producer
 from infra.running import NotRunning
@@ -52,6 +54,30 @@ async def test_doctor_finds_running_servers_well(home: Servers) -> None:
     findings = {finding["what"]: finding for finding in await lonja("doctor")}
     for what in ("python", "java", "jars", "postgres", "kafka", "topics"):
         assert findings[what]["ok"], findings[what]
+
+
+def psql(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infra.cli", "psql", *arguments]
+    return subprocess.run(command, input="select 40 + 2", capture_output=True, text=True, timeout=120)
+
+
+async def test_psql_opens_the_database_with_the_login_that_the_remedies_need(home: Servers) -> None:
+    waits = "select pid, state, query from pg_stat_activity where state like 'idle in transaction%'"
+    done = await asyncio.to_thread(psql, "-c", "select current_user", "-c", waits, "-c", "table pg_stat_user_tables")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "lonja_market" in done.stdout
+    assert "42" in (await asyncio.to_thread(psql)).stdout
+    wrong = await asyncio.to_thread(psql, "-c", "select nothing", "-c", "select 42")
+    assert (wrong.returncode, "42" in wrong.stdout) == (1, False)
+    holder = await asyncpg.connect(addresses(Config.running())[0])
+    number = holder.get_server_pid()
+    end, still_there = (
+        f"select pg_terminate_backend({number}, 10000)",
+        f"select 1 from pg_stat_activity where pid = {number}",
+    )
+    assert "(0 rows)" not in (await asyncio.to_thread(psql, "-c", still_there)).stdout
+    assert "(0 rows)" in (await asyncio.to_thread(psql, "-c", end, "-c", still_there)).stdout
+    holder.terminate()
 
 
 async def test_a_dead_letter_is_listed_shown_and_replayed_as_it_came(home: Servers) -> None:
