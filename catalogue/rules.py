@@ -34,6 +34,11 @@ class KeyReused(RuleBroken):
     """A request key belongs to one caller and one body: the same again gets the first answer, and nothing else may have the key."""
 
     code = "idempotency-key-reused"
+    of_a_form: ClassVar[str] = (
+        "This form was sent before with other content, and that was done. What stands in it now was not sent: to send this as well,"
+        " press the button again."
+    )
+    """The sentence for people, who see no key: a form that is shown again has a new one."""
 
     def __init__(self) -> None:
         super().__init__(

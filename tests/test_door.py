@@ -216,12 +216,19 @@ class Typed(msgspec.Struct):
     name: bounds.Name = ""
     rate: bounds.Percent = Decimal(0)
     day: date | None = None
+    amount: bounds.Amount = Decimal(0)
+    minutes: bounds.Minutes = 0
+    days: bounds.Days = 0
 
 
 @pytest.mark.parametrize(
     ("field", "typed", "said"),
     [
         ("rate", "1e400000000", ("must lie between 0 and 100", "debe estar entre 0 y 100", "должно быть от 0 до 100")),
+        ("amount", "1e16", ("must be at most 1\u202f000\u202f000\u202f000\u202f000\u202f000", "como máximo 1", "не больше 1")),
+        ("amount", "-1e16", ("must be above zero", "mayor que cero", "больше нуля")),
+        ("minutes", "99999999", ("must be one of the choices", "una de las opciones", "один из вариантов")),
+        ("days", "99999999", ("must be at most 3\u202f660", "como máximo 3\u202f660", "не больше 3\u202f660")),
         ("rate", "NaN", ("is not a finite number", "no es un número finito", "не является конечным числом")),
         ("rate", "120", ("must lie between 0 and 100", "debe estar entre 0 y 100", "должно быть от 0 до 100")),
         ("name", "\x1b[2J", ("has a character that", "contiene un carácter", "содержит символ")),
@@ -423,7 +430,7 @@ async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes
         many = await sent(client, "/register", REGISTRANT | {"organisation": "Firm", "divisions": ["30"] * 3_000})
     assert (unseen.status_code, many.status_code) == (422, 422)
     assert said_beside(unseen.text, "organisation") == "has no letter that can be seen"
-    assert "has more than 1000 entries" in many.text and 'value="Firm"' in many.text
+    assert "has more than 1\u202f000 entries" in many.text and 'value="Firm"' in many.text
 
 
 def said_beside(page: str, field: str) -> str:

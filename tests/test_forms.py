@@ -1,11 +1,17 @@
 """Every form that makes something new carries a key of its request, so that to send it twice makes one thing."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader
+
+from catalogue.rules import KeyReused, RuleBroken
 from infra.web.forms import beside
+from infra.web.languages import gettext, ngettext, speaking, told
 from services.contracts.domain.purchases import AboveCeiling
 
+LAYOUT = Path(__file__).parents[1] / "infra/web/templates"
 SERVICES = Path(__file__).parents[1] / "services"
 CREATING = {
     "accounts/account.html": "/account/keys",
@@ -53,3 +59,37 @@ def test_a_refusal_stands_beside_its_field_and_one_that_the_form_has_no_place_fo
     dear = AboveCeiling("Too dear.", field="quantity")
     assert beside(dear, {"quantity": "5"}) == {"quantity": "Too dear."}
     assert beside(dear, {"reason"}) == beside(AboveCeiling("Too dear."), {"quantity"}) == {"": "Too dear."}
+
+
+def test_a_key_that_was_used_before_is_told_to_people_without_a_word_of_keys() -> None:
+    for language, words in (("en", "press the button again."), ("es", "pulse el botón"), ("ru", "нажмите кнопку")):
+        with speaking(language):
+            said = beside(KeyReused(), {"title"})[""]
+        assert words in said and not re.search(r"\bkey\b|\bclave\b|ключ", said)
+
+
+class TooEarly(RuleBroken):
+    code = "enrolment-too-short"
+
+
+def test_a_refusal_tells_its_times_on_the_clock_of_the_form() -> None:
+    at = datetime(2026, 11, 29, 12, 25, tzinfo=UTC)
+    early = TooEarly("No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at)
+    assert told(early, zone="Europe/Moscow") == "No earlier than 2026-11-29 15:25 (Europe/Moscow) (5 working days)."
+    assert told(early) == early.message
+    with speaking("es"):
+        assert "15:25:00 (Europe/Moscow)" in told(early, zone="Europe/Moscow")
+
+
+def head_of(errors: dict[str, str]) -> str:
+    template = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
+    template.install_gettext_callables(gettext, ngettext, newstyle=True)  # type: ignore[attr-defined]
+    template.loader = FileSystemLoader(LAYOUT)
+    return template.from_string('{% from "forms.html" import summary %}{{ summary(errors) }}').render(errors=errors)
+
+
+def test_the_head_of_a_form_counts_the_fields_to_mend_and_ends_with_one_stop() -> None:
+    assert "> Please mend 1 field.</p>" in head_of({"title": "is required"})
+    assert '">Somebody else was first.</p>' in head_of({"": "Somebody else was first."})
+    both = head_of({"": "Somebody else was first.", "title": "is required", "price": "is required"})
+    assert '">Somebody else was first. Please mend 2 fields.</p>' in both

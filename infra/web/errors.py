@@ -20,8 +20,9 @@ from infra.clock import WrongClock
 from infra.ids import new_id
 from infra.reading import UnreadableRow
 from infra.web.csrf import token_cookies
+from infra.web.forms import said_of
 from infra.web.kept import kept
-from infra.web.languages import ENGLISH, gettext, language_of, refusal, speak, spoken, told
+from infra.web.languages import ENGLISH, gettext, language_of, speak, spoken, told
 from infra.web.pages import login_page, page
 from infra.web.query import as_asked
 
@@ -123,7 +124,7 @@ def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Res
     detail = f"{error.field}: {error.message}" if error.field else error.message
     if request.method != "POST" and wants_page(request):
         return _on_wrong_address(request, error, status, detail)
-    said = gettext("Something that you entered %(said)s.", said=refusal(error.code, error.message, error.numbers))
+    said = gettext("Something that you entered %(said)s.", said=said_of(error))
     return _answer(request, status, "out of bounds", detail, more, said)
 
 
@@ -139,7 +140,7 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
     said = gettext(
         "In the address of this page, “%(name)s” %(said)s.",
         name=name,
-        said=refusal(wrong.code, wrong.message, wrong.numbers),
+        said=said_of(wrong),
     )
     words = head, gettext("What follows the question mark in the address can be left out.")
     link = _address(request.url.path), gettext("Load the page without it")

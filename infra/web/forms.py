@@ -3,18 +3,19 @@
 import re
 from collections.abc import Container, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Instant, Reason, check, fitted
-from events.limits import REPLACEMENT, YEARS_AWAY, OutOfBounds
+from events.bounds import Instant, Minutes, Reason, check, fitted
+from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds
 from events.notation import notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
-from infra.web.languages import gettext, refusal, told
+from infra.web.languages import gettext, refusal, said, told
 
 _BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
 T = TypeVar("T", bound=msgspec.Struct)
@@ -52,7 +53,7 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         except msgspec.ValidationError as error:
             errors[field.name] = _plain(str(error), kind)
         except OutOfBounds as error:
-            errors[field.name] = said_of(error)
+            errors[field.name] = _said_of_number(error, values.get(field.name)) or said_of(error)
     return (None, errors) if errors else (shape(**values), {})
 
 
@@ -62,7 +63,7 @@ class NotFitting(RuleBroken):
     code = "not-fitting"
 
     def __init__(self, error: OutOfBounds) -> None:
-        super().__init__(error.message, field=error.field, **error.numbers)
+        super().__init__(_sentence(error), field=error.field, **error.numbers)
         self.code = error.code  # type: ignore[misc]  # that of the bound
 
 
@@ -126,7 +127,21 @@ def _check_year(text: str) -> None:
 
 def said_of(error: OutOfBounds) -> str:
     """In the reader's language."""
-    return refusal(error.code, error.message, error.numbers)
+    return refusal(error.code, _sentence(error), error.numbers)
+
+
+def _sentence(error: OutOfBounds) -> str:
+    """In English, its numbers in groups of digits as people read them."""
+    return SENTENCES[error.code].format(**{name: said(value) for name, value in error.numbers.items()})
+
+
+def _said_of_number(error: OutOfBounds, number: object) -> str:
+    """Of amounts and quantities, whose bounds hold either sign, that side of it which a rule could mean; else ""."""
+    if error.code != "out-of-range" or not isinstance(number, Decimal) or Decimal(str(error.numbers["least"])) >= 0:
+        return ""
+    if number < 0:
+        return gettext("must be above zero")
+    return gettext("must be at most %(limit)s", limit=said(error.numbers["most"]))
 
 
 def whole(text: str) -> int | None:
@@ -150,9 +165,11 @@ def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str
 
 def _plain(message: str, kind: Any) -> str:
     """What msgspec says of a value, as the person who typed it would say it."""
+    if kind == Minutes:
+        return gettext("must be one of the choices")
     bound = _BOUND.match(message)
     if bound:
-        most, limit = bound["sign"] == "<=", bound["limit"]
+        most, limit = bound["sign"] == "<=", said(bound["limit"])
         if bound["length"]:
             return gettext("must have at most %(limit)s characters", limit=limit) if most else gettext("is too short")
         return (

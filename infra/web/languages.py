@@ -21,6 +21,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from babel import Locale, negotiate_locale
 from babel.dates import format_date, format_datetime, format_skeleton
@@ -33,7 +34,7 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from catalogue.numbers import written_out
-from catalogue.rules import RuleBroken
+from catalogue.rules import KeyReused, RuleBroken
 from catalogue.units import unit_word
 from infra.web.access import PUBLIC
 
@@ -125,24 +126,34 @@ def ngettext(singular: str, plural: str, count: int) -> str:
     return translations(spoken()).ngettext(singular, plural, count)
 
 
-def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: str = "") -> str:
+def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: str = "", zone: str = "") -> str:
     """Why a rule refused: in English the sentence as published, else what the catalog says for the rule's code.
 
-    ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. An
-    unknown code, or a number that is missing, leaves the English sentence.
+    ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. Their
+    instants are told on the clock of ``zone``, "" for UTC. An unknown code, or a number that is missing, leaves the English sentence.
     """
     words = pgettext("refusal", code)
     if spoken() == ENGLISH or words == code:
-        return sentence
+        return _on_the_clock(sentence, numbers, zone)
     try:
-        return words % ({name: _told(value) for name, value in numbers.items()} | {"currency": currency})
+        return words % ({name: said(value, zone) for name, value in numbers.items()} | {"currency": currency})
     except KeyError:
-        return sentence
+        return _on_the_clock(sentence, numbers, zone)
 
 
-def told(broken: RuleBroken, currency: str = "") -> str:
-    """A refusal in the reader's language."""
-    return refusal(broken.code, broken.message, broken.numbers, currency)
+def told(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
+    """A refusal in the reader's language; of a key that was used before, what it means to somebody who sees a form. ``zone`` is that
+    in which the form asks for times."""
+    sentence = broken.of_a_form if isinstance(broken, KeyReused) else broken.message
+    return refusal(broken.code, sentence, broken.numbers, currency, zone)
+
+
+def _on_the_clock(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
+    """The English sentence with its instants in UTC moved to the zone."""
+    for value in numbers.values() if zone else ():
+        if isinstance(value, datetime):
+            sentence = sentence.replace(f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC", moment(value, zone=zone))
+    return sentence
 
 
 def unit_name(code: str) -> str:
@@ -150,11 +161,11 @@ def unit_name(code: str) -> str:
     return pgettext("unit", unit_word(code))
 
 
-def _told(value: object) -> str:
+def said(value: object, zone: str = "") -> str:
     """A number, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
     text = str(value)
     if isinstance(value, datetime) or re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
-        return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True)
+        return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True, zone=zone)
     try:
         return written(written_out(Decimal(text), ",f"))
     except InvalidOperation:
@@ -197,12 +208,13 @@ def written(number: str) -> str:
     return number.translate({ord(","): NARROW_SPACE, ord("."): _DECIMAL_SIGN[spoken()]})
 
 
-def moment(instant: datetime, *, seconds: bool = False) -> str:
-    """An instant as text, in UTC."""
+def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
+    """An instant as text, on the clock of the zone, "" for UTC, which is named."""
     language = spoken()
     date = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
     clock = "HH:mm:ss" if seconds else "HH:mm"
-    return format_datetime(instant.astimezone(UTC), f"{date} {clock}", locale=language) + " UTC"
+    wall = instant.astimezone(ZoneInfo(zone) if zone else UTC).replace(tzinfo=None)
+    return format_datetime(wall, f"{date} {clock}", locale=language) + (f" ({zone})" if zone else " UTC")
 
 
 def day(wall: datetime, long: bool = False) -> str:

@@ -9,7 +9,7 @@ from catalogue.policy import Policy, of_process
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, AuctionOpeningRefused
-from events.bounds import Amount, ByLine, Code, Few, Id, Instant, Lines, Minutes, Name, Percent, Quantity, Title
+from events.bounds import Amount, ByLine, Code, Few, Id, Instant, Lines, Minutes, Name, Packs, Percent, Title
 from events.catalogue import SkuPublished
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.envelope import Envelope
@@ -66,7 +66,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
     title: Title
     lines: Lines[OpeningLine]
-    minimum_quantity: Quantity
+    minimum_quantity: Packs
     enrolment_ends_at: Instant
     kind: Code = "goods"
     regions: Few[Code] = ()

@@ -151,7 +151,10 @@ def open_auction(
     opens_at = command.opens_at or now
     if opens_at < now:
         raise OpensInThePast(
-            f"A session cannot open at {opens_at:%Y-%m-%d %H:%M} UTC, which has passed.", field="opens_at", now=now
+            f"A session cannot open at {opens_at:%Y-%m-%d %H:%M} UTC, which has passed.",
+            field="opens_at",
+            opens_at=opens_at,
+            now=now,
         )
     duration, closes_at = _fits(command, opens_at, initial_price, policy, calendar)
     return AuctionOpened(

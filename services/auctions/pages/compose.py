@@ -140,7 +140,7 @@ class ComposePages(Controller):
                     said = gettext("The session is published. Suppliers may bid from its opening on.")
                 return redirect(f"/auctions/{auction_id}", said)
             except RuleBroken as broken:
-                errors = {_field_of(broken, fields): told(broken, policy.currency)}
+                errors = {_field_of(broken, fields): told(broken, policy.currency, buyer.time_zone)}
                 fields = shown_again(fields, broken)
         return await _form(request, ground, fields, errors, status_code=422)
 

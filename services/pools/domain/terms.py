@@ -19,6 +19,9 @@ from services.pools.domain.pool import BelowMinimum
 class NoLines(RuleBroken):
     code = "no-lines"
 
+    def __init__(self) -> None:
+        super().__init__("A pool needs at least one line.", field="lines")
+
 
 class LineNotPriced(RuleBroken):
     """A line without an id of its own, a pack size or an initial unit price above zero."""
@@ -65,7 +68,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
     """Raises the first rule broken; the caller has checked that the lead is an active buyer."""
     minor_units(command.currency)
     if not command.lines:
-        raise NoLines("A pool needs at least one line.", field="lines")
+        raise NoLines
     if len({line.line_id for line in command.lines}) < len(command.lines):
         raise LineNotPriced("Every line needs an id of its own.", field="lines")
     categories = [command.category, *(line.category for line in command.lines if line.category is not None)]
@@ -97,15 +100,20 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
         raise UnknownSavingsRule(
             f"Savings are shared by equal unit price, not by {command.savings_rule!r}.", field="savings_rule"
         )
-    days = policy.pool.min_enrolment_days
-    earliest = policy.due(now, days, calendar) if days else now
-    if command.enrolment_ends_at <= now or command.enrolment_ends_at < earliest:
-        raise EnrolmentTooShort(
-            f"Enrolment ends no earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
-            field="enrolment_ends_at",
-            enrolment_ends_at=command.enrolment_ends_at,
-            earliest=earliest,
-        )
+    check_end(command.enrolment_ends_at, policy=policy, calendar=calendar, now=now)
     lines = tuple(msgspec.structs.replace(line, quantity=None, amount=None) for line in command.lines)
     terms = msgspec.structs.asdict(command) | {"lines": lines, "policy": policy.name, "policy_text": text_of(policy)}
     return [PoolOpened(**terms)]
+
+
+def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, now: datetime) -> None:
+    """Raises EnrolmentTooShort."""
+    days = policy.pool.min_enrolment_days
+    earliest = policy.due(now, days, calendar) if days else now
+    if ends_at <= now or ends_at < earliest:
+        raise EnrolmentTooShort(
+            f"Enrolment ends no earlier than {earliest:%Y-%m-%d %H:%M} UTC ({days} working days).",
+            field="enrolment_ends_at",
+            enrolment_ends_at=ends_at,
+            earliest=earliest,
+        )

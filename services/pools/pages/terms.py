@@ -16,9 +16,10 @@ from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Code, Id, Minutes, Percent, Quantity, Title
+from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.replicas import calendar_of
 from infra.web import (
     PUBLIC,
     FromGround,
@@ -39,6 +40,7 @@ from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import payable, price
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
+from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
 from services.pools.handlers import Opening, OpeningLine
 
 PAGE = 24
@@ -47,7 +49,7 @@ LINES = 50
 
 class TermsForm(msgspec.Struct, kw_only=True):
     title: Title
-    minimum_quantity: Quantity
+    minimum_quantity: Packs
     enrolment_ends_at: Code
     below_minimum: Code
     duration_minutes: Minutes
@@ -109,7 +111,7 @@ class TermsPages(Controller):
             if do in ("add", "remove", "search") or (do == "enter" and searched):
                 found = await store.skus.named(await tx.raw(), searched) if do not in ("add", "remove") else None
                 return await _page(tx, request, policy, lead, values, lines, ticked=ticked, found=found)
-            opening, errors = _opening(values, lines, ticked, lead)
+            opening, errors = _opening(values, lines, ticked, lead, policy, tx.now)
             errors |= unfit
             if opening is not None and not errors:
                 try:
@@ -118,17 +120,17 @@ class TermsPages(Controller):
                         f"/pools/{pool_id}", gettext("The pool is open for enrolment. Enrol your own demand first.")
                     )
                 except RuleBroken as broken:
-                    errors = _beside(broken, lines)
+                    errors = _beside(broken, lines, lead.time_zone)
                     values = shown_again(values, broken)
             return await _page(tx, request, policy, lead, values, lines, ticked=ticked, errors=errors)
 
 
-def _beside(broken: RuleBroken, lines: list[dict[str, str]]) -> dict[str, str]:
+def _beside(broken: RuleBroken, lines: list[dict[str, str]], zone: str) -> dict[str, str]:
     """The refusal at the line that caused it, or at the field of the terms."""
     about = (str(broken.numbers.get(name)) for name in ("line", "sku"))
     numbers = {line["sku"]: number for number, line in enumerate(lines)}
     found = next((numbers[each] for each in about if each in numbers), None)
-    return {broken.field or "" if found is None else f"price_{found}": told(broken)}
+    return {broken.field or "" if found is None else f"price_{found}": told(broken, zone=zone)}
 
 
 async def _page(
@@ -185,9 +187,19 @@ def _typed_lines(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def _opening(
-    values: Mapping[str, str], lines: list[dict[str, str]], ticked: list[str], lead: OrganisationRegistered
+    values: Mapping[str, str],
+    lines: list[dict[str, str]],
+    ticked: list[str],
+    lead: OrganisationRegistered,
+    policy: Policy,
+    now: datetime,
 ) -> tuple[Opening | None, dict[str, str]]:
+    """The pool asked for, or all that is wrong with the form."""
     form, errors = read_form(values, TermsForm)
+    if form is not None and form.minimum_quantity <= 0:
+        errors["minimum_quantity"] = gettext("must be above zero")
+    if not lines:
+        errors["lines"] = told(NoLines())
     wanted = []
     for number, line in enumerate(lines):
         shape = msgspec.defstruct("LineForm", [("sku", Id), ("price", Amount), ("vat", Percent)])
@@ -195,9 +207,16 @@ def _opening(
         errors |= {f"{name}_{number}": text for name, text in wrong.items()}
         if read is not None:
             fields = msgspec.structs.asdict(read)
+            if fields["price"] <= 0:
+                errors[f"price_{number}"] = gettext("must be above zero")
             wanted.append(OpeningLine(sku_id=fields["sku"], unit_price=fields["price"], vat_rate=fields["vat"]))
     ends_at, wrong = read_instant(values, "enrolment_ends_at", lead.time_zone)
     errors = wrong | errors
+    if ends_at is not None:
+        try:
+            check_end(ends_at, policy=policy, calendar=calendar_of(lead), now=now)
+        except EnrolmentTooShort as broken:
+            errors |= _beside(broken, lines, lead.time_zone)
     if form is None or ends_at is None or errors:
         return None, errors
     terms = msgspec.structs.asdict(form) | {"enrolment_ends_at": ends_at}

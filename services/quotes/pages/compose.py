@@ -119,7 +119,11 @@ class ComposePages(Controller):
                             f"/quotes/{request_id}", gettext("The request is open. Suppliers may quote now.")
                         )
                     except RuleBroken as broken:
-                        errors = {field_of(broken, _numbers(fields), "quantity"): told(broken, policy.currency)}
+                        errors = {
+                            field_of(broken, _numbers(fields), "quantity"): told(
+                                broken, policy.currency, buyer.time_zone
+                            )
+                        }
                         fields = shown_again(fields, broken)
             else:
                 fields = _changed(fields, action, which)

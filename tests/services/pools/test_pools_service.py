@@ -441,7 +441,20 @@ class TestPages:
             assert "has a character that cannot be shown" in pasted.text and 'value="Paper\ufffdA4"' in pasted.text
             ticked = await browser.post("/pools/new", form | line | {"do": "open", "regions": ["RU-MOW"] * 3_000})
             assert ticked.status_code == 422
-            assert '<p class="error" id="regions-note">has more than 1000 entries</p>' in ticked.text
+            assert '<p class="error" id="regions-note">has more than 1\u202f000 entries</p>' in ticked.text
+            fine = await browser.post(
+                "/pools/new", form | line | {"do": "open", "minimum_quantity": "0.0000000000000001"}
+            )
+            assert fine.status_code == 422 and "has more than 5 decimals" in fine.text
+            bare = form | {"do": "open", "minimum_quantity": "0", "enrolment_ends_at": "2020-01-01T12:00"}
+            empty = await browser.post("/pools/new", bare)
+            assert empty.status_code == 422
+            for name, said in (
+                ("lines", "A pool needs at least one line."),
+                ("minimum_quantity", "must be above zero"),
+                ("enrolment_ends_at", r"Enrolment ends no earlier than [-\d]+ [:\d]+ \(Europe/Moscow\) \("),
+            ):
+                assert re.search(f'<p class="error" id="{name}-note">{said}', empty.text), name
             opened = await browser.post("/pools/new", form | line | {"do": "open"})
             assert opened.status_code == 200, opened.text
             path = opened.url.path
