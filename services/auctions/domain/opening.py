@@ -42,6 +42,9 @@ class NotTheMarketsCurrency(RuleBroken):
 class NoLines(RuleBroken):
     code = "no-lines"
 
+    def __init__(self) -> None:
+        super().__init__("A session needs at least one line.", field="lines")
+
 
 class LineNotComplete(RuleBroken):
     """A line without an id of its own, a category, a positive quantity or a positive unit price."""
@@ -239,7 +242,7 @@ def _complete(line: Line, currency: str) -> Line:
 
 def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
     if not lines:
-        raise NoLines("A session needs at least one line.", field="lines")
+        raise NoLines
     if len({line.line_id for line in lines}) < len(lines):
         raise LineNotComplete("Every line needs an id of its own.", field="lines")
     categories = [category, *(line.category for line in lines if line.category is not None)]

@@ -16,8 +16,9 @@ from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Ti
 from events.values import Line, Place
 from infra.places import place_named
 from infra.web import beside, misfits, read_form, read_instant
-from infra.web.languages import gettext
+from infra.web.languages import gettext, told
 from infra.web.lines import wrong_in_line
+from services.auctions.domain.opening import NoLines
 from services.auctions.handlers import NewAuction, NewLine
 
 Fields = dict[str, str]
@@ -73,6 +74,8 @@ async def read(fields: Fields, zone: str) -> tuple[NewAuction | None, dict[str, 
         errors |= {prefix + name: sentence for name, sentence in (wrong_in_line(typed, line) | wrong).items()}
         if line is not None:
             lines.append(NewLine(**msgspec.structs.asdict(line)))
+    if not line_numbers(fields):
+        errors["lines"] = told(NoLines())
     scoring, wrong = _scoring(fields)
     errors |= wrong
     opens_at, wrong = read_instant(fields, "opens_at", zone)

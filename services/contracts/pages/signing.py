@@ -124,6 +124,8 @@ class SigningPages(Controller):
     async def take_step(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         step = values.get("step", "")
+        if errors := too_long(values):
+            return await contract_page(ground, request, contract_id, values, errors)
         try:
             with_it = brought(step, values)
         except msgspec.ValidationError as error:

@@ -39,6 +39,9 @@ class UnknownKind(RuleBroken):
 class NoLines(RuleBroken):
     code = "no-lines"
 
+    def __init__(self) -> None:
+        super().__init__("A request needs at least one line.", field="lines")
+
 
 class TooManyLines(RuleBroken):
     code = "too-many-lines"
@@ -118,7 +121,7 @@ def open_request(
 
 def _group(lines: tuple[Line, ...]) -> Category:
     if not lines:
-        raise NoLines("A request needs at least one line.", field="lines")
+        raise NoLines
     if len(lines) > MOST_LINES:
         raise TooManyLines(f"A request has {MOST_LINES} lines at most; these are {len(lines)}.", field="lines")
     categories = []

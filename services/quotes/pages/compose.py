@@ -39,7 +39,7 @@ from infra.web.languages import gettext, told, unit_name
 from infra.web.lines import field_of, wrong_in_line
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
-from services.quotes.domain.opening import MOST_LINES
+from services.quotes.domain.opening import MOST_LINES, NoLines
 from services.quotes.handlers import NewRequest
 
 Fields = dict[str, str]
@@ -178,6 +178,8 @@ def _read(fields: Fields, buyer: OrganisationRegistered) -> tuple[NewRequest | N
         errors |= {prefix + name: sentence for name, sentence in (wrong_in_line(typed, line) | wrong).items()}
         if line is not None:
             lines.append(WantedLine(**msgspec.structs.asdict(line)))
+    if not _numbers(fields):
+        errors["lines"] = told(NoLines())
     closes_at, wrong = read_instant(fields, "closes_at", buyer.time_zone)
     errors = wrong | errors
     if head is None or closes_at is None or errors:

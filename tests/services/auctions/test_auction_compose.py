@@ -210,6 +210,10 @@ async def test_a_time_that_has_passed_or_is_none_is_told_at_its_field_and_kept(m
             page = await browser.post("/auctions/new", form_of(sku_id, opens_at=typed, action="review"))
             assert page.status_code == 422 and said in page.text and f'value="{typed}"' in page.text
             assert re.search(r'id="opens_at-note">[^<]*' + said, page.text)
+        passed = await browser.post("/auctions/new", form_of(sku_id, opens_at="2020-01-01T09:00", action="review"))
+        assert "cannot open at 2020-01-01 09:00 (Europe/Moscow), which has passed" in passed.text
+        empty = await browser.post("/auctions/new", {"title": "Nothing", "step_percent": "much", "action": "review"})
+        assert "A session needs at least one line." in empty.text and 'id="step_percent-note"' in empty.text
 
 
 async def test_a_length_that_the_hour_forbids_is_offered_for_the_next_hour_it_may_run(

@@ -43,6 +43,7 @@ async def test_a_refused_bid_keeps_its_amount_without_script(market: Market) -> 
     async with market.browser(scene.suppliers["a"]) as a:
         said = await a.post(f"/auctions/{scene.auction_id}/bids", {"amount": "985.001", "request_key": "k"})
     assert said.status_code == 422 and "amount-too-fine" in said.text
+    assert '<td class="num">985.001&nbsp;RUB</td>' in said.text
     assert 'required value="985.001"' in said.text and '<details id="own-amount" open>' in said.text
 
 

@@ -50,6 +50,14 @@ async def test_signing_goes_from_turn_to_turn_until_everybody_reads_it(town: Tow
     assert contract_id in text
 
 
+async def test_a_step_with_a_character_that_cannot_be_shown_is_refused_beside_its_field(town: Town) -> None:
+    _, contract_id = await a_won_auction(town)
+    steps = f"/contracts/{contract_id}/steps"
+    await sent(town, town.suppliers[0], steps, step="supplier-offer")
+    status, text = await sent(town, town.school, steps, step="buyer-draft", requisites="Bank\u2028One")
+    assert status == 422 and "has a character that cannot be shown" in text and "Bank\ufffdOne" in text
+
+
 async def test_an_unsigned_contract_is_a_page_of_its_parties_only(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     observer = structs.replace(town.clinic, organisation_id=new_id(), roles=("observer",))

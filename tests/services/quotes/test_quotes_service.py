@@ -613,6 +613,8 @@ class TestPages:
             for name in ("title", "line-0-quantity", "line-0-category", "closes_at"):
                 assert f'id="{name}-note"' in page.text, name
             assert 'value="Chalk"' in page.text and "White chalk only" in page.text and 'value="many"' in page.text
+            empty = await browser.post("/quotes/new", {"action": "open", "title": "", "closes_at": "tomorrow"})
+            assert "A request needs at least one line." in empty.text and 'id="closes_at-note"' in empty.text
             typed |= {"title": "Chalk", "line-0-category": "37800000", "line-0-quantity": "12"}
             added = await browser.post("/quotes/new", typed | {"action": "add"})
             assert added.text.count("<fieldset>") == 2
