@@ -14,9 +14,8 @@ import msgspec
 
 from catalogue.money import Money, UnknownCurrency, minor_units, unit_price
 from catalogue.places import Place, UnknownRegion, is_area
+from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.rules import RuleBroken
-
-LONGEST_VALIDITY_MONTHS = 3
 
 
 class PriceNotPositive(RuleBroken):
@@ -126,12 +125,12 @@ class Ranked(msgspec.Struct, frozen=True):
     landed: Money | None
 
 
-def broken_rules(offer: Offer) -> tuple[RuleBroken, ...]:
+def broken_rules(offer: Offer, rules: CatalogueRules = USUAL) -> tuple[RuleBroken, ...]:
     """Every rule the offer breaks, in the order of its fields; empty when it may be published."""
-    return tuple(_broken(offer))
+    return tuple(_broken(offer, rules))
 
 
-def _broken(offer: Offer) -> Iterator[RuleBroken]:
+def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
     if not offer.price > 0:
         yield PriceNotPositive(f"The price must be above zero, not {offer.price}.", field="price", price=offer.price)
     try:
@@ -159,7 +158,7 @@ def _broken(offer: Offer) -> Iterator[RuleBroken]:
             max_quantity=offer.max_quantity,
         )
     yield from _broken_tiers(offer)
-    yield from _broken_dates(offer)
+    yield from _broken_dates(offer, rules)
 
 
 def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
@@ -184,8 +183,8 @@ def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
         previous = tier
 
 
-def _broken_dates(offer: Offer) -> Iterator[RuleBroken]:
-    latest = months_later(offer.valid_from, LONGEST_VALIDITY_MONTHS)
+def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
+    latest = months_later(offer.valid_from, rules.offer_months)
     if offer.valid_until < offer.valid_from:
         yield ValidityEmpty(
             f"The offer ends on {offer.valid_until}, before it begins on {offer.valid_from}.",

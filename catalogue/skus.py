@@ -1,6 +1,6 @@
 """A SKU, one catalogue card: what it must say, how it comes to be published, and which published cards it resembles.
 
-Rules: DOMAIN section 2. Time is an argument; deciding the five working days of moderation is the caller's calendar.
+Rules: DOMAIN section 2. Time is an argument; the working days of moderation are the caller's calendar.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from functools import cached_property
 import msgspec
 
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
+from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.rules import RuleBroken
 from catalogue.units import UnknownUnit, unit
 
-FEWEST_ATTRIBUTES = 4
-MODERATION_WORKING_DAYS = 5
 LIKELY_DUPLICATE = 0.8
 
 
@@ -135,12 +134,12 @@ class Similar(msgspec.Struct, frozen=True):
     score: float
 
 
-def broken_rules(sku: Sku) -> tuple[RuleBroken, ...]:
+def broken_rules(sku: Sku, rules: CatalogueRules = USUAL) -> tuple[RuleBroken, ...]:
     """Every rule the card breaks, in the order of its fields; empty when it may go to moderation."""
-    return tuple(_broken(sku))
+    return tuple(_broken(sku, rules))
 
 
-def _broken(sku: Sku) -> Iterator[RuleBroken]:
+def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     if not sku.name.strip():
         yield NameMissing("A SKU has a name.", field="name")
     try:
@@ -153,12 +152,12 @@ def _broken(sku: Sku) -> Iterator[RuleBroken]:
             attribute = given.get(definition.name, Attribute(definition.name, ""))
             if broken := broken_attribute(definition, attribute.value, attribute.unit):
                 yield broken
-    if len(sku.attributes) < FEWEST_ATTRIBUTES:
+    if len(sku.attributes) < rules.fewest_attributes:
         yield TooFewAttributes(
-            f"A SKU has at least {FEWEST_ATTRIBUTES} attributes, this one {len(sku.attributes)}.",
+            f"A SKU has at least {rules.fewest_attributes} attributes, this one {len(sku.attributes)}.",
             field="attributes",
             given=len(sku.attributes),
-            fewest=FEWEST_ATTRIBUTES,
+            fewest=rules.fewest_attributes,
         )
     counted = Counter(attribute.name.strip().casefold() for attribute in sku.attributes)
     for name, times in counted.items():
@@ -186,13 +185,15 @@ def gtin_is_valid(gtin: str) -> bool:
     return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(gtin))) % 10 == 0
 
 
-def next_state(state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = ()) -> State:
+def next_state(
+    state: State, step: Step, sku: Sku, *, reasons: tuple[str, ...] = (), rules: CatalogueRules = USUAL
+) -> State:
     """Where the step leads. Raises WrongState, the first broken rule of a card submitted, or ReasonMissing when a card is
     returned or archived without saying why."""
     after = _NEXT.get((state, step))
     if after is None:
         raise WrongState(f"A SKU in state {state} cannot {step}.", state=str(state), step=str(step))
-    if step is Step.SUBMIT and (broken := broken_rules(sku)):
+    if step is Step.SUBMIT and (broken := broken_rules(sku, rules)):
         raise broken[0]
     if step in (Step.RETURN, Step.ARCHIVE) and not any(reason.strip() for reason in reasons):
         raise ReasonMissing(f"To {step} a SKU, say why.", field="reasons")

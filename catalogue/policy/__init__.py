@@ -5,13 +5,14 @@ preset of which the file changes only what it says: tables merge, everything els
 what of the preset does not hold here, such as "auction.withdrawal.window". A policy is stored
 with each process at its beginning, in the event that opens it (``text_of``, ``of_process``), so a later edit never touches a running one.
 
-``auction``, ``contract``, ``sanctions`` and ``buying`` are the parts · ``jurisdiction`` puts them together · ``bounds`` is what they share
-· ``loading`` reads the files.
+``auction``, ``contract``, ``sanctions``, ``buying`` and ``cards`` are the parts · ``jurisdiction`` puts them together · ``bounds`` is
+what they share · ``loading`` reads the files.
 """
 
 from catalogue.policy.auction import AuctionRules, Duration, Equivalents, Outage, Restart, Rounds, Window, Withdrawal
 from catalogue.policy.bounds import KINDS
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
+from catalogue.policy.cards import CatalogueRules
 from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRules, Ground, PerformanceSecurity
 from catalogue.policy.jurisdiction import Policy
 from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load, of_process, text_of
@@ -23,6 +24,7 @@ __all__ = [
     "TERMS",
     "AuctionRules",
     "Bracket",
+    "CatalogueRules",
     "ContractRules",
     "Duration",
     "Equivalents",

@@ -9,13 +9,17 @@ from catalogue.money import minor_units
 from catalogue.policy.auction import AuctionRules
 from catalogue.policy.bounds import Positive, Rules
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
+from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.policy.contract import ContractRules, ExecutionRules
 from catalogue.policy.sanctions import Sanctions
 from catalogue.rules import RuleBroken
 
 
-class Policy(Rules, frozen=True, kw_only=True):
-    """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation."""
+class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation.
+
+    A part that a preset leaves out is left out of what is stored, too: the former release, which runs beside this one, may not know it.
+    """
 
     name: str
     title: str
@@ -30,6 +34,7 @@ class Policy(Rules, frozen=True, kw_only=True):
     quote: QuoteRules | None = None
     """None: this market has no quick quotes."""
     sanctions: Sanctions | None = None
+    catalogue: CatalogueRules = USUAL
     execution: ExecutionRules = ExecutionRules(
         acceptance_days=20,
         silence_accepts=False,

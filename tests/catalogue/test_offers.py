@@ -22,6 +22,7 @@ from catalogue.offers import (
     vat_exclusive,
 )
 from catalogue.places import Place
+from catalogue.policy import CatalogueRules
 
 MONDAY = date(2026, 3, 2)
 
@@ -45,6 +46,12 @@ def an_offer(**changes) -> Offer:
         valid_until=MONDAY + timedelta(days=60),
     )
     return msgspec.structs.replace(offer, **changes)
+
+
+def test_a_policy_says_for_how_many_months_an_offer_is_valid_at_most() -> None:
+    offer = an_offer(valid_from=date(2026, 11, 2), valid_until=date(2027, 11, 2))
+    assert [error.code for error in broken_rules(offer)] == ["validity-too-long"]
+    assert broken_rules(offer, CatalogueRules(offer_months=12)) == ()
 
 
 def test_a_sound_offer_breaks_no_rule():

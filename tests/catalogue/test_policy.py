@@ -189,3 +189,16 @@ def test_a_process_keeps_the_numbers_that_its_file_had_and_one_without_them_goes
 def test_a_policy_that_was_kept_and_cannot_be_read_says_so() -> None:
     with pytest.raises(PolicyNotValid, match="kept with the process"):
         of_process("{}", "moscow")
+
+
+def test_what_a_card_says_and_how_long_an_offer_stands_are_numbers_of_the_policy(tmp_path: Path) -> None:
+    ours = load(
+        "own", own(tmp_path, 'based_on = "moscow"\n[catalogue]\nfewest_attributes = 2\noffer_months = 12\n')
+    ).catalogue
+    assert (ours.fewest_attributes, ours.moderation_days, ours.offer_months) == (2, 5, 12)
+    with pytest.raises(PolicyNotValid, match="catalogue.offer_months"):
+        load("own", own(tmp_path, 'based_on = "moscow"\n[catalogue]\noffer_months = 0\n'))
+
+
+def test_a_part_that_a_preset_leaves_out_is_not_stored_for_the_former_release_may_not_know_it() -> None:
+    assert '"catalogue"' not in text_of(load("moscow"))

@@ -3,6 +3,7 @@ from decimal import Decimal as D
 import msgspec
 import pytest
 
+from catalogue.policy import CatalogueRules
 from catalogue.skus import (
     LIKELY_DUPLICATE,
     Attribute,
@@ -40,6 +41,13 @@ def a_sku(**changes) -> Sku:
         gtin="4006381333931",
     )
     return msgspec.structs.replace(sku, **changes)
+
+
+def test_a_policy_says_how_many_attributes_a_card_has_at_least() -> None:
+    card = a_sku(category="90910000", attributes=PAPER[:2])
+    assert {error.code for error in broken_rules(card)} == {"too-few-attributes"}
+    assert broken_rules(card, CatalogueRules(fewest_attributes=2)) == ()
+    assert next_state(State.DRAFT, Step.SUBMIT, card, rules=CatalogueRules(fewest_attributes=2)) == State.MODERATION
 
 
 def test_a_complete_card_breaks_no_rule():

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from catalogue import places
 from catalogue.categories import short_cpv
-from catalogue.offers import LONGEST_VALIDITY_MONTHS, EcoLabel, Offer, Tier, months_later
+from catalogue.offers import EcoLabel, Offer, Tier, months_later
 from catalogue.offers import broken_rules as broken_offer_rules
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
@@ -103,14 +103,14 @@ async def drafted(tx: Transaction, terms: Terms, principal: Principal, policy: P
         ),
         "eco_labels": tuple(EcoLabel(each.label, each.certificate, each.expires) for each in terms.eco_labels),
         "stock": located,
-        "valid_until": terms.valid_until or months_later(today, LONGEST_VALIDITY_MONTHS),
+        "valid_until": terms.valid_until or months_later(today, policy.catalogue.offer_months),
     }
     return Offer(offer_id=new_id(), supplier_id=principal.organisation_id, valid_from=today, **fields)
 
 
 async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Policy) -> tuple[RuleBroken, ...]:
     """Every rule these terms break, to be shown beside the fields. Raises what :func:`drafted` does."""
-    return broken_offer_rules(await drafted(tx, terms, principal, policy))
+    return broken_offer_rules(await drafted(tx, terms, principal, policy), policy.catalogue)
 
 
 async def publish_offer(
@@ -131,7 +131,7 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
     sku = (await store.published(tx, [terms.sku_id], lock=True)).get(terms.sku_id)
     if sku is None:
         raise SkuNotPublished("Offers are made on published SKUs only.", field="sku_id", sku_id=terms.sku_id)
-    for error in broken_offer_rules(offer):
+    for error in broken_offer_rules(offer, policy.catalogue):
         raise error
     if terms.replaces:
         former = await _own(tx, terms.replaces, principal)

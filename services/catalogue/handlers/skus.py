@@ -11,7 +11,6 @@ from catalogue.categories import MalformedCategory, normalise
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import (
-    MODERATION_WORKING_DAYS,
     Attribute,
     Sku,
     State,
@@ -105,18 +104,18 @@ async def _propose(
 ) -> Version:
     organisation = await active(tx, principal.organisation_id)
     card = await _next_card(tx, proposal, principal, sku_id)
-    for error in broken_sku_rules(card):
+    for error in broken_sku_rules(card, policy.catalogue):
         raise error
     if not proposal.none_of_these:
         await _refuse_duplicates(tx, card, lookalikes)
     calendar = calendar_of(organisation) if organisation else RegionCalendar("UTC")
     proposed = Version(
         sku=card,
-        state=next_state(State.DRAFT, Step.SUBMIT, card),
+        state=next_state(State.DRAFT, Step.SUBMIT, card, rules=policy.catalogue),
         proposed_by=principal.organisation_id,
         proposer_name=principal.organisation_name,
         proposed_at=tx.now,
-        decide_by=policy.due(tx.now, MODERATION_WORKING_DAYS, calendar),
+        decide_by=policy.due(tx.now, policy.catalogue.moderation_days, calendar),
     )
     await store.save(tx, proposed)
     tx.emit(

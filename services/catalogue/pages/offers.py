@@ -12,7 +12,7 @@ from litestar.response import Redirect, Template
 from msgspec import Meta
 
 from catalogue.numbers import digits, written_out
-from catalogue.offers import LONGEST_VALIDITY_MONTHS, Offer, months_later
+from catalogue.offers import Offer, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.units import unit_word
@@ -104,7 +104,7 @@ class OfferPages(Controller):
             today = local_date(seat, tx.now)
         if copy and (former is None or former.offer.supplier_id != request.user.organisation_id):
             raise NotFound("offer of yours", copy)
-        latest = months_later(today, LONGEST_VALIDITY_MONTHS)
+        latest = months_later(today, load_policy(ground.config.policy).catalogue.offer_months)
         if former:
             values, regions = fields_of(former.offer), list(former.offer.regions)
             values |= {"valid_until": str(latest), "replaces": "" if former.ended else copy}
@@ -169,6 +169,7 @@ class OfferPages(Controller):
             today = await store.today(tx, request.user)
         if known is None:
             raise NotFound("published SKU", sku_id)
+        months = load_policy(ground.config.policy).catalogue.offer_months
         choices = await region_choices(request.user, regions)
         ticked = {code: choices.get(code, code) for code in regions}
         return page(
@@ -182,7 +183,8 @@ class OfferPages(Controller):
             errors=errors,
             chosen=regions,
             choices=ticked | choices,
-            latest=months_later(today, LONGEST_VALIDITY_MONTHS),
+            latest=months_later(today, months),
+            months=months,
             today=today,
             tiers=rows(values, "tier_price_", TIERS),
             labels=rows(values, "label_label_", LABELS),

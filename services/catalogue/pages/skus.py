@@ -104,7 +104,7 @@ class SkuPages(Controller):
             card = skus.card_of(proposal, sku_id)
         except RuleBroken as error:
             return await self._form(ground, request, values, beside(error, places))
-        if broken := broken_rules(card):
+        if broken := broken_rules(card, load_policy(ground.config.policy).catalogue):
             for error in reversed(broken):
                 errors |= beside(error, places)
             return await self._form(ground, request, values, errors)
@@ -120,7 +120,8 @@ class SkuPages(Controller):
         except RuleBroken as error:
             return await self._form(ground, request, shown_again(values, error), beside(error, places))
         return redirect(
-            "/catalogue/new", f"“{made.sku.name}” awaits moderation; it is decided within five working days."
+            "/catalogue/new",
+            f"“{made.sku.name}” awaits moderation; it is decided within {policy.catalogue.moderation_days} working days.",
         )
 
     async def _form(
@@ -159,6 +160,7 @@ class SkuPages(Controller):
             ),
             categories=[(code, short_cpv().name(code)) for code in all_categories()],
             languages=LANGUAGES,
+            rules=load_policy(ground.config.policy).catalogue,
             alike=alike,
             mine=mine,
         )
