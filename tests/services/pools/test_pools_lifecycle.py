@@ -12,7 +12,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
 from catalogue.places import UnknownRegion
-from catalogue.policy import load, of_process
+from catalogue.policy import load, of_process, text_of
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -65,6 +65,8 @@ from services.pools.domain.terms import (
     UnknownChoiceBelowMinimum,
     UnknownSavingsRule,
 )
+from services.pools.handlers import policy_of
+from services.pools.store import Kept
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 DEADLINE = NOW + timedelta(days=3)
@@ -152,6 +154,15 @@ def test_the_policy_that_a_pool_opened_under_goes_with_it_to_its_sourcing_and_it
     assert of_process(text, "") == load("moscow")
     assert story.pool.sourcing is not None
     assert (story.pool.sourcing.policy_text, allocated.policy_text) == (text, text)
+
+
+def test_a_pool_goes_by_the_policy_that_it_opened_under_and_one_of_the_former_release_by_the_name() -> None:
+    pool = Story().pool
+    began = msgspec.structs.replace(load("moscow"), title="As it was")
+    for text, title in ((text_of(began), "As it was"), ("", load("moscow").title)):
+        opened = msgspec.structs.replace(pool.opened, policy_text=text)
+        kept = Kept(pool=msgspec.structs.replace(pool, opened=opened), opened_at=NOW)
+        assert policy_of(kept).title == title
 
 
 def an_enrolment(who: str, demands: Iterable[Demand], **changes: Any) -> Enrol:
