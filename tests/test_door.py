@@ -473,3 +473,9 @@ async def test_a_page_that_is_away_loads_itself_again_and_says_what_is_away(mark
     assert 'href="/pools?group=done&amp;region=RU-MOW">Load it again</a>' in answer.text
     assert "The database of the market does not answer" in answer.text
     assert "send it again" not in answer.text
+
+
+@pytest.mark.parametrize("typed", ["1 234,50", "1\u00a0234.50", "1\u202f234.50"])
+def test_a_number_is_read_as_our_pages_write_it(typed: str) -> None:
+    form, errors = read_form({"amount": typed}, Typed)
+    assert errors == {} and form is not None and form.amount == Decimal("1234.50")

@@ -15,9 +15,11 @@ from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds
 from events.notation import notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
-from infra.web.languages import gettext, refusal, said, told
+from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told
 
 _BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
+_GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
+"""What parts groups of digits, as our own pages write them."""
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -41,7 +43,7 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         if kind is bool:
             text = "true" if text in ("on", "yes", "1") else text
         elif "Decimal" in str(kind):
-            text = text.replace(" ", "").replace("\u00a0", "").replace(",", ".")
+            text = re.sub(_GROUPED, "", text).replace(",", ".")
         try:
             check_written(text)
             if "date" in str(kind):
