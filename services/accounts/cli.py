@@ -1,18 +1,14 @@
-"""`lonja members`: members that nobody may register by themselves (staff), and the first of all."""
+"""`lonja members`: who is a member, and members that nobody may register by themselves (staff), and the first of all."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from infra.cli.output import AsJson, print_json, say
+from infra.cli.market import market_connection
+from infra.cli.output import AsJson, print_json, print_table, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Members of organisations, staff included.")
-
-
-@app.callback()
-def members() -> None:
-    """A group of its own even with one command."""
 
 
 @app.command()
@@ -64,3 +60,30 @@ def add(
         print_json(msgspec.to_builtins(member))
     else:
         say(f"{member.email} acts for {organisation} as {', '.join(member.roles)}")
+
+
+@app.command("list")
+def list_all(
+    after: Annotated[str, typer.Option(metavar="EMAIL", help="Go on behind this address.")] = "",
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Members of all organisations with their roles, by address."""
+    from infra.config import Config
+    from services.accounts.store.members import all_members
+
+    async def work() -> list[dict[str, Any]]:
+        async with market_connection(Config.running(), "accounts.members") as connection:
+            return await all_members(connection, after, most + 1)
+
+    rows = asyncio.run(work())
+    found = rows[:most]
+    if as_json:
+        print_json(found)
+        return
+    columns = ("email", "name", "organisation", "roles", "joined_at")
+    print_table(
+        columns, ([", ".join(one["roles"]) if name == "roles" else one[name] for name in columns] for one in found)
+    )
+    if len(rows) > most:
+        say(f"there are more: `lonja members list --after {found[-1]['email']}`")

@@ -1,7 +1,9 @@
 """Members, their passwords, and who is invited to become one."""
 
 from datetime import datetime
+from typing import Any
 
+import asyncpg
 import msgspec
 from sqlmodel import select
 
@@ -48,6 +50,18 @@ async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
     rows = await tx.session.exec(query)
     return listed("member", rows, lambda row: row.member_id, _member)
+
+
+async def all_members(connection: asyncpg.Connection, after: str, most: int) -> list[dict[str, Any]]:
+    """Of all organisations, by address, for who runs the market."""
+    rows = await connection.fetch(
+        "select m.email, m.name, o.name as organisation, m.roles, m.language, m.joined_at, m.member_id, m.organisation_id"
+        " from accounts.members m join accounts.organisations o using (organisation_id)"
+        " where m.email > $1 order by m.email limit $2",
+        after,
+        most,
+    )
+    return [dict(row) for row in rows]
 
 
 def add_member(tx: Transaction, new: Member, password_hash: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.contracts import ContractConcluded, ContractEnded
@@ -18,6 +19,7 @@ from events.values import Place, Source
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.accounts import passwords
+from services.accounts.cli import app
 from services.accounts.handlers import NewMember, ensure_member
 from services.accounts.login import TRIES, TRIES_PER_EMAIL, LoginRefused, TooManyTries, log_in
 from tests.market import Market
@@ -584,3 +586,26 @@ async def test_a_member_that_cannot_be_read_costs_itself_alone(market: Market) -
                 assert sent["email"] not in await lists(client, path)
             assert (await session(client, sent["email"])).status_code == 503
         assert sent["email"] in await lists(client, "/api/members")
+
+
+async def test_who_runs_the_market_lists_its_members(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONJA_DATABASE_URL", market.ground.config.database_url or "")
+    first = new_id()
+    async with market.client() as client:
+        for letter in "abc":
+            await registered(client, organisation=f"Mill {first}{letter}", email=f"{first}{letter}@mill.example")
+
+    async def listed(*arguments: str) -> str:
+        ran = await asyncio.to_thread(CliRunner().invoke, app, ["list", "--most", "2", *arguments])
+        assert ran.exit_code == 0, ran.output
+        return ran.stdout
+
+    shown = json.loads(await listed("--after", first, "--json"))
+    assert [(one["email"], one["organisation"], one["roles"][-1:]) for one in shown] == [
+        (f"{first}{letter}@mill.example", f"Mill {first}{letter}", ["supplier_agent"]) for letter in "ab"
+    ]
+    assert not [one for one in shown if "password" in one]
+    assert f"--after {first}b@mill.example" in await listed("--after", first)
+    assert [one["email"] for one in json.loads(await listed("--after", f"{first}b@mill.example", "--json"))][:1] == [
+        f"{first}c@mill.example"
+    ]
