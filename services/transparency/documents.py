@@ -52,6 +52,7 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
 def read_documents(path: Path, ledger: NotUnderstood) -> Iterator[Document | Unreadable]:
@@ -213,6 +214,14 @@ def parsed(content: bytes) -> Any:
         return Unclear("not UTF-8", error.reason)
     except ValueError as error:
         return Unclear("not JSON", str(error))
+
+
+def canonical(body: Any) -> bytes:
+    """JSON that is the same for the same content, in whatever order its members stand."""
+    try:
+        return _sorting.encode(body)
+    except (ValueError, OverflowError):  # as below
+        return json.dumps(body, sort_keys=True, default=str).encode()
 
 
 def written(body: Any) -> bytes:

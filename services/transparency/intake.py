@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from infra.causality import caused_by
-from infra.database import Database
+from infra.database import Database, Transaction
 from infra.ids import new_id
 from services.transparency import store
 from services.transparency.candidates import (
@@ -149,9 +149,19 @@ async def _save(database: Database, candidates: Sequence[Candidate]) -> int:
         await store.one_import_at_a_time(tx)
         by_digest = {one.original.digest: one for one in candidates}
         known = await store.known_originals(tx, list(by_digest))
-        fresh = [one for digest, one in by_digest.items() if digest not in known]
+        fresh = await _unknown_to_former_releases(tx, [one for digest, one in by_digest.items() if digest not in known])
         if not fresh:
             return 0
         await tell(tx, fresh)
         await store.keep_originals(tx, [one.original for one in fresh])
         return len(fresh)
+
+
+async def _unknown_to_former_releases(tx: Transaction, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Only of a process that is known can a release be kept under its former digest."""
+    ocids = {one.original.ocid for one in candidates if one.merges}
+    processes = await store.known_processes(tx, ocids) if ocids else set()
+    former = {one.original.former_digest: one for one in candidates if one.original.ocid in processes and one.merges}
+    known = await store.known_originals(tx, list(former)) if former else set()
+    kept = {former[digest].original.digest for digest in known}
+    return [one for one in candidates if one.original.digest not in kept]

@@ -1,14 +1,13 @@
 """Unpack a document into releases: packages, records, wrappers, lists, versioned releases, in OCDS 1.0 and 1.1."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from services.transparency import vocabulary
-from services.transparency.documents import Document, Unreadable
+from services.transparency.documents import Document, Unreadable, canonical
 from services.transparency.merging import latest, merge
 from services.transparency.tolerance import NotUnderstood, read_date, read_text
 
@@ -145,7 +144,7 @@ def _of_release(
     return Release(
         ocid=ocid,
         body=whole,
-        digest=hashlib.sha256(json.dumps([ocid, whole], sort_keys=True, default=str).encode()).hexdigest(),
+        digest=hashlib.sha256(canonical([ocid, whole])).hexdigest(),
         where=where,
         released_at=released_at.isoformat() if released_at else "",
         publisher=read_text(publisher.get("name") if isinstance(publisher, dict) else publisher, "publisher", ledger),

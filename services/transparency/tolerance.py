@@ -56,6 +56,9 @@ class NotUnderstood:
         self.faults: list[Fault] = []
 
     def add(self, kind: str, example: object = None, count: int = 1) -> None:
+        if example is None and not self.keeps and len(self.places.get(kind, ())) >= MAX_EXAMPLES:
+            self.kinds[kind] += count  # the most of all, in a long file: there is no more to remember of it
+            return
         text = "" if example is None else str(example)[:LONGEST_VALUE]
         if self.keeps and is_loss(kind):
             self.faults.append(Fault(self.where, kind, text))

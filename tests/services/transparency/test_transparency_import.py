@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import hashlib
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -81,6 +83,22 @@ async def test_a_second_run_changes_nothing(market: Market, lonja: Run, publish:
     assert (again.exit_code, counts(again)) == (0, [2, 6, 0, 4, 2])
     assert await outbox(market) == before
     assert json.loads(again.stdout)["not_understood"].keys() == json.loads(first.stdout)["not_understood"].keys()
+
+
+async def test_a_release_that_a_former_release_of_lonja_kept_is_known_again(
+    market: Market, lonja: Run, publish: Callable[..., Path]
+) -> None:
+    """That one spelt the content in another way for its digest."""
+    ocid = f"ocds-abc123-{new_id()}"
+    path = publish([a_release(ocid)])
+    await lonja("ocds", path, "--json")
+    (row,) = await market.fetch("select * from transparency.originals where ocid = $1", ocid)
+    whole = json.loads(zlib.decompress(row["body"]), parse_float=Decimal)
+    former = hashlib.sha256(json.dumps([ocid, whole], sort_keys=True, default=str).encode()).hexdigest()
+    assert former != row["digest"]
+    await market.fetch("update transparency.originals set digest = $1 where ocid = $2", former, ocid)
+    assert counts(await lonja("ocds", path, "--json")) == [1, 1, 0, 1, 0]
+    assert len(await market.fetch("select from transparency.originals where ocid = $1", ocid)) == 1
 
 
 async def test_a_later_release_of_a_known_process_tells_only_what_changed(
