@@ -12,6 +12,7 @@ from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.errors import NotFound
+from infra.web.server import network
 from services.accounts import handlers, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
@@ -82,7 +83,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def address_of(request: Visit) -> str:
-    return request.client.host if request.client else "?"
+    """Whom tries are counted for; in IPv6 it is the network that one subscriber has to himself."""
+    return network(request.client.host) if request.client else "?"
 
 
 class AccountsApi(Controller):

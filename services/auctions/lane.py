@@ -97,6 +97,10 @@ class Lane:
         self._arrived = asyncio.Event()
         self._held: list[Waiting] = []
         """Bids on auctions that somebody keeps locked."""
+        self._in_hand: list[Waiting] = []
+        """Those that are being decided."""
+        self._rested_at = 0.0
+        """The loop's time from which the next batch may be decided."""
         self._looked = 0.0
         """The loop's time at which those were tried last."""
         self._connection: asyncpg.Connection | None = None
@@ -126,26 +130,38 @@ class Lane:
         return await answer
 
     async def _run(self) -> None:
-        clock = asyncio.get_running_loop().time
-        committed = -REST
         while True:
-            await self._work()
-            await asyncio.sleep(max(0.0, committed + REST - clock()))
-            self._waiting = [each for each in self._waiting if not each.answer.done()]  # who was told to come again
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            if not self._waiting:
-                self._arrived.clear()
-            if self._held:
-                held = {each.asked.auction_id for each in self._held}
-                self._held += [each for each in batch if each.asked.auction_id in held]
-                batch = [each for each in batch if each.asked.auction_id not in held]
-            if batch:
-                await self._decide(batch, wait=True)
-            if self._held and clock() - self._looked >= RETRY:
-                self._looked = clock()
-                again, self._held = self._held[:BATCH], self._held[BATCH:]
-                await self._decide(again, wait=False)
-            committed = clock()
+            try:
+                await self._take_a_batch()
+            except Exception:
+                # of the decision itself _decide takes care: what comes here must not end the lane, which nobody would begin again
+                log.exception("the bidding lane failed, and goes on")
+                self._hang_up()
+                self.pulse.away = True  # nobody could bid meanwhile: the next beat gives the time back
+                self._fail(self._in_hand, "deciding it failed; the verdict may stand")
+                await asyncio.sleep(RETRY)
+
+    async def _take_a_batch(self) -> None:
+        clock = asyncio.get_running_loop().time
+        await self._work()
+        await asyncio.sleep(max(0.0, self._rested_at - clock()))
+        self._waiting = [each for each in self._waiting if not each.answer.done()]  # who was told to come again
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        if not self._waiting:
+            self._arrived.clear()
+        if self._held:
+            held = {each.asked.auction_id for each in self._held}
+            self._held += [each for each in batch if each.asked.auction_id in held]
+            batch = [each for each in batch if each.asked.auction_id not in held]
+        if batch:
+            self._in_hand = batch
+            await self._decide(batch, wait=True)
+        if self._held and clock() - self._looked >= RETRY:
+            self._looked = clock()
+            self._in_hand, self._held = self._held[:BATCH], self._held[BATCH:]
+            await self._decide(self._in_hand, wait=False)
+        self._in_hand = []
+        self._rested_at = clock() + REST
 
     async def _work(self) -> None:
         """Return when there is a bid to decide, or when it is time to look again at those that wait for a lock."""

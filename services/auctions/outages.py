@@ -65,7 +65,7 @@ class Pulse:
                 async with self._connection.transaction():
                     await pulse.check_tables(self._connection)
                     now = self._clock()
-                    since = await pulse.beat(self._connection, now)
+                    since = await _beaten(self._connection, now)
                     if since is not None and away:
                         await resume_sessions(self._connection, since, now)
             self.away, self._beaten, self._said = False, running, ""
@@ -91,6 +91,15 @@ class Pulse:
                 self._said = said
                 state = State.waiting if expected else State.degraded
                 HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
+
+
+async def _beaten(db: asyncpg.Connection, now: datetime) -> datetime | None:
+    """As :func:`pulse.beat`. Somebody who keeps its one row locked stops no bid: nothing closes until the row is free."""
+    try:
+        async with db.transaction():
+            return await pulse.beat(db, now)
+    except asyncpg.LockNotAvailableError:
+        return await pulse.last(db)
 
 
 def _report(waiting: int) -> None:

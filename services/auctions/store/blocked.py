@@ -11,12 +11,16 @@ import asyncpg
 
 async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: datetime) -> None:
     """By auction: since when bids cannot be decided. A block that stands keeps its beginning. Nobody ends it before ``until``, except
-    with a decision on that auction."""
+    with a decision on that auction. Waits for nobody."""
     if since:
         await db.execute(
-            "insert into auctions.blocked as b (auction_id, since, until)"
+            "with free as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by 1"
+            " for update skip locked),"
+            " longer as (update auctions.blocked b set until = $3 from free"
+            " where b.auction_id = free.auction_id and b.until < $3)"
+            " insert into auctions.blocked (auction_id, since, until)"
             " select auction_id, since, $3 from unnest($1::text[], $2::timestamptz[]) n (auction_id, since) order by 1"
-            " on conflict (auction_id) do update set until = excluded.until where b.until < excluded.until",
+            " on conflict (auction_id) do nothing",
             list(since),
             list(since.values()),
             until,
@@ -30,9 +34,11 @@ async def standing(db: asyncpg.Connection) -> dict[str, datetime]:
 
 
 async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[str, datetime]:
-    """End the blocks of these auctions, whose rows are locked by the caller: since when each lasted."""
+    """End the blocks of these auctions, whose rows are locked by the caller: since when each lasted. A block whose own row somebody keeps
+    locked stands until that ends."""
     rows = await db.fetch(
-        "with ended as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by auction_id for update)"
+        "with ended as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by auction_id"
+        " for update skip locked)"
         " delete from auctions.blocked b using ended e where b.auction_id = e.auction_id returning b.auction_id, b.since",
         list(auction_ids),
     )

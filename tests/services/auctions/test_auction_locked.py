@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import asyncpg
 import pytest
 
 from events.auctions import AuctionClosed, AuctionExtended
 from infra.health import HEALTH
-from services.auctions import judging, outages
+from infra.ids import new_id
+from services.auctions import judging, outages, receipts
 from services.auctions import lane as lanes
 from services.auctions.domain.bids import decide
 from services.auctions.judging import Asked
@@ -227,6 +229,52 @@ async def test_a_row_locked_under_another_request_is_answered_503(market: Market
     async with the_row(market, scene), market.client(scene.suppliers["a"]) as client:
         answer = await client.put(f"/api/auctions/{scene.auction_id}/autobid", json={"floor": "900"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_the_row_of_the_pulse_stops_no_bid_and_nothing_closes_while_it_is_locked(market: Market) -> None:
+    scene = await a_scene(market)
+    async with held(market, "select 1 from auctions.pulse for update"):
+        for amount, who in ((990, "a"), (980, "b"), (970, "a")):
+            assert (await scene.bid(who, str(amount))).status_code == 201
+            await asyncio.sleep(1)
+        market.clock.advance(await end_of(scene) - market.clock() + timedelta(minutes=1))
+        await asyncio.sleep(2)
+        assert not await scene.events(AuctionClosed)
+    assert (await scene.close())["status"] == "closed"
+
+
+async def test_the_rows_of_blocked_sessions_stop_no_bid_on_others(market: Market) -> None:
+    locked, free = await a_scene(market), await a_scene(market)
+    async with the_row(market, locked):
+        waiting = asyncio.create_task(locked.bid("a", "990"))
+        await asyncio.sleep(1.5)
+        async with held(market, "select 1 from auctions.blocked for update"):
+            for amount, who in ((990, "a"), (980, "b"), (970, "a"), (960, "b")):
+                assert (await free.bid(who, str(amount))).status_code == 201
+                await asyncio.sleep(1)
+        assert (await waiting).status_code == 503
+
+    async def accepted() -> bool:
+        return (await locked.bid("a", "990")).status_code == 201
+
+    await market.eventually(accepted)
+
+
+async def test_a_lane_that_fails_beside_its_decisions_goes_on(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, real = await a_scene(market), receipts.issue
+    failures = [MemoryError("once")]
+
+    def issue(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(receipts, "issue", issue)
+    key = new_id()
+    assert (await scene.bid("a", "990", key)).status_code == 503
+    again = await scene.bid("a", "990", key)
+    assert (again.status_code, again.json()["sequence"]) == (201, 1), "the verdict that was kept"
+    assert (await scene.bid("b", "980")).status_code == 201
 
 
 async def test_a_session_that_stands_still_with_a_lock_is_ended(market: Market) -> None:
