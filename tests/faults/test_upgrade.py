@@ -386,7 +386,7 @@ async def test_the_former_processes_end_in_order(upgraded: Upgraded) -> None:
 
 async def test_nothing_becomes_a_dead_letter_and_every_event_is_heard_once(upgraded: Upgraded) -> None:
     assert await upgraded.buried() == []
-    await upgraded.all_is_heard(10)
+    await upgraded.all_is_heard(PATIENCE)
 
 
 async def test_what_is_new_is_in_effect(upgraded: Upgraded) -> None:
