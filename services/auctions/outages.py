@@ -7,7 +7,7 @@ meanwhile; the first lane that can lock it again gives its time back.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -62,12 +62,11 @@ class Pulse:
                 self._connection = await asyncpg.connect(self._url, server_settings=SETTINGS)
             with in_use(self._connection):
                 waiting = await end_blocks(self._connection, now)
-                async with self._connection.transaction():
-                    await pulse.check_tables(self._connection)
-                    now = self._clock()
-                    since = await _beaten(self._connection, now)
-                    if since is not None and away:
-                        await resume_sessions(self._connection, since, now)
+                try:
+                    await _resumed(self._connection, self._clock, pulse.beat, away)
+                except asyncpg.LockNotAvailableError:
+                    # Of the tables: it is raised again. Who keeps the pulse's one row locked stops no bid, but all closes.
+                    await _resumed(self._connection, self._clock, pulse.read, away)
             self.away, self._beaten, self._said = False, running, ""
         _report(waiting)
 
@@ -93,13 +92,19 @@ class Pulse:
                 HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
 
 
-async def _beaten(db: asyncpg.Connection, now: datetime) -> datetime | None:
-    """As :func:`pulse.beat`. Somebody who keeps its one row locked stops no bid: nothing closes until the row is free."""
-    try:
-        async with db.transaction():
-            return await pulse.beat(db, now)
-    except asyncpg.LockNotAvailableError:
-        return await pulse.last(db)
+async def _resumed(
+    db: asyncpg.Connection,
+    clock: Clock,
+    beat: Callable[[asyncpg.Connection, datetime], Awaitable[datetime | None]],
+    away: bool,
+) -> None:
+    """In one transaction, give the time back since the last beat, if this lane was ``away``."""
+    async with db.transaction():
+        await pulse.check_tables(db)
+        now = clock()
+        since = await beat(db, now)
+        if since is not None and away:
+            await resume_sessions(db, since, now)
 
 
 def _report(waiting: int) -> None:
