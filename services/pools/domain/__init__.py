@@ -1,7 +1,8 @@
 """The rules of joint purchases (DOMAIN section 5), pure.
 
 ``pool`` the state and how events change it · ``terms`` opening · ``enrolment`` members, freeze, minimum, cancelling ·
-``allocation`` who gets how many packs · ``sourcing`` the mini-auction, its result shared out, the close.
+``allocation`` who gets how many packs · ``sourcing`` the mini-auction, its result shared out, the close ·
+``weight`` how much of all that can be told.
 
 ``open_pool`` begins a pool; ``decide(state, command, now)`` answers everything after it. Both raise the RuleBroken named
 after the rule. A command repeated after it took effect gives no events.

@@ -11,6 +11,7 @@ from events.codec import Event
 from events.pools import Demand, PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew
 from events.values import Place
 from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply, cancelled, frozen
+from services.pools.domain.weight import check_shares
 
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
 
@@ -121,6 +122,7 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
             deliver_by=command.deliver_by,
             enrolment_ends_at=pool.enrolment_ends_at,
         )
+    check_shares(pool.opened.lines, pool.members, apply(pool, event).members)
     return [event]
 
 

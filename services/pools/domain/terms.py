@@ -14,6 +14,7 @@ from catalogue.rules import RuleBroken
 from events.pools import PoolOpened
 from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum
+from services.pools.domain.weight import check_lines
 
 
 class NoLines(RuleBroken):
@@ -102,6 +103,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
         )
     check_end(command.enrolment_ends_at, policy=policy, calendar=calendar, now=now)
     lines = tuple(msgspec.structs.replace(line, quantity=None, amount=None) for line in command.lines)
+    check_lines(lines)
     terms = msgspec.structs.asdict(command) | {"lines": lines, "policy": policy.name, "policy_text": text_of(policy)}
     return [PoolOpened(**terms)]
 
