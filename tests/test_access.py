@@ -154,3 +154,8 @@ async def test_head_is_answered_as_get_is_but_for_the_body(market: Market, every
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         TABLE.write_text(table(composed(Path(home))))
+
+
+def test_only_live_pages_have_no_rate_limit(tmp_path: Path) -> None:
+    streamed = {path for path, handler in guarded(composed(tmp_path)) if handler.opt.get("streamed")}
+    assert streamed == {"/auctions/{auction_id:str}/live", "/quotes/{request_id:str}/live"}

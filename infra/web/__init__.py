@@ -1,6 +1,6 @@
 """The Litestar factory: one app for any subset of services, with the same guards, errors, pages and limits for all."""
 
-from infra.web.access import BY_LINK, MEMBERS, PUBLIC, allow
+from infra.web.access import BY_LINK, MEMBERS, PUBLIC, STREAMED, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import (
     FromGround,
@@ -27,6 +27,7 @@ __all__ = [
     "BY_LINK",
     "MEMBERS",
     "PUBLIC",
+    "STREAMED",
     "FromGround",
     "FromKeyed",
     "IdempotencyKey",

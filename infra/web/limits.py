@@ -42,7 +42,7 @@ class Rate:
 
 
 def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
-    """Middleware, after the authentication. A live stream is one request, however often a browser comes back to it."""
+    """Middleware, after the authentication."""
     everything, anonymous = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE))
 
     def middleware(app: ASGIApp) -> ASGIApp:
@@ -50,7 +50,7 @@ def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
             if (
                 scope["type"] == "http"
                 and not scope["path"].startswith(UNLIMITED)
-                and not scope["path"].endswith("/live")
+                and not scope["route_handler"].opt.get("streamed")
             ):
                 user, client = scope.get("user"), scope.get("client")
                 address = network(client[0]) if client else ""

@@ -13,6 +13,7 @@ from infra.service import Ground
 from infra.tokens import OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web import (
     PUBLIC,
+    STREAMED,
     FromGround,
     MemberVisit,
     PathId,
@@ -80,7 +81,7 @@ class AuctionPages(Controller):
     ) -> Template:
         return await shown(request, ground, boards, auction_id)
 
-    @get("/{auction_id:str}/live", opt=PUBLIC)
+    @get("/{auction_id:str}/live", opt=STREAMED)
     async def live(
         self,
         request: Visit,

@@ -22,6 +22,7 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
     PUBLIC,
+    STREAMED,
     FromGround,
     MemberVisit,
     PathId,
@@ -106,7 +107,7 @@ class RequestPages(Controller):
         async with ground.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id)
 
-    @get("/{request_id:str}/live", opt=PUBLIC)
+    @get("/{request_id:str}/live", opt=STREAMED)
     async def live(self, request: Visit, ground: FromGround, request_id: PathId, since: Since = -1) -> ServerSentEvent:
         """The number of quotes as it changes, until the deadline."""
         return ServerSentEvent(_pushes(request, ground, clean(request_id), since))
