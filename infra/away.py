@@ -1,6 +1,7 @@
 """Whose fault an error is: that of the work, or of something the work needs and that is away for a while.
 
-What is away is waited for, however long; it never makes a dead letter and never sets anything aside.
+What is away is waited for, however long; it never makes a dead letter. What one thing alone misses while the database is there puts off
+that thing alone: an event with its partition (:mod:`infra.inbox`), or what is due (:mod:`infra.due`).
 
 Commands that need neither SQLAlchemy nor aiokafka start without them: a library that is not loaded has raised nothing.
 """

@@ -49,6 +49,9 @@ WAITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s"}
 WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "10min"}
 """Of the connections of commands, which work through much at once."""
 
+LOCK_PATIENCE = "500ms"
+"""How long one of many, an event or a thing that is due, waits by itself for a locked row before it is put off, as lock_timeout. All of
+them together waited before, as long as their connection waits."""
 
 COMMAND_SECONDS = 60.0
 """What one statement of a connection that stands by itself may take: a server that does not answer is noticed."""

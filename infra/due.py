@@ -3,6 +3,8 @@
 A thing that fails by itself is undone, said in the log and in :data:`infra.health.HEALTH`, left out for a while and tried again
 later; it stays due in the database. The others go on. A store that keeps the reason, or whose claim ends that a thing is due, has an
 ``aside`` that writes why, and when it is tried again.
+While the database is there, the same becomes of a thing that alone misses what is away (:mod:`infra.away`), or needs what somebody keeps
+locked. When the database itself is away, all wait and none is set aside.
 So it is with a row that cannot be read, which :func:`infra.reading.readable` puts in the place of the thing.
 """
 
@@ -12,8 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from infra.away import in_short, is_away
-from infra.database import Transaction
+from sqlalchemy.exc import SQLAlchemyError
+
+from infra.away import in_short, is_away, is_locked
+from infra.database import LOCK_PATIENCE, LOST, Transaction
 from infra.health import HEALTH, State
 from infra.reading import Unreadable
 
@@ -22,13 +26,20 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 FIRST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
 """Until what failed is tried again: each failure doubles it."""
+LONGEST_AWAY = timedelta(seconds=30)
+"""The same for what missed something that is away: it is there again any moment."""
 SHOWN = 3
+FREE_THE_LOCK = (
+    "find who keeps the row locked in pg_stat_activity, and end that session; what needs it is then done by itself"
+)
+BRING_IT_BACK = "bring back what is away, as the reason names it; what needs it is then done by itself"
 REMEDY = "read the reason in the log of the worker; each is tried again by itself within an hour"
 
 
 @dataclass(frozen=True)
 class Trouble:
     why: str
+    remedy: str
     failures: int
     again_at: datetime
 
@@ -54,7 +65,7 @@ class Due(Generic[T, K]):
         """What failed when it was last tried, by key."""
 
     async def __call__(self, tx: Transaction) -> int:
-        """How many were done or set aside. Raises what is away: then nothing happened."""
+        """How many were done or set aside. Raises what is away when the database is: then nothing happened."""
         waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
         claimed = await self._claim(tx, waiting)
         found = [each for each in claimed if not isinstance(each, Unreadable)]
@@ -71,12 +82,14 @@ class Due(Generic[T, K]):
         return len(claimed)
 
     async def _failures(self, tx: Transaction, found: Sequence[T]) -> dict[K, Exception]:
-        """Do them together, and where that fails each by itself."""
-        first = await self._tried(tx, found) if found else None
-        if first is None:
-            return {}
-        if len(found) == 1:
-            return {self._key(found[0]): first}
+        """Do them together, and each by itself where that fails, or where one of them failed before: nobody waits for its lock again."""
+        if not any(self._key(each) in self.troubles for each in found):
+            first = await self._tried(tx, found) if found else None
+            if first is None:
+                return {}
+            if len(found) == 1:
+                return {self._key(found[0]): first}
+        await (await tx.raw()).execute(f"set local lock_timeout = '{LOCK_PATIENCE}'")
         errors = {self._key(each): await self._tried(tx, [each]) for each in found}
         return {key: error for key, error in errors.items() if error is not None}
 
@@ -85,28 +98,46 @@ class Due(Generic[T, K]):
         self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
     async def _tried(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
-        """What they failed with; then nothing of it happened."""
+        """What they failed with; then nothing of it happened. Raises what is away when the database is."""
         try:
             async with tx.savepoint():
                 await self._act(tx, some)
         except Exception as error:
-            if is_away(error):
+            if is_away(error) and not await self._is_there(tx):
                 raise
             return error
         return None
+
+    async def _is_there(self, tx: Transaction) -> bool:
+        """Whether the database goes on with this transaction."""
+        try:
+            async with tx.savepoint():
+                await tx.claimed([])
+        except (SQLAlchemyError, *LOST) as error:
+            log.warning("%s: the database is away: %s", self.name, in_short(error))
+            return False
+        return True
 
     async def _set_aside(self, tx: Transaction, key: K, error: Exception) -> None:
         failures = self.troubles[key].failures + 1 if key in self.troubles else 1
         why = in_short(error)
         log.error("%s: %s is set aside for a while: %s", self.name, key, why, exc_info=error)
-        pause = min(FIRST * 2 ** min(failures - 1, 10), LONGEST)
-        self.troubles[key] = trouble = Trouble(why, failures, tx.now + pause)
+        pause = min(FIRST * 2 ** min(failures - 1, 10), LONGEST_AWAY if is_away(error) else LONGEST)
+        trouble = Trouble(why, _remedy(error), failures, tx.now + pause)
         if self._aside is not None:
             await self._aside(tx, key, why, trouble.again_at)
+        self.troubles[key] = trouble
 
     def _report(self) -> None:
         if not self.troubles:
             return HEALTH.report("timer", f"{self.name}: items", State.running)
         some = "; ".join(f"{key}: {trouble.why}" for key, trouble in list(self.troubles.items())[:SHOWN])
         what = f"{len(self.troubles)} set aside for a while, among them {some}"
-        return HEALTH.report("timer", f"{self.name}: items", State.degraded, what, REMEDY)
+        remedies = "; ".join(sorted({trouble.remedy for trouble in self.troubles.values()}))
+        return HEALTH.report("timer", f"{self.name}: items", State.degraded, what, remedies)
+
+
+def _remedy(error: Exception) -> str:
+    if is_locked(error):
+        return FREE_THE_LOCK
+    return BRING_IT_BACK if is_away(error) else REMEDY

@@ -22,7 +22,7 @@ from events.codec import PART, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
 from infra import metrics
 from infra.away import PAUSE, in_short, is_away, is_locked, there
-from infra.database import Database, Transaction
+from infra.database import LOCK_PATIENCE, Database, Transaction
 from infra.deadletters import bury
 from infra.deadline import Deadline
 from infra.outgoing import OF_A_CONSEQUENCE
@@ -43,9 +43,6 @@ BURIED = "!"
 """Ends a claim that says of a part: it is a dead letter."""
 AWAY_TRIES = 5
 """Tries of one event that wants something that is away. With the database there, its partition then waits alone."""
-LOCK_PATIENCE = "500ms"
-"""How long one event by itself waits for a locked row before its partition is held, as PostgreSQL's lock_timeout. A batch waited before,
-as long as its connection waits."""
 LONGEST_TRANSACTION = 120.0
 """Seconds for a batch, or for one event. Whoever waits longer waits for a server that is frozen or cut off: the connection is closed, and
 the event is tried again on another."""

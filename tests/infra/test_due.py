@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from events.notifications import MailUnsubscribed
+from infra.away import in_short, is_away, is_locked
 from infra.clock import system_clock
 from infra.database import Database, Transaction, schema_rows
-from infra.due import FIRST, Due
+from infra.due import BRING_IT_BACK, FIRST, FREE_THE_LOCK, LONGEST_AWAY, Due
 from infra.embedded import Servers
 from infra.health import HEALTH, Condition, State
 from infra.reading import Unreadable, readable
@@ -27,12 +28,13 @@ Row = schema_rows("due")
 
 @dataclass
 class Work:
-    """Rows of a table that are due, and are deleted when they are done; the bad ones break a rule of the database."""
+    """Rows of a table that are due, and are deleted when they are done; the bad ones break a rule of the database, or raise ``error``."""
 
     database: Database
     calls: list[list[str]] = field(default_factory=list)
     later: timedelta = timedelta()
     bad: str = "bad"
+    error: Exception | None = None
 
     def __post_init__(self) -> None:
         self.due = Due("due work", self.claim, str, self.act)
@@ -55,6 +57,8 @@ class Work:
         for name in names:
             tx.emit(MailUnsubscribed(member_id=name, organisation_id="", topic=name))
             if name.startswith(self.bad):
+                if self.error is not None:
+                    raise self.error
                 await (await tx.raw()).execute("select 1 / 0")
         await (await tx.raw()).execute("delete from due.items where name = any($1::text[])", names)
 
@@ -88,8 +92,12 @@ async def put(work: Work, *names: str) -> None:
     await work.database.pool.execute("insert into due.items select unnest($1::text[])", names)
 
 
+def condition() -> Condition:
+    return next(each for each in HEALTH if each.name == "due work: items")
+
+
 def health() -> State:
-    return next(each.state for each in HEALTH if each.name == "due work: items")
+    return condition().state
 
 
 async def test_what_is_due_is_done_in_one_go(work: Work) -> None:
@@ -118,7 +126,7 @@ async def test_rows_that_cannot_be_read_hold_up_nobody_and_are_named(work: Work)
     while await work.run():
         pass
     assert (await work.told(), len(await work.left())) == (["a", "z"], 4)
-    said = next(each for each in HEALTH if each.name == "due work: items")
+    said = condition()
     assert said.state is State.degraded and "unreadable 0: ValueError: no such field" in said.detail
     await work.database.pool.execute("update due.items set name = 'mended ' || name")
     work.later = FIRST
@@ -143,16 +151,79 @@ async def test_health_is_well_when_what_failed_is_due_no_more(work: Work) -> Non
     assert (await work.run(), health()) == (0, State.running)
 
 
-async def test_what_is_away_sets_nothing_aside(work: Work) -> None:
-    async def away(tx: Transaction, names: Sequence[str]) -> None:
-        raise asyncpg.DiskFullError("no space left on device")
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
+        TimeoutError(),
+        asyncpg.InterfaceError("the server expects 1 argument for this query, 2 were passed"),
+        MemoryError(),
+        ConnectionResetError("the customs office hung up"),
+        asyncpg.DiskFullError("no space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_one_thing_misses_while_the_database_is_there_costs_it_alone(work: Work, error: Exception) -> None:
+    work.error = error
+    await put(work, "a", "bad", "c")
+    assert [await work.run(), await work.run()] == [3, 0]
+    assert (await work.left(), await work.told()) == (["bad"], ["a", "c"])
+    said = condition()
+    assert said.state is State.degraded and in_short(error) in said.detail
+    assert said.remedy == (FREE_THE_LOCK if is_locked(error) else BRING_IT_BACK)
 
-    await put(work, "a")
-    due = Due("due away", work.claim, str, away)
-    with pytest.raises(asyncpg.DiskFullError):
+
+async def test_things_that_miss_what_is_away_hold_up_nobody_however_many(work: Work) -> None:
+    work.error = TimeoutError()
+    await put(work, *(f"bad {number}" for number in range(7)), "good")
+    while await work.run():
+        pass
+    assert len(await work.left()) == 7 and await work.told() == ["good"]
+
+
+async def test_what_misses_something_is_tried_again_soon_however_often_it_was_not_there(work: Work) -> None:
+    work.error = TimeoutError()
+    await put(work, "bad")
+    for number in range(8):
+        work.later = number * LONGEST_AWAY
+        assert await work.run() == 1
+    work.later, work.bad = 8 * LONGEST_AWAY, "nothing"
+    assert await work.run() == 1
+    assert (await work.left(), health()) == ([], State.running)
+
+
+async def test_a_row_that_somebody_keeps_locked_costs_alone_what_needs_it(work: Work) -> None:
+    async def act(tx: Transaction, names: Sequence[str]) -> None:
+        await (await tx.raw()).execute("select from due.needed where name = any($1::text[]) for update", names)
+        await Work.act(work, tx, names)
+
+    await work.database.pool.execute("create table due.needed as select unnest('{a,locked,z}'::text[]) as name")
+    await put(work, "a", "locked", "z")
+    due = Due("due work", work.claim, str, act)
+    async with work.database.transaction("due") as other:
+        await (await other.raw()).execute("select from due.needed where name = 'locked' for update")
+        async with work.database.transaction("due") as tx:
+            assert await due(tx) == 3
+        assert await work.left() == ["locked"]
+        assert (condition().state, condition().remedy) == (State.degraded, FREE_THE_LOCK)
+    async with work.database.transaction("due") as tx:
+        tx.now += FIRST
+        assert await due(tx) == 1
+    assert (await work.left(), health()) == ([], State.running)
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b", "c"]])
+async def test_while_the_database_is_away_all_wait_and_none_is_set_aside(work: Work, names: list[str]) -> None:
+    async def lose_the_server(tx: Transaction, names: Sequence[str]) -> None:
+        await (await tx.raw()).execute("select pg_terminate_backend(pg_backend_pid())")
+
+    await put(work, *names)
+    due = Due("due work", work.claim, str, lose_the_server)
+    with pytest.raises(Exception) as caught:
         async with work.database.transaction("due") as tx:
             await due(tx)
-    assert await work.run() == 1
+    assert is_away(caught.value) and due.troubles == {}
+    assert await work.run() == len(names)
 
 
 async def test_two_processes_share_what_is_due(work: Work) -> None:
