@@ -77,6 +77,7 @@ class Consumer:
                 self._report(kafka)
                 records = [record for batch in batches.values() for record in batch]
                 if records:
+                    buried = self._inbox.buried
                     try:
                         async with self._turn():
                             held = await self._inbox.handle(records)
@@ -88,6 +89,8 @@ class Consumer:
                         self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
                     self._wait(self._stand_before(kafka, held))
                     commit_at = commit_at or now() + COMMIT_EVERY
+                    if self._inbox.buried > buried:  # bad bytes have no claim, and would be buried again
+                        commit_at = now()
                 if commit_at is not None and (not records or commit_at <= now()):
                     await self._commit(kafka)
                     commit_at = None

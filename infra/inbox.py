@@ -120,6 +120,8 @@ class Inbox:
         self._failed_in_a_row: Counter[tuple[str, int]] = Counter()
         self._waiting: set[TopicPartition] = set()
         """Held at an event that is tried again. They are tried outside the batch, which would fail or wait with them."""
+        self.buried = 0
+        """Dead letters since the start."""
         self._tries: dict[str, int] = {}
         """How often the event failed at which a partition is held, by its claim."""
 
@@ -369,7 +371,9 @@ class Inbox:
         """Wait until the dead letter is there: nothing is passed over without one."""
         while True:
             try:
-                return await bury(self._dead_letters, self.service, record, error, part)
+                await bury(self._dead_letters, self.service, record, error, part)
+                self.buried += 1
+                return
             except Exception as away:
                 if not is_away(away):
                     raise
