@@ -10,9 +10,10 @@ from catalogue.policy import load as load_policy
 from events.bounds import Reason
 from infra.tokens import BUYER_OFFICER
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow
-from services.pools import handlers, store, views
+from services.pools import handlers, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
-from services.pools.views import Details, Summary
+from services.pools.store.listing import Summary, search
+from services.pools.views import Details
 
 OFFICERS = allow(BUYER_OFFICER)
 
@@ -37,8 +38,8 @@ class PoolsApi(Controller):
     ) -> list[Summary]:
         """Newest first."""
         async with ground.database.transaction("pools") as tx:
-            found, _ = await store.search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
-        return [views.summary(kept) for kept in found]
+            found, _ = await search(tx, group=group, region=region, category=category, limit=limit, offset=offset)
+        return found
 
     @get("/{pool_id:str}", opt=PUBLIC)
     async def pool(self, ground: FromGround, pool_id: PathId) -> Details:

@@ -1,39 +1,17 @@
 """What everybody may see of a pool. Members' names are public from the start: whom one buys with is part of the terms."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
 from events.pools import Allocation, PoolMemberEnrolled
-from events.values import Category, Line, Refusal
+from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.web.errors import NotFound
 from services.pools import store
-from services.pools.domain import Stage
 from services.pools.store import Contract, Kept
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a list. Quantities are units of all lines together; ``saving`` is known once the result is shared out."""
-
-    pool_id: str
-    title: str
-    stage: Stage
-    lead_id: str
-    lead_name: str
-    kind: str
-    category: Category
-    currency: str
-    regions: tuple[str, ...]
-    opened_at: datetime
-    enrolment_ends_at: datetime
-    minimum_quantity: Decimal
-    firm_quantity: Decimal
-    member_count: int
-    auction_id: str | None
-    saving: Decimal | None
+from services.pools.store.listing import Summary
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,10 +39,6 @@ class Details(Summary, frozen=True, kw_only=True):
     refusal: Refusal | None
     result: Result | None
     contracts: dict[str, Contract]
-
-
-def summary(kept: Kept) -> Summary:
-    return Summary(**_summary(kept))
 
 
 async def existing(tx: Transaction, pool_id: str) -> Kept:

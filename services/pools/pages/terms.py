@@ -38,10 +38,11 @@ from infra.web import (
 )
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import payable, price
-from services.pools import handlers, store, views
+from services.pools import handlers, store
 from services.pools.api import OFFICERS
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
 from services.pools.handlers import Opening, OpeningLine
+from services.pools.store import listing
 
 PAGE = 24
 LINES = 50
@@ -71,11 +72,10 @@ class TermsPages(Controller):
         start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
     ) -> Template:
         async with ground.database.transaction("pools") as tx:
-            found, more = await store.search(
+            shown, more = await listing.search(
                 tx, group=group, region=region, category=category, limit=PAGE, offset=start
             )
-            counts = await store.counts(tx)
-        shown = [views.summary(kept) for kept in found]
+            counts = await listing.counts(tx)
         further = start + PAGE if more else None
         filters = {"group": group, "region": region, "category": category}
         return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)

@@ -406,6 +406,32 @@ async def test_the_list_filters_by_group_region_and_category(market: Market) -> 
             assert (pool_id in found) is there, query
 
 
+async def test_the_list_says_of_a_pool_what_the_pool_itself_says(market: Market) -> None:
+    pools = [(await an_allocated_pool(market))[0]["pool_id"]]
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    pools += [await a_pool(market, lead, sku_id), await a_pool(market, lead, sku_id, regions=[])]
+    await enrol(market, lead, pools[1], sku_id, "20.5")
+    async with market.client() as client:
+        listed = {each["pool_id"]: each for each in (await client.get("/api/pools?limit=100")).json()}
+    for pool_id in pools:
+        whole = await ask(market, pool_id)
+        assert listed[pool_id] == {name: whole[name] for name in listed[pool_id]}
+    assert (listed[pools[0]]["saving"], listed[pools[1]]["firm_quantity"]) != (None, "0")
+
+
+async def test_the_list_does_not_read_what_it_does_not_show(market: Market) -> None:
+    """Demands, lines and allocations can have megabytes."""
+    pool, *_ = await an_allocated_pool(market)
+    novel = "state"
+    for path in ("opened,lines", "allocated,allocations", "sourcing"):
+        novel = f"""jsonb_set({novel}, '{{{path}}}', '"novel"')"""
+    await market.fetch(f"update pools.pools set state = {novel} where pool_id = $1", pool["pool_id"])
+    async with market.client() as client:
+        listed = {each["pool_id"]: each for each in (await client.get("/api/pools?limit=100")).json()}
+    await market.fetch("delete from pools.pools where pool_id = $1", pool["pool_id"])
+    assert listed[pool["pool_id"]]["saving"] == pool["saving"]
+
+
 class TestPages:
     async def test_who_may_see_what(self, market: Market) -> None:
         officer, sku_id = await a_buyer(market), await a_sku(market)

@@ -1,32 +1,26 @@
 """Rows of pools: the state of each pool with its log, the contracts it led to, and copies of organisations, SKUs and
 reference prices as others announced them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, func, text, update
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, col, select
 
 from events.codec import Event
 from infra.database import Transaction, schema_rows
-from infra.reading import Unreadable, listed, read_one, readable
+from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
-from services.pools.domain import Pool, Stage
+from services.pools.domain import Pool
 
 Row = schema_rows("pools")
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
 references = ReferencePrices(Row.metadata)
-
-GROUPS: Mapping[str, tuple[Stage, ...]] = {
-    "enrolling": (Stage.ENROLLING,),
-    "running": (Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING),
-    "done": (Stage.CLOSED, Stage.CANCELLED),
-}
 
 
 class PoolRow(Row, table=True):
@@ -118,29 +112,6 @@ async def log_of(tx: Transaction, pool_id: str) -> list[tuple[datetime, str, dic
     """(when, name of the event, its data), oldest first."""
     query = select(LogRow).where(LogRow.pool_id == pool_id).order_by(LogRow.position)
     return [(row.at, row.type, row.data) for row in await tx.session.exec(query)]
-
-
-async def search(
-    tx: Transaction, *, group: str = "", region: str = "", category: str = "", limit: int = 50, offset: int = 0
-) -> tuple[list[Kept], bool]:
-    """Newest first, and whether there are more. ``category`` is the beginning of a code; a pool without regions delivers to every
-    region."""
-    query = select(PoolRow).order_by(PoolRow.opened_at.desc(), PoolRow.pool_id).limit(limit + 1).offset(offset)
-    if group in GROUPS:
-        query = query.where(PoolRow.stage.in_([stage.value for stage in GROUPS[group]]))
-    if region:
-        query = query.where((PoolRow.regions.contains([region])) | (func.cardinality(PoolRow.regions) == 0))
-    if category:
-        query = query.where(PoolRow.category.startswith(category, autoescape=True))
-    rows = (await tx.session.exec(query)).all()
-    return listed("pool", rows[:limit], lambda row: row.pool_id, _kept), len(rows) > limit
-
-
-async def counts(tx: Transaction) -> dict[str, int]:
-    """Pools by group."""
-    rows = (await tx.session.exec(select(PoolRow.stage, func.count()).group_by(PoolRow.stage))).all()
-    by_stage: dict[str, int] = {stage: count for stage, count in rows}
-    return {group: sum(by_stage.get(stage, 0) for stage in stages) for group, stages in GROUPS.items()}
 
 
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:

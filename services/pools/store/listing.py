@@ -1,0 +1,115 @@
+"""Lists of pools: of each only what one line shows, since a whole pool can have megabytes of demands and allocations."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import ARRAY, Text, cast, column, func, select, true
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
+from sqlmodel import col
+
+from events.values import Category
+from infra.database import Transaction
+from infra.reading import listed
+from services.pools.domain import Stage
+from services.pools.store import PoolRow
+
+GROUPS: Mapping[str, tuple[Stage, ...]] = {
+    "enrolling": (Stage.ENROLLING,),
+    "running": (Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING),
+    "done": (Stage.CLOSED, Stage.CANCELLED),
+}
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a list. Quantities are units of all lines together; ``saving`` is known once the result is shared out."""
+
+    pool_id: str
+    title: str
+    stage: Stage
+    lead_id: str
+    lead_name: str
+    kind: str
+    category: Category
+    currency: str
+    regions: tuple[str, ...]
+    opened_at: datetime
+    enrolment_ends_at: datetime
+    minimum_quantity: Decimal
+    firm_quantity: Decimal
+    member_count: int
+    auction_id: str | None
+    saving: Decimal | None
+
+
+async def search(
+    tx: Transaction, *, group: str = "", region: str = "", category: str = "", limit: int = 50, offset: int = 0
+) -> tuple[list[Summary], bool]:
+    """Newest first, and whether there are more. ``category`` is the beginning of a code; a pool without regions delivers to every
+    region."""
+    newest = (col(PoolRow.opened_at).desc(), col(PoolRow.pool_id))
+    query = select(PoolRow.pool_id, PoolRow.opened_at, PoolRow.auction_id, PoolRow.state).order_by(*newest)
+    if group in GROUPS:
+        query = query.where(col(PoolRow.stage).in_([stage.value for stage in GROUPS[group]]))
+    if region:
+        query = query.where(col(PoolRow.regions).contains([region]) | (func.cardinality(PoolRow.regions) == 0))
+    if category:
+        query = query.where(col(PoolRow.category).startswith(category, autoescape=True))
+    rows = (await tx.session.exec(_shown(query.limit(limit + 1).offset(offset).subquery()))).all()
+    return listed("summary of pool", rows[:limit], lambda row: row.pool_id, _summary), len(rows) > limit
+
+
+async def counts(tx: Transaction) -> dict[str, int]:
+    """Pools by group."""
+    rows = (await tx.session.exec(select(PoolRow.stage, func.count()).group_by(PoolRow.stage))).all()
+    by_stage: dict[str, int] = {stage: count for stage, count in rows}
+    return {group: sum(by_stage.get(stage, 0) for stage in stages) for group, stages in GROUPS.items()}
+
+
+def _shown(found: Any) -> Any:
+    """The query for what is shown of these rows of pools. The database takes each state apart once."""
+    parts = (
+        func.jsonb_to_record(found.c.state)
+        .table_valued(
+            column("opened", JSONB),
+            column("stage", Text),
+            column("enrolment_ends_at", Text),
+            column("members", JSONB),
+            column("allocated", JSONB),
+        )
+        .render_derived(name="parts", with_types=True)
+    )
+    return (
+        select(
+            found.c.pool_id,
+            found.c.opened_at,
+            found.c.auction_id,
+            parts.c.opened.op("-", return_type=JSONB)(cast(["lines", "policy_text"], ARRAY(Text))).label("terms"),
+            parts.c.stage,
+            parts.c.enrolment_ends_at,
+            func.jsonb_path_query_array(parts.c.members, cast("$.*.demands[*].firm", JSONPATH), type_=JSONB).label(
+                "firm"
+            ),
+            func.jsonb_array_length(func.jsonb_path_query_array(parts.c.members, cast("$.*", JSONPATH))).label(
+                "member_count"
+            ),
+            parts.c.allocated["saving"].astext.label("saving"),
+        )
+        .select_from(found.join(parts, true()))
+        .order_by(found.c.opened_at.desc(), found.c.pool_id)
+    )
+
+
+def _summary(row: Any) -> Summary:
+    shown = {
+        "stage": row.stage,
+        "opened_at": row.opened_at,
+        "enrolment_ends_at": row.enrolment_ends_at,
+        "firm_quantity": sum(map(Decimal, row.firm), Decimal(0)),
+        "member_count": row.member_count,
+        "auction_id": row.auction_id,
+        "saving": row.saving,
+    }
+    return msgspec.convert(row.terms | shown, Summary)
