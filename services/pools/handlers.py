@@ -75,10 +75,18 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     currency: Code = ""
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """As :class:`Demand`, with so few decimals that what is bought can be shared out exactly."""
+
+    line_id: Id
+    firm: Packs
+    tolerance: Packs = Decimal(0)
+
+
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     """Quantities in units of each line. Without a place: the member's seat."""
 
-    demands: Lines[Demand]
+    demands: Lines[Wanted]
     region: Name = ""
     locality: Name = ""
     deliver_by: Instant | None = None
@@ -140,7 +148,9 @@ async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: 
         Enrol(
             member_id=member.organisation_id,
             member_name=member.name,
-            demands=enrolment.demands,
+            demands=tuple(
+                Demand(line_id=each.line_id, firm=each.firm, tolerance=each.tolerance) for each in enrolment.demands
+            ),
             place=delivered_to(enrolment.region, enrolment.locality, member.place),
             deliver_by=enrolment.deliver_by,
         ),

@@ -15,8 +15,8 @@ from catalogue.numbers import can_be_written_out, digits
 from catalogue.policy import Duration, Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, Minutes, Name, Percent, Quantity
-from events.pools import Demand, PoolMemberEnrolled
+from events.bounds import Amount, Minutes, Name, Packs, Percent
+from events.pools import PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction
 from infra.replicas import calendar_of
@@ -27,7 +27,7 @@ from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
 from services.pools.domain import Stage
 from services.pools.domain.enrolment import CancelledByLead
-from services.pools.handlers import Enrolment, Sourcing
+from services.pools.handlers import Enrolment, Sourcing, Wanted
 from services.pools.views import Details
 
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
@@ -216,7 +216,7 @@ def _former_demand(
 
 def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | None, dict[str, str]]:
     quantities = [
-        (f"{kind}_{number}", Quantity | None, None)
+        (f"{kind}_{number}", Packs | None, None)
         for number, _ in enumerate(pool.lines)
         for kind in ("firm", "tolerance")
     ]
@@ -228,7 +228,7 @@ def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | No
     if form is None:
         return None, errors
     demands = tuple(
-        Demand(line_id=line.line_id, firm=firm, tolerance=getattr(form, f"tolerance_{number}") or Decimal(0))
+        Wanted(line_id=line.line_id, firm=firm, tolerance=getattr(form, f"tolerance_{number}") or Decimal(0))
         for number, line in enumerate(pool.lines)
         if (firm := getattr(form, f"firm_{number}")) is not None
     )
