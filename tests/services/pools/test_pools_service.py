@@ -491,7 +491,9 @@ class TestPages:
             fresh = re.search(r'name="request_key" value="([^"]+)"', edited.text)
             assert fresh is not None and fresh[1] != form["request_key"]
             fine = await browser.post(f"{path}/enrolment", {"firm_0": "12.345678"})
-            assert fine.status_code == 422 and "more than 5 decimals" in fine.text, "what is bought is shared out exactly"
+            assert fine.status_code == 422 and "more than 5 decimals" in fine.text, (
+                "what is bought is shared out exactly"
+            )
             refused = await browser.post(f"{path}/enrolment", {"firm_0": "-1"})
             assert refused.status_code == 422 and "above zero" in refused.text
             outside = await browser.post(f"{path}/enrolment", {"firm_0": "20", "region": "RU-SPE"})
