@@ -145,7 +145,11 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
         yield NoRegionServed("An offer serves at least one region.", field="regions")
     for region in offer.regions:
         if not is_area(region):
-            yield UnknownRegion(f"{region!r} is no ISO 3166-2 region or country.", field="regions", region=region)
+            yield UnknownRegion(
+                f"{region!r} is no country or top-level region (ISO 3166-2).",
+                field="regions",
+                region=region,
+            )
     if offer.delivery_days < 0:
         yield DeliveryTimeNegative(
             f"Delivery takes {offer.delivery_days} working days.", field="delivery_days", days=offer.delivery_days

@@ -144,7 +144,7 @@ def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
         made = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         raise unfit(error) from error
-    if (notation := notation_of(kind)) is not None:
+    if value is not None and (notation := notation_of(kind)) is not None:
         notation(value, now)
     check(made, kind, now)
     return made

@@ -65,6 +65,8 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
+        self._waiting.clear()
+        self._again.clear()
         kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
         now = asyncio.get_running_loop().time
         commit_at: float | None = None

@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from sqlalchemy.exc import DBAPIError
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import unfit
 from events.limits import OutOfBounds
 from infra.away import is_away, is_of_kafka, lacks_resources
@@ -95,7 +95,8 @@ def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Respon
     _speak_to(request)
     facts = error.as_dict()
     more = {"rule": facts.pop("code", error.code)} | facts
-    return _answer(request, 422, "refused by a rule", str(error), more, told(error))
+    fresh = isinstance(error, KeyReused)
+    return _answer(request, 422, "refused by a rule", str(error), more, told(error), fresh_key=fresh)
 
 
 NOT_UNDERSTOOD = {
@@ -251,10 +252,12 @@ def _answer(
     *,
     link: tuple[str, str] | None = None,
     reload: int = 0,
+    fresh_key: bool = False,
 ) -> Response[Any]:
     """``said`` is the detail in the reader's language. Where there is none, a page in another language than English says the rest
     alone. ``words``: what the page says first, and its remedy, where the status alone does not say it. ``link``: address and words
-    of the way on. ``reload``: seconds after which the page loads itself again."""
+    of the way on. ``reload``: seconds after which the page loads itself again. ``fresh_key``: the form that is shown again is another
+    request."""
     if wants_page(request):
         head, remedy = words or _words(status)
         if said is None:
@@ -266,7 +269,7 @@ def _answer(
             title=head,
             detail=said,
             remedy=remedy,
-            kept=kept(request),
+            kept=kept(request, fresh_key=fresh_key),
             link=link,
             reload=reload,
         )

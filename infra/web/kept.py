@@ -12,12 +12,14 @@ from litestar import Request
 from litestar.types import Empty
 from litestar.utils.scope.state import ScopeState
 
+from infra.ids import new_id
 from infra.web.csrf import FIELD
 
 PREFIX = "kept:"
 """Of the names of such fields while they travel in the form of the login."""
 GOAL = "kept-goal"
 A_FEW_WORDS = 3
+REQUEST_KEY = "request_key"
 SECRET = ("password", "current")
 """Fields that go into no page."""
 NOT_WORTH_IT = ("/login", "/logout", "/language")
@@ -35,14 +37,16 @@ class Kept(NamedTuple):
         return [text for _, text in self.fields if len(text.split()) >= A_FEW_WORDS]
 
 
-def kept(request: Request[Any, Any, Any]) -> Kept | None:
-    """The form that this request posted from a page of this site."""
+def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> Kept | None:
+    """The form that this request posted from a page of this site; with a ``fresh_key`` to be sent again as another request."""
     posted = ScopeState.from_scope(request.scope).form
     path = request.url.path
     if request.method != "POST" or posted is Empty or path in NOT_WORTH_IT or not _of_this_site(request):
         return None
     left_out = (FIELD, *SECRET)
     texts = [(name, text) for name, text in _pairs(posted) if isinstance(text, str) and name not in left_out]
+    if fresh_key:
+        texts = [(name, new_id() if name == REQUEST_KEY else text) for name, text in texts]
     return Kept(path + (f"?{request.url.query}" if request.url.query else ""), texts)
 
 

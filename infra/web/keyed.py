@@ -11,9 +11,10 @@ Where a form sends the same with a key of its own, the use case takes the key, w
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import NoneType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from litestar.di import NamedDependency
+from litestar.exceptions import ClientException, SerializationException
 
 from infra.database import Transaction
 from infra.web.arguments import IdempotencyKey, MemberVisit
@@ -35,11 +36,18 @@ class Keyed:
         """
         request = self.request
         what = f"{request.method} {request.url.path}"
-        body = await request.json() if self.key else None
+        body = await self._body() if self.key else None
         async with tx.once(what, self.key, caller=request.user.member_id, body=body, answer=answer) as once:
             if once.first:
                 once.answer = await act()
         return once.answer
+
+    async def _body(self) -> Any:
+        """Raises ClientException: where a route takes no body, nobody else has looked at what came."""
+        try:
+            return await self.request.json()
+        except SerializationException as error:
+            raise ClientException(str(error)) from error
 
     async def do(self, tx: Transaction, act: Callable[[], Awaitable[object]]) -> None:
         """The same of an act whose answer nobody needs."""

@@ -125,8 +125,13 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
         tx,
         name=checked_name(wanted.organisation, "organisation"),
         identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
+        written=_written(wanted),
     ) or await _found(tx, wanted, wanted.organisation, roles)
     return await _join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
+
+
+def _written(wanted: Registration | NewMember) -> tuple[str, str]:
+    return wanted.identifier_scheme.strip(), wanted.identifier.strip()
 
 
 async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, roles: tuple[str, ...]) -> Organisation:
@@ -137,7 +142,7 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
     identifier = read_identifier(wanted.identifier_scheme, wanted.identifier)
     if identifier[1]:
         await store.hold(tx, "identifier", "/".join(identifier))
-        if await store.own_organisation(tx, identifier=identifier):
+        if await store.own_organisation(tx, identifier=identifier, written=_written(wanted)):
             raise IdentifierTaken(
                 "An organisation with this identifier is registered already; ask one of its members to invite you.",
                 field="identifier",

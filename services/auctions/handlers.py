@@ -110,7 +110,11 @@ async def preview(
 
 
 async def _delivered(place: Place) -> Place:
-    return await asyncio.to_thread(place_named, place.country or "", place.region or "", place.locality or "", "place")
+    """With the point that was given, or else the middle of what is named."""
+    found = await asyncio.to_thread(place_named, place.country or "", place.region or "", place.locality or "", "place")
+    if place.latitude is None or place.longitude is None:
+        return found
+    return msgspec.structs.replace(found, latitude=place.latitude, longitude=place.longitude)
 
 
 async def _command(
@@ -261,7 +265,8 @@ async def locked(db: asyncpg.Connection, auction_id: str) -> Stored:
 
 
 async def _add(tx: Transaction, stored: Stored, fact: Fact) -> None:
-    written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now, tx.limits)
+    """As large as a consequence may be: it repeats what was let in, by a former release perhaps."""
+    written = chained(stored, entries([fact]), apply(stored.state, fact), tx.now)
     await write(await tx.raw(), [written], tx.now)
 
 

@@ -117,7 +117,7 @@ class Lane:
             async with background(self._run(), name="bidding lane"), background(self.pulse.live(), name="pulse"):
                 yield
         finally:
-            self._fail([*self._waiting, *self._held], "the process is stopping")
+            self._fail([*self._in_hand, *self._waiting, *self._held], "the process is stopping")
             self._hang_up()
             self.pulse.hang_up()
 
@@ -237,7 +237,8 @@ class Lane:
                 self._remembered[written.after.opened.auction_id] = written.after
             metrics.bids_decided(kept.verdict.accepted is not None for each in judged.written for kept in each.kept)
             if judged.locked or judged.failed:
-                await self._block(db, batch, judged.locked, judged.failed)
+                with suppress(asyncpg.LockNotAvailableError):  # another lane blocks them just now; the verdicts stand
+                    await self._block(db, batch, judged.locked, judged.failed)
         return judged
 
     async def _judged(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool) -> Judged:

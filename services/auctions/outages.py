@@ -7,7 +7,7 @@ meanwhile; the first lane that can lock it again gives its time back.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -62,11 +62,12 @@ class Pulse:
                 self._connection = await asyncpg.connect(self._url, server_settings=SETTINGS)
             with in_use(self._connection):
                 waiting = await end_blocks(self._connection, now)
-                try:
-                    await _resumed(self._connection, self._clock, pulse.beat, away)
-                except asyncpg.LockNotAvailableError:
-                    # Of the tables: it is raised again. Who keeps the pulse's one row locked stops no bid, but all closes.
-                    await _resumed(self._connection, self._clock, pulse.read, away)
+                async with self._connection.transaction():
+                    await pulse.check_tables(self._connection)
+                    now = self._clock()
+                    since = await pulse.beat(self._connection, now)
+                    if since is not None and away:
+                        await resume_sessions(self._connection, since, now)
             self.away, self._beaten, self._said = False, running, ""
         _report(waiting)
 
@@ -90,21 +91,6 @@ class Pulse:
                 self._said = said
                 state = State.waiting if expected else State.degraded
                 HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
-
-
-async def _resumed(
-    db: asyncpg.Connection,
-    clock: Clock,
-    beat: Callable[[asyncpg.Connection, datetime], Awaitable[datetime | None]],
-    away: bool,
-) -> None:
-    """In one transaction, give the time back since the last beat, if this lane was ``away``."""
-    async with db.transaction():
-        await pulse.check_tables(db)
-        now = clock()
-        since = await beat(db, now)
-        if since is not None and away:
-            await resume_sessions(db, since, now)
 
 
 def _report(waiting: int) -> None:

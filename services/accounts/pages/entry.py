@@ -13,6 +13,7 @@ from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
+from events.bounds import Secret
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SESSION_HOURS
@@ -210,13 +211,14 @@ class EntryPages(Controller):
 
     @post("/join/{secret:str}")
     async def join(self, ground: FromGround, request: Visit, secret: PathId) -> Response[Any]:
-        password = (await form_fields(request)).get("password", "")
+        fields = await form_fields(request)
         async with ground.database.transaction("accounts") as tx:
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
                 raise NotFound("invitation", "of this link: it was used, or is older than 7 days") from error
         try:
+            password = text_in(fields, "password", Secret)
             checked_password(password, invitation.email, invitation.name)
             password_hash = await passwords.hashed(password)
             async with ground.database.transaction("accounts") as tx:

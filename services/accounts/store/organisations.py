@@ -24,13 +24,14 @@ async def organisation(tx: Transaction, organisation_id: str, *, lock: bool = Fa
 
 
 async def own_organisation(
-    tx: Transaction, *, name: str = "", identifier: tuple[str, str] = ("", "")
+    tx: Transaction, *, name: str = "", identifier: tuple[str, str] = ("", ""), written: tuple[str, str] = ("", "")
 ) -> Organisation | None:
-    """A registered (not imported) organisation by its identifier, or by its exact name."""
-    scheme, number = identifier
+    """A registered (not imported) organisation by its identifier, or by its exact name. ``written``: the identifier as somebody writes
+    it, for former releases kept it so."""
+    schemes, numbers = {identifier[0], written[0]}, {identifier[1], written[1]} - {""}
     same = (
-        (OrganisationRow.identifier_scheme == scheme) & (OrganisationRow.identifier == number)
-        if number
+        col(OrganisationRow.identifier_scheme).in_(schemes) & col(OrganisationRow.identifier).in_(numbers)
+        if numbers
         else OrganisationRow.name == name
     )
     query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)

@@ -11,7 +11,7 @@ import asyncpg
 
 async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: datetime) -> None:
     """By auction: since when bids cannot be decided. A block that stands keeps its beginning. Nobody ends it before ``until``, except
-    with a decision on that auction. Waits for nobody."""
+    with a decision on that auction. Waits for nobody but another who blocks the same auction now."""
     if since:
         await db.execute(
             "with free as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by 1"
@@ -19,7 +19,8 @@ async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: da
             " longer as (update auctions.blocked b set until = $3 from free"
             " where b.auction_id = free.auction_id and b.until < $3)"
             " insert into auctions.blocked (auction_id, since, until)"
-            " select auction_id, since, $3 from unnest($1::text[], $2::timestamptz[]) n (auction_id, since) order by 1"
+            " select auction_id, since, $3 from unnest($1::text[], $2::timestamptz[]) n (auction_id, since)"
+            " where not exists (select from auctions.blocked b where b.auction_id = n.auction_id) order by 1"
             " on conflict (auction_id) do nothing",
             list(since),
             list(since.values()),

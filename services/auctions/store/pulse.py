@@ -24,11 +24,6 @@ async def beat(db: asyncpg.Connection, now: datetime) -> datetime | None:
     return before
 
 
-async def read(db: asyncpg.Connection, now: datetime) -> datetime | None:
-    """Returns what :func:`beat` does, and says nothing."""
-    return await last(db)
-
-
 async def last(db: asyncpg.Connection) -> datetime | None:
     found: datetime | None = await db.fetchval("select beat_at from auctions.pulse")
     return found

@@ -185,7 +185,7 @@ class SkuPages(Controller):
             async with ground.database.transaction("catalogue") as tx:
                 done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
-            return await self._queue(ground, request, {sku_id: told(error)})
+            return await self._queue(ground, request, {sku_id: told(error)}, {sku_id: fields.get("reasons", "")})
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
@@ -195,7 +195,13 @@ class SkuPages(Controller):
             done = await skus.archive(tx, sku_id, reason)
         return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")
 
-    async def _queue(self, ground: Ground, request: MemberVisit, errors: Mapping[str, str] | None = None) -> Template:
+    async def _queue(
+        self,
+        ground: Ground,
+        request: MemberVisit,
+        errors: Mapping[str, str] | None = None,
+        reasons: Mapping[str, str] | None = None,
+    ) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             queue = await store.awaiting(tx)
             current = await store.shown(tx, [each.sku.sku_id for each in queue])
@@ -206,6 +212,7 @@ class SkuPages(Controller):
             queue=queue,
             current=current,
             errors=errors or {},
+            reasons=reasons or {},
             unit_word=unit_word,
             category_name=short_cpv().name,
         )

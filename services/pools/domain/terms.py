@@ -85,7 +85,11 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             )
     for region in command.regions:
         if not is_area(region):
-            raise UnknownRegion(f"{region!r} is no ISO 3166-2 region or country.", field="regions", region=region)
+            raise UnknownRegion(
+                f"{region!r} is no country or top-level region (ISO 3166-2).",
+                field="regions",
+                region=region,
+            )
     if command.minimum_quantity <= 0:
         raise MinimumNotPositive(
             f"The minimum viable quantity is above zero, not {command.minimum_quantity}.",
