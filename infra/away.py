@@ -18,6 +18,7 @@ import asyncpg
 from infra.clock import WrongClock
 from infra.health import HEALTH, State
 from infra.running import NotRunning, TablesBehind
+from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -116,6 +117,7 @@ async def there(what: str, begin: Callable[[], Awaitable[T]]) -> T:
         try:
             found = await begin()
         except Exception as error:
+            stop_if_cancelled()
             if not is_away(error):
                 raise
             log.warning("waiting for %s: %s", what, in_short(error))

@@ -28,6 +28,7 @@ from infra.deadline import Deadline
 from infra.outgoing import OF_A_CONSEQUENCE
 from infra.producer import Producer
 from infra.reactions import Reactions, calls, react
+from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 RETRIES = (0.05, 0.5, 2.0)
@@ -121,7 +122,6 @@ class Inbox:
         self._waiting: set[TopicPartition] = set()
         """Held at an event that is tried again. They are tried outside the batch, which would fail or wait with them."""
         self.buried = 0
-        """Dead letters since the start."""
         self._tries: dict[str, int] = {}
         """How often the event failed at which a partition is held, by its claim."""
 
@@ -339,6 +339,7 @@ class Inbox:
             except _Divided as error:
                 return error
             except Exception as error:
+                stop_if_cancelled()
                 if is_locked(error):
                     raise _Waits(f"somebody keeps locked what {type_} needs", FREE_THE_LOCK) from error
                 if is_away(error):

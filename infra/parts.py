@@ -8,6 +8,7 @@ from infra.away import in_short, is_away
 from infra.health import HEALTH, State
 from infra.inbox import ConsumerStopped
 from infra.resuming import remedy
+from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 SHORTEST, LONGEST = 0.5, 60.0
@@ -41,6 +42,7 @@ async def supervise(
             HEALTH.report(kind, name, State.running)
             continue
         except Exception as error:
+            stop_if_cancelled()
             why = in_short(error)
             log.log(
                 logging.WARNING if is_away(error) else logging.ERROR,

@@ -32,7 +32,7 @@ from infra.producer import Producer
 from infra.secrets import secret
 from infra.service import Ground, Service, Timer
 from infra.signing import Signer
-from infra.tasks import background
+from infra.tasks import background, stop_if_cancelled
 from infra.tokens import Tokens
 from infra.topics import create_topics
 from infra.turns import Turns
@@ -246,6 +246,7 @@ async def keep(timer: Timer, service: str, database: Database) -> None:
         with _overlong_told_of(timer, service):
             async with database.transaction(service, limits=OF_A_CONSEQUENCE) as tx:
                 done = await timer.action(tx)
+        stop_if_cancelled()
         HEALTH.report("timer", f"{service} {timer.name}", State.running)
         metrics.LATENESS.next_run(service, timer.name, timer.rest if done else timer.every)
         await asyncio.sleep(timer.rest if done else timer.every)

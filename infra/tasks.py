@@ -9,6 +9,7 @@ from typing import Any
 from infra.health import HEALTH, State
 
 log = logging.getLogger(__name__)
+AGAIN_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -19,9 +20,24 @@ async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIter
     try:
         yield
     finally:
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Also a task that took its cancellation for an error of what it waited for, and went on."""
+    while not task.done():
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task}, timeout=AGAIN_SECONDS)
+    with suppress(asyncio.CancelledError):
+        task.result()
+
+
+def stop_if_cancelled() -> None:
+    """For loops that go on after errors: a driver may make an error of its own of the cancellation that reaches it, and to cancel
+    whoever waits for it counts once. Raises CancelledError."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _say_why(task: asyncio.Task[None]) -> None:

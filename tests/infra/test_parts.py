@@ -164,3 +164,20 @@ async def test_a_fault_at_the_start_is_not_waited_for() -> None:
 
     with pytest.raises(ValueError, match="wrong settings"):
         await away.there("the server", begin)
+
+
+async def test_a_part_whose_driver_makes_an_error_of_the_cancellation_ends_all_the_same() -> None:
+    async def run() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise OSError("another operation is in progress") from None
+
+    async def never() -> None:
+        await asyncio.sleep(60)
+
+    part = asyncio.create_task(supervise("timer", "one that swallows", run, never))
+    await asyncio.sleep(0.01)
+    part.cancel()
+    await asyncio.wait({part}, timeout=5)
+    assert part.cancelled()
