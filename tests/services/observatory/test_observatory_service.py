@@ -414,7 +414,7 @@ class TestRollingView:
         kafka = Producer(bootstrap)
         await kafka.start()
         served = service.create(market.ground)
-        app = streams.create_app(market.ground, bootstrap, kafka, [served])
+        app = streams.create_app(market.ground, bootstrap, kafka, served, served.views[0])
         await app.start()
         try:
             numbered = [(contract, new_id()) for contract in contracts]
