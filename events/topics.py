@@ -138,12 +138,11 @@ TOPICS = (
 LARGEST_MESSAGE = 16 * 1024 * 1024
 """Bytes that every topic takes in one message."""
 DEAD_LETTERS = "lonja.dead-letters"
-_BY_NAME = {row.name: row for row in TOPICS}
 
 
 def topic(name: str) -> Topic:
     """The row of one topic. KeyError if there is none: a topic not in the table does not exist."""
-    return _BY_NAME.get(name) or _unknown(name)
+    return next((row for row in TOPICS if row.name == name), None) or _unknown(name)
 
 
 def by_bulk(names: Iterable[str]) -> list[tuple[bool, list[str]]]:
