@@ -6,14 +6,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.table import Table
 from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDTH_OF_A_FILE = 10_000
+"""Characters that a line may have where no terminal bounds it."""
+
+
+class Output(Console):
+    """A pipe or a file has no width: what is written to one is broken nowhere, whatever ``COLUMNS`` says."""
+
+    @property
+    def options(self) -> ConsoleOptions:
+        own = super().options
+        return own if self.is_terminal else own.update(max_width=WIDTH_OF_A_FILE)
+
+
+console = Output(highlight=False, soft_wrap=True)
+errors = Output(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Unwritable(Exception):

@@ -1,6 +1,7 @@
 """The reporting commands, as a program calls them, on the real servers."""
 
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from catalogue.policy import UnknownPolicy
@@ -123,12 +123,21 @@ def test_help_names_our_commands_and_those_of_services() -> None:
 
 
 def test_a_narrow_terminal_breaks_no_word_that_names_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    narrow = Console(width=40, soft_wrap=True, record=True)
+    narrow = output.Output(width=40, soft_wrap=True, record=True, force_terminal=True)
     monkeypatch.setattr(output, "console", narrow)
     output.print_table(
         ("topic", "consumers"), [("lonja.notifications", "accounts, auctions, pools, contracts, observatory")]
     )
     assert "lonja.notifications" in narrow.export_text()
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_a_table_that_goes_to_a_file_is_not_broken(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    written = output.Output(soft_wrap=True, file=io.StringIO(), record=True)
+    monkeypatch.setattr(output, "console", written)
+    output.print_table(("kind", "places"), [("refused: price: not a number", "prices.csv:3, prices.csv:4")])
+    assert "refused: price: not a number  prices.csv:3, prices.csv:4" in written.export_text()
 
 
 @pytest.mark.parametrize(
