@@ -25,7 +25,7 @@ run: setup ## start everything with a demo market; Ctrl-C stops it
 
 test: setup ## run all tests: rules, services on real servers, browser
 	@$(BIN)/python -m infra.chromium
-	@$(BIN)/pytest -q -p xdist.plugin -n 2 --dist loadscope --durations=25
+	@$(BIN)/pytest -q -p xdist.plugin -n 3 --dist loadscope --durations=25
 
 test-unit: setup ## run the tests that need no server, in seconds
 	@$(BIN)/pytest -q --unit -p xdist.plugin -n 2 --dist loadscope

@@ -30,7 +30,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
+import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from events.topics import DEAD_LETTERS
 from infra.answering import check_database, check_kafka
 from infra.broker import access

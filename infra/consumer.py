@@ -9,8 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import IllegalStateError, KafkaError
 from aiokafka.structs import TopicPartition
 
-import infra.closed_connections
-import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
+import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from infra.away import in_short, there
 from infra.broker import access
 from infra.health import HEALTH, State

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
+import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from events.codec import Message, encode
 from events.envelope import Received
 from events.topics import DEAD_LETTERS

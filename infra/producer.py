@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import BrokerNotAvailableError, KafkaError
 from aiokafka.structs import RecordMetadata
 
-import infra.closed_connections  # noqa: F401 - so that aiokafka comes through them
+import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from events.envelope import Headers
 from events.topics import LARGEST_MESSAGE
 from infra.away import there

@@ -22,7 +22,7 @@ from faust.auth import SASLCredentials, SSLCredentials
 from faust.transport.drivers import aiokafka as driver
 from faust.types import ConsumerMessage
 
-import infra.odd_headers  # noqa: F401 - so that aiokafka reads them
+import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from events.topics import by_bulk
 from infra import resuming
 from infra.away import PAUSE

@@ -75,9 +75,10 @@ class Reader:
         except ConsumerStopped as stopped:
             held, state = stopped.undone, State.stopped
         before = {TP(*each.partition): each for each in held}
-        for each in held:
+        read_in = {message.tp: message.generation_id for message in batch}
+        for tp, each in before.items():
             if each.why and each.again is None:
-                self._stand(each, state)
+                self._stand(tp, read_in[tp], each, state)
         for message in batch:
             here = before.get(message.tp)
             if here is None or message.offset < here.offset:
@@ -91,18 +92,18 @@ class Reader:
         found = self._standing.get((message.tp, message.generation_id))
         if found is None or message.offset < found[1].offset:
             return False
-        self._pause(message.tp)
+        self._pause(message.tp, message.generation_id)
         return True
 
-    def _stand(self, held: Held, state: State) -> None:
-        partition = TP(*held.partition)
+    def _stand(self, partition: TP, generation: int, held: Held, state: State) -> None:
+        """Where a rebalance dealt the partitions out again meanwhile, it is read again by whoever has it now."""
         log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state))
-        self._standing[partition, self._app.consumer_generation_id] = state, held
-        self._pause(partition)
+        self._standing[partition, generation] = state, held
+        self._pause(partition, generation)
 
-    def _pause(self, partition: TP) -> None:
-        """Only to read less. Not while a rebalance deals the partitions out again: the pause would outlast it."""
-        if not self._app.rebalancing:
+    def _pause(self, partition: TP, generation: int) -> None:
+        """Only to read less. Not while a rebalance deals the partitions out again, nor after it: the pause would outlast it."""
+        if generation == self._app.consumer_generation_id and not self._app.rebalancing:
             self._app.consumer.pause_partitions({partition})
 
     def _report(self) -> None:

@@ -29,7 +29,7 @@ ON_SERVERS = re.compile(
 
 
 ALONE = ("tests/faults/", "tests/infra/")
-"""Folders each file of which is a piece of work by itself, for either process of a whole run. Elsewhere it is the whole folder."""
+"""Folders each file of which is a piece of work by itself, for any process of a whole run. Elsewhere it is the whole folder."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,10 +74,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A whole run on two cores (``--dist loadscope``): the first process begins at the first folder, and the other at the last.
+    """A whole run (``--dist loadscope``): the first process begins at the first folder, and the others at the last.
 
-    They meet where both are done at the same time, whatever the tests take. Early are the faults, which mostly wait; late are the
-    services, the simulation and the journeys, which mostly compute.
+    They meet where all are done at the same time, whatever the tests take. Early are the faults, which mostly wait; late are the
+    services, the simulation and the journeys, which mostly compute: three processes keep two cores busy.
     """
     if config.getoption("dist") != "loadscope":
         return None

@@ -19,6 +19,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """One jurisdiction's numbers. Money is in ``currency``; ``source`` cites the law or regulation.
 
     A part that a preset leaves out is left out of what is stored, too: the former release, which runs beside this one, may not know it.
+    So the defaults here never change: a running process, which goes by what is stored with it, would change with them.
     """
 
     name: str

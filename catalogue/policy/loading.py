@@ -18,6 +18,8 @@ _SHIPPED = Path(__file__).parent.parent / "policies"
 _own: Path | None = None
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 """Of a policy, and of its file."""
+LONGEST_TEXT = 20_000
+"""Characters of a policy in JSON that an event can carry."""
 
 
 class UnknownPolicy(RuleBroken):
@@ -54,9 +56,15 @@ def load(name: str, folder: Path | None = None) -> Policy:
         absent = numbers.pop("without", [])
         numbers = _merged(_without(_read(base), absent, found[0]), numbers)
     try:
-        return msgspec.convert({**numbers, "name": name}, Policy)
+        policy = msgspec.convert({**numbers, "name": name}, Policy)
     except msgspec.ValidationError as error:
         raise PolicyNotValid(f"{found[0].name}: {error}.", field=_path(str(error)), file=found[0].name) from error
+    if (length := len(text_of(policy))) > LONGEST_TEXT:
+        raise PolicyNotValid(
+            f"{found[0].name} has {length} characters as JSON; what goes with a process has {LONGEST_TEXT} at most.",
+            file=found[0].name,
+        )
+    return policy
 
 
 def text_of(policy: Policy) -> str:

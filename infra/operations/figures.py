@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-import infra.closed_connections  # noqa: F401 - so that aiokafka comes through them
+import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from events.topics import TOPICS
 from infra.broker import access
 from infra.clock import system_clock

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, cast
@@ -131,13 +131,21 @@ def _import_tables(kind: str, files: list[Path], mapping: Path | None, refused: 
         raise FileUnusable(str(error)) from error
     if candidates[0].kind != kind:
         raise FileUnusable(f"{mapping} maps {candidates[0].kind}: use `lonja import {candidates[0].kind}`")
-    _import(files, refused, as_json, lambda path, ledger: read_table(path, mapping_for(path, candidates), ledger))
+    others = [mapping] if mapping else []
+    _import(
+        files, refused, as_json, lambda path, ledger: read_table(path, mapping_for(path, candidates), ledger), others
+    )
 
 
 def _import(
-    files: list[Path], refused: Path | None, as_json: bool, read: "Callable[[Path, NotUnderstood], Reading]"
+    files: list[Path],
+    refused: Path | None,
+    as_json: bool,
+    read: "Callable[[Path, NotUnderstood], Reading]",
+    others: Sequence[Path] = (),
 ) -> None:
-    """Import the files one after the other; one that cannot be used does not stop the others, and the exit code tells."""
+    """Import the files one after the other; one that cannot be used does not stop the others, and the exit code tells. ``others`` are
+    read too."""
     from infra.garbage import leave_what_stays
     from services.transparency.intake import Counts, FileUnusable
     from services.transparency.refusals import refusals_in
@@ -165,7 +173,7 @@ def _import(
                 unusable += 1
 
     leave_what_stays()
-    with refusals_in(refused, files) if refused else nullcontext() as refusals:
+    with refusals_in(refused, [*files, *others]) if refused else nullcontext() as refusals:
         _on_the_database(lambda database: work(database, refusals))
     summary = _summary(len(files), total, ledger, time.monotonic() - began)
     if as_json:

@@ -146,6 +146,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
         ("[purchase]\nceiling = 0", "purchase"),
         ("working_day_minutes = 0", "working_day_minutes"),
         ('currency = "RUR"', None),
+        (f"[purchase]\nin_demand = {['x' * 90] * 250}", None),
         ("surprise = 1", None),
     ],
 )

@@ -21,9 +21,8 @@ from infra.deadletters import DeadLetter
 from infra.ids import new_id
 from infra.inbox import ConsumerStopped, Inbox
 from infra.reactions import Reactions
-from tests.infra.test_road_faults import Road, always, road, until_buried, until_committed, until_heard
+from tests.road import Road, always, until_buried, until_committed, until_heard
 
-__all__ = ["road"]
 pytestmark = pytest.mark.servers
 
 

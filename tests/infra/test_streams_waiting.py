@@ -22,12 +22,11 @@ from infra.reactions import Reactions
 from infra.runtime import standing
 from infra.service import Ground, Service, View
 from infra.tasks import background
-from tests.infra.test_road_faults import (
+from tests.road import (
     BAD_RECORDS,
     Road,
     forgotten_for_a_while,
     locking,
-    road,
     until,
     until_buried,
     until_heard,
@@ -35,7 +34,6 @@ from tests.infra.test_road_faults import (
 
 pytestmark = pytest.mark.servers
 
-__all__ = ["road"]
 NEWER = OrganisationRegistered.TYPE.replace(".v1", ".v2")
 VIEW, OTHER = "probe.names", "probe.others"
 

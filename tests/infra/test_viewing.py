@@ -45,6 +45,8 @@ class Scene:
     taken: list[tuple[int, int]] = field(default_factory=list)
     paused: set[TP] = field(default_factory=set)
     generation: int = 1
+    rebalanced_into: int | None = None
+    """The generation of the group after a rebalance while messages are handled."""
 
     def __post_init__(self) -> None:
         consumer = SimpleNamespace(
@@ -71,6 +73,8 @@ class Scene:
                 raise ConsumerStopped("20 in a row", list(held.values()))
             else:
                 self.done.append(place)
+        if self.rebalanced_into is not None:
+            self.app.consumer_generation_id = self.rebalanced_into
         return list(held.values())
 
     @asynccontextmanager
@@ -115,6 +119,15 @@ async def test_what_is_unknown_here_is_not_taken_in_nor_what_follows_it() -> Non
     scene.unknown.clear()
     await scene.reader.take([Read(2, generation_id=2), Read(3, generation_id=2)])  # type: ignore[list-item]
     assert scene.taken[3:] == [(0, 2), (0, 3)] and said().state is State.running
+
+
+async def test_what_a_rebalance_deals_out_again_meanwhile_does_not_stand_in_the_new_generation() -> None:
+    scene = Scene(unknown={(0, 1)}, rebalanced_into=2)
+    await scene.reader.take([Read(1), Read(2)])  # type: ignore[list-item]
+    assert not scene.paused and said().state is State.running
+    scene.unknown.clear()
+    await scene.reader.take([Read(1, generation_id=2), Read(2, generation_id=2)])  # type: ignore[list-item]
+    assert scene.taken == [(0, 1), (0, 2)]
 
 
 async def test_where_a_view_stops_its_partition_stands_and_the_rest_of_the_batch_is_done_after_all() -> None:

@@ -1,7 +1,7 @@
 """The search and the page of one SKU: prices are for the reader's region, which is asked for where it is not known."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -19,6 +19,7 @@ from catalogue.categories import normalise, prefixes, short_cpv
 from catalogue.numbers import digits
 from events.bounds import Packs, Price
 from infra.database import Transaction
+from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, PathId, Region, Visit, page, read_form
 from infra.web.languages import gettext, told, unit_name
@@ -113,38 +114,46 @@ class SearchPages(Controller):
         region: Region = None,
     ) -> Template:
         values = dict(request.query_params)
-        region = region_of(request, region)
         form, errors = read_form(values, PricesForm)
         if form:
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
-        async with ground.database.transaction("catalogue") as tx:
-            shown = await views.sku_page(
-                tx,
-                sku_id,
-                region,
-                form.quantity if form and not errors else None,
-                finder.currency,
-                request.scope.get("user"),
-            )
-            inside = await in_basket(tx, request.scope.get("user"))
-        served = [area for each in shown.offers for area in each.offer.regions]
-        return page(
-            request,
-            "catalogue/sku.html",
-            status_code=422 if errors else 200,
-            shown=shown,
-            inside=inside.get(sku_id),
-            unit_name=unit_name,
-            levels=levels(),
-            sku=shown.sku,
-            values={"quantity": digits(shown.quantity), **values, "region": shown.region},
-            errors=errors,
-            regions=await region_choices(request.scope.get("user"), [shown.region, *served]),
-            trail=[
-                (short_cpv().name(code), link(Search(region=region), category=code))
-                for code in trail(shown.sku.category.code)[-2:]
-            ],
-        )
+        quantity = form.quantity if form and not errors else None
+        return await show_sku(ground, finder, request, sku_id, region_of(request, region), quantity, values, errors)
+
+
+async def show_sku(
+    ground: Ground,
+    finder: Finder,
+    request: Visit,
+    sku_id: str,
+    region: str,
+    quantity: Decimal | None,
+    values: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> Template:
+    """The page of one SKU with what was typed into its forms, ``values``, and what is wrong with it, by field."""
+    principal = request.scope.get("user")
+    async with ground.database.transaction("catalogue") as tx:
+        shown = await views.sku_page(tx, sku_id, region, quantity, finder.currency, principal)
+        inside = await in_basket(tx, principal)
+    served = [area for each in shown.offers for area in each.offer.regions]
+    return page(
+        request,
+        "catalogue/sku.html",
+        status_code=422 if errors else 200,
+        shown=shown,
+        inside=inside.get(sku_id),
+        unit_name=unit_name,
+        levels=levels(),
+        sku=shown.sku,
+        values={"quantity": digits(shown.quantity), **values, "region": shown.region},
+        errors=errors,
+        regions=await region_choices(principal, [shown.region, *served]),
+        trail=[
+            (short_cpv().name(code), link(Search(region=region), category=code))
+            for code in trail(shown.sku.category.code)[-2:]
+        ],
+    )
 
 
 def region_of(request: Visit, asked: str | None) -> str:

@@ -43,6 +43,7 @@ from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
 from services.catalogue.handlers.skus import NearDuplicates, Proposal
 from services.catalogue.pages.rows import rows
+from services.catalogue.pages.search import region_of, show_sku
 
 FREE_ATTRIBUTES = 5
 PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
@@ -189,10 +190,17 @@ class SkuPages(Controller):
         return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
-    async def archive(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Redirect:
-        reason = text_in(await form_fields(request), "reason")
-        async with ground.database.transaction("catalogue") as tx:
-            done = await skus.archive(tx, sku_id, reason)
+    async def archive(
+        self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit, sku_id: PathId
+    ) -> Response[Any]:
+        fields = await form_fields(request)
+        try:
+            reason = text_in(fields, "reason")
+            async with ground.database.transaction("catalogue") as tx:
+                done = await skus.archive(tx, sku_id, reason)
+        except RuleBroken as error:
+            typed, wrong = {"reason": fields.get("reason", "")}, {"reason": told(error)}
+            return await show_sku(ground, finder, request, sku_id, region_of(request, None), None, typed, wrong)
         return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")
 
     async def _queue(

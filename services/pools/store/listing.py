@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, Text, cast, column, func, select, true
+from sqlalchemy import ARRAY, Text, case, cast, column, func, select, true
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlmodel import col
 
@@ -86,7 +86,9 @@ def _shown(found: Any) -> Any:
             found.c.pool_id,
             found.c.opened_at,
             found.c.auction_id,
-            parts.c.opened.op("-", return_type=JSONB)(cast(["lines", "policy_text"], ARRAY(Text))).label("terms"),
+            _object(parts.c.opened)
+            .op("-", return_type=JSONB)(cast(["lines", "policy_text"], ARRAY(Text)))
+            .label("terms"),
             parts.c.stage,
             parts.c.enrolment_ends_at,
             func.jsonb_path_query_array(parts.c.members, cast("$.*.demands[*].firm", JSONPATH), type_=JSONB).label(
@@ -100,6 +102,12 @@ def _shown(found: Any) -> Any:
         .select_from(found.join(parts, true()))
         .order_by(found.c.opened_at.desc(), found.c.pool_id)
     )
+
+
+def _object(found: Any) -> Any:
+    """This JSON, or an empty object in the place of anything else: of that the database would make an error of the whole list."""
+    empty = cast("{}", JSONB)
+    return case((func.jsonb_typeof(found) == "object", found), else_=empty)
 
 
 def _summary(row: Any) -> Summary:

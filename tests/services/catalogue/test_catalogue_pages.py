@@ -105,6 +105,20 @@ async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(st
         assert "is published" in published.text
 
 
+@pytest.mark.parametrize("reason", ["", "made\x00no more", "x" * 100_000])
+async def test_a_reason_that_does_not_fit_stands_beside_its_field_and_archives_nothing(
+    stall: Stall, reason: str
+) -> None:
+    sku_id = await stall.published(f"Flute case {len(reason)}")
+    async with stall.market.browser(stall.moderator) as moderator:
+        shown = await moderator.post(f"/catalogue/skus/{sku_id}/archive", {"reason": reason})
+        assert shown.status_code == 422
+        assert "<details open>" in shown.text and 'aria-invalid="true"' in shown.text
+        assert (await stall.get(f"/skus/{sku_id}"))["state"] == "published"
+        done = await moderator.post(f"/catalogue/skus/{sku_id}/archive", {"reason": "made no more"})
+        assert "is archived" in done.text
+
+
 async def test_near_duplicates_are_shown_with_a_box_to_tick(stall: Stall) -> None:
     await stall.post(stall.buyer, "/skus", a_card("Castanets, rosewood"))
     traits = {f"free_name_{place}": f"trait {place}" for place in range(4)}

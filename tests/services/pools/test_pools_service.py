@@ -541,13 +541,14 @@ class TestPages:
         await market.eventually(linked)
 
 
+@pytest.mark.parametrize("part", ["state.stage", "state.opened"])
 async def test_a_pool_that_cannot_be_read_costs_itself_alone_in_lists(
-    market: Market, caplog: pytest.LogCaptureFixture
+    market: Market, caplog: pytest.LogCaptureFixture, part: str
 ) -> None:
     lead, sku_id = await a_buyer(market), await a_sku(market)
     first, strange, last = [await a_pool(market, lead, sku_id) for _ in range(3)]
     async with (
-        only_a_newer_release_reads(market, "pools.pools", ("pool_id", strange), "state.stage"),
+        only_a_newer_release_reads(market, "pools.pools", ("pool_id", strange), part),
         market.client() as client,
     ):
         for path in ("/api/pools", "/pools"):

@@ -153,6 +153,14 @@ def test_a_file_that_is_to_be_read_is_not_overwritten(tmp_path: Path) -> None:
         pass
 
 
+async def test_the_mapping_is_not_overwritten_either(lonja: Run, publish: Callable[..., Path], mapping: Path) -> None:
+    table = publish("\n".join([HEADER, *ROWS]), "prices.csv")
+    result = await lonja("prices", table, "--mapping", mapping, "--refused", mapping)
+    assert isinstance(result.exception, FileUnusable)
+    assert "name another file" in str(result.exception)
+    assert load_mapping(mapping).kind == "prices"
+
+
 def test_memory_does_not_grow_with_what_is_refused(
     publish: Callable[..., Path], mapping: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import ApiVersionRequest
 
-import infra.closed_connections  # noqa: F401 - what is tested
+import infra.mended_aiokafka  # noqa: F401 - what is tested
 
 
 async def _reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

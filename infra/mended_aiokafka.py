@@ -1,16 +1,39 @@
-"""Records whose header names are not UTF-8, as aiokafka reads them once this module is imported: wherever events are read.
+"""aiokafka without two of its faults, once this module is imported: wherever it is used.
 
-Kafka takes such names from anybody who may write. aiokafka alone fails on the whole batch of such a record, again and again, and its
-consumer never comes past it. Here the wrong bytes become U+FFFD: the record is an event like any other, with a header of an unknown
+uvloop raises RuntimeError for what is written to a connection that was reset and is not closed yet. aiokafka expects an OSError there. The
+other error ends, without a word, its task that keeps the list of brokers, and the client then waits for ever for a new list.
+
+Kafka takes header names that are not UTF-8 from anybody who may write. aiokafka fails on the whole batch of such a record, again and again,
+and its consumer never comes past it. Here the wrong bytes become U+FFFD: the record is an event like any other, with a header of an unknown
 name, or it lacks one that it needs, and is a dead letter.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
+from aiokafka import conn
 from aiokafka.consumer import fetcher
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+
+
+class _Connection(conn.AIOKafkaConnection):  # type: ignore[misc]
+    def send(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().send(*arguments, **named)
+        except RuntimeError as closed:
+            raise self._broken(closed) from closed
+
+    def _send_sasl_token(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super()._send_sasl_token(*arguments, **named)
+        except RuntimeError as closed:
+            raise self._broken(closed) from closed
+
+    def _broken(self, why: RuntimeError) -> KafkaConnectionError:
+        self.close(reason=conn.CloseReason.CONNECTION_BROKEN)
+        return KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {why}")
 
 
 class _Bytes(bytearray):
@@ -55,3 +78,4 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
 fetcher.MemoryRecords = _Fetched
 fetcher.PartitionRecords = _PartitionRecords
+conn.AIOKafkaConnection = _Connection

@@ -1,0 +1,145 @@
+"""Rows that a relay cannot send, on the real servers: they cost themselves alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from random import Random
+
+import pytest
+from aiokafka.admin import NewTopic
+
+from events.accounts import OrganisationRegistered
+from events.topics import LARGEST_MESSAGE
+from infra import set_aside
+from infra.health import HEALTH, State
+from infra.outbox import Relay
+from tests.road import Road, locking, make_topic, until
+
+pytestmark = pytest.mark.servers
+
+SMALL = 20_000
+"""Bytes that the broker takes in one batch of the small topic."""
+
+
+@asynccontextmanager
+async def relaying(road: Road) -> AsyncIterator[None]:
+    work = asyncio.create_task(Relay(road.service, road.url, road.kafka).run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+
+async def until_sent(road: Road, left: int = 0) -> list[str]:
+    """Until nothing waits in the outbox. The reasons of what was set aside."""
+
+    async def sent() -> bool:
+        return not await road.database.pool.fetchval(
+            f"select count(*) from {road.service}.outbox where published_at is null and set_aside_at is null"
+        )
+
+    await until(
+        sent, lambda: road.database.pool.fetch(f"select position, topic, set_aside_at from {road.service}.outbox")
+    )
+    rows = await road.database.pool.fetch(
+        f"select set_aside_reason from {road.service}.outbox where set_aside_at is not null and published_at is null"
+    )
+    return [row["set_aside_reason"] for row in rows]
+
+
+async def grow(road: Road, name: str, size: int) -> None:
+    """Make the event of that name so large that it can never have been emitted so."""
+    filler = bytes(Random(1).choices(range(48, 58), k=size))
+    await road.database.pool.execute(
+        f"update {road.service}.outbox set data = data || $2 where position(convert_to($1, 'UTF8') in data) > 0",
+        f'"name":"{name}"',
+        filler,
+    )
+
+
+async def test_a_row_that_is_too_large_is_set_aside_and_the_rest_goes_on(road: Road) -> None:
+    await road.tell("one", "large", "two")
+    await grow(road, "large", LARGEST_MESSAGE + 1_000)
+    async with relaying(road):
+        (reason,) = await until_sent(road)
+        assert "MessageSizeTooLarge" in reason
+        await road.tell("three")
+        await until_sent(road)
+        assert list(dict.fromkeys(await road.on_the_wire())) == ["one", "two", "three"]
+        said = road.health("relay")
+        assert said.state is State.degraded and "lonja outbox" in said.remedy
+        [row] = await set_aside.rows(road.database.pool)
+        assert (row.service, row.type, row.reason) == (road.service, OrganisationRegistered.TYPE, reason)
+        await road.database.pool.execute(
+            f"update {road.service}.outbox set data = substring(data from 1 for length(data) - 2000000) where position = $1",
+            row.position,
+        )
+        await set_aside.send_again(road.database.pool, row)
+
+        async def well() -> bool:
+            return road.health("relay").state is State.running
+
+        await until(well, lambda: road.database.pool.fetch("select 1"))
+        assert "large" in await road.on_the_wire() and await set_aside.rows(road.database.pool) == []
+
+
+async def test_a_row_whose_envelope_cannot_be_read_is_set_aside_and_the_rest_goes_on(road: Road) -> None:
+    await road.tell("one", "strange", "two")
+    await road.database.pool.execute(
+        f"""update {road.service}.outbox set envelope = '{{"specversion": "9.9"}}'"""
+        " where position(convert_to('strange', 'UTF8') in data) > 0"
+    )
+    async with relaying(road):
+        (reason,) = await until_sent(road)
+        assert "ValidationError" in reason
+        assert list(dict.fromkeys(await road.on_the_wire())) == ["one", "two"]
+        assert road.health("relay").state is State.degraded
+    [row] = await set_aside.rows(road.database.pool)
+    assert row.type == "(not readable)"
+
+
+async def test_a_row_that_the_broker_refuses_is_set_aside_and_its_neighbours_in_the_batch_are_not(road: Road) -> None:
+    small = f"{road.topic}.small"
+    await make_topic(
+        road.bootstrap,
+        NewTopic(small, 2, 1, topic_configs={"max.message.bytes": str(SMALL), "compression.type": "uncompressed"}),
+    )
+    await road.tell("one", "large", "two", "three", topic=small)
+    await grow(road, "large", 3 * SMALL)
+    async with relaying(road):
+        assert len(await until_sent(road)) == 1
+        await road.tell("four", topic=small)
+        await until_sent(road)
+    names = await road.on_the_wire(small)
+    assert list(dict.fromkeys(names)) == ["one", "two", "three", "four"]
+
+
+async def test_a_row_of_a_topic_that_does_not_exist_is_set_aside(road: Road) -> None:
+    await road.tell("nowhere", topic="lonja.no-such-topic")
+    await road.tell("one")
+    async with relaying(road):
+        (reason,) = await until_sent(road)
+    assert "no-such-topic" in reason
+    assert await road.on_the_wire() == ["one"]
+
+
+async def test_a_row_that_somebody_keeps_locked_is_sent_once_and_holds_up_no_other(road: Road) -> None:
+    async def there() -> bool:
+        return len(await road.on_the_wire()) >= 4
+
+    async def is_relay(state: State) -> bool:
+        return any((each.kind, each.name, each.state) == ("relay", road.service, state) for each in HEALTH)
+
+    await road.tell("one", "two", "three")
+    async with relaying(road):
+        async with locking(road, "outbox where position = (select min(position) from " + f"{road.service}.outbox)"):
+            await until(partial(is_relay, State.waiting), road.on_the_wire)
+            await road.tell("four")
+            await until(there, road.on_the_wire)
+            assert "locked" in road.health("relay").detail
+        assert await until_sent(road) == []
+        await until(partial(is_relay, State.running), road.on_the_wire)
+    assert sorted(await road.on_the_wire()) == ["four", "one", "three", "two"]
