@@ -106,8 +106,7 @@ def _shown(found: Any) -> Any:
 
 def _object(found: Any) -> Any:
     """This JSON, or an empty object in the place of anything else: of that the database would make an error of the whole list."""
-    empty = cast("{}", JSONB)
-    return case((func.jsonb_typeof(found) == "object", found), else_=empty)
+    return case((func.jsonb_typeof(found) == "object", found), else_=cast({}, JSONB))
 
 
 def _summary(row: Any) -> Summary:
