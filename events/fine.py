@@ -82,4 +82,7 @@ def _is_number(within: Range, number: Decimal) -> bool:
     least, most, places = within
     if not (number.is_finite() and least <= number <= most):
         return False
+    written = str(number)
+    if "E" not in written and len(written) <= places:
+        return True  # nearly every number: to ask for its exponent takes longer than to write it
     return -places <= number.as_tuple().exponent <= HIGHEST_EXPONENT  # type: ignore[operator]  # of a finite number it is an int

@@ -172,11 +172,12 @@ class Transaction:
             yield request
 
     async def claim(self, event_ids: Sequence[str]) -> set[str]:
-        """Mark incoming events as handled; return those that were not yet."""
+        """Mark incoming events as handled; return those that were not yet. All mark in one order: of two that have events in common
+        one waits for the other, and not each for the other."""
         connection = await self.raw()
         rows = await connection.fetch(
-            f"insert into {self.service}.inbox (event_id) select distinct unnest($1::text[]) on conflict do nothing returning event_id",
-            list(event_ids),
+            f"insert into {self.service}.inbox (event_id) select unnest($1::text[]) on conflict do nothing returning event_id",
+            sorted(event_ids),
         )
         return {row["event_id"] for row in rows}
 

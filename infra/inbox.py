@@ -312,8 +312,10 @@ class Inbox:
 
         A part is in effect where its whole is: a dead letter of one service comes to all of them when it is replayed.
         """
-        fresh = await tx.claim([self._claim_of(message) for message in messages])
-        if divisible := fresh & {self._claim_of(message) for message in messages if message.divisible}:
+        claims = [self._claim_of(message) for message in messages]
+        fresh = await tx.claim(claims)
+        pairs = list(zip(claims, messages, strict=True))
+        if divisible := fresh & {claim for claim, message in pairs if message.divisible}:
             whole_of = {claim: claim.partition(PART)[0] for claim in divisible if PART in claim}
             divided = {claim + PART for claim in divisible if PART not in claim}
             known = await tx.claimed([*whole_of.values(), *divided])
@@ -321,8 +323,7 @@ class Inbox:
                 raise _Divided
             fresh -= {claim for claim, whole in whole_of.items() if whole in known}
         new = []
-        for message in messages:
-            claim = self._claim_of(message)
+        for claim, message in pairs:
             if claim in fresh:
                 fresh.discard(claim)
                 new.append(message)

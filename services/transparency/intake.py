@@ -4,11 +4,13 @@ The unit that is counted is a release, or a row. Its digest is remembered with i
 tells nothing. One that is new of a process that is known already is merged with all that was published of it before.
 """
 
+import asyncio
 import gzip
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
 
@@ -36,6 +38,8 @@ from services.transparency.telling import tell
 from services.transparency.tolerance import NotUnderstood
 
 BATCH = 500
+SLICE = 20
+"""Records that are read in one go: then the database has its next statement."""
 MOST_NAMED = 50_000
 """Organisations that are remembered: rows name the same ones over and over, and each is understood and told once."""
 _CHUNK = 1 << 20
@@ -135,12 +139,33 @@ async def take_in(database: Database, reading: Reading, progress: Callable[[Coun
     """Import all that is read, a batch in a transaction: stopped anywhere and run again, it goes on where it was."""
     total, run = Counts(), new_id()
     with caused_by(run, run):
-        while batch := list(islice(reading, BATCH)):
-            candidates = [one for one in batch if one is not None]
-            imported = await _save(database, candidates)
-            total += Counts(imported, len(candidates) - imported, len(batch) - len(candidates))
-            progress(total)
+        async with aclosing(_read_ahead(reading)) as batches:
+            async for batch in batches:
+                candidates = [one for one in batch if one is not None]
+                imported = await _save(database, candidates)
+                total += Counts(imported, len(candidates) - imported, len(batch) - len(candidates))
+                progress(total)
     return total
+
+
+async def _read_ahead(reading: Reading) -> AsyncGenerator[list[Candidate | None]]:
+    """While the database has one batch in hand, the next is read."""
+    ahead = asyncio.create_task(_read(reading))
+    try:
+        while batch := await ahead:
+            ahead = asyncio.create_task(_read(reading))
+            yield batch
+    finally:
+        ahead.cancel()
+
+
+async def _read(reading: Reading) -> list[Candidate | None]:
+    """The next batch; empty at the end."""
+    batch: list[Candidate | None] = []
+    while len(batch) < BATCH and (portion := list(islice(reading, min(SLICE, BATCH - len(batch))))):
+        batch += portion
+        await asyncio.sleep(0)
+    return batch
 
 
 async def _save(database: Database, candidates: Sequence[Candidate]) -> int:

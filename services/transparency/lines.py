@@ -43,6 +43,8 @@ def read_lines(
     language: str,
 ) -> tuple[Line, ...]:
     """``total`` is the value of the whole, against which unit prices are checked; None where there is none."""
+    if not items:
+        return ()
     priced = [_read_line(item, number, region_code, language) for number, item in enumerate(items, start=1)]
     seen: Counter[str] = Counter()
     unique = []
@@ -53,7 +55,7 @@ def read_lines(
                 one, line=msgspec.structs.replace(one.line, line_id=f"{one.line.line_id}#{again}")
             )
         unique.append(one)
-    path = items[0].path if items else "items"
+    path = items[0].path
     return tuple(_unless_zero(line, path, ledger) for line in _with_prices(unique, total, currency, path, ledger))
 
 

@@ -56,13 +56,18 @@ class NotUnderstood:
         self.faults: list[Fault] = []
 
     def add(self, kind: str, example: object = None, count: int = 1) -> None:
-        if example is None and not self.keeps and len(self.places.get(kind, ())) >= MAX_EXAMPLES:
+        if not self.keeps and self._knows_enough(kind, example):
             self.kinds[kind] += count  # the most of all, in a long file: there is no more to remember of it
             return
         text = "" if example is None else str(example)[:LONGEST_VALUE]
         if self.keeps and is_loss(kind):
             self.faults.append(Fault(self.where, kind, text))
         self._count(kind, count, [] if example is None else [text[:80]], [self.where])
+
+    def _knows_enough(self, kind: str, example: object) -> bool:
+        if len(self.places.get(kind, ())) < MAX_EXAMPLES:
+            return False
+        return example is None or len(self.examples[kind]) == MAX_EXAMPLES
 
     def _count(self, kind: str, count: int, examples: Iterable[str], places: Iterable[str]) -> None:
         if kind not in self.kinds and len(self.kinds) >= MAX_KINDS:

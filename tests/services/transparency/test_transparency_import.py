@@ -6,18 +6,20 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from publications import a_release
 from typer.testing import CliRunner, Result
 
 from events.imports import ImportedProcess, OrganisationImported, ProcessImported, organisations_of, processes_of
+from infra.database import Database
 from infra.ids import new_id
 from services.transparency import intake
+from services.transparency.candidates import Candidate
 from services.transparency.cli import import_app
 from services.transparency.reading import read_ocds
 from services.transparency.tolerance import NotUnderstood
@@ -137,6 +139,34 @@ async def test_an_import_that_was_stopped_goes_on_where_it_was(
         if one.tender is not None
     )
     assert [told[ocid] for ocid in ocids] == [1] * 5
+
+
+async def test_the_next_batch_is_read_while_one_is_saved_and_what_breaks_it_comes_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake, "BATCH", 2)
+    read = 0
+    saved: list[int] = []
+    told: list[int] = []
+
+    def reading() -> Iterator[None]:
+        nonlocal read
+        for _ in range(6):
+            read += 1
+            yield None
+        raise intake.FileUnusable("broken here")
+
+    async def save(_: Database, candidates: Sequence[Candidate]) -> int:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        saved.append(read)
+        return len(candidates)
+
+    monkeypatch.setattr(intake, "_save", save)
+    with pytest.raises(intake.FileUnusable, match="broken here"):
+        await intake.take_in(cast(Database, None), reading(), lambda counts: told.append(counts.records))
+    assert saved == [4, 6, 6]
+    assert told == [2, 4, 6]
 
 
 async def test_two_imports_of_one_file_at_once_share_the_work(market: Market, publish: Callable[..., Path]) -> None:
