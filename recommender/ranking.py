@@ -102,8 +102,6 @@ def candidates(evidence: Floats, count: int) -> Ints:
 
 def learn(history: Sequence[Award]) -> Ranker:
     """Fit on `history` (in time order, undated first); an unlearned Ranker when there is too little to learn from."""
-    from sklearn.ensemble import GradientBoostingClassifier  # takes two seconds and 80 MB: only who learns pays for it
-
     examples = list(_examples(history))
     if not examples:
         return Ranker()
@@ -111,6 +109,8 @@ def learn(history: Sequence[Award]) -> Ranker:
     won = np.concatenate([labels for _, labels in examples])
     if won.sum() < MIN_EXAMPLES:
         return Ranker()
+    from sklearn.ensemble import GradientBoostingClassifier  # takes two seconds and 80 MB: only who learns pays for it
+
     trees = GradientBoostingClassifier(
         n_estimators=TREES,
         max_depth=DEPTH,

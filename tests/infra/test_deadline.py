@@ -6,7 +6,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from infra.deadline import GRACE_SECONDS, Deadline, in_use
+from infra import deadline
+from infra.deadline import Deadline, in_use
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds."""
+    monkeypatch.setattr(deadline, "GRACE_SECONDS", 0.02)
+    return deadline.GRACE_SECONDS
 
 
 class Frozen:
@@ -43,6 +51,7 @@ async def test_those_that_other_tasks_of_the_block_use_too() -> None:
     assert isinstance(failed.value.exceptions[0], asyncpg.ConnectionDoesNotExistError)
 
 
+@pytest.mark.usefixtures("short_grace")
 async def test_what_waits_for_no_connection_is_cancelled() -> None:
     with pytest.raises(TimeoutError):
         async with Deadline(0.01):
@@ -51,8 +60,8 @@ async def test_what_waits_for_no_connection_is_cancelled() -> None:
 
 async def test_one_that_was_lifted_ends_nothing_and_closes_nothing() -> None:
     connection = Frozen()
-    async with Deadline(0.01) as deadline:
-        deadline.set(None)
+    async with Deadline(0.01) as lifted:
+        lifted.set(None)
         with in_use(connection):  # type: ignore[arg-type]
             await asyncio.sleep(0.05)
     assert not connection._closed.is_set()
@@ -74,11 +83,11 @@ async def test_work_that_is_done_in_time_is_left_alone() -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_answer_that_has_begun_in_the_time_of_grace_is_not_cut_off() -> None:
+async def test_an_answer_that_has_begun_in_the_time_of_grace_is_not_cut_off(short_grace: float) -> None:
     connection = Frozen()
-    async with Deadline(0.01) as deadline:
+    async with Deadline(0.01) as over:
         with pytest.raises(asyncpg.ConnectionDoesNotExistError):
             await wait_for(connection)
-        deadline.set(None)
-        await asyncio.sleep(GRACE_SECONDS + 0.1)
-    assert deadline.is_over
+        over.set(None)
+        await asyncio.sleep(2 * short_grace)
+    assert over.is_over

@@ -1,5 +1,6 @@
 """The largest pool that is let in can be told to its end: each of its events, with the largest texts and numbers there are."""
 
+from bisect import bisect_left
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from events.codec import Event
 from events.values import Attribute, Category, Line, Place
 from infra.causality import current_cause
 from infra.outgoing import OF_A_CONSEQUENCE, OF_A_REQUEST, Limits, outbox_row
-from services.pools.domain import EndEnrolment, Freeze, RecordResult, RequestSourcing, Stage, Withdraw
+from services.pools.domain import EndEnrolment, Freeze, Pool, RecordResult, RequestSourcing, Stage, Withdraw, decide
 from services.pools.domain.weight import (
     MOST_OF_LINES,
     MOST_OF_SHARES,
@@ -24,6 +25,7 @@ from services.pools.domain.weight import (
 from tests.services.pools.test_pools_lifecycle import (
     DEADLINE,
     LATER,
+    NOW,
     Story,
     an_auction,
     an_enrolment,
@@ -65,21 +67,45 @@ def size_of(event: Event, limits: Limits) -> int:
     return len(row.envelope) + len(row.data)
 
 
-def filled(story: Story, **who: Any) -> TooMuchToShareOut:
-    """The first refusal: everybody wants some of every line."""
+def filled(story: Story, member_name: str = "School 57", place: Place = MOSCOW) -> TooMuchToShareOut:
+    """The first refusal: everybody wants some of every line.
+
+    How many find room is sought by halves, because each enrolment weighs all members: those before the last are enrolled by the event
+    of the first, under other ids.
+    """
     wanted = [demand("99999999999.0123456789", line_id=line.line_id) for line in story.pool.opened.lines]
+    asks = [
+        an_enrolment(f"01890a5d-ac96-774b-bcce-m{number:06}", wanted, member_name=member_name, place=place)
+        for number in range(256)
+    ]
+    (first,) = story.does(asks[0])
+    enrolled = [msgspec.structs.replace(first, member_id=asked.member_id) for asked in asks]
+
+    def among(count: int) -> Pool:
+        return msgspec.structs.replace(story.pool, members={event.member_id: event for event in enrolled[:count]})
+
+    def is_refused(count: int) -> bool:
+        try:
+            decide(among(count), asks[count], NOW)
+        except TooMuchToShareOut:
+            return True
+        return False
+
+    room = bisect_left(range(len(asks)), True, key=is_refused)
+    story.pool = among(room - 1)
+    story.happened += enrolled[1 : room - 1]
+    assert story.does(asks[room - 1]) == [enrolled[room - 1]]
     with pytest.raises(TooMuchToShareOut) as refused:
-        for number in range(1_000):
-            story.does(an_enrolment(f"01890a5d-ac96-774b-bcce-m{number:06}", wanted, **who))
+        story.does(asks[room])
     return refused.value
 
 
 @pytest.mark.parametrize(
     ("lines_of_it", "who"),
     [
-        (lines(200, 6), {"member_name": "School 57", "place": MOSCOW}),
-        (lines(1, 13, ESCAPED * 3_500), {"member_name": "School 57", "place": MOSCOW}),
-        (lines(50, 0), {"member_name": "School 57", "place": MOSCOW}),
+        (lines(200, 6), {}),
+        (lines(1, 13, ESCAPED * 3_500), {}),
+        (lines(50, 0), {}),
         (lines(1, 0), {"member_name": LABEL, "place": WIDEST_PLACE}),
     ],
     ids=["ordinary", "one line with much text", "many members", "long names"],

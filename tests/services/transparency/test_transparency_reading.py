@@ -38,6 +38,7 @@ def _a_file(publish: Callable[..., Path]) -> Path:
     return publish(releases, "long.jsonl")
 
 
+@pytest.mark.servers
 @pytest.mark.usefixtures("small_portions")
 def test_several_processes_read_what_one_reads(publish: Callable[..., Path]) -> None:
     path, alone, shared = _a_file(publish), NotUnderstood(), NotUnderstood()
@@ -50,6 +51,7 @@ def test_several_processes_read_what_one_reads(publish: Callable[..., Path]) -> 
     assert (list(shared.kinds.items()), shared.examples) == (list(alone.kinds.items()), alone.examples)
 
 
+@pytest.mark.servers
 @pytest.mark.usefixtures("small_portions")
 def test_no_more_of_a_file_is_held_than_the_processes_are_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = 0
@@ -89,6 +91,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.servers
 def test_the_processes_end_with_a_command_that_is_killed(publish: Callable[..., Path], tmp_path: Path) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
