@@ -1,17 +1,23 @@
 """What one stream of a view reads, on its way into the view: in the order of each partition, with those that must wait held alone."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import faust
-from faust.types import TP, ConsumerMessage
+from aiokafka import TopicPartition
 
 from infra import resuming
 from infra.away import PAUSE
 from infra.health import HEALTH, State
 from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox, remedies
 from infra.turns import Turn
+
+if TYPE_CHECKING:
+    import faust
+    from faust.types import ConsumerMessage
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +38,11 @@ class Reader:
         self._inbox = inbox
         self._turn = turn
         self._one_at_a_time = asyncio.Lock()
-        self._standing: dict[tuple[TP, int], tuple[State, Held]] = {}
+        self._standing: dict[tuple[TopicPartition, int], tuple[State, Held]] = {}
         """By partition and generation of the group."""
-        self._behind: dict[TP, list[ConsumerMessage]] = {}
+        self._behind: dict[TopicPartition, list[ConsumerMessage]] = {}
         """What was read of partitions that are tried again, in order."""
-        self._held: dict[TP, Held] = {}
+        self._held: dict[TopicPartition, Held] = {}
         """What those wait for."""
 
     async def take(self, messages: Sequence[ConsumerMessage]) -> None:
@@ -74,7 +80,7 @@ class Reader:
                 held, state = await self._inbox.handle(batch), State.degraded
         except ConsumerStopped as stopped:
             held, state = stopped.undone, State.stopped
-        before = {TP(*each.partition): each for each in held}
+        before = {each.partition: each for each in held}
         read_in = {message.tp: message.generation_id for message in batch}
         for tp, each in before.items():
             if each.why and each.again is None:
@@ -95,13 +101,13 @@ class Reader:
         self._pause(message.tp, message.generation_id)
         return True
 
-    def _stand(self, partition: TP, generation: int, held: Held, state: State) -> None:
+    def _stand(self, partition: TopicPartition, generation: int, held: Held, state: State) -> None:
         """Where a rebalance dealt the partitions out again meanwhile, it is read again by whoever has it now."""
         log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state))
         self._standing[partition, generation] = state, held
         self._pause(partition, generation)
 
-    def _pause(self, partition: TP, generation: int) -> None:
+    def _pause(self, partition: TopicPartition, generation: int) -> None:
         """Only to read less. Not while a rebalance deals the partitions out again, nor after it: the pause would outlast it."""
         if generation == self._app.consumer_generation_id and not self._app.rebalancing:
             self._app.consumer.pause_partitions({partition})
@@ -125,5 +131,5 @@ class Reader:
         return resuming.remedy(self.name) if state is State.stopped else NEWER_RELEASE
 
 
-def _said(partition: TP, why: str) -> str:
+def _said(partition: TopicPartition, why: str) -> str:
     return f"partition {partition.partition} of {partition.topic} waits: {why}"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from aiokafka.structs import TopicPartition
-from faust.types import TP
 
 from infra import viewing
 from infra.health import HEALTH, Condition, State
@@ -26,8 +25,8 @@ class Read:
     generation_id: int = 1
 
     @property
-    def tp(self) -> TP:
-        return TP("topic", self.partition)
+    def tp(self) -> TopicPartition:
+        return TopicPartition("topic", self.partition)
 
 
 def before(partition: int, offset: int, why: str = "", again: float | None = None) -> Held:
@@ -43,7 +42,7 @@ class Scene:
     fails: tuple[int, int] | None = None
     done: list[tuple[int, int]] = field(default_factory=list)
     taken: list[tuple[int, int]] = field(default_factory=list)
-    paused: set[TP] = field(default_factory=set)
+    paused: set[TopicPartition] = field(default_factory=set)
     generation: int = 1
     rebalanced_into: int | None = None
     """The generation of the group after a rebalance while messages are handled."""
@@ -114,7 +113,7 @@ async def test_what_is_unknown_here_is_not_taken_in_nor_what_follows_it() -> Non
     await scene.reader.take([Read(1), Read(2), Read(3), Read(1, partition=1)])  # type: ignore[list-item]
     await scene.reader.take([Read(4), Read(2, partition=1)])  # type: ignore[list-item]
     assert scene.done == scene.taken == [(0, 1), (1, 1), (1, 2)]
-    assert scene.paused == {TP("topic", 0)} and said().state is State.degraded
+    assert scene.paused == {TopicPartition("topic", 0)} and said().state is State.degraded
     scene.app.consumer_generation_id = 2  # dealt out again, and read from what was committed
     scene.unknown.clear()
     await scene.reader.take([Read(2, generation_id=2), Read(3, generation_id=2)])  # type: ignore[list-item]
