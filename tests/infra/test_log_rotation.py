@@ -24,6 +24,7 @@ def written(log: Path) -> list[bytes]:
     return b"".join(file.read_bytes() for file in [*files, log] if file.exists()).splitlines()
 
 
+@pytest.mark.servers
 def test_a_log_is_rotated_under_its_writer_and_no_line_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "LIMIT", 2 << 20)
     log = tmp_path / "web.log"

@@ -193,12 +193,13 @@ def _below_minimum(pool: Pool) -> RuleBroken | None:
 
 
 def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
-    lines = {line.line_id for line in pool.opened.lines}
+    left = {line.line_id for line in pool.opened.lines}
     if not demands:
         raise FirmQuantityNotPositive("A member wants at least one line.", field="demands")
-    for position, demand in enumerate(demands):
-        if demand.line_id not in lines or demand.line_id in {other.line_id for other in demands[:position]}:
+    for demand in demands:
+        if demand.line_id not in left:
             raise UnknownLine(f"No line, or named twice: {demand.line_id!r}.", field="demands", line=demand.line_id)
+        left.remove(demand.line_id)
         if not (demand.firm.is_finite() and 0 < demand.firm < _ABSURD):
             raise FirmQuantityNotPositive(
                 f"A firm quantity is above zero (and below {_ABSURD:,f}), not {demand.firm}.",

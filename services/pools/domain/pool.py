@@ -69,31 +69,33 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     allocated: PoolAllocated | None = None
     refusal: Refusal | None = None
 
-    def wants(self, line_id: str) -> list[Want]:
-        return [
-            Want(
-                member_id=member.member_id,
-                firm=demand.firm,
-                tolerance=demand.tolerance,
-                enrolled_at=member.enrolled_at,
-            )
-            for member in self.members.values()
-            for demand in member.demands
-            if demand.line_id == line_id
-        ]
+    @property
+    def wants(self) -> dict[str, list[Want]]:
+        """By line, without those that nobody wants."""
+        found: dict[str, list[Want]] = {}
+        for member in self.members.values():
+            for demand in member.demands:
+                want = Want(
+                    member_id=member.member_id,
+                    firm=demand.firm,
+                    tolerance=demand.tolerance,
+                    enrolled_at=member.enrolled_at,
+                )
+                found.setdefault(demand.line_id, []).append(want)
+        return found
 
     @property
     def firm_quantity(self) -> Decimal:
         """What the minimum is measured on: the firm units of all lines together."""
-        return sum((want.firm for line in self.opened.lines for want in self.wants(line.line_id)), Decimal(0))
+        return sum((want.firm for of_line in self.wants.values() for want in of_line), Decimal(0))
 
     @property
     def demand(self) -> tuple[Line, ...]:
         """The lines to buy, those nobody wants left out. ``quantity`` counts what the unit price buys: packs where there are
         packs, as everywhere a line has an amount; the demands behind it are in units."""
-        lines = []
+        lines, wants = [], self.wants
         for line in self.opened.lines:
-            units = sum((wanted(want, line.pack_size) for want in self.wants(line.line_id)), Decimal(0))
+            units = sum((wanted(want, line.pack_size) for want in wants.get(line.line_id, ())), Decimal(0))
             if units:
                 lines.append(msgspec.structs.replace(line, quantity=units / line.pack_size))
         return tuple(lines)

@@ -18,7 +18,7 @@ from events.pools import (
     PoolSourcingRequested,
 )
 from events.values import Line, Place, Refusal
-from services.pools.domain.allocation import allocate
+from services.pools.domain.allocation import Want, allocate
 from services.pools.domain.pool import Pool, Stage, cancelled
 
 _EXACT = Context(prec=60)
@@ -113,8 +113,9 @@ def record_result(pool: Pool, command: RecordResult) -> Sequence[Event]:
         nobody = NobodyBid("The mini-auction ended without a bid.", bids=closed.bids)
         return [PoolSourcingFailed(pool_id=pool.opened.pool_id, refusal=Refusal.of(nobody))]
     by_member: dict[str, list[Line]] = {}
+    wants = pool.wants
     for line in closed.lines:
-        for member_id, part in _share(pool, line).items():
+        for member_id, part in _share(line, wants.get(line.line_id, []), pool.opened.currency).items():
             by_member.setdefault(member_id, []).append(part)
     allocations = tuple(
         _allocation(pool, pool.members[member_id], parts, command.alone)
@@ -165,20 +166,20 @@ def _lowered(lines: Sequence[Line], prices: Mapping[str, Decimal]) -> tuple[Line
     return tuple(msgspec.structs.replace(line, unit_price=prices.get(line.line_id, line.unit_price)) for line in lines)
 
 
-def _share(pool: Pool, line: Line) -> dict[str, Line]:
+def _share(line: Line, wants: Sequence[Want], currency: str) -> dict[str, Line]:
     """One line of the result, by member, at the same unit price; the amounts sum to the line's amount exactly.
 
     After a default less is bought than was bid for: the line's amount falls in proportion, rounded once.
     """
     if not line.quantity or line.amount is None:
         return {}
-    units = allocate(pool.wants(line.line_id), pack=line.pack_size, supply=line.quantity * line.pack_size)
+    units = allocate(wants, pack=line.pack_size, supply=line.quantity * line.pack_size)
     packs = {member_id: share / line.pack_size for member_id, share in units.items() if share}
     bought = sum(packs.values(), Decimal(0))
     if not bought:
         return {}
-    due = round_money(_EXACT.divide(_EXACT.multiply(line.amount, bought), line.quantity), pool.opened.currency)
-    amounts = split(Money(due, pool.opened.currency), packs)
+    due = round_money(_EXACT.divide(_EXACT.multiply(line.amount, bought), line.quantity), currency)
+    amounts = split(Money(due, currency), packs)
     return {
         member_id: msgspec.structs.replace(line, quantity=packs[member_id], amount=amounts[member_id].amount)
         for member_id in packs

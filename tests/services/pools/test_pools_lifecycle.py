@@ -229,7 +229,7 @@ class TestOpening:
 class TestEnrolment:
     def test_an_edit_replaces_the_demand_and_keeps_the_place_in_the_order(self) -> None:
         story = Story().enrols("a", pens="5").enrols("b", pens="5", minute=1).enrols("a", pens="7", minute=2)
-        assert [(w.member_id, w.firm, w.enrolled_at) for w in story.pool.wants("pens")] == [
+        assert [(w.member_id, w.firm, w.enrolled_at) for w in story.pool.wants["pens"]] == [
             ("a", 7, NOW),
             ("b", 5, NOW + timedelta(minutes=1)),
         ]
