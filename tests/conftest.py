@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.servers import servers
 
@@ -29,7 +28,8 @@ ON_SERVERS = re.compile(
 
 
 ALONE = ("tests/faults/", "tests/infra/")
-"""Folders each file of which is a piece of work by itself, for any process of a whole run. Elsewhere it is the whole folder."""
+"""Folders each file of which is a piece of work by itself, for any process of a whole run. Elsewhere it is the whole folder, which
+shares a market; the quick part has none, and shares out files everywhere."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,17 +44,19 @@ WHOLE_EXAMPLES, QUICK_EXAMPLES = 100, 25
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit.
-
-    No test measures time, so a busy machine fails none.
-    """
-    examples = QUICK_EXAMPLES if config.getoption("unit") else WHOLE_EXAMPLES
-    settings.register_profile(
-        "lonja", max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
-    settings.load_profile("lonja")
+    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit."""
     gc.disable()
     atexit.register(gc.freeze)
+    if not config.getoption("numprocesses", None):  # else this process hands the tests out to others
+        choose_examples(QUICK_EXAMPLES if config.getoption("unit") else WHOLE_EXAMPLES)
+
+
+def choose_examples(most: int) -> None:
+    """``most`` for each property, however long they take: no test measures time, so a busy machine fails none."""
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("lonja", max_examples=most, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("lonja")
 
 
 def pytest_collection_finish() -> None:
@@ -74,7 +76,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A whole run (``--dist loadscope``): the first process begins at the first folder, and the others at the last.
+    """Shares the tests out (``--dist loadscope``): the first process begins at the first folder, and the others at the last.
 
     They meet where all are done at the same time, whatever the tests take. Early are the faults, which mostly wait; late are the
     services, the simulation and the journeys, which mostly compute: three processes keep two cores busy.
@@ -86,7 +88,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class FromBothEnds(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return path if path.startswith(ALONE) else path.rpartition("/")[0]
+            return path if config.getoption("unit") or path.startswith(ALONE) else path.rpartition("/")[0]
 
         def _assign_work_unit(self, node: Any) -> None:
             if node is not self.nodes[0]:
