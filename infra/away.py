@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 PAUSE = 1.0
 """Seconds between two tries."""
+FREE_THE_LOCK = "find who keeps rows locked in pg_stat_activity, and end that session"
+BRING_IT_BACK = "bring back what is away, as the reason names it"
 LONGEST_MESSAGE = 1000
 """Characters of an error that are told to people."""
 
@@ -61,6 +63,12 @@ def is_locked(error: BaseException) -> bool:
     """Somebody else keeps a row locked that the work needs: the server itself is there for all other work."""
     driver = getattr(getattr(error, "orig", None), "__cause__", None)  # as SQLAlchemy wraps it
     return any(isinstance(each, asyncpg.LockNotAvailableError) for each in (error, driver))
+
+
+def remedy(error: BaseException, what: str) -> str:
+    """What a person does about something that is locked or away; ``what`` waits for it."""
+    do = FREE_THE_LOCK if is_locked(error) else BRING_IT_BACK
+    return f"{do}; {what} then goes on by itself"
 
 
 def is_of_kafka(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from infra.away import in_short, is_away, is_locked
+from infra.away import in_short, is_away, remedy
 from infra.database import LOCK_PATIENCE, LOST, Transaction
 from infra.health import HEALTH, State
 from infra.reading import Unreadable
@@ -29,10 +29,6 @@ FIRST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
 LONGEST_AWAY = timedelta(seconds=30)
 """The same for what missed something that is away: it is there again any moment."""
 SHOWN = 3
-FREE_THE_LOCK = (
-    "find who keeps the row locked in pg_stat_activity, and end that session; what needs it is then done by itself"
-)
-BRING_IT_BACK = "bring back what is away, as the reason names it; what needs it is then done by itself"
 REMEDY = "read the reason in the log of the worker; each is tried again by itself within an hour"
 
 
@@ -138,6 +134,4 @@ class Due(Generic[T, K]):
 
 
 def _remedy(error: Exception) -> str:
-    if is_locked(error):
-        return FREE_THE_LOCK
-    return BRING_IT_BACK if is_away(error) else REMEDY
+    return remedy(error, "what waits for it") if is_away(error) else REMEDY

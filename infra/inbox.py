@@ -21,7 +21,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from events.codec import PART, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
 from infra import metrics
-from infra.away import PAUSE, in_short, is_away, is_locked, there
+from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
 from infra.database import LOCK_PATIENCE, Database, Transaction
 from infra.deadletters import bury
 from infra.deadline import Deadline
@@ -48,10 +48,6 @@ LONGEST_TRANSACTION = 120.0
 """Seconds for a batch, or for one event. Whoever waits longer waits for a server that is frozen or cut off: the connection is closed, and
 the event is tried again on another."""
 NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
-FREE_THE_LOCK = (
-    "find who keeps the row locked in pg_stat_activity, and end that session; the partition then goes on by itself"
-)
-BRING_IT_BACK = "bring back what is away; the partition then goes on by itself"
 TRIED_AGAIN = "read the log of this process; after four tries the event becomes a dead letter"
 
 
@@ -342,12 +338,13 @@ class Inbox:
             except Exception as error:
                 stop_if_cancelled()
                 if is_locked(error):
-                    raise _Waits(f"somebody keeps locked what {type_} needs", FREE_THE_LOCK) from error
+                    raise _Waits(f"somebody keeps locked what {type_} needs", remedy(error, "the partition")) from error
                 if is_away(error):
                     away += 1
                     log.warning("%s waits: %s", self.name, in_short(error))
                     if away >= AWAY_TRIES and await self._is_there():
-                        raise _Waits(f"{type_} wants what is away: {in_short(error)}", BRING_IT_BACK) from error
+                        wants = f"{type_} wants what is away: {in_short(error)}"
+                        raise _Waits(wants, remedy(error, "the partition")) from error
                     await asyncio.sleep(PAUSE)
                     continue
                 tries = self._tries.pop(claim, 0)

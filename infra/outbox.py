@@ -18,7 +18,7 @@ from aiokafka.errors import (
 
 from events.envelope import Envelope
 from infra import metrics, telemetry
-from infra.away import in_short
+from infra.away import FREE_THE_LOCK, in_short
 from infra.database import LOST, connect_alone
 from infra.health import HEALTH, State
 from infra.producer import Producer
@@ -36,7 +36,6 @@ PATIENCE_SECONDS = 5.0
 """After so long without the broker's acknowledgement the relay says that it waits."""
 REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, msgspec.DecodeError)
 """The broker will never take this record, or it is none: its envelope cannot be read."""
-FREE_THE_LOCK = "find who keeps them locked in pg_stat_activity, and end that session"
 RESEND = "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`"
 
 

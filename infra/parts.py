@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from infra import away
 from infra.away import in_short, is_away
 from infra.health import HEALTH, State
 from infra.inbox import ConsumerStopped
@@ -54,9 +55,12 @@ async def supervise(
             )
             state = State.waiting if is_away(error) else State.degraded
             longest = LONGEST_AWAY if is_away(error) else LONGEST
-            HEALTH.report(
-                kind, name, state, why, "" if is_away(error) else "read the log of this process; it is tried again"
+            do = (
+                away.remedy(error, f"the {kind}")
+                if is_away(error)
+                else "read the log of this process; it is tried again"
             )
+            HEALTH.report(kind, name, state, why, do)
         if asyncio.get_running_loop().time() - began > LONGEST:
             pause = SHORTEST
         await asyncio.sleep(min(pause, longest))

@@ -128,7 +128,17 @@ async def test_what_a_part_needs_and_is_away_is_no_fault_of_the_part() -> None:
         raise asyncpg.CannotConnectNowError("starting up")
 
     async with supervised("timer", away_now):
-        await until(lambda: state("timer") is State.waiting)
+        await until(lambda: state("timer") is State.waiting and "starting up" in condition("timer").detail)
+        assert condition("timer").remedy == f"{away.BRING_IT_BACK}; the timer then goes on by itself"
+
+
+async def test_who_keeps_locked_what_a_part_needs_is_to_be_found() -> None:
+    async def locked() -> None:
+        raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
+
+    async with supervised("timer", locked):
+        await until(lambda: "lock timeout" in condition("timer").detail)
+        assert condition("timer").state is State.waiting and condition("timer").remedy.startswith(away.FREE_THE_LOCK)
 
 
 async def test_what_is_away_is_tried_again_soon_however_often_it_was_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
