@@ -27,6 +27,11 @@ SECRETS = (
     ),
 )
 ROW_QUOTED = re.compile(r"(?m)^(DETAIL|CONTEXT): .*$|\[parameters: .*\]")
+OFTEN = ("aiokafka", "faust", "mode")
+"""Libraries that say the same many times a second while no broker answers."""
+REPEATED_AFTER = 60.0
+"""Seconds."""
+REMEMBERED = 200
 IDENTITY = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 
@@ -36,6 +41,7 @@ def configure(log_format: str | None, stream: TextIO | None = None) -> None:
     chosen = log_format or (TEXT if stream.isatty() else JSON)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(AsJson() if chosen == JSON else AsText())
+    handler.addFilter(Repeats())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     # said at each connection without TLS; whoever chose such a broker knows it
@@ -55,6 +61,30 @@ def without_secrets(text: str) -> str:
 def without_identities(text: str) -> str:
     """Of what an exception says. It may quote the row of a bid, or name a bidder by its id."""
     return IDENTITY.sub("(id)", ROW_QUOTED.sub("(row hidden)", text))
+
+
+class Repeats(logging.Filter):
+    """What one of these libraries says again within a minute is left out and counted; the next line of it has the count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, int, str], tuple[float, int]] = {}
+        """When a line was written, and how many like it were left out since."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in OFTEN:
+            return True
+        line = (record.name, record.levelno, str(record.msg))
+        written, left_out = self._said.pop(line, (0.0, 0))
+        if 0 <= record.created - written < REPEATED_AFTER:
+            self._said[line] = written, left_out + 1
+            return False
+        self._said[line] = record.created, 0
+        if len(self._said) > REMEMBERED:
+            del self._said[next(iter(self._said))]
+        if left_out:
+            record.msg = f"{record.msg} (said {left_out} more times since)"
+        return True
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

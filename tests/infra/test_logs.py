@@ -49,6 +49,33 @@ def test_libraries_write_as_we_do(written: io.StringIO) -> None:
     assert [line["logger"] for line in lines(written)] == ["uvicorn.error", "aiokafka.consumer", "asyncio"]
 
 
+def test_what_a_library_repeats_is_written_once_a_minute_with_how_often(written: io.StringIO) -> None:
+    def says(name: str, at: float, what: str = "broker %s is gone", *arguments: object) -> None:
+        record = logging.LogRecord(name, logging.ERROR, "", 0, what, arguments or (1,), None)
+        record.created = at
+        logging.getLogger().handlers[0].handle(record)
+
+    for second in (1_000, 1_001, 1_059, 1_060, 1_061):
+        says("aiokafka.conn", second)
+        says("infra.outbox", second)
+    says("aiokafka.conn", 1_062, "broker %s is back")
+    says("aiokafka.conn", 1_200)
+    assert [line["message"] for line in lines(written) if line["logger"] == "aiokafka.conn"] == [
+        "broker 1 is gone",
+        "broker 1 is gone (said 2 more times since)",
+        "broker 1 is back",
+        "broker 1 is gone (said 1 more times since)",
+    ]
+    assert len([line for line in lines(written) if line["logger"] == "infra.outbox"]) == 5
+
+
+def test_what_is_remembered_of_repeated_lines_is_bounded() -> None:
+    repeats = logs.Repeats()
+    for number in range(3 * logs.REMEMBERED):
+        assert repeats.filter(logging.LogRecord("aiokafka", logging.ERROR, "", 0, f"task {number} failed", (), None))
+    assert len(repeats._said) == logs.REMEMBERED
+
+
 def test_an_exception_is_part_of_its_line(written: io.StringIO) -> None:
     try:
         raise ValueError("no such kind")
