@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, ConsoleOptions
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,17 +16,8 @@ WIDTH_OF_A_FILE = 10_000
 """Characters that a line may have where no terminal bounds it."""
 
 
-class Output(Console):
-    """A pipe or a file has no width: what is written to one is broken nowhere, whatever ``COLUMNS`` says."""
-
-    @property
-    def options(self) -> ConsoleOptions:
-        own = super().options
-        return own if self.is_terminal else own.update(max_width=WIDTH_OF_A_FILE)
-
-
-console = Output(highlight=False, soft_wrap=True)
-errors = Output(stderr=True, highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Unwritable(Exception):
@@ -72,4 +63,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(column, overflow="fold", min_width=min(max(words, default=0), LONGEST_WHOLE))
     for line in lines:
         table.add_row(*map(Text, line))
-    console.print(table)
+    _as_wide_as_it_is(console).print(table)
+
+
+def _as_wide_as_it_is(chosen: Console) -> Console:
+    """A pipe or a file has no width: a table that is written to one is broken nowhere, whatever ``COLUMNS`` says."""
+    if chosen.is_terminal:
+        return chosen
+    return Console(file=chosen.file, width=WIDTH_OF_A_FILE, highlight=False, soft_wrap=True)

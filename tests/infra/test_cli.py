@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from catalogue.policy import UnknownPolicy
@@ -123,7 +124,7 @@ def test_help_names_our_commands_and_those_of_services() -> None:
 
 
 def test_a_narrow_terminal_breaks_no_word_that_names_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    narrow = output.Output(width=40, soft_wrap=True, record=True, force_terminal=True)
+    narrow = Console(width=40, soft_wrap=True, record=True, force_terminal=True)
     monkeypatch.setattr(output, "console", narrow)
     output.print_table(
         ("topic", "consumers"), [("lonja.notifications", "accounts, auctions, pools, contracts, observatory")]
@@ -134,10 +135,10 @@ def test_a_narrow_terminal_breaks_no_word_that_names_a_row(monkeypatch: pytest.M
 @pytest.mark.parametrize("columns", ["20", "80"])
 def test_a_table_that_goes_to_a_file_is_not_broken(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    written = output.Output(soft_wrap=True, file=io.StringIO(), record=True)
-    monkeypatch.setattr(output, "console", written)
+    written = io.StringIO()
+    monkeypatch.setattr(output, "console", Console(soft_wrap=True, file=written))
     output.print_table(("kind", "places"), [("refused: price: not a number", "prices.csv:3, prices.csv:4")])
-    assert "refused: price: not a number  prices.csv:3, prices.csv:4" in written.export_text()
+    assert "refused: price: not a number  prices.csv:3, prices.csv:4" in written.getvalue()
 
 
 @pytest.mark.parametrize(

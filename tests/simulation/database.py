@@ -27,6 +27,7 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import BidKey, Kept
 from services.auctions.store.facts import Fact
+from services.auctions.store.pulse import AHEAD
 from tests.simulation.fate import Fate, Process
 
 Row = tuple[str, Hashable]
@@ -584,6 +585,8 @@ async def beat(db: Connection, now: datetime) -> datetime | None:
     await db.trip("beats")
     await db.lock("pulse", 0)
     before: datetime | None = db.get("pulse", 0)
+    if before is not None and before - now > AHEAD:
+        before = None
     db.put("pulse", 0, max(before or now, now))
     return before
 

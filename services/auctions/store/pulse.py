@@ -1,8 +1,11 @@
 """The one row that says when bids could last be decided."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
+
+AHEAD = timedelta(seconds=5)
+"""A beat so far in the future was made by a clock that was ahead and is right again. Clocks of processes differ by a second at most."""
 
 
 async def check_tables(db: asyncpg.Connection) -> None:
@@ -14,12 +17,14 @@ async def check_tables(db: asyncpg.Connection) -> None:
 
 
 async def beat(db: asyncpg.Connection, now: datetime) -> datetime | None:
-    """Bids can be decided now. Returns when somebody said so last, None at the very first; never goes back."""
+    """Bids can be decided now. Returns when somebody said so last, None at the very first. Never goes back, unless the last beat was
+    made by a clock that was ahead: nobody knows then when it was."""
     before: datetime | None = await db.fetchval("select beat_at from auctions.pulse for update")
+    if before is not None and before - now > AHEAD:
+        before = None
     await db.execute(
-        "insert into auctions.pulse (one, beat_at) values (true, $1)"
-        " on conflict (one) do update set beat_at = greatest(auctions.pulse.beat_at, excluded.beat_at)",
-        now,
+        "insert into auctions.pulse (one, beat_at) values (true, $1) on conflict (one) do update set beat_at = $1",
+        max(before or now, now),
     )
     return before
 

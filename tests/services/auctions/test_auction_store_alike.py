@@ -347,10 +347,20 @@ async def test_the_pulse_says_the_last_beat_and_never_goes_back(here: Here) -> N
         assert await pulse.last(db) is None
         assert await pulse.beat(db, AT) is None
     async with transaction(here) as db:
-        assert await pulse.beat(db, AT - timedelta(hours=1)) == AT
+        assert await pulse.beat(db, AT - timedelta(seconds=4)) == AT
     async with transaction(here) as db:
         assert await pulse.last(db) == AT
         assert await pulse.beat(db, AT + timedelta(seconds=1)) == AT
+
+
+@alike
+async def test_after_a_clock_that_was_ahead_the_pulse_is_what_the_right_clock_says(here: Here) -> None:
+    async with transaction(here) as db:
+        await pulse.beat(db, AT + timedelta(hours=13))
+    async with transaction(here) as db:
+        assert await pulse.beat(db, AT) is None
+        assert await pulse.last(db) == AT
+        assert await pulse.beat(db, AT + timedelta(seconds=9)) == AT
 
 
 @alike
