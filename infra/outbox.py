@@ -25,6 +25,8 @@ from infra.producer import Producer
 
 log = logging.getLogger(__name__)
 BATCH = 2000
+HEAVIEST = 8_000_000
+"""Bytes of data that one batch of several rows has at most."""
 SLICE = 100
 """Rows that are sent in one go: then whatever else is ready in the process has its turn."""
 IDLE_SECONDS = 1.0
@@ -89,13 +91,16 @@ class Relay:
                         await woken.wait()
 
     async def publish_batch(self, connection: asyncpg.Connection) -> int:
-        """Publish up to ``BATCH`` rows, wait for the broker's acknowledgement of all, then mark them. Returns how many rows were
-        done with. Raises what the broker failed with, after it marked what was acknowledged."""
+        """Publish up to ``BATCH`` rows, not heavier than ``HEAVIEST``, wait for the broker's acknowledgement of all, then mark them.
+        Returns how many rows were done with. Raises what the broker failed with, after it marked what was acknowledged."""
         if self._unmarked:
             await self._mark_unlocked(connection)
         rows = await connection.fetch(
-            f"select position, topic, envelope, data from {self.service}.outbox"
-            f" where published_at is null and set_aside_at is null and position <> all($1::bigint[]) order by position limit {BATCH}",
+            "select position, topic, envelope, data from"
+            " (select *, sum(octet_length(data)) over (order by position) - octet_length(data) as before from"
+            f" (select position, topic, envelope, data from {self.service}.outbox where published_at is null"
+            f" and set_aside_at is null and position <> all($1::bigint[]) order by position limit {BATCH}) as next) as weighed"
+            f" where before = 0 or before + octet_length(data) <= {HEAVIEST} order by position",
             self._unmarked,
         )
         if not rows:

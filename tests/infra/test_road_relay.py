@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from random import Random
 
+import asyncpg
 import pytest
 from aiokafka.admin import NewTopic
 
 from events.accounts import OrganisationRegistered
 from events.topics import LARGEST_MESSAGE
-from infra import set_aside
+from infra import outbox, set_aside
 from infra.health import HEALTH, State
 from infra.outbox import Relay
 from tests.road import Road, locking, make_topic, until
@@ -115,6 +116,22 @@ async def test_a_row_that_the_broker_refuses_is_set_aside_and_its_neighbours_in_
         await until_sent(road)
     names = await road.on_the_wire(small)
     assert list(dict.fromkeys(names)) == ["one", "two", "three", "four"]
+
+
+async def test_a_batch_is_no_heavier_than_it_may_be_and_one_row_alone_may(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "HEAVIEST", 30_000)
+    await road.tell("one", "two", "heavy", "three", "four", "five")
+    for name, size in (("one", 14_000), ("two", 14_000), ("heavy", 40_000), ("three", 29_000)):
+        await grow(road, name, size)
+    relay = Relay(road.service, road.url, road.kafka)
+    connection = await asyncpg.connect(road.url)
+    try:
+        assert [await relay.publish_batch(connection) for _ in range(5)] == [2, 1, 3, 0, 0]
+    finally:
+        await connection.close()
+    assert await road.on_the_wire() == ["one", "two", "heavy", "three", "four", "five"]
 
 
 async def test_a_row_of_a_topic_that_does_not_exist_is_set_aside(road: Road) -> None:
