@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import servers
 
@@ -44,19 +45,17 @@ WHOLE_EXAMPLES, QUICK_EXAMPLES = 100, 25
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit."""
+    """What is imported stays to the end: the collector need not walk through it, neither now nor between the tests nor at the exit.
+
+    No test measures time, so a busy machine fails none.
+    """
+    examples = QUICK_EXAMPLES if config.getoption("unit") else WHOLE_EXAMPLES
+    settings.register_profile(
+        "lonja", max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("lonja")
     gc.disable()
     atexit.register(gc.freeze)
-    if not config.getoption("numprocesses", None):  # else this process hands the tests out to others
-        choose_examples(QUICK_EXAMPLES if config.getoption("unit") else WHOLE_EXAMPLES)
-
-
-def choose_examples(most: int) -> None:
-    """``most`` for each property, however long they take: no test measures time, so a busy machine fails none."""
-    from hypothesis import HealthCheck, settings
-
-    settings.register_profile("lonja", max_examples=most, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("lonja")
 
 
 def pytest_collection_finish() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 
-from recommender import Award, Opportunity
+from recommender import Award, Model, Opportunity, train
 
 START = dt.date(2025, 1, 1)
 TRADES = ("33100000", "33190000", "44110000", "44210000", "30200000", "55100000")
@@ -35,3 +36,9 @@ def a_market(awards: int = 240) -> list[Award]:
 
 
 NOW = START + dt.timedelta(days=240)
+
+
+@cache
+def a_model() -> Model:
+    """What is learned from the whole market."""
+    return train(a_market(), NOW)

@@ -16,7 +16,7 @@ from recommender import (
     split_by_time,
     train,
 )
-from tests.recommender.builders import NOW, a_market, a_purchase, an_award
+from tests.recommender.builders import NOW, a_market, a_model, a_purchase, an_award
 
 
 def figures(hr: float, mrr: float = 0.1, *, baseline: float = 0.0, fingerprint: str = "same") -> Figures:
@@ -113,7 +113,7 @@ class TestRetraining:
         assert again.figures == result.model.figures and again.new_suppliers == result.model.new_suppliers
 
     def test_a_worse_candidate_leaves_the_incumbents_ranker_in_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        incumbent = train(a_market(), NOW)
+        incumbent = a_model()
         backwards = msgspec.structs.replace(incumbent.ranker, value=tuple(-value for value in incumbent.ranker.value))
         assert incumbent.ranker.learned
         monkeypatch.setattr("recommender.evaluation.learn", lambda awards: backwards)

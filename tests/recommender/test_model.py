@@ -9,12 +9,12 @@ import pytest
 from recommender import Award, Model, Opportunity, SupplierProfile, UnreadableModel, sentence, train
 from recommender.history import COLUMNS, History
 from recommender.ranking import RATE, Ranker, Scorer, _as_arrays
-from tests.recommender.builders import NOW, TRADES, a_market, a_purchase, an_award
+from tests.recommender.builders import NOW, TRADES, a_market, a_model, a_purchase, an_award
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model() -> Model:
-    return train(a_market(), NOW)
+    return a_model()
 
 
 class TestRankingSuppliers:
