@@ -6,6 +6,7 @@ from services.accounts import store
 from services.accounts.api import AccountsApi
 from services.accounts.handlers import reactions
 from services.accounts.pages import AccountPages, EntryPages, OrganisationPages
+from services.accounts.store.pruning import PRUNES
 from services.accounts.timers import TIMERS
 
 NAME = "accounts"
@@ -18,4 +19,5 @@ def create(ground: Ground) -> Service:
         routes=[routes(ground, AccountsApi, EntryPages, AccountPages, OrganisationPages)],
         reactions=reactions,
         timers=TIMERS,
+        prunes=PRUNES,
     )

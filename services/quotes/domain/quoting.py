@@ -16,6 +16,8 @@ from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdr
 
 LONGEST_COMMENT = 1000
 LONGEST_DELIVERY = 365
+MOST_VERSIONS = 100
+"""Of one supplier's quote, each of which is kept as a proof."""
 _ABSURD = Decimal(10**12)
 _FINEST = 6
 _CONTACTS = ("@", "http:", "https:", "www.")
@@ -61,6 +63,12 @@ class CommentNamesSupplier(RuleBroken):
 
 class AboveCeiling(RuleBroken):
     code = "above-ceiling"
+
+
+class TooManyVersions(RuleBroken):
+    """Withdrawing makes a version too, and is never refused for their number."""
+
+    code = "too-many-versions"
 
 
 class NothingToWithdraw(RuleBroken):
@@ -126,6 +134,11 @@ def submit(request: Request, command: Submit, arrived_at: datetime) -> tuple[Fac
     )
     if before and quote == structs.replace(before, version=quote.version, arrived_at=arrived_at):
         return ()
+    if quote.version > MOST_VERSIONS:
+        raise TooManyVersions(
+            f"A quote has {MOST_VERSIONS} versions at most. The last one stands, and you can still withdraw it.",
+            most=MOST_VERSIONS,
+        )
     return (QuoteSealed(quote=quote),)
 
 

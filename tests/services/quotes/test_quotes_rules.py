@@ -110,6 +110,18 @@ class TestQuoting:
         story.quoted("one", "10")
         assert [quote.version for quote in story.request.standing] == [3]
 
+    def test_a_quote_has_so_many_versions_and_can_be_withdrawn_after_the_last(self) -> None:
+        story = Asked()
+        for number in range(quoting.MOST_VERSIONS):
+            assert story.quoted("one", str(10 + number % 2))
+        with pytest.raises(quoting.TooManyVersions):
+            story.quoted("one", "9")
+        assert story.request.quotes["one"].version == quoting.MOST_VERSIONS
+        assert story.withdrawn("one")
+        with pytest.raises(quoting.TooManyVersions):
+            story.quoted("one", "9")
+        assert story.request.standing == []
+
     def test_the_last_microsecond_before_the_deadline_is_in_time_and_the_deadline_is_not(self) -> None:
         story = Asked()
         story.quoted("one", "10", at=DEADLINE - timedelta(microseconds=1))

@@ -1,0 +1,13 @@
+"""What of the accounts' rows is of no use any more after a time."""
+
+from datetime import timedelta
+
+from infra.service import Prune
+
+DAYS = timedelta(days=30)
+"""Since an invitation lapsed, or an API secret was revoked."""
+
+PRUNES = (
+    Prune("invitations", "expires_at < now() - $3::interval", lambda keep: DAYS),
+    Prune("api_keys", "revoked_at < now() - $3::interval", lambda keep: DAYS),
+)
