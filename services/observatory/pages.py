@@ -12,6 +12,7 @@ from litestar import Controller, get
 from litestar.response import Response, Template
 
 from catalogue.units import unit_word
+from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
 from infra.web.languages import told
 from services.observatory import answers, store
@@ -136,10 +137,6 @@ def bars(bins: Sequence[Bin], reference: Reference | None) -> dict[str, Any] | N
     }
 
 
-FORMULA = tuple("=+-@＝＋－＠\t\r\n")
-"""What a formula begins with, in the letters of East Asia too; spreadsheets pass over the white space before it."""
-
-
 def as_csv(found: Answer) -> str:
     """One row an observation, kept or dropped."""
     out = io.StringIO()
@@ -173,13 +170,8 @@ def as_csv(found: Answer) -> str:
             seen.source.publisher if seen.source else "Lonja",
             seen.document,
         )
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([cell(value) for value in row])
     return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    """A text that a spreadsheet would take for a formula is quoted: titles come from strangers."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:

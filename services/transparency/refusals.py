@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from infra.cells import cell
 from infra.cli.output import Unwritable
 from services.transparency.candidates import Reading
 from services.transparency.intake import FileUnusable
@@ -50,7 +51,8 @@ class Refusals:
         if lost == "row" and column in ("file", "row"):
             lost, column = column, ""
         line = fault.where.removeprefix(path.name).removeprefix(":").strip()
-        self._lines.writerow((path, line, lost, column, rule, " ".join(fault.value.split())))
+        row = (str(path), line, lost, column, rule, " ".join(fault.value.split()))
+        self._lines.writerow([cell(value) for value in row])
         self.written[lost] += 1
 
 

@@ -20,7 +20,7 @@ from services.transparency.intake import FileUnusable, read_table
 from services.transparency.reading import Readers
 from services.transparency.refusals import COLUMNS, refusals_in
 from services.transparency.tables import ColumnMapping, load_mapping
-from services.transparency.tolerance import LONGEST_VALUE, NotUnderstood
+from services.transparency.tolerance import LONGEST_VALUE, Fault, NotUnderstood
 from tests.market import Market
 
 Run = Callable[..., Any]
@@ -151,6 +151,16 @@ def test_a_file_that_is_to_be_read_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == HEADER
     with pytest.raises(Unwritable, match="Is a directory"), refusals_in(tmp_path, [path]):
         pass
+
+
+def test_what_a_spreadsheet_would_run_is_quoted_and_a_number_below_zero_stays(tmp_path: Path) -> None:
+    path, refused = tmp_path / "prices.csv", tmp_path / "refused.csv"
+    values = ['=HYPERLINK("http://x")', "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "-3", "Sugar"]
+    with refusals_in(refused, [path]) as refusals:
+        refusals.write(path, [Fault("prices.csv:2", "=how many: not a number", value) for value in values])
+    found = lines(refused)
+    assert {line[3] for line in found} == {"'=how many"}
+    assert [line[5] for line in found] == [*(f"'{value.strip()}" for value in values[:6]), "-3", "Sugar"]
 
 
 async def test_the_mapping_is_not_overwritten_either(lonja: Run, publish: Callable[..., Path], mapping: Path) -> None:
