@@ -1,6 +1,7 @@
 """Open data over HTTP: the feed of releases, all of them at once, records. Without login, as JSON."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -75,10 +76,16 @@ class OcdsApi(Controller):
     async def record(self, ground: FromGround, ocid: PathId) -> Response[Any]:
         async with ground.database.transaction(store.NAME) as tx:
             history = await store.history(tx, ocid)
-            linked = await store.size_of_history(tx, ocid) > store.LARGEST_ANSWER // 2
         if not history:
             raise NotFound("process of this market", ocid)
-        return _answer(record_package(ground.config.public_url, history, linked=linked))
+        body = await asyncio.to_thread(_record, ground.config.public_url, history)
+        return Response(body, media_type="application/json")
+
+
+def _record(public_url: str, history: Sequence[str]) -> bytes:
+    """Of releases as JSON. It may take seconds, and the event loop has others to answer."""
+    linked = sum(map(len, history)) > store.LARGEST_ANSWER // 2
+    return _json.encode(record_package(public_url, store.decoded(history), linked=linked))
 
 
 def _answer(body: dict[str, Any]) -> Response[Any]:

@@ -106,17 +106,17 @@ async def publish_contract(tx: Transaction, event: ContractConcluded, envelope: 
     at = envelope.time
     if event.origin != ORIGIN:
         known = await store.parties(tx, outgoing.organisations_of(event))
-        history = await store.history(tx, outgoing.ocid_of(event.process_id))
-        await _publish(tx, event.process_id, outgoing.contract_concluded(event, at, known, history), at, history)
+        said = await store.said_of_contract(tx, outgoing.ocid_of(event.process_id), event.contract_id)
+        await _publish(tx, event.process_id, outgoing.contract_concluded(event, at, known, said), at)
 
 
 @reactions.with_envelope(ContractEnded)
 async def publish_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
     at = envelope.time
-    history = await store.history(tx, outgoing.ocid_of(event.process_id))
-    release = outgoing.contract_ended(event, at, history)
+    said = await store.said_of_contract(tx, outgoing.ocid_of(event.process_id), event.contract_id)
+    release = outgoing.contract_ended(event, at, said)
     if release is not None:
-        await _publish(tx, event.process_id, release, at, history)
+        await _publish(tx, event.process_id, release, at)
 
 
 @reactions.with_envelope(*implementation.CARRIED_OUT)
@@ -124,10 +124,11 @@ async def publish_carried_out(tx: Transaction, event: implementation.CarriedOut,
     """Orders as milestones, payments as transactions, and the closure."""
     at = envelope.time
     known = await store.parties(tx, implementation.sides_of(event))
-    history = await store.history(tx, outgoing.ocid_of(event.subject))
-    release = implementation.carried_out(event, at, known, history)
+    milestone = implementation.milestone_of(event)
+    said = await store.said_of_contract(tx, outgoing.ocid_of(event.subject), event.contract_id, milestone)
+    release = implementation.carried_out(event, at, known, said)
     if release is not None:
-        await _publish(tx, event.subject, release, at, history)
+        await _publish(tx, event.subject, release, at)
 
 
 async def moved_ends(tx: Transaction, but: Sequence[str]) -> list[store.Session]:
@@ -138,17 +139,14 @@ async def tell_ends(tx: Transaction, moved: Sequence[store.Session]) -> None:
     """The timer's: many bids may move an end within seconds, and the feed says where it is now."""
     for each in moved:
         release = outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now)
-        await _publish(tx, each.process_id, release, tx.now, ())
+        await _publish(tx, each.process_id, release, tx.now)
     await store.set_told(tx, [each.auction_id for each in moved])
 
 
-async def _publish(
-    tx: Transaction, process_id: str, release: Json, at: datetime, history: Sequence[Json] | None = None
-) -> None:
+async def _publish(tx: Transaction, process_id: str, release: Json, at: datetime) -> None:
     """Add the release to the feed and tell; one that is there already is left alone."""
-    if history is None:
-        history = await store.history(tx, release["ocid"])
-    release = outgoing.with_earlier_roles(release, history)
+    named = [party["id"] for party in release.get("parties", ())]
+    release = outgoing.with_earlier_roles(release, await store.parties_before(tx, release["ocid"], named))
     if await store.publish(tx, process_id, release, at):
         tx.emit(
             ReleasePublished(

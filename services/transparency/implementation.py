@@ -81,7 +81,7 @@ def _milestone(event: CarriedOut, at: datetime) -> Json | None:
     match event:
         case OrderPlaced():
             return {
-                "id": f"order-{event.order}",
+                "id": milestone_of(event),
                 "title": f"Delivery of order {event.order}",
                 "type": "delivery",
                 "dueDate": date(event.due_at),
@@ -91,11 +91,11 @@ def _milestone(event: CarriedOut, at: datetime) -> Json | None:
         case DeliveryAssessed():
             status = "met" if event.order_met else "partiallyMet" if event.lines else "notMet"
             met = date(event.assessed_at) if event.order_met else None
-            milestone = {"id": f"order-{event.order}", "dateMet": met, "dateModified": modified, "status": status}
+            milestone = {"id": milestone_of(event), "dateMet": met, "dateModified": modified, "status": status}
             return filled(milestone)
         case InvoiceSubmitted():
             return {
-                "id": f"invoice-{event.invoice}",
+                "id": milestone_of(event),
                 "title": f"Payment of invoice {event.invoice}",
                 "type": "payment",
                 "dueDate": date(event.due_at),
@@ -104,18 +104,30 @@ def _milestone(event: CarriedOut, at: datetime) -> Json | None:
             }
         case InvoiceSettled():
             met = date(event.settled_at)
-            return {"id": f"invoice-{event.invoice}", "dateMet": met, "dateModified": modified, "status": "met"}
+            return {"id": milestone_of(event), "dateMet": met, "dateModified": modified, "status": "met"}
         case ExecutionOverdue(about="order" | "invoice"):
-            return {"id": f"{event.about}-{event.number}", "dateModified": modified, "status": "notMet"}
+            return {"id": milestone_of(event), "dateModified": modified, "status": "notMet"}
         case ExecutionWithdrawn(about="order" | "invoice"):
             why = "set aside by a dispute" if event.by == "dispute" else f"taken back by the {event.by}"
             return {
-                "id": f"{event.about}-{event.number}",
+                "id": milestone_of(event),
                 "description": why,
                 "dateModified": modified,
                 "status": "notMet",
             }
     return None
+
+
+def milestone_of(event: CarriedOut) -> str:
+    """The id of the milestone that the event is about, "" for none."""
+    match event:
+        case OrderPlaced() | DeliveryAssessed():
+            return f"order-{event.order}"
+        case InvoiceSubmitted() | InvoiceSettled():
+            return f"invoice-{event.invoice}"
+        case ExecutionOverdue(about="order" | "invoice") | ExecutionWithdrawn(about="order" | "invoice"):
+            return f"{event.about}-{event.number}"
+    return ""
 
 
 def _transaction(event: InvoiceSettled, parties: Parties) -> Json:

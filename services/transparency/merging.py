@@ -3,7 +3,6 @@
 Written for what publishers do: ids as numbers here and text there, ids missing or repeated within a list.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,43 +22,69 @@ def in_order(releases: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def merge(releases: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """One release with the latest of everything. ``null`` in a later release takes a value back, as the
-    standard says; an empty text or list does not, because publishers write them for what they leave out."""
-    merged: dict[str, Any] = {}
+    standard says; an empty text or list does not, because publishers write them for what they leave out.
+    The work grows with what the releases hold, however many of them change the same list."""
+    merged = _Object()
     for release in in_order(releases):
-        merged = _object(merged, release)
-    return merged
+        _change(merged, release)
+    return {key: _plain(value) for key, value in merged.items()}
 
 
-def _object(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(old)
+class _Object(dict[str, Any]):
+    """An object that belongs to the merge, and is changed in place; what was read never is."""
+
+
+class _Things:
+    """A list of things with ids that belongs to the merge, by id as text, in the order of the list."""
+
+    def __init__(self, listed: Sequence[Mapping[str, Any]]) -> None:
+        self.by_id = {str(one["id"]): one for one in listed}
+
+    def change(self, new: Sequence[Mapping[str, Any]]) -> None:
+        for one in new:
+            number = str(one["id"])
+            self.by_id[number] = _change(_own(self.by_id.get(number)), one)
+
+
+def _own(value: Any) -> _Object:
+    return value if isinstance(value, _Object) else _Object(value if isinstance(value, Mapping) else {})
+
+
+def _change(old: _Object, new: Mapping[str, Any]) -> _Object:
     for key, value in new.items():
         if value is None:
-            result.pop(key, None)
-        elif value not in ("", [], {}) or key not in result:
-            result[key] = _value(result.get(key), value)
-    return result
+            old.pop(key, None)
+        elif value not in ("", [], {}) or key not in old:
+            old[key] = _value(old.get(key), value)
+    return old
 
 
 def _value(old: Any, new: Any) -> Any:
     if isinstance(new, Mapping):
-        return _object(old if isinstance(old, Mapping) else {}, new)
-    if isinstance(new, list) and isinstance(old, list) and _have_ids(old) and _have_ids(new):
-        return _by_id(old, new)
-    return new
+        return _change(_own(old), new)
+    if not isinstance(new, list):
+        return new
+    things = _Things(old) if isinstance(old, list) and _have_ids(old) else old
+    if not isinstance(things, _Things) or not _have_ids(new):
+        return new
+    things.change(new)
+    return things
+
+
+def _plain(value: Any) -> Any:
+    """What belongs to the merge as objects and lists again; the rest as it was read."""
+    if isinstance(value, _Object):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, _Things):
+        return [_plain(one) for one in value.by_id.values()]
+    return value
 
 
 def _have_ids(values: Sequence[Any]) -> bool:
     """Every element is an object with an id of its own; a list that repeats one is a whole and replaces a whole."""
     if not values or not all(isinstance(one, Mapping) and one.get("id") not in (None, "") for one in values):
         return False
-    return max(Counter(str(one["id"]) for one in values).values()) == 1
-
-
-def _by_id(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[Any]:
-    merged = {str(one["id"]): one for one in old}
-    for one in new:
-        merged[str(one["id"])] = _object(merged.get(str(one["id"]), {}), one)
-    return list(merged.values())
+    return len({str(one["id"]) for one in values}) == len(values)
 
 
 _VERSION = frozenset({"releaseDate", "releaseID", "releaseTag", "value"})

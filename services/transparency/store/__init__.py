@@ -26,13 +26,15 @@ from services.transparency.store.published import (
     FeedState,
     Published,
     all_releases,
+    decoded,
     feed,
     feed_state,
     history,
     latest,
+    parties_before,
     publish,
     release,
-    size_of_history,
+    said_of_contract,
 )
 from services.transparency.store.rows import NAME, Row
 from services.transparency.store.sessions import (
@@ -56,6 +58,7 @@ __all__ = [
     "Session",
     "all_releases",
     "close_session",
+    "decoded",
     "disclosed_bids",
     "feed",
     "feed_state",
@@ -76,9 +79,10 @@ __all__ = [
     "open_session",
     "originals_of",
     "parties",
+    "parties_before",
     "publish",
     "release",
+    "said_of_contract",
     "set_told",
-    "size_of_history",
     "told",
 ]

@@ -1,6 +1,6 @@
 """The feed: the releases of this market, in an order that never changes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -55,20 +55,48 @@ async def publish(tx: Transaction, process_id: str, release: Mapping[str, Any], 
     return position is not None
 
 
-async def history(tx: Transaction, ocid: str) -> list[dict[str, Any]]:
-    """All releases of a process of this market, oldest first, numbers as Decimal."""
+async def history(tx: Transaction, ocid: str) -> list[str]:
+    """All releases of a process of this market as JSON, oldest first: see :func:`decoded`."""
     rows = await (await tx.raw()).fetch(
         "select body::text as body from transparency.releases where ocid = $1 order by position", ocid
     )
-    return [_exact.decode(row["body"]) for row in rows]
+    return [row["body"] for row in rows]
 
 
-async def size_of_history(tx: Transaction, ocid: str) -> int:
-    """Bytes, about: as the database counts them."""
-    size: int = await (await tx.raw()).fetchval(
-        "select coalesce(sum(length(body::text)), 0) from transparency.releases where ocid = $1", ocid
+def decoded(bodies: Sequence[str]) -> list[dict[str, Any]]:
+    """Releases with their numbers as Decimal."""
+    return [_exact.decode(body) for body in bodies]
+
+
+async def said_of_contract(tx: Transaction, ocid: str, contract_id: str, milestone: str = "") -> list[dict[str, Any]]:
+    """The history of one contract of a process, oldest first, as far as the next release of it needs it: releases that hold this
+    contract alone, without its items. Of how it is carried out only that it began, and what was said of the one milestone: a
+    contract may have thousands, and each would read what all before it said."""
+    rows = await (await tx.raw()).fetch(
+        "select jsonb_build_object('contracts', jsonb_build_array(contract - 'items'))::text as body"
+        " from transparency.releases, jsonb_array_elements(body->'contracts') as contract"
+        " where ocid = $1 and contract->>'id' = $2 and (not contract ? 'implementation' or 'implementation' = any(tags)"
+        " or contract->'implementation'->'milestones' @> jsonb_build_array(jsonb_build_object('id', $3::text)))"
+        " order by position",
+        ocid,
+        contract_id,
+        milestone,
     )
-    return size
+    return decoded([row["body"] for row in rows])
+
+
+async def parties_before(tx: Transaction, ocid: str, organisation_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """These parties of a process with all roles that its releases gave them so far, as a history of one release."""
+    if not organisation_ids:
+        return []
+    rows = await (await tx.raw()).fetch(
+        "select party->>'id' as id, array_agg(distinct role) as roles from transparency.releases,"
+        " jsonb_array_elements(body->'parties') as party, jsonb_array_elements_text(party->'roles') as role"
+        " where ocid = $1 and party->>'id' = any($2::text[]) group by 1",
+        ocid,
+        organisation_ids,
+    )
+    return [{"parties": [dict(row) for row in rows]}]
 
 
 async def release(tx: Transaction, release_id: str) -> Published | None:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import os
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from events.auctions import AuctionExtended
 from events.transparency import ReleasePublished
 from infra.ids import new_id
 from infra.tokens import ROLES, Principal
-from services.transparency import store
+from services.transparency import api, store
 from services.transparency.cli import export_app
 from services.transparency.outgoing import ocid_of
 from services.transparency.parts import date
+from services.transparency.publication import record_package
 from services.transparency.store import published
 from tests.market import Market
 
@@ -156,6 +158,44 @@ async def test_how_a_contract_is_carried_out_is_published_step_by_step(market: M
     assert (contract["status"], len(contract["implementation"]["milestones"])) == ("terminated", 3)
     (transaction,) = contract["implementation"]["transactions"]
     assert transaction["payer"] == {"id": story.buyer, "name": f"School of {story.buyer}"}
+    roles = {party["id"]: party["roles"] for party in record["records"][0]["compiledRelease"]["parties"]}
+    assert {"buyer", "payer"} <= set(roles[story.buyer]) and {"payee", "supplier", "tenderer"} <= set(
+        roles[story.winner]
+    )
+
+
+async def test_a_release_of_a_contract_reads_what_was_said_of_its_own_milestone_alone(market: Market) -> None:
+    story = Story()
+    await concluded(market, story)
+    ordered, *_ = story.carried_out()
+    orders = [msgspec.structs.replace(ordered, order=number) for number in range(1, 6)]
+    await market.publish(*orders)
+    await history(market, story, 10)
+    async with market.ground.database.transaction(store.NAME) as tx:
+        said = await store.said_of_contract(tx, ocid_of(story.process_id), story.contract_id, "order-5")
+        others = await store.said_of_contract(tx, ocid_of(story.process_id), story.award_id)
+    milestones = [
+        milestone["id"]
+        for release in said
+        for contract in release["contracts"]
+        for milestone in contract.get("implementation", {}).get("milestones", ())
+    ]
+    assert milestones == ["order-1", "order-5"] and others == []
+    assert not any("items" in contract for release in said for contract in release["contracts"])
+
+
+async def test_a_record_is_built_beside_the_event_loop(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    story, threads = Story(), set()
+    await concluded(market, story)
+
+    def built(*arguments: Any, **options: Any) -> Any:
+        threads.add(threading.current_thread())
+        return record_package(*arguments, **options)
+
+    monkeypatch.setattr(api, "record_package", built)
+    async with market.client() as client:
+        assert (await client.get(f"/ocds/records/{ocid_of(story.process_id)}")).status_code == 200
+    assert len(threads) == 1 and threading.current_thread() not in threads
 
 
 async def test_nothing_tells_who_bids_before_the_close_and_only_the_winner_after(market: Market) -> None:

@@ -1,0 +1,91 @@
+"""Releases merged: what comes out is as the standard defines it, nothing that was read is changed, and many changes of one list cost
+no more than their number."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.transparency.merging import merge
+
+scalars = st.sampled_from([None, "", "a", "b", 0, 1, [], {}])
+things = st.deferred(
+    lambda: st.lists(
+        st.fixed_dictionaries({"id": st.sampled_from([1, "1", 2, "3", "", None])}, optional={"q": values}), max_size=3
+    )
+)
+values = st.deferred(
+    lambda: scalars | things | st.dictionaries(st.sampled_from("xyz"), values, max_size=3) | st.lists(scalars)
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), values), max_size=5))
+def test_it_comes_to_what_the_definition_says_and_changes_nothing_that_was_read(releases: list[dict[str, Any]]) -> None:
+    before = deepcopy(releases)
+    expected: dict[str, Any] = {}
+    for release in releases:
+        expected = defined(expected, release)
+    found = merge(releases)
+    assert (found, [type(value) for value in found.values()]) == (expected, [type(each) for each in expected.values()])
+    assert list(found) == list(expected) and releases == before
+
+
+def defined(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """One release after another, each time on a copy."""
+    result = dict(old)
+    for key, value in new.items():
+        was = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif value in ("", [], {}) and key in result:
+            continue
+        elif isinstance(value, Mapping):
+            result[key] = defined(was if isinstance(was, Mapping) else {}, value)
+        elif isinstance(value, list) and isinstance(was, list) and have_ids(was) and have_ids(value):
+            listed = {str(one["id"]): one for one in was}
+            for one in value:
+                listed[str(one["id"])] = defined(listed.get(str(one["id"]), {}), one)
+            result[key] = list(listed.values())
+        else:
+            result[key] = value
+    return result
+
+
+def have_ids(values: Sequence[Any]) -> bool:
+    numbers = [str(one["id"]) for one in values if isinstance(one, Mapping) and one.get("id") not in (None, "")]
+    return len(numbers) == len(values) > 0 and len(set(numbers)) == len(numbers)
+
+
+def test_orders_that_are_placed_and_taken_back_cost_as_much_each_however_many_there_are() -> None:
+    few, many = calls_of(orders_taken_back(100)), calls_of(orders_taken_back(400))
+    assert many < 4.5 * few
+
+
+def orders_taken_back(number: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "date": f"2026-11-29T{order // 60 % 24:02}:{order % 60:02}:{second:02}Z",
+            "contracts": [{"id": "c1", "implementation": {"milestones": [{"id": f"order-{order}", "status": status}]}}],
+        }
+        for order in range(number)
+        for second, status in enumerate(("scheduled", "notMet"))
+    ]
+
+
+def calls_of(releases: list[dict[str, Any]]) -> int:
+    """How many functions are called to merge them: the work, without a clock."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        merge(releases)
+    finally:
+        sys.setprofile(None)
+    return calls
