@@ -193,6 +193,18 @@ async def test_the_clock_of_the_whole_machine_jumps_and_sessions_keep_the_time_t
         )
         view = await scene.view()
         assert (view["bids"], view["price"]) == (2, "980.00")
+
+        site.when.write_text("0")
+        await site.market.fetch("update jumping.hours set hours = 0")
+
+        async def accepted_again() -> bool:
+            answer = await scene.bid("a", "970")
+            assert answer.status_code == 201, answer.text
+            return True
+
+        await site.market.eventually(accepted_again)
+        [row] = await site.market.fetch("select beat_at - pg_catalog.clock_timestamp() as ahead from auctions.pulse")
+        assert row["ahead"] < timedelta(seconds=BEAT), "an outage after this is told by beats of the right clock"
     finally:
         process.kill()
         await asyncio.to_thread(process.join, 20)
