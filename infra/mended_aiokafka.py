@@ -1,4 +1,4 @@
-"""aiokafka without two of its faults, once this module is imported: wherever it is used.
+"""aiokafka without three of its faults, once this module is imported: wherever it is used.
 
 uvloop raises RuntimeError for what is written to a connection that was reset and is not closed yet. aiokafka expects an OSError there. The
 other error ends, without a word, its task that keeps the list of brokers, and the client then waits for ever for a new list.
@@ -6,15 +6,20 @@ other error ends, without a word, its task that keeps the list of brokers, and t
 Kafka takes header names that are not UTF-8 from anybody who may write. aiokafka fails on the whole batch of such a record, again and again,
 and its consumer never comes past it. Here the wrong bytes become U+FFFD: the record is an event like any other, with a header of an unknown
 name, or it lacks one that it needs, and is a dead letter.
+
+It compresses at LZ4's level 9. Level 1 takes a seventh of that time, and what we send is then an eighth of its size instead of a ninth.
 """
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from aiokafka import conn
+from aiokafka.codec import lz4_encode
 from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaConnectionError
-from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
 
@@ -79,3 +84,4 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 fetcher.MemoryRecords = _Fetched
 fetcher.PartitionRecords = _PartitionRecords
 conn.AIOKafkaConnection = _Connection
+sys.modules[DefaultRecordBatchBuilder.__module__].lz4_encode = partial(lz4_encode, level=1)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A connection to Kafka that is reset is a lost connection, whichever event loop carries it."""
+"""A connection to Kafka that is reset is a lost connection, whichever event loop carries it; and batches are compressed quickly."""
 
 import asyncio
 import socket
@@ -7,8 +7,10 @@ import struct
 import pytest
 import uvloop
 from aiokafka import conn
+from aiokafka.codec import lz4_encode
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 
 import infra.mended_aiokafka  # noqa: F401 - what is tested
 
@@ -38,3 +40,14 @@ async def _write_until_it_is_lost(method: str, what: object) -> None:
 def test_what_is_written_to_a_reset_connection_is_a_lost_connection(method: str, what: object) -> None:
     with pytest.raises(KafkaConnectionError, match="broken"):
         uvloop.run(_write_until_it_is_lost(method, what))
+
+
+def test_batches_are_compressed_at_the_lowest_level_and_read_as_they_were() -> None:
+    value = b"".join(b'{"number":"%d","title":"Paper for offices"}' % number for number in range(5_000))
+    builder = DefaultRecordBatchBuilder(2, DefaultRecordBatch.CODEC_LZ4, 0, 0, 0, 0, 1_000_000)
+    builder.append(0, 0, b"key", value, [])
+    written = bytes(builder.build())
+    assert [record.value for record in DefaultRecordBatch(bytearray(written))] == [value]
+    sizes = {level: len(lz4_encode(value, level=level)) for level in (1, 9)}
+    assert sizes[9] < sizes[1]
+    assert abs(len(written) - sizes[1]) < abs(len(written) - sizes[9])
