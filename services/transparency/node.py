@@ -135,6 +135,8 @@ class Node:
 
     def _node(self, *names: str) -> "Node":
         found = self.raw(*names)
+        if found is None:
+            return _NOTHING
         if isinstance(found, list) and len(found) == 1:
             found = found[0]
         if found is None or isinstance(found, dict):

@@ -14,6 +14,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 
+from infra.garbage import leave_what_stays
 from services.transparency.candidates import (
     Candidate,
     Original,
@@ -92,6 +93,7 @@ class Readers:
 def _begin() -> None:
     """Of a process that reads: it gives way to the market, leaves Ctrl-C to the command, and ends with it, however that ends."""
     os.nice(YIELDING)
+    leave_what_stays()
     signal(SIGINT, SIG_IGN)
     threading.Thread(target=_end_with_the_command, daemon=True).start()
 
