@@ -15,7 +15,7 @@ from infra.buckets import bucket_of
 from services.transparency.candidates import LARGEST, Fact
 
 T = TypeVar("T")
-PACK = 400_000
+PACK = 300_000
 """Bytes of what a pack holds, where it holds more than one thing."""
 Telling = tuple[type[Event], str, bytes]
 """An event of a kind, for a bucket, as JSON."""

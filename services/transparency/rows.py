@@ -55,6 +55,8 @@ class RowReader:
         self.columns = {field: " or ".join(mapping.sources(field)) or field for field in FIELDS}
         self._organisations: dict[tuple[str | None, ...], tuple[Organisation | None, NotUnderstood]] = {}
         self._words: dict[tuple[str | None, ...], tuple[Words, NotUnderstood]] = {}
+        self.unread = NotUnderstood(keeps=ledger.keeps)
+        """For the numbers and the date of one row; empty between rows."""
 
     def read(self, row: Row) -> Process | RowRefused:
         """Refused where a required field is there but cannot be read; other fields that cannot be read are counted and left out."""
@@ -98,7 +100,7 @@ class _Reading:
 
     def process(self) -> Process | RowRefused:
         row, mapping = self.row, self.mapping
-        unread = NotUnderstood(keeps=self.ledger.keeps)
+        unread = self.table.unread
         at = read_date(self.text("date"), self.column("date"), unread, mapping.read.date_order)
         values = {field: self.number(field, unread) for field in ("amount", "quantity", "unit_price")}
         missing = {field for field, number in values.items() if number is None} | ({"date"} if at is None else set())
@@ -106,6 +108,7 @@ class _Reading:
         rule = unread.withdraw(self.column(needed)) if needed else None
         if unread.kinds:
             self.ledger.update(unread)
+            self.table.unread = NotUnderstood(keeps=self.ledger.keeps)
         if needed:
             text = self.text(needed)
             return RowRefused(row.where, row.number, self.column(needed), f"{rule}: {text}" if rule else "empty")
