@@ -95,10 +95,11 @@ class Index:
         return self._index.searcher().num_docs
 
     def put(self, card: Card) -> None:
-        """Add the card, or replace the one of the same SKU."""
+        """Add the card, or replace the one of the same SKU. Raises ValueError for one that cannot be indexed; then nothing changes."""
+        document = tantivy.Document.from_dict(_fields(card), self._schema)
         writer = self._writing()
         writer.delete_documents_by_term("sku_id", card.sku.sku_id)
-        writer.add_document(tantivy.Document.from_dict(_fields(card), self._schema))
+        writer.add_document(document)
 
     def delete(self, sku_id: str) -> None:
         self._writing().delete_documents_by_term("sku_id", sku_id)

@@ -8,11 +8,27 @@ import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ColumnElement,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    all_,
+    any_,
+    bindparam,
+    text,
+)
 from sqlalchemy import Connection as SyncConnection
 from sqlalchemy.event import listen, listens_for
 from sqlalchemy.exc import DisconnectionError
@@ -212,6 +228,16 @@ class Transaction:
 def columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
     """Rows (at least one) turned for ``unnest``."""
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+def among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
+    """Whether the column has one of these texts, however many: each value that ``in_`` takes is an argument, and a statement takes
+    32,767."""
+    return cast(ColumnElement[bool], column == any_(bindparam(None, list(values), ARRAY(Text))))
+
+
+def not_among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
+    return cast(ColumnElement[bool], column != all_(bindparam(None, list(values), ARRAY(Text))))
 
 
 class Outdated(Exception):

@@ -101,11 +101,12 @@ class CatalogueApi(Controller):
         sku_id: PathId,
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
         quantity: Annotated[str | None, QueryParameter(description="Packs", pattern=NUMBER)] = None,
+        page: Annotated[int, QueryParameter(ge=1, le=1000)] = 1,
     ) -> SkuPage:
-        """With its offers by landed price for a region and quantity; those not available come last and say why."""
+        """With a page of its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
             reader = request.scope.get("user")
-            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), finder.currency, reader)
+            return await views.sku_page(tx, sku_id, region.upper(), number_in(quantity), page, finder.currency, reader)
 
     @post("/skus", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
     async def propose(
@@ -174,7 +175,8 @@ class CatalogueApi(Controller):
     async def publish_offer(
         self, ground: FromGround, request: MemberVisit, data: JSONBody[Terms], idempotency_key: IdempotencyKey = ""
     ) -> Standing:
-        """Valid from today. With ``replaces`` it is an edit: the former offer is archived in the same step."""
+        """Valid from today. With ``replaces`` it is an edit: the former offer is archived in the same step. Of one supplier at most 20
+        offers stand on one SKU (``too-many-offers``)."""
         async with ground.database.transaction("catalogue") as tx:
             return await offers.publish_offer(
                 tx, data, request.user, load_policy(ground.config.policy), idempotency_key

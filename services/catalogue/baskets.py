@@ -13,8 +13,8 @@ from infra.database import Transaction
 from infra.tokens import Principal
 from services.catalogue import store, views
 from services.catalogue.handlers.basket import PUT_BACK_WITHIN
-from services.catalogue.pricing import common_region
-from services.catalogue.store import Kept, Version
+from services.catalogue.store import Kept, Version, prices
+from services.catalogue.store.prices import Asked
 from services.catalogue.views import Card, RankedOffer, Refusal
 
 
@@ -53,7 +53,7 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def basket_of(tx: Transaction, member: Principal, region: str, currency: str) -> Basket:
-    """Prices are for ``region``; "" takes for each line the region that most offers of it serve."""
+    """Prices are for ``region``; "" takes for each line the region that most of its first offers serve."""
     today = await store.today(tx, member)
     kept = await store.basket(tx, member.member_id)
     ids = [each.sku_id for each in kept]
@@ -63,17 +63,19 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
         card.sku_id: card
         for card in await views.cards(tx, [versions[each].sku for each in ids], region, currency, today)
     }
-    standing = await store.standing(tx, ids)
+    inside = [each for each in kept if each.removed_at is None]
+    common = {} if region else await prices.summaries(tx, [each.sku_id for each in inside])
+    asked = {each.sku_id: Asked(region=region or common[each.sku_id].region, quantity=each.quantity) for each in inside}
+    cheapest = await prices.first(tx, asked, currency, today)
 
     def line(each: Kept) -> BasketLine:
-        card, offers = cards[each.sku_id], standing[each.sku_id]
-        place = region or common_region(standing.offer for standing in offers)
-        ranked = views.ranked_offers(offers, card, each.quantity, place, today)
+        card, place = cards[each.sku_id], asked[each.sku_id].region
+        ranked = views.ranked_offers(cheapest[each.sku_id], card, each.quantity, place, today)
         best = next((offer for offer in ranked[:1] if offer.total is not None and each.sku_id in published), None)
         why = None if best else _why(versions[each.sku_id], ranked)
         return BasketLine(sku=card, quantity=each.quantity, best=best, unavailable=why)
 
-    lines = tuple(line(each) for each in kept if each.removed_at is None)
+    lines = tuple(line(each) for each in inside)
     usable = [line for line in lines if line.sku.sku_id in published]
     totals = [line.best.total for line in lines if line.best is not None and line.best.total is not None]
     lately = [each for each in kept if each.removed_at and each.removed_at > tx.now - PUT_BACK_WITHIN]

@@ -17,12 +17,16 @@ from infra.reading import listed
 from infra.tasks import background
 from services.catalogue import store
 from services.catalogue.pricing import best_price, in_minor_units
+from services.catalogue.store import prices
+from services.catalogue.store.prices import Asked
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.5
-AT_ONCE = 2_000
+AT_ONCE = 500
 LOOKALIKES = 40
 TASK = "catalogue search"
+SHOWN = 3
+REMEDY = "correct the SKU or its offers as the reason says; the search takes it over when it changes"
 
 
 class Finder:
@@ -33,6 +37,8 @@ class Finder:
         self.currency = currency
         self._index = Index.in_memory()
         self._horizon = 0
+        self._refused: dict[str, str] = {}
+        """SKUs that the index did not take when they last changed, and why."""
         self.ready = False
 
     @asynccontextmanager
@@ -73,7 +79,7 @@ class Finder:
                 cards = await self._cards(tx, [version.sku for version in versions])
             if not last:
                 break
-            await asyncio.to_thread(self._put, cards, ())
+            await self._put(cards, ())
         self.ready = True
 
     async def _take_changes(self) -> None:
@@ -84,28 +90,51 @@ class Finder:
             async with self._database.transaction("catalogue") as tx:
                 versions = await store.shown(tx, ids)
                 cards = await self._cards(tx, [version.sku for version in versions.values()])
-            await asyncio.to_thread(self._put, cards, set(ids) - set(versions))
+            await self._put(cards, set(ids) - set(versions))
         self._horizon = horizon
 
-    def _put(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> None:
+    async def _put(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> None:
+        """A card that the index refuses costs itself alone: what was found of its SKU before is found on."""
+        refused = await asyncio.to_thread(self._indexed, cards, gone)
+        for sku_id in (*(card.sku.sku_id for card in cards), *gone):
+            self._refused.pop(sku_id, None)
+        for sku_id, error in refused.items():
+            log.error("the search cannot take SKU %s: %s", sku_id, in_short(error), exc_info=error)
+            self._refused[sku_id] = in_short(error)
+        if self._refused:
+            some = "; ".join(f"{sku_id}: {why}" for sku_id, why in list(self._refused.items())[:SHOWN])
+            what = f"{len(self._refused)} SKUs are refused by the index, among them {some}"
+            HEALTH.report("task", f"{TASK}: SKUs", State.degraded, what, REMEDY)
+        else:
+            HEALTH.report("task", f"{TASK}: SKUs", State.running)
+
+    def _indexed(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> dict[str, Exception]:
+        """What the index refused, by SKU, and why."""
+        refused: dict[str, Exception] = {}
         for card in cards:
-            self._index.put(card)
+            try:
+                self._index.put(card)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the SKU
+                refused[card.sku.sku_id] = error
         for sku_id in gone:
             self._index.delete(sku_id)
         self._index.commit()
+        return refused
 
     async def _cards(self, tx: Transaction, skus: Sequence[Sku]) -> list[Card]:
         """What the index says of each: its card and what its offers add today."""
-        standing = await store.standing(tx, [sku.sku_id for sku in skus])
+        ids = [sku.sku_id for sku in skus]
+        on = tx.now.date()
+        reaches = await prices.reaches(tx, ids)
+        cheapest = await prices.first(tx, dict.fromkeys(ids, Asked()), self.currency, on)
 
         def card_of(sku: Sku) -> Card:
-            offers = [each.offer for each in standing[sku.sku_id]]
-            best = best_price(offers, "", tx.now.date(), self.currency)
+            best = best_price((each.offer for each in cheapest[sku.sku_id]), "", on, self.currency)
             return Card(
                 sku=sku,
-                regions=tuple({region for offer in offers for region in offer.regions}),
+                regions=reaches[sku.sku_id].regions,
                 min_price=in_minor_units(best) if best else None,
-                eco_labels=tuple({label.label for offer in offers for label in offer.eco_labels}),
+                eco_labels=reaches[sku.sku_id].eco_labels,
             )
 
         return listed("SKU", skus, lambda sku: sku.sku_id, card_of)

@@ -33,12 +33,6 @@ def from_minor_units(amount: int, currency: str) -> Decimal:
     return Decimal(amount).scaleb(-minor_units(currency))
 
 
-def common_region(offers: Iterable[Offer]) -> str:
-    """The region most offers serve, for a reader who has not said where it is; "" without offers."""
-    served = [region for offer in offers for region in offer.regions]
-    return max(sorted(set(served)), key=served.count, default="")
-
-
 def broken_quantity(quantity: Decimal | None) -> tuple[RuleBroken, ...]:
     """What is wrong with a number of packs that somebody asks prices for."""
     if quantity is None or quantity > 0:

@@ -1,4 +1,5 @@
-"""Deadlines of the catalogue: an offer ends when its last day is over everywhere, for whoever buys goes by its own date."""
+"""Deadlines of the catalogue: an offer ends when its last day is over everywhere, for whoever buys goes by its own date; and what is
+left to end of a supplier or SKU of many offers."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,7 +9,9 @@ from infra.due import Due
 from infra.reading import Unreadable
 from infra.service import Timer
 from services.catalogue import store
-from services.catalogue.handlers.offers import end_offers
+from services.catalogue.handlers.offers import end_offers, end_portion
+from services.catalogue.store import endings
+from services.catalogue.store.endings import Ending
 
 AT_ONCE = 200
 
@@ -24,8 +27,24 @@ async def expire_offers(tx: Transaction, over: Sequence[store.Standing]) -> None
     await end_offers(tx, over, "expired")
 
 
+async def _ending(tx: Transaction, but: Sequence[tuple[str, str]]) -> list[Ending | Unreadable[tuple[str, str]]]:
+    return await endings.next_endings(tx, 1, but)
+
+
+async def go_on_ending(tx: Transaction, some: Sequence[Ending]) -> None:
+    for ending in some:
+        if not await end_portion(tx, ending):
+            await endings.forget_ending(tx, ending)
+
+
 TIMERS = (
     Timer(
         "expiring offers", 5, Due("catalogue expiring offers", _due, lambda each: each.offer.offer_id, expire_offers)
+    ),
+    Timer(
+        "ending offers",
+        1,
+        Due("catalogue ending offers", _ending, lambda each: (each.of, each.subject), go_on_ending),
+        rest=0.05,
     ),
 )

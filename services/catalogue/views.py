@@ -21,10 +21,12 @@ from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.offers import category_of
-from services.catalogue.pricing import best_price, broken_quantity, common_region, in_minor_units
-from services.catalogue.store import Standing
+from services.catalogue.pricing import best_price, broken_quantity, in_minor_units
+from services.catalogue.store import Standing, prices
+from services.catalogue.store.prices import Summary
 
 PER_PAGE = 20
+OFFERS_A_PAGE = 50
 HIGHEST_PRICE = 10**17
 """Minor units: what the index can hold."""
 
@@ -109,13 +111,16 @@ class RankedOffer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
-    """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price."""
+    """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price, :data:`OFFERS_A_PAGE` a
+    page; ``sku.offers`` counts all."""
 
     sku: Card
     state: str
     reasons: tuple[str, ...]
     region: str
     quantity: Decimal
+    page: int
+    pages: int
     offers: list[RankedOffer]
 
 
@@ -179,19 +184,28 @@ def _facets(found: Found) -> dict[str, dict[str, int]]:
 
 async def cards(tx: Transaction, skus: Sequence[Sku], region: str, currency: str, today: date) -> list[Card]:
     ids = [sku.sku_id for sku in skus]
-    standing = await store.standing(tx, ids)
+    summaries = await prices.summaries(tx, ids)
+    cheapest = await prices.first(tx, dict.fromkeys(ids, prices.Asked(region=region)), currency, today)
     references = await store.references.get(await tx.raw(), ids)
-    return [
-        _card(sku, [each.offer for each in standing[sku.sku_id]], references[sku.sku_id], region, today, currency)
-        for sku in skus
-    ]
+
+    def card(sku: Sku) -> Card:
+        offers = [each.offer for each in cheapest[sku.sku_id]]
+        return _card(sku, summaries[sku.sku_id], offers, references[sku.sku_id], region, today, currency)
+
+    return [card(sku) for sku in skus]
 
 
 async def sku_page(
-    tx: Transaction, sku_id: str, region: str, quantity: Decimal | None, currency: str, reader: Principal | None
+    tx: Transaction,
+    sku_id: str,
+    region: str,
+    quantity: Decimal | None,
+    page: int,
+    currency: str,
+    reader: Principal | None,
 ) -> SkuPage:
     """A published or archived SKU, with prices of the day that the reader's organisation has. Without a region, that which
-    most offers serve; without a quantity, the smallest minimum.
+    most of its first offers serve; without a quantity, the smallest minimum.
 
     Raises NotFound, QuantityNotPositive.
     """
@@ -200,27 +214,30 @@ async def sku_page(
     version = (await store.published(tx, [sku_id])).get(sku_id) or await store.newest(tx, sku_id)
     if version is None or version.state not in ("published", "archived"):
         raise NotFound("SKU", sku_id)
-    standing = (await store.standing(tx, [sku_id]))[sku_id]
-    references = (await store.references.get(await tx.raw(), [sku_id]))[sku_id]
-    offers = [each.offer for each in standing]
-    region = region or common_region(offers)
-    quantity = quantity or min((offer.min_quantity for offer in offers), default=Decimal(1))
+    summary = (await prices.summaries(tx, [sku_id]))[sku_id]
+    region = region or summary.region
+    quantity = quantity or summary.least or Decimal(1)
     today = await store.today(tx, reader)
-    card = _card(version.sku, offers, references, region, today, currency)
+    [card] = await cards(tx, [version.sku], region, currency, today)
+    asked = {sku_id: prices.Asked(region=region, quantity=quantity)}
+    after = (page - 1) * OFFERS_A_PAGE
+    standing = await prices.first(tx, asked, currency, today, most=OFFERS_A_PAGE, after=after)
     return SkuPage(
         sku=card,
         state=version.state.value,
         reasons=version.reasons,
         region=region,
         quantity=quantity,
-        offers=ranked_offers(standing, card, quantity, region, today),
+        page=page,
+        pages=-(-summary.offers // OFFERS_A_PAGE),
+        offers=ranked_offers(standing[sku_id], card, quantity, region, today),
     )
 
 
 def ranked_offers(
     standing: Sequence[Standing], card: Card, quantity: Decimal, region: str, on: date
 ) -> list[RankedOffer]:
-    """The offers of one SKU by landed price, those not available last."""
+    """These offers of one SKU by landed price, those not available last."""
     ranked = rank(
         (each.offer for each in standing),
         pack_size=card.pack_size,
@@ -235,14 +252,14 @@ def ranked_offers(
 
 def _card(
     sku: Sku,
-    offers: Iterable[Offer],
+    summary: Summary,
+    cheapest: Iterable[Offer],
     references: Iterable[ReferencePricePublished],
     region: str,
     on: date,
     currency: str,
 ) -> Card:
-    offers = list(offers)
-    best = best_price(offers, region, on, currency)
+    best = best_price(cheapest, region, on, currency)
     shown = {name: getattr(sku, name) for name in Card.__struct_fields__ if hasattr(sku, name)}
     return Card(
         **{
@@ -250,9 +267,9 @@ def _card(
             "category": category_of(sku.category),
             "unit_name": unit_word(sku.base_unit),
             "currency": currency,
-            "offers": len(offers),
+            "offers": summary.offers,
             "best_price": best.amount if best else None,
-            "reference": _reference(sku, references, region or common_region(offers), currency),
+            "reference": _reference(sku, references, region or summary.region, currency),
         }
     )
 

@@ -12,7 +12,7 @@ from sqlmodel import Field, col, select
 from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
-from infra.database import Transaction, schema_rows
+from infra.database import Transaction, not_among, schema_rows
 from infra.reading import Unreadable, listed, readable
 from infra.replicas import Organisations
 from infra.service import Prune
@@ -188,7 +188,7 @@ async def set_stopped(tx: Transaction, member_id: str, why: str | None) -> None:
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Member]:
     """Members whose hour has come; those another process holds are passed over."""
     query = select(MemberRow).where(
-        MemberRow.next_at <= tx.now, col(MemberRow.stopped).is_(None), col(MemberRow.member_id).not_in(but)
+        MemberRow.next_at <= tx.now, col(MemberRow.stopped).is_(None), not_among(MemberRow.member_id, but)
     )
     rows = await tx.session.exec(query.order_by("next_at").limit(limit).with_for_update(skip_locked=True))
     return [_member(row) for row in rows]

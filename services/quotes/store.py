@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Index, Text, func, or_, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlmodel import Field, col, select
+from sqlmodel import Field, select
 
-from infra.database import Transaction, schema_rows
+from infra.database import Transaction, not_among, schema_rows
 from infra.reading import Unreadable, listed, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Quote, Request, Stage
@@ -158,7 +158,7 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
     """Requests whose time has come, locked; those another process holds are passed over."""
     query = (
         select(RequestRow)
-        .where(RequestRow.due_at <= tx.now, col(RequestRow.request_id).not_in(but))
+        .where(RequestRow.due_at <= tx.now, not_among(RequestRow.request_id, but))
         .order_by(RequestRow.due_at)
         .limit(limit)
     )

@@ -20,6 +20,7 @@ from infra.away import is_away, is_locked
 from infra.running import NotRunning
 from infra.web.errors import on_crash
 
+TOO_MANY_ARGUMENTS = asyncpg.InterfaceError("the number of query arguments cannot exceed 32767")
 STARTING = asyncpg.CannotConnectNowError("the database system is starting up")
 
 
@@ -40,6 +41,7 @@ def wrapped(driver: Exception) -> DBAPIError:
         wrapped(STARTING),
         asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
         asyncpg.DiskFullError("could not extend file"),
         wrapped(asyncpg.OutOfMemoryError("out of memory")),
         asyncpg.TooManyConnectionsError("sorry, too many clients already"),
@@ -64,6 +66,9 @@ def test_what_comes_of_a_lost_server_is_worth_waiting_for(error: Exception) -> N
         FileNotFoundError(2, "No such file", "model.bin"),
         asyncpg.UniqueViolationError("twice"),
         _base.DataError("value out of int32 range"),
+        TOO_MANY_ARGUMENTS,
+        wrapped(TOO_MANY_ARGUMENTS),
+        asyncpg.InterfaceError("the server expects 2 arguments for this query, 1 was passed"),
         asyncpg.ProgramLimitExceededError("index row size exceeds maximum"),
         MessageSizeTooLargeError(),
         UnknownTopicOrPartitionError(),

@@ -8,7 +8,7 @@ from sqlalchemy import func, or_
 from sqlmodel import col, select
 
 from events.accounts import OrganisationRegistered
-from infra.database import Transaction, columns
+from infra.database import Transaction, columns, not_among
 from infra.reading import Unreadable, listed, read_one, readable
 from services.accounts.domain import BY_HAND, Organisation, Suspension
 from services.accounts.store.rows import OrganisationRow, read
@@ -113,7 +113,7 @@ async def suspensions_over(
         .where(
             OrganisationRow.state == "suspended",
             OrganisationRow.suspended_until <= tx.now,
-            col(OrganisationRow.organisation_id).not_in(but),
+            not_among(OrganisationRow.organisation_id, but),
         )
         .with_for_update(skip_locked=True)
         .limit(limit)

@@ -4,7 +4,8 @@ from events.accounts import OrganisationRegistered, OrganisationStateChanged
 from infra.database import Transaction
 from infra.reactions import Reactions
 from services.catalogue import store
-from services.catalogue.handlers.offers import end_offers
+from services.catalogue.handlers.offers import end_all
+from services.catalogue.store.endings import Ending
 
 reactions = Reactions(store.references.reactions)
 reactions.many(OrganisationRegistered, store.organisations.put_all)
@@ -15,5 +16,4 @@ async def change_state(tx: Transaction, event: OrganisationStateChanged) -> None
     """Who is suspended or closed offers no more; a suspension that ends brings no offer back."""
     await store.organisations.set_states(tx, [event])
     if event.state != "active":
-        ending = await store.standing_of_supplier(tx, event.organisation_id)
-        await end_offers(tx, ending, "supplier-suspended")
+        await end_all(tx, Ending(of="supplier", subject=event.organisation_id, reason="supplier-suspended"))

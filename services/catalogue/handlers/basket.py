@@ -10,6 +10,7 @@ from infra.tokens import Principal
 from services.catalogue import store
 from services.catalogue.handlers.offers import SkuNotPublished
 from services.catalogue.pricing import broken_quantity
+from services.catalogue.store import prices
 
 MOST_LINES = 100
 """As many as a session takes."""
@@ -42,8 +43,7 @@ async def put(tx: Transaction, sku_id: str, quantity: Decimal | None, principal:
     if quantity is None and sku_id in kept:
         quantity = kept[sku_id].quantity
     if quantity is None:
-        offers = (await store.standing(tx, [sku_id]))[sku_id]
-        quantity = min((each.offer.min_quantity for each in offers), default=Decimal(1))
+        quantity = (await prices.summaries(tx, [sku_id]))[sku_id].least or Decimal(1)
     await store.put_in_basket(tx, principal.member_id, sku_id, quantity)
     return quantity
 

@@ -1,7 +1,7 @@
 """Offers: publish, edit by copy, withdraw, end."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -25,7 +25,14 @@ from infra.replicas import local_date
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
-from services.catalogue.store import Standing
+from services.catalogue.store import Standing, endings
+from services.catalogue.store.endings import Ended, Ending
+
+MOST_STANDING = 20
+"""Offers of one supplier on one SKU: it needs one for each group of regions with a price of its own. What a former release let in beyond
+that stays."""
+PORTION = 500
+"""Offers that end in one transaction."""
 
 
 class NotActive(RuleBroken):
@@ -46,6 +53,16 @@ class NotYourOffer(RuleBroken):
 
 class OfferEnded(RuleBroken):
     code = "offer-ended"
+
+
+class OffersEnding(RuleBroken):
+    """Former offers of the supplier, or on the SKU, are still being ended, many of them."""
+
+    code = "offers-ending"
+
+
+class TooManyOffers(RuleBroken):
+    code = "too-many-offers"
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +133,8 @@ async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Pol
 async def publish_offer(
     tx: Transaction, terms: Terms, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Standing:
-    """Raises what :func:`drafted` does, SkuNotPublished, NotYourOffer, OfferEnded, and the first rule the offer breaks.
+    """Raises what :func:`drafted` does, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded, TooManyOffers, and the first rule
+    the offer breaks.
 
     The same request again returns what it made.
     """
@@ -133,11 +151,15 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
         raise SkuNotPublished("Offers are made on published SKUs only.", field="sku_id", sku_id=terms.sku_id)
     for error in broken_offer_rules(offer, policy.catalogue):
         raise error
+    if await endings.is_ending(tx, terms.sku_id, principal.organisation_id):
+        raise OffersEnding("Former offers are still being archived; try again in a moment.", field="sku_id")
     if terms.replaces:
         former = await _own(tx, terms.replaces, principal)
         if former.ended or former.offer.sku_id != terms.sku_id:
             raise OfferEnded(f"The offer to replace was archived before: {former.ended}.", field="replaces")
         await end_offers(tx, [former], "replaced")
+    else:
+        await _require_room(tx, terms.sku_id, principal)
     made = Standing(offer=offer, supplier_name=principal.organisation_name, published_at=tx.now)
     store.add_offer(tx, made)
     await tx.session.flush()
@@ -158,14 +180,37 @@ async def withdraw(tx: Transaction, offer_id: str, principal: Principal) -> Stan
 
 async def end_offers(tx: Transaction, ending: Iterable[Standing], reason: str) -> None:
     """Archive offers that stand, and say so."""
-    ended = [standing.offer for standing in ending]
-    if not ended:
-        return
-    await store.end_offers(tx, [offer.offer_id for offer in ended], reason)
-    await store.note_changes(tx, [offer.sku_id for offer in ended])
-    for offer in ended:
-        tx.emit(
-            OfferArchived(sku_id=offer.sku_id, offer_id=offer.offer_id, supplier_id=offer.supplier_id, reason=reason)
+    await _say_ended(tx, await endings.end_offers(tx, [each.offer.offer_id for each in ending], reason), reason)
+
+
+async def end_all(tx: Transaction, ending: Ending) -> None:
+    """Archive the first portion of these offers, and say so; the others follow by the timer. Whoever calls this has locked the supplier
+    or SKU, so that no offer is published that is not seen here."""
+    if await end_portion(tx, ending):
+        await endings.note_ending(tx, ending)
+
+
+async def end_portion(tx: Transaction, ending: Ending) -> bool:
+    """Whether there may be more."""
+    ended = await endings.end_some(tx, ending, PORTION)
+    await _say_ended(tx, ended, ending.reason)
+    return len(ended) == PORTION
+
+
+async def _say_ended(tx: Transaction, ended: Sequence[Ended], reason: str) -> None:
+    await store.note_changes(tx, [each.sku_id for each in ended])
+    for each in ended:
+        tx.emit(OfferArchived(**msgspec.structs.asdict(each), reason=reason))
+
+
+async def _require_room(tx: Transaction, sku_id: str, principal: Principal) -> None:
+    count = await store.count_own(tx, sku_id, principal.organisation_id)
+    if count >= MOST_STANDING:
+        raise TooManyOffers(
+            f"{count} offers of yours stand on this SKU, and at most {MOST_STANDING} are possible: edit or withdraw one of them.",
+            field="sku_id",
+            offers=count,
+            most=MOST_STANDING,
         )
 
 

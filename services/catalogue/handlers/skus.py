@@ -32,8 +32,9 @@ from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
-from services.catalogue.handlers.offers import active, category_of, end_offers
+from services.catalogue.handlers.offers import active, category_of, end_all
 from services.catalogue.store import Version
+from services.catalogue.store.endings import Ending
 
 
 class NearDuplicates(RuleBroken):
@@ -194,7 +195,7 @@ async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
         judged, state=next_state(judged.state, Step.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)
     )
     await store.save(tx, after)
-    await end_offers(tx, await store.standing_of_sku(tx, sku_id), "sku-archived")
+    await end_all(tx, Ending(of="sku", subject=sku_id, reason="sku-archived"))
     await store.note_changes(tx, [sku_id])
     tx.emit(SkuArchived(sku_id=sku_id, reason=reason))
     return after

@@ -48,6 +48,7 @@ class SearchForm(msgspec.Struct, kw_only=True):
 
 class PricesForm(msgspec.Struct, kw_only=True):
     quantity: Packs | None = None
+    page: Annotated[int, Meta(ge=1, le=1000)] = 1
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -117,8 +118,8 @@ class SearchPages(Controller):
         form, errors = read_form(values, PricesForm)
         if form:
             errors = {error.field or "": told(error) for error in broken_quantity(form.quantity)}
-        quantity = form.quantity if form and not errors else None
-        return await show_sku(ground, finder, request, sku_id, region_of(request, region), quantity, values, errors)
+        asked = form if form and not errors else PricesForm()
+        return await show_sku(ground, finder, request, sku_id, region_of(request, region), asked, values, errors)
 
 
 async def show_sku(
@@ -127,14 +128,14 @@ async def show_sku(
     request: Visit,
     sku_id: str,
     region: str,
-    quantity: Decimal | None,
+    asked: PricesForm,
     values: Mapping[str, str],
     errors: Mapping[str, str],
 ) -> Template:
     """The page of one SKU with what was typed into its forms, ``values``, and what is wrong with it, by field."""
     principal = request.scope.get("user")
     async with ground.database.transaction("catalogue") as tx:
-        shown = await views.sku_page(tx, sku_id, region, quantity, finder.currency, principal)
+        shown = await views.sku_page(tx, sku_id, region, asked.quantity, asked.page, finder.currency, principal)
         inside = await in_basket(tx, principal)
     served = [area for each in shown.offers for area in each.offer.regions]
     return page(
@@ -148,12 +149,20 @@ async def show_sku(
         sku=shown.sku,
         values={"quantity": digits(shown.quantity), **values, "region": shown.region},
         errors=errors,
+        before=offers_link(shown, -1),
+        after=offers_link(shown, 1),
         regions=await region_choices(principal, [shown.region, *served]),
         trail=[
             (short_cpv().name(code), link(Search(region=region), category=code))
             for code in trail(shown.sku.category.code)[-2:]
         ],
     )
+
+
+def offers_link(shown: views.SkuPage, step: int) -> str:
+    """The address of the page of its offers that is so many steps further."""
+    asked = {"region": shown.region, "quantity": digits(shown.quantity), "page": shown.page + step}
+    return f"/catalogue/skus/{shown.sku.sku_id}?{urlencode(asked)}#offers"
 
 
 def region_of(request: Visit, asked: str | None) -> str:

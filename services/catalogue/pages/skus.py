@@ -43,7 +43,7 @@ from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
 from services.catalogue.handlers.skus import NearDuplicates, Proposal
 from services.catalogue.pages.rows import rows
-from services.catalogue.pages.search import region_of, show_sku
+from services.catalogue.pages.search import PricesForm, region_of, show_sku
 
 FREE_ATTRIBUTES = 5
 PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
@@ -200,7 +200,7 @@ class SkuPages(Controller):
                 done = await skus.archive(tx, sku_id, reason)
         except RuleBroken as error:
             typed, wrong = {"reason": fields.get("reason", "")}, {"reason": told(error)}
-            return await show_sku(ground, finder, request, sku_id, region_of(request, None), None, typed, wrong)
+            return await show_sku(ground, finder, request, sku_id, region_of(request, None), PricesForm(), typed, wrong)
         return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")
 
     async def _queue(

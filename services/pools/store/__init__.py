@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, col, select
+from sqlmodel import Field, select
 
 from events.codec import Event
-from infra.database import Transaction, schema_rows
+from infra.database import Transaction, not_among, schema_rows
 from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool
@@ -118,7 +118,7 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
     """Pools whose time has come, locked; those another process holds are passed over."""
     query = (
         select(PoolRow)
-        .where(PoolRow.due_at <= tx.now, col(PoolRow.pool_id).not_in(but))
+        .where(PoolRow.due_at <= tx.now, not_among(PoolRow.pool_id, but))
         .order_by(PoolRow.due_at)
         .limit(limit)
     )

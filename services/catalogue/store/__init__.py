@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, delete, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, col, select
+from sqlmodel import Field, select
 
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
-from infra.database import Transaction, schema_rows
+from infra.database import Transaction, among, not_among, schema_rows
 from infra.reading import Unreadable, listed, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, local_date
 from infra.tokens import Principal
@@ -52,6 +52,7 @@ class OfferRow(Row, table=True):
     __tablename__ = "offers"
     __table_args__ = (
         Index("ix_offers_standing", "sku_id", postgresql_where=text("ended is null")),
+        Index("ix_offers_of_supplier", "supplier_id", "offer_id", postgresql_where=text("ended is null")),
         Index("ix_offers_expiring", "valid_until", postgresql_where=text("ended is null")),
     )
 
@@ -138,14 +139,14 @@ async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = Fal
 
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
     """Those that are published, by id. With ``lock`` nobody archives them before this transaction ends."""
-    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids), SkuRow.state == State.PUBLISHED.value)
+    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
     return {row.sku_id: _version(row) for row in rows}
 
 
 async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     """As :func:`published`, for lists that people read."""
-    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids), SkuRow.state == State.PUBLISHED.value)
+    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     found = listed("SKU", await tx.session.exec(query), lambda row: row.sku_id, _version)
     return {each.sku.sku_id: each for each in found}
 
@@ -175,7 +176,7 @@ async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -
 
 async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     """The latest version of each, whatever its state."""
-    query = select(SkuRow).where(SkuRow.sku_id.in_(sku_ids)).order_by(SkuRow.version)
+    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids)).order_by(SkuRow.version)
     return {row.sku_id: _version(row) for row in await tx.session.exec(query)}
 
 
@@ -207,21 +208,6 @@ def _version(row: SkuRow) -> Version:
 # Offers
 
 
-async def standing(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, list[Standing]]:
-    """The offers that stand and can be read, by SKU; a SKU without any has an empty list."""
-    found: dict[str, list[Standing]] = {sku_id: [] for sku_id in sku_ids}
-    rows = await tx.session.exec(select(OfferRow).where(OfferRow.sku_id.in_(sku_ids), OfferRow.ended.is_(None)))
-    for each in listed("offer", rows, lambda row: row.offer_id, _standing):
-        found[each.offer.sku_id].append(each)
-    return found
-
-
-async def standing_of_sku(tx: Transaction, sku_id: str) -> list[Standing]:
-    """All of them: one that cannot be read fails here."""
-    query = select(OfferRow).where(OfferRow.sku_id == sku_id, OfferRow.ended.is_(None))
-    return [_standing(row) for row in await tx.session.exec(query)]
-
-
 async def offer(tx: Transaction, offer_id: str, *, lock: bool = False) -> Standing | None:
     row = await tx.session.get(OfferRow, offer_id, with_for_update=lock or None)
     return read_one("offer", row.offer_id, _standing, row) if row else None
@@ -233,7 +219,7 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     rows = (
         await tx.session.exec(query.order_by(OfferRow.ended.is_not(None), OfferRow.published_at.desc()).limit(limit))
     ).all()
-    newest_first = select(SkuRow).where(SkuRow.sku_id.in_({row.sku_id for row in rows})).order_by(SkuRow.version)
+    newest_first = select(SkuRow).where(among(SkuRow.sku_id, {row.sku_id for row in rows})).order_by(SkuRow.version)
     cards = listed(
         "SKU", await tx.session.exec(newest_first), lambda row: row.sku_id, lambda row: msgspec.convert(row.card, Sku)
     )
@@ -253,17 +239,25 @@ async def expired(
     """Offers whose last day is over, locked; those another process holds are passed over."""
     query = (
         select(OfferRow)
-        .where(OfferRow.ended.is_(None), OfferRow.valid_until < today, col(OfferRow.offer_id).not_in(but))
+        .where(OfferRow.ended.is_(None), OfferRow.valid_until < today, not_among(OfferRow.offer_id, but))
         .limit(limit)
     )
     rows = await tx.session.exec(query.with_for_update(skip_locked=True))
     return readable(rows, lambda row: row.offer_id, _standing)
 
 
-async def standing_of_supplier(tx: Transaction, supplier_id: str) -> list[Standing]:
-    """Locked."""
-    query = select(OfferRow).where(OfferRow.supplier_id == supplier_id, OfferRow.ended.is_(None))
-    return [_standing(row) for row in await tx.session.exec(query.order_by(OfferRow.offer_id).with_for_update())]
+async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> int:
+    """How many of the supplier's offers on the SKU stand. Nobody else counts them before this transaction ends."""
+    db = await tx.raw()
+    lock = f"catalogue/offers/{supplier_id}/{sku_id}"
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
+    return int(
+        await db.fetchval(
+            "select count(*) from catalogue.offers where sku_id = $1 and supplier_id = $2 and ended is null",
+            sku_id,
+            supplier_id,
+        )
+    )
 
 
 def add_offer(tx: Transaction, made: Standing) -> None:
@@ -279,11 +273,6 @@ def add_offer(tx: Transaction, made: Standing) -> None:
             body=msgspec.to_builtins(terms),
         )
     )
-
-
-async def end_offers(tx: Transaction, offer_ids: Sequence[str], reason: str) -> None:
-    ids = OfferRow.offer_id.in_(offer_ids)
-    await tx.session.exec(update(OfferRow).where(ids, OfferRow.ended.is_(None)).values(ended=reason, ended_at=tx.now))
 
 
 def _standing(row: OfferRow) -> Standing:
