@@ -15,6 +15,8 @@ from services.catalogue.store import prices
 MOST_LINES = 100
 """As many as a session takes."""
 PUT_BACK_WITHIN = timedelta(days=1)
+MOST_REMOVED = 100
+"""Lines that can be put back, the newest."""
 
 
 class BasketFull(RuleBroken):
@@ -62,4 +64,4 @@ async def change(tx: Transaction, quantities: Mapping[str, Decimal], principal: 
 async def take_out(tx: Transaction, sku_id: str, principal: Principal) -> None:
     """Harmless where it is not in."""
     await store.take_out_of_basket(tx, principal.member_id, sku_id)
-    await store.forget_removed(tx, principal.member_id, tx.now - PUT_BACK_WITHIN)
+    await store.forget_removed(tx, principal.member_id, tx.now - PUT_BACK_WITHIN, MOST_REMOVED)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, delete, text, update
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, select
 
@@ -310,9 +310,16 @@ async def take_out_of_basket(tx: Transaction, member_id: str, sku_id: str) -> No
     await tx.session.exec(update(BasketRow).where(*line).values(removed_at=tx.now))
 
 
-async def forget_removed(tx: Transaction, member_id: str, before: datetime) -> None:
-    old = (BasketRow.member_id == member_id, BasketRow.removed_at < before)  # type: ignore[operator]
-    await tx.session.exec(delete(BasketRow).where(*old))
+async def forget_removed(tx: Transaction, member_id: str, before: datetime, most: int) -> None:
+    """Those removed before then, and all but the newest ``most``."""
+    await (await tx.raw()).execute(
+        "delete from catalogue.basket_lines where member_id = $1 and (removed_at < $2 or sku_id = any(array("
+        "select sku_id from catalogue.basket_lines where member_id = $1 and removed_at is not null"
+        " order by removed_at desc, sku_id offset $3)))",
+        member_id,
+        before,
+        most,
+    )
 
 
 # What the search has still to take over

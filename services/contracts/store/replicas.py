@@ -1,6 +1,7 @@
 """What other services told: kept as small as contracts needs it."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 
 import asyncpg
 import msgspec
@@ -53,10 +54,13 @@ async def rivals(db: asyncpg.Connection, offer: Offer, buyer_id: str) -> list[Of
         offer.sku_id,
         offer.offer_id,
     )
-    found = [_offer(msgspec.json.decode(row["body"], type=OfferPublished)) for row in rows]
-    sellers = {each: await organisations.get(db, each) for each in {one.supplier_id for one in found} - {buyer_id}}
-    active = {each for each, seller in sellers.items() if seller is not None and seller.state == "active"}
-    return [one for one in found if one.supplier_id in active]
+    found = await asyncio.to_thread(_offers, rows)
+    states = await organisations.states(db, {one.supplier_id for one in found} - {buyer_id})
+    return [one for one in found if states.get(one.supplier_id) == "active"]
+
+
+def _offers(rows: Iterable[asyncpg.Record]) -> list[Offer]:
+    return [_offer(msgspec.json.decode(row["body"], type=OfferPublished)) for row in rows]
 
 
 def _offer(event: OfferPublished) -> Offer:

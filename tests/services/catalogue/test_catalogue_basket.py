@@ -96,6 +96,22 @@ async def test_what_was_taken_out_can_be_put_back_for_a_day_with_its_quantity(st
     assert rows == []
 
 
+async def test_of_what_was_taken_out_the_newest_lines_are_kept(
+    stall: Stall, officer: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalogue.handlers.basket.MOST_REMOVED", 2)
+    inside = await a_sku(stall, "Basket bongo")
+    await put(stall, officer, inside)
+    taken = [await a_sku(stall, f"Basket {name}") for name in ("shaker", "rattle", "guiro")]
+    for sku_id in taken:
+        await put(stall, officer, sku_id, "4")
+        async with stall.market.client(officer) as client:
+            assert (await client.delete(f"/api/catalogue/basket/{sku_id}")).status_code == 200
+    shown = await basket(stall, officer)
+    assert {card["sku_id"] for card in shown["removed"]} == set(taken[1:])
+    assert [line["sku"]["sku_id"] for line in shown["lines"]] == [inside]
+
+
 async def test_a_basket_is_its_members_alone_and_has_an_end(
     stall: Stall, officer: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
