@@ -113,6 +113,7 @@ def rules() -> dict[str, set[str]]:
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
         "services.catalogue.handlers.basket",
         "services.catalogue.pricing",
+        "services.contracts.domain.execution.bounds",
         *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),
     ]
     found: dict[str, set[str]] = {}

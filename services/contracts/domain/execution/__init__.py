@@ -5,7 +5,7 @@ Each part is numbered from 1 within its contract. ``state`` says how a contract 
 counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -220,10 +220,7 @@ def apply(execution: Execution, event: Event) -> Execution:
             )
             return replace(execution, ending=ending)
         case EndingAnswered():
-            ending_now = execution.ending
-            if ending_now is not None and event.answer == "objected" and ending_now.ground != "agreement":
-                return replace(execution, ending=replace(ending_now, objection=event.words))
-            return replace(execution, ending=None)
+            return _ending_answered(execution, event)
         case ContractClosed():
             return replace(execution, status="closed", how=event.how, over_at=event.closed_at, ending=None)
         case ContractTerminated():
@@ -231,6 +228,21 @@ def apply(execution: Execution, event: Event) -> Execution:
         case ContractEnded(reason="cancelled"):
             return execution
     raise TypeError(f"{type(event).__name__} does not happen to a contract that is carried out")
+
+
+def _ending_answered(execution: Execution, event: EndingAnswered) -> Execution:
+    if event.answer == "objected":
+        execution = replace(execution, endings_refused=_one_more(execution.endings_refused, event.by))
+    elif event.answer == "withdrawn":
+        execution = replace(execution, endings_withdrawn=_one_more(execution.endings_withdrawn, event.by))
+    ending = execution.ending
+    if ending is not None and event.answer == "objected" and ending.ground != "agreement":
+        return replace(execution, ending=replace(ending, objection=event.words))
+    return replace(execution, ending=None)
+
+
+def _one_more(counted: Mapping[str, int], by: str) -> dict[str, int]:
+    return {**counted, by: counted.get(by, 0) + 1}
 
 
 def _withdrawn(execution: Execution, event: ExecutionWithdrawn) -> Execution:

@@ -12,6 +12,7 @@ from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
 from services.contracts.domain.deals import Party
+from services.contracts.domain.execution import bounds
 from services.contracts.domain.execution.invoices import settled, the_invoice
 from services.contracts.domain.execution.orders import assessed, the_delivery, withdrawn
 from services.contracts.domain.execution.state import (
@@ -108,6 +109,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
             due_at=due_at,
             now=now,
         )
+    bounds.require_dispute(execution, by)
     rules = execution.policy.execution
     return (
         DisputeOpened(
@@ -149,6 +151,7 @@ def answer_dispute(execution: Execution, command: AnswerDispute, now: datetime) 
     last = dispute.said[-1]
     if (last.by, last.asks, last.words) == (by, command.asks, words):
         return ()
+    bounds.require_statement(execution, dispute, by, command.asks)
     answered = DisputeAnswered(
         process_id=execution.process_id,
         contract_id=execution.contract_id,

@@ -14,6 +14,7 @@ from events.contracts import (
     EndingProposed,
 )
 from services.contracts.domain.deals import Party
+from services.contracts.domain.execution import bounds
 from services.contracts.domain.execution.state import (
     OTHER,
     ActOfOtherParty,
@@ -154,7 +155,10 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
         raise ActOfOtherParty(f"You proposed it: this is for the {OTHER[by]} to answer.", party=OTHER[by])
     if not command.agrees:
         words = require_reasons(command.words, "Say why not.", field="words")
-        return () if words == ending.objection else (_answered(execution, by, "objected", words, now),)
+        if words == ending.objection:
+            return ()
+        bounds.require_refusal(execution, ending, by)
+        return (_answered(execution, by, "objected", words, now),)
     agreed = _answered(execution, by, "agreed", command.words.strip(), now)
     if ending.kind == "termination":
         return (agreed, *_terminated(execution, ending, now))
@@ -168,6 +172,7 @@ def withdraw(execution: Execution, command: WithdrawEnding, now: datetime) -> tu
     ending = _standing(execution)
     if ending.by != by:
         raise ActOfOtherParty(f"The {ending.by} proposed it, and may take it back.", party=ending.by)
+    bounds.require_taking_back(execution, by)
     return (_answered(execution, by, "withdrawn", "", now),)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import InvoicedLine, InvoicePaid, InvoiceSettled, InvoiceSubmitted
+from services.contracts.domain.execution import bounds
 from services.contracts.domain.execution.orders import the_delivery, withdrawn
 from services.contracts.domain.execution.state import (
     NONE,
@@ -169,6 +170,7 @@ def withdraw_invoice(execution: Execution, number: int, organisation_id: str, no
     if invoice.status != "submitted":
         raise AnsweredAlready(f"The invoice {number} is {invoice.status} already.", state=invoice.status)
     require_undisputed(execution, "invoice", number)
+    bounds.require_taking_back(execution, "supplier")
     return (withdrawn(execution, "invoice", number, "supplier", now),)
 
 

@@ -11,6 +11,7 @@ from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import DeliveryAssessed, DeliveryReported, ExecutionWithdrawn, LineQuantity, OrderPlaced
 from events.values import Place
+from services.contracts.domain.execution import bounds
 from services.contracts.domain.execution.state import (
     NONE,
     AnsweredAlready,
@@ -114,6 +115,7 @@ def place_order(execution: Execution, command: PlaceOrder, now: datetime) -> tup
                 quantity=line.quantity,
                 left=rest,
             )
+    bounds.require_order(execution, lines)
     if command.days < 1:
         raise DueTooSoon("An order leaves a working day at least.", field="days", days=command.days)
     if command.days > _most_days(execution) or (due_at := execution.due(now, command.days)) > execution.term_until:
@@ -168,6 +170,7 @@ def report_delivery(execution: Execution, command: ReportDelivery, now: datetime
                 quantity=line.quantity,
                 left=rest,
             )
+    bounds.require_delivery(execution, order.number, lines)
     note = require_reasons(command.note, "Name the delivery note.", field="note")
     first, last = (execution.calendar.local(instant).date() for instant in (order.placed_at, now))
     delivered_on = command.delivered_on or last
@@ -222,6 +225,7 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
         said = delivery.outcome or delivery.status
         raise AnsweredAlready(f"The delivery {delivery.number} is {said} already.", state=said)
     require_undisputed(execution, "delivery", delivery.number)
+    bounds.require_reasons_within(execution, reasons)
     return (assessed(execution, delivery, accepted, reasons, "buyer", now),)
 
 
@@ -261,6 +265,7 @@ def withdraw_order(execution: Execution, number: int, organisation_id: str, now:
     require_running(execution)
     if any(each.order == number and each.status != "withdrawn" for each in execution.deliveries):
         raise DeliveredOn(f"Something was delivered on order {number}: it cannot be taken back.", order=number)
+    bounds.require_taking_back(execution, "buyer")
     return (withdrawn(execution, "order", number, "buyer", now),)
 
 
@@ -272,6 +277,7 @@ def withdraw_delivery(execution: Execution, number: int, organisation_id: str, n
     if delivery.status != "reported":
         raise AnsweredAlready(f"The buyer answered delivery {number}: {delivery.outcome}.", state=delivery.outcome)
     require_undisputed(execution, "delivery", number)
+    bounds.require_taking_back(execution, "supplier")
     return (withdrawn(execution, "delivery", number, "supplier", now),)
 
 

@@ -1,7 +1,7 @@
 """A concluded contract while it is carried out: what was ordered, delivered, accepted, invoiced and paid, and what is disputed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
@@ -183,7 +183,8 @@ class Ending:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """``lines`` are the contract's, each with its quantity and its share of the amount; nothing is ordered after
-    ``term_until``. Orders, deliveries, invoices and disputes are in the order of their numbers."""
+    ``term_until``. Orders, deliveries, invoices and disputes are in the order of their numbers. ``endings_withdrawn`` and
+    ``endings_refused`` count what each side did with proposals to end the contract: its own, and those of the other."""
 
     process_id: str
     contract_id: str
@@ -206,6 +207,8 @@ class Execution:
     status: Literal["running", "closed", "terminated"] = "running"
     how: str = ""
     over_at: datetime | None = None
+    endings_withdrawn: Mapping[str, int] = field(default_factory=dict)
+    endings_refused: Mapping[str, int] = field(default_factory=dict)
 
     def due(self, now: datetime, days: int) -> datetime:
         return self.policy.due(now, days, self.calendar)
