@@ -4,6 +4,7 @@ from infra.reactions import Reactions
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi
+from services.contracts.api.disputes import DisputesApi
 from services.contracts.api.execution import ExecutionApi
 from services.contracts.api.purchases import PurchasesApi
 from services.contracts.api.record import RecordApi
@@ -28,7 +29,17 @@ def create(ground: Ground) -> Service:
         name=NAME,
         metadata=Row.metadata,
         routes=[
-            routes(ground, ContractsApi, SigningApi, RefusalsApi, PurchasesApi, SanctionsApi, RecordApi, ExecutionApi),
+            routes(
+                ground,
+                ContractsApi,
+                SigningApi,
+                RefusalsApi,
+                PurchasesApi,
+                SanctionsApi,
+                RecordApi,
+                ExecutionApi,
+                DisputesApi,
+            ),
             routes(
                 ground,
                 ContractPages,

@@ -64,8 +64,8 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 async def filled(demo: Market) -> dict[str, list[str]]:
-    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint, a draft. By reader the pages that are looked
-    at first: one among many contracts, of which only a few are opened."""
+    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint, a draft, a dispute. By reader the
+    pages that are looked at first: one among many contracts, of which only a few are opened."""
     async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
         await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})
         agency = await visitor.login("agency@demo.example", PASSWORD)
@@ -81,7 +81,21 @@ async def filled(demo: Market) -> dict[str, list[str]]:
         wanted = {"grounds": "The lines name one maker's article.", "evidence": "Line 1, its attributes"}
         await supplier.post(f"/api/auctions/{running}/complaints", wanted, key="every page")
         contract_id = await _draft(agency, supplier, found["results"])
+        await _dispute(agency)
     return {"supplier2": [f"/contracts/{contract_id}"]}
+
+
+async def _dispute(agency: Client) -> None:
+    """About an invoice that the agency has not paid yet."""
+    concluded = await agency.get("/api/contracts?state=concluded")
+    for contract in concluded["contracts"]:
+        path = f"/api/contracts/{contract['contract_id']}"
+        for invoice in (await agency.get(f"{path}/execution"))["invoices"]:
+            if invoice["status"] == "submitted":
+                wanted = {"about": "invoice", "number": invoice["number"], "asks": "set-aside", "reasons": "Not ours"}
+                await agency.post(f"{path}/disputes", wanted, key="every page")
+                return
+    raise AssertionError("the demonstration has no invoice to be paid")
 
 
 async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""JSON of contracts that are carried out: how one stands, what each side does next, and the moderators' disputes."""
+"""JSON of contracts that are carried out: how one stands, and what each side does next."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -14,11 +14,10 @@ from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
+from infra.tokens import Principal
 from infra.web import (
     PUBLIC,
     FromGround,
-    FromKeyed,
     IdempotencyKey,
     MemberVisit,
     PathId,
@@ -28,14 +27,12 @@ from infra.web import (
     clean,
 )
 from infra.web.errors import NotFound
+from services.contracts.domain.deals import Party
 from services.contracts.domain.execution import (
-    AnswerDispute,
     AnswerEnding,
     AssessDelivery,
     Command,
     ConfirmReceipt,
-    DecideDispute,
-    OpenDispute,
     PayInvoice,
     PlaceOrder,
     ProposeEnding,
@@ -61,11 +58,50 @@ from services.contracts.domain.execution.state import (
 )
 from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import execution as handlers
-from services.contracts.store import executions
 
 PARTIES = allow(*handlers.ACTS)
 Quantities = ByLine[Quantity]
 """By line id."""
+
+
+SHORT = 300
+"""Letters of a text in a summary."""
+
+
+class DisputeSummary(msgspec.Struct, kw_only=True):
+    """A dispute without what was said in it: that is :class:`Dispute`'s. ``asked`` is what its opener wanted,
+    ``buyer_asks`` and ``supplier_asks`` what each side would settle for now, None while it has said nothing. ``words`` are how the
+    opening begins."""
+
+    number: int
+    about: About
+    subject: int
+    word: str
+    by: Party
+    asked: Outcome
+    words: str
+    statements: int
+    buyer_asks: Outcome | None
+    supplier_asks: Outcome | None
+    opened_at: datetime
+    answer_by: datetime
+    decide_by: datetime
+    outcome: str
+    how: str
+    ended_at: datetime | None
+
+
+def summary(dispute: Dispute) -> DisputeSummary:
+    same = "number about subject word by asked answer_by decide_by outcome how ended_at"
+    first = dispute.said[0]
+    return DisputeSummary(
+        **{name: getattr(dispute, name) for name in same.split()},
+        words=first.words if len(first.words) <= SHORT else f"{first.words[:SHORT]}…",
+        statements=len(dispute.said),
+        buyer_asks=dispute.asks("buyer"),
+        supplier_asks=dispute.asks("supplier"),
+        opened_at=first.at,
+    )
 
 
 class ExecutionView(msgspec.Struct, kw_only=True):
@@ -85,7 +121,7 @@ class ExecutionView(msgspec.Struct, kw_only=True):
     orders: tuple[Order, ...]
     deliveries: tuple[Delivery, ...]
     invoices: tuple[Invoice, ...]
-    disputes: tuple[Dispute, ...]
+    disputes: tuple[DisputeSummary, ...]
     ending: Ending | None
     due: tuple[Duty, ...]
 
@@ -127,27 +163,6 @@ class WithdrawalIn(msgspec.Struct, kw_only=True):
     number: Count
 
 
-class DisputeIn(msgspec.Struct, kw_only=True):
-    """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside."""
-
-    about: About
-    number: Count
-    asks: Outcome
-    reasons: Reason
-
-
-class DisputeAnswerIn(msgspec.Struct, kw_only=True):
-    """Where both sides ask the same, the dispute ends so."""
-
-    asks: Outcome
-    words: Reason
-
-
-class DisputeDecisionIn(msgspec.Struct, kw_only=True):
-    outcome: Outcome
-    explanation: Reason
-
-
 class EndingIn(msgspec.Struct, kw_only=True):
     """A closure is by agreement; a termination too, or on a breach of the other side that is there now."""
 
@@ -159,12 +174,6 @@ class EndingIn(msgspec.Struct, kw_only=True):
 class EndingAnswerIn(msgspec.Struct, kw_only=True):
     agrees: bool
     words: Reason = ""
-
-
-class OpenDisputeView(msgspec.Struct, kw_only=True):
-    contract_id: str
-    dispute: Dispute
-    overdue: bool
 
 
 def insider(execution: Execution, principal: Principal | None) -> bool:
@@ -199,11 +208,12 @@ async def readable(ground: Ground, contract_id: str, principal: Principal | None
 
 async def view(ground: Ground, contract_id: str, principal: Principal | None) -> ExecutionView:
     execution = await readable(ground, contract_id, principal)
-    same = "contract_id status how over_at term_until currency amount orders deliveries invoices disputes ending"
+    same = "contract_id status how over_at term_until currency amount orders deliveries invoices ending"
     return ExecutionView(
         **{name: getattr(execution, name) for name in same.split()},
         paid=execution.settled,
         lines=balances(execution),
+        disputes=tuple(map(summary, execution.disputes)),
         due=duties(execution, ground.clock()),
     )
 
@@ -302,35 +312,6 @@ class ExecutionApi(Controller):
         command = Withdraw(organisation_id=act.organisation_id, about=data.about, number=data.number)
         return await act(command)
 
-    @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
-    async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[DisputeIn]) -> ExecutionView:
-        command = OpenDispute(
-            **act.by, about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
-        )
-        return await act(command)
-
-    @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
-    async def answer_dispute(
-        self, act: NamedDependency[Act], number: PathNumber, data: JSONBody[DisputeAnswerIn]
-    ) -> ExecutionView:
-        command = AnswerDispute(**act.by, dispute=number, asks=data.asks, words=clean(data.words))
-        return await act(command)
-
-    @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR), raises=[NotFound])
-    async def decide_dispute(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        keyed: FromKeyed,
-        contract_id: PathId,
-        number: PathNumber,
-        data: JSONBody[DisputeDecisionIn],
-    ) -> ExecutionView:
-        command = DecideDispute(dispute=number, outcome=data.outcome, explanation=clean(data.explanation))
-        async with ground.database.transaction("contracts") as tx:
-            await keyed.do(tx, lambda: handlers.decide_dispute(tx, clean(contract_id), command))
-        return await view(ground, contract_id, request.user)
-
     @post("/{contract_id:str}/ending", opt=PARTIES, raises=[NotFound])
     async def propose_ending(self, act: NamedDependency[Act], data: JSONBody[EndingIn]) -> ExecutionView:
         command = ProposeEnding(**act.by, kind=data.kind, ground=data.ground, reasons=clean(data.reasons))
@@ -346,18 +327,3 @@ class ExecutionApi(Controller):
     async def withdraw_ending(self, act: NamedDependency[Act]) -> ExecutionView:
         command = WithdrawEnding(organisation_id=act.organisation_id)
         return await act(command)
-
-    @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def list_disputes(self, request: MemberVisit, ground: FromGround) -> list[OpenDisputeView]:
-        """All that are open, what is to be decided first first."""
-        return open_disputes(await executions.disputed(ground.database.pool), ground.clock())
-
-
-def open_disputes(found: list[Execution], now: datetime) -> list[OpenDisputeView]:
-    open_ones = [
-        OpenDisputeView(contract_id=each.contract_id, dispute=dispute, overdue=now >= dispute.decide_by)
-        for each in found
-        for dispute in each.disputes
-        if dispute.open
-    ]
-    return sorted(open_ones, key=lambda each: each.dispute.decide_by)

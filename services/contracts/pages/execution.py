@@ -13,12 +13,15 @@ from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
 from infra.ids import new_id
 from infra.places import delivered_to
+from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import (
+    PUBLIC,
     FromGround,
     MemberVisit,
     PathId,
     PathNumber,
+    Visit,
     allow,
     beside,
     clean,
@@ -29,7 +32,9 @@ from infra.web import (
     text_in,
 )
 from infra.web.errors import NotFound
-from services.contracts.api.execution import open_disputes, readable
+from services.contracts.api import visible
+from services.contracts.api.disputes import open_disputes, the_dispute
+from services.contracts.api.execution import readable
 from services.contracts.domain.execution import (
     AnswerDispute,
     AnswerEnding,
@@ -46,11 +51,12 @@ from services.contracts.domain.execution import (
     Withdraw,
     WithdrawEnding,
 )
-from services.contracts.domain.execution.endings import Ground, Kind
+from services.contracts.domain.execution.endings import Ground as EndingGround
+from services.contracts.domain.execution.endings import Kind
 from services.contracts.domain.execution.state import About, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.pages import contract_page
-from services.contracts.pages.work import ASKED, Acted
+from services.contracts.pages.work import ASKED, NOTHING, Acted, forms
 from services.contracts.store import contracts, executions
 
 Fields = dict[str, str]
@@ -173,9 +179,11 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
     """The choice is of both: a closure, or a termination on a ground."""
     wish = fields.get("wish", "")
     kind, _, ground = wish.partition("/")
-    if kind not in get_args(Kind) or ground not in get_args(Ground):
+    if kind not in get_args(Kind) or ground not in get_args(EndingGround):
         raise NotUnderstood({"wish": "Choose one of these."})
-    return ProposeEnding(**by, kind=cast(Kind, kind), ground=cast(Ground, ground), reasons=text_in(fields, "reasons"))
+    return ProposeEnding(
+        **by, kind=cast(Kind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
+    )
 
 
 def _ending_answer(fields: Fields, execution: Execution, by: Fields) -> Command:
@@ -209,6 +217,24 @@ GROUPS = {"deliveries", "wish", "asks", "outcome"}
 """Errors of choices, of which nothing may be sent."""
 
 
+async def dispute_page(
+    ground: Ground, request: Visit, contract_id: str, number: int, acted: Acted = NOTHING
+) -> Template:
+    """All that was said in one dispute. ``acted`` is a form of it that was refused."""
+    principal = request.scope.get("user")
+    contract = await visible(ground, contract_id, principal)
+    execution, dispute = await the_dispute(ground, contract_id, number, principal)
+    return page(
+        request,
+        "contracts/dispute.html",
+        status_code=422 if acted.errors else 200,
+        contract_id=contract_id,
+        drafted=contract.drafted,
+        dispute=dispute,
+        work={**forms(execution, principal, acted), "asked": ASKED},
+    )
+
+
 class ExecutionPages(Controller):
     path = "/contracts"
     include_in_schema = False
@@ -234,8 +260,11 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(f"/contracts/{contract_id}#work", said)
+            of_dispute = f"/disputes/{fields['number']}" if action == "dispute-answer" else "#work"
+            return redirect(f"/contracts/{contract_id}{of_dispute}", said)
         acted = Acted(form=fields.get("form", ""), values=fields, errors=errors)
+        if action == "dispute-answer" and fields.get("number") in {str(each.number) for each in execution.disputes}:
+            return await dispute_page(ground, request, contract_id, int(fields["number"]), acted)
         return await contract_page(ground, request, contract_id, {}, {}, acted)
 
     @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR))
@@ -253,9 +282,13 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(f"/contracts/{contract_id}#work", "Decided. Both sides see it now.")
+            return redirect(f"/contracts/{contract_id}/disputes/{number}", "Decided. Both sides see it now.")
         acted = Acted(form=f"decide-{number}", values=fields, errors=errors)
-        return await contract_page(ground, request, contract_id, {}, {}, acted)
+        return await dispute_page(ground, request, contract_id, number, acted)
+
+    @get("/{contract_id:str}/disputes/{number:int}", opt=PUBLIC)
+    async def dispute(self, ground: FromGround, request: Visit, contract_id: PathId, number: PathNumber) -> Template:
+        return await dispute_page(ground, request, clean(contract_id), number)
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
     async def disputes(self, ground: FromGround, request: MemberVisit) -> Template:

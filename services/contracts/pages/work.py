@@ -27,7 +27,7 @@ from events.contracts import (
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
-from services.contracts.api.execution import insider, readable
+from services.contracts.api.execution import insider, readable, summary
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.disputes import WORDS, may_dispute
 from services.contracts.domain.execution.duties import Duty, duties
@@ -105,16 +105,15 @@ async def section(
     """What ``contracts/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
     inside = insider(execution, principal)
-    party = party_of(execution, principal)
+    by_forms = forms(execution, principal, acted)
+    party = by_forms["party"]
     days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
     ready = invoiceable(execution) if party == "supplier" else ()
     return {
+        **by_forms,
         "execution": execution,
-        "party": party,
         "inside": inside,
-        "decides": principal is not None and principal.may(MODERATOR),
-        "acted": acted,
-        "request_key": new_id(),
+        "disputes": [summary(each) for each in execution.disputes],
         "due": [_duty(duty, party, now) for duty in duties(execution, now)],
         "lines": balances(execution),
         "names": {line.line_id: line.description for line in execution.lines},
@@ -145,6 +144,16 @@ async def section(
             for each in await executions.history(ground.database.pool, execution.contract_id)
             if told(each.event)
         ],
+    }
+
+
+def forms(execution: Execution, principal: Principal | None, acted: Acted) -> dict[str, Any]:
+    """What the forms of a page need to know of their reader, and of the one that was refused."""
+    return {
+        "party": party_of(execution, principal),
+        "decides": principal is not None and principal.may(MODERATOR),
+        "acted": acted,
+        "request_key": new_id(),
     }
 
 

@@ -20,6 +20,19 @@ from services.contracts.domain.execution.state import Execution
 from services.contracts.store.rows import Row
 
 _COLUMNS = "contract_id, state::text as state, version"
+_BRIEF = """contract_id, version, (case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
+    select coalesce(jsonb_agg(case when jsonb_typeof(dispute->'said') = 'array' then jsonb_set(
+        dispute || '{"explanation": ""}', '{said}', (
+            select coalesce(jsonb_agg(
+                said || jsonb_build_object('words', case place when 1 then left(said->>'words', 1000) else '' end) order by place
+            ), '[]') from jsonb_array_elements(dispute->'said') with ordinality as statement (said, place)
+        )) else dispute end order by number), '[]')
+    from jsonb_array_elements(state->'disputes') with ordinality as each (dispute, number)
+    )) else state end)::text as state"""
+"""For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
+is, and costs itself alone when it is read."""
+LISTED = 200
+"""Contracts whose open disputes are listed at once."""
 
 
 class ExecutionRow(Row, table=True):
@@ -106,9 +119,9 @@ async def lock_due(
 
 
 async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Execution]:
-    """Those in which something is for the organisation to do, the oldest deadline of the clock first."""
+    """Those in which something is for the organisation to do, the oldest deadline of the clock first, in brief."""
     rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.executions where (buyer_id = $1 and buyer_waits) or (supplier_id = $1 and"
+        f"select {_BRIEF} from contracts.executions where (buyer_id = $1 and buyer_waits) or (supplier_id = $1 and"
         " supplier_waits) order by due_at nulls last, contract_id limit $2",
         organisation_id,
         limit,
@@ -117,9 +130,10 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, l
 
 
 async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Execution]:
-    """Those with an open dispute, what is to be decided first first."""
+    """Those with an open dispute, what is to be decided first first, in brief."""
     rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.executions where disputed_at is not null order by disputed_at, contract_id"
+        f"select {_BRIEF} from contracts.executions where disputed_at is not null order by disputed_at, contract_id"
+        f" limit {LISTED}"
     )
     return listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
 

@@ -21,6 +21,7 @@ from events.contracts import (
 )
 from infra.ids import new_id
 from infra.tokens import Principal
+from services.contracts.domain.execution.bounds import MOST_STATEMENTS
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_signed import signed
@@ -235,7 +236,7 @@ async def test_a_dispute_is_heard_decided_by_a_moderator_and_counted(town: Town)
         for each in await town.read(MODERATOR, "/api/contracts/disputes")
         if each["contract_id"] == work.contract_id
     ]
-    assert [each["dispute"]["said"][0]["words"] for each in mine] == ["It was dry"]
+    assert [(each["dispute"]["words"], each["dispute"]["statements"]) for each in mine] == [("It was dry", 1)]
     decision = {"outcome": "set-aside", "explanation": "The photographs show dry paper"}
     assert (await work.tell(work.supplier, "disputes/1/decision", decision))[0] == 403
     assert (await work.tell(MODERATOR, "disputes/1/decision", decision))[1]["rule"] == "other-side-unheard"
@@ -248,6 +249,40 @@ async def test_a_dispute_is_heard_decided_by_a_moderator_and_counted(town: Town)
     await told_in_record(town, work.buyer, disputes_faced=1, disputes_lost=1, disputes_won=0)
 
 
+async def test_a_side_that_answers_itself_comes_to_the_most_and_lists_stay_short(town: Town) -> None:
+    work = await a_signed_contract(town)
+    await work.order()
+    await work.deliver()
+    await work.assess({}, reasons="Wet")
+    long = "слово " * 600
+    body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": long}
+    assert (await work.tell(work.supplier, "disputes", body))[0] == 201
+    for number in range(1, MOST_STATEMENTS):
+        answer = {"asks": "set-aside", "words": f"{number} {long}"}
+        assert (await work.tell(work.supplier, "disputes/1/answer", answer))[0] == 201
+    status, refused = await work.tell(work.supplier, "disputes/1/answer", {"asks": "set-aside", "words": long})
+    assert (status, refused["rule"], refused["field"]) == (422, "too-many-statements", "words")
+    assert refused["numbers"]["most"] == MOST_STATEMENTS
+    path = f"/api/contracts/{work.contract_id}"
+    (listed,) = [
+        each
+        for each in await town.read(MODERATOR, "/api/contracts/disputes")
+        if each["contract_id"] == work.contract_id
+    ]
+    (shown,) = (await work.shown())["disputes"]
+    assert listed["dispute"] == shown
+    assert (shown["statements"], shown["supplier_asks"], shown["buyer_asks"]) == (MOST_STATEMENTS, "set-aside", None)
+    assert shown["words"] == f"{long[:300]}…"
+    whole = await town.read(MODERATOR, f"{path}/disputes/1")
+    assert len(whole["said"]) == MOST_STATEMENTS and whole["said"][-1]["words"].startswith(f"{MOST_STATEMENTS - 1} ")
+    assert {said["words"] for said in (await town.read(town.clinic, f"{path}/disputes/1"))["said"]} == {""}
+    async with town.market.client(work.buyer) as client:
+        assert (await client.get(f"{path}/disputes/2")).status_code == 404
+    assert (await work.tell(work.buyer, "disputes/1/answer", {"asks": "stands", "words": "It rained"}))[0] == 201
+    decision = {"outcome": "set-aside", "explanation": "Enough"}
+    assert (await work.tell(MODERATOR, "disputes/1/decision", decision))[1]["disputes"][0]["outcome"] == "set-aside"
+
+
 async def test_an_execution_that_cannot_be_read_costs_itself_alone_in_lists(town: Town) -> None:
     whole, strange = [await a_signed_contract(town) for _ in range(2)]
     for work in (whole, strange):
@@ -257,16 +292,22 @@ async def test_an_execution_that_cannot_be_read_costs_itself_alone_in_lists(town
         body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
         assert (await work.tell(work.supplier, "disputes", body))[0] == 201
     key = ("contract_id", strange.contract_id)
-    async with only_a_newer_release_reads(town.market, "contracts.executions", key, "state.orders"):
-        async with town.market.client(MODERATOR) as client:
+    for part in ("state.orders", "state.disputes"):
+        async with (
+            only_a_newer_release_reads(town.market, "contracts.executions", key, part),
+            town.market.client(MODERATOR) as client,
+        ):
             for path in ("/api/contracts/disputes", "/contracts/disputes"):
                 said = await lists(client, path)
                 assert whole.contract_id in said and strange.contract_id not in said
-        async with town.market.client(whole.buyer) as client:
-            said = await lists(client, "/contracts")
-            assert whole.contract_id in said
-            assert whole.contract_id in await lists(client, f"/contracts/{whole.contract_id}")
-            await says_so(client, f"/contracts/{strange.contract_id}")
+    async with (
+        only_a_newer_release_reads(town.market, "contracts.executions", key, "state.orders"),
+        town.market.client(whole.buyer) as client,
+    ):
+        said = await lists(client, "/contracts")
+        assert whole.contract_id in said
+        assert whole.contract_id in await lists(client, f"/contracts/{whole.contract_id}")
+        await says_so(client, f"/contracts/{strange.contract_id}")
 
 
 async def test_a_suspended_supplier_finishes_what_it_owes(town: Town) -> None:

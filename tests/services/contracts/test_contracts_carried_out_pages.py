@@ -6,6 +6,8 @@ import pytest
 
 from infra.ids import new_id
 from infra.tokens import Principal
+from infra.web.languages import COOKIE
+from services.contracts.domain.execution import bounds
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract, today
@@ -107,6 +109,39 @@ async def test_the_list_says_what_waits_for_each_side(town: Town) -> None:
     late, told = "The order 1 was not delivered in time by the supplier", "told of delivery 1 on order 1, late"
     assert f"{late}\n" in text or f"{late}</li>" in text
     assert told in text and "Supplier 1&#39;s member" in text.partition(told)[2][:80]
+
+
+async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what_was_said_has_a_page(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MOST_STATEMENTS", 2)
+    monkeypatch.setattr(bounds, "MOST_ORDERS", 1)
+    work = await a_signed_contract(town)
+    await work.order(HALF)
+    status, text = await filled(work, work.buyer, "order", **{"form": "order", "quantity-1": "1", "days": 3})
+    assert status == 422 and "Order all that is left at once" in text
+    await work.deliver(HALF)
+    await work.assess({}, reasons="Wet")
+    fields = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
+    await filled(work, work.supplier, "dispute", **fields)
+    answer = {"form": "answer-1", "number": 1, "asks": "set-aside"}
+    status, text = await filled(work, work.supplier, "dispute-answer", words="Very dry", **answer)
+    assert status == 200 and "Said. The other side sees it now." in text and "Very dry" in text
+    for language, words in (
+        ("en", "else a moderator decides"),
+        ("es", "la decide un moderador"),
+        ("ru", "решит модератор"),
+    ):
+        async with town.market.browser(work.supplier) as browser:
+            browser.client.cookies.set(COOKIE, language)
+            form = {"request_key": new_id(), "words": "As dry as dust", **answer}
+            refused = await browser.post(f"/contracts/{work.contract_id}/execution/dispute-answer", form)
+        assert refused.status_code == 422 and "As dry as dust</textarea>" in refused.text
+        assert words in refused.text.partition('id="answer-1-words-note"')[2][:600]
+    _, text = await seen(town, work.supplier, f"/contracts/{work.contract_id}")
+    assert "It was dry" in text and "Very dry" not in text and f"/contracts/{work.contract_id}/disputes/1" in text
+    _, text = await seen(town, None, f"/contracts/{work.contract_id}/disputes/1")
+    assert "Dispute 1 about delivery 1" in text and "dry" not in text and "<textarea" not in text
 
 
 async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> None:

@@ -1,0 +1,122 @@
+"""JSON of disputes: one with all that was said, what its sides and the moderator do, and the moderators' list."""
+
+from datetime import datetime
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import JSONBody
+
+from events.bounds import Count, Reason
+from infra.service import Ground
+from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
+from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, Visit, allow, clean
+from infra.web.errors import NotFound
+from services.contracts.api.execution import (
+    PARTIES,
+    Act,
+    DisputeSummary,
+    ExecutionView,
+    acting,
+    readable,
+    summary,
+    view,
+)
+from services.contracts.domain.execution import AnswerDispute, DecideDispute, OpenDispute
+from services.contracts.domain.execution.state import About, Dispute, Execution, Outcome
+from services.contracts.handlers import execution as handlers
+from services.contracts.store import executions
+
+
+class DisputeIn(msgspec.Struct, kw_only=True):
+    """``number`` is the delivery's or invoice's; ``asks`` that the last word on it stands, or is set aside."""
+
+    about: About
+    number: Count
+    asks: Outcome
+    reasons: Reason
+
+
+class DisputeAnswerIn(msgspec.Struct, kw_only=True):
+    """Where both sides ask the same, the dispute ends so."""
+
+    asks: Outcome
+    words: Reason
+
+
+class DisputeDecisionIn(msgspec.Struct, kw_only=True):
+    outcome: Outcome
+    explanation: Reason
+
+
+class OpenDisputeView(msgspec.Struct, kw_only=True):
+    contract_id: str
+    dispute: DisputeSummary
+    overdue: bool
+
+
+async def the_dispute(
+    ground: Ground, contract_id: str, number: int, principal: Principal | None
+) -> tuple[Execution, Dispute]:
+    """As the reader may see them. Raises NotFound."""
+    execution = await readable(ground, contract_id, principal)
+    if not 1 <= number <= len(execution.disputes):
+        raise NotFound("dispute", str(number))
+    return execution, execution.disputes[number - 1]
+
+
+class DisputesApi(Controller):
+    path = "/api/contracts"
+    tags = ["contracts"]
+    dependencies = {"act": Provide(acting, sync_to_thread=False)}
+
+    @post("/{contract_id:str}/disputes", opt=PARTIES, raises=[NotFound])
+    async def open_dispute(self, act: NamedDependency[Act], data: JSONBody[DisputeIn]) -> ExecutionView:
+        command = OpenDispute(
+            **act.by, about=data.about, number=data.number, asks=data.asks, reasons=clean(data.reasons)
+        )
+        return await act(command)
+
+    @get("/{contract_id:str}/disputes/{number:int}", opt=PUBLIC, raises=[NotFound])
+    async def read_dispute(
+        self, request: Visit, ground: FromGround, contract_id: PathId, number: PathNumber
+    ) -> Dispute:
+        """All that was said in it; the words are for the two sides and whoever watches over the market."""
+        return (await the_dispute(ground, contract_id, number, request.scope.get("user")))[1]
+
+    @post("/{contract_id:str}/disputes/{number:int}/answer", opt=PARTIES, raises=[NotFound])
+    async def answer_dispute(
+        self, act: NamedDependency[Act], number: PathNumber, data: JSONBody[DisputeAnswerIn]
+    ) -> ExecutionView:
+        command = AnswerDispute(**act.by, dispute=number, asks=data.asks, words=clean(data.words))
+        return await act(command)
+
+    @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide_dispute(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        keyed: FromKeyed,
+        contract_id: PathId,
+        number: PathNumber,
+        data: JSONBody[DisputeDecisionIn],
+    ) -> ExecutionView:
+        command = DecideDispute(dispute=number, outcome=data.outcome, explanation=clean(data.explanation))
+        async with ground.database.transaction("contracts") as tx:
+            await keyed.do(tx, lambda: handlers.decide_dispute(tx, clean(contract_id), command))
+        return await view(ground, contract_id, request.user)
+
+    @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
+    async def list_disputes(self, request: MemberVisit, ground: FromGround) -> list[OpenDisputeView]:
+        """Summaries of what is to be decided first, of some hundred contracts at most."""
+        return open_disputes(await executions.disputed(ground.database.pool), ground.clock())
+
+
+def open_disputes(found: list[Execution], now: datetime) -> list[OpenDisputeView]:
+    open_ones = [
+        OpenDisputeView(contract_id=each.contract_id, dispute=summary(dispute), overdue=now >= dispute.decide_by)
+        for each in found
+        for dispute in each.disputes
+        if dispute.open
+    ]
+    return sorted(open_ones, key=lambda each: each.dispute.decide_by)
