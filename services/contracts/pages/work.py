@@ -40,7 +40,6 @@ from services.contracts.domain.execution.state import (
     balances,
     disputed,
     invoiceable,
-    invoiced_in,
     outstanding,
     unordered,
 )
@@ -123,7 +122,8 @@ async def section(
         "outstanding": {order.number: outstanding(execution, order) for order in execution.standing_orders},
         "ready": ready,
         "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
-        "invoice_of": {each.number: invoiced_in(execution, each.number) for each in execution.deliveries},
+        "invoice_of": execution.invoice_of,
+        "deliveries_of": execution.deliveries_of,
         "disputed": {
             (about, each.number): disputed(execution, about, each.number) for about, each in _subjects(execution)
         },

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal as D
+from functools import partial
 
 import msgspec
 import pytest
@@ -19,8 +20,10 @@ from services.contracts.domain.execution.bounds import (
     TooMuchTakenBack,
 )
 from services.contracts.domain.execution.disputes import may_dispute
-from services.contracts.domain.execution.state import Execution, unordered
-from tests.services.contracts.deals_told import a_line
+from services.contracts.domain.execution.duties import duties, next_at
+from services.contracts.domain.execution.performance import performed
+from services.contracts.domain.execution.state import Execution, invoiceable, unordered
+from tests.services.contracts.deals_told import MONDAY, a_line
 from tests.services.contracts.execution_told import (
     DAY,
     MILL,
@@ -31,6 +34,7 @@ from tests.services.contracts.execution_told import (
     invoiced,
     ordered,
 )
+from tests.work import calls_of
 
 ONE = {"1": D(1)}
 MANY = (a_line("1", "480000.00", quantity="100000"), a_line("2", "320.00", quantity="3"))
@@ -70,6 +74,36 @@ class TestOrders:
         work.confirm()
         work.order(ONE)
         assert len(work.state.orders) == 1_101
+
+    def test_what_is_asked_of_a_contract_at_each_act_costs_as_much_for_each_order_however_many_there_are(self) -> None:
+        def asked(state: Execution) -> None:
+            duties(state, MONDAY)
+            next_at(state)
+            performed(state)
+            invoiceable(state)
+            for about, parts in (("delivery", state.deliveries), ("invoice", state.invoices)):
+                for each in parts:
+                    may_dispute(state, about, each.number, "buyer", MONDAY)  # type: ignore[arg-type]
+
+        few, many = [calls_of(partial(asked, self.carried_out(number))) for number in (100, 400)]
+        assert many < 4.5 * few
+
+    @staticmethod
+    def carried_out(number: int) -> Execution:
+        """So many orders, each delivered, accepted and invoiced by itself."""
+        work = Work(concluded(MANY))
+        work.order(ONE)
+        work.deliver(ONE)
+        work.assess(ONE)
+        work.invoice()
+        (order,), (delivery,), (invoice,) = work.state.orders, work.state.deliveries, work.state.invoices
+        numbers = range(1, number + 1)
+        return replace(
+            work.state,
+            orders=tuple(replace(order, number=each) for each in numbers),
+            deliveries=tuple(replace(delivery, number=each, order=each) for each in numbers),
+            invoices=tuple(replace(invoice, number=each, deliveries=(each,)) for each in numbers),
+        )
 
     def test_no_more_than_the_most_unless_all_that_is_left_is_ordered(self) -> None:
         work = with_orders(bounds.MOST_ORDERS)

@@ -1,15 +1,16 @@
 """Releases merged: what comes out is as the standard defines it, nothing that was read is changed, and many changes of one list cost
 no more than their number."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.transparency.merging import merge
+from tests.work import calls_of
 
 scalars = st.sampled_from([None, "", "a", "b", 0, 1, [], {}])
 things = st.deferred(
@@ -60,7 +61,7 @@ def have_ids(values: Sequence[Any]) -> bool:
 
 
 def test_orders_that_are_placed_and_taken_back_cost_as_much_each_however_many_there_are() -> None:
-    few, many = calls_of(orders_taken_back(100)), calls_of(orders_taken_back(400))
+    few, many = [calls_of(partial(merge, orders_taken_back(number))) for number in (100, 400)]
     assert many < 4.5 * few
 
 
@@ -73,19 +74,3 @@ def orders_taken_back(number: int) -> list[dict[str, Any]]:
         for order in range(number)
         for second, status in enumerate(("scheduled", "notMet"))
     ]
-
-
-def calls_of(releases: list[dict[str, Any]]) -> int:
-    """How many functions are called to merge them: the work, without a clock."""
-    calls = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        merge(releases)
-    finally:
-        sys.setprofile(None)
-    return calls

@@ -82,7 +82,7 @@ def require_delivery(execution: Execution, order: int, lines: tuple[LineQuantity
     """Raises TooManyDeliveries."""
     deliveries, held = len(execution.deliveries), _lines(each.lines for each in execution.deliveries)
     within = deliveries < MOST_DELIVERIES and held + len(lines) <= MOST_DELIVERED_LINES
-    if not within and any(each.order == order for each in execution.deliveries):
+    if not within and order in execution.deliveries_of:
         raise TooManyDeliveries(
             f"This contract has {deliveries} deliveries with {held} lines; {MOST_DELIVERIES} with {MOST_DELIVERED_LINES} are"
             " the most. Tell of a delivery on an order that has none yet, or agree with the buyer to close the contract.",

@@ -23,7 +23,6 @@ from services.contracts.domain.execution.state import (
     Execution,
     NothingOfThatNumber,
     Outcome,
-    invoiced_in,
     party_of,
     require_reasons,
     require_undisputed,
@@ -97,7 +96,7 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     require_undisputed(execution, about, number)
     word, due_at = _last_word(execution, about, number)
     whose = WORDS.get((about, word))
-    if whose is None or (word == "assessed" and invoiced_in(execution, number) is not None):
+    if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
         raise NotDisputable(f"The {about} {number} is {state}: nothing of it is open.", state=state)
     earlier = (each for each in execution.disputes if (each.about, each.subject, each.word) == (about, number, word))

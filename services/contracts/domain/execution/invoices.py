@@ -16,7 +16,6 @@ from services.contracts.domain.execution.state import (
     Invoice,
     NothingOfThatNumber,
     balances,
-    invoiced_in,
     require_party,
     require_reasons,
     require_undisputed,
@@ -64,7 +63,7 @@ def submit_invoice(execution: Execution, command: SubmitInvoice, now: datetime) 
     numbers = tuple(sorted(set(command.deliveries)))
     for number in numbers:
         delivery = the_delivery(execution, number)
-        if (earlier := invoiced_in(execution, number)) is not None:
+        if (earlier := execution.invoice_of.get(number)) is not None:
             raise InvoicedAlready(
                 f"The delivery {number} is in invoice {earlier.number} already.",
                 field="deliveries",

@@ -239,7 +239,7 @@ def assessed(
 ) -> DeliveryAssessed:
     order = execution.orders[delivery.order - 1]
     all_of_it = total([accepted]) == total([delivery.lines])
-    waiting = [each for each in execution.deliveries if each.order == order.number and each.status == "reported"]
+    waiting = [each for each in execution.deliveries_of[order.number] if each.status == "reported"]
     return DeliveryAssessed(
         process_id=execution.process_id,
         contract_id=execution.contract_id,

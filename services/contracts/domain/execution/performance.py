@@ -91,7 +91,7 @@ def _facts(execution: Execution) -> Iterator[tuple[Party, Kind, int]]:
 
 
 def _met(execution: Execution, order: Order) -> bool:
-    waits = any(each.order == order.number and each.status == "reported" for each in execution.deliveries)
+    waits = any(each.status == "reported" for each in execution.deliveries_of.get(order.number, ()))
     return not waits and not outstanding(execution, order)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from catalogue.calendar import RegionCalendar
@@ -180,7 +181,7 @@ class Ending:
     objection: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Execution:
     """``lines`` are the contract's, each with its quantity and its share of the amount; nothing is ordered after
     ``term_until``. Orders, deliveries, invoices and disputes are in the order of their numbers. ``endings_withdrawn`` and
@@ -220,6 +221,26 @@ class Execution:
     @property
     def standing_invoices(self) -> tuple[Invoice, ...]:
         return tuple(invoice for invoice in self.invoices if invoice.status != "withdrawn")
+
+    # Worked out once, for a contract may have thousands of each, and every one asks for its own.
+
+    @cached_property
+    def deliveries_of(self) -> Mapping[int, list[Delivery]]:
+        """By order."""
+        found: dict[int, list[Delivery]] = {}
+        for delivery in self.deliveries:
+            found.setdefault(delivery.order, []).append(delivery)
+        return found
+
+    @cached_property
+    def invoice_of(self) -> Mapping[int, Invoice]:
+        """By delivery that is invoiced."""
+        return {number: invoice for invoice in self.standing_invoices for number in invoice.deliveries}
+
+    @cached_property
+    def open_disputes(self) -> Mapping[tuple[About, int], Dispute]:
+        """By what is disputed."""
+        return {(each.about, each.subject): each for each in self.disputes if each.open}
 
     @property
     def settled(self) -> Decimal:
@@ -273,15 +294,11 @@ def outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
     """By line, what of the order is still to be delivered; what was refused is so again."""
     come = total(
         delivery.lines if delivery.status == "reported" else delivery.accepted
-        for delivery in execution.deliveries
-        if delivery.order == order.number and delivery.status != "withdrawn"
+        for delivery in execution.deliveries_of.get(order.number, ())
+        if delivery.status != "withdrawn"
     )
     rest = {line.line_id: line.quantity - come.get(line.line_id, NONE) for line in order.lines}
     return {line_id: quantity for line_id, quantity in rest.items() if quantity > 0}
-
-
-def invoiced_in(execution: Execution, delivery: int) -> Invoice | None:
-    return next((invoice for invoice in execution.standing_invoices if delivery in invoice.deliveries), None)
 
 
 def invoiceable(execution: Execution) -> tuple[Delivery, ...]:
@@ -290,16 +307,14 @@ def invoiceable(execution: Execution) -> tuple[Delivery, ...]:
         delivery
         for delivery in execution.deliveries
         if delivery.accepted
-        and invoiced_in(execution, delivery.number) is None
+        and delivery.number not in execution.invoice_of
         and disputed(execution, "delivery", delivery.number) is None
     )
 
 
 def disputed(execution: Execution, about: About, number: int) -> Dispute | None:
     """The open dispute about it."""
-    return next(
-        (each for each in execution.disputes if each.open and (each.about, each.subject) == (about, number)), None
-    )
+    return execution.open_disputes.get((about, number))
 
 
 def share(execution: Execution, line: Line, quantity: Decimal) -> Decimal:
