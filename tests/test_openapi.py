@@ -54,6 +54,14 @@ async def document(market: Market) -> dict[str, Any]:
     return found
 
 
+async def test_what_shows_the_document_wants_nothing_of_another_site(market: Market) -> None:
+    async with market.client() as visitor:
+        answer = await visitor.get("/api/schema")
+        footer = (await visitor.get("/")).text
+    assert answer.status_code == 200 and "<script" not in answer.text
+    assert f'href="{DOCUMENT}"' in footer
+
+
 async def test_document_is_3_1_and_tells_of_every_route_and_who_needs_a_token(
     document: dict[str, Any], tmp_path: Path
 ) -> None:

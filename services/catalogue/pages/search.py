@@ -77,6 +77,8 @@ class SearchPages(Controller):
         values = dict(request.query_params)
         values["region"] = region_of(request, region)
         form, errors = read_form(values, SearchForm)
+        if form is None:  # what is right is searched for; what is not stands marked in the form
+            form, _ = read_form({name: value for name, value in values.items() if name not in errors}, SearchForm)
         attributes = tuple(attribute or ())[:VALUES_SHOWN]
         chosen = msgspec.structs.asdict(form or SearchForm())
         asked = Search(**chosen, region=values["region"], attributes=attributes)

@@ -105,6 +105,21 @@ async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(st
         assert "is published" in published.text
 
 
+@pytest.mark.parametrize("wrong", [{"price_from": "abc"}, {"sort": "banana"}, {"page": "-1"}])
+async def test_a_wrong_filter_is_marked_and_the_others_hold(stall: Stall, wrong: dict[str, str]) -> None:
+    lyre, horn = await stall.published("Zukra lyre of oak"), await stall.published("Post horn of brass")
+    async with stall.market.browser(stall.buyer) as buyer:
+
+        async def is_found() -> bool:
+            return lyre in (await buyer.get("/catalogue", q="zukra lyre")).text
+
+        await stall.market.eventually(is_found)
+        shown = await buyer.get("/catalogue", q="zukra lyre", **wrong)
+    assert shown.status_code == 422
+    assert lyre in shown.text and horn not in shown.text
+    assert 'aria-invalid="true"' in shown.text or next(iter(wrong)) == "page"
+
+
 @pytest.mark.parametrize("reason", ["", "made\x00no more", "x" * 100_000])
 async def test_a_reason_that_does_not_fit_stands_beside_its_field_and_archives_nothing(
     stall: Stall, reason: str
