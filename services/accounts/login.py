@@ -1,5 +1,6 @@
 """Login and API tokens: who proves to be whom, how often one may try, and the token that says it to every service."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
@@ -21,6 +22,9 @@ TRIES_PER_EMAIL = 100
 TRIES_PER_ADDRESS = 30
 """A network address stands for many people behind one office's router, so it may fail more often."""
 KEY_TOKEN_HOURS = 1
+_FEW = asyncio.Semaphore(4)
+"""Tries that this process counts at once. Those of one address wait for each other, and must not do so with all connections of the
+process in hand."""
 
 
 class LoginRefused(Exception):
@@ -46,9 +50,10 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
     once meet the same limit, and whoever knows the password is never counted.
     """
     email = email.strip().lower()[:254]
-    async with ground.database.transaction("accounts") as tx:
-        await store.hold(tx, "try", email)
-        await store.hold(tx, "try", address)
+    async with _FEW, ground.database.transaction("accounts") as tx:
+        # two name spaces, in this order everywhere: an e-mail address can be written like a network address
+        await store.hold(tx, "try of e-mail", email)
+        await store.hold(tx, "try from address", address)
         failed = await store.tries(tx, email, address, tx.now - WINDOW)
         if failed.of_both >= TRIES or failed.by_email >= TRIES_PER_EMAIL or failed.by_address >= TRIES_PER_ADDRESS:
             raise TooManyTries

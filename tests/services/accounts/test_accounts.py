@@ -17,6 +17,7 @@ from events.accounts import MemberJoined, OrganisationRegistered, OrganisationSt
 from events.contracts import ContractConcluded, ContractEnded
 from events.values import Place, Source
 from infra.ids import new_id
+from infra.tasks import background
 from infra.tokens import Principal
 from services.accounts import passwords
 from services.accounts.cli import app
@@ -238,6 +239,29 @@ async def test_login_is_limited_even_for_guesses_at_once_and_opens_again_after_a
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
         market.clock.advance(timedelta(minutes=1, seconds=1))
         assert (await session(client, sent["email"])).status_code == 200
+
+
+async def test_tries_at_once_keep_nobody_from_the_database_and_never_wait_for_each_other_in_a_ring(
+    market: Market,
+) -> None:
+    """Two network addresses, each of which is written as an e-mail address by the other."""
+    here, there = (f"2001:db8:{new_id()[-4:]}::{number}" for number in (1, 2))
+    pool, most = market.ground.database.engine.pool, 0
+
+    async def a_try(number: int) -> None:
+        nonlocal most
+        with pytest.raises((LoginRefused, TooManyTries)):
+            await log_in(market.ground, *((here, "wrong", there) if number % 2 else (there, "wrong", here)))
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, pool.checkedout())  # type: ignore[attr-defined]
+            await asyncio.sleep(0.002)
+
+    async with background(watch(), name="watch"):
+        await asyncio.gather(*map(a_try, range(80)))
+    assert 0 < most < 10
 
 
 async def test_a_stranger_elsewhere_keeps_nobody_out_but_all_strangers_together_are_limited(market: Market) -> None:
