@@ -5,6 +5,7 @@ Alembic, and what it imports, is loaded by those who migrate, not by every start
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Container
 from pathlib import Path
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 INFRA = Path(__file__).parent
 SERVICES = INFRA.parent / "services"
-ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended('lonja/migrations', 0))"
+ONE_AT_A_TIME = "pg_try_advisory_lock(hashtextextended('lonja/migrating', 0))"
+"""Of the connection, not of a transaction: an index that is made beside writers needs several. It is asked for again and again, since
+whoever waits inside a statement is waited for by such an index."""
+WAIT = 0.1
+"""Seconds between two tries."""
 AHEAD = "the tables of {} are of a newer release, which this one works with: they stay as they are"
 
 
@@ -87,7 +92,9 @@ async def upgrade(engine: AsyncEngine, name: str, metadata: MetaData) -> None:
 
     def to_the_newest(config: AlembicConfig) -> None:
         options = {"version_table": "migrations", "version_table_schema": name}
-        there = MigrationContext.configure(config.attributes["connection"], opts=options).get_current_revision()
+        connection: Connection = config.attributes["connection"]
+        there = MigrationContext.configure(connection, opts=options).get_current_revision()
+        connection.rollback()  # migrations begin their transactions themselves
         newest = newest_revision(name)
         if there is not None and there > newest:
             log.info("the tables of %s are at revision %s, and this release knows them up to %s", name, there, newest)
@@ -126,7 +133,6 @@ async def _run(engine, name, metadata, action) -> None:  # type: ignore[no-untyp
     from sqlalchemy import text
 
     def work(connection: Connection) -> None:
-        connection.execute(text(ONE_AT_A_TIME))
         config = AlembicConfig()
         config.set_main_option("script_location", str(INFRA / "alembic"))
         config.set_main_option("version_locations", str(folder(name)))
@@ -135,5 +141,12 @@ async def _run(engine, name, metadata, action) -> None:  # type: ignore[no-untyp
         config.attributes |= {"connection": connection, "metadata": metadata}
         action(config)
 
-    async with engine.begin() as connection:
-        await connection.run_sync(work)
+    async with engine.connect() as connection:
+        while not await connection.scalar(text(f"select {ONE_AT_A_TIME}")):
+            await connection.rollback()
+            await asyncio.sleep(WAIT)
+        await connection.commit()
+        try:
+            await connection.run_sync(work)
+        finally:
+            await connection.invalidate()  # the lock goes with the connection

@@ -6,6 +6,7 @@ from sqlalchemy import text
 attributes = context.config.attributes
 connection, metadata = attributes["connection"], attributes["metadata"]
 connection.execute(text(f"create schema if not exists {metadata.schema}"))
+connection.commit()
 
 
 def include_name(name: str | None, kind: str, parents: object) -> bool:
@@ -20,6 +21,7 @@ context.configure(
     include_schemas=True,
     include_name=include_name,
     compare_type=True,
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()

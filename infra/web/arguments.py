@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from events.bounds import Id, fitted
 from events.limits import OutOfBounds, check_length, shown
+from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import Principal
 from infra.web.forms import check_written, said_of
@@ -46,6 +47,8 @@ Several = Annotated[list[Id] | None, QueryParameter(max_items=200)]
 """A parameter that may come several times in the query."""
 Region = Annotated[str | None, QueryParameter(pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?)?$")]
 """A country or region by its code: BR, BR-SE."""
+PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=PAGES)]
+"""Which page of a list, from 1."""
 Words = Annotated[str, QueryParameter(max_length=300)]
 """What somebody searches for."""
 NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"

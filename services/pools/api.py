@@ -16,6 +16,8 @@ from services.pools.store.listing import Summary, search
 from services.pools.views import Details
 
 OFFICERS = allow(BUYER_OFFICER)
+DEEPEST = 25_000
+"""The last place that a page of the list can begin at: the database walks over all that stands before it."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -34,7 +36,7 @@ class PoolsApi(Controller):
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
         category: Annotated[str, QueryParameter(description="The beginning of a CPV code", max_length=20)] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=100)] = 50,
-        offset: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
+        offset: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> list[Summary]:
         """Newest first."""
         async with ground.database.transaction("pools") as tx:

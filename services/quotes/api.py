@@ -11,12 +11,23 @@ from events.bounds import Count, Reason
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow, clean
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    FromKeyed,
+    IdempotencyKey,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    Visit,
+    allow,
+    clean,
+)
 from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
 from services.quotes.handlers import NewQuote, NewRequest
-from services.quotes.store import Wanted
-from services.quotes.views import Details, Summary
+from services.quotes.listing import Summary, Wanted, search
+from services.quotes.views import Details
 
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
@@ -38,7 +49,10 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``total`` counts what fits, up to 1,000; ``more``: there is more than that."""
+
     total: int
+    more: bool
     page: int
     requests: list[Summary]
 
@@ -63,13 +77,14 @@ class QuotesApi(Controller):
         category: Short = "",
         region: Short = "",
         q: Short = "",
-        page: Annotated[int, QueryParameter(ge=1, le=100_000)] = 1,
+        page: PageNumber = 1,
     ) -> RequestPage:
-        """Open ones by the nearest deadline, others by the latest."""
+        """Open ones by the nearest deadline, others by the latest. ``category`` is the beginning of a code, ``region`` ISO 3166-2 or a
+        country, ``q`` words of the title, or their beginnings."""
         wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q))
         async with ground.database.transaction("quotes") as tx:
-            found, total = await store.listing(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
-            return RequestPage(total=total, page=page, requests=[views.summary(kept, tx.now) for kept in found])
+            found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (page - 1))
+        return RequestPage(total=found.total, more=found.more, page=page, requests=list(found.rows))
 
     @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_request(self, request: Visit, ground: FromGround, request_id: PathId) -> Details:

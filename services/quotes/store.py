@@ -1,18 +1,19 @@
 """Rows of quick quotes: the state of each request, sealed quotes in it, and every version there was of a quote."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Index, Text, func, or_, text, update
+from sqlalchemy import BigInteger, Column, DateTime, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, select
 
 from infra.database import Transaction, not_among, schema_rows
-from infra.reading import Unreadable, listed, read_one, readable
+from infra.listing import OF_WORDS
+from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
-from services.quotes.domain.request import Quote, Request, Stage
+from services.quotes.domain.request import Quote, Request
 
 Row = schema_rows("quotes")
 INSTANT = DateTime(timezone=True)
@@ -21,18 +22,20 @@ organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
 references = ReferencePrices(Row.metadata)
 
-GROUPS: Mapping[str, tuple[Stage, ...]] = {
-    "open": (Stage.OPEN,),
-    "choosing": (Stage.CHOOSING,),
-    "closed": (Stage.AWARDED, Stage.REJECTED, Stage.LAPSED, Stage.UNSUCCESSFUL, Stage.WITHDRAWN),
-}
-
 
 class RequestRow(Row, table=True):
     """``state`` is the domain's request; ``due_at`` when the timer looks at it next; ``contract`` what the choice led to."""
 
     __tablename__ = "quote_requests"
-    __table_args__ = (Index("ix_quote_requests_due", "due_at", postgresql_where=text("due_at is not null")),)
+    __table_args__ = (
+        Index("ix_quote_requests_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_quote_requests_latest", text("closes_at desc"), "request_id"),
+        Index("ix_quote_requests_of_buyer", "buyer_id", text("closes_at desc"), "request_id"),
+        Index("ix_quote_requests_in_region", "region", text("closes_at desc"), "request_id"),
+        Index("ix_quote_requests_in_country", "country", text("closes_at desc"), "request_id"),
+        Index("ix_quote_requests_category", text("category text_pattern_ops")),
+        Index("ix_quote_requests_words", text("to_tsvector('simple', title)"), **OF_WORDS),
+    )
 
     request_id: str = Field(primary_key=True, sa_type=Text)
     stage: str = Field(sa_type=Text, index=True)
@@ -76,16 +79,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     contract: Contract | None = None
     version: int = 0
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list shows: ``category`` is the beginning of a code, ``region`` a region or country, ``words`` are of the title."""
-
-    group: str = ""
-    category: str = ""
-    region: str = ""
-    words: str = ""
-    buyer_id: str = ""
 
 
 async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> Kept | None:
@@ -133,25 +126,6 @@ async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> 
         .where(RequestRow.request_id == request_id)
         .values(contract=msgspec.to_builtins(contract), version=RequestRow.version + 1)
     )
-
-
-async def listing(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -> tuple[list[Kept], int]:
-    """Open ones by the nearest deadline, others by the latest; and how many there are in all."""
-    query = select(RequestRow)
-    if wanted.group in GROUPS:
-        query = query.where(RequestRow.stage.in_([stage.value for stage in GROUPS[wanted.group]]))
-    if wanted.category:
-        query = query.where(RequestRow.category.startswith(wanted.category, autoescape=True))
-    if wanted.region:
-        query = query.where(or_(RequestRow.region == wanted.region, RequestRow.country == wanted.region))
-    if wanted.buyer_id:
-        query = query.where(RequestRow.buyer_id == wanted.buyer_id)
-    for word in wanted.words.split():
-        query = query.where(RequestRow.title.icontains(word, autoescape=True))
-    total = (await tx.session.exec(select(func.count()).select_from(query.subquery()))).one()
-    order = RequestRow.closes_at.asc() if wanted.group == "open" else RequestRow.closes_at.desc()
-    rows = await tx.session.exec(query.order_by(order, RequestRow.request_id).limit(limit).offset(offset))
-    return listed("quote request", rows, lambda row: row.request_id, _kept), total
 
 
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:

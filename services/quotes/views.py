@@ -8,37 +8,17 @@ the participants are. Of a request that was withdrawn nobody ever learns more th
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
-from events.values import Category, Line, Place
+from events.values import Line
 from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Quote, Request, Stage
+from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, Kept
-
-Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed", "unsuccessful", "withdrawn"]
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and what arrived before it is taken in."""
-
-    request_id: str
-    title: str
-    status: Status
-    buyer_id: str
-    buyer_name: str
-    kind: str
-    category: Category
-    place: Place
-    currency: str
-    quotes: int
-    opened_at: datetime
-    closes_at: datetime
-    choose_by: datetime
 
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +81,6 @@ class Details(Summary, frozen=True, kw_only=True):
     result: Result | None
     contract: Contract | None
     version: int
-
-
-def summary(kept: Kept, now: datetime) -> Summary:
-    return Summary(**_summary(kept.request, now))
 
 
 async def details(tx: Transaction, kept: Kept, reader: Principal | None) -> Details:
@@ -198,11 +174,10 @@ async def _names(tx: Transaction, organisation_ids: Iterable[str]) -> Mapping[st
 
 def _summary(request: Request, now: datetime) -> Mapping[str, object]:
     opened = request.opened
-    settling = request.stage is Stage.OPEN and now >= opened.closes_at
     return {
         "request_id": opened.request_id,
         "title": opened.title,
-        "status": "settling" if settling else request.stage.value,
+        "status": status_of(request.stage, opened.closes_at, now),
         "buyer_id": opened.buyer_id,
         "buyer_name": opened.buyer_name,
         "kind": opened.kind,

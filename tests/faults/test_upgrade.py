@@ -367,7 +367,9 @@ async def test_nobody_meets_an_error(upgraded: Upgraded) -> None:
 
 
 async def test_the_former_release_works_beside_newer_tables(upgraded: Upgraded) -> None:
-    assert [said.strip() for said in upgraded.said] == [AHEAD.format("operations, catalogue, contracts, pools")]
+    assert [said.strip() for said in upgraded.said] == [
+        AHEAD.format("operations, accounts, auctions, catalogue, contracts, pools, quotes")
+    ]
 
 
 async def test_partitions_with_a_newer_version_wait_while_the_former_release_has_them(upgraded: Upgraded) -> None:

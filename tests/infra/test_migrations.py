@@ -66,3 +66,40 @@ async def test_a_worker_waits_for_the_tables_of_its_release(servers: Servers, to
         await connection.execute("update pools.migrations set version_num = $1", newest)
         await until("the tables of this release", State.running)
     await connection.close()
+
+
+async def test_an_index_of_a_large_table_keeps_no_writer_out_and_is_begun_again(servers: Servers) -> None:
+    url = await empty_database(servers, "lonja_beside_writers")
+    config = replace(Config.load({**os.environ, "LONJA_HOME": str(servers.home)}), database_url=url)
+    await migrate(config)
+    early, late = await asyncpg.connect(url), await asyncpg.connect(url)
+    write = "insert into pools.log (pool_id, type, at, data) values ('p', 'PoolOpened', now(), '{}')"
+    valid = "select indisvalid from pg_index where indexrelid = 'pools.ix_log_in_order'::regclass"
+    await early.execute("update pools.migrations set version_num = '0003'")
+    await early.execute("drop index pools.ix_log_in_order")
+    unfinished = early.transaction()
+    await unfinished.start()
+    await early.execute(write)
+    await late.execute("set statement_timeout = '300ms'")
+    with pytest.raises(asyncpg.QueryCanceledError):  # half an index is left of it
+        await late.execute("create index concurrently ix_log_in_order on pools.log (pool_id, position)")
+    await late.execute("reset statement_timeout")
+    assert await late.fetchval(valid) is False
+    async with background(migrate(config), name="migrations"):
+        waiting = (
+            "select true from pg_stat_activity where query ilike '%index concurrently%' and wait_event_type = 'Lock'"
+            " and pid <> pg_backend_pid()"
+        )
+        async with asyncio.timeout(60):
+            while not await late.fetchval(waiting):
+                await asyncio.sleep(0.05)
+        await late.execute("set lock_timeout = '5s'")
+        await late.execute(write)
+        await unfinished.commit()
+        async with asyncio.timeout(60):
+            while await migrations.pending(url):
+                await asyncio.sleep(0.05)
+    assert await late.fetchval(valid) is True
+    assert await late.fetchval("select count(*) from pools.log") == 2
+    await early.close()
+    await late.close()

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import func, or_
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from events.accounts import OrganisationRegistered
 from infra.database import Transaction, columns, not_among
+from infra.listing import PLAN_FOR_VALUES, as_query
 from infra.reading import Unreadable, listed, read_one, readable
 from services.accounts.domain import BY_HAND, Organisation, Suspension
-from services.accounts.store.rows import OrganisationRow, read
+from services.accounts.store.rows import WORDS, OrganisationRow, read
 
 
 def _organisation(row: object) -> Organisation:
@@ -40,13 +41,11 @@ async def own_organisation(
 
 
 async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
-    """Own ones first, then by name. ``words`` is the beginning of the name, or of a word in it."""
+    """Own ones first, then by name. ``words`` are of the name, or their beginnings."""
+    await (await tx.raw()).execute(PLAN_FOR_VALUES)
     query = select(OrganisationRow).order_by(OrganisationRow.imported, OrganisationRow.name).limit(limit)
     if words:
-        name = func.lower(OrganisationRow.name)
-        query = query.where(
-            or_(name.startswith(words.lower(), autoescape=True), name.contains(" " + words.lower(), autoescape=True))
-        )
+        query = query.where(text(f"{WORDS} @@ to_tsquery('simple', :words)").bindparams(words=as_query(words)))
     rows = await tx.session.exec(query)
     return listed("organisation", rows, lambda row: row.organisation_id, _organisation)
 

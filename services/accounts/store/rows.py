@@ -15,6 +15,10 @@ Row = schema_rows("accounts")
 Value = TypeVar("Value", bound=msgspec.Struct)
 
 
+WORDS = "to_tsvector('simple', name)"
+"""What the register is searched by."""
+
+
 class OrganisationRow(Row, table=True):
     __tablename__ = "organisations"
     __table_args__ = (
@@ -26,6 +30,7 @@ class OrganisationRow(Row, table=True):
             postgresql_where=text("not imported and identifier <> ''"),
         ),
         Index(None, "imported", "name"),
+        Index("ix_organisations_words", text(WORDS), postgresql_using="gin"),
     )
 
     organisation_id: str = Field(primary_key=True, sa_type=Text)

@@ -15,23 +15,37 @@ from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
+from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Short, Words, allow, clean
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    FromKeyed,
+    IdempotencyKey,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    Short,
+    Words,
+    allow,
+    clean,
+)
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.api.bids import BidIn, BidsApi
 from services.auctions.board import Boards
+from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import next_bid
 from services.auctions.domain.complaints import Complaint
 from services.auctions.handlers import NewAuction
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
-from services.auctions.store import auctions, bids, replicas
+from services.auctions.store import auctions, bids, listing, replicas
 from services.auctions.store import complaints as filed
-from services.auctions.store.auctions import Filter, Stored
+from services.auctions.store.auctions import Stored
+from services.auctions.store.listing import Filter, Summary
 
-Page = Annotated[int, QueryParameter(ge=1, le=100_000)]
 PER_PAGE = 50
 
 __all__ = ["AuctionsApi", "BidIn", "BidsApi", "ComplaintsApi", "existing", "status_of", "with_lane"]
@@ -56,7 +70,10 @@ class AuctionSummary(msgspec.Struct, kw_only=True):
 
 
 class AuctionPage(msgspec.Struct, kw_only=True):
+    """``total`` counts what fits, up to 1,000; ``more``: there is more than that."""
+
     total: int
+    more: bool
     page: int
     auctions: list[AuctionSummary]
 
@@ -95,21 +112,22 @@ class WithdrawalIn(msgspec.Struct, kw_only=True):
     reason: Reason
 
 
-def status_of(stored: Stored, now: datetime) -> str:
-    """scheduled, open, settling (ended, not closed yet) or closed."""
-    if stored.result is not None:
+def status_of(state: AuctionState, over: bool, now: datetime) -> str:
+    """scheduled, open, settling (ended, not closed yet) or closed; ``over`` by all bids, also those that are sealed."""
+    if state.closed:
         return "closed"
-    if now < stored.opened.opens_at:
+    if now < state.opened.opens_at:
         return "scheduled"
-    return "settling" if stored.state.over(now) else "open"
+    return "settling" if over else "open"
 
 
-def summary(stored: Stored, now: datetime) -> dict[str, Any]:
-    opened, state = stored.opened, stored.state.public()
+def summary(state: AuctionState, participants: int, over: bool, now: datetime) -> dict[str, Any]:
+    """Of the public state."""
+    opened = state.opened
     return {
         "auction_id": opened.auction_id,
         "title": opened.title,
-        "status": status_of(stored, now),
+        "status": status_of(state, over, now),
         "buyer_id": opened.buyer_id,
         "buyer_name": opened.buyer_name,
         "kind": opened.kind,
@@ -119,7 +137,7 @@ def summary(stored: Stored, now: datetime) -> dict[str, Any]:
         "initial_price": opened.initial_price,
         "price": state.price,
         "bids": state.sequence,
-        "participants": len(state.participants),
+        "participants": participants,
         "opens_at": opened.opens_at,
         "closes_at": state.closes_at,
     }
@@ -145,15 +163,18 @@ class AuctionsApi(Controller):
         category: Short = "",
         region: Short = "",
         q: Words = "",
-        page: Page = 1,
+        page: PageNumber = 1,
     ) -> AuctionPage:
+        """Running ones by the end that is nearest, then closed ones, the latest first. ``category`` is the beginning of a code, ``region``
+        ISO 3166-2 or a country, ``q`` words of the title or the buyer's name, or their beginnings."""
         now = ground.clock()
         wanted = Filter(status=clean(status), category=clean(category), region=clean(region), q=clean(q))
-        found, total = await auctions.listing(
-            ground.database.pool, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (page - 1)
-        )
+        found = await listed(ground, wanted, now, page)
         return AuctionPage(
-            total=total, page=page, auctions=[AuctionSummary(**summary(stored, now)) for stored in found]
+            total=found.total,
+            more=found.more,
+            page=page,
+            auctions=[AuctionSummary(**summary(each.state, each.participants, each.over, now)) for each in found.rows],
         )
 
     @get("/{auction_id:str}", opt=PUBLIC, raises=[NotFound])
@@ -161,10 +182,11 @@ class AuctionsApi(Controller):
         now = ground.clock()
         stored = await existing(ground, auction_id)
         opened, result = stored.opened, stored.result
+        public, over = stored.state.public(), stored.state.over(now)
         return AuctionView(
-            **summary(stored, now),
+            **summary(public, len(public.participants), over, now),
             step=opened.step,
-            next_bid=None if stored.state.over(now) else next_bid(stored.state.public()),
+            next_bid=None if over else next_bid(public),
             lines=result.lines if result and result.lines else opened.lines,
             policy=opened.policy,
             reference_ids=opened.reference_ids,
@@ -264,6 +286,12 @@ class ComplaintsApi(Controller):
             return await keyed.once(
                 tx, Complaint, lambda: handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
             )
+
+
+async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
+    """A page of the list."""
+    async with ground.database.pool.acquire() as db:
+        return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
 
 
 async def existing(ground: Ground, auction_id: str) -> Stored:

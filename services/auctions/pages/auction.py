@@ -1,12 +1,12 @@
 """The list, and the page of one auction: live by server-rendered fragments over SSE, whole without script."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 from litestar.response import Stream, Template
 
 from infra.service import Ground
@@ -16,6 +16,7 @@ from infra.web import (
     STREAMED,
     FromGround,
     MemberVisit,
+    PageNumber,
     PathId,
     Short,
     Since,
@@ -28,7 +29,7 @@ from infra.web import (
     read_form,
 )
 from infra.web.errors import NotFound
-from services.auctions.api import PER_PAGE, status_of
+from services.auctions.api import PER_PAGE, listed, status_of
 from services.auctions.api.bids import ask
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
@@ -36,8 +37,7 @@ from services.auctions.lane import Answer, Lane
 from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, scored_as, to_be_sure, verdict_of
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
 from services.auctions.pages.live import push
-from services.auctions.store import auctions
-from services.auctions.store.auctions import Filter
+from services.auctions.store.listing import Filter
 
 
 class AuctionPages(Controller):
@@ -53,23 +53,21 @@ class AuctionPages(Controller):
         category: Short = "",
         region: Short = "",
         q: Words = "",
-        number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
+        number: PageNumber = 1,
     ) -> Template:
         wanted = Filter(
             status="" if status == "all" else clean(status), category=clean(category), region=clean(region), q=clean(q)
         )
         now = ground.clock()
-        found, total = await auctions.listing(
-            ground.database.pool, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
-        )
+        found = await listed(ground, wanted, now, number)
         values = {"status": status, "category": category, "region": region, "q": q}
         return page(
             request,
             "auctions/list.html",
-            rows=[(stored, status_of(stored, now)) for stored in found],
-            total=total,
+            rows=[(each, status_of(each.state, each.over, now)) for each in found.rows],
+            found=found,
             number=number,
-            last=max(1, -(-total // PER_PAGE)),
+            last=found.pages(PER_PAGE),
             values=values,
             query=urlencode({name: value for name, value in values.items() if value}),
             server_now=now.isoformat(),

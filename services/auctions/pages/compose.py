@@ -46,8 +46,8 @@ from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
 from services.auctions.pages import draft
 from services.auctions.pages.draft import MOST_LINES, Fields
-from services.auctions.store import auctions, past, replicas
-from services.auctions.store.auctions import Filter
+from services.auctions.store import auctions, listing, past, replicas
+from services.auctions.store.listing import Filter
 
 SHOWN_OF_BEFORE = 30
 
@@ -101,14 +101,13 @@ class ComposePages(Controller):
         own, words = request.user.organisation_id, clean(q)[:200]
         now = ground.clock()
         async with ground.database.pool.acquire() as db:
-            sessions, _ = await auctions.listing(
-                db, Filter(status="closed", buyer_id=own, q=words), now=now, limit=SHOWN_OF_BEFORE, offset=0
-            )
+            over = Filter(status="closed", buyer_id=own, q=words)
+            sessions = await listing.search(db, over, now=now, limit=SHOWN_OF_BEFORE, offset=0)
             contracts = await past.of_buyer(db, own, words, SHOWN_OF_BEFORE)
         return page(
             request,
             "auctions/history.html",
-            sessions=[each for each in sessions if each.result is not None],
+            sessions=[each for each in sessions.rows if each.outcome],
             contracts=contracts,
             outcomes=outcomes(),
             values={"q": words},

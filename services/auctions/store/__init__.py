@@ -1,6 +1,7 @@
 """Tables and queries of auctions, by noun. Queries are plain SQL on the driver's connection; rows never leave here.
 
-auctions    opening, reading, listing, closing
+auctions    opening, reading, closing
+listing     lists of auctions
 blocked     sessions on which no bid can be decided
 bids        the hot path's array statements, and the log
 facts       lines of the log that are no bids

@@ -12,7 +12,7 @@ from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
 from infra.database import Outdated
 from infra.outgoing import Outgoing
-from infra.reading import Unreadable, listed, read_one, readable
+from infra.reading import Unreadable, read_one, readable
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at
@@ -64,16 +64,6 @@ class Unchanged(msgspec.Struct, frozen=True):
 
     versions: Mapping[str, int]
     standings: Mapping[str, str]
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """``status`` is open, closed or "" for both; ``category`` a code's beginning; ``region`` ISO 3166-2 or a country."""
-
-    status: str = ""
-    category: str = ""
-    region: str = ""
-    buyer_id: str = ""
-    q: str = ""
 
 
 async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) -> bool:
@@ -218,39 +208,6 @@ async def running(db: asyncpg.Connection, since: datetime, until: datetime) -> l
         until,
     )
     return [row["auction_id"] for row in rows]
-
-
-async def listing(
-    db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit: int, offset: int
-) -> tuple[list[Stored], int]:
-    """One page and the number of all. Running ones by the end that is nearest, then closed ones, the latest first."""
-    where, values = ["true"], []
-
-    def add(condition: str, value: object) -> None:
-        values.append(value)
-        where.append(condition.format(f"${len(values)}"))
-
-    if wanted.status == "open":
-        add("result is null and closes_at > {}", now)
-    elif wanted.status == "closed":
-        add("(result is not null or closes_at <= {})", now)
-    if wanted.category:
-        add("starts_with(category, {})", wanted.category)
-    if wanted.region:
-        add("{} in (region, country)", wanted.region)
-    if wanted.buyer_id:
-        add("buyer_id = {}", wanted.buyer_id)
-    if wanted.q:
-        add("strpos(lower(title || ' ' || (opened->>'buyer_name')), lower({})) > 0", wanted.q)
-    condition = " and ".join(where)
-    total = await db.fetchval(f"select count(*) from auctions.auctions where {condition}", *values)
-    rows = await db.fetch(
-        f"select {_STATE} from auctions.auctions where {condition} order by result is not null,"
-        " case when result is null then closes_at end, closes_at desc, auction_id"
-        f" limit {int(limit)} offset {int(offset)}",
-        *values,
-    )
-    return listed("auction", rows, itemgetter("auction_id"), _stored), total
 
 
 def _course(state: AuctionState) -> str:

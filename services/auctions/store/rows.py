@@ -9,9 +9,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from infra.database import schema_rows
+from infra.listing import OF_WORDS
 
 Row = schema_rows("auctions")
 INSTANT = DateTime(timezone=True)
+OVER = text("result is not null")
+WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"
+"""What lists are searched by."""
 
 
 class AuctionRow(Row, table=True):
@@ -26,6 +30,13 @@ class AuctionRow(Row, table=True):
     __table_args__ = (
         Index("ix_auctions_due", "due_at", postgresql_where=text("result is null")),
         Index("ix_auctions_closes_at", "closes_at"),
+        Index("ix_auctions_running", "closes_at", "auction_id", postgresql_where=text("result is null")),
+        Index("ix_auctions_over", text("closes_at desc"), "auction_id", postgresql_where=OVER),
+        Index("ix_auctions_over_of_buyer", "buyer_id", text("closes_at desc"), "auction_id", postgresql_where=OVER),
+        Index("ix_auctions_over_in_region", "region", text("closes_at desc"), "auction_id", postgresql_where=OVER),
+        Index("ix_auctions_over_in_country", "country", text("closes_at desc"), "auction_id", postgresql_where=OVER),
+        Index("ix_auctions_over_category", text("category text_pattern_ops"), postgresql_where=OVER),
+        Index("ix_auctions_words", text(WORDS), **OF_WORDS),
         Index("ix_auctions_not_in_log", "auction_id", postgresql_where=text("result is not null and leaf is null")),
     )
 

@@ -21,6 +21,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PageNumber,
     PathId,
     Short,
     Visit,
@@ -114,8 +115,9 @@ async def contract_page(
     values: dict[str, str],
     errors: dict[str, str],
     acted: Acted = NOTHING,
+    number: int = 1,
 ) -> Template:
-    """``acted`` is a form by which the contract is carried out, that was refused."""
+    """``acted`` is a form by which the contract is carried out, that was refused; ``number`` the page of its history."""
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
@@ -127,7 +129,7 @@ async def contract_page(
         status_code=422 if errors or acted.errors else 200,
         contract=found,
         drafted=drafted,
-        work=await section(ground, contract_id, principal, acted) if found.state == "concluded" else None,
+        work=await section(ground, contract_id, principal, acted, number) if found.state == "concluded" else None,
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -203,8 +205,9 @@ class ContractPages(Controller):
         )
 
     @get("/{contract_id:str}", opt=PUBLIC)
-    async def show(self, ground: FromGround, request: Visit, contract_id: PathId) -> Template:
-        return await contract_page(ground, request, contract_id, {}, {})
+    async def show(self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1) -> Template:
+        """``page`` is of the history."""
+        return await contract_page(ground, request, contract_id, {}, {}, number=number)
 
 
 class PurchasePages(Controller):

@@ -25,6 +25,7 @@ from events.contracts import (
     OrderPlaced,
 )
 from infra.ids import new_id
+from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
 from services.contracts.api.execution import insider, readable, summary
@@ -48,6 +49,8 @@ from services.contracts.store import contracts, executions
 
 AT_MOST = 50
 """Contracts whose duties are listed at once."""
+OF_HISTORY = 50
+"""Lines of the history on one page."""
 USUAL_DAYS = 5
 """Working days that the form of an order begins with, where the term has so many."""
 DUE = {
@@ -99,15 +102,19 @@ def party_of(execution: Execution, principal: Principal | None) -> Party | None:
 
 
 async def section(
-    ground: Ground, contract_id: str, principal: Principal | None, acted: Acted = NOTHING
+    ground: Ground, contract_id: str, principal: Principal | None, acted: Acted = NOTHING, number: int = 1
 ) -> dict[str, Any]:
-    """What ``contracts/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act."""
+    """What ``contracts/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act, ``number`` the page of
+    its history."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
     inside = insider(execution, principal)
     by_forms = forms(execution, principal, acted)
     party = by_forms["party"]
     days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
     ready = invoiceable(execution) if party == "supplier" else ()
+    history = await executions.history(
+        ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=OF_HISTORY * (number - 1)
+    )
     return {
         **by_forms,
         "execution": execution,
@@ -141,9 +148,11 @@ async def section(
         "now": now,
         "history": [
             (each.at, told(each.event), each.member_name if inside else "")
-            for each in await executions.history(ground.database.pool, execution.contract_id)
+            for each in history[:OF_HISTORY]
             if told(each.event)
         ],
+        "number": number,
+        "more": len(history) > OF_HISTORY and number < PAGES,
     }
 
 

@@ -188,11 +188,16 @@ async def _count(db: asyncpg.Connection, execution: Execution) -> None:
     )
 
 
-async def history(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> list[Happened]:
+async def history(
+    db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, limit: int, offset: int = 0
+) -> list[Happened]:
+    """The newest first."""
     rows = await db.fetch(
         "select at, member_name, type, body::text as body from contracts.execution_events where contract_id = $1"
-        " order by position",
+        " order by position desc limit $2 offset $3",
         contract_id,
+        limit,
+        offset,
     )
     return [
         Happened(

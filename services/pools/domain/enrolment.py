@@ -13,11 +13,17 @@ from events.values import Place
 from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply, cancelled, frozen
 from services.pools.domain.weight import check_shares
 
+MOST_TOLD = 100
+"""How often a member may say what it wants of one pool. Each time stays in the log, and all who look at the pool are shown the log."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
 
 
 class EnrolmentOver(RuleBroken):
     code = "enrolment-over"
+
+
+class ToldTooOften(RuleBroken):
+    code = "told-too-often"
 
 
 class FirmQuantityNotPositive(RuleBroken):
@@ -106,6 +112,11 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
     if now >= pool.enrolment_ends_at:
         raise EnrolmentOver(
             f"Enrolment ended at {pool.enrolment_ends_at:%Y-%m-%d %H:%M} UTC.", ended_at=pool.enrolment_ends_at, now=now
+        )
+    if pool.told.get(command.member_id, 0) >= MOST_TOLD:
+        raise ToldTooOften(
+            f"A member can enrol in a pool, or change its enrolment, {MOST_TOLD} times; withdrawing is always possible.",
+            most=MOST_TOLD,
         )
     _check_demands(pool, command.demands)
     regions = pool.opened.regions

@@ -56,7 +56,8 @@ class WrongStage(RuleBroken):
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again.
-    ``refusal`` says why the last sourcing failed, or why the pool was cancelled."""
+    ``told`` counts how often each said what it wants, also before it withdrew. ``refusal`` says why the last sourcing failed, or why
+    the pool was cancelled."""
 
     opened: PoolOpened
     stage: Stage
@@ -64,6 +65,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     extended: bool = False
     members: dict[str, PoolMemberEnrolled] = {}
     withdrawn: frozenset[str] = frozenset()
+    told: dict[str, int] = {}
     sourcing: PoolSourcingRequested | None = None
     attempts: int = 0
     allocated: PoolAllocated | None = None
@@ -120,7 +122,11 @@ def apply(pool: Pool | None, event: Event) -> Pool:
     change = msgspec.structs.replace
     match event:
         case PoolMemberEnrolled(member_id=member_id):
-            return change(pool, members=pool.members | {member_id: event}, withdrawn=pool.withdrawn - {member_id})
+            if pool.members.get(member_id) == event:
+                return pool
+            told = pool.told | {member_id: pool.told.get(member_id, 0) + 1}
+            members = pool.members | {member_id: event}
+            return change(pool, members=members, withdrawn=pool.withdrawn - {member_id}, told=told)
         case PoolMemberWithdrew(member_id=member_id):
             rest = {key: member for key, member in pool.members.items() if key != member_id}
             return change(pool, members=rest, withdrawn=pool.withdrawn | {member_id})

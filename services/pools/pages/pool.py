@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,9 +18,22 @@ from events.bounds import Amount, Minutes, Name, Packs, Percent
 from events.pools import PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction
+from infra.listing import PAGES
 from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Visit, form_fields, page, read_form, redirect, text_in
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    Visit,
+    form_fields,
+    page,
+    read_form,
+    redirect,
+    text_in,
+)
 from infra.web.languages import gettext, refusal, told, unit_name
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
@@ -30,6 +42,7 @@ from services.pools.domain.enrolment import CancelledByLead
 from services.pools.handlers import Enrolment, Sourcing, Wanted
 from services.pools.views import Details
 
+SHOWN_OF_LOG = 50
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
 
 
@@ -42,9 +55,10 @@ class PoolPages(Controller):
     include_in_schema = False
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: FromGround, request: Visit, pool_id: PathId) -> Template:
+    async def pool(self, ground: FromGround, request: Visit, pool_id: PathId, number: PageNumber = 1) -> Template:
+        """``page`` is of the log."""
         async with ground.database.transaction("pools") as tx:
-            return await _page(tx, request, pool_id)
+            return await _page(tx, request, pool_id, number=number)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS)
     async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -124,13 +138,15 @@ async def _page(
     request: Visit,
     pool_id: str,
     *,
+    number: int = 1,
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Template:
-    """``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
+    """``number`` is the page of the log. ``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
     kept = await views.existing(tx, pool_id)
     pool = await views.details_of(tx, kept)
-    log = await store.log_of(tx, pool_id)
+    log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=SHOWN_OF_LOG * (number - 1))
+    named = await store.organisations.names(await tx.raw(), {each.member_id for each in log if each.member_id})
     user: Principal | None = request.scope.get("user")
     me = (
         await store.organisations.get(await tx.raw(), user.organisation_id)
@@ -139,6 +155,7 @@ async def _page(
     )
     mine = next((member for member in pool.members if me and member.member_id == me.organisation_id), None)
     policy = handlers.policy_of(kept)
+    former = mine or (await store.former_enrolment(tx, pool_id, me.organisation_id) if me else None)
     lead = await store.organisations.get(await tx.raw(), pool.lead_id)
     assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
     references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
@@ -147,16 +164,18 @@ async def _page(
         "pools/pool.html",
         status_code=422 if errors else 200,
         pool=pool,
-        log=log,
+        log=log[:SHOWN_OF_LOG],
+        number=number,
+        more=len(log) > SHOWN_OF_LOG and number < PAGES,
         refused=_refused,
-        names={data["member_id"]: data["member_name"] for _, name, data in log if name == "PoolMemberEnrolled"},
+        names={**named, **{member.member_id: member.member_name for member in pool.members}},
         unit_name=unit_name,
         steps=STEPS,
         me=me,
         mine=mine,
         leads=bool(me and me.organisation_id == pool.lead_id),
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
-        values={**(_former_demand(pool, mine, log, me) if me else {}), **(values or {})},
+        values={**(_former_demand(pool, former, me) if me else {}), **(values or {})},
         errors=errors or {},
         references=references,
         step_percents=policy.auction.step_percents,
@@ -164,9 +183,7 @@ async def _page(
     )
 
 
-def _refused(found: Refusal | dict[str, Any], currency: str) -> str:
-    """Of a pool, or as its log keeps it."""
-    kept = msgspec.convert(found, Refusal, from_attributes=True)
+def _refused(kept: Refusal, currency: str) -> str:
     if kept.rule == CancelledByLead.code:
         return kept.message  # the lead's own words
     numbers = {number.name: number.value for number in kept.numbers}
@@ -193,15 +210,8 @@ def _lengths(
     return [(each, broken) for each, broken in offered if pool.kind in each.kinds]
 
 
-def _former_demand(
-    pool: Details,
-    mine: PoolMemberEnrolled | None,
-    log: list[tuple[datetime, str, dict[str, Any]]],
-    me: OrganisationRegistered,
-) -> dict[str, str]:
+def _former_demand(pool: Details, last: PoolMemberEnrolled | None, me: OrganisationRegistered) -> dict[str, str]:
     """The member's demand as form fields: the current one, or the one it withdrew, so that enrolling again is one click."""
-    former = [data for _, name, data in log if name == "PoolMemberEnrolled" and data["member_id"] == me.organisation_id]
-    last = mine or (msgspec.convert(former[-1], PoolMemberEnrolled) if former else None)
     place = last.place if last else me.place
     values = {"region": place.region or "", "locality": place.locality or ""}
     if last is not None:

@@ -19,6 +19,7 @@ from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.listing import COUNTED
 from infra.replicas import calendar_of
 from infra.web import (
     PUBLIC,
@@ -39,7 +40,7 @@ from infra.web import (
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import payable, price
 from services.pools import handlers, store
-from services.pools.api import OFFICERS
+from services.pools.api import DEEPEST, OFFICERS
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
 from services.pools.handlers import Opening, OpeningLine
 from services.pools.store import listing
@@ -69,16 +70,18 @@ class TermsPages(Controller):
         group: FromQuery[Literal["enrolling", "running", "done", "all"]] = "enrolling",
         region: Short = "",
         category: Short = "",
-        start: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
+        start: Annotated[int, QueryParameter(ge=0, le=DEEPEST)] = 0,
     ) -> Template:
         async with ground.database.transaction("pools") as tx:
             shown, more = await listing.search(
                 tx, group=group, region=region, category=category, limit=PAGE, offset=start
             )
             counts = await listing.counts(tx)
-        further = start + PAGE if more else None
+        further = start + PAGE if more and start + PAGE <= DEEPEST else None
         filters = {"group": group, "region": region, "category": category}
-        return page(request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further)
+        return page(
+            request, "pools/list.html", pools=shown, counts=counts, filters=filters, further=further, most=COUNTED
+        )
 
     @get("/new", opt=OFFICERS)
     async def terms(self, ground: FromGround, request: MemberVisit, sku: Several = None) -> Template:

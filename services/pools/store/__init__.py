@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, select
 
 from events.codec import Event
+from events.pools import PoolMemberEnrolled
+from events.values import Refusal
 from infra.database import Transaction, not_among, schema_rows
 from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
@@ -27,7 +29,12 @@ class PoolRow(Row, table=True):
     """``due_at``: when the timer looks at it next (end of enrolment, or nobody left whose contract could still come)."""
 
     __tablename__ = "pools"
-    __table_args__ = (Index("ix_pools_due", "due_at", postgresql_where=text("due_at is not null")),)
+    __table_args__ = (
+        Index("ix_pools_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_pools_category", text("category text_pattern_ops")),
+        Index("ix_pools_regions", "regions", postgresql_using="gin"),
+        Index("ix_pools_anywhere", "opened_at", postgresql_where=text("cardinality(regions) = 0")),
+    )
 
     pool_id: str = Field(primary_key=True, sa_type=Text)
     stage: str = Field(sa_type=Text, index=True)
@@ -43,6 +50,7 @@ class LogRow(Row, table=True):
     """What happened to a pool; applied in order it gives ``PoolRow.state``."""
 
     __tablename__ = "log"
+    __table_args__ = (Index("ix_log_in_order", "pool_id", "position"),)
 
     position: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     pool_id: str = Field(sa_type=Text, index=True)
@@ -108,10 +116,51 @@ async def save(tx: Transaction, kept: Kept, due_at: datetime | None, happened: I
         tx.emit(event)
 
 
-async def log_of(tx: Transaction, pool_id: str) -> list[tuple[datetime, str, dict[str, Any]]]:
-    """(when, name of the event, its data), oldest first."""
-    query = select(LogRow).where(LogRow.pool_id == pool_id).order_by(LogRow.position)
-    return [(row.at, row.type, row.data) for row in await tx.session.exec(query)]
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a pool's log, as far as people are shown it: ``type`` is the event's name. ``default`` and ``reason`` are of a member
+    that withdrew, ``refusal`` of what came to nothing."""
+
+    position: int
+    at: datetime
+    type: str
+    member_id: str | None
+    default: bool
+    reason: str
+    refusal: Refusal | None
+
+
+async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
+    """The newest first."""
+    rows = await (await tx.raw()).fetch(
+        "select position, at, type, data->>'member_id' as member_id, data->>'default' as is_default, data->>'reason' as reason,"
+        " (data->'refusal')::text as refusal from pools.log where pool_id = $1 order by position desc limit $2 offset $3",
+        pool_id,
+        limit,
+        offset,
+    )
+    return [
+        Happened(
+            position=row["position"],
+            at=row["at"],
+            type=row["type"],
+            member_id=row["member_id"],
+            default=row["is_default"] == "true",
+            reason=row["reason"] or "",
+            refusal=msgspec.json.decode(row["refusal"], type=Refusal | None) if row["refusal"] else None,
+        )
+        for row in rows
+    ]
+
+
+async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> PoolMemberEnrolled | None:
+    """What a member wanted last, also if it withdrew since."""
+    found = await (await tx.raw()).fetchval(
+        "select data::text from pools.log where pool_id = $1 and type = 'PoolMemberEnrolled' and data->>'member_id' = $2"
+        " order by position desc limit 1",
+        pool_id,
+        member_id,
+    )
+    return msgspec.json.decode(found, type=PoolMemberEnrolled) if found else None
 
 
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from events.values import Category
 from infra.database import Transaction
+from infra.listing import PLAN_FOR_VALUES, count
 from infra.reading import listed
 from services.pools.domain import Stage
 from services.pools.store import PoolRow
@@ -57,15 +58,19 @@ async def search(
         query = query.where(col(PoolRow.regions).contains([region]) | (func.cardinality(PoolRow.regions) == 0))
     if category:
         query = query.where(col(PoolRow.category).startswith(category, autoescape=True))
+    await (await tx.raw()).execute(PLAN_FOR_VALUES)
     rows = (await tx.session.exec(_shown(query.limit(limit + 1).offset(offset).subquery()))).all()
     return listed("summary of pool", rows[:limit], lambda row: row.pool_id, _summary), len(rows) > limit
 
 
 async def counts(tx: Transaction) -> dict[str, int]:
-    """Pools by group."""
-    rows = (await tx.session.exec(select(PoolRow.stage, func.count()).group_by(PoolRow.stage))).all()
-    by_stage: dict[str, int] = {stage: count for stage, count in rows}
-    return {group: sum(by_stage.get(stage, 0) for stage in stages) for group, stages in GROUPS.items()}
+    """Pools by group, and of all as "all"; COUNTED + 1 where there are more than COUNTED."""
+    db, pools = await tx.raw(), "select from pools.pools"
+    found = {
+        group: await count(db, f"{pools} where stage = any($1::text[])", [stage.value for stage in stages])
+        for group, stages in GROUPS.items()
+    }
+    return found | {"all": await count(db, pools)}
 
 
 def _shown(found: Any) -> Any:

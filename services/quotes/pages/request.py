@@ -1,12 +1,12 @@
 """The list of requests, and one request: sealed quotes until the deadline, the buyer's choice after it."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery
 from litestar.response import Redirect, ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
@@ -25,6 +25,7 @@ from infra.web import (
     STREAMED,
     FromGround,
     MemberVisit,
+    PageNumber,
     PathId,
     Short,
     Since,
@@ -40,10 +41,10 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
-from services.quotes import handlers, store, views
+from services.quotes import handlers, store
 from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read
 from services.quotes.handlers import NewQuote, channel
-from services.quotes.store import Wanted
+from services.quotes.listing import Summary, Wanted, search
 from services.quotes.views import Details
 
 Answer = Template | Redirect
@@ -77,7 +78,7 @@ class RequestPages(Controller):
         region: Short = "",
         q: Words = "",
         mine: FromQuery[Literal["", "yes"]] = "",
-        number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
+        number: PageNumber = 1,
     ) -> Template:
         """``mine``: those of the reader's own organisation. Those that wait for its choice stand before those that are open."""
         user: Principal | None = request.scope.get("user")
@@ -85,18 +86,16 @@ class RequestPages(Controller):
         own = buyer if mine else ""
         wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
         async with ground.database.transaction("quotes") as tx:
-            found, total = await store.listing(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
-            rows = [views.summary(kept, tx.now) for kept in found]
+            found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
             waiting = await _to_choose(tx, buyer) if buyer and group == "open" else []
         values = {"group": group, "category": category, "region": region, "q": q, "mine": "yes" if own else ""}
         return page(
             request,
             "quotes/list.html",
-            rows=rows,
+            found=found,
             waiting=waiting,
-            total=total,
             number=number,
-            last=max(1, -(-total // PER_PAGE)),
+            last=found.pages(PER_PAGE),
             values=values,
             groups=groups(),
             query=urlencode({name: value for name, value in values.items() if value}),
@@ -181,10 +180,10 @@ class RequestPages(Controller):
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
 
 
-async def _to_choose(tx: Transaction, buyer_id: str) -> list[views.Summary]:
+async def _to_choose(tx: Transaction, buyer_id: str) -> list[Summary]:
     """What a buyer has to choose, the nearest deadline first."""
-    found, _ = await store.listing(tx, Wanted(group="choosing", buyer_id=buyer_id), limit=PER_PAGE, offset=0)
-    return sorted((views.summary(kept, tx.now) for kept in found), key=lambda row: row.choose_by)
+    found = await search(tx, Wanted(group="choosing", buyer_id=buyer_id), limit=PER_PAGE, offset=0)
+    return sorted(found.rows, key=lambda row: row.choose_by)
 
 
 async def _page(

@@ -46,12 +46,14 @@ from services.pools.domain import (
     open_pool,
 )
 from services.pools.domain.enrolment import (
+    MOST_TOLD,
     DeliveryInThePast,
     EnrolmentOver,
     FirmQuantityNotPositive,
     MinimumNotReached,
     NotEnrolled,
     PlaceOutsideRegions,
+    ToldTooOften,
     ToleranceNegative,
     UnknownLine,
 )
@@ -252,6 +254,21 @@ class TestEnrolment:
     ) -> None:
         with pytest.raises(rule):
             Story().does(command)
+
+    def test_the_log_of_a_pool_is_bounded_for_each_member_and_leaving_is_always_possible(self) -> None:
+        story = Story().enrols("b", pens="1")
+        for firm in range(1, MOST_TOLD):
+            story.enrols("a", pens=str(firm))
+        story.does(Withdraw(member_id="a"))
+        story.enrols("a", pens="5")
+        with pytest.raises(ToldTooOften) as broken:
+            story.enrols("a", pens="6")
+        assert broken.value.numbers["most"] == MOST_TOLD
+        story.enrols("a", pens="5").enrols("b", pens="2")
+        story.does(Withdraw(member_id="a"))
+        assert list(story.pool.members) == ["b"]
+        with pytest.raises(ToldTooOften):
+            story.enrols("a", pens="5")
 
     def test_nobody_enrols_from_the_deadline_on_even_before_the_timer(self) -> None:
         with pytest.raises(EnrolmentOver):

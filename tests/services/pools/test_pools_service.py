@@ -19,7 +19,10 @@ from events.pools import PoolAllocated, PoolClosed, PoolOpened, PoolSourcingFail
 from events.values import Category, Place, Refusal
 from infra.ids import new_id
 from infra.tokens import Principal
+from services.pools import store
 from services.pools.domain import Pool, apply
+from services.pools.pages.pool import SHOWN_OF_LOG
+from tests.explained import listening, undone
 from tests.market import Market
 from tests.unreadable import lists, only_a_newer_release_reads
 
@@ -277,6 +280,35 @@ async def test_the_log_replayed_gives_the_state_that_is_stored(market: Market) -
         replayed = apply(replayed, msgspec.convert(row["data"], getattr(module, row["type"])))
     (stored,) = await market.fetch("select state from pools.pools where pool_id = $1", pool["pool_id"])
     assert replayed == msgspec.convert(stored["state"], Pool)
+
+
+async def test_the_page_shows_the_newest_of_the_log_and_leads_to_the_rest(market: Market) -> None:
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    pool_id = await a_pool(market, lead, sku_id)
+    for firm in range(1, 60):
+        assert (await enrol(market, lead, pool_id, sku_id, str(firm))).status_code == 200
+    assert (await say(market, lead, f"/{pool_id}/withdraw")).status_code == 200
+    async with market.client(lead) as browser:
+        first = (await browser.get(f"/pools/{pool_id}", headers={"accept": "text/html"})).text
+        second = (await browser.get(f"/pools/{pool_id}?page=2", headers={"accept": "text/html"})).text
+    assert first.count(" enrolled</li>") == SHOWN_OF_LOG - 1 and " withdrew</li>" in first
+    assert f"/pools/{pool_id}?page=2#log" in first and 'value="59"' in first
+    assert second.count(" enrolled</li>") == 59 - (SHOWN_OF_LOG - 1) and "Opened for enrolment" in second
+    assert f"/pools/{pool_id}?page=1#log" in second and "page=3" not in second
+
+
+async def test_the_newest_of_a_log_are_found_without_the_rest(market: Market) -> None:
+    pool_id = await a_pool(market, await a_buyer(market), await a_sku(market))
+    async with undone(market.ground.database, "pools") as (tx, db):
+        await db.execute(
+            "insert into pools.log (pool_id, type, at, data) select pool_id, type, at, data from pools.log,"
+            " generate_series(1, 5000) where pool_id = $1",
+            pool_id,
+        )
+        await db.execute("analyze pools.log")
+        async with listening(db) as reading:
+            assert len(await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG)) == SHOWN_OF_LOG
+        assert await reading.of(db, "log") <= SHOWN_OF_LOG
 
 
 async def test_it_closes_at_once_when_all_have_signed(market: Market) -> None:

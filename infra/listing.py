@@ -1,0 +1,47 @@
+"""Lists that people leaf through, of tables that grow for years: what they read is bounded, however much there is."""
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+PAGES = 500
+"""Pages that a list can be leafed through: the database walks over all that stands before a page. Filters lead to what lies deeper."""
+COUNTED = 1_000
+"""Nothing is counted further than this."""
+PLAN_FOR_VALUES = "set local plan_cache_mode = force_custom_plan"
+"""Before the queries of a list, in their transaction: which index answers them depends on what is asked for, so no plan is made once for
+all values."""
+
+OF_WORDS: dict[str, Any] = {"postgresql_using": "gin", "postgresql_with": {"fastupdate": False}}
+"""Options of an index that words are looked up in. New rows go into it at once: while some wait beside it, all who search read them."""
+
+
+class Listed(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. ``total`` counts all that fits, or is COUNTED where there is ``more`` than that."""
+
+    rows: Sequence[T]
+    total: int
+    more: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[T], counted: int) -> "Listed[T]":
+        """``counted`` may stop at the first that is too many."""
+        return cls(rows, min(counted, COUNTED), counted > COUNTED)
+
+    def pages(self, per_page: int) -> int:
+        """The last page that can be asked for."""
+        return PAGES if self.more else max(1, min(PAGES, -(-self.total // per_page)))
+
+
+def as_query(words: str) -> str:
+    """For ``to_tsquery('simple', …)``: texts that have all these words, or longer ones that begin with them."""
+    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
+    return " & ".join(f"'{word}':*" for word in quoted)
+
+
+async def count(db: Any, rows: str, *values: object, most: int = COUNTED) -> int:
+    """How many ``rows`` has, a query of an asyncpg connection, or one more than ``most`` where there are more."""
+    found: int = await db.fetchval(f"select count(*) from ({rows} limit {most + 1}) counted", *values)
+    return found

@@ -1,0 +1,108 @@
+"""Lists of requests: of each what one line shows, since a whole request can have megabytes of sealed quotes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from operator import itemgetter
+from typing import Literal
+
+import asyncpg
+import msgspec
+
+from events.values import Category, Place
+from infra.database import Transaction
+from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count
+from infra.reading import listed
+from services.quotes.domain.request import Stage
+
+GROUPS: Mapping[str, tuple[Stage, ...]] = {
+    "open": (Stage.OPEN,),
+    "choosing": (Stage.CHOOSING,),
+    "closed": (Stage.AWARDED, Stage.REJECTED, Stage.LAPSED, Stage.UNSUCCESSFUL, Stage.WITHDRAWN),
+}
+Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed", "unsuccessful", "withdrawn"]
+_SHOWN = (
+    "select r.request_id, (case when jsonb_typeof(opened) = 'object' then opened - '{lines,requirements,policy_text}'::text[]"
+    " else '{}' end)::text as opened, parts.stage,"
+    " jsonb_array_length(jsonb_path_query_array(quotes, '$.* ? (!(@.withdrawn == true))')) as quotes"
+    " from quotes.quote_requests r, jsonb_to_record(r.state) as parts (opened jsonb, stage text, quotes jsonb)"
+    " where r.request_id = any($1::text[])"
+)
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a list. ``status`` is the stage, or settling: the deadline has passed, and what arrived before it is taken in."""
+
+    request_id: str
+    title: str
+    status: Status
+    buyer_id: str
+    buyer_name: str
+    kind: str
+    category: Category
+    place: Place
+    currency: str
+    quotes: int
+    opened_at: datetime
+    closes_at: datetime
+    choose_by: datetime
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list shows: ``category`` is the beginning of a code, ``region`` a region or country, ``words`` are of the title, or their
+    beginnings."""
+
+    group: str = ""
+    category: str = ""
+    region: str = ""
+    words: str = ""
+    buyer_id: str = ""
+
+
+async def search(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) -> Listed[Summary]:
+    """Open ones by the nearest deadline, others by the latest. What it reads is bounded by how many are open or to choose, and by
+    ``limit`` and ``offset``."""
+    condition, values = _where(wanted)
+    rows = f"select request_id from quotes.quote_requests where {condition}"
+    order = "closes_at" if wanted.group == "open" else "closes_at desc"
+    db = await tx.raw()
+    await db.execute(PLAN_FOR_VALUES)
+    found = await db.fetch(f"{rows} order by {order}, request_id limit {limit} offset {offset}", *values)
+    ids = [row["request_id"] for row in found]
+    counted = await count(db, rows, *values)
+    shown = await db.fetch(_SHOWN, ids)
+    at = {request_id: place for place, request_id in enumerate(ids)}
+    shown.sort(key=lambda row: at[row["request_id"]])
+    return Listed.of(listed("quote request", shown, itemgetter("request_id"), partial(_summary, now=tx.now)), counted)
+
+
+def status_of(stage: Stage, closes_at: datetime, now: datetime) -> Status:
+    return "settling" if stage is Stage.OPEN and now >= closes_at else stage.value  # type: ignore[return-value]
+
+
+def _where(wanted: Wanted) -> tuple[str, list[object]]:
+    where: list[str] = ["true"]
+    values: list[object] = []
+
+    def add(condition: str, value: object) -> None:
+        values.append(value)
+        where.append(condition.format(f"${len(values)}"))
+
+    if wanted.group in GROUPS:
+        add("stage = any({}::text[])", [stage.value for stage in GROUPS[wanted.group]])
+    if wanted.category:
+        add("starts_with(category, {})", wanted.category)
+    if wanted.region:
+        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region)
+    if wanted.buyer_id:
+        add("buyer_id = {}", wanted.buyer_id)
+    if wanted.words.strip():
+        add("to_tsvector('simple', title) @@ to_tsquery('simple', {})", as_query(wanted.words))
+    return " and ".join(where), values
+
+
+def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:
+    opened = msgspec.json.decode(row["opened"])
+    closes_at = msgspec.convert(opened.get("closes_at"), datetime)
+    status = status_of(Stage(row["stage"]), closes_at, now)
+    return msgspec.convert(opened | {"status": status, "quotes": row["quotes"]}, Summary)

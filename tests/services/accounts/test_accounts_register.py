@@ -1,0 +1,29 @@
+"""The register on a market that imported the publications of years."""
+
+from services.accounts import store
+from services.accounts.pages.organisations import FOUND
+from tests.explained import listening, undone
+from tests.market import Market
+
+MANY = 10_000
+
+
+async def test_the_register_is_not_read_whole(market: Market) -> None:
+    async with undone(market.ground.database, "accounts") as (tx, db):
+        await db.execute(
+            """insert into accounts.organisations (organisation_id, name, roles, state, identifier_scheme, identifier, place,
+                   time_zone, language, categories, imported, registered_at)
+               select 'years-' || n, case when n % 1000 = 0 then 'Observatorio ' else 'Escuela ' end || n || ' zona' || n % 300,
+                   '{buyer}', 'active', '',
+                   '', '{}', 'UTC', 'es', '[]', true, now() from generate_series(1, $1::int) n""",
+            MANY,
+        )
+        await db.execute(
+            "select gin_clean_pending_list('accounts.ix_organisations_words')"
+        )  # as the database does in its time
+        await db.execute("analyze accounts.organisations")
+        for words, count in (("", FOUND), ("escuela", FOUND), ("OBSERV", 10), ("observatorio 3000", 1), ("no such", 0)):
+            async with listening(db, tx) as reading:
+                found = await store.find_organisations(tx, words, FOUND)
+            assert len(found) == count, words
+            assert await reading.of(db, "organisations") <= 2 * FOUND, words

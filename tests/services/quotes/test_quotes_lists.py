@@ -1,0 +1,96 @@
+"""Lists of requests on a market that is years old, with requests of many quotes."""
+
+from datetime import timedelta
+
+import asyncpg
+
+from infra.listing import COUNTED
+from services.quotes.api import PER_PAGE
+from services.quotes.listing import Wanted, search
+from tests.explained import listening, undone
+from tests.market import Market
+from tests.services.quotes.test_quotes_service import a_buyer, asked, in_stage, seen, two_quotes
+
+MANY = 10_000
+BOUND = 2_500
+"""Rows that one query may read: some pages, and what is counted."""
+ASKED = [
+    (Wanted(), 1),
+    (Wanted(), 20),
+    (Wanted(group="open"), 1),
+    (Wanted(group="choosing"), 1),
+    (Wanted(group="closed"), 1),
+    (Wanted(group="closed", category="45"), 1),
+    (Wanted(category="301"), 1),
+    (Wanted(region="BR-SP"), 1),
+    (Wanted(region="RU"), 1),
+    (Wanted(words="telescope"), 1),
+    (Wanted(words="paper"), 1),
+    (Wanted(words="nothing of that name", group="closed"), 1),
+    (Wanted(buyer_id="nobody"), 1),
+]
+
+
+async def _years_of_requests(db: asyncpg.Connection, pattern: str) -> None:
+    """Copies that lapsed, a minute apart: every tenth of category 45 and in Brazil, every thousandth of a rare title, and as many words
+    as titles have: only then the database knows which are frequent."""
+    await db.execute(
+        """insert into quotes.quote_requests
+           select made.* from quotes.quote_requests a, generate_series(1, $2::int) n, jsonb_populate_record(a, jsonb_build_object(
+               'request_id', 'years-' || n, 'stage', 'lapsed', 'due_at', null, 'closes_at', a.closes_at - n * interval '1 minute',
+               'state', a.state || '{"stage": "lapsed"}',
+               'title', case when n % 1000 = 0 then 'Telescope ' else 'Paper ' end || n || ' lot' || n % 300,
+               'category', case when n % 10 = 0 then '45000000' else '30197630' end,
+               'country', case when n % 10 = 0 then 'BR' else 'RU' end,
+               'region', case when n % 10 = 0 then 'BR-SP' else 'RU-MOW' end)) made where a.request_id = $1""",
+        pattern,
+        MANY,
+    )
+    await db.execute("analyze quotes.quote_requests")
+
+
+async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
+    request_id = await asked(market, await a_buyer(market))
+    async with undone(market.ground.database, "quotes") as (tx, db):
+        await _years_of_requests(db, request_id)
+        for wanted, number in ASKED:
+            async with listening(db) as reading:
+                found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+            assert await reading.of(db, "quote_requests") <= BOUND, wanted
+            if wanted == Wanted():
+                assert (found.total, found.more, len(found.rows)) == (COUNTED, True, PER_PAGE)
+
+
+async def test_a_line_of_the_list_has_what_the_page_of_the_request_has(market: Market) -> None:
+    request_id, buyer, dear, _ = await two_quotes(market)
+    async with market.client(dear) as client:
+        assert (await client.delete(f"/api/quotes/{request_id}/mine")).status_code == 200
+    async with market.client() as client:
+        answer = (await client.get("/api/quotes", params={"q": "READ room"})).json()
+    (line,) = [each for each in answer["requests"] if each["request_id"] == request_id]
+    whole = await seen(market, request_id)
+    assert line == {name: whole[name] for name in line}
+    assert line["quotes"] == 1 and line["buyer_id"] == buyer.organisation_id
+
+
+async def test_a_list_does_not_read_the_quotes(market: Market) -> None:
+    """Each has all its lines: the database counts them."""
+    request_id, *_ = await two_quotes(market)
+    async with undone(market.ground.database, "quotes") as (tx, db):
+        await db.execute(
+            'update quotes.quote_requests set state = jsonb_set(state, \'{quotes}\', \'{"a": {}, "b": {"withdrawn": true}}\')'
+            " where request_id = $1",
+            request_id,
+        )
+        found = await search(tx, Wanted(group="open"), limit=100, offset=0)
+    (line,) = [each for each in found.rows if each.request_id == request_id]
+    assert line.quotes == 1
+
+
+async def test_the_status_in_the_list_follows_the_stage(market: Market) -> None:
+    request_id, *_ = await two_quotes(market)
+    market.clock.advance(timedelta(minutes=11))
+    await in_stage(market, request_id, "choosing")
+    async with market.client() as client:
+        answer = (await client.get("/api/quotes", params={"group": "choosing"})).json()
+    assert [each["status"] for each in answer["requests"] if each["request_id"] == request_id] == ["choosing"]
