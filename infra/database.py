@@ -293,6 +293,8 @@ class Database:
             pool_size=size,
             max_overflow=size,
             hide_parameters=True,  # errors go to the log, and rows say who bids
+            json_serializer=_json_text,
+            json_deserializer=msgspec.json.decode,
             connect_args={"server_settings": settings},
         )
         listen(engine.sync_engine, "checkout", _refuse_closed)
