@@ -87,8 +87,8 @@ async def filled(demo: Market) -> dict[str, list[str]]:
 
 async def _dispute(agency: Client) -> None:
     """About an invoice that the agency has not paid yet."""
-    concluded = await agency.get("/api/contracts?state=concluded")
-    for contract in [each for each in concluded["contracts"] if each["origin"] == "purchase"]:
+    concluded = await agency.get("/api/contracts", state="concluded")
+    for contract in concluded["contracts"]:
         path = f"/api/contracts/{contract['contract_id']}"
         for invoice in (await agency.get(f"{path}/execution"))["invoices"]:
             if invoice["status"] == "submitted":
