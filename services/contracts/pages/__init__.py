@@ -1,12 +1,12 @@
 """Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.numbers import digits
@@ -94,6 +94,7 @@ CONSEQUENCES = {
     SUPPLIER_SIGNATURE: _EVASION,
 }
 """What happens where a step is not taken in time."""
+Part = Annotated[int, QueryParameter(ge=0, le=100_000)]
 SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
 
 
@@ -116,8 +117,10 @@ async def contract_page(
     errors: dict[str, str],
     acted: Acted = NOTHING,
     number: int = 1,
+    part: int = 0,
 ) -> Template:
-    """``acted`` is a form by which the contract is carried out, that was refused; ``number`` the page of its history."""
+    """``acted`` is a form by which the contract is carried out, that was refused; ``number`` the page of its history, ``part`` the part
+    of its orders and invoices (see :mod:`parts`)."""
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
@@ -129,7 +132,7 @@ async def contract_page(
         status_code=422 if errors or acted.errors else 200,
         contract=found,
         drafted=drafted,
-        work=await section(ground, contract_id, principal, acted, number) if found.state == "concluded" else None,
+        work=await section(ground, contract_id, principal, acted, number, part) if found.state == "concluded" else None,
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -205,9 +208,11 @@ class ContractPages(Controller):
         )
 
     @get("/{contract_id:str}", opt=PUBLIC)
-    async def show(self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1) -> Template:
-        """``page`` is of the history."""
-        return await contract_page(ground, request, contract_id, {}, {}, number=number)
+    async def show(
+        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
+    ) -> Template:
+        """``page`` is of the history, ``part`` of the orders and invoices."""
+        return await contract_page(ground, request, contract_id, {}, {}, number=number, part=part)
 
 
 class PurchasePages(Controller):

@@ -45,6 +45,7 @@ from services.contracts.domain.execution.state import (
     unordered,
 )
 from services.contracts.handlers.execution import PARTY_ROLES
+from services.contracts.pages import parts
 from services.contracts.store import contracts, executions
 
 AT_MOST = 50
@@ -102,16 +103,28 @@ def party_of(execution: Execution, principal: Principal | None) -> Party | None:
 
 
 async def section(
-    ground: Ground, contract_id: str, principal: Principal | None, acted: Acted = NOTHING, number: int = 1
+    ground: Ground,
+    contract_id: str,
+    principal: Principal | None,
+    acted: Acted = NOTHING,
+    number: int = 1,
+    part: int = 0,
 ) -> dict[str, Any]:
     """What ``contracts/execution.html`` shows of a concluded contract; ``party`` is as whom the reader may act, ``number`` the page of
-    its history."""
+    its history. ``part`` is that of its orders and invoices (see :mod:`parts`), unless a form that was refused stands in another."""
     execution, now = await readable(ground, contract_id, principal), ground.clock()
+    part = parts.part_with(execution, acted.form) or part
+    orders, invoices = parts.of(execution.orders, part), parts.of(execution.invoices, part)
+    shown: list[tuple[About, Any]] = [
+        ("delivery", each) for order in orders for each in execution.deliveries_of.get(order.number, ())
+    ]
+    shown += [("invoice", each) for each in invoices]
+    due = duties(execution, now)
     inside = insider(execution, principal)
     by_forms = forms(execution, principal, acted)
     party = by_forms["party"]
     days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
-    ready = invoiceable(execution) if party == "supplier" else ()
+    ready = invoiceable(execution)[: parts.PER_PART] if party == "supplier" else ()
     history = await executions.history(
         ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=OF_HISTORY * (number - 1)
     )
@@ -120,23 +133,26 @@ async def section(
         "execution": execution,
         "inside": inside,
         "disputes": [summary(each) for each in execution.disputes],
-        "due": [_duty(duty, party, now) for duty in duties(execution, now)],
+        "orders": orders,
+        "invoices": invoices,
+        "part": part,
+        "parts": parts.count(max(len(execution.orders), len(execution.invoices)), parts.PER_PART),
+        "due": [_duty(execution, duty, party, now) for duty in due[: parts.DUE_AT_ONCE]],
+        "due_later": max(0, len(due) - parts.DUE_AT_ONCE),
         "lines": balances(execution),
         "names": {line.line_id: line.description for line in execution.lines},
         "unordered": unordered(execution),
         "days": days,
         "usual_days": min(days, USUAL_DAYS),
-        "outstanding": {order.number: outstanding(execution, order) for order in execution.standing_orders},
+        "outstanding": {order.number: outstanding(execution, order) for order in orders if not order.withdrawn},
         "ready": ready,
         "ready_amount": sum(line.amount for line in priced(execution, tuple(each.number for each in ready))),
         "invoice_of": execution.invoice_of,
         "deliveries_of": execution.deliveries_of,
-        "disputed": {
-            (about, each.number): disputed(execution, about, each.number) for about, each in _subjects(execution)
-        },
+        "disputed": {(about, each.number): disputed(execution, about, each.number) for about, each in shown},
         "disputable": {
             (about, each.number)
-            for about, each in _subjects(execution)
+            for about, each in shown
             if party and may_dispute(execution, about, each.number, party, now)
         },
         "whose": WORDS,
@@ -167,13 +183,15 @@ def forms(execution: Execution, principal: Principal | None, acted: Acted) -> di
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """Something for the reader's organisation to do on a contract; ``partner`` is the other side."""
+    """Something for the reader's organisation to do on a contract, at the ``form`` in the ``part`` of its page; ``partner`` is the
+    other side."""
 
     contract_id: str
     title: str
     partner: str
     words: str
     form: str
+    part: int
     due_at: datetime | None
     overdue: bool
 
@@ -197,16 +215,12 @@ async def due_of(ground: Ground, principal: Principal) -> list[Due]:
                         partner=partner,
                         words=words,
                         form=form,
+                        part=parts.part_with(execution, form),
                         due_at=duty.due_at,
                         overdue=duty.overdue(now),
                     )
                 )
-    return sorted(due, key=lambda each: (each.due_at is None, each.due_at or now))
-
-
-def _subjects(execution: Execution) -> list[tuple[About, Any]]:
-    found: list[tuple[About, Any]] = [("delivery", each) for each in execution.deliveries]
-    return found + [("invoice", each) for each in execution.invoices]
+    return sorted(due, key=lambda each: (each.due_at is None, each.due_at or now))[: parts.DUE_AT_ONCE]
 
 
 def due_words(what: str, number: int) -> tuple[str, str]:
@@ -215,9 +229,10 @@ def due_words(what: str, number: int) -> tuple[str, str]:
     return words.format(number), form.format(number)
 
 
-def _duty(duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
+def _duty(execution: Execution, duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
     words, form = due_words(duty.what, duty.number)
     return {
+        "part": parts.part_with(execution, form),
         "words": words,
         "form": form,
         "party": duty.party,

@@ -8,6 +8,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from infra.web.languages import COOKIE
 from services.contracts.domain.execution import bounds
+from services.contracts.pages import parts
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_carried_out import HALF, MODERATOR, Work, a_signed_contract, today
@@ -142,6 +143,25 @@ async def test_a_bound_is_told_beside_its_field_in_the_readers_language_and_what
     assert "It was dry" in text and "Very dry" not in text and f"/contracts/{work.contract_id}/disputes/1" in text
     _, text = await seen(town, None, f"/contracts/{work.contract_id}/disputes/1")
     assert "Dispute 1 about delivery 1" in text and "dry" not in text and "<textarea" not in text
+
+
+async def test_a_long_contract_is_shown_in_parts_and_leads_to_every_form(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PER_PART", 1)
+    work = await a_signed_contract(town)
+    page = f"/contracts/{work.contract_id}"
+    await work.order(HALF)
+    await work.order({"1": "60", "2": "2"})
+    _, text = await seen(town, work.supplier, page)
+    assert 'id="order-2"' in text and 'id="order-1"' not in text and f'href="{page}?part=1#deliver-1"' in text
+    assert f'href="{page}?part=1#deliver-1"' in (await seen(town, work.supplier, "/contracts"))[1]
+    _, text = await seen(town, work.supplier, page, part="1")
+    assert 'id="deliver-1"' in text and 'id="order-2"' not in text
+    status, text = await filled(
+        work, work.supplier, "delivery", form="deliver-1", order=1, note="", delivered_on="soon"
+    )
+    assert status == 422 and 'id="deliver-1-note-note"' in text
 
 
 async def test_taken_back_disputed_decided_and_ended_by_forms(town: Town) -> None:
