@@ -89,16 +89,13 @@ def _jars(config: Config) -> Finding:
 
 
 async def _servers(config: Config) -> list[Finding]:
-    import asyncpg
-
     from events.topics import TOPICS
-    from infra.answering import check_database
     from infra.cli.topics import message_counts
+    from infra.database import LOST
     from infra.embedded import addresses
     from infra.embedded.ports import answers
     from infra.supervisor import read_state
 
-    start = "`make run`, and look into " + str(config.logs_dir)
     url, bootstrap = addresses(config)
     running = read_state(config.home)
     taken = await answers(config.port, config.local_host)
@@ -108,20 +105,13 @@ async def _servers(config: Config) -> list[Finding]:
     else:
         web = Finding("web port", True, f"{config.port} {'answers' if taken else 'is free'}")
     findings = [web]
-    database = url.rpartition("@")[2]
-    try:
-        findings.append(Finding("postgres", True, f"{await check_database(url)} at {database}"))
-    except NotRunning as failure:
-        found = failure.what if isinstance(failure, Frozen) else f"{database}: {in_words(failure.__cause__)}"
-        findings.append(Finding("postgres", False, found, failure.remedy if isinstance(failure, Frozen) else start))
-    except asyncpg.PostgresError as failure:
-        findings.append(Finding("postgres", False, f"{database}: {in_words(failure)}", start))
+    findings.append(await _postgres(config, url))
     lacking: list[str] | None = None
     """None where Kafka does not say."""
     try:
         held = await message_counts(bootstrap)
     except NotRunning as failure:
-        remedy = failure.remedy if isinstance(failure, Frozen) else start
+        remedy = failure.remedy if isinstance(failure, Frozen) else _how_to_start(config, "kafka")
         findings.append(Finding("kafka", False, failure.what, remedy))
     else:
         findings.append(Finding("kafka", True, f"at {where(bootstrap)}"))
@@ -131,10 +121,50 @@ async def _servers(config: Config) -> list[Finding]:
     findings += _kept_parts(config)
     if findings[1].ok:
         told = {each.what for each in findings if not each.ok}
-        findings += [each for each in await _market(config, url, bootstrap) if each.what not in told]
+        try:
+            market = await _market(config, url, bootstrap)
+        except LOST:
+            again = await _postgres(config, url)
+            if again.ok:
+                raise
+            market = [again]
+        findings += [each for each in market if each.what not in told]
     if lacking == []:
         findings.append(await _dead_letters(bootstrap))
     return findings
+
+
+async def _postgres(config: Config, url: str) -> Finding:
+    import asyncpg
+
+    from infra.answering import check_database
+
+    database = url.rpartition("@")[2]
+    remedy = _how_to_start(config, "postgres")
+    try:
+        return Finding("postgres", True, f"{await check_database(url)} at {database}")
+    except Frozen as failure:
+        return Finding("postgres", False, failure.what, failure.remedy)
+    except NotRunning as failure:
+        return Finding("postgres", False, f"{database}: {in_words(failure.__cause__)}", remedy)
+    except asyncpg.PostgresError as failure:
+        return Finding("postgres", False, f"{database}: {in_words(failure)}", remedy)
+
+
+def _how_to_start(config: Config, server: str) -> str:
+    """The remedy where ``server``, postgres or kafka, does not answer."""
+    from infra.embedded import is_owned
+    from infra.supervisor import read_state
+
+    setting, given = {
+        "postgres": ("LONJA_DATABASE_URL", config.database_url),
+        "kafka": ("LONJA_KAFKA_BOOTSTRAP", config.kafka_bootstrap),
+    }[server]
+    if given is not None:
+        return f"see that this server runs and lets Lonja in, or set {setting} to another"
+    if server in read_state(config.home) and is_owned(config.home):
+        return f"wait: `lonja up` starts it again; see {config.logs_dir / f'{server}.log'}"
+    return f"`make run`, and look into {config.logs_dir}"
 
 
 def _kept_parts(config: Config) -> Iterator[Finding]:
@@ -162,6 +192,9 @@ async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:
         finally:
             await observer.close()
         if figures.database:
+            again = await _postgres(config, url)
+            if not again.ok:
+                return [again]
             return [Finding("tables", False, figures.database, "`lonja up` brings the tables up to date")]
         judgements = judge(figures)
         wrong = [

@@ -19,7 +19,7 @@ from infra.embedded.ports import free_port
 from infra.embedded.process import Child, Part, stop_leftover
 from infra.secrets import close
 
-__all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "prepare_servers"]
+__all__ = ["HomeInUse", "HomeLock", "Servers", "addresses", "is_owned", "prepare_servers"]
 
 Report = Callable[[str], None]
 SERVERS_PATIENCE = 4
@@ -41,6 +41,18 @@ class HomeInUse(Exception):
 
     def __init__(self, home: Path, owner: str) -> None:
         super().__init__(f"{home} is in use by process {owner}; stop it, or set LONJA_HOME to another directory")
+
+
+def is_owned(home: Path) -> bool:
+    """Whether a living process owns it."""
+    try:
+        with (home / "owner").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 UNFINISHED = "restore-unfinished"

@@ -16,13 +16,17 @@ from sqlalchemy import Boolean, Column, DateTime, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from infra.database import LOST, Database
+from infra.deadline import Deadline
 from infra.health import HEALTH, Condition
 from infra.tasks import background
 
 log = logging.getLogger(__name__)
 EVERY = 2.0
 SILENT = timedelta(seconds=15)
-"""A process that did not write for so long hangs or is dead, or cannot reach the database."""
+"""A process that did not write for so long, while others could, hangs or is dead, or cannot reach the database."""
+GAP = SILENT / 2
+"""When a process has not written for longer than this, the database may have been away: that time counts as nobody's silence. A
+shorter absence, with the turns before and after it, makes nobody silent for SILENT."""
 GONE = timedelta(hours=1)
 """A process that did not come back for so long was taken away on purpose. Its consumer groups are still looked at."""
 FORGOTTEN = timedelta(days=7)
@@ -46,6 +50,7 @@ Table(
     Column("seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     Column("ended", Boolean, nullable=False, server_default=text("false")),
     Column("reads", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Column("writes_since", DateTime(timezone=True), nullable=False, server_default=text("now()")),
 )
 Table(
     "resumes",
@@ -66,6 +71,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     conditions: list[Condition]
     started_at: datetime
     silent_for: timedelta
+    silent: bool = False
+    """For SILENT, while another process wrote without a gap: the database was not away."""
     ended: bool = False
     """In order: nobody misses it."""
     reads: dict[str, list[str]] = {}
@@ -76,7 +83,12 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def missed(self) -> bool:
-        return not self.ended and SILENT <= self.silent_for < GONE
+        return not self.ended and self.silent and self.silent_for < GONE
+
+    @property
+    def awaited(self) -> bool:
+        """It has not written, and perhaps could not: who lives writes within seconds after the database has come back."""
+        return not self.ended and not self.alive and not self.silent
 
 
 def named(kind: str, port: int) -> str:
@@ -126,7 +138,8 @@ async def _report(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, 
     forgot_at = -math.inf
     while True:
         try:
-            await _write(pool, process, kind, reads, first=first)
+            async with Deadline(EVERY):
+                await _write(pool, process, kind, reads, first=first)
             first = False
             if time.monotonic() - forgot_at > FORGET_EVERY.total_seconds():
                 await forget(pool)
@@ -141,7 +154,8 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, l
         "insert into operations.processes (process, kind, release, groups, conditions, reads) values ($1, $2, $3, $4, $5, $7)"
         " on conflict (process) do update set conditions = excluded.conditions, groups = excluded.groups,"
         " reads = excluded.reads, release = excluded.release, seen_at = now(), ended = false,"
-        " started_at = case when $6 then now() else processes.started_at end",
+        " started_at = case when $6 then now() else processes.started_at end,"
+        " writes_since = case when now() - processes.seen_at > $8 then now() else processes.writes_since end",
         process,
         kind,
         version("lonja"),
@@ -149,7 +163,7 @@ async def _write(pool: asyncpg.Pool, process: str, kind: str, reads: dict[str, l
         list(HEALTH),
         first,
         reads,
-        timeout=EVERY,
+        GAP,
     )
 
 
@@ -167,9 +181,12 @@ async def forget(pool: asyncpg.Pool) -> None:
 async def read(connection: asyncpg.Pool | asyncpg.Connection) -> list[Process]:
     """All processes of the last days, dead ones too, by kind and name."""
     rows = await connection.fetch(
-        "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended"
-        " from operations.processes where seen_at > now() - $1::interval order by kind, process",
+        "select process, kind, release, groups, conditions::text, reads::text, started_at, now() - seen_at as silent_for, ended,"
+        " exists (select from operations.processes as other"
+        " where other.seen_at - greatest(each.seen_at, other.writes_since) >= $2) as silent"
+        " from operations.processes as each where seen_at > now() - $1::interval order by kind, process",
         FORGOTTEN,
+        SILENT,
     )
     return [
         Process(

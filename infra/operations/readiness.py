@@ -7,7 +7,7 @@ import msgspec
 
 from infra.health import Condition, State
 from infra.operations.figures import COUNTED, NO_ANSWER, Figures, Outbox
-from infra.operations.processes import Process
+from infra.operations.processes import GONE, SILENT, Process
 
 OLD = timedelta(seconds=30)
 """An event that waits longer than this for its way to Kafka waits for a person."""
@@ -82,8 +82,25 @@ def _processes(rows: list[Process], *, known: bool) -> Iterator[Judgement]:
                 detail=f"not heard of for {row.silent_for.total_seconds():.0f} s",
                 remedy="it hangs or was killed: look into its log and start it again",
             )
+        elif row.awaited and row.silent_for < GONE:
+            yield Judgement(
+                part=f"process {row.kind}",
+                process=row.process,
+                state=State.waiting,
+                detail=f"not heard of for {row.silent_for.total_seconds():.0f} s, when the database may have been away: it is waited for",
+            )
+    awaited = [row for row in rows if row.awaited]
+    if awaited and not any(row.alive for row in rows):
+        yield Judgement(
+            part="processes",
+            state=State.stopped,
+            detail=f"none has written for {min(row.silent_for for row in awaited).total_seconds():.0f} s that it runs: the database was"
+            " away until now or takes no writes, or all processes hang or were killed",
+            remedy=f"wait {SILENT.total_seconds():.0f} s and ask again: who lives writes as soon as the database takes it; if nothing"
+            " changes, look into the log of the database, and then see whether the processes run",
+        )
     for kind in NEEDED if known else ():
-        if not any(row.kind == kind and row.alive for row in rows):
+        if not any(row.kind == kind and (row.alive or row.awaited) for row in rows):
             yield Judgement(
                 part=f"process {kind}",
                 state=State.stopped,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from infra.cli.consumers import NotStopped
 from infra.clock import system_clock
 from infra.config import Config
 from infra.database import Database, Transaction
-from infra.embedded import Servers
+from infra.embedded import HomeLock, Servers
 from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.operations import figures, processes
@@ -234,11 +235,28 @@ async def test_a_process_that_was_killed(patient: Patient) -> None:
         async with processes.reporting(patient.database, "web", 1):
             await patient.findings(well=True)
         await patient.database.pool.execute(
-            "update operations.processes set ended = false, seen_at = now() - interval '1 minute' where kind = 'web'"
+            "update operations.processes set ended = false, writes_since = now() - interval '1 hour',"
+            " seen_at = case when kind = 'web' then now() - interval '1 minute' else seen_at end"
         )
         wrong = await patient.wrong()
         assert wrong.keys() == {"process web"}
         assert "not heard of" in wrong["process web"]["found"]
+
+
+async def test_processes_that_could_not_write_while_the_database_was_away(patient: Patient) -> None:
+    async with patient.at_work():
+        await patient.findings(well=True)
+    await patient.database.pool.execute(
+        "update operations.processes set ended = false, seen_at = now() - interval '67 seconds'"
+    )
+    wrong = await patient.wrong()
+    assert wrong.keys() == {"processes"}
+    assert "none has written for 6" in wrong["processes"]["found"] and wrong["processes"]["remedy"].startswith("wait")
+    async with processes.reporting(patient.database, "web", 1):
+        async with asyncio.timeout(20):
+            while not [row for row in await processes.read(patient.database.pool) if row.kind == "web" and row.alive]:
+                await asyncio.sleep(0.05)
+        assert await patient.wrong() == {}
 
 
 async def test_a_dead_letter_until_somebody_looks_at_it(patient: Patient) -> None:
@@ -283,6 +301,47 @@ async def test_servers_that_do_not_answer(patient: Patient, monkeypatch: pytest.
     assert not (await patient.findings())["kafka"]["ok"]
     monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
     assert not (await patient.findings())["postgres"]["ok"]
+
+
+@pytest.mark.parametrize("server", ["postgres", "kafka"])
+async def test_a_server_that_lonja_up_starts_again_is_waited_for(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    for name in ("LONJA_DATABASE_URL", "LONJA_KAFKA_BOOTSTRAP"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def remedy() -> str:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
+        (found,) = (each for each in json.loads(result.stdout) if each["what"] == server)
+        assert not found["ok"]
+        return str(found["remedy"])
+
+    kept = {name: {"pid": 1, "port": None, "state": "waiting", "detail": ""} for name in ("postgres", "kafka")}
+    lock = HomeLock(tmp_path)
+    assert "make run" in await remedy()  # its owner is no supervisor, or one that has not come so far
+    (tmp_path / "state.json").write_text(json.dumps(kept))
+    assert await remedy() == f"wait: `lonja up` starts it again; see {tmp_path / 'logs' / f'{server}.log'}"
+    lock.release()
+    assert "make run" in await remedy()  # it was killed, and could not take its list of parts away
+
+
+async def test_a_server_that_others_keep_is_not_started_by_make_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    monkeypatch.setenv("LONJA_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
+    found = {each["what"]: each for each in json.loads(result.stdout)}
+    assert (
+        found["postgres"]["remedy"]
+        == "see that this server runs and lets Lonja in, or set LONJA_DATABASE_URL to another"
+    )
+    assert (
+        found["kafka"]["remedy"]
+        == "see that this server runs and lets Lonja in, or set LONJA_KAFKA_BOOTSTRAP to another"
+    )
 
 
 async def test_a_kafka_that_is_frozen_is_named_and_all_else_is_looked_at(patient: Patient, servers: Servers) -> None:

@@ -1,6 +1,7 @@
 """Health, figures and their judgement: judged on figures made up here, then read from a market that runs."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from tests.market import empty_database
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
-def a_process(kind: str, silent: float = 1, conditions: tuple[Condition, ...] = ()) -> Process:
+def a_process(
+    kind: str, silent: float = 1, conditions: tuple[Condition, ...] = (), *, database_was_away: bool = False
+) -> Process:
     return Process(
         process=f"host/{kind}/1",
         kind=kind,
@@ -36,6 +39,7 @@ def a_process(kind: str, silent: float = 1, conditions: tuple[Condition, ...] = 
         conditions=list(conditions),
         started_at=NOW,
         silent_for=timedelta(seconds=silent),
+        silent=timedelta(seconds=silent) >= processes.SILENT and not database_was_away,
     )
 
 
@@ -113,6 +117,28 @@ def test_what_a_dead_process_said_last_is_not_believed() -> None:
     assert found.keys() == {"process web"}
 
 
+def test_a_process_that_could_not_write_because_the_database_was_away_is_waited_for() -> None:
+    away = [a_process(kind, silent=67, database_was_away=True) for kind in ("streams", "worker")]
+    judgements = judge(figures(processes=[*away, a_process("web")]))
+    assert not_ready(judgements) == {}
+    (streams,) = (each for each in judgements if each.part == "process streams")
+    assert streams.state is State.waiting and "database" in streams.detail
+
+
+def test_where_no_process_has_written_nobody_is_told_to_start_one_at_once() -> None:
+    """The database was away until now, or it takes no writes, or none runs: who only reads cannot know."""
+    away = [a_process(kind, silent=67, database_was_away=True) for kind in ("streams", "web", "worker")]
+    found = not_ready(judge(figures(processes=away)))
+    assert found.keys() == {"processes"}
+    assert "67 s" in found["processes"].detail and found["processes"].remedy.startswith("wait")
+
+
+def test_a_process_that_never_was_or_that_ended_is_not_waited_for() -> None:
+    ended = msgspec.structs.replace(a_process("worker", silent=67), ended=True)
+    found = not_ready(judge(figures(processes=[ended, a_process("web")])))
+    assert found.keys() == {"process worker", "process streams"}
+
+
 def a_member(release: str, silent: float, **reads: list[str]) -> Process:
     return Process(
         process=release,
@@ -181,10 +207,67 @@ def test_details_are_for_holders_of_the_token_or_callers_that_no_proxy_can_stand
     assert trusted(asked(client, headers), config) is is_trusted
 
 
-async def test_a_process_that_is_silent_for_long_is_forgotten(servers: Servers) -> None:
-    """But not one of whose consumer groups no younger process reads: they are looked at for seven days."""
+@pytest.fixture
+async def with_processes(servers: Servers) -> AsyncIterator[Database]:
     database = await Database.connect(await empty_database(servers, "lonja_processes"), system_clock)
     await migrations.upgrade(database.engine, "operations", processes.METADATA)
+    yield database
+    await database.close()
+
+
+SILENCES = [
+    ("it stopped while another wrote on", {"web": (600, 1), "streams": (600, 20)}, {"streams"}),
+    ("the database was away; web was the first to write again", {"web": (1, 1), "streams": (600, 67)}, set()),
+    ("it has answered for long again", {"web": (16, 0), "streams": (600, 67)}, {"streams"}),
+    ("it has answered for a moment again", {"web": (10, 0), "streams": (600, 67)}, set()),
+    ("it was away until now", {"web": (600, 67), "streams": (600, 66)}, set()),
+    ("it went before it was away", {"web": (600, 67), "streams": (600, 120)}, {"streams"}),
+]
+
+
+@pytest.mark.parametrize(("rows", "silent"), [each[1:] for each in SILENCES], ids=[each[0] for each in SILENCES])
+async def test_silence_counts_while_another_process_could_write(
+    rows: dict[str, tuple[int, int]], silent: set[str], with_processes: Database
+) -> None:
+    """By name: seconds since when it has written without a gap, and since when it has not."""
+    for process, (since, last) in rows.items():
+        await with_processes.pool.execute(
+            "insert into operations.processes (process, kind, release, groups, conditions, writes_since, seen_at)"
+            " values ($1, $1, '1', '{}', '[]', now() - make_interval(secs => $2), now() - make_interval(secs => $3))",
+            process,
+            since,
+            last,
+        )
+    assert {row.process for row in await processes.read(with_processes.pool) if row.silent} == silent
+
+
+async def test_a_process_that_writes_again_after_a_gap_does_not_vouch_for_the_time_of_the_gap(
+    with_processes: Database,
+) -> None:
+    async def since() -> datetime:
+        found: datetime = await with_processes.pool.fetchval("select writes_since from operations.processes")
+        return found
+
+    async def write_twice() -> None:
+        async with processes.reporting(with_processes, "web", 1):
+            for _ in range(2):
+                seen = await with_processes.pool.fetchval("select max(seen_at) from operations.processes")
+                async with asyncio.timeout(20):
+                    while seen == await with_processes.pool.fetchval("select max(seen_at) from operations.processes"):
+                        await asyncio.sleep(0.05)
+
+    await write_twice()
+    first = await since()
+    await write_twice()
+    assert await since() == first
+    await with_processes.pool.execute("update operations.processes set seen_at = seen_at - interval '67 seconds'")
+    await write_twice()
+    assert await since() > first
+
+
+async def test_a_process_that_is_silent_for_long_is_forgotten(with_processes: Database) -> None:
+    """But not one of whose consumer groups no younger process reads: they are looked at for seven days."""
+    database = with_processes
     rows = [
         ("web of today", [], 0),
         ("web of yesterday", [], 2),
@@ -208,4 +291,3 @@ async def test_a_process_that_is_silent_for_long_is_forgotten(servers: Servers) 
             processes.named("web", 1)
         ]:
             await asyncio.sleep(0.05)
-    await database.close()
