@@ -229,7 +229,8 @@ async def complain(
                 evidence=evidence.strip(),
                 filed_at=tx.now,
             )
-            tx.emit(complaints.file(stored.state, complaint))
+            earlier, waiting = await filed.of_supplier(db, complaint.auction_id, complaint.organisation_id)
+            tx.emit(complaints.file(stored.state, complaint, earlier=earlier, waiting=waiting))
             await filed.put(db, complaint)
             once.answer = complaint.complaint_id
     return once.answer

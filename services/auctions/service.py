@@ -2,14 +2,15 @@
 
 from infra.service import Ground, Service, Timer
 from infra.web import routes
-from services.auctions.api import AuctionsApi, BidsApi, ComplaintsApi, with_lane
+from services.auctions.api import AuctionsApi, BidsApi, with_lane
+from services.auctions.api.complaints import ComplaintsApi
 from services.auctions.api.market_log import MarketLogApi
 from services.auctions.api.session import SessionApi
 from services.auctions.board import Boards
 from services.auctions.handlers import reactions
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
-from services.auctions.pages import AuctionPages, ComposePages, SessionPages
+from services.auctions.pages import AuctionPages, ComplaintPages, ComposePages, SessionPages
 from services.auctions.store import Row
 from services.auctions.timers import TIMERS
 
@@ -25,7 +26,7 @@ def create(ground: Ground) -> Service:
     return Service(
         name=NAME,
         metadata=Row.metadata,
-        routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages)],
+        routes=[routes(ground, AuctionsApi, ComplaintsApi, MarketLogApi, shared, ComposePages, ComplaintPages)],
         reactions=reactions,
         timers=(*TIMERS, Timer("market log", 1, market_log.anchor)),
         lifespans=[lane.running],

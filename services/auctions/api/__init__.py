@@ -1,4 +1,4 @@
-"""JSON API of mini-auctions: sessions, and complaints about them. Until the close a bidder is a participant number, here as
+"""JSON API of mini-auctions: the sessions. Until the close a bidder is a participant number, here as
 everywhere."""
 
 from datetime import datetime
@@ -17,7 +17,7 @@ from events.values import Category, Line, Place
 from infra.ids import new_id
 from infra.listing import Listed
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.tokens import BUYER_OFFICER
 from infra.web import (
     PUBLIC,
     FromGround,
@@ -37,18 +37,16 @@ from services.auctions.api.bids import BidIn, BidsApi
 from services.auctions.board import Boards
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import next_bid
-from services.auctions.domain.complaints import Complaint
 from services.auctions.handlers import NewAuction
 from services.auctions.lane import Lane
 from services.auctions.market_log import MarketLog
 from services.auctions.store import auctions, bids, listing, replicas
-from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import Stored
 from services.auctions.store.listing import Filter, Summary
 
 PER_PAGE = 50
 
-__all__ = ["AuctionsApi", "BidIn", "BidsApi", "ComplaintsApi", "existing", "status_of", "with_lane"]
+__all__ = ["AuctionsApi", "BidIn", "BidsApi", "existing", "status_of", "with_lane"]
 
 
 class AuctionSummary(msgspec.Struct, kw_only=True):
@@ -233,59 +231,6 @@ class AuctionsApi(Controller):
         """The buyer ends its session without a winner, giving the reason, as long as the policy allows it."""
         async with ground.database.transaction("auctions") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, auction_id, data.reason, request.user))
-
-
-class ComplaintIn(msgspec.Struct, kw_only=True):
-    """``evidence`` says where it can be seen: addresses, documents, lines of the log."""
-
-    grounds: Reason
-    evidence: Reason
-
-
-class ComplaintOut(msgspec.Struct, kw_only=True):
-    complaint_id: str
-
-
-class DecisionIn(msgspec.Struct, kw_only=True):
-    """``upheld`` cancels the session if it still runs."""
-
-    decision: Literal["upheld", "rejected"]
-    reason: Reason
-
-
-class ComplaintsApi(Controller):
-    path = "/api/auctions"
-    tags = ["auctions"]
-
-    @post("/{auction_id:str}/complaints", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
-    async def complain(
-        self,
-        request: MemberVisit,
-        ground: FromGround,
-        auction_id: PathId,
-        data: JSONBody[ComplaintIn],
-        key: IdempotencyKey = "",
-    ) -> ComplaintOut:
-        """Say what is wrong with a session that is not closed. A moderator decides; who complains is not made public."""
-        async with ground.database.transaction("auctions") as tx:
-            complaint_id = await handlers.complain(
-                tx, auction_id, data.grounds, data.evidence, request.user, key or new_id()
-            )
-        return ComplaintOut(complaint_id=complaint_id)
-
-    @get("/complaints", opt=allow(MODERATOR))
-    async def list_complaints(self, ground: FromGround) -> list[Complaint]:
-        """Those to be decided first, the oldest first."""
-        return [complaint for complaint, _ in await filed.listing(ground.database.pool)]
-
-    @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
-    async def decide(
-        self, ground: FromGround, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[DecisionIn]
-    ) -> Complaint:
-        async with ground.database.transaction("auctions") as tx:
-            return await keyed.once(
-                tx, Complaint, lambda: handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
-            )
 
 
 async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:

@@ -14,6 +14,8 @@ from services.auctions.domain.remedies import cancel
 
 LEAST = 20
 """Characters of grounds, evidence and reasons: fewer say nothing that could be decided on."""
+MOST = 10
+"""Complaints of one supplier about one session."""
 
 
 class GroundsMissing(RuleBroken):
@@ -28,6 +30,16 @@ class SessionClosed(RuleBroken):
     """After the close it is the contract that is disputed."""
 
     code = "session-closed"
+
+
+class ComplaintWaits(RuleBroken):
+    """One complaint of a supplier about a session is decided at a time."""
+
+    code = "complaint-waits"
+
+
+class TooManyComplaints(RuleBroken):
+    code = "too-many-complaints"
 
 
 class DecisionUnexplained(RuleBroken):
@@ -52,10 +64,25 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None = None
 
 
-def file(state: AuctionState, complaint: Complaint) -> ComplaintFiled:
-    """Raises SessionClosed, GroundsMissing, EvidenceMissing."""
+def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: int) -> ComplaintFiled:
+    """``earlier`` is how many this supplier filed about this session before, ``waiting`` how many of them are not decided.
+
+    Raises SessionClosed, ComplaintWaits, TooManyComplaints, GroundsMissing, EvidenceMissing.
+    """
     if state.closed:
         raise SessionClosed("The session is closed: what is wrong now is a matter of its contract.")
+    if waiting:
+        raise ComplaintWaits(
+            "A moderator has not decided your earlier complaint about this session yet. Wait for that decision; then you can"
+            " file another."
+        )
+    if earlier >= MOST:
+        raise TooManyComplaints(
+            f"You filed {earlier} complaints about this session, and {MOST} is the most. Once the session is closed, what is"
+            " wrong is a matter of its contract.",
+            filed=earlier,
+            most=MOST,
+        )
     if len(complaint.grounds.strip()) < LEAST:
         raise GroundsMissing(f"Say what is wrong, in at least {LEAST} characters.", field="grounds")
     if len(complaint.evidence.strip()) < LEAST:

@@ -1,7 +1,7 @@
-"""What one does on an auction's page besides bidding: floors, deletion, withdrawal, complaints; and the moderator's list of these."""
+"""What one does on an auction's page besides bidding: floors, deletion, withdrawal, complaints."""
 
 from collections.abc import Container
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from litestar import Controller, Response, get, post
@@ -11,7 +11,7 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from events.bounds import Amount
 from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     FromGround,
     MemberVisit,
@@ -31,7 +31,7 @@ from services.auctions import handlers
 from services.auctions.api import existing
 from services.auctions.board import Boards
 from services.auctions.pages.auction import shown
-from services.auctions.store import bids, complaints
+from services.auctions.store import bids
 
 RECEIPTS = 500
 """On one page."""
@@ -131,36 +131,6 @@ class SessionPages(Controller):
             rows=own[:RECEIPTS],
             more=len(own) > RECEIPTS,
             most=RECEIPTS,
-        )
-
-    @get("/complaints", opt=allow(MODERATOR))
-    async def complaints_page(self, request: MemberVisit, ground: FromGround) -> Template:
-        return await self._complaints(request, ground, "", {}, {})
-
-    @post("/complaints/{complaint_id:str}", opt=allow(MODERATOR))
-    async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Response[Any]:
-        fields = await form_fields(request)
-        decision: Literal["upheld", "rejected"] = "upheld" if fields.get("decision") == "upheld" else "rejected"
-        async with ground.database.transaction("auctions") as tx:
-            try:
-                await handlers.decide_complaint(tx, complaint_id, decision, clean(text_in(fields, "reason")))
-                upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
-                return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
-            except RuleBroken as broken:
-                errors = beside(broken, fields)
-        return await self._complaints(request, ground, complaint_id, fields, errors)
-
-    async def _complaints(
-        self, request: MemberVisit, ground: FromGround, about: str, values: dict[str, str], errors: dict[str, str]
-    ) -> Template:
-        return page(
-            request,
-            "auctions/complaints.html",
-            status_code=422 if errors else 200,
-            rows=await complaints.listing(ground.database.pool),
-            about=about,
-            values=values,
-            errors=errors,
         )
 
     async def _form(

@@ -5,9 +5,30 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from infra.listing import COUNTED, Listed, count
 from services.auctions.domain.complaints import Complaint
 
 _COLUMNS = "complaint_id, auction_id, organisation_id, grounds, evidence, filed_at, decision, reason, decided_at"
+PARTS = {
+    "decision = ''": "row_number() over (partition by organisation_id order by filed_at, complaint_id), filed_at, complaint_id",
+    "decision <> ''": "decided_at desc, complaint_id",
+}
+"""Of a list, with their order."""
+SHOWN = 500
+"""Characters of each text in a list."""
+_BRIEF = ", ".join(
+    f"case when length({name}) > {SHOWN} then left({name}, {SHOWN}) || '…' else {name} end as {name}"
+    if name in ("grounds", "evidence", "reason")
+    else name
+    for name in _COLUMNS.split(", ")
+)
+
+
+class Brief(msgspec.Struct, frozen=True, kw_only=True):
+    """A complaint whose long texts are cut, with its session's title."""
+
+    complaint: Complaint
+    title: str
 
 
 async def put(db: asyncpg.Connection, complaint: Complaint) -> None:
@@ -19,7 +40,7 @@ async def put(db: asyncpg.Connection, complaint: Complaint) -> None:
     )
 
 
-async def get(db: asyncpg.Connection, complaint_id: str, *, lock: bool = False) -> Complaint | None:
+async def get(db: asyncpg.Connection | asyncpg.Pool, complaint_id: str, *, lock: bool = False) -> Complaint | None:
     row = await db.fetchrow(
         f"select {_COLUMNS} from auctions.complaints where complaint_id = $1{' for update' if lock else ''}",
         complaint_id,
@@ -27,21 +48,36 @@ async def get(db: asyncpg.Connection, complaint_id: str, *, lock: bool = False) 
     return _complaint(row) if row else None
 
 
-async def of_auction(db: asyncpg.Connection, auction_id: str) -> list[Complaint]:
-    rows = await db.fetch(
-        f"select {_COLUMNS} from auctions.complaints where auction_id = $1 order by filed_at", auction_id
+async def of_supplier(db: asyncpg.Connection, auction_id: str, organisation_id: str) -> tuple[int, int]:
+    """How many complaints this supplier filed about this session, and how many of them are not decided."""
+    row = await db.fetchrow(
+        "select count(*) as filed, count(*) filter (where decision = '') as waiting from auctions.complaints"
+        " where auction_id = $1 and organisation_id = $2",
+        auction_id,
+        organisation_id,
     )
-    return [_complaint(row) for row in rows]
+    return row["filed"], row["waiting"]
 
 
-async def listing(db: asyncpg.Connection, *, limit: int = 200) -> list[tuple[Complaint, str]]:
-    """With the session's title, those to be decided first, the oldest first."""
-    rows = await db.fetch(
-        f"select c.*, a.title from (select {_COLUMNS} from auctions.complaints) c"
-        " join auctions.auctions a using (auction_id) order by c.decision <> '', c.filed_at limit $1",
-        limit,
+async def listing(db: asyncpg.Connection, *, limit: int, offset: int) -> Listed[Brief]:
+    """One page: those to be decided first, then those that are decided, the latest first.
+
+    Complainants take turns, each with its oldest complaint first, so that many complaints of one do not delay those of others.
+    """
+    ids: list[str] = []
+    passed = 0
+    for where, order in PARTS.items():
+        rows = f"select complaint_id from auctions.complaints where {where}"
+        if len(ids) < limit:
+            page = f" order by {order} limit {limit - len(ids)} offset {max(0, offset - passed)}"
+            ids += [row["complaint_id"] for row in await db.fetch(rows + page)]
+        passed += await count(db, rows, most=max(COUNTED, offset + limit))
+    found = await db.fetch(
+        f"select {_BRIEF}, title from auctions.complaints join auctions.auctions using (auction_id)"
+        " where complaint_id = any($1::text[]) order by array_position($1::text[], complaint_id)",
+        ids,
     )
-    return [(_complaint(row), row["title"]) for row in rows]
+    return Listed.of([Brief(complaint=_complaint(row), title=row["title"]) for row in found], passed)
 
 
 def _complaint(row: asyncpg.Record) -> Complaint:

@@ -112,7 +112,12 @@ class FactRow(Row, table=True):
 
 class ComplaintRow(Row, table=True):
     __tablename__ = "complaints"
-    __table_args__ = (Index("ix_complaints_undecided", "filed_at", postgresql_where=text("decision = ''")),)
+    __table_args__ = (
+        Index("ix_complaints_undecided", "filed_at", postgresql_where=text("decision = ''")),
+        Index(
+            "ix_complaints_decided", text("decided_at desc"), "complaint_id", postgresql_where=text("decision <> ''")
+        ),
+    )
 
     complaint_id: str = Field(primary_key=True, sa_type=Text)
     auction_id: str = Field(sa_type=Text, foreign_key="auctions.auctions.auction_id", index=True)

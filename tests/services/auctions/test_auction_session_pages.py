@@ -118,6 +118,7 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_nami
         queue = await judge.get("/auctions/complaints")
         assert GROUNDS in queue.text and EVIDENCE in queue.text
         target = f"/auctions/complaints/{told.complaint_id}"
+        assert f'href="{target}"' in queue.text and EVIDENCE in (await judge.get(target)).text
         hasty = await judge.post(target, {"decision": "upheld", "reason": "Yes."})
         assert hasty.status_code == 422 and "Say why" in hasty.text
         for _ in range(2):

@@ -1,0 +1,104 @@
+"""JSON of complaints about sessions: filed by a supplier, listed for moderators and decided by them."""
+
+from typing import Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.params import JSONBody
+
+from events.bounds import Reason
+from infra.ids import new_id
+from infra.listing import Listed
+from infra.service import Ground
+from infra.tokens import MODERATOR, SUPPLIER_AGENT
+from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
+from infra.web.errors import NotFound
+from services.auctions import handlers
+from services.auctions.domain.complaints import Complaint
+from services.auctions.store import complaints as filed
+from services.auctions.store.complaints import Brief
+
+PER_PAGE = 50
+
+
+class ComplaintIn(msgspec.Struct, kw_only=True):
+    """``evidence`` says where it can be seen: addresses, documents, lines of the log."""
+
+    grounds: Reason
+    evidence: Reason
+
+
+class ComplaintOut(msgspec.Struct, kw_only=True):
+    complaint_id: str
+
+
+class ComplaintPage(msgspec.Struct, kw_only=True):
+    """50 at most. ``total`` counts all that there are, or is 1,000 where there is ``more`` than that."""
+
+    total: int
+    more: bool
+    page: int
+    complaints: list[Complaint]
+
+
+class DecisionIn(msgspec.Struct, kw_only=True):
+    """``upheld`` cancels the session if it still runs."""
+
+    decision: Literal["upheld", "rejected"]
+    reason: Reason
+
+
+class ComplaintsApi(Controller):
+    path = "/api/auctions"
+    tags = ["auctions"]
+
+    @post("/{auction_id:str}/complaints", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    async def complain(
+        self,
+        request: MemberVisit,
+        ground: FromGround,
+        auction_id: PathId,
+        data: JSONBody[ComplaintIn],
+        key: IdempotencyKey = "",
+    ) -> ComplaintOut:
+        """Say what is wrong with a session that is not closed. A moderator decides; who complains is not made public."""
+        async with ground.database.transaction("auctions") as tx:
+            complaint_id = await handlers.complain(
+                tx, auction_id, data.grounds, data.evidence, request.user, key or new_id()
+            )
+        return ComplaintOut(complaint_id=complaint_id)
+
+    @get("/complaints", opt=allow(MODERATOR))
+    async def list_complaints(self, ground: FromGround, number: PageNumber = 1) -> ComplaintPage:
+        """Those to be decided first, complainants in turn; of each text 500 characters at most, the whole is at the complaint."""
+        found = await listed(ground, number)
+        complaints = [each.complaint for each in found.rows]
+        return ComplaintPage(total=found.total, more=found.more, page=number, complaints=complaints)
+
+    @get("/complaints/{complaint_id:str}", opt=allow(MODERATOR), raises=[NotFound])
+    async def read_complaint(self, ground: FromGround, complaint_id: PathId) -> Complaint:
+        """With all its texts."""
+        return await the_complaint(ground, complaint_id)
+
+    @post("/complaints/{complaint_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
+    async def decide(
+        self, ground: FromGround, keyed: FromKeyed, complaint_id: PathId, data: JSONBody[DecisionIn]
+    ) -> Complaint:
+        async with ground.database.transaction("auctions") as tx:
+            return await keyed.once(
+                tx, Complaint, lambda: handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
+            )
+
+
+async def listed(ground: Ground, number: int) -> Listed[Brief]:
+    """A page of the list."""
+    async with ground.database.pool.acquire() as db:
+        return await filed.listing(db, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+
+
+async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
+    """Raises NotFound."""
+    complaint = await filed.get(ground.database.pool, clean(complaint_id))
+    if complaint is None:
+        raise NotFound("complaint", complaint_id)
+    return complaint

@@ -1,0 +1,69 @@
+"""Complaints as a moderator reads and decides them: the list in brief, and each with all its texts."""
+
+from typing import Any, Literal
+
+from litestar import Controller, Response, get, post
+from litestar.response import Template
+
+from catalogue.rules import RuleBroken
+from infra.service import Ground
+from infra.tokens import MODERATOR
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    allow,
+    beside,
+    clean,
+    form_fields,
+    page,
+    redirect,
+    text_in,
+)
+from infra.web.languages import gettext as _
+from services.auctions import handlers
+from services.auctions.api import existing
+from services.auctions.api.complaints import PER_PAGE, listed, the_complaint
+
+
+class ComplaintPages(Controller):
+    path = "/auctions/complaints"
+    include_in_schema = False
+
+    @get(opt=allow(MODERATOR))
+    async def list_page(self, request: MemberVisit, ground: FromGround, number: PageNumber = 1) -> Template:
+        found = await listed(ground, number)
+        return page(request, "auctions/complaints.html", found=found, number=number, last=found.pages(PER_PAGE))
+
+    @get("/{complaint_id:str}", opt=allow(MODERATOR))
+    async def complaint_page(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Template:
+        return await _shown(request, ground, complaint_id, {}, {})
+
+    @post("/{complaint_id:str}", opt=allow(MODERATOR))
+    async def decide(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Response[Any]:
+        fields = await form_fields(request)
+        decision: Literal["upheld", "rejected"] = "upheld" if fields.get("decision") == "upheld" else "rejected"
+        async with ground.database.transaction("auctions") as tx:
+            try:
+                await handlers.decide_complaint(tx, complaint_id, decision, clean(text_in(fields, "reason")))
+                upheld, rejected = _("The complaint is upheld."), _("The complaint is rejected.")
+                return redirect("/auctions/complaints", upheld if decision == "upheld" else rejected)
+            except RuleBroken as broken:
+                errors = beside(broken, fields)
+        return await _shown(request, ground, complaint_id, fields, errors)
+
+
+async def _shown(
+    request: MemberVisit, ground: Ground, complaint_id: str, values: dict[str, str], errors: dict[str, str]
+) -> Template:
+    complaint = await the_complaint(ground, complaint_id)
+    return page(
+        request,
+        "auctions/complaint_decision.html",
+        status_code=422 if errors else 200,
+        complaint=complaint,
+        title=(await existing(ground, complaint.auction_id)).opened.title,
+        values=values,
+        errors=errors,
+    )
