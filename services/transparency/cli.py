@@ -151,10 +151,11 @@ def _import(
     from services.transparency.refusals import refusals_in
     from services.transparency.tolerance import NotUnderstood
 
-    began, ledger, total, unusable = time.monotonic(), NotUnderstood(keeps=refused is not None), Counts(), 0
+    began, ledger, total = time.monotonic(), NotUnderstood(keeps=refused is not None), Counts()
+    unusable = fruitless = 0
 
     async def work(database: "Database", refusals: "Refusals | None") -> None:
-        nonlocal total, unusable
+        nonlocal total, unusable, fruitless
         for path in files:
             try:
                 counts = await _import_file(database, path, ledger, refusals, read)
@@ -164,32 +165,32 @@ def _import(
                 ledger.add(f"refused: file: {error.kind}", str(error))
                 if refusals:
                     refusals.write(path, ledger.taken())
-                total += Counts(refused=1)
                 unusable += 1
                 continue
             total += counts
             if counts.refused and counts.refused == counts.records:
                 say_error(f"{path}: nothing in it could be read")
-                unusable += 1
+                fruitless += 1
 
     leave_what_stays()
     with refusals_in(refused, [*files, *others]) if refused else nullcontext() as refusals:
         _on_the_database(lambda database: work(database, refusals))
-    summary = _summary(len(files), total, ledger, time.monotonic() - began)
+    summary = _summary(len(files), unusable, total, ledger, time.monotonic() - began)
     if as_json:
         written = {"refused_file": {"file": str(refused), **refusals.counts()}} if refusals else {}
         print_json({**summary, **written})
     else:
         _show(summary, ledger)
         _show_refusals(ledger, refusals)
-    if unusable:
+    if unusable or fruitless:
         raise typer.Exit(1)
 
 
-def _summary(files: int, total: "Counts", ledger: "NotUnderstood", seconds: float) -> dict[str, Any]:
+def _summary(files: int, unusable: int, total: "Counts", ledger: "NotUnderstood", seconds: float) -> dict[str, Any]:
     kinds = ledger.kinds.most_common()
     return {
         "files": files,
+        "unusable": unusable,
         "records": total.records,
         "imported": total.imported,
         "unchanged": total.unchanged,
@@ -204,8 +205,8 @@ def _show(summary: Mapping[str, Any], ledger: "NotUnderstood") -> None:
     counts = {name: value for name, value in summary.items() if not isinstance(value, dict)}
     kinds: Mapping[str, int] = summary["not_understood"]
     say(", ".join(f"{name} {value}" for name, value in counts.items()))
-    rate = counts["records"] / max(counts["seconds"], 0.001)
-    say(f"{rate:.0f} records/s; `--json` has every kind of what was not understood")
+    rate = f"{counts['records'] / max(counts['seconds'], 0.001):.0f} records/s; " if counts["records"] else ""
+    say(f"{rate}`--json` has every kind of what was not understood")
     unused = ("not carried: ", "unknown field: ")
     _kinds_table("not understood", [kind for kind in kinds if not kind.startswith(unused)], ledger)
     _kinds_table("understood, not used here", [kind for kind in kinds if kind.startswith(unused)], ledger)

@@ -1,28 +1,66 @@
 """What other markets say, cut to what an event of ours holds: visibly, and counted. Nothing is lost: the original is kept whole."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from events.bounds import check_event
+from events.bounds import Key, Label, Prose, check_event
 from events.codec import Event
 from events.limits import OutOfBounds
 from services.transparency.tolerance import NotUnderstood
 
 CUT = "…"
 """Ends a text of which a part is missing."""
+KEY, LABEL, PROSE = (kind.__metadata__[0].extra["most"] for kind in (Key, Label, Prose))
+"""Letters of the texts that events hold."""
 E = TypeVar("E", bound=Event)
+Tell = Callable[[str, str, object], None]
+"""Of a path, the rule that was broken there, and the value."""
+
+
+def cut(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
+    """At most so many letters of the text. ``field`` is what the file calls it."""
+    if len(text) <= most:
+        return text
+    ledger.add(f"{field}: {_too_long(most)}, cut off", text)
+    return _shortened(text, most)
+
+
+def left_out(text: str, most: int, field: str, ledger: NotUnderstood) -> str:
+    """ "" for a code of more letters: a part of a code is another code."""
+    if len(text) <= most:
+        return text
+    ledger.add(f"{field}: {_too_long(most)}, left out", text)
+    return ""
+
+
+def _too_long(most: int) -> str:
+    return f"longer than {most} letters"
+
+
+def _shortened(text: str, most: int) -> str:
+    return text[: most - len(CUT)] + CUT
 
 
 def fitting(events: Iterable[E], ledger: NotUnderstood) -> Iterator[E]:
-    """Each as it is, or with its texts and lists cut. One with a number that no event can carry is counted and left out."""
+    """Each as it is, or with its texts and lists cut. One with a number that no event can carry is counted and left out.
+
+    This is for what was not fitted where it was read. A value that several events carry is told once.
+    """
+    told: set[tuple[str, object]] = set()
+
+    def tell(path: str, rule: str, value: object) -> None:
+        if (rule, value) not in told:
+            told.add((rule, value))
+            ledger.add(f"{path}: {rule}", value)
+
     for event in events:
         try:
             check_event(event, type(event))
         except OutOfBounds:
-            event = _cut(event, inspect.type_info(type(event)), {}, "", ledger)
+            event = _cut(event, inspect.type_info(type(event)), {}, "", tell)
             try:
                 check_event(event, type(event))
             except OutOfBounds as error:
@@ -31,28 +69,28 @@ def fitting(events: Iterable[E], ledger: NotUnderstood) -> Iterator[E]:
         yield event
 
 
-def _cut(value: Any, kind: inspect.Type, extra: dict[str, Any], path: str, ledger: NotUnderstood) -> Any:
+def _cut(value: Any, kind: inspect.Type, extra: dict[str, Any], path: str, tell: Tell) -> Any:
     match kind:
         case inspect.Metadata():
-            return _cut(value, kind.type, kind.extra or {}, path, ledger)
+            return _cut(value, kind.type, kind.extra or {}, path, tell)
         case inspect.UnionType() if value is not None:
             (held,) = (each for each in kind.types if not isinstance(each, inspect.NoneType))
-            return _cut(value, held, extra, path, ledger)
+            return _cut(value, held, extra, path, tell)
         case inspect.StrType():
             most = extra.get("most", len(value))
             if len(value) <= most:
                 return value
-            ledger.add(f"{path}: longer than {most} letters, cut off", value)
-            return value[: most - len(CUT)] + CUT
+            tell(path, f"{_too_long(most)}, cut off", value)
+            return _shortened(value, most)
         case inspect.VarTupleType():
             most = extra.get("most", len(value))
             if len(value) > most:
-                ledger.add(f"{path}: more than {most} entries, the rest left out", len(value))
-            return tuple(_cut(each, kind.item_type, {}, path, ledger) for each in value[:most])
+                tell(path, f"more than {most} entries, the rest left out", len(value))
+            return tuple(_cut(each, kind.item_type, {}, path, tell) for each in value[:most])
         case inspect.StructType():
             parts = {
                 each.name: _cut(
-                    getattr(value, each.name), each.type, {}, f"{path or kind.cls.__name__}.{each.name}", ledger
+                    getattr(value, each.name), each.type, {}, f"{path or kind.cls.__name__}.{each.name}", tell
                 )
                 for each in kind.fields
             }

@@ -5,6 +5,7 @@ tells nothing. One that is new of a process that is known already is merged with
 """
 
 import asyncio
+import codecs
 import gzip
 import hashlib
 import zlib
@@ -33,7 +34,15 @@ from services.transparency.mapping import events_of
 from services.transparency.process import Organisation
 from services.transparency.rows import RowReader
 from services.transparency.store import NAME
-from services.transparency.tables import ColumnMapping, MappingError, Row, RowRefused, choose_mapping, read_rows
+from services.transparency.tables import (
+    ColumnMapping,
+    MappingError,
+    NoTable,
+    Row,
+    RowRefused,
+    choose_mapping,
+    read_rows,
+)
 from services.transparency.telling import tell
 from services.transparency.tolerance import NotUnderstood
 
@@ -75,18 +84,21 @@ def look_into(path: Path) -> int:
     """
     if path.is_dir():
         raise FileUnusable(f"{path} is a directory: name the files in it", "a directory")
-    lines = 0
+    lines, empty = 0, True
     try:
         with path.open("rb") as plain:
             zipped = plain.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 lines += chunk.count(b"\n")
+                empty = empty and not chunk.removeprefix(codecs.BOM_UTF8).strip()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         damage = f"the compressed file is damaged ({error}); nothing of it was imported"
         raise FileUnusable(f"{path}: {damage}", "damaged compression") from error
     except OSError as error:
         raise FileUnusable(f"{path}: {error.strerror or error}", "not readable") from error
+    if empty:
+        raise FileUnusable(f"{path}: the file is empty", "empty")
     return lines
 
 
@@ -131,6 +143,8 @@ def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMappin
         return choose_mapping(path, candidates)
     except MappingError as error:
         raise FileUnusable(str(error), "columns that fit no mapping") from error
+    except NoTable as error:
+        raise FileUnusable(str(error), "no CSV") from error
     except LookupError as error:
         raise FileUnusable(f"{path}: the mapping names an encoding that is not known: {error}") from error
 

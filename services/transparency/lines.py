@@ -12,11 +12,13 @@ from catalogue.rules import RuleBroken
 from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place
 from services.transparency import vocabulary
+from services.transparency.fitting import KEY
 from services.transparency.node import Node
 from services.transparency.organisations import RegionCode, read_place
 from services.transparency.tolerance import NotUnderstood
 
-_TEXT_LIMIT = 2_000
+_LONGEST_ID = 200
+_LONGEST_CODE = 100
 _SAME = Decimal("0.01")
 _CLOSE = Decimal(2)
 _PRICE_PLACES = 6
@@ -73,7 +75,7 @@ def _read_line(item: Node, number: int, region_code: RegionCode, language: str) 
     if quantity is not None and quantity < 0:
         item.ledger.add(f"{item.path}.quantity: negative", quantity)
         quantity = None
-    item_id = item.text("id")
+    item_id = item.text("id", most=_LONGEST_ID)
     classification = item.node("classification")
     category = read_category(classification, item_id)
     if category is None:
@@ -84,8 +86,8 @@ def _read_line(item: Node, number: int, region_code: RegionCode, language: str) 
     delivery = read_place(item.node("deliveryAddress"), item.ledger, region_code)
     delivery = read_location(item.node("deliveryLocation"), delivery)
     line = Line(
-        line_id=item_id[:200] or str(number),
-        description=" ".join(description.split())[:_TEXT_LIMIT],
+        line_id=item_id or str(number),
+        description=" ".join(description.split()),
         category=category,
         quantity=quantity,
         unit=code,
@@ -121,8 +123,8 @@ def read_category(classification: Node, item_id: str) -> Category | None:
     """A code with its scheme. Some publishers put the code into the item's id and leave the classification's empty."""
     if not classification:
         return None
-    scheme = vocabulary.classification_scheme(classification.text("scheme", "schema"))
-    code, title = classification.text("id", "code"), classification.text("description", "title")
+    scheme = vocabulary.classification_scheme(classification.text("scheme", "schema", most=KEY))
+    code, title = classification.text("id", "code", most=_LONGEST_CODE), classification.text("description", "title")
     classification.ignore("uri")
     if not code and scheme == "UNSPSC" and item_id.isdigit() and len(item_id) in (2, 4, 6, 8):
         code = item_id
@@ -131,7 +133,7 @@ def read_category(classification: Node, item_id: str) -> Category | None:
         return None
     if not scheme:
         classification.ledger.add(f"{classification.path}.scheme: missing", code)
-    return Category(code=code[:100], scheme=scheme, title=" ".join(title.split())[:_TEXT_LIMIT])
+    return Category(code=code, scheme=scheme, title=" ".join(title.split()))
 
 
 def read_location(location: Node, place: Place) -> Place:

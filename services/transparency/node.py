@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.transparency import tolerance, vocabulary
+from services.transparency.fitting import LABEL, cut
 from services.transparency.tolerance import NotUnderstood
 
 _STANDARD_NAMES = """
@@ -62,11 +63,12 @@ class Node:
     its extensions, "unknown field: tender.foo" for others. Values of a wrong type are reported when they are asked for.
     """
 
-    __slots__ = ("children", "data", "ledger", "names", "path", "seen")
+    __slots__ = ("children", "cut", "data", "ledger", "names", "path", "seen")
 
     def __init__(self, data: Mapping[str, Any], path: str, ledger: NotUnderstood) -> None:
         self.data, self.path, self.ledger = data, path, ledger
         self.seen: set[str] = set()
+        self.cut: dict[str, str] | None = None
         self.children: dict[str, list[Node]] = {}
         self.names = _shape(tuple(data))
 
@@ -89,16 +91,27 @@ class Node:
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
 
-    def text(self, *names: str, language: str = "") -> str:
-        """Plain text; where only translations are there (``title_fr``), that of ``language``, else English, else any."""
+    def text(self, *names: str, language: str = "", most: int = LABEL) -> str:
+        """Plain text; where only translations are there (``title_fr``), that of ``language``, else English, else any. Of a text with
+        more than ``most`` letters a part."""
         found = self.raw(*names)
         if type(found) is str and tolerance.is_clean(found):
-            return found.strip()
-        if isinstance(found, dict):
-            found = found.get(language) or found.get("en") or next(iter(found.values()), None)
-        if found is None and (found := self._translated(names[0], language)) is None:
-            return ""
-        return tolerance.read_text(found, self._path(names[0]), self.ledger)
+            text = found.strip()
+        else:
+            if isinstance(found, dict):
+                found = found.get(language) or found.get("en") or next(iter(found.values()), None)
+            if found is None and (found := self._translated(names[0], language)) is None:
+                return ""
+            text = tolerance.read_text(found, self._path(names[0]), self.ledger)
+        return text if len(text) <= most else self._cut(text, most, names[0])
+
+    def _cut(self, text: str, most: int, name: str) -> str:
+        """Told once of a field, however often it is read."""
+        if self.cut is None:
+            self.cut = {}
+        if name not in self.cut:
+            self.cut[name] = cut(text, most, self._path(name), self.ledger)
+        return self.cut[name]
 
     def _translated(self, name: str, language: str) -> Any:
         variants = {code: key for code, key in self.names.variants(name) if self.data[key]}

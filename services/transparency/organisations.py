@@ -8,6 +8,7 @@ import msgspec
 from catalogue.identifiers import plain_number
 from events.values import Place
 from services.transparency import vocabulary
+from services.transparency.fitting import KEY
 from services.transparency.node import Node
 from services.transparency.process import Organisation, derived_id
 from services.transparency.tolerance import NotUnderstood
@@ -20,6 +21,7 @@ _SUPPLIER = frozenset({"supplier", "tenderer", "payee", "bidder", "proveedor", "
 _OPAQUE = re.compile(
     r"[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 )
+_LONGEST_NUMBER = 200
 _ORG_ID = re.compile(r"([A-Z]{2}-[A-Za-z0-9_]+)-(.+)")
 
 
@@ -84,8 +86,8 @@ class Organisations:
         name = " ".join((node.text("name") or identifier.text("legalName") or node.text("legalName")).split())
         identifier.ignore("legalName", "uri", "key")
         node.ignore("legalName")
-        scheme = vocabulary.identifier_scheme(identifier.text("scheme"))
-        number = _number(identifier.text("id"))
+        scheme = vocabulary.identifier_scheme(identifier.text("scheme", most=KEY))
+        number = _number(identifier.text("id", most=_LONGEST_NUMBER))
         shaped = _ORG_ID.fullmatch(local_id)
         if not number and shaped and shaped[1][:2] in vocabulary.COUNTRIES:
             scheme, number = shaped[1], _number(shaped[2])
@@ -139,7 +141,7 @@ def _detail(place: Place) -> int:
 def _number(text: str) -> str:
     """An identifier without the dots and spaces that people put into it. Fillers like "N/A" and "0" are none."""
     plain = plain_number(text)
-    return "" if plain.casefold() in vocabulary.NOTHING else plain[:200]
+    return "" if plain.casefold() in vocabulary.NOTHING else plain[:_LONGEST_NUMBER]
 
 
 def read_place(address: Node, ledger: NotUnderstood, region_code: RegionCode) -> Place:

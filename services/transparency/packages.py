@@ -8,6 +8,7 @@ import msgspec
 
 from services.transparency import vocabulary
 from services.transparency.documents import Document, Unreadable, canonical
+from services.transparency.fitting import LABEL, PROSE, cut
 from services.transparency.merging import latest, merge
 from services.transparency.tolerance import NotUnderstood, read_date, read_text
 
@@ -141,14 +142,15 @@ def _of_release(
         about.get("publishedDate"), "publishedDate", NotUnderstood()
     )
     publisher = about.get("publisher")
+    name = publisher.get("name") if isinstance(publisher, dict) else publisher
     return Release(
         ocid=ocid,
         body=whole,
         digest=hashlib.sha256(canonical([ocid, whole])).hexdigest(),
         where=where,
         released_at=released_at.isoformat() if released_at else "",
-        publisher=read_text(publisher.get("name") if isinstance(publisher, dict) else publisher, "publisher", ledger),
-        licence=read_text(about.get("license"), "license", ledger),
+        publisher=cut(read_text(name, "publisher", ledger), LABEL, "publisher", ledger),
+        licence=cut(read_text(about.get("license"), "license", ledger), PROSE, "license", ledger),
         country=_country(publisher.get("uri") if isinstance(publisher, dict) else None, about.get("uri")),
     )
 

@@ -11,6 +11,7 @@ import msgspec
 
 from events.values import Line, Place, Source
 from services.transparency import vocabulary
+from services.transparency.fitting import LABEL
 from services.transparency.lines import main_category, read_category, read_lines, read_location
 from services.transparency.merging import merge
 from services.transparency.node import Node
@@ -19,7 +20,7 @@ from services.transparency.packages import Release
 from services.transparency.process import Award, Bid, Contract, Organisation, Process, derived_id
 from services.transparency.tolerance import NotUnderstood, read_choice, read_text
 
-_TEXT_LIMIT = 10_000
+_LONGEST_DESCRIPTION = 10_000
 
 
 def publisher_of(ocid: str) -> str:
@@ -109,7 +110,8 @@ class _Reading:
             ocid=self.ocid,
             title=self._title(planning)
             or next((line.description for line in everything if line.description), "")[:300],
-            description=self._text(tender, "description") or self._text(self.root, "description"),
+            description=self._text(tender, "description", _LONGEST_DESCRIPTION)
+            or self._text(self.root, "description", _LONGEST_DESCRIPTION),
             status=status,
             method=self._method(planning),
             kind=tender.choice(vocabulary.kind, "mainProcurementCategory", "mainProcurementCategoryDetails"),
@@ -164,8 +166,8 @@ class _Reading:
     def _lines(self, whole: Node, total: Decimal | None, currency: str | None) -> tuple[Line, ...]:
         return read_lines(whole.nodes("items"), total, currency, self.ledger, self.region_code, self.language)
 
-    def _text(self, node: Node, name: str) -> str:
-        return " ".join(node.text(name, language=self.language).split())[:_TEXT_LIMIT]
+    def _text(self, node: Node, name: str, most: int = LABEL) -> str:
+        return " ".join(node.text(name, language=self.language, most=most).split())
 
     def _title(self, planning: Sequence[Node]) -> str:
         """The tender's; else that of the first award or contract; else what is planned or bought."""
@@ -175,7 +177,7 @@ class _Reading:
         for plan in planning:
             if title := self._text(plan, "rationale") or self._text(plan.node("budget"), "description"):
                 return title
-        return self._text(self.tender, "description")[:300]
+        return self._text(self.tender, "description", _LONGEST_DESCRIPTION)[:300]
 
     def _status(self, planning: Sequence[Node]) -> str:
         status = self.tender.choice(vocabulary.tender_status, "status", "statusDetails")

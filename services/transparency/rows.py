@@ -11,6 +11,7 @@ from catalogue.rules import RuleBroken
 from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place, Source
 from services.transparency import vocabulary
+from services.transparency.fitting import KEY, LABEL, PROSE, cut, left_out
 from services.transparency.lines import per_unit
 from services.transparency.organisations import RegionCode, no_regions
 from services.transparency.process import Award, Contract, Organisation, Process, derived_id
@@ -18,6 +19,11 @@ from services.transparency.tables import FIELDS, ColumnMapping, Row, RowRefused
 from services.transparency.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
 
 _MOST_KEPT = 50_000
+_NAMES = "title buyer buyer_id buyer_locality supplier supplier_id supplier_locality category_title unit_text"
+_TEXTS = {"item": PROSE, "description": PROSE} | dict.fromkeys(_NAMES.split(), LABEL)
+_REGIONS = ("buyer_region", "supplier_region")
+_CODES = frozenset({"id", "category", "item_code", *_REGIONS})
+"""Letters that an event holds of what a field says. A text is cut; a code of more letters is left out."""
 A = TypeVar("A")
 
 
@@ -53,6 +59,9 @@ class RowReader:
         constants = {name: str(getattr(mapping.constants, name)) for name in mapping.constants.__struct_fields__}
         self.constants = {name: text for name, text in constants.items() if text}
         self.columns = {field: " or ".join(mapping.sources(field)) or field for field in FIELDS}
+        before = {"id": f"{mapping.namespace}-", **dict.fromkeys(_REGIONS, mapping.read.region_prefix or "")}
+        self.most = _TEXTS | {field: KEY - len(before.get(field, "")) for field in _CODES}
+        self.fewest = min(self.most.values())
         self._organisations: dict[tuple[str | None, ...], tuple[Organisation | None, NotUnderstood]] = {}
         self._words: dict[tuple[str | None, ...], tuple[Words, NotUnderstood]] = {}
         self.unread = NotUnderstood(keeps=ledger.keeps)
@@ -112,6 +121,7 @@ class _Reading:
         if needed:
             text = self.text(needed)
             return RowRefused(row.where, row.number, self.column(needed), f"{rule}: {text}" if rule else "empty")
+        row = self.fitted()
         ocid = f"{mapping.namespace}-{self.text('id') or row.digest[:24]}"
         local_id = f"{row.digest[:24]}-{row.occurrence}"
         words = self.table.words(row)
@@ -156,6 +166,19 @@ class _Reading:
             organisations=tuple(one for one in (buyer, supplier) if one),
             source=Source(publisher=mapping.publisher, document=row.where, licence=mapping.licence, published_at=at),
         )
+
+    def fitted(self) -> Row:
+        """The row with no more than events hold. What is too long is told once here, by its column, whatever it becomes a part of."""
+        fields, most = self.row.fields, self.table.most
+        if len(max(fields.values(), key=len, default="")) > self.table.fewest:
+            fit = {
+                field: (left_out if field in _CODES else cut)(text, most[field], self.column(field), self.ledger)
+                for field, text in fields.items()
+                if field in most
+            }
+            self.row = msgspec.structs.replace(self.row, fields={**fields, **fit})
+            self.fields.update(fit)
+        return self.row
 
     def contract(self, award: Award, ocid: str) -> Contract:
         return Contract(
@@ -264,7 +287,7 @@ class _Reading:
         unit, size = self._unit(text)
         code = self.text("category") or self.text("item_code")
         scheme = self.mapping.constants.category_scheme
-        title = self.text("category_title") or self.text("item")
+        title = self.text("category_title") or self.text("item")[:LABEL]
         if unit_price is None and amount is not None and quantity:
             unit_price = per_unit(amount, quantity)
         elif amount is None and unit_price is not None and quantity is not None:

@@ -31,6 +31,7 @@ import csv
 import gzip
 import hashlib
 import io
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ from services.transparency import vocabulary
 
 SHIPPED = Path(__file__).parent / "mappings"
 _CHUNK = 1024 * 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 _FIELDS = """
     id date amount currency title description method kind buyer buyer_id buyer_locality buyer_region supplier supplier_id
@@ -56,6 +58,10 @@ FIELDS = frozenset(_FIELDS.split())
 
 class MappingError(Exception):
     """A mapping file that says something we do not know, or a CSV file that lacks what it names."""
+
+
+class NoTable(Exception):
+    """A file that is no CSV file whatever the mapping."""
 
 
 class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,7 +140,7 @@ def shipped_mappings(kind: str) -> list[ColumnMapping]:
 
 
 def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:
-    """The one whose columns the file has; of several the one that names most. Raises MappingError if there is none."""
+    """The one whose columns the file has; of several the one that names most. Raises MappingError if there is none, NoTable."""
     fitting = []
     missing: list[str] = []
     for mapping in candidates:
@@ -147,10 +153,20 @@ def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMap
         else:
             fitting.append(mapping)
     if not fitting:
+        _raise_unless_text(path, candidates[0])
         raise MappingError(
-            f"{path.name} fits no known mapping: {'; '.join(missing)}. Write one and name it by --mapping."
+            f"{path.name} fits no known mapping: {'; '.join(missing)}. Write one, as `lonja import fields` tells, and name it by --mapping."
         )
     return max(fitting, key=lambda mapping: len(mapping.columns))
+
+
+def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
+    """Windows-1252 reads anything: so what is no text is known by its control characters."""
+    with _opened(path, mapping) as lines:
+        start = lines.read(_CHUNK)
+    if found := _CONTROL.search(start):
+        line = start.count("\n", 0, found.start()) + 1
+        raise NoTable(f"{path.name} is no CSV: there is no text in line {line}, but U+{ord(found[0]):04X}")
 
 
 def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = None) -> Iterator[Row | RowRefused]:

@@ -17,7 +17,7 @@ from infra.ids import new_id
 from services.transparency import tables
 from services.transparency.cli import import_app
 from services.transparency.intake import FileUnusable, read_table
-from services.transparency.reading import Readers
+from services.transparency.reading import Readers, read_ocds
 from services.transparency.refusals import COLUMNS, refusals_in
 from services.transparency.tables import ColumnMapping, load_mapping
 from services.transparency.tolerance import LONGEST_VALUE, Fault, NotUnderstood
@@ -141,6 +141,51 @@ async def test_only_a_file_that_is_refused_whole_makes_the_command_fail(
     result = await lonja("ocds", missing, "--refused", refused)
     assert result.exit_code == 1
     assert [line[1:5] for line in lines(refused)] == [("", "file", "", "not readable")]
+
+
+@pytest.mark.parametrize("kind", ["prices", "ocds"])
+async def test_a_file_that_cannot_be_used_is_counted_as_a_file_and_not_as_a_record(
+    kind: str, lonja: Run, publish: Callable[..., Path], tmp_path: Path
+) -> None:
+    refused = tmp_path / "refused.csv"
+    files = [publish(b"\xef\xbb\xbf \n", "empty.csv"), tmp_path / "missing.csv"]
+    told = await lonja(kind, *files, "--refused", refused)
+    assert told.exit_code == 1
+    assert "files 2, unusable 2, records 0, imported 0, unchanged 0, refused 0" in told.stdout
+    assert "records/s" not in told.stdout
+    assert "the file is empty" in told.output
+    assert [line[1:5] for line in lines(refused)] == [("", "file", "", "empty"), ("", "file", "", "not readable")]
+
+
+async def test_a_text_that_is_too_long_is_one_value_of_its_column(
+    lonja: Run, publish: Callable[..., Path], mapping: Path, tmp_path: Path
+) -> None:
+    table, refused = publish(f"{HEADER}\n2024-01-02;{'S' * 30_000};5000;3", "long.csv"), tmp_path / "refused.csv"
+    told = await lonja("prices", table, "--mapping", mapping, "--refused", refused)
+    assert lines(refused) == [
+        (str(table), "2", "value", "what", "longer than 20000 letters, cut off", "S" * LONGEST_VALUE)
+    ]
+    assert "values 1" in told.stdout
+
+
+def test_a_text_of_a_release_is_told_once_by_its_path(publish: Callable[..., Path], tmp_path: Path) -> None:
+    release = a_release(f"ocds-abc123-{new_id()}")
+    release["tender"]["title"] = release["tender"]["description"] = "T" * 30_000
+    release["awards"][0]["title"] = "A" * 3_000
+    release["parties"][0]["name"] = "P" * 3_000
+    release["parties"][0]["address"] = {"locality": "L" * 3_000}
+    for item in release["awards"][0]["items"][:1]:
+        item["description"] = "I" * 3_000
+    ledger = NotUnderstood(keeps=True)
+    assert len(list(read_ocds(publish([release]), ledger))) == 1
+    assert sorted(fault.kind for fault in ledger.taken() if "longer than" in fault.kind) == [
+        "awards.items.description: longer than 2000 letters, cut off",
+        "awards.title: longer than 2000 letters, cut off",
+        "parties.address.locality: longer than 2000 letters, cut off",
+        "parties.name: longer than 2000 letters, cut off",
+        "tender.description: longer than 10000 letters, cut off",
+        "tender.title: longer than 2000 letters, cut off",
+    ]
 
 
 def test_a_file_that_is_to_be_read_is_not_overwritten(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """CSV files by column mappings."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from services.transparency.rows import read_row
 from services.transparency.tables import (
     ColumnMapping,
     MappingError,
+    NoTable,
     RowRefused,
     choose_mapping,
     load_mapping,
@@ -174,9 +176,76 @@ def test_a_text_that_no_event_holds_is_cut_visibly_and_counted(
     events = events_of(found, ledger)
     (name,) = {event.supplier_name for event in events if isinstance(event, ContractConcluded)}
     assert len(name) == 2_000 and name.endswith("Ñ…")
-    assert ledger.kinds["ContractConcluded.supplier_name: longer than 2000 letters, cut off"] == 1
+    assert ledger.kinds == {"Proveedor: longer than 2000 letters, cut off": 1}
     for event in events:
         assert written(event)
+
+
+def test_what_is_too_long_is_told_once_by_its_column_whatever_it_becomes_a_part_of(
+    publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    fields = (
+        "id title item description category category_title item_code unit_text buyer buyer_id buyer_locality buyer_region "
+        "supplier supplier_id supplier_locality supplier_region"
+    )
+    columns = [f"the {field}" for field in fields.split()]
+    named = "\n".join(f'{field} = "the {field}"' for field in fields.split())
+    text = re.sub(r"item = .*\n(?s:.*)\[constants\]", lambda _: f'{named}\nunit_price = "Precio"\n[constants]', MAPPING)
+    chosen = load_mapping(publish(text, "wide.toml"))
+    long = ["5 BOX 100 UN" + "x" * 30_000] * len(columns)
+    header = ";".join(["Fecha", "Precio", *columns])
+    row = ";".join(["03/04/2020", "5", *long])
+    (found,) = results(publish(f"{header}\n{row}\n"), chosen, ledger)
+    assert isinstance(found, Process)
+    for event in events_of(found, ledger):
+        assert written(event)
+    told = [kind.partition(": ")[0] for kind in ledger.kinds if kind.endswith(("cut off", "left out"))]
+    assert sorted(told) == sorted(columns)
+    assert set(ledger.kinds.values()) == {1}
+
+
+def test_of_an_id_or_code_that_is_too_long_no_part_is_taken(
+    publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    text = MAPPING.replace('quantity = "Cantidad"', 'id = "Cantidad"').replace(
+        'unit_text = "Unidad"', 'category = "Unidad"'
+    )
+    chosen = load_mapping(publish(text, "ids.toml"))
+    rows = "\n".join(ROW.replace(";2;kg;", f";{'9' * 399}{number};{'8' * 401};") for number in "12")
+    first, second = results(publish(f"{HEADER}\n{rows}\n"), chosen, ledger)
+    assert isinstance(first, Process) and isinstance(second, Process)
+    assert first.process_id != second.process_id and len(first.ocid) < 100
+    assert first.category is None
+    assert ledger.kinds == {
+        "Cantidad: longer than 398 letters, left out": 2,
+        "Unidad: longer than 400 letters, left out": 2,
+    }
+
+
+def test_what_was_not_fitted_where_it_was_read_is_fitted_in_the_events_and_told_once(
+    publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    long = load_mapping(publish(MAPPING.replace("[constants]", f'[constants]\nbuyer = "{"B" * 3_000}"'), "b.toml"))
+    (found,) = results(publish(f"{HEADER}\n{ROW}\n"), long, ledger)
+    assert isinstance(found, Process)
+    events = events_of(found, ledger)
+    assert {len(event.buyer_name) for event in events if isinstance(event, ContractConcluded)} == {2_000}
+    assert list(ledger.kinds.values()) == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x00\x01\x02", r"no CSV: there is no text in line 1, but U\+0000"),
+        (b"%PDF-1.4\n%\xe2\xe3\n\x01", "no CSV: there is no text in line 3"),
+        (b"a,b\n1,2\n", "lacks .* `lonja import fields` .* --mapping"),
+    ],
+)
+def test_what_is_no_table_is_told_apart_from_a_table_without_a_mapping(
+    content: bytes, said: str, publish: Callable[..., Path]
+) -> None:
+    with pytest.raises((MappingError, NoTable), match=said):
+        choose_mapping(publish(content, "f.csv"), shipped_mappings("prices"))
 
 
 @pytest.mark.parametrize("price", ["1e400", "1e400000000", "NaN", "9" * 30])
