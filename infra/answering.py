@@ -3,8 +3,6 @@
 import asyncio
 
 import asyncpg
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
 
 from infra.broker import access, where
 from infra.running import Frozen, NotRunning
@@ -15,6 +13,9 @@ PATIENCE = 5.0
 
 async def check_kafka(bootstrap: str) -> None:
     """Raises NotRunning, and Frozen."""
+    from aiokafka.admin import AIOKafkaAdminClient
+    from aiokafka.errors import KafkaConnectionError
+
     admin = AIOKafkaAdminClient(**access(bootstrap))
     try:
         async with asyncio.timeout(PATIENCE):

@@ -4,6 +4,7 @@ A service's ``store.py`` makes its row base with :func:`schema_rows` and gets th
 requests, forgotten.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -46,7 +47,7 @@ from infra.ids import new_id
 from infra.once import Once, once
 from infra.outgoing import OF_A_REQUEST, Limits, Outgoing, outbox_row, write_outbox
 from infra.roles import NONE, Connections, role_of, usable
-from infra.running import NotRunning
+from infra.running import Frozen, NotRunning
 
 A = TypeVar("A")
 CONVENTION = {
@@ -71,6 +72,8 @@ them together waited before, as long as their connection waits."""
 
 COMMAND_SECONDS = 60.0
 """What one statement of a connection that stands by itself may take: a server that does not answer is noticed."""
+CONNECT_SECONDS = 10.0
+"""What the first connection may take, also while all processes of a market start at once."""
 
 
 async def connect_alone(url: str) -> asyncpg.Connection:
@@ -305,9 +308,12 @@ class Database:
                 held.pop(connection.get_server_pid(), None)
                 await _use_json(connection)
 
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=init, server_settings=settings)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=init, server_settings=settings)
             roles = await usable(pool)
-        except (OSError, TimeoutError, asyncpg.PostgresError) as failure:
+        except TimeoutError as failure:
+            raise Frozen(f"PostgreSQL at {url.rpartition('@')[2]}") from failure
+        except (OSError, asyncpg.PostgresError) as failure:
             raise NotRunning(f"PostgreSQL at {url.rpartition('@')[2]}") from failure
         return cls(engine, Connections(pool, NONE, held), url, clock, secret, roles)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from catalogue import policy
 from events.topics import by_bulk
 from infra import metrics, migrations, pruning, resuming, roles, telemetry
+from infra.answering import check_kafka
 from infra.away import there
 from infra.beginning import after_the_forgotten
 from infra.clock import Clock
@@ -103,9 +104,11 @@ async def standing(config: Config, clock: Clock | None = None, *, patient: bool 
 
 
 async def prepare(config: Config) -> None:
-    """Migrations of every service, and every topic of the table. Done again, it changes nothing."""
+    """Migrations of every service, and every topic of the table. Done again, it changes nothing. Raises NotRunning."""
     await migrate(config)
-    await create_topics(addresses(config)[1])
+    bootstrap = addresses(config)[1]
+    await check_kafka(bootstrap)
+    await create_topics(bootstrap)
 
 
 async def migrate(config: Config) -> None:
@@ -212,11 +215,15 @@ async def run_streams(config: Config, names: Sequence[str] = (), clock: Clock | 
 
 
 async def rebuild(config: Config, names: Sequence[str] = ()) -> AsyncIterator[tuple[str, int]]:
-    """Make the named views (all by default) again by replay; yields (view, messages replayed). Raises :class:`UnknownName`."""
+    """Make the named views (all by default) again by replay; yields (view, messages replayed). Raises :class:`UnknownName`
+    and NotRunning."""
     from infra import streams
 
     bootstrap = addresses(config)[1]
-    async with standing(config) as ground, _producing(bootstrap) as kafka:
+    async with AsyncExitStack() as stack:
+        ground = await stack.enter_async_context(standing(config))
+        await check_kafka(bootstrap)
+        kafka = await stack.enter_async_context(_producing(bootstrap))
         views = {view.name: (service, view) for service in load(ground) for view in service.views}
         _check_names("view", names, views)
         for name, (service, view) in views.items():

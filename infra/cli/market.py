@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from infra.clock import WrongClock
-from infra.running import NotRunning
+from infra.running import Frozen, NotRunning
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from infra.config import Config
     from infra.database import Database
+
+COMMAND_SECONDS = 60.0
+"""What one statement of a command that reads and writes a few rows may take."""
 
 
 async def answering(url: str) -> str:
@@ -53,33 +56,32 @@ async def market_database(config: "Config", table: str) -> "AsyncIterator[Databa
 @asynccontextmanager
 async def market_connection(config: "Config", table: str) -> "AsyncIterator[asyncpg.Connection]":
     """The same, for commands that read and write a few rows: without what services need to work on their tables."""
-    import asyncpg
-
-    from infra.embedded import addresses
-
-    url, _ = addresses(config)
-    with _reached(url):
-        connection = await asyncpg.connect(url)
-        try:
-            await _has(connection, table, url)
-            yield connection
-        finally:
-            await connection.close()
+    async with _connected(config) as (connection, url):
+        await _has(connection, table, url)
+        yield connection
 
 
 async def market_time(config: "Config") -> "datetime":
     """What the clock of its database shows. Raises NotRunning."""
+    async with _connected(config) as (connection, _):
+        return await connection.fetchval("select clock_timestamp()")  # type: ignore[no-any-return]
+
+
+@asynccontextmanager
+async def _connected(config: "Config") -> "AsyncIterator[tuple[asyncpg.Connection, str]]":
+    """With the address. Raises NotRunning."""
     import asyncpg
 
+    from infra import answering
     from infra.embedded import addresses
 
     url, _ = addresses(config)
     with _reached(url):
-        connection = await asyncpg.connect(url)
+        connection = await asyncpg.connect(url, timeout=answering.PATIENCE, command_timeout=COMMAND_SECONDS)
         try:
-            return await connection.fetchval("select clock_timestamp()")  # type: ignore[no-any-return]
+            yield connection, url
         finally:
-            await connection.close()
+            await connection.close(timeout=answering.PATIENCE)
 
 
 @contextmanager
@@ -90,6 +92,10 @@ def _reached(url: str) -> Iterator[None]:
 
     try:
         yield
+    except NotRunning:
+        raise
+    except TimeoutError as failure:
+        raise Frozen(_named(url)) from failure
     except Exception as failure:
         if is_away(failure) and not isinstance(failure, WrongClock):
             why = in_short(failure) if isinstance(failure, asyncpg.PostgresError) else ""

@@ -1,6 +1,8 @@
 """`lonja psql`: the database of the market, for what no other command does."""
 
+import asyncio
 import os
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
@@ -14,11 +16,16 @@ def psql(
     ] = None,
 ) -> None:
     """Open psql on the database of the market, with the market's own login. Without -c it reads the terminal, or stdin."""
+    import asyncpg
+
+    from infra.answering import check_database
     from infra.config import Config
     from infra.embedded import addresses
     from infra.embedded.postgres import binary
 
     url, _ = addresses(Config.running())
+    with suppress(asyncpg.PostgresError):  # psql says itself why a server refuses the login
+        asyncio.run(check_database(url))
     parts = urlsplit(url)
     login, _, server = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")

@@ -116,8 +116,10 @@ async def _start(supervisor: Supervisor, parts: Sequence[Part]) -> list[str]:
 
 async def _bring_tables_up_to_date(config: Config) -> None:
     from infra import migrations
+    from infra.answering import check_database
 
     assert config.database_url is not None
+    await check_database(config.database_url)
     if await migrations.pending(config.database_url):
         say("bringing the tables up to date")
         await apart.run("tables", config)

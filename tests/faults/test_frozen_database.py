@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from tests.services.auctions.scenes import an_organisation, paper
 BIDS = 8
 PATIENCE = 15.0
 """Seconds that a visitor waits, as long as a process may be silent by default."""
+COMMANDS = ("consumers list", "outbox list", "members list", "psql -c table", "export ocds all.jsonl", "rebuild")
 SENTENCES = {
     "en": "The database of the market does not answer at the moment.",
     "es": "La base de datos del mercado no responde en este momento.",
@@ -42,6 +44,8 @@ class Told:
     frozen: list[dict[str, httpx.Response]] = field(default_factory=list)
     after: dict[str, httpx.Response] = field(default_factory=dict)
     doctor: str = ""
+    commands: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Exit code and standard error of each."""
     same_process: bool = False
     bids: list[Any] = field(default_factory=list)
     opened: int = 0
@@ -129,6 +133,13 @@ async def told(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
                 told.frozen.append(await ask_all())
                 told.frozen.append(await ask_all())  # over connections that have to be made now
                 result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"], env=environment)
+                told.commands = dict(
+                    zip(
+                        COMMANDS,
+                        await asyncio.gather(*(a_command(each, environment) for each in COMMANDS)),
+                        strict=True,
+                    )
+                )
                 told.doctor = next(each["found"] for each in json.loads(result.stdout) if each["what"] == "postgres")
             told.after = await market.eventually(lambda: all_are_served(ask_all), within=60)
             told.same_process = web.is_running()
@@ -138,6 +149,17 @@ async def told(servers: Servers, topics: None, markets: Markets) -> AsyncIterato
                 while "910.00" not in told.stream:
                     told.stream += await anext(pushed)
         yield told
+
+
+async def a_command(words: str, environment: dict[str, str]) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "infra.cli", *words.split()),
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    return process.returncode or 0, said.decode()
 
 
 async def all_are_served(ask_all: Any) -> dict[str, httpx.Response]:
@@ -179,6 +201,13 @@ def test_the_process_lives_and_says_that_the_database_does_not_answer(told: Told
 
 def test_the_doctor_tells_a_frozen_server_from_one_that_does_not_run(told: Told) -> None:
     assert "takes connections and gives no answer" in told.doctor
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_says_that_it_is_frozen_and_what_to_do(told: Told, command: str) -> None:
+    code, said = told.commands[command]
+    assert "takes connections and gives no answer: it is frozen or overloaded; wait: " in " ".join(said.split())
+    assert code == 1 and "Traceback" not in said
 
 
 def test_all_goes_on_in_the_same_process_when_it_wakes_up(told: Told) -> None:
