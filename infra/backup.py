@@ -319,7 +319,10 @@ async def _publish_again(url: str, since: datetime) -> None:
     try:
         tables = await connection.fetch("select schemaname from pg_tables where tablename = 'outbox'")
         for (schema,) in tables:
-            await connection.execute(f"update {schema}.outbox set published_at = null where published_at >= $1", since)
+            await connection.execute(
+                f"update {schema}.outbox set published_at = null where published_at >= $1 and set_aside_at is null",
+                since,
+            )
             # claims are forgotten when they are old; these must outlive the repeats
             await connection.execute(f"update {schema}.inbox set handled_at = now() where handled_at >= $1", since)
         await connection.execute("delete from operations.processes")

@@ -8,20 +8,16 @@ from contextlib import suppress
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    InvalidTopicError,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    UnknownTopicOrPartitionError,
-)
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from events.envelope import Envelope
-from infra import metrics, telemetry
+from infra import metrics, refusals, telemetry
 from infra.away import FREE_THE_LOCK, in_short
 from infra.database import LOST, connect_alone
 from infra.health import HEALTH, State
 from infra.producer import Producer
+from infra.refusals import REFUSED
+from infra.set_aside import SETTLE
 
 log = logging.getLogger(__name__)
 BATCH = 2000
@@ -36,9 +32,6 @@ REST = 0.02
 never waits."""
 PATIENCE_SECONDS = 5.0
 """After so long without the broker's acknowledgement the relay says that it waits."""
-REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTopicError, msgspec.DecodeError)
-"""The broker will never take this record, or it is none: its envelope cannot be read."""
-RESEND = "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`"
 
 
 class Relay:
@@ -129,7 +122,7 @@ class Relay:
         """After a batch of which not all arrived: each row that did not is sent by itself, so that it answers for itself alone. All
         that follow it in its key are sent after it once more, so that they end in their order."""
         again: set[tuple[str, str]] = set()
-        refused: dict[int, BaseException] = {}
+        refused: dict[int, str] = {}
         done: list[int] = []
         try:
             for row in rows:
@@ -145,7 +138,7 @@ class Relay:
                     continue
                 if not isinstance(error, REFUSED):
                     raise error
-                refused[row["position"]] = error
+                refused[row["position"]] = refusals.in_words(error, row["topic"], len(row["data"]))
                 await self._kafka.renew(kafka)
         finally:
             await self._mark(connection, done)
@@ -172,7 +165,7 @@ class Relay:
         if topic not in self._topics:
             self._topics = await self._kafka.topics()
             if topic not in self._topics:
-                return _failed(InvalidTopicError(f"Kafka has no topic {topic}"))
+                return _failed(refusals.NoSuchTopic())
         try:
             with telemetry.span("producer", f"{self.service} sends {envelope.type}", envelope.traceparent) as span:
                 if span.traceparent:
@@ -183,8 +176,8 @@ class Relay:
         except UnknownTopicOrPartitionError:
             self._topics = set()  # deleted since, or Kafka is away: it is asked again
             raise
-        except MessageSizeTooLargeError as error:
-            return _failed(error)
+        except MessageSizeTooLargeError:
+            return _failed(refusals.LargerThanWeSend())
 
     async def _acknowledged(self, sent: Sequence["asyncio.Future[object]"]) -> list[BaseException | None]:
         """What each failed with. While Kafka is away its producer tries for as long as it takes."""
@@ -219,17 +212,17 @@ class Relay:
         self._unmarked = [row["position"] for row in left]
         self._report()
 
-    async def _set_aside(self, connection: asyncpg.Connection, refused: dict[int, BaseException]) -> None:
+    async def _set_aside(self, connection: asyncpg.Connection, refused: dict[int, str]) -> None:
+        """``refused``: position → reason."""
         if not refused:
             return
-        reasons = [in_short(error) for error in refused.values()]
         await connection.execute(
             f"update {self.service}.outbox o set set_aside_at = now(), set_aside_reason = n.reason"
             " from unnest($1::bigint[], $2::text[]) as n (position, reason) where o.position = n.position",
             list(refused),
-            reasons,
+            list(refused.values()),
         )
-        for position, reason in zip(refused, reasons, strict=True):
+        for position, reason in refused.items():
             log.error("%s relay: event at position %d is set aside: %s", self.service, position, reason)
         await self._count(connection)
 
@@ -242,7 +235,7 @@ class Relay:
     def _report(self) -> None:
         if self._aside:
             what = f"{self._aside} events of the outbox cannot be sent and are set aside"
-            HEALTH.report("relay", self.service, State.degraded, what, RESEND)
+            HEALTH.report("relay", self.service, State.degraded, what, SETTLE)
         elif self._unmarked:
             what = f"somebody keeps {len(self._unmarked)} rows of the outbox locked, whose events were sent"
             HEALTH.report("relay", self.service, State.waiting, what, FREE_THE_LOCK)

@@ -59,12 +59,13 @@ class Pruner:
         return PAGES
 
     async def _prune_outbox(self, db: asyncpg.Connection) -> int:
-        """Rows that were not published stay, those set aside among them."""
+        """Rows that were not published stay, and all that were set aside, also where somebody dismissed them."""
         newest = await db.fetchval(f"select max(position) from {self._service}.outbox")
         return await self._delete(
             db,
             "outbox",
-            "published_at < now() - $3::interval or published_at < now() - $5::interval and position <= $4",
+            "set_aside_at is null and"
+            " (published_at < now() - $3::interval or published_at < now() - $5::interval and position <= $4)",
             timedelta(days=self._keep.published_days),
             (newest or 0) - self._keep.published_rows,
             FOR_A_BACKUP,

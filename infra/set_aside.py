@@ -1,4 +1,8 @@
-"""Rows of outboxes that the relay set aside: which there are, and their second chance."""
+"""Rows of outboxes that the relay set aside: which there are, their second chance, and their end without one.
+
+A row that somebody dismissed has ``published_at`` too, as all that is done with, so that neither this release nor a former one counts or
+sends it; beside ``set_aside_at`` that says when it was dismissed. It is never pruned.
+"""
 
 from datetime import datetime
 
@@ -7,9 +11,15 @@ import msgspec
 
 from events.envelope import Envelope
 
+SETTLE = (
+    "see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`;"
+    " where nothing can mend it, `lonja outbox dismiss`"
+)
+
 
 class SetAside(msgspec.Struct, frozen=True, kw_only=True):
-    """``position`` is the row's in the outbox of ``service``; ``size`` of its data in bytes."""
+    """``position`` is the row's in the outbox of ``service``; ``size`` of its data in bytes. The ``reason`` of one that was dismissed
+    ends with why."""
 
     service: str
     position: int
@@ -19,15 +29,16 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     reason: str
     set_aside_at: datetime
+    dismissed_at: datetime | None
 
 
 async def rows(db: asyncpg.Connection | asyncpg.Pool) -> list[SetAside]:
-    """All of them, by service and position."""
+    """All of them, those that were dismissed too, by service and position."""
     found: list[SetAside] = []
     for service in await _services(db):
         for row in await db.fetch(
-            f"select position, envelope, topic, length(data) as size, set_aside_reason as reason, set_aside_at"
-            f" from {service}.outbox where published_at is null and set_aside_at is not null order by position"
+            f"select position, envelope, topic, length(data) as size, set_aside_reason as reason, set_aside_at,"
+            f" published_at as dismissed_at from {service}.outbox where set_aside_at is not null order by position"
         ):
             facts = dict(row)
             try:
@@ -40,12 +51,23 @@ async def rows(db: asyncpg.Connection | asyncpg.Pool) -> list[SetAside]:
 
 
 async def send_again(db: asyncpg.Connection | asyncpg.Pool, row: SetAside) -> None:
-    """The relay takes it up at once, after whatever of its key was sent meanwhile."""
+    """The relay takes it up at once, after whatever of its key was sent meanwhile. One that was dismissed is sent, too."""
     await db.execute(
-        f"with again as (update {row.service}.outbox set set_aside_at = null, set_aside_reason = null"
-        " where position = $1 and published_at is null returning position)"
+        f"with again as (update {row.service}.outbox set published_at = null, set_aside_at = null, set_aside_reason = null"
+        " where position = $1 and set_aside_at is not null returning position)"
         f" select pg_notify('{row.service}_outbox', '') from again",
         row.position,
+    )
+
+
+async def dismiss(db: asyncpg.Connection | asyncpg.Pool, row: SetAside, why: str) -> None:
+    """Nobody waits for it any longer. The row stays, with the reason and why; one that was dismissed before, or sent, stays as it is."""
+    await db.execute(
+        f"update {row.service}.outbox set published_at = clock_timestamp(),"
+        " set_aside_reason = concat_ws('; ', set_aside_reason, 'dismissed: ' || $2::text)"
+        " where position = $1 and published_at is null and set_aside_at is not null",
+        row.position,
+        why,
     )
 
 

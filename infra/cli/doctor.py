@@ -229,7 +229,7 @@ async def _pruning(pool: "asyncpg.Pool", config: Config) -> Finding:
         for (service,) in services
         if await pool.fetchval(
             f"select published_at < now() - $1::interval from {service}.outbox where published_at is not null"
-            " order by position limit 1",
+            " and set_aside_at is null order by position limit 1",
             overdue,
         )
     ]

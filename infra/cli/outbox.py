@@ -1,4 +1,4 @@
-"""`lonja outbox`: events that a relay could not send and set aside, and their second chance."""
+"""`lonja outbox`: events that a relay could not send and set aside, their second chance, and their end without one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Events that could not be sent and were set aside: list, show, resend.",
+    help="Events that could not be sent and were set aside: list, show, resend, dismiss.",
 )
 Name = Annotated[str, typer.Argument(help="SERVICE/POSITION, as `lonja outbox list` shows it.")]
 
@@ -33,9 +33,12 @@ class NoSuchRow(LookupError):
 
 
 @app.command("list")
-def list_all(as_json: AsJson = False) -> None:
-    """Events that were set aside, by service, oldest first."""
-    rows = _rows()
+def list_all(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were dismissed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Events that were set aside and that nobody dismissed, by service, oldest first."""
+    rows = _rows() if everything else _waiting()
     if as_json:
         print_json([msgspec.to_builtins(row) for row in rows])
     elif rows:
@@ -49,7 +52,7 @@ def list_all(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(row: Name, as_json: AsJson = False) -> None:
-    """One event that was set aside: its facts, and its data."""
+    """One event that was set aside, dismissed or not: its facts, and its data."""
     found = _one(row)
     facts = msgspec.to_builtins(found) | {"data": _data(found).decode(errors="replace")}
     print_facts(facts, as_json)
@@ -59,14 +62,34 @@ def show(row: Name, as_json: AsJson = False) -> None:
 def resend(
     row: Annotated[str, typer.Argument(help="SERVICE/POSITION; without it, all.")] = "",
 ) -> None:
-    """Let the relay send events again that were set aside, once the reason is mended."""
-    rows = [_one(row)] if row else _rows()
+    """Let the relay send events again that were set aside, once the reason is mended; one that was dismissed by its name alone."""
+    rows = [_one(row)] if row else _waiting()
     if not rows:
         say("no event is set aside: there is nothing to send again")
         return
     _resend(rows)
     events = "1 event is" if len(rows) == 1 else f"{len(rows)} events are"
     say(f"{events} sent again now; if Kafka refuses one once more, `lonja outbox list` shows it with the reason")
+
+
+@app.command()
+def dismiss(
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it need not be sent; kept with the row.")],
+    row: Annotated[str, typer.Argument(help="SERVICE/POSITION, as `lonja outbox list` shows it.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="Dismiss every event that `list` shows.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say that an event need never be sent: `lonja doctor` is content again. No service hears of it; the row stays as a proof."""
+    if bool(row) == everything:
+        raise typer.BadParameter("give either SERVICE/POSITION or --all")
+    if not reason.strip():
+        raise typer.BadParameter("--reason is empty: say why the event need not be sent")
+    rows = _waiting() if everything else [_one(row)]
+    _dismiss(rows, reason.strip())
+    if as_json:
+        print_json({"dismissed": [_name(each) for each in rows]})
+    else:
+        say(f"dismissed {len(rows)}")
 
 
 def _name(row: "SetAside") -> str:
@@ -87,6 +110,11 @@ def _rows() -> "list[SetAside]":
     from infra import set_aside
 
     return _in_the_market(set_aside.rows)
+
+
+def _waiting() -> "list[SetAside]":
+    """Those that nobody dismissed."""
+    return [row for row in _rows() if row.dismissed_at is None]
 
 
 def _one(name: str) -> "SetAside":
@@ -110,3 +138,13 @@ def _resend(rows: "list[SetAside]") -> None:
             await set_aside.send_again(connection, row)
 
     _in_the_market(again)
+
+
+def _dismiss(rows: "list[SetAside]", why: str) -> None:
+    from infra import set_aside
+
+    async def settle(connection: "asyncpg.Connection") -> None:
+        for row in rows:
+            await set_aside.dismiss(connection, row, why)
+
+    _in_the_market(settle)

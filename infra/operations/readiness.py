@@ -8,6 +8,7 @@ import msgspec
 from infra.health import Condition, State
 from infra.operations.figures import COUNTED, NO_ANSWER, Figures, Outbox
 from infra.operations.processes import GONE, SILENT, Process
+from infra.set_aside import SETTLE
 
 OLD = timedelta(seconds=30)
 """An event that waits longer than this for its way to Kafka waits for a person."""
@@ -134,7 +135,7 @@ def _outbox(outbox: Outbox) -> Judgement:
             part=part,
             state=State.degraded,
             detail=f"{outbox.set_aside:,} events cannot be sent and were set aside",
-            remedy="see `lonja outbox list`; mend what the reason names, then `lonja outbox resend`",
+            remedy=SETTLE,
         )
     return Judgement(part=part, state=State.running)
 

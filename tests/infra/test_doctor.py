@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from events import Envelope, Event, Message, encode
 from events.accounts import OrganisationRegistered
 from infra import deadletters, inbox
+from infra.backup import _publish_again
 from infra.cli import app
 from infra.cli.consumers import NotStopped
 from infra.clock import system_clock
@@ -180,6 +181,19 @@ async def test_events_that_can_never_be_sent(patient: Patient) -> None:
         assert (
             "set aside" in wrong["outbox pools"]["found"] and "lonja outbox resend" in wrong["outbox pools"]["remedy"]
         )
+        [row] = json.loads((await patient.command("outbox", "list", "--json")).stdout)
+        name = f"pools/{row['position']}"
+        for words in (["--reason", "a try"], ["--reason", " ", name], [name], ["--reason", "a try", "--all", name]):
+            assert (await patient.command("outbox", "dismiss", *words)).exit_code == 2, words
+        assert (await patient.command("outbox", "dismiss", name, "--reason", "a try")).exit_code == 0
+        await patient.findings(well=True)
+        assert json.loads((await patient.command("outbox", "list", "--json")).stdout) == []
+        await patient.database.pool.execute("update pools.outbox set published_at = now() - interval '30 days'")
+        assert (await patient.findings(well=True))["pruning"]["ok"]
+        [row] = json.loads((await patient.command("outbox", "list", "--all", "--json")).stdout)
+        assert row["reason"] == "too large; dismissed: a try" and row["dismissed_at"]
+    await _publish_again(patient.database.url, system_clock() - timedelta(days=60))
+    assert json.loads((await patient.command("outbox", "list", "--json")).stdout) == [], "a restored market knows it"
 
 
 async def test_a_partition_that_waits_for_a_newer_release(patient: Patient) -> None:

@@ -72,6 +72,10 @@ async def test_a_published_event_goes_after_its_days_and_one_that_waits_never(da
     )
     await sweep(database)
     assert await left(database, "convert_from(data, 'UTF8')::json->>'name'", "outbox") == ["6", "None"]
+    await database.pool.execute("update pruned.outbox set published_at = set_aside_at where set_aside_at is not null")
+    await sweep(database, Keep(published_rows=0))
+    found = await left(database, "convert_from(data, 'UTF8')::json->>'name'", "outbox")
+    assert "None" in found, "it was dismissed, not sent"
 
 
 async def test_of_many_published_events_the_newest_stay(database: Database) -> None:
