@@ -21,6 +21,10 @@ from catalogue.rules import RuleBroken
 from catalogue.units import UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
+MOST_LETTERS = 20_000
+"""Of the name, the description and the attributes of one card together. What a former release let in beyond that stays."""
+COMPARED_LETTERS = 2_000
+"""The first of the name and attributes, by which cards are compared: several times what a card usually says."""
 
 
 class NameMissing(RuleBroken):
@@ -29,6 +33,10 @@ class NameMissing(RuleBroken):
 
 class TooFewAttributes(RuleBroken):
     code = "too-few-attributes"
+
+
+class CardTooLong(RuleBroken):
+    code = "card-too-long"
 
 
 class AttributeRepeated(RuleBroken):
@@ -94,12 +102,25 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     images: tuple[str, ...] = ()
     language: str = "en"
 
+    @property
+    def letters(self) -> int:
+        """Of the name, the description and the attributes together."""
+        said = (text for each in self.attributes for text in (each.name, each.value, each.unit))
+        return sum(map(len, (self.name, self.description, *said)))
+
     @cached_property
     def tokens(self) -> Counter[str]:
-        """Words of the name (weight 2) and of the attribute values (weight 1), for likeness."""
-        words = Counter({word: 2 for word in words_of(self.name)})
+        """Words of the name (weight 2) and of the attribute values (weight 1), for likeness: those of the first COMPARED_LETTERS."""
+        name = _apart(self.name, COMPARED_LETTERS)
+        words = Counter({word: 2 for word in words_of(name)})
+        left = COMPARED_LETTERS - len(name)
         for attribute in self.attributes:
-            words |= Counter(words_of(f"{attribute.value} {attribute.unit}"))
+            if left <= 0:
+                break
+            said = _apart(f"{attribute.value} {attribute.unit}", left)
+            left -= len(said)
+            for word, times in Counter(words_of(said)).items():
+                words[word] = max(words[word], times)
         return words
 
 
@@ -158,6 +179,13 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
             field="attributes",
             given=len(sku.attributes),
             fewest=rules.fewest_attributes,
+        )
+    if sku.letters > MOST_LETTERS:
+        yield CardTooLong(
+            f"Name, description and attributes of a SKU have {MOST_LETTERS} letters at most, these have {sku.letters}: shorten them.",
+            field="attributes",
+            letters=sku.letters,
+            most=MOST_LETTERS,
         )
     counted = Counter(attribute.name.strip().casefold() for attribute in sku.attributes)
     for name, times in counted.items():
@@ -229,8 +257,9 @@ def likeness(one: Sku, other: Sku) -> float:
     """
     if one.gtin and one.gtin == other.gtin:
         return 1.0
-    every = (one.tokens | other.tokens).total()
-    alike = (one.tokens & other.tokens).total() / every if every else 0.0
+    shared = (one.tokens & other.tokens).total()
+    every = one.tokens.total() + other.tokens.total() - shared
+    alike = shared / every if every else 0.0
     same_pack = (one.base_unit, one.pack_size) == (other.base_unit, other.pack_size)
     return alike if same_pack else min(alike, LIKELY_DUPLICATE - 0.01)
 
@@ -242,6 +271,11 @@ def near_duplicates(proposed: Sku, candidates: Iterable[Sku], *, at_least: float
         Similar(other.sku_id, likeness(proposed, other)) for other in candidates if other.sku_id != proposed.sku_id
     )
     return tuple(sorted((one for one in scored if one.score >= at_least), key=lambda one: (-one.score, one.sku_id)))
+
+
+def _apart(text: str, most: int) -> str:
+    """The first ``most`` letters, their accents and parts counted by themselves: one letter may stand for eighteen."""
+    return unicodedata.normalize("NFKD", text[:most])[:most]
 
 
 def words_of(text: str) -> list[str]:

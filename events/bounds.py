@@ -42,6 +42,8 @@ Id = Annotated[str, Meta(max_length=200, extra={"text": LINE})]
 Code = Annotated[str, Meta(max_length=100, extra={"text": LINE})]
 Name = Annotated[str, Meta(max_length=300, extra={"text": LINE})]
 Title = Annotated[str, Meta(max_length=500, extra={"text": LINE})]
+Phrase = Annotated[str, Meta(max_length=1_000, extra={"text": _TEXT})]
+"""What an attribute of a card says."""
 Clause = Annotated[str, Meta(max_length=2_000, extra={"text": _TEXT})]
 """A term of a contract, or what a side says about it."""
 Reason = Annotated[str, Meta(max_length=4_000, extra={"text": _TEXT})]

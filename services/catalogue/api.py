@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, Router, delete, get, post, put
+from litestar import Controller, Response, Router, delete, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import Meta
@@ -22,7 +22,7 @@ from services.catalogue.handlers import basket, offers, skus
 from services.catalogue.handlers.offers import Terms
 from services.catalogue.handlers.skus import Proposal
 from services.catalogue.pricing import home_region
-from services.catalogue.store import Standing, Version
+from services.catalogue.store import Standing, Version, proposals
 from services.catalogue.views import Search, SearchPage, SkuPage
 
 Words = Annotated[str, QueryParameter(max_length=300)]
@@ -136,16 +136,26 @@ class CatalogueApi(Controller):
     async def _propose(
         self, ground: Ground, finder: Finder, request: MemberVisit, data: Proposal, key: str, sku_id: str = ""
     ) -> Version:
-        lookalikes = await finder.lookalikes(skus.card_of(data, sku_id))
+        card = skus.card_of(data, sku_id)
+        alike = () if data.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("catalogue") as tx:
-            return await skus.propose(tx, data, request.user, policy, lookalikes, key, sku_id)
+            return await skus.propose(tx, data, request.user, policy, alike, key, sku_id)
 
     @get("/moderation", opt=allow(MODERATOR))
-    async def queue(self, ground: FromGround) -> list[Version]:
-        """What awaits a decision, most urgent first."""
+    async def queue(
+        self,
+        ground: FromGround,
+        limit: Annotated[int, QueryParameter(ge=1, le=50)] = 20,
+        offset: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
+    ) -> Response[list[Version]]:
+        """What awaits a decision, most urgent first; the header ``x-total-count`` says how many there are in all. Cards of a former
+        release that are longer than a card may be come with their texts cut."""
         async with ground.database.transaction("catalogue") as tx:
-            return await store.awaiting(tx)
+            total = await proposals.count_awaiting(tx)
+            return Response(
+                await proposals.awaiting(tx, limit=limit, offset=offset), headers={"x-total-count": str(total)}
+            )
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
     async def publish(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from catalogue.search import Card, Found, Index, Wanted
-from catalogue.skus import Sku
+from catalogue.skus import Similar, Sku, near_duplicates
 from infra.away import in_short, is_away
 from infra.database import Database, Transaction
 from infra.health import HEALTH, State
@@ -17,13 +17,15 @@ from infra.reading import listed
 from infra.tasks import background
 from services.catalogue import store
 from services.catalogue.pricing import best_price, in_minor_units
-from services.catalogue.store import prices
+from services.catalogue.store import prices, proposals
 from services.catalogue.store.prices import Asked
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.5
 AT_ONCE = 500
 LOOKALIKES = 40
+COMPARED_AT_ONCE = 2
+"""Proposals; others wait without a connection to the database."""
 TASK = "catalogue search"
 SHOWN = 3
 REMEDY = "correct the SKU or its offers as the reason says; the search takes it over when it changes"
@@ -37,6 +39,7 @@ class Finder:
         self.currency = currency
         self._index = Index.in_memory()
         self._horizon = 0
+        self._comparing = asyncio.Semaphore(COMPARED_AT_ONCE)
         self._refused: dict[str, str] = {}
         """SKUs that the index did not take when they last changed, and why."""
         self.ready = False
@@ -49,10 +52,14 @@ class Finder:
     async def search(self, wanted: Wanted) -> Found:
         return await asyncio.to_thread(self._index.search, wanted)
 
-    async def lookalikes(self, card: Sku) -> tuple[str, ...]:
-        """Published SKUs whose words are near, to score as near-duplicates."""
-        found = await self.search(Wanted(text=f"{card.gtin} {card.name}", limit=LOOKALIKES, facets=False))
-        return found.sku_ids
+    async def near_duplicates(self, card: Sku) -> tuple[Similar, ...]:
+        """Cards like it, most alike first: of the published ones that a search finds, and of those that await moderation in its
+        category. It is worked out beside the event loop, when no transaction runs."""
+        async with self._comparing:
+            found = await self.search(Wanted(text=f"{card.gtin} {card.name}", limit=LOOKALIKES, facets=False))
+            async with self._database.transaction("catalogue") as tx:
+                rows = await proposals.comparable(tx, found.sku_ids, card.category)
+            return await asyncio.to_thread(_alike, card, rows)
 
     async def _follow(self) -> None:
         """Fill, then follow the changes for ever; a lost database is waited for."""
@@ -138,3 +145,7 @@ class Finder:
             )
 
         return listed("SKU", skus, lambda sku: sku.sku_id, card_of)
+
+
+def _alike(card: Sku, rows: Sequence[tuple[str, str]]) -> tuple[Similar, ...]:
+    return near_duplicates(card, {other.sku_id: other for other in proposals.cards_in(rows)}.values())

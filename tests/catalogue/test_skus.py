@@ -5,7 +5,9 @@ import pytest
 
 from catalogue.policy import CatalogueRules
 from catalogue.skus import (
+    COMPARED_LETTERS,
     LIKELY_DUPLICATE,
+    MOST_LETTERS,
     Attribute,
     PublishedSkuImmutable,
     ReasonMissing,
@@ -140,3 +142,40 @@ def test_another_pack_is_alike_but_no_duplicate():
     box = a_sku(sku_id="paper-5", gtin="", pack_size=D(2500))
     assert 0.6 <= likeness(a_sku(gtin=""), box) < LIKELY_DUPLICATE
     assert likeness(a_sku(), box) == likeness(box, a_sku())
+
+
+def a_fat_sku(letters: int, attributes: int = 100, **changes) -> Sku:
+    """With so many letters in each of so many attributes, all of them words of its own."""
+    words = (f"{number:x}" for number in range(10**9))
+    values = []
+    for _ in range(attributes):
+        said = ""
+        while len(said) < letters:
+            said += f"{next(words)} "
+        values.append(said[:letters])
+    made = tuple(Attribute(f"a{place}", value) for place, value in enumerate(values))
+    return a_sku(attributes=(*PAPER, *made), **changes)
+
+
+def test_the_texts_of_a_card_are_bounded_together():
+    def codes(**changes) -> list[str]:
+        return [each.code for each in broken_rules(a_sku(**changes))]
+
+    plain = a_sku().letters
+    assert codes(description="x" * (MOST_LETTERS - plain)) == []
+    [refused] = broken_rules(a_sku(description="x" * (MOST_LETTERS - plain + 1)))
+    assert (refused.code, refused.numbers) == ("card-too-long", {"letters": MOST_LETTERS + 1, "most": MOST_LETTERS})
+    assert "card-too-long" in {each.code for each in broken_rules(a_fat_sku(1_000))}
+
+
+def test_cards_are_compared_by_what_their_first_letters_say():
+    fat = a_fat_sku(8_500)
+    assert len(fat.tokens) <= COMPARED_LETTERS
+    assert {"copy", "paper", "a4", "alba"} <= fat.tokens.keys()
+    assert likeness(fat, a_sku(gtin="")) < 0.1
+    assert likeness(fat, a_fat_sku(8_500, sku_id="paper-2", gtin="")) == 1
+
+
+def test_a_word_weighs_as_often_as_one_attribute_has_it_and_twice_in_the_name():
+    card = a_sku(name="Tea tea", attributes=(Attribute("a", "mint mint mint tea"), Attribute("b", "mint green")))
+    assert card.tokens == {"tea": 2, "mint": 3, "green": 1}

@@ -112,6 +112,7 @@ def rules() -> dict[str, set[str]]:
         *(f"services.quotes.domain.{module}" for module in ("choosing", "opening", "quoting", "request")),
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
         "services.catalogue.handlers.basket",
+        "services.catalogue.handlers.skus",
         "services.catalogue.pricing",
         "services.contracts.domain.execution.bounds",
         *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),

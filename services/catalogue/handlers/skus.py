@@ -12,18 +12,17 @@ from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import (
     Attribute,
+    Similar,
     Sku,
     State,
     Step,
     WrongState,
     check_new_version,
-    near_duplicates,
     next_state,
 )
 from catalogue.skus import broken_rules as broken_sku_rules
 from catalogue.units import read_unit
-from events import values
-from events.bounds import Code, Few, Name, Packs, Text, Title
+from events.bounds import Code, Few, Name, Packs, Phrase, Text, Title
 from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.values import Refusal
 from infra.database import Transaction
@@ -33,8 +32,11 @@ from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.handlers.offers import active, category_of, end_all
-from services.catalogue.store import Version
+from services.catalogue.store import Version, proposals
 from services.catalogue.store.endings import Ending
+
+MOST_AWAITING = 50
+"""Cards of one organisation that await moderation. What a former release let in beyond that stays."""
 
 
 class NearDuplicates(RuleBroken):
@@ -47,12 +49,22 @@ class NotTheProposer(RuleBroken):
     code = "not-the-proposer"
 
 
+class TooManyAwaiting(RuleBroken):
+    code = "too-many-awaiting"
+
+
+class NewAttribute(msgspec.Struct, frozen=True, kw_only=True):
+    name: Name
+    value: Phrase
+    unit: Code = ""
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """A card as somebody proposes it. ``none_of_these``: the near-duplicates were looked at, and it is none of them."""
 
     name: Title
     category: Code
-    attributes: Few[values.Attribute]
+    attributes: Few[NewAttribute]
     base_unit: Code
     pack_size: Packs = Decimal(1)
     description: Text = ""
@@ -79,19 +91,19 @@ async def propose(
     proposal: Proposal,
     principal: Principal,
     policy: Policy,
-    lookalikes: Sequence[str],
+    alike: Sequence[Similar],
     request_key: str = "",
     sku_id: str = "",
 ) -> Version:
     """Send a card to moderation: a new SKU, or with ``sku_id`` a new version of a published one or a returned one mended.
 
-    ``lookalikes`` are published SKUs that a search found for it. Raises NearDuplicates, WrongState, NotTheProposer, and the
-    first rule the card breaks. The same request again returns what it made.
+    ``alike`` are the near-duplicates found before. Raises NearDuplicates where there are any, TooManyAwaiting, WrongState,
+    NotTheProposer, and the first rule the card breaks. The same request again returns what it made.
     """
     body = [sku_id, proposal]
     async with tx.once("propose", request_key, caller=principal.member_id, body=body, answer=Version) as once:
         if once.first:
-            once.answer = await _propose(tx, proposal, principal, policy, lookalikes, sku_id)
+            once.answer = await _propose(tx, proposal, principal, policy, alike, sku_id)
     return once.answer
 
 
@@ -100,15 +112,16 @@ async def _propose(
     proposal: Proposal,
     principal: Principal,
     policy: Policy,
-    lookalikes: Sequence[str],
+    alike: Sequence[Similar],
     sku_id: str,
 ) -> Version:
     organisation = await active(tx, principal.organisation_id)
     card = await _next_card(tx, proposal, principal, sku_id)
     for error in broken_sku_rules(card, policy.catalogue):
         raise error
-    if not proposal.none_of_these:
-        await _refuse_duplicates(tx, card, lookalikes)
+    if alike and not proposal.none_of_these:
+        raise _near_duplicates(alike)
+    await _check_share(tx, principal)
     calendar = calendar_of(organisation) if organisation else RegionCalendar("UTC")
     proposed = Version(
         sku=card,
@@ -141,16 +154,24 @@ async def _next_card(tx: Transaction, proposal: Proposal, principal: Principal, 
     return card
 
 
-async def _refuse_duplicates(tx: Transaction, card: Sku, lookalikes: Sequence[str]) -> None:
-    others = list((await store.shown(tx, lookalikes)).values()) + await store.awaiting(tx, category=card.category)
-    alike = near_duplicates(card, {other.sku.sku_id: other.sku for other in others}.values())
-    if alike:
-        many = len(alike) > 1
-        raise NearDuplicates(
-            f"The catalogue has {len(alike)} card{'s' if many else ''} like this one. Look at {'them' if many else 'it'} first.",
-            field="none_of_these",
-            sku_ids=", ".join(each.sku_id for each in alike),
-            likeness=", ".join(f"{each.score:.2f}" for each in alike),
+def _near_duplicates(alike: Sequence[Similar]) -> NearDuplicates:
+    many = len(alike) > 1
+    return NearDuplicates(
+        f"The catalogue has {len(alike)} card{'s' if many else ''} like this one. Look at {'them' if many else 'it'} first.",
+        field="none_of_these",
+        sku_ids=", ".join(each.sku_id for each in alike),
+        likeness=", ".join(f"{each.score:.2f}" for each in alike),
+    )
+
+
+async def _check_share(tx: Transaction, principal: Principal) -> None:
+    awaiting = await proposals.count_own_awaiting(tx, principal.organisation_id)
+    if awaiting >= MOST_AWAITING:
+        raise TooManyAwaiting(
+            f"{awaiting} cards of your organisation await moderation, {MOST_AWAITING} at most may; propose further ones when some of"
+            " these are decided.",
+            awaiting=awaiting,
+            most=MOST_AWAITING,
         )
 
 

@@ -1,12 +1,14 @@
 """Proposing SKUs, and the moderators' queue."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
@@ -15,8 +17,7 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
 from catalogue.units import UNITS, unit_word, written_unit
-from events.bounds import Clause, Code, Name, Packs, Text, Title
-from events.values import Attribute
+from events.bounds import Code, Name, Packs, Phrase, Text, Title
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
@@ -41,11 +42,18 @@ from infra.web.languages import told
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
-from services.catalogue.handlers.skus import NearDuplicates, Proposal
+from services.catalogue.handlers.skus import NearDuplicates, NewAttribute, Proposal
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import PricesForm, region_of, show_sku
+from services.catalogue.store import proposals
 
 FREE_ATTRIBUTES = 5
+ATTRIBUTE_FIELD = re.compile(r"(?:asked|free)_(?:(?P<part>name|value|unit)_)?\d+")
+ATTRIBUTE_PARTS: dict[str, Any] = {"name": Name, "value": Phrase, "unit": Code}
+PER_PAGE = 20
+MOST_PAGES = 100_000
+MOST_ALIKE = 20
+"""Near-duplicates that the form shows, the most alike."""
 PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
 LANGUAGES = (("en", "English"), ("es", "Español"), ("fr", "Français"), ("pt", "Português"), ("ru", "Русский"))
 
@@ -109,12 +117,12 @@ class SkuPages(Controller):
             for error in reversed(broken):
                 errors |= beside(error, places)
             return await self._form(ground, request, values, errors)
-        lookalikes = await finder.lookalikes(card)
+        alike = () if proposal.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(ground.config.policy)
         try:
             async with ground.database.transaction("catalogue") as tx:
                 made = await skus.propose(
-                    tx, proposal, request.user, policy, lookalikes, values.get("request_key", ""), sku_id
+                    tx, proposal, request.user, policy, alike, values.get("request_key", ""), sku_id
                 )
         except NearDuplicates as error:
             return await self._form(ground, request, values, {"none_of_these": told(error)}, error)
@@ -134,10 +142,10 @@ class SkuPages(Controller):
         duplicates: NearDuplicates | None = None,
     ) -> Template:
         numbers = duplicates.numbers if duplicates else {}
-        ids = [sku_id for sku_id in str(numbers.get("sku_ids", "")).split(", ") if sku_id]
+        ids = [sku_id for sku_id in str(numbers.get("sku_ids", "")).split(", ") if sku_id][:MOST_ALIKE]
         scores = dict(zip(ids, str(numbers.get("likeness", "")).split(", "), strict=False))
         async with ground.database.transaction("catalogue") as tx:
-            mine = await store.proposals_of(tx, request.user.organisation_id)
+            mine = await proposals.proposals_of(tx, request.user.organisation_id)
             alike = [
                 (found, Decimal(scores[sku_id]) * 100) for sku_id in ids if (found := await store.newest(tx, sku_id))
             ]
@@ -167,15 +175,20 @@ class SkuPages(Controller):
         )
 
     @get("/moderation", opt=allow(MODERATOR))
-    async def moderation(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await self._queue(ground, request)
+    async def moderation(
+        self,
+        ground: FromGround,
+        request: MemberVisit,
+        number: Annotated[int, QueryParameter(name="page", ge=1, le=MOST_PAGES)] = 1,
+    ) -> Template:
+        return await self._queue(ground, request, number)
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR))
     async def publish(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Redirect:
         fields = await form_fields(request)
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
-        return redirect("/catalogue/moderation", f"“{done.sku.name}” is published.")
+        return redirect(_queue_at(fields), f"“{done.sku.name}” is published.")
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
     async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
@@ -186,8 +199,9 @@ class SkuPages(Controller):
             async with ground.database.transaction("catalogue") as tx:
                 done = await skus.send_back(tx, sku_id, reasons, whole(fields.get("version", "")))
         except RuleBroken as error:
-            return await self._queue(ground, request, {sku_id: told(error)}, {sku_id: fields.get("reasons", "")})
-        return redirect("/catalogue/moderation", f"“{done.sku.name}” is returned to {done.proposer_name}.")
+            typed = {sku_id: fields.get("reasons", "")}
+            return await self._queue(ground, request, _page_in(fields), {sku_id: told(error)}, typed)
+        return redirect(_queue_at(fields), f"“{done.sku.name}” is returned to {done.proposer_name}.")
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
     async def archive(
@@ -207,23 +221,40 @@ class SkuPages(Controller):
         self,
         ground: Ground,
         request: MemberVisit,
+        number: int,
         errors: Mapping[str, str] | None = None,
         reasons: Mapping[str, str] | None = None,
     ) -> Template:
         async with ground.database.transaction("catalogue") as tx:
-            queue = await store.awaiting(tx)
+            total = await proposals.count_awaiting(tx)
+            last = max(1, -(-total // PER_PAGE))
+            number = min(number, last)
+            queue = await proposals.awaiting(tx, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
             current = await store.shown(tx, [each.sku.sku_id for each in queue])
         return page(
             request,
             "catalogue/moderation.html",
             status_code=422 if errors else 200,
             queue=queue,
+            total=total,
+            number=number,
+            last=last,
             current=current,
             errors=errors or {},
             reasons=reasons or {},
             unit_word=unit_word,
             category_name=short_cpv().name,
         )
+
+
+def _page_in(fields: Mapping[str, str]) -> int:
+    """The page of the queue on which a decision was made."""
+    return min(max(whole(fields.get("page", "")) or 1, 1), MOST_PAGES)
+
+
+def _queue_at(fields: Mapping[str, str]) -> str:
+    number = _page_in(fields)
+    return "/catalogue/moderation" if number == 1 else f"/catalogue/moderation?page={number}"
 
 
 def _code(category: str) -> str:
@@ -249,10 +280,10 @@ def _below(code: str) -> list[str]:
     return [each for child in short_cpv().children(code) for each in (child, *_below(child))]
 
 
-def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> tuple[Attribute, ...]:
+def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefinition, str]]) -> tuple[NewAttribute, ...]:
     """Those the category asks for, then the free ones; rows left blank are left out."""
     read = [
-        Attribute(
+        NewAttribute(
             name=definition.name,
             value=values.get(f"asked_{place}", "").strip(),
             unit=values.get(f"asked_unit_{place}", "") or definition.unit,
@@ -260,7 +291,7 @@ def attributes_in(values: Mapping[str, str], asked: list[tuple[AttributeDefiniti
         for place, (definition, _) in enumerate(asked)
     ]
     free = [
-        Attribute(**{part: values.get(f"free_{part}_{place}", "").strip() for part in ("name", "value", "unit")})
+        NewAttribute(**{part: values.get(f"free_{part}_{place}", "").strip() for part in ("name", "value", "unit")})
         for place in rows(values, "free_name_", FREE_ATTRIBUTES)
     ]
     return tuple([each for each in read if each.value] + [each for each in free if each.name or each.value])
@@ -273,8 +304,13 @@ def wrong_in_attributes(values: Mapping[str, str], asked: list[tuple[AttributeDe
         for place, (each, _) in enumerate(asked)
         for part in ("", "unit_")
     }
-    texts = {name: text for name, text in values.items() if name in names or name.startswith("free_")}
-    return {names.get(name, "attributes"): said for name, said in misfits(texts, Clause).items()}
+    errors: dict[str, str] = {}
+    for name, text in values.items():
+        field = ATTRIBUTE_FIELD.fullmatch(name)
+        if field and (name in names or name.startswith("free_")):
+            wrong = misfits({name: text}, ATTRIBUTE_PARTS[field["part"] or "value"])
+            errors |= {names.get(name, "attributes"): said for said in wrong.values()}
+    return errors
 
 
 def fields_of(card: Sku) -> dict[str, str]:

@@ -129,25 +129,25 @@ async def newest(tx: Transaction, sku_id: str, *, lock: bool = False) -> Version
     """The latest version, whatever its state."""
     query = select(SkuRow).where(SkuRow.sku_id == sku_id).order_by(SkuRow.version.desc()).limit(1)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
-    return read_one("SKU", row.sku_id, _version, row) if row else None
+    return read_one("SKU", row.sku_id, version_of, row) if row else None
 
 
 async def version(tx: Transaction, sku_id: str, number: int, *, lock: bool = False) -> Version | None:
     row = await tx.session.get(SkuRow, (sku_id, number), with_for_update=lock or None)
-    return read_one("SKU", row.sku_id, _version, row) if row else None
+    return read_one("SKU", row.sku_id, version_of, row) if row else None
 
 
 async def published(tx: Transaction, sku_ids: Sequence[str], *, lock: bool = False) -> dict[str, Version]:
     """Those that are published, by id. With ``lock`` nobody archives them before this transaction ends."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
     rows = await tx.session.exec(query.with_for_update(read=True) if lock else query)
-    return {row.sku_id: _version(row) for row in rows}
+    return {row.sku_id: version_of(row) for row in rows}
 
 
 async def shown(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     """As :func:`published`, for lists that people read."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids), SkuRow.state == State.PUBLISHED.value)
-    found = listed("SKU", await tx.session.exec(query), lambda row: row.sku_id, _version)
+    found = listed("SKU", await tx.session.exec(query), lambda row: row.sku_id, version_of)
     return {each.sku.sku_id: each for each in found}
 
 
@@ -155,29 +155,13 @@ async def published_after(tx: Transaction, sku_id: str, limit: int) -> tuple[lis
     """The next published SKUs in the order of ids, for people to find, and the last of these ids; "" after the end."""
     query = select(SkuRow).where(SkuRow.sku_id > sku_id, SkuRow.state == State.PUBLISHED.value)
     rows = (await tx.session.exec(query.order_by(SkuRow.sku_id).limit(limit))).all()
-    return listed("SKU", rows, lambda row: row.sku_id, _version), rows[-1].sku_id if rows else ""
-
-
-async def awaiting(tx: Transaction, *, category: str = "", limit: int = 100) -> list[Version]:
-    """The moderation queue, most urgent first; of one category where one is given."""
-    query = select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(SkuRow.decide_by, SkuRow.sku_id)
-    if category:
-        query = query.where(SkuRow.category == category)
-    return listed("SKU", await tx.session.exec(query.limit(limit)), lambda row: row.sku_id, _version)
-
-
-async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
-    """What an organisation proposed and is not published, newest first."""
-    open_states = [State.MODERATION.value, State.RETURNED.value]
-    query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, SkuRow.state.in_(open_states))
-    rows = await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))
-    return listed("SKU", rows, lambda row: row.sku_id, _version)
+    return listed("SKU", rows, lambda row: row.sku_id, version_of), rows[-1].sku_id if rows else ""
 
 
 async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     """The latest version of each, whatever its state."""
     query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids)).order_by(SkuRow.version)
-    return {row.sku_id: _version(row) for row in await tx.session.exec(query)}
+    return {row.sku_id: version_of(row) for row in await tx.session.exec(query)}
 
 
 async def save(tx: Transaction, kept: Version) -> None:
@@ -198,7 +182,7 @@ async def save(tx: Transaction, kept: Version) -> None:
     await tx.session.exec(statement.on_conflict_do_update(index_elements=["sku_id", "version"], set_=values))
 
 
-def _version(row: SkuRow) -> Version:
+def version_of(row: SkuRow) -> Version:
     fields = row.model_dump(exclude={"card", "sku_id", "version", "category"})
     return Version(
         sku=msgspec.convert(row.card, Sku), **{**fields, "state": State(row.state), "reasons": tuple(row.reasons)}

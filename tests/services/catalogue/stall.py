@@ -96,6 +96,12 @@ class Stall:
         assert (await self.post(self.moderator, f"/skus/{sku_id}/publish")).status_code == 200
         return sku_id
 
+    async def make_urgent(self, sku_ids: list[str]) -> None:
+        """To the head of the moderators' queue, before what other tests left there."""
+        await self.market.fetch(
+            "update catalogue.skus set decide_by = decide_by - interval '9 years' where sku_id = any($1)", sku_ids
+        )
+
     async def offer(self, who: Principal, sku_id: str, **changes: Any) -> str:
         made = await self.post(who, "/offers", some_terms(sku_id, **changes))
         assert made.status_code == 201, made.text

@@ -28,6 +28,7 @@ class TestProposing:
         made = (await stall.post(stall.buyer, "/skus", a_card("Zither strings, bronze"))).json()
         assert made["state"] == "moderation"
         assert made["decide_by"] > made["proposed_at"]
+        await stall.make_urgent([made["sku"]["sku_id"]])
         queue = await stall.get("/moderation", stall.moderator)
         assert made["sku"]["sku_id"] in [each["sku"]["sku_id"] for each in queue]
         assert len(await stall.happened(SkuProposed, made["sku"]["sku_id"])) == 1
@@ -364,6 +365,7 @@ async def test_a_search_is_filled_without_a_sku_that_cannot_be_read_alone(stall:
 async def test_a_proposal_that_cannot_be_read_costs_itself_alone_in_lists(stall: Stall) -> None:
     names = [f"{name} {new_id()[-6:]}" for name in ("Celesta hammer", "Zither pick")]
     ids = [(await stall.post(stall.buyer, "/skus", a_card(name))).json()["sku"]["sku_id"] for name in names]
+    await stall.make_urgent(ids)
     async with only_a_newer_release_reads(stall.market, "catalogue.skus", ("sku_id", ids[1]), "card.attributes"):
         for who, path, (whole, strange) in (
             (stall.moderator, "/api/catalogue/moderation", ids),

@@ -1,0 +1,85 @@
+"""Cards that await moderation, or were returned: the moderators' queue, and what a new proposal is compared with."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+from sqlmodel import func, select
+
+from catalogue.skus import MOST_LETTERS, Sku, State
+from infra.database import Transaction
+from infra.reading import listed
+from services.catalogue.store import SkuRow, Version, version_of
+
+MOST_COMPARED = 100
+"""Cards of one category that await moderation, the most urgent ones."""
+HEAVIEST_COMPARED = 128 * 1024
+"""Bytes in which the database keeps a card. What this release lets in is lighter: a heavier one came before its bounds, and a proposal
+would pay for reading it."""
+SHORT = 150
+"""Letters of each text that a list shows of a card that is longer than cards are let in."""
+
+
+async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Version]:
+    """A part of the moderation queue, most urgent first. Cards that a former release let in and that are longer than MOST_LETTERS come
+    with their texts cut, so that the whole is bounded."""
+    query = select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(SkuRow.decide_by, SkuRow.sku_id)
+    rows = await tx.session.exec(query.limit(limit).offset(offset))
+    found = listed("SKU", rows, lambda row: row.sku_id, version_of)
+    return [replace(each, sku=_cut(each.sku)) if each.sku.letters > MOST_LETTERS else each for each in found]
+
+
+async def count_awaiting(tx: Transaction) -> int:
+    """How long the moderation queue is."""
+    query = select(func.count()).select_from(SkuRow).where(SkuRow.state == State.MODERATION.value)
+    return int((await tx.session.exec(query)).one())
+
+
+async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
+    """How many cards of the organisation await moderation. Nobody else counts them before this transaction ends."""
+    db = await tx.raw()
+    lock = f"catalogue/proposals/{organisation_id}"
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
+    return int(
+        await db.fetchval(
+            "select count(*) from catalogue.skus where proposed_by = $1 and state = 'moderation'", organisation_id
+        )
+    )
+
+
+async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
+    """What an organisation proposed and is not published, newest first."""
+    open_states = [State.MODERATION.value, State.RETURNED.value]
+    query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, SkuRow.state.in_(open_states))
+    rows = await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))
+    return listed("SKU", rows, lambda row: row.sku_id, version_of)
+
+
+async def comparable(tx: Transaction, sku_ids: Sequence[str], category: str) -> list[tuple[str, str]]:
+    """(id, card in JSON) of those that are published, and of the first MOST_COMPARED that await moderation in the category."""
+    rows = await (await tx.raw()).fetch(
+        "select sku_id, card::text as card from ("
+        " select sku_id, card from catalogue.skus where sku_id = any($1::text[]) and state = 'published'"
+        " union all (select sku_id, card from catalogue.skus where state = 'moderation' and category = $2"
+        " order by decide_by, sku_id limit $3)) as near where pg_column_size(card) <= $4",
+        list(sku_ids),
+        category,
+        MOST_COMPARED,
+        HEAVIEST_COMPARED,
+    )
+    return [(row["sku_id"], row["card"]) for row in rows]
+
+
+def cards_in(rows: Sequence[tuple[str, str]]) -> list[Sku]:
+    """The cards of :func:`comparable`; many of them take a while."""
+    return listed("SKU", rows, lambda row: row[0], lambda row: msgspec.json.decode(row[1], type=Sku))
+
+
+def _cut(sku: Sku) -> Sku:
+    def short(text: str) -> str:
+        return text if len(text) <= SHORT else text[:SHORT] + "…"
+
+    attributes = tuple(
+        replace(each, name=short(each.name), value=short(each.value), unit=short(each.unit)) for each in sku.attributes
+    )
+    return replace(sku, name=short(sku.name), description=short(sku.description), attributes=attributes)
