@@ -27,6 +27,8 @@ from services.contracts.store.contracts import Contract, Filter
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 PER_PAGE = 50
+QUEUE = 20
+"""Refusals, appeals, suspensions and contracts with a dispute on one page: each has long texts."""
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
 Number = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
 State = Annotated[Literal["", "running", "concluded", "ended"], QueryParameter(name="state")]

@@ -1,6 +1,9 @@
 """JSON of disputes: one with all that was said, what its sides and the moderator do, and the moderators' list."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from heapq import nsmallest
+from operator import attrgetter
 
 import msgspec
 from litestar import Controller, get, post
@@ -8,10 +11,12 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
 from events.bounds import Count, Reason
+from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
-from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, Visit, allow, clean
+from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
+from services.contracts.api import QUEUE
 from services.contracts.api.execution import (
     PARTIES,
     Act,
@@ -26,6 +31,9 @@ from services.contracts.domain.execution import AnswerDispute, DecideDispute, Op
 from services.contracts.domain.execution.state import About, Dispute, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.store import executions
+
+OF_ONE = 5
+"""Open disputes of one contract in the list of all."""
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
@@ -107,16 +115,23 @@ class DisputesApi(Controller):
         return await view(ground, contract_id, request.user)
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def list_disputes(self, request: MemberVisit, ground: FromGround) -> list[OpenDisputeView]:
-        """Summaries of what is to be decided first, of some hundred contracts at most."""
-        return open_disputes(await executions.disputed(ground.database.pool), ground.clock())
+    async def list_disputes(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
+    ) -> list[OpenDisputeView]:
+        """Summaries of open disputes, of 20 contracts at a time and five of each: what is to be decided first first."""
+        return open_disputes((await disputed(ground, number)).rows, ground.clock())
 
 
-def open_disputes(found: list[Execution], now: datetime) -> list[OpenDisputeView]:
+async def disputed(ground: Ground, number: int) -> Listed[Execution]:
+    """A page of the contracts with an open dispute."""
+    return await executions.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+
+
+def open_disputes(found: Sequence[Execution], now: datetime) -> list[OpenDisputeView]:
+    """Of each contract those that are to be decided first: many of one do not hide those of others."""
     open_ones = [
         OpenDisputeView(contract_id=each.contract_id, dispute=summary(dispute), overdue=now >= dispute.decide_by)
         for each in found
-        for dispute in each.disputes
-        if dispute.open
+        for dispute in nsmallest(OF_ONE, (one for one in each.disputes if one.open), key=attrgetter("decide_by"))
     ]
     return sorted(open_ones, key=lambda each: each.dispute.decide_by)

@@ -101,7 +101,7 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         latest: dict[tuple[Side, Kind], list[Fact]] = {}
         for fact in await record.latest(db, organisation_id, shown):
             latest.setdefault((fact.side, fact.kind), []).append(fact)
-        spoken = await sanctions.of_organisation(db, organisation_id, limit=shown)
+        spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows
         wanted = {fact.contract_id for each in latest.values() for fact in each}
         wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
         known = await record.mentions(db, wanted)

@@ -7,11 +7,12 @@ from litestar import Controller, get, post
 from litestar.params import JSONBody
 
 from events.bounds import Clause
+from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean
+from infra.web import FromGround, FromKeyed, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
-from services.contracts.api import ContractView, shown
+from services.contracts.api import QUEUE, ContractView, shown
 from services.contracts.domain.refusals import Refusal, Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.store import contracts, refusals
@@ -45,10 +46,10 @@ class DisputedRefusal(msgspec.Struct, kw_only=True):
     overdue: bool
 
 
-async def waiting(ground: Ground) -> list[DisputedRefusal]:
-    """Those that wait for a decision, what is due first first."""
-    found = await refusals.disputed(ground.database.pool)
-    return [await _told(ground, each) for each in found]
+async def waiting(ground: Ground, number: int) -> Listed[DisputedRefusal]:
+    """A page of those that wait for a decision, what is due first first."""
+    found = await refusals.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+    return msgspec.structs.replace(found, rows=[await _told(ground, each) for each in found.rows])
 
 
 async def _told(ground: Ground, refusal: Refusal) -> DisputedRefusal:
@@ -74,9 +75,9 @@ class RefusalsApi(Controller):
     tags = ["contracts"]
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def list_disputed(self, ground: FromGround) -> list[DisputedRefusal]:
-        """Refusals whose ground is disputed and that wait for a decision, what is due first first."""
-        return await waiting(ground)
+    async def list_disputed(self, ground: FromGround, number: PageNumber = 1) -> list[DisputedRefusal]:
+        """Refusals whose ground is disputed and that wait for a decision, 20 at a time: what is due first first."""
+        return list((await waiting(ground, number)).rows)
 
     @post("/{contract_id:str}/refusal/dispute", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER), raises=[NotFound])
     async def dispute(

@@ -1,5 +1,6 @@
 """JSON of suspensions: one's own with their appeals, and the moderators' queue."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -7,10 +8,12 @@ from litestar import Controller, get, post
 from litestar.params import JSONBody
 
 from events.bounds import Reason
+from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
-from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PathId, allow, clean
+from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
+from services.contracts.api import QUEUE
 from services.contracts.api.record import Mentioned, mentioned
 from services.contracts.domain.sanctions import Decision, Sanction, Side
 from services.contracts.handlers import sanctions as handlers
@@ -51,7 +54,19 @@ class DecisionIn(msgspec.Struct, kw_only=True):
     explanation: Reason
 
 
-async def views(ground: Ground, found: list[Sanction], request: MemberVisit) -> list[SanctionView]:
+async def own_sanctions(ground: Ground, request: MemberVisit, number: int) -> Listed[Sanction]:
+    """A page of those of the reader's organisation."""
+    return await sanctions.of_organisation(
+        ground.database.pool, request.user.organisation_id, limit=QUEUE, offset=QUEUE * (number - 1)
+    )
+
+
+async def appealed(ground: Ground, number: int) -> Listed[Sanction]:
+    """A page of those whose appeal waits for a decision."""
+    return await sanctions.appealed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
+
+
+async def views(ground: Ground, found: Sequence[Sanction], request: MemberVisit) -> list[SanctionView]:
     now = ground.clock()
     async with ground.database.pool.acquire() as db:
         ids = {each.sanctioned.organisation_id for each in found}
@@ -89,11 +104,11 @@ class SanctionsApi(Controller):
     tags = ["contracts"]
 
     @get("/sanctions", opt=MEMBERS)
-    async def list_sanctions(self, request: MemberVisit, ground: FromGround) -> list[SanctionView]:
-        """Of one's own organisation, the latest first."""
-        return await views(
-            ground, await sanctions.of_organisation(ground.database.pool, request.user.organisation_id), request
-        )
+    async def list_sanctions(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
+    ) -> list[SanctionView]:
+        """Of one's own organisation, 20 at a time: the latest first."""
+        return await views(ground, (await own_sanctions(ground, request, number)).rows, request)
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS), raises=[NotFound])
     async def appeal(
@@ -105,9 +120,11 @@ class SanctionsApi(Controller):
         return await _view(ground, sanction_id, request)
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def list_appeals(self, request: MemberVisit, ground: FromGround) -> list[SanctionView]:
-        """Those that wait for a decision, what is due first first."""
-        return await views(ground, await sanctions.appealed(ground.database.pool), request)
+    async def list_appeals(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1
+    ) -> list[SanctionView]:
+        """Those that wait for a decision, 20 at a time: what is due first first."""
+        return await views(ground, (await appealed(ground, number)).rows, request)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR), raises=[NotFound])
     async def decide(

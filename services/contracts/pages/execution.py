@@ -19,6 +19,7 @@ from infra.web import (
     PUBLIC,
     FromGround,
     MemberVisit,
+    PageNumber,
     PathId,
     PathNumber,
     Visit,
@@ -32,8 +33,8 @@ from infra.web import (
     text_in,
 )
 from infra.web.errors import NotFound
-from services.contracts.api import visible
-from services.contracts.api.disputes import open_disputes, the_dispute
+from services.contracts.api import QUEUE, visible
+from services.contracts.api.disputes import disputed, open_disputes, the_dispute
 from services.contracts.api.execution import readable
 from services.contracts.domain.execution import (
     AnswerDispute,
@@ -57,7 +58,7 @@ from services.contracts.domain.execution.state import About, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.pages import contract_page
 from services.contracts.pages.work import ASKED, NOTHING, Acted, forms
-from services.contracts.store import contracts, executions
+from services.contracts.store import contracts
 
 Fields = dict[str, str]
 
@@ -291,7 +292,14 @@ class ExecutionPages(Controller):
         return await dispute_page(ground, request, clean(contract_id), number)
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def disputes(self, ground: FromGround, request: MemberVisit) -> Template:
-        found = open_disputes(await executions.disputed(ground.database.pool), ground.clock())
-        known = {each.contract_id: await contracts.get(ground.database.pool, each.contract_id) for each in found}
-        return page(request, "contracts/disputes.html", disputes=found, known=known, asked=ASKED)
+    async def disputes(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
+        found = await disputed(ground, number)
+        known = {each.contract_id: await contracts.get(ground.database.pool, each.contract_id) for each in found.rows}
+        return page(
+            request,
+            "contracts/disputes.html",
+            disputes=open_disputes(found.rows, ground.clock()),
+            known=known,
+            number=number,
+            pages=found.pages(QUEUE),
+        )

@@ -8,7 +8,20 @@ from litestar.response import Redirect, Template
 from catalogue.rules import RuleBroken
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, MemberVisit, PathId, allow, beside, clean, form_fields, page, redirect, text_in
+from infra.web import (
+    FromGround,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    allow,
+    beside,
+    clean,
+    form_fields,
+    page,
+    redirect,
+    text_in,
+)
+from services.contracts.api import QUEUE
 from services.contracts.api.refusals import waiting
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
@@ -32,22 +45,27 @@ class RefusalPages(Controller):
         return redirect(f"/contracts/{contract_id}", "You dispute the refusal. A moderator decides about it.")
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def queue(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await self._queue(ground, request)
+    async def queue(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await self._queue(ground, request, number)
 
     @post("/{contract_id:str}/refusal/decision", opt=allow(MODERATOR))
-    async def decide(self, ground: FromGround, request: MemberVisit, contract_id: PathId) -> Template | Redirect:
+    async def decide(
+        self, ground: FromGround, request: MemberVisit, contract_id: PathId, number: PageNumber = 1
+    ) -> Template | Redirect:
+        """``page`` is that of the list on which the form stands."""
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Verdict):
-            return await self._queue(ground, request, contract_id, values, {"decision": "Choose one of the two."})
+            return await self._queue(
+                ground, request, number, contract_id, values, {"decision": "Choose one of the two."}
+            )
         if errors := too_long(values):
-            return await self._queue(ground, request, contract_id, values, errors)
+            return await self._queue(ground, request, number, contract_id, values, errors)
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
-            return await self._queue(ground, request, contract_id, values, beside(broken, values))
+            return await self._queue(ground, request, number, contract_id, values, beside(broken, values))
         said = "justified: no penalty" if decision == "justified" else "not justified: it counts as a breach"
         return redirect("/contracts/refusals", f"The refusal was {said}.")
 
@@ -55,15 +73,19 @@ class RefusalPages(Controller):
         self,
         ground: Ground,
         request: MemberVisit,
+        number: int,
         contract_id: str = "",
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
+        found = await waiting(ground, number)
         return page(
             request,
             "contracts/refusals.html",
             status_code=422 if errors else 200,
-            refusals=await waiting(ground),
+            refusals=found.rows,
+            number=number,
+            pages=found.pages(QUEUE),
             decides=request.user.may(MODERATOR),
             at_fault=contract_id,
             values=values or {},

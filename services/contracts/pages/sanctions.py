@@ -12,6 +12,7 @@ from infra.web import (
     MEMBERS,
     FromGround,
     MemberVisit,
+    PageNumber,
     PathId,
     allow,
     beside,
@@ -21,10 +22,10 @@ from infra.web import (
     redirect,
     text_in,
 )
-from services.contracts.api.sanctions import views
+from services.contracts.api import QUEUE
+from services.contracts.api.sanctions import appealed, own_sanctions, views
 from services.contracts.domain.sanctions import Decision
 from services.contracts.handlers import sanctions as handlers
-from services.contracts.store import sanctions
 
 
 class SanctionPages(Controller):
@@ -32,34 +33,42 @@ class SanctionPages(Controller):
     include_in_schema = False
 
     @get("/sanctions", opt=MEMBERS)
-    async def own(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await self._own(ground, request)
+    async def own(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await self._own(ground, request, number)
 
     @post("/sanctions/{sanction_id:str}/appeal", opt=allow(*handlers.APPEALS))
-    async def appeal(self, ground: FromGround, request: MemberVisit, sanction_id: PathId) -> Template | Redirect:
+    async def appeal(
+        self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
+    ) -> Template | Redirect:
+        """``page`` is that of the list on which the form stands."""
         values = await form_fields(request)
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
-            return await self._own(ground, request, sanction_id, values, beside(broken, values))
+            return await self._own(ground, request, number, sanction_id, values, beside(broken, values))
         return redirect("/contracts/sanctions", "Your appeal is filed. A moderator decides about it.")
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
-    async def appeals(self, ground: FromGround, request: MemberVisit) -> Template:
-        return await self._queue(ground, request)
+    async def appeals(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
+        return await self._queue(ground, request, number)
 
     @post("/appeals/{sanction_id:str}/decision", opt=allow(MODERATOR))
-    async def decide(self, ground: FromGround, request: MemberVisit, sanction_id: PathId) -> Template | Redirect:
+    async def decide(
+        self, ground: FromGround, request: MemberVisit, sanction_id: PathId, number: PageNumber = 1
+    ) -> Template | Redirect:
+        """``page`` is that of the list on which the form stands."""
         values = await form_fields(request)
         decision = values.get("decision", "")
         if decision not in get_args(Decision):
-            return await self._queue(ground, request, sanction_id, values, {"decision": "Choose one of the two."})
+            return await self._queue(
+                ground, request, number, sanction_id, values, {"decision": "Choose one of the two."}
+            )
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
-            return await self._queue(ground, request, sanction_id, values, beside(broken, values))
+            return await self._queue(ground, request, number, sanction_id, values, beside(broken, values))
         said = "The suspension is lifted." if decision == "lifted" else "The suspension stands."
         return redirect("/contracts/appeals", said)
 
@@ -67,16 +76,19 @@ class SanctionPages(Controller):
         self,
         ground: Ground,
         request: MemberVisit,
+        number: int,
         sanction_id: str = "",
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
-        found = await sanctions.of_organisation(ground.database.pool, request.user.organisation_id)
+        found = await own_sanctions(ground, request, number)
         return page(
             request,
             "contracts/sanctions.html",
             status_code=422 if errors else 200,
-            sanctions=await views(ground, found, request),
+            sanctions=await views(ground, found.rows, request),
+            number=number,
+            pages=found.pages(QUEUE),
             appeals=request.user.may(*handlers.APPEALS),
             at_fault=sanction_id,
             values=values or {},
@@ -87,16 +99,19 @@ class SanctionPages(Controller):
         self,
         ground: Ground,
         request: MemberVisit,
+        number: int,
         sanction_id: str = "",
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
-        found = await sanctions.appealed(ground.database.pool)
+        found = await appealed(ground, number)
         return page(
             request,
             "contracts/appeals.html",
             status_code=422 if errors else 200,
-            sanctions=await views(ground, found, request),
+            sanctions=await views(ground, found.rows, request),
+            number=number,
+            pages=found.pages(QUEUE),
             decides=request.user.may(MODERATOR),
             at_fault=sanction_id,
             values=values or {},

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
+from infra.listing import Listed, count
 from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.execution.duties import duties, next_at
 from services.contracts.domain.execution.performance import performed
@@ -31,8 +32,6 @@ _BRIEF = """contract_id, version, (case when jsonb_typeof(state->'disputes') = '
     )) else state end)::text as state"""
 """For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
 is, and costs itself alone when it is read."""
-LISTED = 200
-"""Contracts whose open disputes are listed at once."""
 
 
 class ExecutionRow(Row, table=True):
@@ -129,13 +128,16 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, l
     return listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
 
 
-async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Execution]:
-    """Those with an open dispute, what is to be decided first first, in brief."""
+async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Execution]:
+    """One page of those with an open dispute, what is to be decided first first, in brief."""
     rows = await db.fetch(
         f"select {_BRIEF} from contracts.executions where disputed_at is not null order by disputed_at, contract_id"
-        f" limit {LISTED}"
+        " limit $1 offset $2",
+        limit,
+        offset,
     )
-    return listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
+    found = listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
+    return Listed.of(found, await count(db, "select 1 from contracts.executions where disputed_at is not null"))
 
 
 async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Event, str]], now: datetime) -> None:

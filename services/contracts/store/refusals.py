@@ -9,6 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from infra.listing import Listed, count
 from infra.reading import listed, read_one
 from services.contracts.domain.refusals import Refusal
 from services.contracts.store.rows import Row
@@ -43,12 +44,12 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
     return read_one("refusal of", contract_id, _refusal, state) if state else None
 
 
-async def disputed(db: asyncpg.Connection | asyncpg.Pool) -> list[Refusal]:
-    """Those whose dispute waits for a decision, what is due first first."""
-    rows = await db.fetch(
-        "select contract_id, state::text from contracts.refusals where decide_by is not null order by decide_by, contract_id"
-    )
-    return listed("refusal of", rows, itemgetter("contract_id"), lambda row: _refusal(row["state"]))
+async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Refusal]:
+    """One page of those whose dispute waits for a decision, what is due first first."""
+    waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
+    rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)
+    found = listed("refusal of", rows, itemgetter("contract_id"), lambda row: _refusal(row["state"]))
+    return Listed.of(found, await count(db, waiting))
 
 
 def _refusal(state: str) -> Refusal:

@@ -9,6 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from infra.listing import Listed, count
 from infra.reading import listed, read_one
 from services.contracts.domain.sanctions import Breach, Sanction, Side
 from services.contracts.store.rows import Row
@@ -85,16 +86,14 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: 
 
 
 async def of_organisation(
-    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int | None = None
-) -> list[Sanction]:
-    """For people: on both sides, the latest first; all of them, or ``limit`` at most."""
+    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int, offset: int = 0
+) -> Listed[Sanction]:
+    """For people: one page of those on both sides, the latest first."""
+    spoken = "select sanction_id, state::text from contracts.sanctions where organisation_id = $1"
     rows = await db.fetch(
-        "select sanction_id, state::text from contracts.sanctions where organisation_id = $1"
-        " order by since desc, sanction_id limit $2",
-        organisation_id,
-        limit,
+        f"{spoken} order by since desc, sanction_id limit $2 offset $3", organisation_id, limit, offset
     )
-    return listed("sanction", rows, itemgetter("sanction_id"), lambda row: _sanction(row["state"]))
+    return Listed.of(_listed(rows), await count(db, spoken, organisation_id))
 
 
 async def earlier(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Sanction]:
@@ -107,11 +106,14 @@ async def earlier(db: asyncpg.Connection, organisation_id: str, side: Side) -> l
     return [each for each in found if each.sanctioned.side == side]
 
 
-async def appealed(db: asyncpg.Connection | asyncpg.Pool) -> list[Sanction]:
-    """Those whose appeal waits for a decision, what is due first first."""
-    rows = await db.fetch(
-        "select sanction_id, state::text from contracts.sanctions where decide_by is not null order by decide_by, sanction_id"
-    )
+async def appealed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Sanction]:
+    """One page of those whose appeal waits for a decision, what is due first first."""
+    waiting = "select sanction_id, state::text from contracts.sanctions where decide_by is not null"
+    rows = await db.fetch(f"{waiting} order by decide_by, sanction_id limit $1 offset $2", limit, offset)
+    return Listed.of(_listed(rows), await count(db, waiting))
+
+
+def _listed(rows: list[asyncpg.Record]) -> list[Sanction]:
     return listed("sanction", rows, itemgetter("sanction_id"), lambda row: _sanction(row["state"]))
 
 

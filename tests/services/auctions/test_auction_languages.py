@@ -9,7 +9,7 @@ from events.auctions import BidRefused
 from tests.market import Browser, Market
 from tests.services.auctions.scenes import Scene, a_scene
 
-NAMES = "Lonja API Apache License UTC RUB RU MOW"
+NAMES = "Lonja API OpenAPI Apache License UTC RUB RU MOW"
 """What is the same in every language."""
 
 

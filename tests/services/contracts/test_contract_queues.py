@@ -1,0 +1,120 @@
+"""What moderators decide about contracts, and an organisation's own suspensions, are read by page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from infra.tokens import Principal
+from services.contracts.api import QUEUE
+from services.contracts.api.disputes import OF_ONE, open_disputes
+from services.contracts.store import executions
+from tests.market import Market
+from tests.services.contracts.market_told import Town, a_member, a_town
+from tests.services.contracts.test_contracts_carried_out import a_signed_contract
+from tests.services.contracts.test_contracts_objected import a_justified_refusal
+from tests.services.contracts.test_sanctions_spoken import evaded, sanctions
+
+MODERATOR = a_member("Operator", "moderator")
+WORDS = "x" * 280
+EXPECTED = [f"copy {number}{WORDS}" for number in range(1, 2 * QUEUE + 1)]
+
+
+@pytest.fixture
+async def town(market: Market) -> Town:
+    return await a_town(market)
+
+
+LATER = {
+    "refusals": "'decide_by', a.decide_by + n * interval '1 minute'",
+    "sanctions": "'decide_by', a.decide_by + n * interval '1 minute', 'since', a.since - n * interval '1 minute'",
+    "executions": "'disputed_at', a.disputed_at + n * interval '1 minute', 'due_at', null",
+}
+
+
+@asynccontextmanager
+async def copies(town: Town, table: str, key: str, of: str, words: str) -> AsyncIterator[None]:
+    """Two pages more of what is in this row, later by a minute each, with words of their own."""
+    pool = town.market.ground.database.pool
+    await pool.execute(
+        f"insert into contracts.{table} select made.* from contracts.{table} a, generate_series(1, $2::int) n,"
+        f" jsonb_populate_record(a, jsonb_build_object('{key}', 'copy-' || n, 'state', jsonb_set(a.state, $3::text[],"
+        f" to_jsonb('copy ' || n || $4::text)), {LATER[table]})) made where a.{key} = $1",
+        of,
+        2 * QUEUE,
+        words.split("."),
+        WORDS,
+    )
+    try:
+        yield
+    finally:
+        await pool.execute(f"delete from contracts.{table} where {key} like 'copy-%'")
+
+
+async def leafed(town: Town, principal: Principal, path: str) -> list[str]:
+    """The words of all that the list has, in its order; page and API show the same."""
+    found: list[str] = []
+    async with town.market.browser(principal) as browser:
+        for number in range(1, 100):
+            read: list[Any] = await town.read(principal, f"/api{path}", page=str(number))
+            assert len(read) <= QUEUE
+            shown = (await browser.get(path, page=str(number))).text
+            words = [each["dispute"]["words"] if "dispute" in each else each["reasons"] for each in read]
+            assert all(each in shown for each in words)
+            found += words
+            assert (f'href="{path}?page={number + 1}"' in shown) == ('rel="next"' in shown)
+            if 'rel="next"' not in shown:
+                assert await town.read(principal, f"/api{path}", page=str(number + 1)) == []
+                return found
+    raise AssertionError("the list has no end")
+
+
+async def test_disputed_refusals_are_decided_by_page(town: Town) -> None:
+    _, contract_id = await a_justified_refusal(town)
+    body = {"reasons": "It still delivers"}
+    assert (await town.post(town.school, f"/api/contracts/{contract_id}/refusal/dispute", body))[0] == 201
+    async with copies(town, "refusals", "contract_id", contract_id, "disputed.reasons"):
+        found = await leafed(town, MODERATOR, "/contracts/refusals")
+        assert [each for each in found if each.startswith("copy ")] == EXPECTED
+        async with town.market.browser(MODERATOR) as browser:
+            wrong = await browser.post(f"/contracts/{contract_id}/refusal/decision?page=2", {"explanation": "Kept"})
+            assert wrong.status_code == 422 and "Choose one of the two." in wrong.text and found[QUEUE] in wrong.text
+
+
+async def test_suspensions_and_appeals_are_read_by_page(town: Town) -> None:
+    supplier = town.suppliers[0]
+    await evaded(town, 3)
+    (one,) = await sanctions(town, supplier)
+    path = f"/api/contracts/sanctions/{one['sanction_id']}/appeal"
+    assert (await town.post(supplier, path, {"reasons": "A flood"}))[0] == 201
+    async with copies(town, "sanctions", "sanction_id", one["sanction_id"], "appealed.reasons"):
+        found = await leafed(town, MODERATOR, "/contracts/appeals")
+        assert [each for each in found if each.startswith("copy ")] == EXPECTED
+        assert await leafed(town, supplier, "/contracts/sanctions") == ["A flood", *EXPECTED]
+        async with town.market.browser(MODERATOR) as browser:
+            target = f"/contracts/appeals/{one['sanction_id']}/decision?page=2"
+            wrong = await browser.post(target, {"explanation": "Kept"})
+            assert wrong.status_code == 422 and "Choose one of the two." in wrong.text and found[QUEUE] in wrong.text
+
+
+async def test_contracts_with_disputes_are_listed_by_page_and_many_disputes_of_one_hide_no_other(town: Town) -> None:
+    work = await a_signed_contract(town)
+    await work.order()
+    await work.deliver()
+    await work.assess({}, reasons="Wet")
+    body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
+    assert (await work.tell(work.supplier, "disputes", body))[0] == 201
+    async with copies(town, "executions", "contract_id", work.contract_id, "disputes.0.said.0.words"):
+        found = await leafed(town, MODERATOR, "/contracts/disputes")
+        assert [each for each in found if each.startswith("copy ")] == EXPECTED
+    kept = await executions.get(town.market.ground.database.pool, work.contract_id)
+    assert kept is not None
+    (dispute,) = kept.execution.disputes
+    many = [
+        replace(dispute, number=number, decide_by=dispute.decide_by - timedelta(minutes=number)) for number in range(9)
+    ]
+    listed = open_disputes([replace(kept.execution, disputes=tuple(many)), kept.execution], town.market.clock())
+    assert [each.dispute.number for each in listed] == [*range(8, 8 - OF_ONE, -1), dispute.number]
