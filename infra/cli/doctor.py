@@ -91,7 +91,6 @@ def _jars(config: Config) -> Finding:
 async def _servers(config: Config) -> list[Finding]:
     from events.topics import TOPICS
     from infra.cli.topics import message_counts
-    from infra.database import LOST
     from infra.embedded import addresses
     from infra.embedded.ports import answers
     from infra.supervisor import read_state
@@ -120,6 +119,8 @@ async def _servers(config: Config) -> list[Finding]:
         findings.append(Finding("topics", not lacking, found, "`lonja up` makes them"))
     findings += _kept_parts(config)
     if findings[1].ok:
+        from infra.database import LOST  # it loads SQLAlchemy
+
         told = {each.what for each in findings if not each.ok}
         try:
             market = await _market(config, url, bootstrap)
