@@ -1,4 +1,4 @@
-"""One address in front of several web processes, as a load balancer is."""
+"""One address in front of several processes, as a load balancer is."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,6 +18,10 @@ class Door:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.shut()
+
+    async def shut(self) -> None:
+        """For good; who has passed it is cut off."""
         assert self._server is not None
         self._server.close()
         for connection in self._connections:
@@ -25,9 +29,14 @@ class Door:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     @property
-    def url(self) -> str:
+    def port(self) -> int:
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def open_to(self, ports: Sequence[int]) -> None:
         """From the next connection on."""
@@ -54,7 +63,7 @@ class Door:
             finally:
                 inner_writer.close()
         except OSError:
-            pass  # the web process is gone: the visitor's connection ends
+            pass  # the process is gone: the visitor's connection ends
         finally:
             writer.close()
 

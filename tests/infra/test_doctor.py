@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -25,7 +25,7 @@ from infra.cli.consumers import NotStopped
 from infra.clock import system_clock
 from infra.config import Config
 from infra.database import Database, Transaction
-from infra.embedded import HomeLock, Servers
+from infra.embedded import Servers
 from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.operations import figures, processes
@@ -36,6 +36,7 @@ from infra.runtime import prepare, run_worker
 from services.pools import handlers as pools
 from services.pools.store import Kept
 from services.pools.timers import TIMERS
+from tests.faults.door import Door
 from tests.faults.living import frozen
 from tests.market import Markets, empty_database, skip_to_now
 
@@ -317,45 +318,26 @@ async def test_servers_that_do_not_answer(patient: Patient, monkeypatch: pytest.
     assert not (await patient.findings())["postgres"]["ok"]
 
 
-@pytest.mark.parametrize("server", ["postgres", "kafka"])
-async def test_a_server_that_lonja_up_starts_again_is_waited_for(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("read_first", [True, False])
+async def test_a_database_that_goes_while_the_doctor_looks_is_named(
+    read_first: bool, patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
-    for name in ("LONJA_DATABASE_URL", "LONJA_KAFKA_BOOTSTRAP"):
-        monkeypatch.delenv(name, raising=False)
+    look, loop = figures.Observer.look, asyncio.get_running_loop()
+    address = urlsplit(patient.config.database_url or "")
+    async with Door() as door:
+        door.open_to([address.port or 0])
 
-    async def remedy() -> str:
-        result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
-        (found,) = (each for each in json.loads(result.stdout) if each["what"] == server)
-        assert not found["ok"]
-        return str(found["remedy"])
+        async def look_in_vain(observer: figures.Observer) -> figures.Figures:
+            seen = await look(observer) if read_first else None
+            asyncio.run_coroutine_threadsafe(door.shut(), loop).result()
+            return seen or await look(observer)
 
-    kept = {name: {"pid": 1, "port": None, "state": "waiting", "detail": ""} for name in ("postgres", "kafka")}
-    lock = HomeLock(tmp_path)
-    assert "make run" in await remedy()  # its owner is no supervisor, or one that has not come so far
-    (tmp_path / "state.json").write_text(json.dumps(kept))
-    assert await remedy() == f"wait: `lonja up` starts it again; see {tmp_path / 'logs' / f'{server}.log'}"
-    lock.release()
-    assert "make run" in await remedy()  # it was killed, and could not take its list of parts away
-
-
-async def test_a_server_that_others_keep_is_not_started_by_make_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
-    monkeypatch.setenv("LONJA_KAFKA_BOOTSTRAP", "127.0.0.1:1")
-    monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
-    found = {each["what"]: each for each in json.loads(result.stdout)}
-    assert (
-        found["postgres"]["remedy"]
-        == "see that this server runs and lets Lonja in, or set LONJA_DATABASE_URL to another"
-    )
-    assert (
-        found["kafka"]["remedy"]
-        == "see that this server runs and lets Lonja in, or set LONJA_KAFKA_BOOTSTRAP to another"
-    )
+        monkeypatch.setattr(figures.Observer, "look", look_in_vain)
+        through = address._replace(netloc=f"{address.netloc.rpartition(':')[0]}:{door.port}")
+        monkeypatch.setenv("LONJA_DATABASE_URL", through.geturl())
+        wrong = await patient.wrong()
+    assert "LONJA_DATABASE_URL" in wrong["postgres"]["remedy"]
+    assert "tables" not in wrong
 
 
 async def test_a_kafka_that_is_frozen_is_named_and_all_else_is_looked_at(patient: Patient, servers: Servers) -> None:

@@ -1,0 +1,52 @@
+"""What `lonja doctor` advises where a server does not answer: it depends on who keeps that server."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from infra.cli import app
+from infra.embedded import HomeLock
+
+
+@pytest.mark.parametrize("server", ["postgres", "kafka"])
+async def test_a_server_that_lonja_up_starts_again_is_waited_for(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    for name in ("LONJA_DATABASE_URL", "LONJA_KAFKA_BOOTSTRAP"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def remedy() -> str:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
+        (found,) = (each for each in json.loads(result.stdout) if each["what"] == server)
+        assert not found["ok"]
+        return str(found["remedy"])
+
+    kept = {name: {"pid": 1, "port": None, "state": "waiting", "detail": ""} for name in ("postgres", "kafka")}
+    lock = HomeLock(tmp_path)
+    assert "make run" in await remedy()  # its owner is no supervisor, or one that has not come so far
+    (tmp_path / "state.json").write_text(json.dumps(kept))
+    assert await remedy() == f"wait: `lonja up` starts it again; see {tmp_path / 'logs' / f'{server}.log'}"
+    lock.release()
+    assert "make run" in await remedy()  # it was killed, and could not take its list of parts away
+
+
+async def test_a_server_that_others_keep_is_not_started_by_make_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONJA_HOME", str(tmp_path))
+    monkeypatch.setenv("LONJA_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    monkeypatch.setenv("LONJA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["doctor", "--json"])
+    found = {each["what"]: each for each in json.loads(result.stdout)}
+    assert (
+        found["postgres"]["remedy"]
+        == "see that this server runs and lets Lonja in, or set LONJA_DATABASE_URL to another"
+    )
+    assert (
+        found["kafka"]["remedy"]
+        == "see that this server runs and lets Lonja in, or set LONJA_KAFKA_BOOTSTRAP to another"
+    )
