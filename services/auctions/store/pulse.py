@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import asyncpg
 
-AHEAD = timedelta(seconds=5)
-"""A beat so far in the future was made by a clock that was ahead and is right again. Clocks of processes differ by a second at most."""
+AHEAD = timedelta(minutes=1)
+"""A beat so far in the future was made by a clock that was ahead and is right again. A smaller lead is made up for in a minute."""
 
 
 async def check_tables(db: asyncpg.Connection) -> None:
