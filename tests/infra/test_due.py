@@ -156,7 +156,7 @@ async def test_health_is_well_when_what_failed_is_due_no_more(work: Work) -> Non
     [
         asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
         TimeoutError(),
-        asyncpg.InterfaceError("the server expects 1 argument for this query, 2 were passed"),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
         MemoryError(),
         ConnectionResetError("the customs office hung up"),
         asyncpg.DiskFullError("no space left on device"),
