@@ -5,6 +5,7 @@ rolls back, or gives the connection back to its pool; a frozen server confirms n
 """
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -26,11 +27,16 @@ class Deadline:
     def __init__(self, seconds: float | None) -> None:
         """None: no limit until one is :meth:`set`."""
         self._seconds = seconds
+        self._ends_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._looks_at = math.inf
+        """When the timer runs: at ``_ends_at`` or before it, so that a deadline that moves on, as each piece of a body moves it, needs
+        no new timer."""
         self._connections: set[asyncpg.Connection] = set()
         self.is_over = False
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         self._cancelling = asyncio.timeout(None)
         await self._cancelling.__aenter__()
         self._before = _current.set(self)
@@ -41,23 +47,39 @@ class Deadline:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.set(None)
+        if self._timer is not None:
+            self._timer.cancel()
         _current.reset(self._before)
         await self._cancelling.__aexit__(kind, error, trace)
 
     def set(self, seconds: float | None) -> None:
         """From now on, instead of what was set before."""
+        if self.is_over and not self._cancelling.expired():
+            self._cancelling.reschedule(None)
+        if seconds is None:
+            self._ends_at = math.inf
+        else:
+            self._ends_at = self._loop.time() + seconds
+            if self._ends_at < self._looks_at:
+                self._look_at(self._ends_at)
+
+    def _look_at(self, instant: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if not self._cancelling.expired():
-            self._cancelling.reschedule(None)
-        self._timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._over)
+        self._looks_at, self._timer = instant, self._loop.call_at(instant, self._look)
 
-    def _over(self) -> None:
+    def _look(self) -> None:
+        self._looks_at, self._timer = math.inf, None
+        now = self._loop.time()
+        if self._ends_at > now:
+            if self._ends_at != math.inf:
+                self._look_at(self._ends_at)
+            return
         self.is_over = True
         for connection in self._connections:
             with suppress(asyncpg.InterfaceError):  # it went by itself just now
                 connection.terminate()
-        self._cancelling.reschedule(asyncio.get_running_loop().time() + GRACE_SECONDS)
+        self._cancelling.reschedule(now + GRACE_SECONDS)
 
     @contextmanager
     def uses(self, connection: asyncpg.Connection) -> Iterator[None]:
