@@ -12,7 +12,9 @@ class PoolRules(Rules, frozen=True, kw_only=True):
     """Working days an enrolment is open at least; 0: free."""
 
 
-class PurchaseRules(Rules, frozen=True, kw_only=True):
+class PurchaseRules(Rules, frozen=True, kw_only=True, omit_defaults=True):
+    """Purchases are kept with the rules they were made under: what is as usual is left out, so that a former release reads them."""
+
     ceiling: Decimal
     answer_days: Positive
     """Working days the supplier has to accept or refuse."""
@@ -20,6 +22,10 @@ class PurchaseRules(Rules, frozen=True, kw_only=True):
     """Longest contract, in working days."""
     in_demand: tuple[str, ...] = ()
     """CPV codes, or what they begin with, of goods in demand: of these only the cheapest offer of a SKU is bought."""
+    open_to_one: Positive = 50
+    """Requests of one buyer that one supplier has not answered yet, at most."""
+    open_in_all: Positive = 300
+    """Requests of one buyer that nobody has answered yet, at most."""
 
     def __post_init__(self) -> None:
         if self.ceiling <= 0:

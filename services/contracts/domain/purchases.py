@@ -52,6 +52,18 @@ class NotTheCheapest(RuleBroken):
     code = "not-the-cheapest"
 
 
+class TooManyUnanswered(RuleBroken):
+    """``unanswered`` requests of the buyer wait for this supplier."""
+
+    code = "too-many-unanswered"
+
+
+class TooManyUnansweredInAll(RuleBroken):
+    """``unanswered`` requests of the buyer wait for suppliers, whichever."""
+
+    code = "too-many-unanswered-in-all"
+
+
 class NotTheSupplier(RuleBroken):
     code = "not-the-supplier"
 
@@ -172,6 +184,26 @@ def request(
         attributes=sku.attributes,
     )
     return Purchase(requested=requested, supplier_name=supplier.name, line=line, policy=policy, calendar=calendar)
+
+
+def check_unanswered(policy: Policy, to_the_supplier: int, in_all: int) -> None:
+    """Whether a buyer with so many requests that nobody answered yet may make one more. Raises TooManyUnanswered and
+    TooManyUnansweredInAll: what a supplier has to answer within a day stays as much as it can read."""
+    rules = policy.purchase
+    if to_the_supplier >= rules.open_to_one:
+        raise TooManyUnanswered(
+            f"This supplier has not answered {to_the_supplier} of your requests yet, and {rules.open_to_one} may wait for one"
+            " supplier at a time. Ask again when it has answered, or when their time is over.",
+            unanswered=to_the_supplier,
+            most=rules.open_to_one,
+        )
+    if in_all >= rules.open_in_all:
+        raise TooManyUnansweredInAll(
+            f"{in_all} of your requests are not answered yet, and {rules.open_in_all} may wait at a time. Ask again when"
+            " suppliers have answered, or when the time of the requests is over.",
+            unanswered=in_all,
+            most=rules.open_in_all,
+        )
 
 
 def _only_the_cheapest(priced: Priced, rivals: Iterable[Offer], quantity: Decimal, region: str, on: date) -> None:

@@ -66,11 +66,16 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
 async def request_purchase(
     tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy, request_key: str
 ) -> str:
-    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`."""
+    """The purchase's id, the same for a repeat of the key. Raises as :func:`quote`, and what
+    :func:`domain.purchases.check_unanswered` does."""
     async with tx.once("purchase", request_key, caller=principal.organisation_id, body=wanted, answer=str) as once:
         if once.first:
             purchase = await quote(tx, wanted, principal, policy)
-            await requests.save(await tx.raw(), requests.Kept(purchase=purchase, requested_at=tx.now))
+            db = await tx.raw()
+            purchases.check_unanswered(
+                policy, *await requests.count_unanswered(db, purchase.requested, policy.purchase)
+            )
+            await requests.save(db, requests.Kept(purchase=purchase, requested_at=tx.now))
             tx.emit(purchase.requested)
             once.answer = purchase.requested.process_id
     return once.answer

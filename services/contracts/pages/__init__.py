@@ -11,7 +11,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.numbers import digits
 from catalogue.policy import TERMS, load
-from catalogue.rules import KeyReused, RuleBroken
+from catalogue.rules import RuleBroken
 from events.bounds import Clause, Name, Quantity
 from infra.ids import new_id
 from infra.service import Ground
@@ -301,7 +301,7 @@ class PurchasePages(Controller):
                     quoted = await handlers.quote(tx, wanted, request.user, policy)
                 except RuleBroken as forbidden:
                     broken, errors = forbidden, beside(forbidden, PurchaseForm.__struct_fields__)
-            if isinstance(refused, KeyReused):
+            if refused is not None and (broken is None or broken.code != refused.code):
                 errors |= beside(refused, ())
         return page(
             request,

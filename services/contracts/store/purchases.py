@@ -7,6 +7,9 @@ from operator import itemgetter
 import asyncpg
 import msgspec
 
+from catalogue.policy.buying import PurchaseRules
+from events.contracts import PurchaseRequested
+from infra.listing import count
 from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.purchases import Purchase
 
@@ -65,6 +68,21 @@ async def listing(
         offset,
     )
     return listed("purchase", rows, itemgetter("process_id"), _kept)
+
+
+async def count_unanswered(
+    db: asyncpg.Connection, requested: PurchaseRequested, rules: PurchaseRules
+) -> tuple[int, int]:
+    """How many requests of this buyer wait for this supplier and in all, counted no further than the rules need. Nobody else counts
+    them before this transaction ends."""
+    buyer = requested.buyer_id
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/purchases/{buyer}")
+    waiting = "select from contracts.purchases where due_at is not null and buyer_id = $1"
+    to_the_supplier = f"{waiting} and supplier_id = $2"
+    return (
+        await count(db, to_the_supplier, buyer, requested.supplier_id, most=rules.open_to_one - 1),
+        await count(db, waiting, buyer, most=rules.open_in_all - 1),
+    )
 
 
 async def save(db: asyncpg.Connection, kept: Kept) -> None:

@@ -62,7 +62,10 @@ class PurchaseRow(Row, table=True):
     """``state`` is the domain's purchase. ``due_at`` is null once it is answered."""
 
     __tablename__ = "purchases"
-    __table_args__ = (Index("ix_purchases_due", "due_at", postgresql_where=text("due_at is not null")),)
+    __table_args__ = (
+        Index("ix_purchases_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_purchases_unanswered", "buyer_id", "supplier_id", postgresql_where=text("due_at is not null")),
+    )
 
     process_id: str = Field(primary_key=True, sa_type=Text)
     buyer_id: str = Field(sa_type=Text, index=True)

@@ -26,7 +26,10 @@ from services.contracts.domain.purchases import (
     OwnOffer,
     Purchase,
     RequestPurchase,
+    TooManyUnanswered,
+    TooManyUnansweredInAll,
     apply,
+    check_unanswered,
     decide,
     request,
 )
@@ -83,6 +86,16 @@ def answered(answer=True, by="mill", purchase=None, now=MONDAY, reason=""):
 
 
 class TestRequest:
+    @pytest.mark.parametrize(
+        ("to_the_supplier", "in_all", "rule"),
+        [(49, 299, None), (50, 50, TooManyUnanswered), (0, 300, TooManyUnansweredInAll)],
+    )
+    def test_so_many_wait_for_an_answer_at_a_time(self, to_the_supplier, in_all, rule):
+        if rule is None:
+            return check_unanswered(MOSCOW, to_the_supplier, in_all)
+        with pytest.raises(rule, match="not answered"):
+            check_unanswered(MOSCOW, to_the_supplier, in_all)
+
     def test_the_supplier_has_one_working_day_to_answer(self):
         requested = a_request().requested
         assert (requested.unit_price, requested.amount, requested.due_at) == (D("300.00"), D("3000.00"), TOMORROW)

@@ -4,11 +4,15 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from catalogue.policy import load
 from events.catalogue import OfferArchived
 from events.contracts import ContractConcluded, PurchaseAnswered, PurchaseRequested
 from events.values import Category
 from infra.ids import new_id
+from services.contracts.store.purchases import count_unanswered
+from tests.explained import listening, undone
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town, an_offer, in_time
 from tests.unreadable import lists, only_a_newer_release_reads
@@ -159,3 +163,61 @@ async def test_a_purchase_or_contract_that_cannot_be_read_costs_itself_alone_in_
         for path in ("/api/contracts", "/contracts"):
             said = await lists(client, path)
             assert kept in said and lost not in said
+
+
+async def waiting(town: Town, purchase_id: str, number: int, supplier_id: str | None = None) -> None:
+    """So many requests more that nobody answered yet, like this one; by default to the same supplier."""
+    await town.market.fetch(
+        "insert into contracts.purchases select made.* from contracts.purchases one, generate_series(1, $2::int) n,"
+        " jsonb_populate_record(one, jsonb_build_object('process_id', one.process_id || coalesce($3, '') || n,"
+        " 'supplier_id', coalesce($3, one.supplier_id))) made where one.process_id = $1",
+        purchase_id,
+        number,
+        supplier_id,
+    )
+
+
+async def test_so_many_requests_wait_for_one_supplier_and_in_all_and_an_answer_makes_room(town: Town) -> None:
+    rules = load("demo").purchase
+    purchase_id = await asked(town)
+    offer = await an_offer(town)
+    wanted = {"offer_id": offer.offer_id, "quantity": "100"}
+    await waiting(town, purchase_id, rules.open_to_one - 2)
+    last, key = await asked(town), new_id()
+    status, refused = await town.post(town.school, PURCHASES, wanted, key=key)
+    assert (status, refused["rule"], refused["numbers"]["most"]) == (422, "too-many-unanswered", rules.open_to_one)
+    async with town.market.browser(town.school) as browser:
+        browser.client.cookies["lonja_language"] = "ru"
+        shown = await browser.post("/contracts/purchases/new", wanted)
+        assert shown.status_code == 422 and "не больше 50" in shown.text
+    elsewhere = await an_offer(town, supplier_id=town.suppliers[1].organisation_id)
+    other = {"offer_id": elsewhere.offer_id, "quantity": "100"}
+    assert (await town.post(town.school, PURCHASES, other))[0] == 201
+    assert (await answer(town, last, True))[0] == 201  # what ends a request is never refused
+    assert (await town.post(town.school, PURCHASES, wanted, key=key))[0] == 201
+    await waiting(town, purchase_id, rules.open_in_all, "somebody-else")
+    status, refused = await town.post(town.school, PURCHASES, other)
+    assert (status, refused["rule"], refused["numbers"]["most"]) == (
+        422,
+        "too-many-unanswered-in-all",
+        rules.open_in_all,
+    )
+    assert (await town.post(town.clinic, PURCHASES, other))[0] == 201
+    await town.market.fetch("delete from contracts.purchases where process_id like $1 || '_%'", purchase_id)
+
+
+async def test_what_a_buyer_waits_for_is_counted_from_an_index_however_much_there_is(town: Town) -> None:
+    purchase_id, rules = await asked(town), load("demo").purchase
+    (requested,) = await town.events(PurchaseRequested, purchase_id)
+    async with undone(town.market.ground.database.of("contracts"), "contracts") as (_, db):
+        await db.execute(
+            "insert into contracts.purchases select made.* from contracts.purchases one, generate_series(1, 20000) n,"
+            " jsonb_populate_record(one, jsonb_build_object('process_id', 'many-' || n, 'buyer_id', case when n <= 400 then 'b1'"
+            " else 'b' || n end, 'due_at', case when n <= 400 or n % 2 = 0 then one.due_at end)) made where one.process_id = $1",
+            purchase_id,
+        )
+        await db.execute("analyze contracts.purchases")
+        mine = structs.replace(requested, buyer_id="b1")
+        async with listening(db) as reading:
+            assert await count_unanswered(db, mine, rules) == (rules.open_to_one, rules.open_in_all)
+        assert await reading.of(db, "purchases") <= rules.open_in_all
