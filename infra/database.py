@@ -85,7 +85,7 @@ def schema_rows(service: str) -> type[SQLModel]:
     """Base class for the rows of one service, in a schema and registry of its own, with the ground tables added."""
     metadata = MetaData(schema=service, naming_convention=CONVENTION)
 
-    class Row(SQLModel, registry=registry(metadata=metadata)):  # type: ignore[call-arg]
+    class Row(SQLModel, registry=registry(metadata=metadata)):
         pass
 
     Row.metadata = metadata
@@ -348,7 +348,7 @@ class Database:
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         connection = await self.engine.connect()
         driver = (await connection.get_raw_connection()).driver_connection
-        with in_use(driver):  # type: ignore[arg-type]
+        with in_use(driver):
             try:
                 yield connection
             finally:

@@ -50,14 +50,16 @@ class _Bytes(bytearray):
         return super().decode(encoding, errors)
 
 
-class _Batch(_DefaultRecordBatchPy):
+class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    _buffer: Any
+
     def _maybe_uncompress(self) -> None:
         if not self._decompressed:
             super()._maybe_uncompress()
             self._buffer = _Bytes(self._buffer)
 
 
-class _Lenient(_MemoryRecordsPy):
+class _Lenient(_MemoryRecordsPy):  # type: ignore[misc]
     """aiokafka's reader in Python, which takes any names. It is ten times slower than that in C."""
 
     def next_batch(self, *arguments: Any) -> Any:
@@ -73,6 +75,8 @@ class _Fetched(fetcher.MemoryRecords):  # type: ignore[misc]
 
 
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+    _records: Any
+
     def _unpack_records(self) -> Iterator[Any]:
         try:
             yield from super()._unpack_records()

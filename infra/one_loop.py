@@ -19,7 +19,7 @@ from infra.consumer import leave
 HANG_UP_SECONDS = 1.0
 
 
-class InOneLoop(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class InOneLoop(driver.AIOKafkaConsumerThread):
     """What Faust runs in a thread, as a service like any other."""
 
     wait_for_shutdown = False
@@ -30,7 +30,7 @@ class InOneLoop(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     start = Service.start
     maybe_start = Service.maybe_start
     stop = Service.stop
-    crash = Service.crash
+    crash = Service.crash  # type: ignore[assignment]
     _stopped_set = Service._stopped_set
     _stop_children = Service._stop_children
     _stop_futures = Service._stop_futures

@@ -9,7 +9,7 @@ from aiokafka.errors import BrokerNotAvailableError, KafkaError
 from aiokafka.structs import RecordMetadata
 
 import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
-from events.envelope import Headers
+from events.envelope import Received
 from events.topics import LARGEST_MESSAGE
 from infra.away import there
 from infra.broker import access
@@ -93,7 +93,7 @@ class Producer:
         return found
 
     async def send_and_wait(
-        self, topic: str, value: bytes | None = None, key: bytes | None = None, headers: Headers | None = None
+        self, topic: str, value: bytes | None = None, key: bytes | None = None, headers: Received | None = None
     ) -> RecordMetadata:
         """Returns when the broker has the message, and where. Raises KafkaError."""
         kafka = self.working

@@ -7,11 +7,11 @@ from events.topics import LARGEST_MESSAGE
 from infra.away import in_short
 
 
-class LargerThanWeSend(MessageSizeTooLargeError):
+class LargerThanWeSend(MessageSizeTooLargeError):  # type: ignore[misc]
     """The producer itself does not send it."""
 
 
-class NoSuchTopic(InvalidTopicError):
+class NoSuchTopic(InvalidTopicError):  # type: ignore[misc]
     """The broker answers, and does not have the topic."""
 
 

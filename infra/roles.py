@@ -106,11 +106,13 @@ class Connections:
 
     async def execute(self, query: str, *values: Any, **more: Any) -> str:
         async with self.acquire() as connection:
-            return await connection.execute(query, *values, **more)
+            status: str = await connection.execute(query, *values, **more)
+        return status
 
     async def fetch(self, query: str, *values: Any, **more: Any) -> list[asyncpg.Record]:
         async with self.acquire() as connection:
-            return await connection.fetch(query, *values, **more)
+            rows: list[asyncpg.Record] = await connection.fetch(query, *values, **more)
+        return rows
 
     async def fetchrow(self, query: str, *values: Any, **more: Any) -> asyncpg.Record | None:
         async with self.acquire() as connection:

@@ -33,7 +33,7 @@ class TablesBehind(Exception):
     code = "tables-behind"
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException | None) -> str:
     """What failed, for people: without the system's number of the error, and with the file that it is about."""
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens there"

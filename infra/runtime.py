@@ -113,12 +113,12 @@ async def prepare(config: Config) -> None:
 
 async def migrate(config: Config) -> None:
     async with standing(config) as ground:
-        kept = [service for service in load(ground) if service.metadata is not None]
-        for service in kept:
-            await migrations.upgrade(ground.database.engine, service.name, service.metadata)
+        kept = {each.name: each.metadata for each in load(ground) if each.metadata is not None}
+        for name, metadata in kept.items():
+            await migrations.upgrade(ground.database.engine, name, metadata)
         await migrations.upgrade(ground.database.engine, "operations", processes.METADATA)
         async with ground.database.pool.acquire() as connection:
-            await roles.grant(connection, [service.name for service in kept])
+            await roles.grant(connection, list(kept))
 
 
 async def run_web(

@@ -89,7 +89,7 @@ class Offsets(driver.Consumer):
         if message.generation_id == self.app.consumer_generation_id:
             super().ack(message)
 
-    def ack(self, message: ConsumerMessage) -> bool:
+    def ack(self, message: ConsumerMessage) -> bool:  # type: ignore[override]
         """That a stream handed the message out says nothing."""
         return False
 
@@ -257,7 +257,7 @@ def create_app(
         stream_wait_empty=False,
     )
     transport = driver.Transport(app.conf.broker_consumer, app)
-    transport.Consumer = Offsets
+    transport.Consumer = Offsets  # type: ignore[misc]
     app.transport = transport
     turns = turns or Turns()
     inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
@@ -279,7 +279,7 @@ def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None 
         maxsize=ahead,
     )
 
-    @app.agent(topic, name=reader.name, concurrency=1)  # type: ignore[untyped-decorator]
+    @app.agent(topic, name=reader.name, concurrency=1)
     async def keep(stream: Any) -> None:
         async for events in stream.take_events(reader.batch, within=WITHIN_SECONDS):
             await reader.take([event.message for event in events])

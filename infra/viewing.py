@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiokafka import TopicPartition
 
@@ -18,6 +18,8 @@ from infra.turns import Turn
 if TYPE_CHECKING:
     import faust
     from faust.types import ConsumerMessage
+
+    from infra.streams import Offsets
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Reader:
         self._inbox = inbox
         self._turn = turn
         self._one_at_a_time = asyncio.Lock()
-        self._standing: dict[tuple[TopicPartition, int], tuple[State, Held]] = {}
+        self._standing: dict[tuple[TopicPartition, int | None], tuple[State, Held]] = {}
         """By partition and generation of the group."""
         self._behind: dict[TopicPartition, list[ConsumerMessage]] = {}
         """What was read of partitions that are tried again, in order."""
@@ -75,6 +77,7 @@ class Reader:
                 batch.append(message)
         if not batch:
             return
+        held: Sequence[Held]
         try:
             async with self._turn():
                 held, state = await self._inbox.handle(batch), State.degraded
@@ -88,7 +91,7 @@ class Reader:
         for message in batch:
             here = before.get(message.tp)
             if here is None or message.offset < here.offset:
-                self._app.consumer.took(message)
+                cast("Offsets", self._app.consumer).took(message)
             elif not self._stands(message):
                 self._behind.setdefault(message.tp, []).append(message)
                 self._held[message.tp] = here
@@ -101,13 +104,13 @@ class Reader:
         self._pause(message.tp, message.generation_id)
         return True
 
-    def _stand(self, partition: TopicPartition, generation: int, held: Held, state: State) -> None:
+    def _stand(self, partition: TopicPartition, generation: int | None, held: Held, state: State) -> None:
         """Where a rebalance dealt the partitions out again meanwhile, it is read again by whoever has it now."""
         log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state))
         self._standing[partition, generation] = state, held
         self._pause(partition, generation)
 
-    def _pause(self, partition: TopicPartition, generation: int) -> None:
+    def _pause(self, partition: TopicPartition, generation: int | None) -> None:
         """Only to read less. Not while a rebalance deals the partitions out again, nor after it: the pause would outlast it."""
         if generation == self._app.consumer_generation_id and not self._app.rebalancing:
             self._app.consumer.pause_partitions({partition})

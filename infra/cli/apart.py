@@ -5,8 +5,8 @@ demonstration a client, passwords and maps.
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -55,4 +55,7 @@ async def _make_demonstration(config: Config) -> None:
     await demo.fill(config, say)
 
 
-_ACTS: dict[Act, Callable[[Config], Awaitable[None]]] = {"tables": _make_tables, "demonstration": _make_demonstration}
+_ACTS: dict[Act, Callable[[Config], Coroutine[Any, Any, None]]] = {
+    "tables": _make_tables,
+    "demonstration": _make_demonstration,
+}

@@ -52,7 +52,6 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
     Sessions last what its ``policy`` offers. Raises CallRefused, NotAnswered, NoSessions.
     """
     shortest, longest = lengths(policy)
-    quoted = longest if longest > policy.quote.min_minutes else 2 * policy.quote.min_minutes
     async with Client.visiting(url, patience=20) as visitor:
         if any(pool["title"] == POOL_TITLE for pool in await visitor.get("/api/pools", limit=100)):
             return False
@@ -77,7 +76,9 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
         say("demo market: a purchase, two mini-auctions, a quick quote and a pool")
         await _purchase(members, offers[(players.skus[0].name, "supplier")])
         now = await _auctions(members, players, sku_ids, shortest, longest)
-        await _quotes(members, players, sku_ids, now + timedelta(minutes=quoted))
+        if policy.quote is not None:
+            quoted = longest if longest > policy.quote.min_minutes else 2 * policy.quote.min_minutes
+            await _quotes(members, players, sku_ids, now + timedelta(minutes=quoted))
         enrolled = now + timedelta(days=max(ENROLMENT_DAYS, 2 * policy.pool.min_enrolment_days))
         await _pool(members, sku_ids[players.skus[0].name], enrolled, shortest)
         return True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from litestar import Request
+from litestar.enums import ScopeType
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -42,7 +43,11 @@ def checked_access(app: ASGIApp) -> ASGIApp:
     """Middleware: lets in whom the route lets in."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] != "OPTIONS" and not scope["path"].startswith("/api/schema"):
+        if (
+            scope["type"] == ScopeType.HTTP
+            and scope["method"] != "OPTIONS"
+            and not scope["path"].startswith("/api/schema")
+        ):
             handler = scope["route_handler"]
             access = handler.opt.get("access")
             if access is None:
@@ -82,7 +87,7 @@ def authentication(tokens: Tokens, clock: Clock) -> Callable[[ASGIApp], ASGIApp]
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def authenticate(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http":
+            if scope["type"] == ScopeType.HTTP:
                 scope["user"], scope["auth"] = known(scope, tokens, clock)
             await app(scope, receive, send)
 

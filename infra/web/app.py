@@ -152,7 +152,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             create_static_files_router(
                 "/static",
                 directories=[PACKAGE / "static", assets],
-                opt=PUBLIC,
+                opt=dict(PUBLIC),
                 include_in_schema=False,
                 exception_handlers={
                     InternalServerException: errors.on_no_such_path,

@@ -12,7 +12,7 @@ from typing import Any
 
 from litestar import Request
 from litestar.datastructures import Cookie, MutableScopeHeaders
-from litestar.enums import RequestEncodingType
+from litestar.enums import RequestEncodingType, ScopeType
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
@@ -45,8 +45,8 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def check(scope: Scope, receive: Receive, send: Send) -> None:
-            exempt = scope["type"] != "http" or scope["path"].startswith(("/api/", "/static/"))
-            if exempt or scope["route_handler"].opt.get("exclude_from_csrf"):
+            exempt = scope["path"].startswith(("/api/", "/static/"))
+            if scope["type"] != ScopeType.HTTP or exempt or scope["route_handler"].opt.get("exclude_from_csrf"):
                 await app(scope, receive, send)
                 return
             request: Request[Any, Any, Any] = scope["litestar_app"].request_class(scope, receive)
@@ -60,7 +60,7 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
                 if not request.cookies.get(SESSION) and scope["route_handler"].opt.get("access") != "public":
                     raise NotAuthorizedException("log in first")  # the login of this form's page has ended
                 said = gettext("You have logged in or out since the page of this form was loaded.")
-                raise PermissionDeniedException(said, extra=said)
+                raise PermissionDeniedException(said, extra={"said": said})
             await app(scope, receive, send if kept == token else _keeping(token, send))
 
         return check

@@ -160,9 +160,9 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     _speak_to(request)
     if error.status_code == 401 and wants_page(request) and (form := kept(request)):
         return _with_token(request, login_page(request, kept=form, status_code=401))
-    if isinstance(error, ValidationException) and error.extra:
+    if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
         return on_out_of_bounds(request, _bound(request, error.extra[0]))
-    said = error.extra if isinstance(error.extra, str) else None  # the same in the reader's language
+    said = error.extra.get("said") if isinstance(error.extra, dict) else None  # the same in the reader's language
     answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {}, said)
     answer.headers.update(error.headers or {})
     return answer

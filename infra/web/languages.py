@@ -30,6 +30,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from litestar import Request, post
 from litestar.datastructures import Cookie
+from litestar.enums import ScopeType
 from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -87,7 +88,7 @@ def in_the_readers_language(app: ASGIApp) -> ASGIApp:
     """Middleware, after the authentication. The API speaks English alone, and pays nothing for it."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(("/api/", "/static/")):
+        if scope["type"] != ScopeType.HTTP or scope["path"].startswith(("/api/", "/static/")):
             await app(scope, receive, send)
             return
         with speaking(language_of(Request(scope))):

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -48,7 +49,7 @@ def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
     def middleware(app: ASGIApp) -> ASGIApp:
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
             if (
-                scope["type"] == "http"
+                scope["type"] == ScopeType.HTTP
                 and not scope["path"].startswith(UNLIMITED)
                 and not scope["route_handler"].opt.get("streamed")
             ):

@@ -1,5 +1,8 @@
 """Nobody waits for an answer while PostgreSQL gives none: the request is answered 503 in time, and may be sent again."""
 
+from typing import Any
+
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.deadline import ANSWER_SECONDS, Deadline
@@ -10,15 +13,15 @@ def answered_in_time(app: ASGIApp) -> ASGIApp:
     a live stream does, may take as long as it likes."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         began = False
 
-        async def receive_meanwhile() -> Message:
+        async def receive_meanwhile() -> Any:
             deadline.set(None)  # the body has a limit of its own
             try:
-                return await receive()  # type: ignore[return-value]
+                return await receive()
             finally:
                 if not began:
                     deadline.set(ANSWER_SECONDS)

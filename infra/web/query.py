@@ -3,9 +3,12 @@
 Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from litestar import Litestar, Request
+from litestar.datastructures import MultiDict
+from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -39,14 +42,18 @@ def known_parameters(app: ASGIApp) -> ASGIApp:
     """Middleware, after the check of access. Raises OutOfBounds."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["query_string"] and scope["path"].startswith(API):
-            known = scope["route_handler"].opt.get(_KNOWN)
-            given = ExactRequest(scope).query_params
-            for name in given if known is not None else ():
-                if name not in known.values():
-                    raise OutOfBounds("unknown-parameter", name[:_SHOWN])
-                if len(given.getall(name)) > 1 and name not in scope["route_handler"].opt[_LISTS]:
-                    raise OutOfBounds("twice", name)
+        if scope["type"] == ScopeType.HTTP and scope["query_string"] and scope["path"].startswith(API):
+            options = scope["route_handler"].opt
+            if _KNOWN in options:
+                _check(ExactRequest(scope).query_params, options[_KNOWN].values(), options[_LISTS])
         await app(scope, receive, send)
 
     return check
+
+
+def _check(given: MultiDict[Any], known: Collection[str], lists: Collection[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise OutOfBounds("unknown-parameter", name[:_SHOWN])
+        if len(given.getall(name)) > 1 and name not in lists:
+            raise OutOfBounds("twice", name)

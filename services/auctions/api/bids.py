@@ -108,9 +108,11 @@ async def ask(
             detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"
             " after all, you get that verdict.",
             headers={"retry-after": "1"},
-            extra=gettext(
-                "The bid could not be decided now. Send it again: if it was decided after all, you get that verdict."
-            ),
+            extra={
+                "said": gettext(
+                    "The bid could not be decided now. Send it again: if it was decided after all, you get that verdict."
+                )
+            },
         ) from None
 
 
