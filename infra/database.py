@@ -36,7 +36,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import registry
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from events.codec import Event
@@ -81,14 +81,9 @@ async def connect_alone(url: str) -> asyncpg.Connection:
     return await asyncpg.connect(url, server_settings=dict(WAITS), command_timeout=COMMAND_SECONDS)
 
 
-def schema_rows(service: str) -> type[SQLModel]:
-    """Base class for the rows of one service, in a schema and registry of its own, with the ground tables added."""
+def schema_of(service: str) -> registry:
+    """Of the rows of one service: ``class Row(SQLModel, registry=schema_of("quotes"))``. The ground tables stand in it already."""
     metadata = MetaData(schema=service, naming_convention=CONVENTION)
-
-    class Row(SQLModel, registry=registry(metadata=metadata)):
-        pass
-
-    Row.metadata = metadata
     outbox = Table(
         "outbox",
         metadata,
@@ -123,7 +118,7 @@ def schema_rows(service: str) -> type[SQLModel]:
         Column("topic", Text, primary_key=True),
         Column("before", DateTime(timezone=True), nullable=False),
     )
-    return Row
+    return registry(metadata=metadata)
 
 
 class Transaction:

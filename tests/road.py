@@ -27,7 +27,7 @@ from infra import deadletters
 from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import Consumer
-from infra.database import Database, Transaction, schema_rows
+from infra.database import Database, Transaction, schema_of
 from infra.embedded import Servers
 from infra.health import HEALTH, Condition
 from infra.ids import new_id
@@ -202,7 +202,7 @@ async def a_road(servers: Servers) -> AsyncIterator[Road]:
     database = await Database.connect(url, system_clock)
     async with database.engine.begin() as connection:
         await connection.execute(text(f"create schema {name}"))
-        await connection.run_sync(schema_rows(name).metadata.create_all)
+        await connection.run_sync(schema_of(name).metadata.create_all)
         await connection.execute(text(f"create table {name}.heard (n serial, name text)"))
     topic = f"{name}.{new_id()}"
     await make_topic(

@@ -7,19 +7,22 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, DateTime, Index, Text, UniqueConstraint, delete, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, col, select
+from sqlmodel import Field, SQLModel, col, select
 
 from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
-from infra.database import Transaction, not_among, schema_rows
+from infra.database import Transaction, not_among, schema_of
 from infra.reading import Unreadable, listed, readable
 from infra.replicas import Organisations
 from infra.service import Prune
 from services.notifications.domain import Preferences
 from services.notifications.letters import Digest, Letter
 
-Row = schema_rows("notifications")
+
+class Row(SQLModel, registry=schema_of("notifications")):
+    """Of this schema."""
+
 
 organisations = Organisations(Row.metadata)
 

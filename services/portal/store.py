@@ -7,16 +7,18 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, select
+from sqlmodel import Field, SQLModel, select
 
 from events.auctions import AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, RoundBegan
 from events.codec import Event
 from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestOpened
-from infra.database import Transaction, columns, schema_rows
+from infra.database import Transaction, columns, schema_of
 
-Row = schema_rows("portal")
+
+class Row(SQLModel, registry=schema_of("portal")):
+    """Of this schema."""
 
 
 class OpeningRow(Row, table=True):

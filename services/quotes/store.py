@@ -7,15 +7,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlmodel import Field, select
+from sqlmodel import Field, SQLModel, select
 
-from infra.database import Transaction, not_among, schema_rows
+from infra.database import Transaction, not_among, schema_of
 from infra.listing import OF_WORDS
 from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Quote, Request
 
-Row = schema_rows("quotes")
+
+class Row(SQLModel, registry=schema_of("quotes")):
+    """Of this schema."""
+
+
 INSTANT = DateTime(timezone=True)
 
 organisations = Organisations(Row.metadata)

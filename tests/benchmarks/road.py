@@ -7,6 +7,7 @@ import time
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from events import Envelope, encode
 from events.accounts import OrganisationRegistered
@@ -16,7 +17,7 @@ from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import BATCH as BATCH_OF_CONSUMER
 from infra.consumer import Consumer
-from infra.database import Database, Transaction, schema_rows
+from infra.database import Database, Transaction, schema_of
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.inbox import Inbox
@@ -31,7 +32,12 @@ from tests.market import empty_database, forget_topics
 EVENTS = 40_000
 BATCH = 2_000
 SKUS = 50_000
-Row = schema_rows("bench")
+
+
+class Row(SQLModel, registry=schema_of("bench")):
+    """Of this schema."""
+
+
 skus = Skus(Row.metadata)
 
 

@@ -8,20 +8,26 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from events.accounts import OrganisationRegistered
 from events.topics import DAY_MS, DEAD_LETTERS, DEAD_LETTERS_DAYS
 from infra.beginning import after_the_forgotten
 from infra.broker import access
 from infra.clock import system_clock
-from infra.database import Database, schema_rows
+from infra.database import Database, schema_of
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.producer import Producer
 from tests.market import empty_database
 
 pytestmark = pytest.mark.servers
-Row = schema_rows("beginning")
+
+
+class Row(SQLModel, registry=schema_of("beginning")):
+    """Of this schema."""
+
+
 TOPIC = f"beginning.{new_id()}"
 """Nobody else listens to it."""
 

@@ -9,11 +9,12 @@ from operator import itemgetter
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from events.notifications import MailUnsubscribed
 from infra.away import FREE_THE_LOCK, in_short, is_away, remedy
 from infra.clock import system_clock
-from infra.database import Database, Transaction, schema_rows
+from infra.database import Database, Transaction, schema_of
 from infra.due import FIRST, LONGEST_AWAY, Due
 from infra.embedded import Servers
 from infra.health import HEALTH, Condition, State
@@ -23,7 +24,9 @@ from infra.service import Timer
 from infra.tasks import background
 from tests.market import empty_database
 
-Row = schema_rows("due")
+
+class Row(SQLModel, registry=schema_of("due")):
+    """Of this schema."""
 
 
 @dataclass

@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from catalogue.rules import KeyReused
 from infra.clock import system_clock
-from infra.database import Database, schema_rows
+from infra.database import Database, schema_of
 from infra.embedded import Servers
 from tests.market import empty_database
 
-Row = schema_rows("probe")
+
+class Row(SQLModel, registry=schema_of("probe")):
+    """Of this schema."""
 
 
 class Desk:

@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from events.accounts import OrganisationRegistered
 from infra.clock import system_clock
 from infra.config import Keep
-from infra.database import Database, schema_rows
+from infra.database import Database, schema_of
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.pruning import PAGES, Pruner
@@ -19,7 +20,12 @@ from infra.service import Prune
 from tests.market import empty_database
 
 pytestmark = pytest.mark.servers
-Row = schema_rows("pruned")
+
+
+class Row(SQLModel, registry=schema_of("pruned")):
+    """Of this schema."""
+
+
 SERVICE = "pruned"
 TOPIC = "lonja.accounts"
 USUAL = Keep()

@@ -10,13 +10,14 @@ from datetime import timedelta
 import pytest
 from aiokafka import AIOKafkaProducer
 from sqlalchemy import text
+from sqlmodel import SQLModel
 
 from events import Envelope, encode
 from events.accounts import OrganisationRegistered
 from infra import deadletters
 from infra.clock import system_clock
 from infra.consumer import Consumer
-from infra.database import Database, Transaction, schema_rows
+from infra.database import Database, Transaction, schema_of
 from infra.embedded import Servers
 from infra.ids import new_id
 from infra.inbox import Inbox
@@ -25,7 +26,9 @@ from infra.producer import Producer
 from infra.reactions import Reactions
 from tests.market import empty_database, skip_to_now
 
-Row = schema_rows("probe")
+
+class Row(SQLModel, registry=schema_of("probe")):
+    """Of this schema."""
 
 
 @dataclass

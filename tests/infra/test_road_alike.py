@@ -111,7 +111,7 @@ class RealHere:
     async def _run(self, scenario: Scenario) -> None:
         from sqlalchemy import text
 
-        from infra.database import Database, schema_rows
+        from infra.database import Database, schema_of
         from infra.topics import create_topics
         from tests.market import empty_database
 
@@ -121,7 +121,7 @@ class RealHere:
         try:
             async with self.database.engine.begin() as connection:
                 await connection.execute(text(f"create schema {self.service}"))
-                await connection.run_sync(schema_rows(self.service).metadata.create_all)
+                await connection.run_sync(schema_of(self.service).metadata.create_all)
                 await connection.execute(text(f"create table {self.service}.noted (n serial, name text)"))
             await scenario(self)
         finally:

@@ -7,11 +7,15 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from infra.database import schema_rows
+from infra.database import schema_of
 
-Row = schema_rows("accounts")
+
+class Row(SQLModel, registry=schema_of("accounts")):
+    """Of this schema."""
+
+
 Value = TypeVar("Value", bound=msgspec.Struct)
 
 

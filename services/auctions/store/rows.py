@@ -6,12 +6,16 @@ from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Identity, Index, Integer, LargeBinary, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from infra.database import schema_rows
+from infra.database import schema_of
 from infra.listing import OF_WORDS
 
-Row = schema_rows("auctions")
+
+class Row(SQLModel, registry=schema_of("auctions")):
+    """Of this schema."""
+
+
 INSTANT = DateTime(timezone=True)
 OVER = text("result is not null")
 WORDS = "to_tsvector('simple', title || ' ' || coalesce(opened->>'buyer_name', ''))"

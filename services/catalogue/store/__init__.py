@@ -9,16 +9,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, select
+from sqlmodel import Field, SQLModel, select
 
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
-from infra.database import Transaction, among, not_among, schema_rows
+from infra.database import Transaction, among, not_among, schema_of
 from infra.reading import Unreadable, listed, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, local_date
 from infra.tokens import Principal
 
-Row = schema_rows("catalogue")
+
+class Row(SQLModel, registry=schema_of("catalogue")):
+    """Of this schema."""
+
 
 organisations = Organisations(Row.metadata)
 references = ReferencePrices(Row.metadata)

@@ -6,11 +6,15 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from infra.database import schema_rows
+from infra.database import schema_of
 
-Row = schema_rows("contracts")
+
+class Row(SQLModel, registry=schema_of("contracts")):
+    """Of this schema."""
+
+
 INSTANT = DateTime(timezone=True)
 
 

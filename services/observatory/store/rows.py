@@ -5,14 +5,16 @@ from decimal import Decimal
 
 from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from infra.database import schema_rows
-
-Row = schema_rows("observatory")
+from infra.database import schema_of
 
 
-class ItemRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+class Row(SQLModel, registry=schema_of("observatory")):
+    """Of this schema."""
+
+
+class ItemRow(Row, table=True):
     """``due_at`` is set while prices came that its reference does not know yet; ``in_bulk`` says that an import brought them all, or
     that it is only looked at again, so that others go first. ``reference_id`` is the standing snapshot,
     ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried."""
@@ -46,7 +48,7 @@ Index(
 Index("ix_items_size", ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)
 
 
-class ObservationRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+class ObservationRow(Row, table=True):
     """``body`` is the observation as it was seen; what happened to it later stands in the columns."""
 
     __tablename__ = "observations"
@@ -62,7 +64,7 @@ class ObservationRow(Row, table=True):  # type: ignore[call-arg, misc, valid-typ
     body: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class WithdrawnRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+class WithdrawnRow(Row, table=True):
     """Contracts ended and offers taken back, kept for a price that comes after its own end."""
 
     __tablename__ = "withdrawn"
@@ -70,7 +72,7 @@ class WithdrawnRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
     document_id: str = Field(primary_key=True, sa_type=Text)
 
 
-class SnapshotRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+class SnapshotRow(Row, table=True):
     """Never changed. ``body`` is the whole reference with its verdicts; the columns are for lists."""
 
     __tablename__ = "snapshots"
@@ -99,7 +101,7 @@ class SnapshotRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
 Index("uq_snapshots_item", SnapshotRow.__table__.c.item_key, SnapshotRow.__table__.c.version, unique=True)
 
 
-class RollingRow(Row, table=True):  # type: ignore[call-arg, misc, valid-type]
+class RollingRow(Row, table=True):
     """Kept by the Faust view alone."""
 
     __tablename__ = "rolling"

@@ -8,17 +8,20 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, select
+from sqlmodel import Field, SQLModel, select
 
 from events.codec import Event
 from events.pools import PoolMemberEnrolled
 from events.values import Refusal
-from infra.database import Transaction, not_among, schema_rows
+from infra.database import Transaction, not_among, schema_of
 from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool
 
-Row = schema_rows("pools")
+
+class Row(SQLModel, registry=schema_of("pools")):
+    """Of this schema."""
+
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)

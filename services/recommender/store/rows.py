@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Column, Date, DateTime, Float, Index, LargeBinary, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from infra.database import schema_rows
+from infra.database import schema_of
 
-Row = schema_rows("recommender")
+
+class Row(SQLModel, registry=schema_of("recommender")):
+    """Of this schema."""
 
 
 class SupplierRow(Row, table=True):

@@ -5,12 +5,15 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from infra.database import schema_rows
+from infra.database import schema_of
 
 NAME = "transparency"
-Row = schema_rows(NAME)
+
+
+class Row(SQLModel, registry=schema_of(NAME)):
+    """Of this schema."""
 
 
 class OriginalRow(Row, table=True):
