@@ -10,7 +10,8 @@
 
 The road through the code: `features` says what is seen of a purchase; `history` counts past awards and turns them into
 evidence (smoothing down the category path in several contexts, similar purchases, popularity, recency); `ranking`
-learns from the history's own later parts how to weigh it; `model` joins both; `reasons` says why; `evaluation` measures.
+learns from the history's own later parts how to weigh it; `model` joins both; `reasons` says why; `turns` keeps one buyer from filling
+a list; `evaluation` measures.
 Time is always an argument, and training is seeded: equal inputs give equal models.
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from recommender.names import supplier_key
 from recommender.reasons import sentence
 from recommender.tables import UnreadableTable, read_awards
+from recommender.turns import in_turns
 from recommender.values import (
     Award,
     Decision,
@@ -65,6 +67,7 @@ __all__ = [
     "UnreadableTable",
     "evaluate",
     "evaluate_new_suppliers",
+    "in_turns",
     "promote",
     "read_awards",
     "retrain",

@@ -5,10 +5,11 @@ preset of which the file changes only what it says: tables merge, everything els
 what of the preset does not hold here, such as "auction.withdrawal.window". A policy is stored
 with each process at its beginning, in the event that opens it (``text_of``, ``of_process``), so a later edit never touches a running one.
 
-``auction``, ``contract``, ``sanctions``, ``buying`` and ``cards`` are the parts · ``jurisdiction`` puts them together · ``bounds`` is
-what they share · ``loading`` reads the files.
+``auction``, ``contract``, ``sanctions``, ``buying``, ``cards`` and ``advice`` are the parts · ``jurisdiction`` puts them together ·
+``bounds`` is what they share · ``loading`` reads the files.
 """
 
+from catalogue.policy.advice import RecommendationRules
 from catalogue.policy.auction import AuctionRules, Duration, Equivalents, Outage, Restart, Rounds, Window, Withdrawal
 from catalogue.policy.bounds import KINDS
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
@@ -37,6 +38,7 @@ __all__ = [
     "PoolRules",
     "PurchaseRules",
     "QuoteRules",
+    "RecommendationRules",
     "Restart",
     "Rounds",
     "Sanctions",

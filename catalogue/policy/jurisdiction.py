@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import minor_units
+from catalogue.policy.advice import RecommendationRules
 from catalogue.policy.auction import AuctionRules
 from catalogue.policy.bounds import Positive, Rules
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
@@ -36,6 +37,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     """None: this market has no quick quotes."""
     sanctions: Sanctions | None = None
     catalogue: CatalogueRules = USUAL
+    recommendation: RecommendationRules = RecommendationRules()
     execution: ExecutionRules = ExecutionRules(
         acceptance_days=20,
         silence_accepts=False,

@@ -83,9 +83,10 @@ def slot(period: str, due: datetime, zone: str) -> str:
 
 
 def choose(items: Iterable[Recommendation], mailed: Collection[str], now: datetime) -> tuple[Recommendation, ...]:
-    """The best that are open and were never mailed to this member, best first, each once."""
+    """The first that are open and were never mailed to this member, each once, in the order of the list: its best come first, and its
+    buyers take turns, so none fills a letter while others have something new."""
     fresh: dict[str, Recommendation] = {}
-    for item in sorted(items, key=lambda each: (-each.score, each.opportunity_id)):
+    for item in items:
         if item.opportunity_id not in mailed and (item.closes_at is None or item.closes_at > now):
             fresh.setdefault(item.opportunity_id, item)
     return tuple(fresh.values())[:AT_MOST]

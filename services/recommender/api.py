@@ -12,8 +12,9 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, allow
 from infra.web.errors import NotFound
-from services.recommender.store import advice, trainings
-from services.recommender.store.advice import Invitee, Made, Opening, Together
+from services.recommender.store import advice, openings, trainings
+from services.recommender.store.advice import Invitee, Made, Together
+from services.recommender.store.openings import Opening, horizon
 from services.recommender.store.trainings import Training
 
 ASKED_FRESH = timedelta(hours=1)
@@ -32,7 +33,8 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invitees(msgspec.Struct, frozen=True, kw_only=True):
-    """Suppliers of the awards' history, the likeliest first; ``ranked`` is false while they are being looked for."""
+    """Suppliers of the awards' history, the likeliest first; ``ranked`` is false while they are being looked for, which begins when the
+    purchase ends within the horizon of recommendations."""
 
     opportunity_id: str
     ranked: bool
@@ -51,7 +53,7 @@ async def own_opening(
 ) -> tuple[Opening, list[Invitee] | None]:
     """An opportunity of the member's own organisation, and whom to invite. While it runs, history alone speaks: not who bids."""
     async with ground.database.transaction("recommender") as tx:
-        opening = await advice.opening(tx, opportunity_id)
+        opening = await openings.opening(tx, opportunity_id)
         if opening is None:
             raise NotFound("auction", opportunity_id)
         if opening.buyer_id != principal.organisation_id:
@@ -61,7 +63,7 @@ async def own_opening(
 
 async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
     """Raises NotFound."""
-    if await advice.opening(tx, opportunity_id) is None:
+    if await openings.opening(tx, opportunity_id) is None:
         raise NotFound("opportunity", opportunity_id)
     await advice.dismiss(tx, supplier_id, opportunity_id)
 
@@ -81,7 +83,7 @@ class RecommenderApi(Controller):
         """Open purchases that fit the caller's organisation, each with its reasons."""
         supplier_id = request.user.organisation_id
         async with ground.database.transaction("recommender") as tx:
-            return answer(supplier_id, await advice.made(tx, supplier_id))
+            return answer(supplier_id, await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now)))
 
     @post("/recommendations/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT), status_code=204)
     async def dismiss(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, opportunity_id: PathId) -> None:
@@ -107,7 +109,7 @@ class RecommenderApi(Controller):
             if not await advice.is_imported(tx, supplier_id):
                 raise NotFound("imported supplier", supplier_id)
             await advice.ask(tx, supplier_id, ASKED_FRESH)
-            return answer(supplier_id, await advice.made(tx, supplier_id))
+            return answer(supplier_id, await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now)))
 
     @get("/recommender/figures", opt=PUBLIC)
     async def figures(self, ground: FromGround) -> Trainings:

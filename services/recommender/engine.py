@@ -33,12 +33,14 @@ class Learn(msgspec.Struct, frozen=True, tag=True):
 
 
 class Advise(msgspec.Struct, frozen=True, tag=True):
-    """``k`` purchases for each supplier, and ``k`` suppliers of the history for each purchase in ``invite``."""
+    """``k`` purchases for each supplier, but for those (ids) that it is to be ``without``, few of one buyer; and ``k`` suppliers of the
+    history for each purchase in ``invite``."""
 
     suppliers: list[SupplierProfile]
     opportunities: list[Opportunity]
     invite: list[Opportunity]
     k: int
+    without: dict[str, list[str]] = {}
 
 
 class Train(msgspec.Struct, frozen=True, tag=True):

@@ -1,4 +1,6 @@
-"""What the recommender hears of. Whatever may change a list marks it to be made anew; the timer does the work."""
+"""What the recommender hears of. Whatever may change a list marks it to be made anew; the timer does the work.
+
+An opening marks nobody: the timer sees to it once it is near (:mod:`store.openings`)."""
 
 from collections.abc import Sequence
 
@@ -12,12 +14,15 @@ from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.transparency import TenderImported
 from infra.database import Transaction
 from infra.reactions import Reactions
-from services.recommender.store import advice, market
+from services.recommender.store import advice, market, openings
 
 reactions = Reactions()
 reactions.many(SkuPublished, market.put_skus)
 reactions.many(ContractEnded, market.cancel_contracts)
 reactions.on(OrganisationStateChanged)(market.set_state)
+reactions.on(AuctionOpened)(market.open_auction)
+reactions.on(QuoteRequestOpened)(market.open_quote_request)
+reactions.on(PoolOpened)(market.open_pool)
 reactions.on(AuctionExtended)(market.extend_auction)
 reactions.on(PoolExtended)(market.extend_pool)
 reactions.on(PoolFrozen)(market.freeze_pool)
@@ -47,18 +52,13 @@ async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
     await market.put_contracts(tx, [event for event in events if event.award_id is None])
 
 
-async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None:
-    if await market.put_tenders(tx, events):
-        await advice.mark_everyone(tx)
-
-
 async def put_imported_suppliers(tx: Transaction, events: Sequence[OrganisationImported]) -> None:
     await put_suppliers(tx, list(organisations_of(events)))
 
 
 async def put_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
     told = list(processes_of(events))
-    await put_tenders(tx, [process.tender for process in told if process.tender])
+    await market.put_tenders(tx, [process.tender for process in told if process.tender])
     await market.put_awards(tx, [award for process in told for award in process.awards])
     await put_contracts(tx, [contract for process in told for contract in process.contracts])
     await market.cancel_contracts(tx, [ended for process in told for ended in process.endings])
@@ -71,13 +71,7 @@ reactions.many(OfferPublished, put_offers)
 reactions.many(OfferArchived, archive_offers)
 reactions.many(AwardMade, put_awards)
 reactions.many(ContractConcluded, put_contracts)
-reactions.many(TenderImported, put_tenders)
-
-
-@reactions.on(AuctionOpened)
-async def open_auction(tx: Transaction, event: AuctionOpened) -> None:
-    await market.open_auction(tx, event)
-    await advice.mark_everyone(tx)
+reactions.many(TenderImported, market.put_tenders)
 
 
 @reactions.on(BidAccepted)
@@ -89,30 +83,18 @@ async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
 
 @reactions.on(AuctionClosed)
 async def close_auction(tx: Transaction, event: AuctionClosed) -> None:
-    await market.close(tx, event.auction_id)
-    await advice.mark_everyone(tx)
-
-
-@reactions.on(QuoteRequestOpened)
-async def open_quote_request(tx: Transaction, event: QuoteRequestOpened) -> None:
-    await market.open_quote_request(tx, event)
-    await advice.mark_everyone(tx)
+    if await openings.close(tx, event.auction_id):
+        await advice.mark_everyone(tx)
 
 
 @reactions.on(QuotingEnded, QuoteRequestClosed)
 async def close_quote_request(tx: Transaction, event: QuotingEnded | QuoteRequestClosed) -> None:
     """A request that is withdrawn closes without a deadline."""
-    await market.close(tx, event.request_id)
-    await advice.mark_everyone(tx)
-
-
-@reactions.on(PoolOpened)
-async def open_pool(tx: Transaction, event: PoolOpened) -> None:
-    await market.open_pool(tx, event)
-    await advice.mark_everyone(tx)
+    if await openings.close(tx, event.request_id):
+        await advice.mark_everyone(tx)
 
 
 @reactions.on(PoolAllocated, PoolClosed, PoolCancelled)
 async def close_pool(tx: Transaction, event: PoolAllocated | PoolClosed | PoolCancelled) -> None:
-    await market.close(tx, event.pool_id)
-    await advice.mark_everyone(tx)
+    if await openings.close(tx, event.pool_id):
+        await advice.mark_everyone(tx)

@@ -3,11 +3,13 @@
 from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
+from catalogue.policy import load
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
 from infra.web.errors import NotFound
 from services.recommender.api import TRAININGS, own_opening
-from services.recommender.store import advice, trainings
+from services.recommender.store import advice, openings, trainings
+from services.recommender.store.openings import horizon
 from services.recommender.training import MIN_AWARDS
 from services.recommender.words import category_in_words
 
@@ -34,7 +36,7 @@ class RecommendationPages(Controller):
     async def own(self, ground: FromGround, request: MemberVisit) -> Template:
         supplier_id = request.user.organisation_id
         async with ground.database.transaction("recommender") as tx:
-            made = await advice.made(tx, supplier_id)
+            made = await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now))
             known = await advice.knows(tx, supplier_id)
             offered = await advice.offered_skus(tx, supplier_id)
             together = await advice.bought_with(tx, offered, WORTH_OFFERING) if offered else []
@@ -43,7 +45,7 @@ class RecommendationPages(Controller):
     @post("/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT))
     async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
         async with ground.database.transaction("recommender") as tx:
-            opening = await advice.opening(tx, opportunity_id)
+            opening = await openings.opening(tx, opportunity_id)
             if opening is None:
                 raise NotFound("opportunity", opportunity_id)
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
@@ -60,8 +62,16 @@ class RecommendationPages(Controller):
     @get("/suppliers", opt=allow(BUYER_OFFICER))
     async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Template:
         opening, invitees = await own_opening(ground, request.user, auction)
-        category = category_in_words(opening.category)
-        return page(request, "recommender/suppliers.html", opening=opening, invitees=invitees, category=category)
+        until = horizon(ground.config.policy, ground.clock())
+        return page(
+            request,
+            "recommender/suppliers.html",
+            opening=opening,
+            invitees=invitees,
+            category=category_in_words(opening.category),
+            days=load(ground.config.policy).recommendation.horizon_days,
+            ahead=opening.closes_at is not None and opening.closes_at > until,
+        )
 
 
 class RecommenderPage(Controller):

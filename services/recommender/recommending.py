@@ -1,7 +1,7 @@
 """Making the lists that wait. No transaction is open while the child process ranks."""
 
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,9 @@ from infra.service import Ground
 from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, trainings
-from services.recommender.store.advice import Opening, Waiting
+from services.recommender.store.advice import Waiting
+from services.recommender.store.openings import Opening, candidates, horizon, reach
+from services.recommender.store.openings import uninvited as unranked
 
 log = logging.getLogger(__name__)
 NAME = "recommender"
@@ -73,12 +75,15 @@ class Recommending:
 
     async def _make_due(self) -> int:
         async with self._ground.database.transaction(NAME) as tx:
+            until = horizon(self._ground.config.policy, tx.now)
+            if await reach(tx, until):
+                await advice.mark_everyone(tx)
             await advice.spread(tx)
             waiting = await advice.waiting(tx, TOGETHER)
-            uninvited = await advice.uninvited(tx)
+            uninvited = await unranked(tx, until)
             if not waiting and not uninvited:
                 return 0
-            openings = await advice.openings(tx)
+            openings = await candidates(tx, until)
         self._left_out = {one: why for one, why in self._left_out.items() if one in openings}
         openings = [one for one in openings if one not in self._left_out]
         uninvited &= {one.opportunity_id for one in openings}
@@ -170,7 +175,8 @@ class Recommending:
             suppliers=[one.profile for one in waiting if one.active],
             opportunities=[one.described() for one in openings],
             invite=[one.described() for one in openings if one.opportunity_id in uninvited],
-            k=ITEMS + max((sum(not fitting(one, opening) for opening in openings) for one in waiting), default=0),
+            k=ITEMS,
+            without=unfitting(waiting, openings),
         )
         answer = await self._engine.advise(question)
         by_id = {one.opportunity_id: one for one in openings}
@@ -209,6 +215,17 @@ class Recommending:
         await self._engine.learn(question, name)
         self._left_out.clear()
         return model_id
+
+
+def unfitting(waiting: Iterable[Waiting], openings: Iterable[Opening]) -> dict[str, list[str]]:
+    """By supplier: its own purchases, and what it dismissed."""
+    of_buyer: dict[str, list[str]] = {}
+    for opening in openings:
+        of_buyer.setdefault(opening.buyer_id, []).append(opening.opportunity_id)
+    found = {
+        one.profile.supplier_id: [*of_buyer.get(one.profile.supplier_id, ()), *sorted(one.dismissed)] for one in waiting
+    }
+    return {supplier_id: ids for supplier_id, ids in found.items() if ids}
 
 
 def fitting(supplier: Waiting, opening: Opening) -> bool:

@@ -8,7 +8,7 @@ import traceback
 
 import msgspec
 
-from recommender import Model, Recommendation, retrain, train
+from recommender import Model, Recommendation, SupplierProfile, in_turns, retrain, train
 from services.recommender.engine import (
     Advice,
     Advise,
@@ -36,6 +36,11 @@ def speaks_of_the_trade(fit: Recommendation) -> bool:
     return any(reason.code != "in_your_region" for reason in fit.reasons)
 
 
+def buyer_of(fit: Recommendation) -> str:
+    """By name. Purchases of which the buyer is not known stand each for itself."""
+    return fit.opportunity.buyer or fit.opportunity.id
+
+
 class Desk:
     """Answers questions; remembers the model it advises with."""
 
@@ -54,16 +59,18 @@ class Desk:
 
     def advise(self, question: Advise) -> Advice:
         assert self.model is not None, "asked for advice before it was taught"
-        fits = {
-            supplier.supplier_id: [
-                Fit(fit.opportunity.id, fit.score, tuple(in_words(reason) for reason in fit.reasons[:REASONS]))
-                for fit in self.model.recommend(supplier, question.opportunities, len(question.opportunities))
-                if speaks_of_the_trade(fit)
-            ][: question.k]
-            for supplier in question.suppliers
-        }
+        fits = {supplier.supplier_id: self.fits(self.model, supplier, question) for supplier in question.suppliers}
         invitees = {one.id: self.model.rank_suppliers(one, question.k) for one in question.invite}
         return Advice(fits, invitees)
+
+    def fits(self, model: Model, supplier: SupplierProfile, question: Advise) -> list[Fit]:
+        without = set(question.without.get(supplier.supplier_id, ()))
+        asked = [one for one in question.opportunities if one.id not in without]
+        found = [fit for fit in model.recommend(supplier, asked, len(asked)) if speaks_of_the_trade(fit)]
+        return [
+            Fit(fit.opportunity.id, fit.score, tuple(in_words(reason) for reason in fit.reasons[:REASONS]))
+            for fit in in_turns(found, buyer_of, question.k)
+        ]
 
     def train(self, question: Train) -> Trained:
         started = time.perf_counter()

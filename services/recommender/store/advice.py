@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -11,49 +10,18 @@ from events.recommender import Recommendation
 from infra.database import Transaction
 from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
+from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
 
 ACTIVE = 5
 """In how many categories, at most, a supplier counts as active."""
 BROADEST = 3
 """The shortest code that says something: shorter ones, such as CPV divisions' first digit, hold half of the market."""
-INVITED_AGAIN_AFTER = timedelta(hours=1)
-STILL_OPEN = """open and (closes_at is null or closes_at > $1) and not (kind = 'pool' and exists (
-    select 1 from recommender.opportunities auction where auction.pool_id = one.opportunity_id))"""
-"""A pool is an opportunity until its mini-auction is one."""
-
-
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """An open opportunity as it is shown."""
-
-    opportunity_id: str
-    kind: str
-    native: bool
-    title: str
-    buyer_id: str
-    buyer_name: str
-    region: str
-    city: str
-    category: str
-    method: str
-    currency: str
-    amount: Decimal | None
-    path: str
-    closes_at: datetime | None
-
-    def described(self) -> Opportunity:
-        return Opportunity(
-            buyer=self.buyer_name,
-            region=self.region,
-            city=self.city,
-            category=self.category,
-            method=self.method,
-            title=self.title,
-            id=self.opportunity_id,
-        )
+HIDDEN = 50
+"""How many of those that a supplier dismissed are shown: the last."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A supplier whose list is to be made anew, as it stood when it was marked at ``dirty_at``."""
+    """A supplier whose list is to be made anew, as it stood when it was marked at ``dirty_at``. ``dismissed`` are open ones."""
 
     profile: SupplierProfile
     active: bool
@@ -63,7 +31,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """A list as it is shown. ``items`` are still open; ``hidden`` are the open ones that the supplier dismissed."""
+    """A list as it is shown. ``items`` are still open; ``hidden`` are the open ones that the supplier dismissed last."""
 
     model_id: str
     made_at: datetime
@@ -132,7 +100,8 @@ async def waiting(tx: Transaction, limit: int) -> list[Waiting]:
         """select supplier_id, state, region, declared, native, dirty_at,
              array(select distinct category from recommender.offers where offers.supplier_id = one.supplier_id
                    and not archived order by 1) as offered,
-             array(select opportunity_id from recommender.dismissals where dismissals.supplier_id = one.supplier_id) as dismissed,
+             array(select opportunity_id from recommender.dismissals join recommender.opportunities using (opportunity_id)
+                   where dismissals.supplier_id = one.supplier_id and open) as dismissed,
              (select coalesce(jsonb_object_agg(category, points), '{}')::text from recommender.interest
               where interest.supplier_id = one.supplier_id) as interest
            from recommender.suppliers one where dirty_at is not null order by dirty_at limit $1""",
@@ -160,27 +129,6 @@ def active_in(points: dict[str, int]) -> tuple[str, ...]:
     """The few categories of most interest that are narrow enough to mean something."""
     narrow = {category: n for category, n in points.items() if len(category.rpartition(":")[2]) >= BROADEST}
     return tuple(strongest(narrow, ACTIVE))
-
-
-async def openings(tx: Transaction) -> list[Opening]:
-    rows = await (await tx.raw()).fetch(
-        f"select {', '.join(Opening.__struct_fields__)} from recommender.opportunities one where {STILL_OPEN}"
-        " order by opportunity_id",
-        tx.now,
-    )
-    return [Opening(**row) for row in rows]
-
-
-async def uninvited(tx: Transaction) -> set[str]:
-    """Open opportunities of this market for which no suppliers were ranked lately."""
-    rows = await (await tx.raw()).fetch(
-        f"""select opportunity_id from recommender.opportunities one where native and {STILL_OPEN} and not exists (
-              select 1 from recommender.invitees
-              where invitees.opportunity_id = one.opportunity_id and made_at > $2)""",
-        tx.now,
-        tx.now - INVITED_AGAIN_AFTER,
-    )
-    return {row["opportunity_id"] for row in rows}
 
 
 # The history
@@ -257,8 +205,8 @@ async def settle(tx: Transaction, done: Sequence[Waiting]) -> None:
     )
 
 
-async def made(tx: Transaction, supplier_id: str) -> Made | None:
-    """The list, or None while none was made yet."""
+async def made(tx: Transaction, supplier_id: str, until: datetime) -> Made | None:
+    """The list, of what ends up to ``until``; None while none was made yet."""
     connection = await tx.raw()
     row = await connection.fetchrow(
         "select model_id, made_at, items::text from recommender.lists where supplier_id = $1", supplier_id
@@ -266,22 +214,35 @@ async def made(tx: Transaction, supplier_id: str) -> Made | None:
     if row is None:
         return None
     listed = msgspec.json.decode(row["items"], type=list[Recommendation])
-    hidden = {
-        found["opportunity_id"]
+    ends = {
+        found["opportunity_id"]: found["closes_at"]
         for found in await connection.fetch(
-            "select opportunity_id from recommender.dismissals where supplier_id = $1", supplier_id
+            f"""select opportunity_id, closes_at from recommender.opportunities one
+                where opportunity_id = any($3::text[]) and {STILL_OPEN} and not exists (
+                  select 1 from recommender.dismissals where dismissals.supplier_id = $4
+                  and dismissals.opportunity_id = one.opportunity_id)""",
+            tx.now,
+            until,
+            [item.opportunity_id for item in listed],
+            supplier_id,
         )
     }
-    still = {one.opportunity_id: one for one in await openings(tx)}
+    hidden = await connection.fetch(
+        f"""select {SHOWN} from recommender.dismissals join recommender.opportunities one using (opportunity_id)
+            where supplier_id = $3 and {STILL_OPEN} order by dismissed_at desc, opportunity_id limit {HIDDEN}""",
+        tx.now,
+        until,
+        supplier_id,
+    )
     return Made(
         model_id=row["model_id"],
         made_at=row["made_at"],
         items=[
-            msgspec.structs.replace(item, closes_at=still[item.opportunity_id].closes_at)
+            msgspec.structs.replace(item, closes_at=ends[item.opportunity_id])
             for item in listed
-            if item.opportunity_id in still and item.opportunity_id not in hidden
+            if item.opportunity_id in ends
         ],
-        hidden=[one for one in still.values() if one.opportunity_id in hidden],
+        hidden=[Opening(**found) for found in hidden],
     )
 
 
@@ -326,15 +287,6 @@ async def keep_invitees(tx: Transaction, invitees: dict[str, list[Scored]]) -> N
            on conflict (opportunity_id) do update set made_at = excluded.made_at, suppliers = excluded.suppliers""",
         [(one, tx.now, msgspec.json.encode(ranked).decode()) for one, ranked in invitees.items()],
     )
-
-
-async def opening(tx: Transaction, opportunity_id: str) -> Opening | None:
-    """An opportunity, open or not."""
-    row = await (await tx.raw()).fetchrow(
-        f"select {', '.join(Opening.__struct_fields__)} from recommender.opportunities where opportunity_id = $1",
-        opportunity_id,
-    )
-    return Opening(**row) if row else None
 
 
 async def invitees(tx: Transaction, opening: Opening, limit: int) -> list[Invitee] | None:

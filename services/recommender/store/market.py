@@ -218,10 +218,10 @@ async def open_pool(tx: Transaction, event: PoolOpened) -> None:
     )
 
 
-async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> bool:
-    """Tenders of other markets; those that take no bids any more are closed, if they were open. True where any takes bids."""
+async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None:
+    """Tenders of other markets; those that take no bids any more are closed, if they were open."""
     if not events:
-        return False
+        return
     last = {event.process_id: event for event in events}
     rows = [
         (
@@ -248,11 +248,10 @@ async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> bool
                select id, 'tender', true, false, title, buyer_id, '', region, city, category, method, '', '/transparency', closes_at
                from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[])
                    as told (id, title, buyer_id, region, city, category, method, closes_at)
-               on conflict (opportunity_id) do update set open = true, title = excluded.title, category = excluded.category,
+               on conflict (opportunity_id) do update set open = true, near = false, title = excluded.title, category = excluded.category,
                    region = excluded.region, city = excluded.city, method = excluded.method, closes_at = excluded.closes_at""",
             *columns(rows),
         )
-    return bool(rows)
 
 
 async def extend_auction(tx: Transaction, event: AuctionExtended | BidAccepted) -> None:
@@ -262,6 +261,9 @@ async def extend_auction(tx: Transaction, event: AuctionExtended | BidAccepted) 
 
 async def extend_pool(tx: Transaction, event: PoolExtended) -> None:
     await _move_end(tx, event.pool_id, event.enrolment_ends_at)
+    await (await tx.raw()).execute(
+        "update recommender.opportunities set near = false where opportunity_id = $1", event.pool_id
+    )  # it may end beyond the horizon now
 
 
 async def freeze_pool(tx: Transaction, event: PoolFrozen) -> None:
@@ -272,12 +274,6 @@ async def freeze_pool(tx: Transaction, event: PoolFrozen) -> None:
 async def _move_end(tx: Transaction, opportunity_id: str, closes_at: datetime | None) -> None:
     await (await tx.raw()).execute(
         "update recommender.opportunities set closes_at = $2 where opportunity_id = $1", opportunity_id, closes_at
-    )
-
-
-async def close(tx: Transaction, opportunity_id: str) -> None:
-    await (await tx.raw()).execute(
-        "update recommender.opportunities set open = false where opportunity_id = $1 and open", opportunity_id
     )
 
 

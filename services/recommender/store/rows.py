@@ -71,10 +71,15 @@ class AwardRow(Row, table=True):
 
 
 class OpportunityRow(Row, table=True):
-    """Something to win. ``closes_at`` is None while no end is set (a frozen pool that will be sourced)."""
+    """Something to win. ``closes_at`` is None while no end is set (a frozen pool that will be sourced). ``near``: the horizon came to
+    it, and every list was made anew since."""
 
     __tablename__ = "opportunities"
-    __table_args__ = (Index(None, "open", "closes_at"),)
+    __table_args__ = (
+        Index(None, "open", "closes_at"),
+        Index("ix_opportunities_near", "closes_at", postgresql_where=text("open and near")),
+        Index("ix_opportunities_ahead", "closes_at", postgresql_where=text("open and not near")),
+    )
 
     opportunity_id: str = Field(primary_key=True, sa_type=Text)
     kind: str = Field(sa_type=Text)
@@ -92,6 +97,7 @@ class OpportunityRow(Row, table=True):
     path: str = Field(sa_type=Text)
     closes_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     pool_id: str | None = Field(default=None, sa_type=Text, index=True)
+    near: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class ListRow(Row, table=True):
