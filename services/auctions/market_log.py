@@ -47,8 +47,8 @@ class MarketLog:
             return 0
         before = await self._read(db)
         new = [(auction_id, chain.leaf(auction_id, lines - 1, root).decode()) for auction_id, lines, root in waiting]
-        for _, text in new:  # where the commit fails, the next reading sees that the tree is not what was signed
-            self._tree.append_entry(text.encode())
+        for _, leaf in new:  # where the commit fails, the next reading sees that the tree is not what was signed
+            self._tree.append_entry(leaf.encode())
         size, root = before + len(new), self._tree.get_root()
         text = chain.checkpoint_text(size, root, tx.now)
         signed = Checkpoint(size, root.hex(), tx.now, self._signer.key, self._signer.sign(text))

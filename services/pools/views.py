@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -83,7 +84,7 @@ async def details_of(tx: Transaction, kept: Kept) -> Details:
     )
 
 
-def _summary(kept: Kept) -> Mapping[str, object]:
+def _summary(kept: Kept) -> Mapping[str, Any]:
     pool, opened = kept.pool, kept.pool.opened
     return {
         "pool_id": opened.pool_id,

@@ -73,7 +73,7 @@ class BidsApi(Controller):
             lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
         )
         verdict = answer.verdict
-        return Response(
+        return Response[Any](
             msgspec.json.encode(_body(answer)), status_code=201 if verdict.accepted else 422, media_type=_media(verdict)
         )
 

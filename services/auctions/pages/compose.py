@@ -23,6 +23,7 @@ from events.auctions import AuctionOpened
 from events.values import Category, Line
 from infra.ids import new_id
 from infra.lines import Beside
+from infra.replicas import calendar_of
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import (
@@ -229,7 +230,7 @@ async def _form(
     if fields.get("scoring", "price") != "price" and not draft.criterion_numbers(fields):
         fields |= draft.blank_criterion(0)
     total = handlers.total(lines, policy.currency)
-    calendar = handlers.calendar_of(buyer)
+    calendar = calendar_of(buyer)
     opens_at = draft.opening_of(fields, buyer.time_zone) or now
     offered = durations(fields.get("kind", "goods"), total, policy=policy, calendar=calendar, opens_at=opens_at)
     fields.setdefault("duration_minutes", next((str(each.minutes) for each, broken in offered if broken is None), ""))
@@ -284,8 +285,8 @@ async def _review(request: MemberVisit, ground: Ground, fields: Fields, wanted: 
         ],
         compared=last_time.compare(opened.lines, before, policy.currency),
         at_once=wanted.opens_at is None,
-        opens_at=handlers.calendar_of(buyer).local(opened.opens_at),
-        closes_at=handlers.calendar_of(buyer).local(opened.closes_at),
+        opens_at=calendar_of(buyer).local(opened.opens_at),
+        closes_at=calendar_of(buyer).local(opened.closes_at),
         zone=buyer.time_zone,
         minutes=wanted.duration_minutes,
         step_share=_of_the_initial_price(wanted.step_percent),

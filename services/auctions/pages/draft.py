@@ -115,7 +115,8 @@ def _scoring(fields: Fields) -> tuple[Scoring, dict[str, str]]:
     by = fields.get("scoring", "") or "price"
     if by == "price":
         return Scoring(), {}
-    criteria, errors = [], {}
+    criteria: list[Criterion] = []
+    errors: dict[str, str] = {}
     for number in criterion_numbers(fields):
         options = []
         for which in option_numbers(fields, number):

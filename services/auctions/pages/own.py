@@ -39,7 +39,8 @@ class Own:
     @property
     def alike(self) -> "Own":
         """The same for all whose parts differ in numbers alone."""
-        return replace(self, **{name: mark if getattr(self, name) else "" for name, mark in NUMBERS.items()})
+        marks: dict[str, Any] = {name: mark if getattr(self, name) else "" for name, mark in NUMBERS.items()}
+        return replace(self, **marks)
 
     def put_into(self, part: bytes) -> bytes:
         """One's numbers into what was rendered for all who are alike."""

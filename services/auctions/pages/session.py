@@ -10,6 +10,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.rules import RuleBroken
 from events.bounds import Amount
+from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
@@ -152,7 +153,7 @@ class SessionPages(Controller):
             rules=stored.policy.auction.withdrawal,
             values=values,
             errors=errors,
-            request_key=values.get("request_key") or handlers.new_id(),
+            request_key=values.get("request_key") or new_id(),
         )
 
 

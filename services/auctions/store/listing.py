@@ -75,7 +75,8 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit
 
 
 def _where(part: str, wanted: Filter, now: datetime) -> tuple[str, list[object]]:
-    where, values = [part], []  # type: ignore[var-annotated]
+    where = [part]
+    values: list[object] = []
 
     def add(condition: str, value: object) -> None:
         values.append(value)
@@ -101,7 +102,7 @@ def _summary(row: asyncpg.Record, *, now: datetime) -> Summary:
     rules = None if row["policy"] is None else msgspec.json.decode(row["policy"], type=Policy).auction
     course = msgspec.json.decode(row["course"], type=Course)
     state = replace(
-        begin(opened, rules and session_rules(rules, None)),
+        begin(opened, session_rules(rules, None) if rules else None),
         price=row["price"],
         closes_at=row["closes_at"],
         sequence=row["sequence"],

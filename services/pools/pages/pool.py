@@ -102,7 +102,7 @@ class PoolPages(Controller):
             shape = msgspec.defstruct(
                 "SourcingForm",
                 [("step_percent", Percent), ("duration_minutes", Minutes)]
-                + [(f"price_{number}", Amount | None, None) for number, _ in enumerate(pool.lines)],  # type: ignore[operator]
+                + [(f"price_{number}", Amount | None, None) for number, _ in enumerate(pool.lines)],
             )
             form, errors = read_form(values, shape)
             if form is not None:
@@ -232,7 +232,7 @@ def _enrolment(values: Mapping[str, str], pool: Details) -> tuple[Enrolment | No
     ]
     shape = msgspec.defstruct(
         "DemandForm",
-        [*quantities, ("region", Name, ""), ("locality", Name, ""), ("deliver_by", date | None, None)],  # type: ignore[list-item]
+        [*quantities, ("region", Name, ""), ("locality", Name, ""), ("deliver_by", date | None, None)],
     )
     form, errors = read_form(values, shape)
     if form is None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, SQLModel, select
+from sqlmodel import Field, SQLModel, col, select
 
 from events.codec import Event
 from events.pools import PoolMemberEnrolled
@@ -170,8 +170,8 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
     """Pools whose time has come, locked; those another process holds are passed over."""
     query = (
         select(PoolRow)
-        .where(PoolRow.due_at <= tx.now, not_among(PoolRow.pool_id, but))
-        .order_by(PoolRow.due_at)
+        .where(col(PoolRow.due_at) <= tx.now, not_among(PoolRow.pool_id, but))
+        .order_by(col(PoolRow.due_at))
         .limit(limit)
     )
     rows = await tx.session.exec(query.with_for_update(skip_locked=True))
@@ -179,11 +179,11 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
 
 
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:
-    await tx.session.exec(update(PoolRow).where(PoolRow.pool_id == pool_id).values(due_at=due_at))
+    await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id).values(due_at=due_at))
 
 
 async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
-    await tx.session.exec(update(PoolRow).where(PoolRow.pool_id == pool_id).values(auction_id=auction_id))
+    await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id).values(auction_id=auction_id))
 
 
 def _kept(row: PoolRow) -> Kept:

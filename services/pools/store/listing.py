@@ -51,7 +51,9 @@ async def search(
     """Newest first, and whether there are more. ``category`` is the beginning of a code; a pool without regions delivers to every
     region."""
     newest = (col(PoolRow.opened_at).desc(), col(PoolRow.pool_id))
-    query = select(PoolRow.pool_id, PoolRow.opened_at, PoolRow.auction_id, PoolRow.state).order_by(*newest)
+    query = select(col(PoolRow.pool_id), col(PoolRow.opened_at), col(PoolRow.auction_id), col(PoolRow.state)).order_by(
+        *newest
+    )
     if group in GROUPS:
         query = query.where(col(PoolRow.stage).in_([stage.value for stage in GROUPS[group]]))
     if region:

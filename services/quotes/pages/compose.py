@@ -22,6 +22,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.lines import WantedLine, beside_references
 from infra.places import delivered_to
+from infra.replicas import calendar_of
 from infra.web import (
     FromGround,
     MemberVisit,
@@ -258,7 +259,7 @@ def _as_fields(lines: Sequence[Line]) -> Fields:
 def _first_deadline(policy: Policy, buyer: OrganisationRegistered, now: datetime) -> str:
     """A beginning that can be changed: the same hour of the next working day, or minutes in a rehearsal."""
     least = timedelta(minutes=policy.quote.min_minutes if policy.quote else 0)
-    calendar = handlers.calendar_of(buyer)
+    calendar = calendar_of(buyer)
     if policy.working_day_minutes is not None:
         asked = now + least + timedelta(minutes=2)
     else:
