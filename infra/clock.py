@@ -20,7 +20,9 @@ class WrongClock(Exception):
         " (chronyd or systemd-timesyncd)."
     )
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, remedy: str = "") -> None:
+        """``remedy``, unless to set the clock is one."""
+        self.remedy = remedy or self.remedy
         super().__init__(f"{what}, so this process decides nothing. {self.remedy}")
         self.what = what
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COMMAND_SECONDS = 60.0
 """What one statement of a command that reads and writes a few rows may take."""
+CLOCK_SECONDS = 30.0
+"""For which a command tries to learn whether this machine's clock is right, while the answers come too slowly to say so."""
 
 
 async def answering(url: str) -> str:
@@ -46,7 +48,7 @@ async def market_database(config: "Config", table: str) -> "AsyncIterator[Databa
     try:
         with _reached(url):
             await _has(database.pool, table, url)
-            await clock.check_at_start(database.pool)
+            await clock.check_at_start(database.pool, CLOCK_SECONDS)
             async with background(clock.keep_checking(database.pool), name="clock"):
                 yield database
     finally:
