@@ -25,6 +25,8 @@ START_SECONDS = 60.0
 COMMIT_EVERY = 1.0
 """Seconds between commits of the offsets while records come without a rest: a commit costs the broker as much as a record, and what is
 read again after a crash has been claimed."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks whether a person gave up what a partition waits before."""
 COMMIT_SECONDS = 30.0
 """After so long a start or a commit is given up, and a new client begins: what is in effect stays so."""
 STOP_SECONDS = 5.0
@@ -68,10 +70,14 @@ class Consumer:
         self._again.clear()
         kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
         now = asyncio.get_running_loop().time
+        look_at = now()
         commit_at: float | None = None
         """Until then what was handled needs no commit; None where all of it has one."""
         try:
             while True:
+                if self._waiting and look_at <= now():
+                    look_at = now() + LOOK_EVERY
+                    await self._look_for_given_up()
                 self._go_on(kafka)
                 batches = await kafka.getmany(timeout_ms=500, max_records=self._batch)
                 check_tasks(kafka)
@@ -138,6 +144,11 @@ class Consumer:
             else:
                 log.warning("%s waits: %s", self._name_of(each.partition), each.why)
                 self._again[each.partition] = asyncio.get_running_loop().time() + each.again
+
+    async def _look_for_given_up(self) -> None:
+        """A partition before a record that a person gave up reads it again: then it becomes a dead letter."""
+        for partition in await self._inbox.given_up(self._waiting.values()):
+            self._again[partition] = asyncio.get_running_loop().time()
 
     def _go_on(self, kafka: AIOKafkaConsumer) -> None:
         """Read those partitions again whose pause is over."""

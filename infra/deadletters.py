@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
@@ -180,20 +181,41 @@ async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
             f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
             " forgotten that, and would handle it again. A view gets it by `lonja rebuild`"
         )
-    first = await _record_of(kafka.bootstrap, letter) if letter.left_out else letter
+    first = (
+        await record_at(kafka.bootstrap, Place(letter.topic, letter.partition, letter.offset))
+        if letter.left_out
+        else letter
+    )
     await kafka.send_and_wait(letter.topic, key=first.key, value=first.value, headers=list(first.headers))
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(REPLAYED, str(letter.position).encode())])
 
 
-async def _record_of(bootstrap: str, letter: DeadLetter) -> ConsumerRecord:
+class NoSuchRecord(LookupError):
+    """Kafka has no message in that place."""
+
+    code = "no-such-record"
+
+
+async def record_at(bootstrap: str, place: Place) -> ConsumerRecord:
+    """Raises NoSuchRecord."""
+    missing = NoSuchRecord(f"there is no message {place.offset} in partition {place.partition} of {place.topic}")
+    admin = AIOKafkaAdminClient(**access(bootstrap))
     kafka = AIOKafkaConsumer(**access(bootstrap), enable_auto_commit=False)
+    where = TopicPartition(place.topic, place.partition)
     try:
+        await admin.start()
+        described = await admin.describe_topics([place.topic])
+        if place.partition not in {each["partition"] for row in described for each in row["partitions"]}:
+            raise missing
         await kafka.start()
-        where = TopicPartition(letter.topic, letter.partition)
         kafka.assign([where])
-        kafka.seek(where, letter.offset)
+        first, end = await kafka.beginning_offsets([where]), await kafka.end_offsets([where])
+        if not first[where] <= place.offset < end[where]:
+            raise missing
+        kafka.seek(where, place.offset)
         return await kafka.getone(where)
     finally:
+        await admin.close()
         await kafka.stop()
 
 

@@ -2,7 +2,8 @@
 
 What nobody here reacts to is passed over by its type header, unread. A batch is handled in one transaction; if any of it fails the
 batch is undone and done again one by one, so that one bad event costs only itself. Bad bytes go to the dead letter topic at once, a
-failing reaction after bounded retries, for which its partition alone waits. Of an event that can be divided
+failing reaction after bounded retries, for which its partition alone waits. A version that nobody here can read holds its partition
+for a release that can, or until a person gives it up (:mod:`infra.given_up`). Of an event that can be divided
 (:meth:`events.codec.Message.parts`) only the parts that fail are buried, each by itself. What is away (:mod:`infra.away`) is waited for.
 A row that somebody keeps locked is waited for by the partition whose event needs it, alone. Too many reactions in a row that fail in one
 partition stop the consumer: then it is the ground that is broken, not an event. Bad bytes say nothing of the ground.
@@ -20,11 +21,12 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from events.codec import PART, Message, UnknownVersion, decode, kind_of, type_in
 from events.envelope import MalformedEvent
-from infra import metrics
+from infra import given_up, metrics
 from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
 from infra.database import LOCK_PATIENCE, Database, Transaction
 from infra.deadletters import bury
 from infra.deadline import Deadline
+from infra.given_up import Unreadable
 from infra.outgoing import OF_A_CONSEQUENCE
 from infra.producer import Producer
 from infra.reactions import Reactions, calls, react
@@ -61,6 +63,8 @@ class Held:
     why: str = ""
     again: float | None = None
     remedy: str = NEWER_RELEASE
+    unreadable: Unreadable | None = None
+    """What it waits before where that is a version of a newer release."""
 
 
 def remedies(held: Iterable[Held]) -> str:
@@ -144,6 +148,12 @@ class Inbox:
                     raise ConsumerStopped(str(stopped), list(undone.values())) from stopped
         return list(held.values())
 
+    async def given_up(self, held: Iterable[Held]) -> set[TopicPartition]:
+        """The partitions that wait for a newer release before a record that a person gave up meanwhile."""
+        waiting = {each.unreadable: each.partition for each in held if each.unreadable}
+        found = await given_up.reasons(self._database.pool, waiting) if waiting else {}
+        return {waiting[each] for each in found}
+
     async def _read_ahead(self, portions: Sequence[Sequence[ConsumerRecord]]) -> AsyncGenerator[Portion]:
         """While the database has one portion in hand, the next is read."""
         reading: asyncio.Task[Portion] | None = None
@@ -191,7 +201,14 @@ class Inbox:
             try:
                 message = decode(record.value, record.headers)
             except UnknownVersion as unknown:
-                held[_partition(record)] = Held(_partition(record), record.offset, str(unknown))
+                here = given_up.of(record)
+                if reason := (await given_up.reasons(self._database.pool, [here])).get(here):
+                    read.append((record, MalformedEvent(f"{unknown}; a person set it aside: {reason}")))
+                else:
+                    do = f"{NEWER_RELEASE}; {given_up.remedy(here)}"
+                    held[_partition(record)] = Held(
+                        _partition(record), record.offset, str(unknown), remedy=do, unreadable=here
+                    )
             except MalformedEvent as error:
                 read.append((record, error))
             else:

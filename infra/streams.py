@@ -29,7 +29,7 @@ from infra.away import PAUSE
 from infra.beginning import after_the_forgotten, where_the_former_stood
 from infra.broker import access, where
 from infra.consumer import BULK_BATCH, METADATA_SECONDS, check_tasks
-from infra.inbox import NEWER_RELEASE, Inbox
+from infra.inbox import Inbox
 from infra.one_loop import InOneLoop
 from infra.parts import supervise
 from infra.producer import Producer
@@ -181,25 +181,29 @@ async def _keep(
     ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
 ) -> None:
     """Keep one view until cancelled; raises what made Faust stop by itself. A partition in which it stopped goes on when a person says
-    so: then the view leaves its group for a moment, and reads on from what was committed."""
+    so, and one that waits for a newer release when a person gave up what it waits before: then the view leaves its group for a moment,
+    and reads on from what was committed."""
     group, topics = group_of(view), view.reactions.topics
     await where_the_former_stood(bootstrap, group, GROUPS, topics)
     await after_the_forgotten(ground.database, [service.name], bootstrap, group, topics)
     while True:
-        app = create_app(ground, bootstrap, kafka, service, view, turns)
+        given_up = asyncio.Event()
+        app = create_app(ground, bootstrap, kafka, service, view, turns, given_up)
         resumed = asyncio.create_task(_resumed(ground, view))
+        passed = asyncio.create_task(given_up.wait())
         ended = asyncio.create_task(app.wait_until_stopped())
         try:
             await app.start()
-            await asyncio.wait((resumed, ended), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((resumed, passed, ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            resumed.cancel()
-            ended.cancel()
+            for task in (resumed, passed, ended):
+                task.cancel()
             await _end(app)
         if app.crash_reason is not None:
             raise app.crash_reason
-        resumed.result()
-        log.warning("%s begins again: a person let it go on after it had stopped", view.name)
+        if not given_up.is_set():
+            resumed.result()
+        log.warning("%s begins again: a person let it go on", view.name)
 
 
 async def _end(app: faust.App) -> None:
@@ -234,10 +238,16 @@ class App(faust.App):
 
 
 def create_app(
-    ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View, turns: Turns | None = None
+    ground: Ground,
+    bootstrap: str,
+    kafka: Producer,
+    service: Service,
+    view: View,
+    turns: Turns | None = None,
+    given_up: asyncio.Event | None = None,
 ) -> faust.App:
     """A Faust app with one agent for the view, and one more for what it takes from bulk topics. Start it inside a running event loop.
-    ``kafka`` takes the dead letters; ``turns`` are shared by all views of the process."""
+    ``kafka`` takes the dead letters; ``turns`` are shared by all views of the process; ``given_up`` as :class:`Reader` sets it."""
     app = App(
         group_of(view),
         broker="kafka://" + where(bootstrap).replace(",", ";"),
@@ -263,9 +273,10 @@ def create_app(
     inbox = Inbox(service.name, view.reactions, ground.database, kafka, view=view.name)
     for bulk, topics in by_bulk(view.reactions.topics):
         if bulk:
-            _agent(app, topics, Reader(app, _bulk(view), inbox, turns.bulk, BULK_BATCH, BULK_AHEAD), BULK_AHEAD)
+            reader = Reader(app, _bulk(view), inbox, turns.bulk, BULK_BATCH, BULK_AHEAD, given_up)
+            _agent(app, topics, reader, BULK_AHEAD)
         else:
-            _agent(app, topics, Reader(app, view.name, inbox, turns.live, BATCH, MOST_BEHIND))
+            _agent(app, topics, Reader(app, view.name, inbox, turns.live, BATCH, MOST_BEHIND, given_up))
     return app
 
 
@@ -285,6 +296,7 @@ def _agent(app: faust.App, topics: list[str], reader: Reader, ahead: int | None 
             await reader.take([event.message for event in events])
 
     app.task(reader.try_again_for_ever)
+    app.task(reader.look_for_given_up)
 
 
 async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Service, view: View) -> int:
@@ -302,8 +314,8 @@ async def rebuild(ground: Ground, bootstrap: str, kafka: Producer, service: Serv
         left = records
         while left:
             held = {each.partition: each for each in await inbox.handle(left)}
-            if newer := [each.why for each in held.values() if each.again is None]:
-                raise NewerEvents(f"{view.name} cannot be made again here: {newer[0]}; {NEWER_RELEASE}")
+            if newer := [each for each in held.values() if each.again is None]:
+                raise NewerEvents(f"{view.name} cannot be made again here: {newer[0].why}; {newer[0].remedy}")
             left = [
                 each
                 for each in left

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from infra import resuming
 from infra.away import PAUSE
 from infra.health import HEALTH, State
-from infra.inbox import NEWER_RELEASE, ConsumerStopped, Held, Inbox, remedies
+from infra.inbox import ConsumerStopped, Held, Inbox, remedies
 from infra.turns import Turn
 
 if TYPE_CHECKING:
@@ -31,14 +31,25 @@ class Reader:
     new start has it read again from what was committed. One whose event needs a locked row is tried again every second.
     """
 
-    def __init__(self, app: faust.App, name: str, inbox: Inbox, turn: Turn, batch: int, most_behind: int) -> None:
-        """With more than ``most_behind`` messages behind locked rows it takes none until some are in effect."""
+    def __init__(
+        self,
+        app: faust.App,
+        name: str,
+        inbox: Inbox,
+        turn: Turn,
+        batch: int,
+        most_behind: int,
+        given_up: asyncio.Event | None = None,
+    ) -> None:
+        """With more than ``most_behind`` messages behind locked rows it takes none until some are in effect. ``given_up`` is set when
+        a person gave up what a partition stands still for: read anew from what was committed, it goes on."""
         self._app = app
         self.name = name
         self.batch = batch
         self._most_behind = most_behind
         self._inbox = inbox
         self._turn = turn
+        self._given_up = given_up
         self._one_at_a_time = asyncio.Lock()
         self._standing: dict[tuple[TopicPartition, int | None], tuple[State, Held]] = {}
         """By partition and generation of the group."""
@@ -67,6 +78,14 @@ class Reader:
                         await self._take(ours[first : first + self.batch])
             if self._app.consumer_generation_id:  # it is in its group
                 self._report()
+
+    async def look_for_given_up(self) -> None:
+        """For ever."""
+        while True:
+            await asyncio.sleep(resuming.EVERY)
+            standing = [held for _, held in self._standing.values()]
+            if self._given_up is not None and await self._inbox.given_up(standing):
+                self._given_up.set()
 
     async def _take(self, messages: Sequence[ConsumerMessage]) -> None:
         batch = []
@@ -106,7 +125,7 @@ class Reader:
 
     def _stand(self, partition: TopicPartition, generation: int | None, held: Held, state: State) -> None:
         """Where a rebalance dealt the partitions out again meanwhile, it is read again by whoever has it now."""
-        log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state))
+        log.error("%s: %s; remedy: %s", self.name, _said(partition, held.why), self._remedy(state, [held]))
         self._standing[partition, generation] = state, held
         self._pause(partition, generation)
 
@@ -124,14 +143,15 @@ class Reader:
         said += [_said(tp, held.why) for tp, held in waiting.items()]
         if states:
             state = State.stopped if State.stopped in states else State.degraded
-            HEALTH.report("view", self.name, state, "; ".join(said), self._remedy(state))
+            remedy = self._remedy(state, [held for _, held in self._standing.values()])
+            HEALTH.report("view", self.name, state, "; ".join(said), remedy)
         elif said:
             HEALTH.report("view", self.name, State.waiting, "; ".join(said), remedies(waiting.values()))
         else:
             HEALTH.report("view", self.name, State.running)
 
-    def _remedy(self, state: State) -> str:
-        return resuming.remedy(self.name) if state is State.stopped else NEWER_RELEASE
+    def _remedy(self, state: State, standing: Sequence[Held]) -> str:
+        return resuming.remedy(self.name) if state is State.stopped else remedies(standing)
 
 
 def _said(partition: TopicPartition, why: str) -> str:

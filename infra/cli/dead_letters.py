@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Messages that a consumer could not handle: list, show, replay, dismiss.",
+    help="Messages that a consumer could not handle: list, show, replay, dismiss, set-aside.",
 )
 Position = Annotated[int, typer.Argument(help="The number that `lonja dead-letters list` shows.")]
 
@@ -104,6 +104,65 @@ def dismiss(
         print_json({"dismissed": [each.position for each in letters]})
     else:
         say(f"dismissed {len(letters)}")
+
+
+class StillReadable(Exception):
+    """Nobody waits before this message for a newer release."""
+
+    code = "still-readable"
+
+
+@app.command("set-aside")
+def set_aside(
+    topic: Annotated[str, typer.Argument(help="As `lonja doctor` names it.")],
+    partition: Annotated[int, typer.Argument(min=0)],
+    offset: Annotated[int, typer.Argument(min=0)],
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why no release will ever read it; kept with the dead letter.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Give up an event in a version that no release will ever read: who waits before it makes a dead letter of it and goes on.
+
+    Only for an event that this release cannot read. Where a newer release can, run that: the partition then goes on by itself.
+    """
+    if not reason.strip():
+        raise typer.BadParameter("--reason is empty: say why no release will ever read the event")
+    event_id = asyncio.run(_set_aside(topic, partition, offset, reason.strip()))
+    if as_json:
+        print_json({"topic": topic, "partition": partition, "offset": offset, "event_id": event_id})
+    else:
+        say(
+            f"set aside event {event_id}: who waits before it makes a dead letter of it within seconds;"
+            " see `lonja dead-letters list`"
+        )
+
+
+async def _set_aside(topic: str, partition: int, offset: int, reason: str) -> str:
+    """The event's id. Raises NoSuchRecord, StillReadable."""
+    from events.codec import UnknownVersion, decode
+    from events.envelope import MalformedEvent
+    from infra import deadletters, given_up
+    from infra.answering import check_kafka
+    from infra.cli.market import market_connection
+    from infra.embedded import addresses
+
+    config = Config.running()
+    bootstrap = addresses(config)[1]
+    await check_kafka(bootstrap)
+    record = await deadletters.record_at(bootstrap, deadletters.Place(topic, partition, offset))
+    named = f"message {offset} in partition {partition} of {topic}"
+    try:
+        decode(record.value, record.headers)
+    except UnknownVersion:
+        unreadable = given_up.of(record)
+    except MalformedEvent as error:
+        raise StillReadable(f"{named} is no event and becomes a dead letter by itself: {error}") from error
+    else:
+        raise StillReadable(f"this release reads {named}: nobody waits for a newer one before it")
+    async with market_connection(config, "operations.given_up") as connection:
+        await given_up.give_up(connection, unreadable, reason)
+    return unreadable.event_id
 
 
 def _chosen(number: int | None, everything: bool) -> "list[DeadLetter]":

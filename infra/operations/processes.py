@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import asyncpg
 import msgspec
-from sqlalchemy import Boolean, Column, DateTime, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from infra.database import LOST, Database
@@ -57,6 +57,16 @@ Table(
     METADATA,
     Column("part", Text, primary_key=True),
     Column("asked_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+)
+Table(
+    "given_up",
+    METADATA,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("given_up_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
 )
 
 

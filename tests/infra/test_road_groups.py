@@ -5,10 +5,14 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaConnectionError
+from sqlalchemy import text
+from typer.testing import CliRunner
 
 from events.accounts import OrganisationRegistered
 from infra import consumer, inbox
+from infra.cli import app
 from infra.health import State
+from infra.operations import processes
 from tests.road import Road, forgotten_for_a_while, until_buried, until_committed, until_heard
 
 pytestmark = pytest.mark.servers
@@ -81,6 +85,46 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone_until_that
         await until_heard(road, ["one", "other partition", "still there", "two", "three"])
         await until_committed(road, 3, 2)
         assert road.health("consumer").state is State.running
+
+
+async def test_a_version_that_no_release_reads_is_set_aside_by_a_person_and_its_partition_goes_on(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = OrganisationRegistered.TYPE.replace(".v1", ".v99")
+    async with road.database.engine.begin() as connection:
+        await connection.execute(text("create schema operations"))
+        await connection.run_sync(processes.METADATA.create_all)
+    monkeypatch.setenv("LONJA_DATABASE_URL", road.url)
+    monkeypatch.setenv("LONJA_KAFKA_BOOTSTRAP", road.bootstrap)
+    await road.send("one")
+    await road.send("two", type_=never)
+    await road.send("three")
+    await road.send("four", type_=never)
+    async with road.listening():
+        await until_heard(road, ["one"])
+        await until_committed(road, 1, 0)
+        said = road.health("consumer")
+        assert f"`lonja dead-letters set-aside {road.topic} 0 1 --reason" in said.remedy
+        for place, expected in (
+            (("0", "0"), "this release reads message 0 in partition 0"),
+            (("0", "9"), "there is no message 9 in partition 0"),
+            (("7", "0"), "there is no message 0 in partition 7"),
+        ):
+            assert expected in await set_aside(road, *place)
+        assert not await set_aside(road, "0", "1")
+        await until_heard(road, ["one", "three"])
+        await until_buried(road, 1)
+        await until_committed(road, 3, 0)
+        assert "set-aside" in road.health("consumer").remedy, "the next one waits for a person of its own"
+    [error] = await road.dead()
+    assert "this is version 99" in error and "a faulty program wrote it" in error
+
+
+async def set_aside(road: Road, *place: str) -> str:
+    """What the command refuses it with."""
+    command = ["dead-letters", "set-aside", road.topic, *place, "--reason", "a faulty program wrote it"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    return str(result.exception or "")
 
 
 async def test_a_consumer_that_is_ended_while_it_joins_leaves_nothing_behind_in_its_group(road: Road) -> None:

@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from events import topics
 from events.accounts import OrganisationRegistered
 from events.topics import Topic
-from infra import inbox, resuming, streams
+from infra import deadletters, given_up, inbox, resuming, streams
 from infra.broker import access
 from infra.config import Config
 from infra.database import Transaction
@@ -141,6 +141,25 @@ async def test_a_version_of_a_newer_release_holds_its_partition_alone(
     monkeypatch.setitem(inbox.decode.__globals__["_registry"], NEWER, OrganisationRegistered)
     async with viewing(ground, road):
         await until_heard(road, ["one", "other 0", "other 1", "other 2", "two", "three"])
+
+
+async def test_a_view_goes_on_after_a_version_that_no_release_reads_when_a_person_gave_it_up(
+    ground: Ground, road: Road
+) -> None:
+    await road.send("one")
+    await road.send("two", type_=OrganisationRegistered.TYPE.replace(".v1", ".v99"))
+    await road.send("three")
+    async with viewing(ground, road):
+        await until_heard(road, ["one"])
+        await until_said(State.degraded)
+        assert f"`lonja dead-letters set-aside {road.topic} 0 1 --reason" in said().remedy
+        record = await deadletters.record_at(road.bootstrap, deadletters.Place(road.topic, 0, 1))
+        async with ground.database.pool.acquire() as connection:
+            await given_up.give_up(connection, given_up.of(record), "a faulty program wrote it")
+        await until_heard(road, ["one", "three"])
+        await until_buried(road, 1)
+        await until_said(State.running)
+    assert "a faulty program wrote it" in (await road.dead())[0]
 
 
 async def test_records_that_are_no_events_cost_a_view_themselves_alone(ground: Ground, road: Road) -> None:
