@@ -13,7 +13,8 @@ import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
 from infra.away import in_short, there
 from infra.broker import access
 from infra.health import HEALTH, State
-from infra.inbox import ConsumerStopped, Held, Inbox, remedies
+from infra.held import ConsumerStopped, Held, remedies
+from infra.inbox import Inbox
 from infra.turns import Turns
 
 log = logging.getLogger(__name__)

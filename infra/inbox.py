@@ -14,7 +14,6 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from itertools import chain
 
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -26,7 +25,7 @@ from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
 from infra.database import LOCK_PATIENCE, Database, Transaction
 from infra.deadletters import bury
 from infra.deadline import Deadline
-from infra.given_up import Unreadable
+from infra.held import NEWER_RELEASE, ConsumerStopped, Held
 from infra.outgoing import OF_A_CONSEQUENCE
 from infra.producer import Producer
 from infra.reactions import Reactions, calls, react
@@ -49,26 +48,7 @@ AWAY_TRIES = 5
 LONGEST_TRANSACTION = 120.0
 """Seconds for a batch, or for one event. Whoever waits longer waits for a server that is frozen or cut off: the connection is closed, and
 the event is tried again on another."""
-NEWER_RELEASE = "run the newer release, which can read this version; the partition then goes on where it waits"
 TRIED_AGAIN = "read the log of this process; after four tries the event becomes a dead letter"
-
-
-@dataclass(frozen=True)
-class Held:
-    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must, and the
-    ``remedy``. With ``again`` it goes on by itself: it is to be read again after so many seconds."""
-
-    partition: TopicPartition
-    offset: int
-    why: str = ""
-    again: float | None = None
-    remedy: str = NEWER_RELEASE
-    unreadable: Unreadable | None = None
-    """What it waits before where that is a version of a newer release."""
-
-
-def remedies(held: Iterable[Held]) -> str:
-    return "; ".join(sorted({each.remedy for each in held}))
 
 
 class _Waits(Exception):
@@ -82,15 +62,6 @@ class _Waits(Exception):
 
 class _Divided(Exception):
     """The event failed before, and some of its parts may be in effect."""
-
-
-class ConsumerStopped(RuntimeError):
-    """Too many events in a row failed; somebody must look before more are set aside. ``undone`` is where the partitions of the
-    batch stand; those that are not named are done with it."""
-
-    def __init__(self, message: str, undone: Sequence[Held]) -> None:
-        super().__init__(message)
-        self.undone = undone
 
 
 Read = list[tuple[ConsumerRecord, Message | MalformedEvent]]

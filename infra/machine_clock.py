@@ -31,7 +31,7 @@ TRY_SECONDS = 10.0
 AGAIN = 0.5
 """Seconds between two comparisons at the start, while the answers come too slowly to say anything."""
 UNKNOWN = "This machine's clock could not be compared with the database's yet"
-ANSWERS_TOO_SLOWLY = "Look at the load of this machine and of the database's: the answer to the question for the time takes too long to say anything."
+ANSWERS_TOO_SLOWLY = "Look at the load of this machine and the database's: when asked for the time, the database takes too long to answer."
 
 
 class MachineClock:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from infra import away
 from infra.away import in_short, is_away
 from infra.health import HEALTH, State
-from infra.inbox import ConsumerStopped
+from infra.held import ConsumerStopped
 from infra.resuming import remedy
 from infra.tasks import stop_if_cancelled
 

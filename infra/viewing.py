@@ -12,7 +12,8 @@ from aiokafka import TopicPartition
 from infra import resuming
 from infra.away import PAUSE
 from infra.health import HEALTH, State
-from infra.inbox import ConsumerStopped, Held, Inbox, remedies
+from infra.held import ConsumerStopped, Held, remedies
+from infra.inbox import Inbox
 from infra.turns import Turn
 
 if TYPE_CHECKING:

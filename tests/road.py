@@ -30,8 +30,9 @@ from infra.consumer import Consumer
 from infra.database import Database, Transaction, schema_of
 from infra.embedded import Servers
 from infra.health import HEALTH, Condition
+from infra.held import ConsumerStopped
 from infra.ids import new_id
-from infra.inbox import ConsumerStopped, Inbox
+from infra.inbox import Inbox
 from infra.producer import Producer
 from infra.reactions import Reactions
 from tests.market import empty_database

@@ -18,8 +18,9 @@ from infra.clock import system_clock
 from infra.consumer import Consumer
 from infra.database import Transaction
 from infra.deadletters import DeadLetter
+from infra.held import ConsumerStopped
 from infra.ids import new_id
-from infra.inbox import ConsumerStopped, Inbox
+from infra.inbox import Inbox
 from infra.reactions import Reactions
 from tests.road import Road, always, until_buried, until_committed, until_heard
 

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from infra import away, parts
 from infra.health import HEALTH, Condition, State
-from infra.inbox import ConsumerStopped
+from infra.held import ConsumerStopped
 from infra.parts import supervise
 from infra.running import NotRunning
 

@@ -19,7 +19,8 @@ from events.topics import DEAD_LETTERS, topic
 from infra.broker import access
 from infra.clock import system_clock
 from infra.consumer import Consumer
-from infra.inbox import Held, Inbox
+from infra.held import Held
+from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.reactions import React, Reactions
 from tests.simulation.alike import alike, connected

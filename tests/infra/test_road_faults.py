@@ -13,7 +13,7 @@ from infra import deadletters, inbox
 from infra.clock import system_clock
 from infra.database import Transaction
 from infra.health import State
-from infra.inbox import ConsumerStopped
+from infra.held import ConsumerStopped
 from tests.road import BAD_RECORDS, Road, always, locking, until, until_buried, until_committed, until_heard
 
 pytestmark = pytest.mark.servers

@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from infra import viewing
 from infra.health import HEALTH, Condition, State
-from infra.inbox import ConsumerStopped, Held
+from infra.held import ConsumerStopped, Held
 from infra.tasks import background
 from infra.turns import Turns
 from infra.viewing import Reader
