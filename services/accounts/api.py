@@ -13,7 +13,7 @@ from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.errors import NotFound
 from infra.web.server import network
-from services.accounts import handlers, login, passwords, store
+from services.accounts import handlers, keys, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
@@ -134,7 +134,7 @@ class AccountsApi(Controller):
             raise SLOW_DOWN from None
 
     @get("/me/keys", opt=MEMBERS)
-    async def keys(self, ground: FromGround, request: MemberVisit) -> list[store.ApiKey]:
+    async def own_keys(self, ground: FromGround, request: MemberVisit) -> list[store.ApiKey]:
         async with ground.database.transaction("accounts") as tx:
             return await store.keys_of(tx, request.user.member_id)
 
@@ -144,14 +144,14 @@ class AccountsApi(Controller):
     ) -> NewKey:
         try:
             async with ground.database.transaction("accounts") as tx:
-                return NewKey(await handlers.make_key(tx, request.user, data.name, idempotency_key))
-        except handlers.MemberUnknown:
+                return NewKey(await keys.make_key(tx, request.user, data.name, idempotency_key))
+        except keys.MemberUnknown:
             raise UNKNOWN from None
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
     async def revoke_key(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, key_id: PathId) -> None:
         async with ground.database.transaction("accounts") as tx:
-            await keyed.do(tx, lambda: handlers.revoke_key(tx, request.user, key_id))
+            await keyed.do(tx, lambda: keys.revoke_key(tx, request.user, key_id))
 
     @get("/members", opt=MEMBERS)
     async def members(self, ground: FromGround, request: MemberVisit) -> list[Member]:
@@ -165,6 +165,20 @@ class AccountsApi(Controller):
     ) -> Invited:
         """Into one's own organisation."""
         return await _invited(ground, request, request.user.organisation_id, data, idempotency_key)
+
+    @get("/invitations", opt=allow(*MANAGERS))
+    async def invitations(self, ground: FromGround, request: MemberVisit) -> list[store.OpenInvitation]:
+        """Into one's own organisation, that nobody used so far."""
+        async with ground.database.transaction("accounts") as tx:
+            return await store.open_invitations(tx, request.user.organisation_id)
+
+    @post("/invitations/{invitation_id:str}/withdraw", opt=allow(*MANAGERS), status_code=204)
+    async def withdraw_invitation(
+        self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, invitation_id: PathId
+    ) -> None:
+        """Whoever made it: its link is of no use any more."""
+        async with ground.database.transaction("accounts") as tx:
+            await keyed.do(tx, lambda: handlers.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
     async def organisation(self, ground: FromGround, organisation_id: PathId) -> Card:

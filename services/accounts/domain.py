@@ -32,6 +32,12 @@ PASSWORD_MAXIMUM = 200
 BY_HAND = "by-hand"
 """The suspension that an administrator spoke, of which an organisation has one at most."""
 INVITATION_HOLDS = timedelta(days=7)
+MOST_KEYS = 20
+"""API secrets of one member that are in force: one for each of its programs, and the next one while a program is moved to it."""
+MOST_INVITATIONS = 50
+"""Of one organisation, that are open."""
+MOST_MEMBERS = 1_000
+"""Of one organisation, together with whom it invited."""
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+")
 
 

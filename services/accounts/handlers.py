@@ -17,7 +17,6 @@ from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.reactions import Reactions
-from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.accounts import passwords, places, store
 from services.accounts.categories import category
@@ -25,6 +24,8 @@ from services.accounts.domain import (
     BY_HAND,
     INVITATION_HOLDS,
     MEMBER_ROLES,
+    MOST_INVITATIONS,
+    MOST_MEMBERS,
     SELF_REGISTERED,
     EmailTaken,
     IdentifierTaken,
@@ -49,8 +50,14 @@ class InvitationOver(RuleBroken):
     code = "invitation-over"
 
 
-class MemberUnknown(Exception):
-    """The token is good, and its member is none of this market: it was made elsewhere with the same keys."""
+class TooManyInvitations(RuleBroken):
+    """It can be sent again when one was used, withdrawn or lapsed."""
+
+    code = "too-many-invitations"
+
+
+class TooManyMembers(RuleBroken):
+    code = "too-many-members"
 
 
 class Registrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,7 +217,8 @@ async def invite(
     request_key: str = "",
 ) -> str:
     """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
-    request ``by`` the same member gets the same link. Raises NotFound, KeyReused and what :mod:`domain` names."""
+    request ``by`` the same member gets the same link. Raises NotFound, KeyReused, TooManyInvitations, TooManyMembers and what
+    :mod:`domain` names."""
     body = [organisation_id, name, email, roles, language]
     async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
         secret = passwords.secret_of("join", once.random)
@@ -218,6 +226,7 @@ async def invite(
             organisation = await store.organisation(tx, organisation_id)
             if organisation is None:
                 raise NotFound("organisation", organisation_id)
+            await _require_room(tx, organisation_id)
             email = checked_email(email)
             await _must_be_free(tx, email)
             invitation = store.Invitation(
@@ -233,12 +242,42 @@ async def invite(
     return secret
 
 
+async def _require_room(tx: Transaction, organisation_id: str) -> None:
+    """Who is invited has a place already: an invitation is never refused to the invited."""
+    await store.hold(tx, "invitations of", organisation_id)
+    waiting = len(await store.open_invitations(tx, organisation_id))
+    if waiting >= MOST_INVITATIONS:
+        raise TooManyInvitations(
+            f"{waiting} invitations of this organisation are open, and at most {MOST_INVITATIONS} can be:"
+            " withdraw one, or wait until one is used or lapses.",
+            field="email",
+            invitations=waiting,
+            most=MOST_INVITATIONS,
+        )
+    members = await store.count_members(tx, organisation_id)
+    if members + waiting >= MOST_MEMBERS:
+        raise TooManyMembers(
+            f"This organisation has {members} members and {waiting} open invitations, and at most {MOST_MEMBERS} together"
+            " are possible: withdraw an invitation.",
+            field="email",
+            members=members,
+            invitations=waiting,
+            most=MOST_MEMBERS,
+        )
+
+
+async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> None:
+    """Its link is of no use any more. Raises NotFound: none of this organisation's, or it is over."""
+    if not await store.withdraw_invitation(tx, organisation_id, invitation_id):
+        raise NotFound("invitation", invitation_id)
+
+
 async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
-    """Raises InvitationOver: unknown, used or lapsed."""
+    """Raises InvitationOver: unknown, used, withdrawn or lapsed."""
     invitation = await store.invitation(tx, passwords.digest(secret), take=take)
     organisation = await store.organisation(tx, invitation.organisation_id) if invitation else None
     if invitation is None or organisation is None:
-        raise InvitationOver("This invitation was used, or is older than 7 days. Ask for a new one.")
+        raise InvitationOver("This invitation was used or withdrawn, or is older than 7 days. Ask for a new one.")
     return invitation, organisation
 
 
@@ -247,31 +286,6 @@ async def accept_invitation(tx: Transaction, secret: str, password_hash: str) ->
     return await _join(
         tx, organisation, invitation.name, invitation.email, invitation.roles, invitation.language, password_hash
     )
-
-
-async def make_key(tx: Transaction, principal: Principal, name: str, request_key: str = "") -> str:
-    """A program's secret, told this once, and to a repeat of the request. Raises MemberUnknown, KeyReused."""
-    if await store.member(tx, principal.member_id) is None:
-        raise MemberUnknown
-    async with tx.once("key", request_key, caller=principal.member_id, body=name, answer=str) as once:
-        secret = passwords.secret_of("lonja", once.random)
-        if once.first:
-            key = store.ApiKey(
-                key_id=new_id(),
-                member_id=principal.member_id,
-                name=checked_name(name, "key_name"),
-                made_at=tx.now,
-                used_at=None,
-            )
-            store.add_key(tx, key, passwords.digest(secret))
-            once.answer = key.key_id
-    return secret
-
-
-async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None:
-    """Own keys only; a second time changes nothing. Raises NotFound."""
-    if not await store.revoke_key(tx, principal.member_id, key_id):
-        raise NotFound("API key", key_id)
 
 
 async def set_state(

@@ -115,7 +115,7 @@ def rules() -> dict[str, set[str]]:
         "services.catalogue.handlers.skus",
         "services.catalogue.pricing",
         "services.contracts.domain.execution.bounds",
-        *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "login", "places")),
+        *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "keys", "login", "places")),
     ]
     found: dict[str, set[str]] = {}
     for module in map(import_module, names + others):

@@ -23,7 +23,8 @@ from infra.web import (
     redirect,
     text_in,
 )
-from services.accounts import handlers, login, store
+from infra.web.languages import gettext
+from services.accounts import handlers, keys, login, store
 from services.accounts.api import UNKNOWN, address_of
 from services.accounts.domain import MANAGERS, MEMBER_ROLES
 from services.accounts.login import TooManyTries
@@ -71,17 +72,17 @@ class AccountPages(Controller):
             return await self._page(ground, request, errors=errors, values=fields)
         try:
             async with ground.database.transaction("accounts") as tx:
-                secret = await handlers.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
-        except handlers.MemberUnknown:
+                secret = await keys.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
+        except keys.MemberUnknown:
             raise UNKNOWN from None
         except RuleBroken as error:
-            return await self._page(ground, request, errors=beside(error, fields))
+            return await self._page(ground, request, errors=beside(error, fields), values=fields)
         return await self._page(ground, request, secret=secret)
 
     @post("/keys/{key_id:str}/revoke")
     async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> Redirect:
         async with ground.database.transaction("accounts") as tx:
-            await handlers.revoke_key(tx, request.user, key_id)
+            await keys.revoke_key(tx, request.user, key_id)
         return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
 
     @post("/members", opt=allow(*MANAGERS))
@@ -89,11 +90,19 @@ class AccountPages(Controller):
         link, errors, values = await invite_by_form(ground, request, request.user.organisation_id)
         return await self._page(ground, request, errors=errors, values=values, link=link)
 
+    @post("/invitations/{invitation_id:str}/withdraw", opt=allow(*MANAGERS))
+    async def withdraw_invitation(self, ground: FromGround, request: MemberVisit, invitation_id: PathId) -> Redirect:
+        async with ground.database.transaction("accounts") as tx:
+            await handlers.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
+        return redirect("/account", gettext("The invitation is withdrawn."))
+
     async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:
         async with ground.database.transaction("accounts") as tx:
             organisation = await store.organisation(tx, request.user.organisation_id)
             members = await store.members_of(tx, request.user.organisation_id)
-            keys = await store.keys_of(tx, request.user.member_id)
+            own_keys = await store.keys_of(tx, request.user.member_id)
+            manages = request.user.may(*MANAGERS)
+            invitations = await store.open_invitations(tx, request.user.organisation_id) if manages else []
         kinds = organisation.roles if organisation else ()
         shown: dict[str, Any] = {"errors": {}, "values": {}, "secret": "", "link": "", "request_key": new_id()} | more
         return page(
@@ -102,9 +111,10 @@ class AccountPages(Controller):
             status_code=422 if shown["errors"] else 200,
             organisation=organisation,
             members=members,
-            keys=keys,
+            keys=own_keys,
+            invitations=invitations,
             roles=tuple(dict.fromkeys(role for kind in kinds for role in MEMBER_ROLES[kind])),
             languages=LANGUAGE_CHOICES,
-            manages=request.user.may(*MANAGERS),
+            manages=manages,
             **shown,
         )

@@ -206,7 +206,9 @@ class EntryPages(Controller):
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
-                raise NotFound("invitation", "of this link: it was used, or is older than 7 days") from error
+                raise NotFound(
+                    "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
+                ) from error
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
 
     @post("/join/{secret:str}")
@@ -216,7 +218,9 @@ class EntryPages(Controller):
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
-                raise NotFound("invitation", "of this link: it was used, or is older than 7 days") from error
+                raise NotFound(
+                    "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
+                ) from error
         try:
             password = text_in(fields, "password", Secret)
             checked_password(password, invitation.email, invitation.name)

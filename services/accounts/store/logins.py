@@ -50,6 +50,16 @@ async def revoke_key(tx: Transaction, member_id: str, key_id: str) -> bool:
     return True
 
 
+async def forget_revoked_keys(tx: Transaction, member_id: str, kept: int) -> None:
+    """All but the last ones."""
+    await (await tx.raw()).execute(
+        "delete from accounts.api_keys where key_id = any(select key_id from accounts.api_keys"
+        " where member_id = $1 and revoked_at is not null order by revoked_at desc, key_id offset $2)",
+        member_id,
+        kept,
+    )
+
+
 class Tries(NamedTuple):
     """Failed logins since an instant."""
 

@@ -1,13 +1,16 @@
 """Members, their passwords, and who is invited to become one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
+from sqlalchemy import delete, func
 from sqlmodel import select
 
 from infra.database import Transaction
+from infra.ids import derive_id
 from infra.reading import listed, read_one
 from services.accounts.domain import Member
 from services.accounts.store.rows import InvitationRow, MemberRow, read
@@ -19,6 +22,16 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     roles: tuple[str, ...]
     language: str
+    expires_at: datetime
+
+
+class OpenInvitation(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation as its organisation sees it: ``invitation_id`` says nothing of the link."""
+
+    invitation_id: str
+    name: str
+    email: str
+    roles: tuple[str, ...]
     expires_at: datetime
 
 
@@ -50,6 +63,11 @@ async def members_of(tx: Transaction, organisation_id: str) -> list[Member]:
     query = select(MemberRow).where(MemberRow.organisation_id == organisation_id).order_by(MemberRow.name)
     rows = await tx.session.exec(query)
     return listed("member", rows, lambda row: row.member_id, _member)
+
+
+async def count_members(tx: Transaction, organisation_id: str) -> int:
+    query = select(func.count()).select_from(MemberRow).where(MemberRow.organisation_id == organisation_id)
+    return (await tx.session.exec(query)).one()
 
 
 async def all_members(connection: asyncpg.Connection, after: str, most: int) -> list[dict[str, Any]]:
@@ -89,3 +107,39 @@ async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Inv
     if take:
         await tx.session.delete(row)
     return read(row, Invitation)
+
+
+async def open_invitations(tx: Transaction, organisation_id: str) -> list[OpenInvitation]:
+    """The one that lapses first comes first."""
+    return [
+        OpenInvitation(
+            invitation_id=_id_of(row),
+            name=row.name,
+            email=row.email,
+            roles=tuple(row.roles),
+            expires_at=row.expires_at,
+        )
+        for row in await _open(tx, organisation_id)
+    ]
+
+
+async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> bool:
+    """Whether it was open."""
+    for row in await _open(tx, organisation_id):
+        if _id_of(row) == invitation_id:
+            gone = await tx.session.exec(delete(InvitationRow).where(InvitationRow.digest == row.digest))
+            return bool(gone.rowcount)
+    return False
+
+
+async def _open(tx: Transaction, organisation_id: str) -> Sequence[InvitationRow]:
+    query = (
+        select(InvitationRow)
+        .where(InvitationRow.organisation_id == organisation_id, InvitationRow.expires_at > tx.now)
+        .order_by(InvitationRow.expires_at, InvitationRow.digest)
+    )
+    return (await tx.session.exec(query)).all()
+
+
+def _id_of(row: InvitationRow) -> str:
+    return derive_id("invitation", row.digest)

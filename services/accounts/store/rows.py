@@ -78,6 +78,7 @@ class MemberRow(Row, table=True):
 
 class InvitationRow(Row, table=True):
     __tablename__ = "invitations"
+    __table_args__ = (Index(None, "organisation_id", "expires_at"),)
 
     digest: str = Field(primary_key=True, sa_type=Text)
     organisation_id: str = Field(sa_type=Text)
