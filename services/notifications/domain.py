@@ -18,6 +18,15 @@ PERIODS = ("daily", "weekly")
 LANGUAGES = ("en", "es", "ru")
 GIVE_UP_AFTER = timedelta(days=2)
 """A letter nobody's server takes for so long is old news."""
+TO_A_CONTRACT = ("supplier-offer", "buyer-draft", "buyer-answer", "supplier-signature", "next-bidder")
+"""Between an award and a contract: who is late here loses what was won, or is suspended."""
+URGENT, USUAL, PATIENT = 0, 1, 2
+"""How much a letter's kind lets others go first: steps to a contract, other duties, digests."""
+TURNS = (*((URGENT, USUAL, PATIENT),) * 3, (PATIENT, USUAL, URGENT))
+"""Which urgency is looked at first, letter after letter: of what is less urgent a quarter goes out however much is urgent."""
+AT_ONCE = 5
+GATHERING = timedelta(minutes=10)
+"""So many letters of one kind in so much time go to a reader at once; what comes after them is gathered into one."""
 _FIRST_RETRY = timedelta(seconds=30)
 _LAST_RETRY = timedelta(hours=1)
 _UTC = ZoneInfo("UTC")
@@ -62,7 +71,8 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """``organisation_id``, a contract's ``party``, has to do ``what`` by ``due_at`` (None: when it likes), at ``path``."""
+    """``organisation_id``, a contract's ``party``, has to do ``what`` by ``due_at`` (None: when it likes), at ``path``; ``cause`` is the
+    organisation that acted, whose letters take turns with those of others ("" in letters of a former release)."""
 
     party: str
     what: str
@@ -71,6 +81,11 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     path: str
     due_at: datetime | None
+    cause: str = ""
+
+    @property
+    def urgency(self) -> int:
+        return URGENT if self.what in TO_A_CONTRACT else USUAL
 
     def stands(self, now: datetime) -> bool:
         return self.due_at is None or self.due_at > now
@@ -90,6 +105,13 @@ def choose(items: Iterable[Recommendation], mailed: Collection[str], now: dateti
         if item.opportunity_id not in mailed and (item.closes_at is None or item.closes_at > now):
             fresh.setdefault(item.opportunity_id, item)
     return tuple(fresh.values())[:AT_MOST]
+
+
+def gathered_until(since: datetime, now: datetime, due_at: datetime | None) -> datetime:
+    """When what is gathered for a reader goes out, who had AT_ONCE letters of its kind ``since`` then: in time for most of what its
+    deadline leaves."""
+    usual = max(now, since + GATHERING)
+    return min(usual, now + max(due_at - now, timedelta()) / 4) if due_at else usual
 
 
 def spoken(language: str) -> str:

@@ -37,6 +37,7 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from services.notifications import store
 from services.notifications.domain import Duty, spoken
 from services.notifications.letters import DutyLetter
+from services.notifications.store import queue
 
 ROLES = {"supplier": SUPPLIER_AGENT, "buyer": BUYER_OFFICER}
 OTHER = {"supplier": "buyer", "buyer": "supplier"}
@@ -140,7 +141,7 @@ async def tell(tx: Transaction, duty: Duty) -> None:
                 claimed_at=tx.now.replace(microsecond=0),
                 duty=duty,
             )
-            await store.add_letter(tx, letter, slot)
+            await queue.add_letter(tx, letter, slot)
 
 
 reactions = Reactions()
@@ -152,7 +153,7 @@ async def tell_of_contract(tx: Transaction, event: OnContract) -> None:
     if isinstance(event, ContractDrafted):
         await store.put_contract(tx, event)
     for form in done(event):
-        await store.no_more_about(tx, page_of(event.contract_id, form))
+        await queue.no_more_about(tx, page_of(event.contract_id, form))
     wanted, contract = asked(event), await store.contract(tx, event.contract_id)
     if wanted is None or contract is None:
         return
@@ -167,6 +168,7 @@ async def tell_of_contract(tx: Transaction, event: OnContract) -> None:
             what=wanted.what,
             organisation_id=sides[wanted.party][0],
             partner=sides[OTHER[wanted.party]][1],
+            cause=sides[OTHER[wanted.party]][0],
             title=contract.title,
             path=page_of(event.contract_id, wanted.form),
             due_at=wanted.due_at,
@@ -181,6 +183,7 @@ async def tell_of_request(tx: Transaction, event: PurchaseRequested) -> None:
         what="purchase-request",
         organisation_id=event.supplier_id,
         partner=event.buyer_name,
+        cause=event.buyer_id,
         title=event.title,
         path=f"/contracts/purchases/{event.process_id}",
         due_at=event.due_at,
@@ -190,4 +193,4 @@ async def tell_of_request(tx: Transaction, event: PurchaseRequested) -> None:
 
 @reactions.on(PurchaseAnswered)
 async def forget_request(tx: Transaction, event: PurchaseAnswered) -> None:
-    await store.no_more_about(tx, f"/contracts/purchases/{event.process_id}")
+    await queue.no_more_about(tx, f"/contracts/purchases/{event.process_id}")

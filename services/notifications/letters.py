@@ -17,11 +17,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from events.recommender import Recommendation
 from infra.web.pages import money
-from services.notifications.domain import Duty
+from services.notifications.domain import PATIENT, Duty
 from services.notifications.links import Links
 
 HERE = Path(__file__).parent
 KINDS = ("auction", "quote", "pool", "purchase")
+SHOWN = 20
+"""Entries that a list shows; of the others it says how many there are, and where they stand."""
 # Headers stay on one line: a link that is folded or encoded is no link for a mail program. RFC 5322 allows 998 characters.
 _POLICY = SMTP.clone(max_line_length=990)
 
@@ -44,6 +46,9 @@ class Digest(_Claimed, frozen=True, kw_only=True, tag="digest"):
     """Opportunities."""
 
     topic: ClassVar[str] = "digest"
+    template: ClassVar[str] = "digest"
+    kind: ClassVar[str] = ""
+    urgency: ClassVar[int] = PATIENT
     about: ClassVar[str] = ""
     period: str
     items: tuple[Recommendation, ...]
@@ -51,6 +56,10 @@ class Digest(_Claimed, frozen=True, kw_only=True, tag="digest"):
     @property
     def says(self) -> str:
         return str(words_of(self.language)["subject"]).format(organisation=self.organisation, count=len(self.items))
+
+    @property
+    def cause(self) -> str:
+        return self.organisation_id
 
     def stands(self, now: datetime) -> bool:
         return True
@@ -60,7 +69,20 @@ class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
     """What waits for the organisation."""
 
     topic: ClassVar[str] = "duties"
+    template: ClassVar[str] = "duties"
     duty: Duty
+
+    @property
+    def kind(self) -> str:
+        return self.duty.what
+
+    @property
+    def cause(self) -> str:
+        return self.duty.cause
+
+    @property
+    def urgency(self) -> int:
+        return self.duty.urgency
 
     @property
     def about(self) -> str:
@@ -74,7 +96,32 @@ class DutyLetter(_Claimed, frozen=True, kw_only=True, tag="duties"):
         return self.duty.stands(now)
 
 
-Letter = Digest | DutyLetter
+class DutyList(_Claimed, frozen=True, kw_only=True, tag="list"):
+    """What waits for the organisation, all of one kind, in place of a letter about each. It is claimed with the number of ``duties``, the
+    soonest due first, which come from the letters that it stands for."""
+
+    topic: ClassVar[str] = "duties"
+    template: ClassVar[str] = "list"
+    about: ClassVar[str] = ""
+    what: str
+    count: int
+    duties: tuple[Duty, ...] = ()
+
+    @classmethod
+    def of(cls, letter: DutyLetter, letter_id: str, count: int, claimed_at: datetime) -> "DutyList":
+        """In place of that letter and of others, to the same reader."""
+        same = {name: getattr(letter, name) for name in _Claimed.__struct_fields__}
+        return cls(**same | {"letter_id": letter_id, "claimed_at": claimed_at}, what=letter.duty.what, count=count)
+
+    @property
+    def says(self) -> str:
+        return str(words_of(self.language)["duty"][self.what]["many"]).format(count=self.count)
+
+    def stands(self, now: datetime) -> bool:
+        return bool(self.duties)
+
+
+Letter = Digest | DutyLetter | DutyList
 
 
 def sender(smtp_url: str, public_url: str) -> str:
@@ -108,7 +155,7 @@ def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> by
         "settings": words[letter.topic]["settings"],
         "settings_url": f"{public_url}/notifications",
         "unsubscribe_url": unsubscribe,
-        **(_opportunities if isinstance(letter, Digest) else _duty)(letter, words, public_url),
+        **_told(letter, words, public_url),
     }
     mail = EmailMessage(_POLICY)
     mail["From"] = formataddr(("Lonja", from_address))
@@ -119,12 +166,31 @@ def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> by
     mail["List-Unsubscribe"] = f"<{unsubscribe}>"
     mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(_templates(html=False).get_template(f"{letter.topic}.txt").render(facts), cte="quoted-printable")
+    mail.set_content(
+        _templates(html=False).get_template(f"{letter.template}.txt").render(facts), cte="quoted-printable"
+    )
     mail.add_alternative(
-        _templates(html=True).get_template(f"{letter.topic}.html").render(facts), subtype="html", cte="quoted-printable"
+        _templates(html=True).get_template(f"{letter.template}.html").render(facts),
+        subtype="html",
+        cte="quoted-printable",
     )
     mail.set_boundary(f"=_lonja_{letter.letter_id}")
     return mail.as_bytes()
+
+
+def _told(letter: Letter, words: dict[str, Any], public_url: str) -> dict[str, object]:
+    match letter:
+        case Digest():
+            return _opportunities(letter, words, public_url)
+        case DutyLetter():
+            return {"duty": words["duty"][letter.duty.what], **_duty(letter.duty, letter.zone, public_url)}
+        case DutyList():
+            return {
+                "duty": words["duty"][letter.what],
+                "entries": [_duty(each, letter.zone, public_url) for each in letter.duties[:SHOWN]],
+                "more": max(0, letter.count - SHOWN),
+                "all_url": f"{public_url}/contracts",
+            }
 
 
 def _opportunities(digest: Digest, words: dict[str, Any], public_url: str) -> dict[str, object]:
@@ -144,13 +210,11 @@ def _opportunities(digest: Digest, words: dict[str, Any], public_url: str) -> di
     return {"sections": [(words[kind], items) for kind, items in sections.items() if items]}
 
 
-def _duty(letter: DutyLetter, words: dict[str, Any], public_url: str) -> dict[str, object]:
-    duty = letter.duty
+def _duty(duty: Duty, zone: str, public_url: str) -> dict[str, object]:
     return {
-        "duty": words["duty"][duty.what],
         "title": duty.title,
         "partner": duty.partner,
-        "due": _local(duty.due_at, letter.zone),
+        "due": _local(duty.due_at, zone),
         "url": public_url + duty.path,
     }
 

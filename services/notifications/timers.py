@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import cycle
 
 from events.notifications import DigestSent, DutyMailed
 from infra import kept_mail, metrics
@@ -12,11 +13,12 @@ from infra.due import Due
 from infra.reading import Unreadable
 from infra.service import Ground, Timer
 from services.notifications import post, store
-from services.notifications.domain import GIVE_UP_AFTER, retry_after, slot
+from services.notifications.domain import GIVE_UP_AFTER, TURNS, Duty, slot
 from services.notifications.handlers import compose
-from services.notifications.letters import Digest, Letter, mime, sender
+from services.notifications.letters import Digest, DutyLetter, DutyList, Letter, mime, sender
 from services.notifications.links import Links
-from services.notifications.store import Attempt, Member
+from services.notifications.store import Member, queue
+from services.notifications.store.queue import Attempt
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20
@@ -55,11 +57,12 @@ class Postman:
         self._public_url = ground.config.public_url
         self._smtp_url = ground.config.smtp_url or kept_mail.smtp_url(ground.config.home)
         self._from = sender(self._smtp_url, self._public_url)
+        self._turns = cycle(TURNS)
 
     async def send_one(self, _: Transaction) -> int:
         """The timer's own transaction stays empty: no lock is held while a mail server thinks."""
         async with self._database.transaction("notifications") as tx:
-            attempt = await store.claim_to_send(tx, tx.now + LEASE)
+            attempt = await queue.claim_to_send(tx, tx.now + LEASE, next(self._turns))
         if attempt is None:
             return 0
         if not attempt.wanted:
@@ -93,41 +96,53 @@ class Postman:
     ) -> None:
         """``stopped`` is the member whose address gets no mail any more, ``sent`` the letter that went out."""
         async with self._database.transaction("notifications") as tx:
-            if not await store.settle(tx, attempt.letter_id, state, trouble=trouble):
+            if not await queue.settle(tx, attempt, state, trouble=trouble):
                 return
             metrics.MAILS.labels(state).inc()
             if stopped:
                 await store.set_stopped(tx, stopped, trouble)
             if sent:
-                tx.emit(_sent(sent, tx.now))
+                for event in _sent(sent, tx.now):
+                    tx.emit(event)
 
     async def _put_off(self, attempt: Attempt, trouble: str) -> None:
         async with self._database.transaction("notifications") as tx:
             if tx.now - attempt.claimed_at > GIVE_UP_AFTER:
-                await store.settle(tx, attempt.letter_id, "failed", trouble=trouble)
+                await queue.settle(tx, attempt, "failed", trouble=trouble)
                 metrics.MAILS.labels("failed").inc()
             else:
                 metrics.MAILS.labels("put-off").inc()
-                await store.postpone(tx, attempt.letter_id, tx.now + retry_after(attempt.number), trouble)
+                await queue.postpone(tx, attempt, trouble)
 
 
-def _sent(letter: Letter, at: datetime) -> DigestSent | DutyMailed:
-    if isinstance(letter, Digest):
-        return DigestSent(
-            member_id=letter.member_id,
-            organisation_id=letter.organisation_id,
-            digest_id=letter.letter_id,
-            period=letter.period,
-            items=tuple(item.opportunity_id for item in letter.items),
-            sent_at=at,
-        )
+def _sent(letter: Letter, at: datetime) -> list[DigestSent | DutyMailed]:
+    """What went out: of a list, each duty."""
+    match letter:
+        case Digest():
+            return [
+                DigestSent(
+                    member_id=letter.member_id,
+                    organisation_id=letter.organisation_id,
+                    digest_id=letter.letter_id,
+                    period=letter.period,
+                    items=tuple(item.opportunity_id for item in letter.items),
+                    sent_at=at,
+                )
+            ]
+        case DutyLetter():
+            return [_mailed(letter, letter.duty, at)]
+        case DutyList():
+            return [_mailed(letter, duty, at) for duty in letter.duties]
+
+
+def _mailed(letter: DutyLetter | DutyList, duty: Duty, at: datetime) -> DutyMailed:
     return DutyMailed(
         member_id=letter.member_id,
         organisation_id=letter.organisation_id,
         letter_id=letter.letter_id,
-        what=letter.duty.what,
-        path=letter.duty.path,
-        due_at=letter.duty.due_at,
+        what=duty.what,
+        path=duty.path,
+        due_at=duty.due_at,
         sent_at=at,
     )
 

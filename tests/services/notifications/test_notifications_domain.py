@@ -2,17 +2,32 @@ from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default as modern
+from html import unescape
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from catalogue.rules import RuleBroken
 from events.recommender import Recommendation
-from services.notifications.domain import AT_MOST, LANGUAGES, Duty, Preferences, choose, retry_after, slot
-from services.notifications.letters import Digest, DutyLetter, message_id, mime, sender, words_of
+from services.notifications.domain import (
+    AT_MOST,
+    LANGUAGES,
+    PATIENT,
+    TURNS,
+    URGENT,
+    USUAL,
+    Duty,
+    Preferences,
+    choose,
+    gathered_until,
+    retry_after,
+    slot,
+)
+from services.notifications.letters import Digest, DutyLetter, DutyList, message_id, mime, sender, words_of
 from services.notifications.links import BadLink, Links
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
@@ -191,6 +206,45 @@ def test_a_duty_says_what_to_do_by_when_and_what_follows_otherwise(what: str, la
         assert "https://market.example/contracts/c1" in part and "2026-11-22 15:00 (Europe/Moscow)" in part
         assert "{" not in part
     assert "Бумага & Co" in text.get_content() and "City &lt;Hall&gt;" in html.get_content()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("what", words_of("en")["duty"])
+def test_a_list_shows_the_first_and_says_how_many_more_there_are(what: str, language: str) -> None:
+    one = a_duty_letter(what, language)
+    duties = tuple(
+        structs.replace(one.duty, title=f"Paper <{number}>", path=f"/contracts/c{number}") for number in range(25)
+    )
+    told = structs.replace(DutyList.of(one, "l1", 25, NOW), duties=duties)
+    raw = mime(told, LINKS, "lonja@market.example", "https://market.example")
+    assert raw == mime(told, LINKS, "lonja@market.example", "https://market.example")
+    mail = message_from_bytes(raw, _class=EmailMessage, policy=modern)
+    assert "25" in mail["Subject"] and mail["Message-ID"] == "<duties.l1@market.example>"
+    assert mail["List-Unsubscribe"] == f"<https://market.example/unsubscribe/{LINKS.token('m1', 'duties')}>"
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None and html is not None
+    for part in (text.get_content(), html.get_content()):
+        assert "https://market.example/contracts/c19" in part and "/contracts/c20" not in part
+        assert words_of(language)["more"].format(count=5) in part and "2026-11-22 15:00 (Europe/Moscow)" in part
+        assert words_of(language)["duty"][what]["otherwise"] in unescape(part) and "{" not in part
+        assert "https://market.example/contracts" in part.replace("https://market.example/contracts/", "")
+    assert "Paper <3>" in text.get_content() and "Paper &lt;3&gt;" in html.get_content()
+    few = structs.replace(told, duties=duties[:20], count=20)
+    whole = mime(few, LINKS, "lonja@market.example", "https://market.example").decode()
+    assert "market.example/contracts/" in whole and "https://market.example/contracts\r\n" not in whole
+
+
+def test_what_is_gathered_goes_out_in_time() -> None:
+    since, soon = NOW - timedelta(minutes=4), NOW + timedelta(minutes=8)
+    assert gathered_until(since, NOW, None) == NOW + timedelta(minutes=6)
+    assert gathered_until(since, NOW, NOW + timedelta(days=1)) == NOW + timedelta(minutes=6)
+    assert gathered_until(since, NOW, soon) == NOW + timedelta(minutes=2)
+    assert gathered_until(since, NOW, NOW - timedelta(minutes=1)) == NOW
+
+
+def test_less_urgent_letters_are_never_starved() -> None:
+    assert all(set(order) == {URGENT, USUAL, PATIENT} for order in TURNS)
+    assert [order[0] for order in TURNS] == [URGENT, URGENT, URGENT, PATIENT]
 
 
 def test_letters_of_all_languages_say_the_same_things() -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, DateTime, Index, Text, UniqueConstraint, delete, text, update
+from sqlalchemy import BigInteger, Column, DateTime, Index, SmallInteger, Text, UniqueConstraint, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, SQLModel, col, select
 
@@ -13,11 +13,11 @@ from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, not_among, schema_of
-from infra.reading import Unreadable, listed, readable
+from infra.reading import listed
 from infra.replicas import Organisations
 from infra.service import Prune
 from services.notifications.domain import Preferences
-from services.notifications.letters import Digest, Letter
+from services.notifications.letters import Letter
 
 
 class Row(SQLModel, registry=schema_of("notifications")):
@@ -25,6 +25,12 @@ class Row(SQLModel, registry=schema_of("notifications")):
 
 
 organisations = Organisations(Row.metadata)
+
+WAITING = "state in ('claimed', 'sending')"
+"""Letters of which it is not known yet what became of them."""
+QUEUED = f"turn is not null and {WAITING}"
+PUT_OFF = f"turn is null and {WAITING}"
+UNTOLD = "state = 'claimed' and attempts = 0 and within is null"
 
 
 class MemberRow(Row, table=True):
@@ -71,13 +77,21 @@ class ContractRow(Row, table=True):
 class LetterRow(Row, table=True):
     """``state`` is claimed, sending, sent; or refused (the address), failed (the letter, or given up), dropped (unsubscribed, or what
     it is about was done meanwhile). ``retry_at``: a sender that has not said by then what became of it is taken for dead.
-    ``about`` is the page of a duty, "" for a digest; ``moot``: what it asks for was done meanwhile."""
+    ``about`` is the page of a duty, "" for a digest or a list; ``moot``: what it asks for was done meanwhile. ``kind``, what a duty is,
+    ``cause``, whose act it comes from, and ``urgency`` say who goes first: see :mod:`services.notifications.store.queue`. ``turn`` is
+    its place in the queue, none while nobody is to send it; ``within`` is the list that stands for it."""
 
     __tablename__ = "letters"
     __table_args__ = (
         UniqueConstraint("member_id", "slot"),
-        Index("ix_letters_waiting", "retry_at", postgresql_where=text("state in ('claimed', 'sending')")),
-        Index("ix_letters_about", "about", postgresql_where=text("state in ('claimed', 'sending')")),
+        Index("ix_letters_waiting", "retry_at", postgresql_where=text(WAITING)),
+        Index("ix_letters_about", "about", postgresql_where=text(WAITING)),
+        Index("ix_letters_queue", "urgency", "turn", postgresql_where=text(QUEUED)),
+        Index("ix_letters_of_a_cause", "urgency", "cause", "turn", postgresql_where=text(QUEUED)),
+        Index("ix_letters_put_off", "retry_at", postgresql_where=text(PUT_OFF)),
+        Index("ix_letters_alike", "member_id", "kind", "claimed_at", postgresql_where=text(UNTOLD)),
+        Index("ix_letters_within", "within", postgresql_where=text("within is not null")),
+        Index("ix_letters_latest", "member_id", "claimed_at", postgresql_where=text("within is null")),
     )
 
     letter_id: str = Field(primary_key=True, sa_type=Text)
@@ -93,6 +107,22 @@ class LetterRow(Row, table=True):
     attempts: int = 0
     sent_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     trouble: str = Field(default="", sa_type=Text)
+    kind: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+    cause: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+    urgency: int = Field(default=1, sa_type=SmallInteger, sa_column_kwargs={"server_default": text("1")})
+    turn: int | None = Field(default=None, sa_type=BigInteger)
+    within: str | None = Field(default=None, sa_type=Text)
+
+
+class LatelyRow(Row, table=True):
+    """How many letters of a kind went to a reader since then: after some of them, the next ones are gathered."""
+
+    __tablename__ = "lately"
+
+    member_id: str = Field(primary_key=True, sa_type=Text)
+    kind: str = Field(primary_key=True, sa_type=Text)
+    since: datetime = Field(sa_type=DateTime(timezone=True))
+    letters: int
 
 
 class MailedRow(Row, table=True):
@@ -125,17 +155,6 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime
     sent_at: datetime | None
     trouble: str
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter in the hands of one sender; a :class:`Unreadable` one is no use to it. ``wanted`` is false when its reader unsubscribed
-    since it was claimed, or when the time for what it asks is over."""
-
-    letter_id: str
-    claimed_at: datetime
-    number: int
-    letter: Letter | Unreadable[str]
-    wanted: bool
 
 
 async def member(tx: Transaction, member_id: str, *, lock: bool = False) -> Member | None:
@@ -227,86 +246,9 @@ async def mailed(tx: Transaction, member_id: str) -> set[str]:
     return set(await tx.session.exec(select(MailedRow.opportunity_id).where(MailedRow.member_id == member_id)))
 
 
-async def add_letter(tx: Transaction, letter: Letter, slot: str) -> bool:
-    """Claims the slot; False if it is taken."""
-    values = {
-        "letter_id": letter.letter_id,
-        "topic": letter.topic,
-        "about": letter.about,
-        "moot": False,
-        "member_id": letter.member_id,
-        "slot": slot,
-        "state": "claimed",
-        "body": msgspec.to_builtins(letter),
-        "claimed_at": letter.claimed_at,
-        "retry_at": letter.claimed_at,
-        "attempts": 0,
-        "trouble": "",
-    }
-    statement = insert(LetterRow).values(values).on_conflict_do_nothing(index_elements=["member_id", "slot"])
-    return bool((await tx.session.exec(statement)).rowcount)
-
-
-async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
-    """Claims the slot and the items; False if the slot is taken."""
-    if not await add_letter(tx, digest, slot):
-        return False
-    rows = [
-        {"member_id": digest.member_id, "opportunity_id": item.opportunity_id, "letter_id": digest.letter_id}
-        for item in digest.items
-    ]
-    await tx.session.exec(insert(MailedRow).values(rows))
-    return True
-
-
-async def claim_to_send(tx: Transaction, until: datetime) -> Attempt | None:
-    """One letter that waits for a sender, taken until ``until``."""
-    query = (
-        select(LetterRow)
-        .where(col(LetterRow.state).in_(("claimed", "sending")), LetterRow.retry_at <= tx.now)
-        .order_by("retry_at")
-        .limit(1)
-    )
-    row = (await tx.session.exec(query.with_for_update(skip_locked=True))).one_or_none()
-    if row is None:
-        return None
-    row.state, row.retry_at, row.attempts = "sending", until, row.attempts + 1
-    reader = await member(tx, row.member_id)
-    [letter] = readable([row], lambda row: row.letter_id, lambda row: msgspec.convert(row.body, Letter))
-    reads = reader is not None and reader.stopped is None and row.topic in reader.preferences.topics
-    return Attempt(
-        letter_id=row.letter_id,
-        claimed_at=row.claimed_at,
-        number=row.attempts,
-        letter=letter,
-        wanted=reads and not row.moot and (isinstance(letter, Unreadable) or letter.stands(tx.now)),
-    )
-
-
-async def no_more_about(tx: Transaction, about: str) -> None:
-    """What did not go out yet about this duty is not sent any more."""
-    where = (col(LetterRow.about) == about) & col(LetterRow.state).in_(("claimed", "sending"))
-    await tx.session.exec(update(LetterRow).where(where).values(moot=True))
-
-
-async def settle(tx: Transaction, letter_id: str, state: str, *, trouble: str = "") -> bool:
-    """The end of a letter; False if it had ended before. What never went out may be mailed another time."""
-    where = (col(LetterRow.letter_id) == letter_id) & (col(LetterRow.state) == "sending")
-    values = {"state": state, "trouble": trouble, "sent_at": tx.now if state == "sent" else None}
-    settled = bool((await tx.session.exec(update(LetterRow).where(where).values(values))).rowcount)
-    if settled and state != "sent":
-        await tx.session.exec(delete(MailedRow).where(col(MailedRow.letter_id) == letter_id))
-    return settled
-
-
-async def postpone(tx: Transaction, letter_id: str, retry_at: datetime, trouble: str) -> None:
-    where = (col(LetterRow.letter_id) == letter_id) & (col(LetterRow.state) == "sending")
-    await tx.session.exec(update(LetterRow).where(where).values(retry_at=retry_at, trouble=trouble))
-
-
 async def latest(tx: Transaction, member_id: str, limit: int = 10) -> Sequence[Sent]:
-    """Newest first."""
-    query = select(LetterRow).where(LetterRow.member_id == member_id)
+    """Newest first; a list in place of the letters that it stands for."""
+    query = select(LetterRow).where(LetterRow.member_id == member_id, col(LetterRow.within).is_(None))
     rows = await tx.session.exec(query.order_by(col(LetterRow.claimed_at).desc()).limit(limit))
     return listed("letter", rows, lambda row: row.letter_id, _sent)
 
@@ -328,6 +270,7 @@ async def contract(tx: Transaction, contract_id: str) -> ContractRow | None:
 
 
 PRUNES = (
+    Prune("lately", "since < now() - interval '1 day'"),
     Prune(
         "letters",
         "state not in ('claimed', 'sending') and claimed_at < now() - $3::interval",

@@ -1,0 +1,298 @@
+"""Letters on their way: in which order they go out, which of them go together, and what became of them.
+
+**Turns.** Within an urgency, those whose acts cause letters (``cause``) go in rounds: a letter gets the turn after the last one of its
+cause that waits, and none before the least turn that waits at all. So a thousand letters that one organisation causes have a thousand
+turns, and the first of another goes beside the first of those. Both turns are found at the end of an index, and so is the next
+letter.
+
+A letter that was put off, or is gathered with others, or is in the hands of a sender, has no turn: it gets one when its ``retry_at``
+has come, a few at a time. So does one of a former release, which knows no turns.
+
+**Lists.** The letter whose turn it is takes along all of its kind that wait for the same reader and were never tried: they go within
+a list, a letter of its own, and end as it ends. A list never grows, so that every attempt says the same, but for what was done
+meanwhile.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import asyncpg
+import msgspec
+from msgspec import structs
+
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.reading import Unreadable, readable
+from services.notifications.domain import AT_ONCE, GATHERING, GIVE_UP_AFTER, gathered_until, retry_after
+from services.notifications.letters import Digest, DutyLetter, DutyList, Letter
+from services.notifications.store import PUT_OFF, QUEUED, UNTOLD, WAITING, member
+
+LINED_UP = 20
+"""Letters that were put off and whose time has come, which get their turn with one that is sent."""
+LONGEST_LIST = 200
+"""Letters that go within one list."""
+HELD = GIVE_UP_AFTER + timedelta(days=1)
+"""A list has ended by then. A letter within one that still waits goes by itself: a former release, which knows no lists, gave it up."""
+NEXT = (
+    "select letter_id, member_id, topic, kind, cause, urgency, body::text as body, claimed_at, moot, attempts from notifications.letters"
+    f" where urgency = $1 and {QUEUED} and retry_at <= $2 order by turn limit 1 for update skip locked"
+)
+DUE = (
+    f"select letter_id, urgency, cause from notifications.letters where {PUT_OFF} and retry_at <= $1"
+    f" order by retry_at limit {LINED_UP} for update skip locked"
+)
+ALIKE = (
+    f"select letter_id from notifications.letters where {UNTOLD} and member_id = $1 and kind = $2 and letter_id <> $3"
+    f" order by claimed_at limit {LONGEST_LIST - 1} for update skip locked"
+)
+TURN = (
+    f"select greatest((select min(turn) from notifications.letters where {QUEUED} and urgency = $1),"
+    f" (select max(turn) + 1 from notifications.letters where {QUEUED} and urgency = $1 and cause = $2), 0)"
+)
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A letter in the hands of one sender; a :class:`Unreadable` one is no use to it. ``wanted`` is false when its reader unsubscribed
+    since it was claimed, or when what it asks is done or its time is over; ``told`` are the letters that it stands for, if it is a list."""
+
+    letter_id: str
+    claimed_at: datetime
+    number: int
+    letter: Letter | Unreadable[str]
+    wanted: bool
+    told: tuple[str, ...] = ()
+
+
+async def add_letter(tx: Transaction, letter: Letter, slot: str) -> bool:
+    """Claims the slot; False if it is taken."""
+    db = await tx.raw()
+    retry_at = await _gathered_until(db, letter, tx.now) or letter.claimed_at
+    added = await db.execute(
+        "insert into notifications.letters (letter_id, topic, about, moot, member_id, slot, state, body, claimed_at, retry_at,"
+        " attempts, trouble, kind, cause, urgency, turn) values ($1, $2, $3, false, $4, $5, 'claimed', $6::text::jsonb, $7, $8, 0, '',"
+        " $9, $10, $11, $12) on conflict (member_id, slot) do nothing",
+        letter.letter_id,
+        letter.topic,
+        letter.about,
+        letter.member_id,
+        slot,
+        msgspec.json.encode(letter).decode(),
+        letter.claimed_at,
+        retry_at,
+        letter.kind,
+        letter.cause,
+        letter.urgency,
+        await db.fetchval(TURN, letter.urgency, letter.cause) if retry_at <= tx.now else None,
+    )
+    return bool(added == "INSERT 0 1")
+
+
+async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
+    """Claims the slot and the items; False if the slot is taken."""
+    if not await add_letter(tx, digest, slot):
+        return False
+    await (await tx.raw()).execute(
+        "insert into notifications.mailed (member_id, opportunity_id, letter_id) select $1, unnest($2::text[]), $3",
+        digest.member_id,
+        [item.opportunity_id for item in digest.items],
+        digest.letter_id,
+    )
+    return True
+
+
+async def _gathered_until(db: asyncpg.Connection, letter: Letter, now: datetime) -> datetime | None:
+    """None: it goes at once."""
+    if not isinstance(letter, DutyLetter):
+        return None
+    since = await db.fetchval(
+        "select since from notifications.lately where member_id = $1 and kind = $2 and letters >= $3 and since > $4",
+        letter.member_id,
+        letter.kind,
+        AT_ONCE,
+        now - GATHERING,
+    )
+    return gathered_until(since, now, letter.duty.due_at) if since else None
+
+
+async def claim_to_send(tx: Transaction, until: datetime, urgencies: Sequence[int]) -> Attempt | None:
+    """The letter whose turn it is, taken until ``until``: of the first of ``urgencies`` of which one waits."""
+    db = await tx.raw()
+    await _line_up(db, tx.now)
+    for urgency in urgencies:
+        if (row := await db.fetchrow(NEXT, urgency, tx.now)) is not None:
+            return await _attempt(tx, db, row, until)
+    return None
+
+
+async def _line_up(db: asyncpg.Connection, now: datetime) -> None:
+    """Give a turn to what was put off until now, after what waits of the same cause."""
+    due = sorted(await db.fetch(DUE, now), key=lambda row: (row["urgency"], row["cause"]))
+    for (urgency, cause), rows in groupby(due, lambda row: (row["urgency"], row["cause"])):
+        await db.execute(
+            "update notifications.letters one set turn = $2::bigint + had.number - 1, within = null"
+            " from unnest($1::text[]) with ordinality had (letter_id, number) where one.letter_id = had.letter_id",
+            [row["letter_id"] for row in rows],
+            await db.fetchval(TURN, urgency, cause),
+        )
+
+
+async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record, until: datetime) -> Attempt:
+    [letter] = readable([row], _id, _letter)
+    reader = await member(tx, row["member_id"])
+    reads = reader is not None and reader.stopped is None and row["topic"] in reader.preferences.topics
+    if isinstance(letter, DutyLetter) and not row["attempts"] and row["kind"]:
+        others = [_id(each) for each in await db.fetch(ALIKE, row["member_id"], row["kind"], row["letter_id"])]
+        if others:
+            return await _attempt_of_all(tx, db, row, letter, others, until, reads=reads)
+    await db.execute(
+        "update notifications.letters set state = 'sending', turn = null, retry_at = $2, attempts = attempts + 1 where letter_id = $1",
+        row["letter_id"],
+        until,
+    )
+    told: tuple[str, ...] = ()
+    if isinstance(letter, DutyList):
+        letter, told = await _filled(db, letter, tx.now)
+    return Attempt(
+        letter_id=row["letter_id"],
+        claimed_at=row["claimed_at"],
+        number=row["attempts"] + 1,
+        letter=letter,
+        wanted=reads and not row["moot"] and (isinstance(letter, Unreadable) or letter.stands(tx.now)),
+        told=told,
+    )
+
+
+async def _attempt_of_all(
+    tx: Transaction,
+    db: asyncpg.Connection,
+    row: asyncpg.Record,
+    letter: DutyLetter,
+    others: Sequence[str],
+    until: datetime,
+    *,
+    reads: bool,
+) -> Attempt:
+    """A list in place of that letter and the others, in the hands of its first sender."""
+    claimed = DutyList.of(letter, new_id(), len(others) + 1, tx.now.replace(microsecond=0))
+    await db.execute(
+        "insert into notifications.letters (letter_id, topic, about, moot, member_id, slot, state, body, claimed_at, retry_at, attempts,"
+        " trouble, kind, cause, urgency) values ($1, $2, '', false, $3, 'list/' || $1, 'sending', $4::text::jsonb, $5, $6, 1, '', '',"
+        " $7, $8)",
+        claimed.letter_id,
+        claimed.topic,
+        claimed.member_id,
+        msgspec.json.encode(claimed).decode(),
+        claimed.claimed_at,
+        until,
+        row["cause"],
+        row["urgency"],
+    )
+    await db.execute(
+        "update notifications.letters set state = 'sending', turn = null, retry_at = $2, within = $3 where letter_id = any($1::text[])",
+        [row["letter_id"], *others],
+        tx.now + HELD,
+        claimed.letter_id,
+    )
+    filled, told = await _filled(db, claimed, tx.now)
+    return Attempt(
+        letter_id=claimed.letter_id,
+        claimed_at=claimed.claimed_at,
+        number=1,
+        letter=filled,
+        wanted=reads and filled.stands(tx.now),
+        told=told,
+    )
+
+
+async def _filled(db: asyncpg.Connection, claimed: DutyList, now: datetime) -> tuple[DutyList, tuple[str, ...]]:
+    """With what still has to be done, each page once, and the letters that say so. One that cannot be read goes by itself."""
+    rows = await db.fetch(
+        "select letter_id, body::text as body from notifications.letters where within = $1 and state = 'sending' and not moot"
+        " order by (body -> 'duty' ->> 'due_at')::timestamptz, letter_id",
+        claimed.letter_id,
+    )
+    read = readable(rows, _id, _letter)
+    strange = [each.key for each in read if isinstance(each, Unreadable)]
+    if strange:
+        await db.execute(
+            "update notifications.letters set retry_at = $2, within = null where letter_id = any($1::text[])",
+            strange,
+            now,
+        )
+    letters = [each for each in read if isinstance(each, DutyLetter) and each.stands(now)]
+    duties = tuple({each.duty.path: each.duty for each in letters}.values())
+    return structs.replace(claimed, duties=duties, count=len(duties)), tuple(each.letter_id for each in letters)
+
+
+def _id(row: asyncpg.Record) -> str:
+    return str(row["letter_id"])
+
+
+def _letter(row: asyncpg.Record) -> Letter:
+    found: Letter = msgspec.json.decode(row["body"], type=Letter)
+    return found
+
+
+async def no_more_about(tx: Transaction, about: str) -> None:
+    """What did not go out yet about this duty is not sent any more."""
+    await (await tx.raw()).execute(
+        f"update notifications.letters set moot = true where about = $1 and {WAITING}", about
+    )
+
+
+async def settle(tx: Transaction, attempt: Attempt, state: str, *, trouble: str = "") -> bool:
+    """The end of a letter, and of those that go within it; False if it had ended before. What never went out may be mailed another
+    time."""
+    db = await tx.raw()
+    sent_at = tx.now if state == "sent" else None
+    ended = await db.fetchrow(
+        "update notifications.letters set state = $2, trouble = $3, sent_at = $4, turn = null"
+        " where letter_id = $1 and state = 'sending' returning member_id",
+        attempt.letter_id,
+        state,
+        trouble,
+        sent_at,
+    )
+    if ended is None:
+        return False
+    if isinstance(attempt.letter, DutyList):
+        await db.execute(
+            "update notifications.letters set state = case when letter_id = any($3::text[]) then $2 else 'dropped' end,"
+            " trouble = $4, sent_at = case when letter_id = any($3::text[]) then $5::timestamptz end"
+            " where within = $1 and state = 'sending'",
+            attempt.letter_id,
+            state,
+            list(attempt.told),
+            trouble,
+            sent_at,
+        )
+    if isinstance(attempt.letter, DutyList | DutyLetter) and state == "sent":
+        what = attempt.letter.what if isinstance(attempt.letter, DutyList) else attempt.letter.kind
+        await _count(db, ended["member_id"], what, tx.now)
+    if state != "sent":
+        await db.execute("delete from notifications.mailed where letter_id = $1", attempt.letter_id)
+    return True
+
+
+async def _count(db: asyncpg.Connection, member_id: str, kind: str, now: datetime) -> None:
+    """One letter more of the kind went to its reader."""
+    await db.execute(
+        "insert into notifications.lately as had (member_id, kind, since, letters) values ($1, $2, $3, 1)"
+        " on conflict (member_id, kind) do update set"
+        " letters = case when had.since > $4 then had.letters + 1 else 1 end,"
+        " since = case when had.since > $4 then had.since else $3 end",
+        member_id,
+        kind,
+        now,
+        now - GATHERING,
+    )
+
+
+async def postpone(tx: Transaction, attempt: Attempt, trouble: str) -> None:
+    await (await tx.raw()).execute(
+        "update notifications.letters set retry_at = $2, trouble = $3 where letter_id = $1 and state = 'sending'",
+        attempt.letter_id,
+        tx.now + retry_after(attempt.number),
+        trouble,
+    )
