@@ -36,9 +36,10 @@ class Listed(msgspec.Struct, Generic[T], frozen=True):
 
 
 def as_query(words: str) -> str:
-    """For ``to_tsquery('simple', …)``: texts that have all these words, or longer ones that begin with them."""
-    quoted = (word.replace("\\", "\\\\").replace("'", "''") for word in words.split())
-    return " & ".join(f"'{word}':*" for word in quoted)
+    """For ``to_tsquery('simple', …)``: texts that have all these words, or longer ones that begin with them. A single letter is a word
+    by itself: what begins with it is nearly all there is, and would all be read."""
+    quoted = ((word, word.replace("\\", "\\\\").replace("'", "''")) for word in words.split())
+    return " & ".join(f"'{text}':*" if len(word) > 1 else f"'{text}'" for word, text in quoted)
 
 
 async def count(db: Any, rows: str, *values: object, most: int = COUNTED) -> int:

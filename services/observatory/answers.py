@@ -107,8 +107,7 @@ async def answer(tx: Transaction, item_key: str, place: Place | None = None) -> 
     card = await store.card(tx, item_key)
     if card is None:
         return None
-    prices = await store.prices_of(tx, item_key)
-    large = too_many(prices)
+    large = await too_many(tx, item_key)
     why = Refusal.of(large) if large else None
     if card.reference_id and (place is None or large):
         standing = await store.snapshot(tx, card.reference_id)
@@ -129,14 +128,13 @@ async def answer(tx: Transaction, item_key: str, place: Place | None = None) -> 
     return await asyncio.to_thread(_worked_out, card.item, seen, tx.now.date(), place)
 
 
-def too_many(prices: int) -> TooManyPrices | None:
-    """Why that many are not judged now."""
-    if prices <= MOST:
+async def too_many(tx: Transaction, item_key: str) -> TooManyPrices | None:
+    """Why its prices are not judged now."""
+    if not await store.has_more(tx, item_key, MOST):
         return None
     return TooManyPrices(
-        f"The item has {prices} prices. A value for one place is worked out on request from up to {MOST} prices;"
+        f"The item has more than {MOST} prices. A value for one place is worked out on request from up to {MOST} prices;"
         " for this item there is only what is published for its country.",
-        prices=prices,
         most=MOST,
     )
 

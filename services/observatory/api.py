@@ -14,11 +14,12 @@ from events.values import Refusal
 from infra.database import Transaction
 from infra.service import Ground
 from infra.web import PUBLIC, FromGround, PathId
+from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER
 from infra.web.errors import NotFound
 from services.observatory import answers, store
 from services.observatory.answers import PRICES, Answer, Pictures, place_of
-from services.observatory.store import Figures, Listed
+from services.observatory.store import Figures, Filter, Summary
 
 PAGE = 50
 MOST = 10**12
@@ -37,9 +38,13 @@ Grade = Annotated[str, QueryParameter(description="A, B, C, or - for none yet", 
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """``total`` counts what fits, up to 1,000; ``more``: there is more than that. Of a search that fits more than 10,000 items those are
+    looked for that stand first, and ``total`` counts them."""
+
     total: int
+    more: bool
     page: int
-    items: list[Listed]
+    items: list[Summary]
 
 
 class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +81,10 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     instead: Refusal | None
 
 
+def wanted(q: str, category: str, grade: str) -> Filter:
+    return Filter(q=q, category=category.strip(), grade=grade)
+
+
 async def whole_answer(tx: Transaction, item_key: str, place: str) -> Answer:
     """Its verdicts are still to be paged. Raises NotFound."""
     found = await answers.answer(tx, item_key, place_of(place) if place else None)
@@ -110,12 +119,13 @@ class ObservatoryApi(Controller):
 
     @get("/items")
     async def items(
-        self, ground: FromGround, q: Words = "", category: Words = "", grade: Grade = "", page: PageNumber = 1
+        self, ground: FromGround, q: Words = "", category: Words = "", grade: Grade = "", page: ListPage = 1
     ) -> Found:
-        """Items by words, beginning of a category code, and grade; with a reference and most observed first, 50 a page."""
+        """Items by words or their beginnings, beginning of a category code, and grade; with a reference and most observed first, 50 a
+        page."""
         async with ground.database.transaction("observatory") as tx:
-            found, total = await store.find(tx, q, category, grade, offset=(page - 1) * PAGE, most=PAGE)
-        return Found(total=total, page=page, items=found)
+            found = await store.find(tx, wanted(q, category, grade), offset=(page - 1) * PAGE, most=PAGE)
+        return Found(total=found.total, more=found.more, page=page, items=found.rows)
 
     @get("/items/{item_key:str}")
     async def item(

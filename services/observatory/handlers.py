@@ -44,6 +44,8 @@ TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
 RECHECK = timedelta(days=1)
 BATCH = 50
 """Items judged in one transaction."""
+PRICES = 20_000
+"""Prices judged in one transaction, or those of one item that has more."""
 
 
 reactions = Reactions()
@@ -131,7 +133,7 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
 
 async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card | Unreadable[str]]:
     """Those with prices that were not judged yet. An item that failed is among them after a while, or as soon as new prices come."""
-    return await store.claim_due(tx, BATCH)
+    return await store.claim_due(tx, BATCH, PRICES)
 
 
 async def assess(tx: Transaction, cards: Sequence[Card]) -> None:

@@ -14,10 +14,11 @@ from litestar.response import Response, Template
 from catalogue.units import unit_word
 from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
+from infra.web import PageNumber as ListPage
 from infra.web.languages import told
 from services.observatory import answers, store
 from services.observatory.answers import PRICES, Answer
-from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, snapshot, whole_answer
+from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, snapshot, wanted, whole_answer
 from services.observatory.domain import Bin, Reference
 
 ROWS = 5000
@@ -41,22 +42,20 @@ class ObservatoryPages(Controller):
         q: Words = "",
         category: Words = "",
         grade: Grade = "",
-        number: PageNumber = 1,
+        number: ListPage = 1,
     ) -> Template:
         async with ground.database.transaction("observatory") as tx:
-            found, total = await store.find(tx, q, category, grade, offset=(number - 1) * PAGE, most=PAGE)
             categories = await store.categories(tx)
+            found = await store.find(tx, wanted(q, category, grade), offset=(number - 1) * PAGE, most=PAGE)
         asked = {"q": q, "category": category, "grade": grade}
         return page(
             request,
             "observatory/index.html",
             found=found,
-            total=total,
             categories=categories,
             asked=asked,
             unit=unit_word,
             number=number,
-            pages=-(-total // PAGE),
             link=_links("/observatory", asked),
         )
 
@@ -71,7 +70,7 @@ class ObservatoryPages(Controller):
     ) -> Template:
         async with ground.database.transaction("observatory") as tx:
             whole = await whole_answer(tx, item_key, place)
-            large = answers.too_many(await store.prices_of(tx, item_key))
+            large = await answers.too_many(tx, item_key)
             return page(
                 request,
                 "observatory/item.html",

@@ -1,20 +1,17 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
-``reading`` items and snapshots as values · ``months`` the rolling view."""
+``reading`` items and snapshots as values · ``listing`` items to choose from · ``months`` the rolling view."""
 
 from services.observatory.store.assessing import Outcome, claim_due, last_versions, set_aside, settle
+from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find
 from services.observatory.store.months import add_to_months, forget_months, months
 from services.observatory.store.prices import link_contracts, put_all, put_skus, withdraw
 from services.observatory.store.reading import (
     Card,
-    Figures,
-    Listed,
     Snapshot,
     card,
-    categories,
-    find,
+    has_more,
     observations,
     places,
-    prices_of,
     snapshot,
     snapshots,
     tally,
@@ -26,22 +23,24 @@ from services.observatory.store.rows import Row
 __all__ = [
     "Card",
     "Figures",
-    "Listed",
+    "Filter",
+    "Items",
     "Outcome",
     "Row",
     "Snapshot",
+    "Summary",
     "add_to_months",
     "card",
     "categories",
     "claim_due",
     "find",
     "forget_months",
+    "has_more",
     "last_versions",
     "link_contracts",
     "months",
     "observations",
     "places",
-    "prices_of",
     "put_all",
     "put_skus",
     "set_aside",

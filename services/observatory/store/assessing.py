@@ -9,7 +9,6 @@ import msgspec
 from infra.database import Transaction
 from infra.reading import Unreadable, readable
 from services.observatory.store.reading import Card, Snapshot, card_of
-from services.observatory.store.rows import ItemRow
 
 SHORT_LIVED = timedelta(days=1)
 
@@ -25,16 +24,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Snapshot | None = None
 
 
-async def claim_due(tx: Transaction, most: int) -> list[Card | Unreadable[str]]:
-    """Items whose time has come, those of live prices first, locked; nobody else assesses them meanwhile, and they are due no more."""
+async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unreadable[str]]:
+    """Items whose time has come, those of live prices first, locked; nobody else assesses them meanwhile, and they are due no more.
+    Those that stay due are free again with the end of the transaction: so many that all have ``prices`` together, or the first alone
+    where it has more."""
     rows = await (await tx.raw()).fetch(
-        "update observatory.items set due_at = null where item_key in ("
-        " select item_key from observatory.items where due_at <= $1 order by in_bulk, due_at limit $2 for update skip locked)"
-        " returning *",
+        "with due as materialized (select item_key, in_bulk, due_at from observatory.items"
+        " where in_bulk = any(array[false, true]) and due_at <= $1 order by in_bulk, due_at limit $2 for update skip locked),"
+        " heavy as (select item_key, sum(n) over (order by in_bulk, due_at, item_key) - n as before from due, lateral"
+        " (select count(*) as n from (select from observatory.observations o where o.item_key = due.item_key limit $3) as o) as counted)"
+        " update observatory.items i set due_at = null from heavy where i.item_key = heavy.item_key and heavy.before < $3"
+        " returning i.*",
         tx.now,
         most,
+        prices,
     )
-    return readable(rows, itemgetter("item_key"), lambda row: card_of(ItemRow(**dict(row))))
+    return readable(rows, itemgetter("item_key"), card_of)
 
 
 async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
@@ -102,8 +107,10 @@ async def set_aside(tx: Transaction, item_key: str, why: str, again_at: datetime
 
 
 async def last_versions(tx: Transaction, item_keys: Sequence[str]) -> dict[str, int]:
+    """Of each item that has one."""
     rows = await (await tx.raw()).fetch(
-        "select item_key, max(version) as version from observatory.snapshots where item_key = any($1) group by item_key",
+        "select item_key, last.version from unnest($1::text[]) as asked (item_key) cross join lateral ("
+        " select version from observatory.snapshots s where s.item_key = asked.item_key order by version desc limit 1) as last",
         list(item_keys),
     )
     return {row["item_key"]: row["version"] for row in rows}

@@ -115,7 +115,8 @@ async def _put_items(tx: Transaction, items: Iterable[Item], due_at: datetime, i
 
 
 async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> None:
-    """What the catalogue says of a SKU goes before what a contract line called it. The later word holds."""
+    """What the catalogue says of a SKU goes before what a contract line called it. The later word holds. Prices that were stated per pack
+    may mean another unit now: so those with prices fall due."""
     last = {item.item_key: item for item in items}
     rows = [
         (
@@ -132,14 +133,14 @@ async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> 
     ]
     await (await tx.raw()).execute(
         "insert into observatory.items as i (item_key, sku_id, title, words, category_scheme, category_code,"
-        " category_title, currency, unit, pack_size, due_at)"
-        " select key, key, title, words, scheme, code, category, '', unit, pack_size, $9 from unnest($1::text[], $2::text[],"
+        " category_title, currency, unit, pack_size)"
+        " select key, key, title, words, scheme, code, category, '', unit, pack_size from unnest($1::text[], $2::text[],"
         " $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[])"
         " as told (key, title, words, scheme, code, category, unit, pack_size)"
         " on conflict (item_key) do update set title = excluded.title, words = excluded.words,"
         " category_scheme = excluded.category_scheme, category_code = excluded.category_code,"
         " category_title = excluded.category_title, unit = excluded.unit, pack_size = excluded.pack_size,"
-        f" {_DUE}",
+        " due_at = case when i.observations > 0 or i.due_at is not null then least(i.due_at, $9) end, in_bulk = false",
         *columns(rows),
         due_at,
     )

@@ -3,20 +3,18 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import func
-from sqlmodel import col, select
 
-from events.values import Category, Place
+from events.values import Place
 from infra.database import Transaction
+from infra.listing import count
 from services.observatory.domain import Observation, Reference, Verdict
-from services.observatory.intake import Item, folded
-from services.observatory.store.rows import ItemRow, SnapshotRow
+from services.observatory.intake import Item
+from services.observatory.store.listing import FIGURES, Figures, item_of
 
 T = TypeVar("T")
 BATCH = 500
@@ -46,33 +44,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     reference: Reference
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot without its verdicts, for lists."""
-
-    reference_id: str
-    version: int
-    made_at: datetime
-    current: bool
-    valued_on: date
-    unit: str
-    currency: str
-    median: Decimal
-    p25: Decimal
-    p75: Decimal
-    observations: int
-    suppliers: int
-    grade: str
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    item: Item
-    observations: int
-    figures: Figures | None
-
-
-_FIGURES = f"select {', '.join(Figures.__struct_fields__)} from observatory.snapshots"
-
-
 async def _decoded(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T]) -> list[T]:
     found: list[T] = []
     for start in range(0, len(rows), BATCH):
@@ -80,11 +51,10 @@ async def _decoded(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Recor
     return found
 
 
-async def prices_of(tx: Transaction, item_key: str) -> int:
-    """How many there are, judged or not."""
-    query = "select count(*) from observatory.observations where item_key = $1"
-    found: int = await (await tx.raw()).fetchval(query, item_key)
-    return found
+async def has_more(tx: Transaction, item_key: str, most: int) -> bool:
+    """Whether it has more prices than ``most``, judged or not."""
+    rows = "select from observatory.observations where item_key = $1"
+    return await count(await tx.raw(), rows, item_key, most=most) > most
 
 
 async def places(tx: Transaction, item_key: str) -> list[tuple[Place, int]]:
@@ -166,74 +136,22 @@ def _verdict(row: asyncpg.Record) -> Verdict:
 
 
 async def card(tx: Transaction, item_key: str) -> Card | None:
-    row = await tx.session.get(ItemRow, item_key)
+    row = await (await tx.raw()).fetchrow("select * from observatory.items where item_key = $1", item_key)
     return card_of(row) if row else None
 
 
 async def versions(tx: Transaction, item_key: str) -> list[Figures]:
     """The newest snapshots, newest first, at most :data:`VERSIONS`."""
-    query = f"{_FIGURES} where item_key = $1 order by version desc limit $2"
+    query = f"{FIGURES} where item_key = $1 order by version desc limit $2"
     rows = await (await tx.raw()).fetch(query, item_key, VERSIONS)
     return [Figures(**row) for row in rows]
 
 
-async def find(
-    tx: Transaction, words: str = "", category: str = "", grade: str = "", *, offset: int = 0, most: int = 50
-) -> tuple[list[Listed], int]:
-    """Items that hold all words and lie in the category (a code's beginning), and how many there are. Those with a reference come
-    first, then the most observed. ``grade`` "-" are those without a reference."""
-    wanted = select(ItemRow).where(ItemRow.observations > 0)
-    for word in folded(words).split():
-        wanted = wanted.where(col(ItemRow.words).contains(word, autoescape=True))
-    if category:
-        wanted = wanted.where(col(ItemRow.category_code).startswith(category, autoescape=True))
-    if grade == "-":
-        wanted = wanted.where(col(ItemRow.reference_id).is_(None))
-    elif grade:
-        standing = select(SnapshotRow.reference_id).where(SnapshotRow.grade == grade)
-        wanted = wanted.where(col(ItemRow.reference_id).in_(standing))
-    total = (await tx.session.exec(select(func.count()).select_from(wanted.subquery()))).one()
-    first = (col(ItemRow.reference_id).is_(None), col(ItemRow.observations).desc(), col(ItemRow.item_key))
-    page = wanted.order_by(*first).offset(offset).limit(most)
-    rows = (await tx.session.exec(page)).all()
-    standing_ids = [row.reference_id for row in rows if row.reference_id]
-    figures = await (await tx.raw()).fetch(f"{_FIGURES} where reference_id = any($1)", standing_ids)
-    by_id = {row["reference_id"]: Figures(**row) for row in figures}
-    return [
-        Listed(item=_item(row), observations=row.observations, figures=by_id.get(row.reference_id or ""))
-        for row in rows
-    ], total
-
-
-async def categories(tx: Transaction, most: int = 40) -> list[Category]:
-    """Those of the most observed items, by title."""
-    rows = await (await tx.raw()).fetch(
-        "select category_scheme, category_code, min(category_title) as title, sum(observations) as n from observatory.items"
-        " where observations > 0 and category_code <> '' group by 1, 2 order by n desc, 2 limit $1",
-        most,
-    )
-    found = [Category(code=row["category_code"], scheme=row["category_scheme"], title=row["title"]) for row in rows]
-    return sorted(found, key=lambda category: (category.title or category.code).casefold())
-
-
-def _item(row: ItemRow) -> Item:
-    category = Category(code=row.category_code, scheme=row.category_scheme, title=row.category_title)
-    return Item(
-        item_key=row.item_key,
-        sku_id=row.sku_id,
-        title=row.title,
-        category=category if row.category_code else None,
-        currency=row.currency,
-        unit=row.unit,
-        pack_size=row.pack_size,
-    )
-
-
-def card_of(row: ItemRow) -> Card:
+def card_of(row: asyncpg.Record) -> Card:
     return Card(
-        item=_item(row),
-        observations=row.observations,
-        reference_id=row.reference_id,
-        published=row.published,
-        trouble=row.trouble,
+        item=item_of(row),
+        observations=row["observations"],
+        reference_id=row["reference_id"],
+        published=row["published"],
+        trouble=row["trouble"],
     )

@@ -8,6 +8,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from infra.database import schema_of
+from infra.listing import OF_WORDS
+
+WORDS = "to_tsvector('simple', words)"
+"""What items are searched by."""
 
 
 class Row(SQLModel, registry=schema_of("observatory")):
@@ -17,7 +21,8 @@ class Row(SQLModel, registry=schema_of("observatory")):
 class ItemRow(Row, table=True):
     """``due_at`` is set while prices came that its reference does not know yet; ``in_bulk`` says that an import brought them all, or
     that it is only looked at again, so that others go first. ``reference_id`` is the standing snapshot,
-    ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried."""
+    ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried.
+    ``grade`` is that of the standing snapshot; a trigger writes it, whichever release writes the rest."""
 
     __tablename__ = "items"
 
@@ -37,6 +42,7 @@ class ItemRow(Row, table=True):
     reference_id: str | None = Field(default=None, sa_type=Text)
     published: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     trouble: str | None = Field(default=None, sa_type=Text)
+    grade: str | None = Field(default=None, sa_type=Text)
 
 
 Index(
@@ -45,7 +51,25 @@ Index(
     ItemRow.__table__.c.due_at,
     postgresql_where=ItemRow.__table__.c.due_at.is_not(None),
 )
-Index("ix_items_size", ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)
+_LISTED = ItemRow.__table__.c.observations > text("0")
+_FIRST = (ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)
+Index("ix_items_listed", ItemRow.__table__.c.reference_id.is_(None), *_FIRST, postgresql_where=_LISTED)
+Index("ix_items_of_grade", ItemRow.__table__.c.grade, *_FIRST, postgresql_where=_LISTED)
+
+
+class ListedRow(Row, table=True):
+    """The words and the category of each item that has prices, for those who search. Triggers of ``items`` keep it. An item's row is
+    written with each of its prices, and an index of words would be, too: these rows change when the words do."""
+
+    __tablename__ = "listed"
+    __table_args__ = (
+        Index("ix_listed_words", text(WORDS), **OF_WORDS),
+        Index("ix_listed_category", text("category_code text_pattern_ops")),
+    )
+
+    item_key: str = Field(primary_key=True, sa_type=Text)
+    words: str = Field(sa_type=Text)
+    category_code: str = Field(sa_type=Text)
 
 
 class ObservationRow(Row, table=True):

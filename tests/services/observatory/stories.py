@@ -100,9 +100,15 @@ def its_award(contract: ContractConcluded, price: str) -> AwardMade:
     )
 
 
-def a_sku(sku_id: str, name: str, *, unit: str = "GRM", pack: int = 500) -> SkuPublished:
+def a_sku(sku_id: str, name: str, *, unit: str = "GRM", pack: int = 500, version: int = 1) -> SkuPublished:
     return SkuPublished(
-        sku_id=sku_id, version=1, name=name, category=PAPER, attributes=(), base_unit=unit, pack_size=Decimal(pack)
+        sku_id=sku_id,
+        version=version,
+        name=name,
+        category=PAPER,
+        attributes=(),
+        base_unit=unit,
+        pack_size=Decimal(pack),
     )
 
 

@@ -73,8 +73,8 @@ async def test_an_item_with_a_live_price_is_judged_before_those_of_an_import(obs
             await store.put_all(tx, [seen(imported), seen(both)], tx.now - timedelta(hours=1), in_bulk=True)
             await store.put_all(tx, [seen(live), seen(both)], tx.now)
             await store.put_all(tx, [seen(both)], tx.now, in_bulk=True)
-            first = await store.claim_due(tx, 2)
-            then = await store.claim_due(tx, 2)
+            first = await store.claim_due(tx, 2, 1000)
+            then = await store.claim_due(tx, 2, 1000)
             raise Undone
     assert {card.item.item_key for card in first} == {live, both}
     assert [card.item.item_key for card in then] == [imported]

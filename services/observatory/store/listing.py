@@ -1,0 +1,203 @@
+"""Lists of items, of which there are millions: what a search reads is bounded, whatever it asks for.
+
+With a reference come first, then the most observed. That order stands in indexes, and words in another: what few items fit is looked
+up by words and sorted, what very many fit is met soon on the way along the order. So there is a bound to both.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from events.values import Category
+from infra.database import Transaction
+from infra.listing import COUNTED, PAGES, PLAN_FOR_VALUES, as_query, count
+from services.observatory.intake import Item, folded
+from services.observatory.store.rows import WORDS
+
+FEW = 10_000
+"""Items that fit words and a category, and are all looked at."""
+WALKED = 20_000
+"""Items that stand first, among which those are looked for that more than FEW fit."""
+OF_FIRST = 2_000
+"""Items that stand first, whose categories are offered."""
+NONE = "-"
+"""The grade of items without a reference."""
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """``q``: words of the title, the category's title or its code, or their beginnings. ``category``: a code's beginning. ``grade``: A, B
+    or C, NONE, "" for all."""
+
+    q: str = ""
+    category: str = ""
+    grade: str = ""
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot without its verdicts, for lists."""
+
+    reference_id: str
+    version: int
+    made_at: datetime
+    current: bool
+    valued_on: date
+    unit: str
+    currency: str
+    median: Decimal
+    p25: Decimal
+    p75: Decimal
+    observations: int
+    suppliers: int
+    grade: str
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    item: Item
+    observations: int
+    figures: Figures | None
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list. ``total`` items fit; or ``more`` than that. ``last`` is the last page that can be asked for."""
+
+    rows: list[Summary]
+    total: int
+    more: bool
+    last: int
+
+
+FIGURES = f"select {', '.join(Figures.__struct_fields__)} from observatory.snapshots"
+_ITEM = "item_key, sku_id, title, category_scheme, category_code, category_title, currency, unit, pack_size"
+
+
+async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 50) -> Items:
+    """A page of the items with prices that fit. Of a search that fits very many those are listed that stand first, and that is said
+    by ``more``."""
+    db = await tx.raw()
+    await db.execute(PLAN_FOR_VALUES)
+    await db.execute(
+        "set local enable_seqscan = off"
+    )  # there is an index for all of it, and rows of no use lie together
+    keys, total, more = await (_search if _texts(wanted) else _leaf)(db, wanted, offset, most)
+    rows = await db.fetch(
+        f"select {_ITEM}, observations, reference_id from observatory.items where item_key = any($1::text[])", keys
+    )
+    standing = [row["reference_id"] for row in rows if row["reference_id"]]
+    figures = {
+        row["reference_id"]: Figures(**row)
+        for row in await db.fetch(f"{FIGURES} where reference_id = any($1::text[])", standing)
+    }
+    found = {
+        row["item_key"]: Summary(
+            item=item_of(row), observations=row["observations"], figures=figures.get(row["reference_id"] or "")
+        )
+        for row in rows
+    }
+    counted = min(total, COUNTED)
+    return Items(
+        rows=[found[key] for key in keys if key in found],
+        total=counted,
+        more=more or total > COUNTED,
+        last=max(1, min(PAGES, -(-total // most))) if more or total <= COUNTED else PAGES,
+    )
+
+
+async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool]:
+    """(keys of the page, how many fit or some that are more than COUNTED, whether there are more than that)."""
+    condition, order, values = _standing(wanted.grade)
+    rows = f"select item_key from observatory.items where {condition}"
+    keys = await db.fetch(f"{rows} order by {order} offset {offset} limit {most}", *values)
+    return [row["item_key"] for row in keys], await count(db, rows, *values), False
+
+
+async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool]:
+    """As :func:`_leaf`. The ``total`` is exact, or of what was looked at."""
+    texts, values = _fitting(wanted)
+    fitting = f"select item_key from observatory.listed where {texts}"
+    fit = await count(db, fitting, *values, most=FEW)
+    if fit > FEW and (found := await _walk(db, wanted, offset, most)):
+        keys, total, all_of_them = found
+        return keys, total, not all_of_them
+    condition, order, graded = _standing(wanted.grade, len(values) + 1)
+    rows = f"select item_key from observatory.items where item_key = any(array({fitting} limit {FEW})) and {condition}"
+    total = await db.fetchval(f"select count(*) from ({rows}) as fit", *values, *graded)
+    page = await db.fetch(f"{rows} order by {order} offset {offset} limit {most}", *values, *graded)
+    return [row["item_key"] for row in page], total, fit > FEW
+
+
+async def _walk(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool] | None:
+    """(keys of the page, how many fit, whether that are all) of the WALKED first items; None where none fits."""
+    condition, order, graded = _standing(wanted.grade)
+    first = (
+        "select item_key, words, category_code, row_number() over () as place from ("
+        f"select item_key, words, category_code from observatory.items where {condition} order by {order} limit {WALKED}) as inorder"
+    )
+    start = len(graded) + 1
+    row = await db.fetchrow(
+        f"with first as materialized ({first}), fit as (select item_key, place from first"
+        f" where starts_with(category_code, ${start}) and not exists (select from unnest(${start + 1}::text[]) as word"
+        " where strpos(' ' || words || ' ', word) = 0))"
+        " select (select count(*) from first) as walked, (select count(*) from fit) as fit,"
+        f" array(select item_key from fit order by place offset {offset} limit {most}) as keys",
+        *graded,
+        wanted.category,
+        [f" {word}" if len(word) > 1 else f" {word} " for word in folded(wanted.q).split()],
+    )
+    return (row["keys"], row["fit"], row["walked"] < WALKED) if row["fit"] else None
+
+
+def _texts(wanted: Filter) -> bool:
+    return bool(wanted.category or folded(wanted.q))
+
+
+def _standing(grade: str, place: int = 1) -> tuple[str, str, list[object]]:
+    """(condition, order, values) of the list of a grade; each is an index's."""
+    if grade == NONE:
+        return "observations > 0 and reference_id is null", "observations desc, item_key", []
+    if grade:
+        return f"observations > 0 and grade = ${place}", "observations desc, item_key", [grade]
+    return "observations > 0", "reference_id is null, observations desc, item_key", []
+
+
+def _fitting(wanted: Filter) -> tuple[str, list[object]]:
+    """The condition on words and category, and its values. The words of an item have its category's code: with words, they are asked
+    for its beginning, too, since no two indexes are as fast as one."""
+    words, code = folded(wanted.q), folded(wanted.category)
+    if not words:
+        return "starts_with(category_code, $1)", [wanted.category]
+    asked = f"{words} {code}" if len(code.rpartition(" ")[2]) > 1 else words
+    condition, values = f"{WORDS} @@ to_tsquery('simple', $1)", [as_query(asked)]
+    if wanted.category:
+        condition += " and starts_with(category_code, $2)"
+        values.append(wanted.category)
+    return condition, list(values)
+
+
+async def categories(tx: Transaction, most: int = 40) -> list[Category]:
+    """Those with the most prices among the items that stand first, by title."""
+    rows = await (await tx.raw()).fetch(
+        "select category_scheme, category_code, min(category_title) as category_title, sum(observations) as n from ("
+        " select category_scheme, category_code, category_title, observations from observatory.items where observations > 0"
+        " order by reference_id is null, observations desc, item_key limit $2) as first"
+        " where category_code <> '' group by 1, 2 order by n desc, 2 limit $1",
+        most,
+        OF_FIRST,
+    )
+    found = [Category(code=row[1], scheme=row[0], title=row[2]) for row in rows]
+    return sorted(found, key=lambda category: (category.title or category.code).casefold())
+
+
+def item_of(row: asyncpg.Record) -> Item:
+    category = Category(code=row["category_code"], scheme=row["category_scheme"], title=row["category_title"])
+    return Item(
+        item_key=row["item_key"],
+        sku_id=row["sku_id"],
+        title=row["title"],
+        category=category if row["category_code"] else None,
+        currency=row["currency"],
+        unit=row["unit"],
+        pack_size=row["pack_size"],
+    )
