@@ -1,5 +1,6 @@
 """Use cases and reactions of quick quotes."""
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from events.accounts import OrganisationRegistered
 from events.bounds import Amount, ByLine, Code, Days, Instant, Lines, Name, Percent, Reason, Text, Title
 from events.codec import Event
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.quotes import QuotingEnded
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
@@ -25,8 +27,19 @@ from services.quotes import store
 from services.quotes.domain import choosing, quoting
 from services.quotes.domain.choosing import Choose, RejectAll, WithdrawRequest
 from services.quotes.domain.opening import OpenRequest, open_request
-from services.quotes.domain.quoting import Submit, Withdraw
-from services.quotes.domain.request import Fact, QuoteSealed, QuoteWithdrawn, Request, Stage, apply
+from services.quotes.domain.quoting import Submit
+from services.quotes.domain.request import (
+    Comparison,
+    Fact,
+    Quote,
+    QuotesDisclosed,
+    QuoteSealed,
+    QuoteWithdrawn,
+    Request,
+    Stage,
+    apply,
+    numbered,
+)
 from services.quotes.store import Contract, Kept
 
 ORIGIN = "quote"
@@ -96,7 +109,7 @@ async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, polic
         now=tx.now,
     )
     tx.emit(opened)
-    await store.save(tx, Kept(request=request), _due(request), [])
+    await store.save(tx, Kept(request=request), _due(request))
     return opened.request_id
 
 
@@ -144,14 +157,15 @@ async def _submit(
         delivery_days=quote.delivery_days,
         comment=clean(quote.comment),
     )
-    await happened(tx, kept, quoting.submit(kept.request, command, arrived_at))
+    before = await store.quote_of(tx, kept.request.opened.request_id, supplier.organisation_id)
+    await happened(tx, kept, quoting.submit(kept.request, before, command, arrived_at))
 
 
 async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:
     """Harmless when repeated. Raises NotFound and what :func:`domain.quoting.withdraw` names."""
     kept = await locked(tx, request_id)
-    command = Withdraw(supplier_id=principal.organisation_id)
-    await happened(tx, kept, quoting.withdraw(kept.request, command, arrived_at))
+    quote = await store.quote_of(tx, kept.request.opened.request_id, principal.organisation_id)
+    await happened(tx, kept, quoting.withdraw(kept.request, quote, arrived_at))
 
 
 # The buyer chooses
@@ -160,20 +174,25 @@ async def withdraw(tx: Transaction, request_id: str, principal: Principal, arriv
 async def choose(tx: Transaction, request_id: str, participant: int, justification: str, principal: Principal) -> None:
     """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.choose` names."""
     kept = await locked(tx, request_id)
+    compared = await _compared(tx, kept, principal)
+    chosen = compared.participant(participant)
+    quote = await store.quote_of(tx, kept.request.opened.request_id, chosen.supplier_id) if chosen else None
     command = Choose(
         by=principal.organisation_id,
         participant=participant,
+        lines=quote.lines if quote else (),
         justification=clean(justification),
-        barred=await barred(tx, kept.request),
+        barred=await barred(tx, compared),
     )
-    await happened(tx, kept, choosing.choose(kept.request, command, tx.now))
+    await happened(tx, kept, choosing.choose(kept.request, compared, command, tx.now))
 
 
 async def reject_all(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
     """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.reject_all` names."""
     kept = await locked(tx, request_id)
     command = RejectAll(by=principal.organisation_id, reason=clean(reason))
-    await happened(tx, kept, choosing.reject_all(kept.request, command, tx.now))
+    compared = await _compared(tx, kept, principal)
+    await happened(tx, kept, choosing.reject_all(kept.request, compared, command, tx.now))
 
 
 async def withdraw_request(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
@@ -183,9 +202,16 @@ async def withdraw_request(tx: Transaction, request_id: str, reason: str, princi
     await happened(tx, kept, choosing.withdraw(kept.request, command, tx.now))
 
 
-async def barred(tx: Transaction, request: Request) -> frozenset[str]:
-    """Suppliers with a quote here that are not active now."""
-    states = await store.organisations.states(await tx.raw(), request.quotes)
+async def _compared(tx: Transaction, kept: Kept, principal: Principal) -> Comparison:
+    """For the buyer alone, whoever else asks. Raises NotTheBuyer."""
+    kept.request.require_buyer(principal.organisation_id)
+    return await store.comparison(tx, kept.request.opened.request_id)
+
+
+async def barred(tx: Transaction, compared: Comparison) -> frozenset[str]:
+    """Suppliers with a quote among them that are not active now."""
+    suppliers = [quote.supplier_id for quote in compared.standing]
+    states = await store.organisations.states(await tx.raw(), suppliers)
     return frozenset(supplier_id for supplier_id, state in states.items() if state != "active")
 
 
@@ -200,23 +226,48 @@ async def locked(tx: Transaction, request_id: str) -> Kept:
 
 
 async def happened(tx: Transaction, kept: Kept, facts: tuple[Fact, ...]) -> None:
-    """Keep and publish, for a request that is locked. Sealed facts go nowhere but into the service's own tables."""
+    """Keep and publish, for a request that is locked. Sealed facts go nowhere but into the service's own tables, and cost what that one
+    quote weighs."""
     if not facts:
         return
-    request, sealed = kept.request, []
+    kept = await store.keep_apart(tx, kept)
     for fact in facts:
-        request = apply(request, fact)
+        kept = msgspec.structs.replace(kept, request=apply(kept.request, fact))
         match fact:
-            case QuoteSealed(quote=quote):
-                sealed.append(quote)
-            case QuoteWithdrawn(supplier_id=supplier_id):
-                sealed.append(request.quotes[supplier_id])
+            case QuoteSealed(quote=quote) | QuoteWithdrawn(quote=quote):
+                await store.seal(tx, kept, quote)
+            case QuotesDisclosed():
+                await _disclose(tx, kept.request, fact)
+            case QuotingEnded():
+                tx.emit(fact)
+                await _number(tx, fact.request_id)
             case Event():
                 tx.emit(fact)
-    await store.save(tx, msgspec.structs.replace(kept, request=request), _due(request), sealed)
-    await tx.announce(
-        channel(request.opened.request_id), {"version": kept.version + 1, "quotes": len(request.standing)}
-    )
+    request = kept.request
+    if not isinstance(facts[-1], QuoteSealed | QuoteWithdrawn):
+        await store.save(tx, kept, _due(request))
+    await tx.announce(channel(request.opened.request_id), {"version": kept.version + 1, "quotes": request.quoted})
+
+
+async def _number(tx: Transaction, request_id: str) -> None:
+    compared = await store.comparison(tx, request_id)
+    await store.number(tx, request_id, numbered(compared.standing))
+
+
+async def _disclose(tx: Transaction, request: Request, fact: QuotesDisclosed) -> None:
+    """Tell of every quote, a portion at a time, and encode it beside the event loop: bids do not wait for it."""
+    request_id, told = request.opened.request_id, 0
+
+    def tell(portion: list[Quote], before: int) -> None:
+        for rank, quote in enumerate(portion, start=before + 1):
+            who = quote.supplier_id
+            chosen = who == fact.chosen
+            tx.emit(choosing.disclosed(request, quote, participant=fact.numbers[who], rank=rank, chosen=chosen))
+
+    async for portion in store.whole(tx, request_id, fact.suppliers):
+        await asyncio.to_thread(tell, portion, told)
+        await tx.flush()
+        told += len(portion)
 
 
 def _due(request: Request) -> datetime | None:
@@ -254,4 +305,4 @@ async def record_contract(tx: Transaction, event: ContractDrafted | ContractConc
             state=states[type(event)],
         )
     await store.set_contract(tx, event.process_id, contract)
-    await tx.announce(channel(event.process_id), {"version": kept.version + 1, "quotes": len(kept.request.standing)})
+    await tx.announce(channel(event.process_id), {"version": kept.version + 1, "quotes": kept.request.quoted})

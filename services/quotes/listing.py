@@ -24,7 +24,8 @@ Status = Literal["open", "settling", "choosing", "awarded", "rejected", "lapsed"
 _SHOWN = (
     "select r.request_id, (case when jsonb_typeof(opened) = 'object' then opened - '{lines,requirements,policy_text}'::text[]"
     " else '{}' end)::text as opened, parts.stage,"
-    " jsonb_array_length(jsonb_path_query_array(quotes, '$.* ? (!(@.withdrawn == true))')) as quotes"
+    " case when r.kept_apart is not null then r.quoted else"
+    " jsonb_array_length(jsonb_path_query_array(quotes, '$.* ? (!(@.withdrawn == true))')) end as quotes"
     " from quotes.quote_requests r, jsonb_to_record(r.state) as parts (opened jsonb, stage text, quotes jsonb)"
     " where r.request_id = any($1::text[])"
 )

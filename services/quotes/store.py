@@ -1,19 +1,26 @@
-"""Rows of quick quotes: the state of each request, sealed quotes in it, and every version there was of a quote."""
+"""Rows of quick quotes: the state of each request, a row of each quote beside it, and every version there was of a quote.
 
-from collections.abc import Sequence
+What one quote costs to write does not depend on the others: only :func:`comparison` and :func:`whole` read all of a request.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
+import asyncpg
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Index, Text, text, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlmodel import Field, SQLModel, select
+from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
 
-from infra.database import Transaction, not_among, schema_of
+from infra.database import Transaction, schema_of
 from infra.listing import OF_WORDS
 from infra.reading import Unreadable, read_one, readable
 from infra.replicas import Organisations, ReferencePrices, Skus
-from services.quotes.domain.request import Quote, Request
+from services.quotes.domain.request import Comparison, Quote, Request, Standing
 
 
 class Row(SQLModel, registry=schema_of("quotes")):
@@ -28,11 +35,16 @@ references = ReferencePrices(Row.metadata)
 
 
 class RequestRow(Row, table=True):
-    """``state`` is the domain's request; ``due_at`` when the timer looks at it next; ``contract`` what the choice led to."""
+    """``state`` is the domain's request; ``attend_at`` when the timer looks at it next; ``contract`` what the choice led to; ``quoted``
+    how many quotes stand. ``kept_apart``: since it is not null, quotes have rows of their own; it is the ``version`` at which the state
+    was written last, and a writer that does not know it is told to wait (see the migration).
+
+    A request that the former release opened has its quotes in ``state``, ``due_at`` instead of ``attend_at``, and no ``quoted``."""
 
     __tablename__ = "quote_requests"
     __table_args__ = (
         Index("ix_quote_requests_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_quote_requests_attend", "attend_at", postgresql_where=text("attend_at is not null")),
         Index("ix_quote_requests_latest", text("closes_at desc"), "request_id"),
         Index("ix_quote_requests_of_buyer", "buyer_id", text("closes_at desc"), "request_id"),
         Index("ix_quote_requests_in_region", "region", text("closes_at desc"), "request_id"),
@@ -54,6 +66,26 @@ class RequestRow(Row, table=True):
     state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     contract: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     version: int = Field(default=0, sa_type=BigInteger)
+    attend_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    quoted: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    kept_apart: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class QuoteRow(Row, table=True):
+    """One supplier's quote at its latest version, whose body is in ``versions``; ``number`` the participant's, from the deadline on."""
+
+    __tablename__ = "quotes"
+
+    request_id: str = Field(primary_key=True, sa_type=Text, foreign_key="quotes.quote_requests.request_id")
+    supplier_id: str = Field(primary_key=True, sa_type=Text)
+    quote_id: str = Field(sa_type=Text)
+    version: int
+    amount: Decimal = Field(sa_type=Numeric)
+    vat_rate: Decimal = Field(sa_type=Numeric)
+    delivery_days: int
+    arrived_at: datetime = Field(sa_type=INSTANT)
+    withdrawn: bool
+    number: int | None = None
 
 
 class VersionRow(Row, table=True):
@@ -78,26 +110,81 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A request at a version; 0: not stored yet."""
+    """A request at a version; 0: not stored yet. ``apart``: its quotes have rows of their own."""
 
     request: Request
     contract: Contract | None = None
     version: int = 0
+    apart: bool = True
+
+
+_KEPT = (
+    "select request_id, (state - '{quotes,numbers}'::text[])::text as state, contract::text as contract, version,"
+    " kept_apart is not null as apart, case when kept_apart is not null then quoted else"
+    " jsonb_array_length(jsonb_path_query_array(state, '$.quotes.* ? (!(@.withdrawn == true))')) end as quoted"
+    " from quotes.quote_requests"
+)
+_NO_QUOTES: dict[str, dict[str, object]] = {"quotes": {}, "numbers": {}}
+"""As which the former release reads a state whose quotes are apart."""
+PORTION = 8
+"""Quotes whose lines are in memory, and read, at once: each can have a hundred lines of thousands of letters."""
 
 
 async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> Kept | None:
-    """As it stands, even if this transaction read and changed it before."""
-    query = select(RequestRow).where(RequestRow.request_id == request_id).execution_options(populate_existing=True)
-    row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
-    return read_one("quote request", row.request_id, _kept, row) if row else None
+    """As it stands, even if this transaction changed it before; without its quotes."""
+    row = await (await tx.raw()).fetchrow(f"{_KEPT} where request_id = $1{' for update' if lock else ''}", request_id)
+    return read_one("quote request", row["request_id"], _kept, row) if row else None
 
 
-async def save(tx: Transaction, kept: Kept, due_at: datetime | None, sealed: list[Quote]) -> None:
-    """The state, and the versions of quotes that are new in it. ``kept`` is locked, of the version that was loaded."""
-    opened = kept.request.opened
+async def quote_of(tx: Transaction, request_id: str, supplier_id: str) -> Quote | None:
+    """The supplier's latest version, also a withdrawn one."""
+    sql = "select body::text from quotes.sealed where request_id = $1 and supplier_id = $2"
+    body = await (await tx.raw()).fetchval(sql, request_id, supplier_id)
+    return msgspec.json.decode(body, type=Quote) if body else None
+
+
+async def number_of(tx: Transaction, request_id: str, supplier_id: str) -> int | None:
+    """The participant's, from the deadline on."""
+    sql = "select number from quotes.sealed where request_id = $1 and supplier_id = $2"
+    return await (await tx.raw()).fetchval(sql, request_id, supplier_id)  # type: ignore[no-any-return]
+
+
+async def comparison(tx: Transaction, request_id: str) -> Comparison:
+    """What every quote comes to."""
+    rows = await (await tx.raw()).fetch(
+        "select quote_id, supplier_id, version, amount, vat_rate, delivery_days, arrived_at, withdrawn, number"
+        " from quotes.sealed where request_id = $1",
+        request_id,
+    )
+    numbers = {row["supplier_id"]: row["number"] for row in rows if row["number"] is not None}
+    names = Standing.__struct_fields__
+    return Comparison.of((Standing(**{name: row[name] for name in names}) for row in rows), numbers)
+
+
+async def whole(tx: Transaction, request_id: str, supplier_ids: Sequence[str]) -> AsyncIterator[list[Quote]]:
+    """These suppliers' quotes with their lines, in this order, a portion after the other. They are read beside the event loop."""
+    db = await tx.raw()
+    for start in range(0, len(supplier_ids), PORTION):
+        portion = list(supplier_ids[start : start + PORTION])
+        rows = await db.fetch(
+            "select body::text from unnest($2::text[]) with ordinality as wanted (supplier_id, place)"
+            " join quotes.sealed using (supplier_id) where request_id = $1 order by place",
+            request_id,
+            portion,
+        )
+        yield await asyncio.to_thread(_bodies, rows)
+
+
+def _bodies(rows: Iterable[asyncpg.Record]) -> list[Quote]:
+    return [msgspec.json.decode(row["body"], type=Quote) for row in rows]
+
+
+async def save(tx: Transaction, kept: Kept, attend_at: datetime | None) -> None:
+    """The state. ``kept`` is new, or locked, of the version that was loaded, and apart."""
+    request, opened = kept.request, kept.request.opened
     values = {
         "request_id": opened.request_id,
-        "stage": kept.request.stage.value,
+        "stage": request.stage.value,
         "buyer_id": opened.buyer_id,
         "title": opened.title,
         "category": opened.category.code,
@@ -105,22 +192,87 @@ async def save(tx: Transaction, kept: Kept, due_at: datetime | None, sealed: lis
         "region": opened.place.region or "",
         "opened_at": opened.opened_at,
         "closes_at": opened.closes_at,
-        "due_at": due_at,
-        "state": msgspec.to_builtins(kept.request),
+        "attend_at": attend_at,
+        "state": msgspec.json.encode(msgspec.to_builtins(request) | _NO_QUOTES).decode(),
         "version": kept.version + 1,
+        "kept_apart": kept.version + 1,
+        "quoted": request.quoted,
     }
-    statement = insert(RequestRow).values(values)
-    await tx.session.exec(statement.on_conflict_do_update(index_elements=["request_id"], set_=values))
-    for quote in sealed:
-        tx.session.add(
-            VersionRow(
-                request_id=opened.request_id,
-                supplier_id=quote.supplier_id,
-                version=quote.version,
-                at=quote.arrived_at,
-                body=msgspec.to_builtins(quote),
-            )
-        )
+    given = ", ".join(f"${n}::text::jsonb" if name == "state" else f"${n}" for n, name in enumerate(values, start=1))
+    changed = ", ".join(f"{name} = excluded.{name}" for name in values)
+    await (await tx.raw()).execute(
+        f"insert into quotes.quote_requests ({', '.join(values)}) values ({given})"
+        f" on conflict (request_id) do update set {changed}",
+        *values.values(),
+    )
+
+
+async def seal(tx: Transaction, kept: Kept, quote: Quote) -> None:
+    """A new version of a quote, and how many quotes stand with it. ``kept`` is locked and apart; its state stays as it is."""
+    db = await tx.raw()
+    request_id = kept.request.opened.request_id
+    await db.execute(
+        "insert into quotes.versions (request_id, supplier_id, version, at, body) values ($1, $2, $3, $4, $5::text::jsonb)",
+        request_id,
+        quote.supplier_id,
+        quote.version,
+        quote.arrived_at,
+        msgspec.json.encode(quote).decode(),
+    )
+    await db.execute(
+        "insert into quotes.quotes (request_id, supplier_id, quote_id, version, amount, vat_rate, delivery_days, arrived_at, withdrawn)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (request_id, supplier_id) do update set version = excluded.version,"
+        " amount = excluded.amount, vat_rate = excluded.vat_rate, delivery_days = excluded.delivery_days,"
+        " arrived_at = excluded.arrived_at, withdrawn = excluded.withdrawn",
+        request_id,
+        quote.supplier_id,
+        quote.quote_id,
+        quote.version,
+        quote.amount,
+        quote.vat_rate,
+        quote.delivery_days,
+        quote.arrived_at,
+        quote.withdrawn,
+    )
+    await db.execute(
+        "update quotes.quote_requests set quoted = $2, version = $3 where request_id = $1",
+        request_id,
+        kept.request.quoted,
+        kept.version + 1,
+    )
+
+
+async def number(tx: Transaction, request_id: str, numbers: dict[str, int]) -> None:
+    """The participants, once quoting is over."""
+    await (await tx.raw()).execute(
+        "update quotes.quotes q set number = given.number from unnest($2::text[], $3::int[]) as given (supplier_id, number)"
+        " where q.request_id = $1 and q.supplier_id = given.supplier_id",
+        request_id,
+        list(numbers),
+        list(numbers.values()),
+    )
+
+
+async def keep_apart(tx: Transaction, kept: Kept) -> Kept:
+    """The same request, locked, with its quotes in rows of their own. The database moves those that the former release wrote."""
+    if kept.apart:
+        return kept
+    db = await tx.raw()
+    request_id = kept.request.opened.request_id
+    columns = (
+        "request_id, supplier_id, quote_id, version, amount, vat_rate, delivery_days, arrived_at, withdrawn, number"
+    )
+    await db.execute(
+        f"insert into quotes.quotes ({columns}) select {columns} from quotes.sealed where request_id = $1", request_id
+    )
+    await db.execute(
+        'update quotes.quote_requests set state = state || \'{"quotes": {}, "numbers": {}}\', quoted = $2, version = $3,'
+        " kept_apart = $3, attend_at = due_at, due_at = null where request_id = $1",
+        request_id,
+        kept.request.quoted,
+        kept.version + 1,
+    )
+    return msgspec.structs.replace(kept, version=kept.version + 1, apart=True)
 
 
 async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> None:
@@ -134,19 +286,21 @@ async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> 
 
 async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:
     """Requests whose time has come, locked; those another process holds are passed over."""
-    query = (
-        select(RequestRow)
-        .where(RequestRow.due_at <= tx.now, not_among(RequestRow.request_id, but))
-        .order_by(RequestRow.due_at)
-        .limit(limit)
+    rows = await (await tx.raw()).fetch(
+        f"{_KEPT} where (attend_at <= $1 or due_at <= $1) and request_id <> all($2::text[])"
+        " order by coalesce(attend_at, due_at) limit $3 for update skip locked",
+        tx.now,
+        list(but),
+        limit,
     )
-    rows = await tx.session.exec(query.with_for_update(skip_locked=True))
-    return readable(rows, lambda row: row.request_id, _kept)
+    return readable(rows, itemgetter("request_id"), _kept)
 
 
-def _kept(row: RequestRow) -> Kept:
+def _kept(row: asyncpg.Record) -> Kept:
+    request = msgspec.json.decode(row["state"], type=Request)
     return Kept(
-        request=msgspec.convert(row.state, Request),
-        contract=msgspec.convert(row.contract, Contract) if row.contract else None,
-        version=row.version,
+        request=msgspec.structs.replace(request, quoted=row["quoted"]),
+        contract=msgspec.json.decode(row["contract"], type=Contract) if row["contract"] else None,
+        version=row["version"],
+        apart=row["apart"],
     )

@@ -21,8 +21,12 @@ async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept | Unreada
 
 async def attend(tx: Transaction, due: Sequence[store.Kept]) -> None:
     for kept in due:
-        over = end if kept.request.stage is Stage.OPEN else lapse
-        await happened(tx, kept, over(kept.request, tx.now))
+        request = kept.request
+        if request.stage is Stage.OPEN:
+            await happened(tx, kept, end(request, tx.now))
+        else:
+            compared = await store.comparison(tx, request.opened.request_id)
+            await happened(tx, kept, lapse(request, compared, tx.now))
 
 
 TIMERS = (Timer("deadlines", 0.5, Due("quotes deadlines", _due, lambda kept: kept.request.opened.request_id, attend)),)

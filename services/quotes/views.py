@@ -16,7 +16,7 @@ from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
-from services.quotes.domain.request import Quote, Request, Stage
+from services.quotes.domain.request import Comparison, Quote, Request, Stage
 from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, Kept
 
@@ -94,7 +94,7 @@ async def details(tx: Transaction, kept: Kept, reader: Principal | None) -> Deta
         ceiling=request.rules.ceiling,
         justification_characters=request.rules.justification_characters,
         participants=await _participants(tx, request, reader),
-        mine=_own(request, reader),
+        mine=await _own(tx, request, reader),
         result=await _result(tx, request),
         contract=kept.contract,
         version=kept.version,
@@ -106,34 +106,45 @@ def buys(request: Request, reader: Principal | None) -> bool:
 
 
 async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
+    opened = request.opened
     if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
         return None
+    compared = await store.comparison(tx, opened.request_id)
     told = request.closed is not None and reader is not None and reader.may(OBSERVER)
-    named = await _names(tx, (quote.supplier_id for quote in request.standing)) if told else {}
-    barred = await handlers.barred(tx, request) if request.closed is None else frozenset()
-    lowest = cheapest(request, barred)
+    named = await _names(tx, (quote.supplier_id for quote in compared.standing)) if told else {}
+    barred = await handlers.barred(tx, compared) if request.closed is None else frozenset()
+    whole = await _whole(tx, request, compared) if buys(request, reader) else {}
+    lowest = cheapest(compared, barred)
     return tuple(
         Participant(
-            number=request.numbers[quote.supplier_id],
+            number=compared.numbers[quote.supplier_id],
             amount=quote.amount,
             above_cheapest=quote.amount - lowest.amount if lowest else Decimal(0),
             vat_rate=quote.vat_rate,
             delivery_days=quote.delivery_days,
             chosen=request.closed is not None and request.closed.winner_id == quote.supplier_id,
             eligible=quote.supplier_id not in barred,
-            comment=quote.comment if buys(request, reader) else "",
-            lines=quote.lines if buys(request, reader) else (),
+            comment=whole[quote.supplier_id].comment if whole else "",
+            lines=whole[quote.supplier_id].lines if whole else (),
             supplier_id=quote.supplier_id if named else None,
             supplier_name=named.get(quote.supplier_id),
         )
-        for quote in request.standing
+        for quote in compared.standing
     )
 
 
-def _own(request: Request, reader: Principal | None) -> OwnQuote | None:
-    quote: Quote | None = None
-    if reader is not None and reader.may(SUPPLIER_AGENT):
-        quote = request.quotes.get(reader.organisation_id)
+async def _whole(tx: Transaction, request: Request, compared: Comparison) -> Mapping[str, Quote]:
+    """By supplier; for the buyer, who compares them line by line."""
+    suppliers = [quote.supplier_id for quote in compared.standing]
+    portions = store.whole(tx, request.opened.request_id, suppliers)
+    return {quote.supplier_id: quote async for portion in portions for quote in portion}
+
+
+async def _own(tx: Transaction, request: Request, reader: Principal | None) -> OwnQuote | None:
+    if reader is None or not reader.may(SUPPLIER_AGENT):
+        return None
+    request_id, supplier_id = request.opened.request_id, reader.organisation_id
+    quote = await store.quote_of(tx, request_id, supplier_id)
     if quote is None:
         return None
     return OwnQuote(
@@ -145,8 +156,8 @@ def _own(request: Request, reader: Principal | None) -> OwnQuote | None:
         comment=quote.comment,
         lines=quote.lines,
         arrived_at=quote.arrived_at,
-        participant=request.numbers.get(quote.supplier_id),
-        chosen=request.closed is not None and request.closed.winner_id == quote.supplier_id,
+        participant=await store.number_of(tx, request_id, supplier_id),
+        chosen=request.closed is not None and request.closed.winner_id == supplier_id,
     )
 
 
@@ -184,7 +195,7 @@ def _summary(request: Request, now: datetime) -> Mapping[str, object]:
         "category": opened.category,
         "place": opened.place,
         "currency": opened.currency,
-        "quotes": len(request.standing),
+        "quotes": request.quoted,
         "opened_at": opened.opened_at,
         "closes_at": opened.closes_at,
         "choose_by": opened.choose_by,

@@ -1,13 +1,23 @@
 """The buyer's choice among participants without names, or none; after it everything is told. Before the deadline the buyer may
 withdraw the request: then nothing is."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from catalogue.rules import RuleBroken
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
-from services.quotes.domain.request import Fact, Quote, Request, Stage, WrongStage, within
+from events.values import Line
+from services.quotes.domain.request import (
+    Comparison,
+    Fact,
+    Quote,
+    QuotesDisclosed,
+    Request,
+    Stage,
+    Standing,
+    WrongStage,
+    within,
+)
 
 
 class ChoosingOver(RuleBroken):
@@ -35,14 +45,18 @@ class ReasonMissing(RuleBroken):
 
 
 LONGEST_WORDS = 2000
+NOBODY = Comparison(standing=())
+"""What those compare who do not look at quotes: there are none, or they stay sealed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choose:
-    """``barred`` are suppliers that are not active now: they cannot be chosen, and nobody need justify passing them over."""
+    """``barred`` are suppliers that are not active now: they cannot be chosen, and nobody need justify passing them over. ``lines`` are
+    what the participant's quote says, where there is such a participant."""
 
     by: str
     participant: int
+    lines: tuple[Line, ...] = ()
     justification: str = ""
     barred: frozenset[str] = frozenset()
 
@@ -59,31 +73,31 @@ class WithdrawRequest:
     reason: str
 
 
-def cheapest(request: Request, barred: frozenset[str] = frozenset()) -> Quote | None:
+def cheapest(compared: Comparison, barred: frozenset[str] = frozenset()) -> Standing | None:
     """Of those that may be chosen."""
-    return next((quote for quote in request.standing if quote.supplier_id not in barred), None)
+    return next((quote for quote in compared.standing if quote.supplier_id not in barred), None)
 
 
-def choose(request: Request, command: Choose, now: datetime) -> tuple[Fact, ...]:
+def choose(request: Request, compared: Comparison, command: Choose, now: datetime) -> tuple[Fact, ...]:
     """Nothing where the same participant was chosen already. Raises a RuleBroken of this module, NotTheBuyer, WrongStage."""
     request.require_buyer(command.by)
     if request.stage is Stage.AWARDED and request.closed is not None and request.closed.winner == command.participant:
         return ()
     _require_choosing(request, now)
-    chosen = request.participant(command.participant)
+    chosen = compared.participant(command.participant)
     if chosen is None:
         raise UnknownParticipant(f"There is no participant {command.participant} here.", field="participant")
     if chosen.supplier_id in command.barred:
         raise ParticipantNotActive(
             f"Participant {command.participant} was suspended since: choose another.", field="participant"
         )
-    lowest = cheapest(request, command.barred)
+    lowest = cheapest(compared, command.barred)
     assert lowest is not None, "the chosen one may be chosen"
     justification = within(command.justification, "justification", LONGEST_WORDS)
     shortest = request.rules.justification_characters
     if chosen.amount > lowest.amount and len(justification) < shortest:
         raise JustificationMissing(
-            f"Participant {request.numbers[lowest.supplier_id]} is cheaper by {chosen.amount - lowest.amount:,f}"
+            f"Participant {compared.numbers[lowest.supplier_id]} is cheaper by {chosen.amount - lowest.amount:,f}"
             f" {request.opened.currency}: say in {shortest} characters at least why this one fits better."
             " It will be published.",
             field="justification",
@@ -92,12 +106,12 @@ def choose(request: Request, command: Choose, now: datetime) -> tuple[Fact, ...]
             cheapest=lowest.amount,
         )
     return (
-        *_disclosed(request, chosen),
-        closed(request, "awarded", now, chosen=chosen, justification=justification),
+        _all_disclosed(compared, chosen),
+        closed(request, compared, "awarded", now, chosen=chosen, lines=command.lines, justification=justification),
     )
 
 
-def reject_all(request: Request, command: RejectAll, now: datetime) -> tuple[Fact, ...]:
+def reject_all(request: Request, compared: Comparison, command: RejectAll, now: datetime) -> tuple[Fact, ...]:
     """Nothing where they were rejected already. Raises as :func:`choose`, ReasonMissing."""
     request.require_buyer(command.by)
     if request.stage is Stage.REJECTED:
@@ -106,7 +120,7 @@ def reject_all(request: Request, command: RejectAll, now: datetime) -> tuple[Fac
     reason = within(command.reason, "reason", LONGEST_WORDS)
     if not reason:
         raise ReasonMissing("Say why no quote is taken: it will be published.", field="reason")
-    return (*_disclosed(request), closed(request, "rejected", now, reason=reason))
+    return (_all_disclosed(compared), closed(request, compared, "rejected", now, reason=reason))
 
 
 def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple[Fact, ...]:
@@ -124,26 +138,28 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
     reason = within(command.reason, "reason", LONGEST_WORDS)
     if not reason:
         raise ReasonMissing("Say why the request is withdrawn: it will be published.", field="reason")
-    return (closed(request, "withdrawn", now, reason=reason),)
+    return (closed(request, NOBODY, "withdrawn", now, reason=reason),)
 
 
-def lapse(request: Request, now: datetime) -> tuple[Fact, ...]:
+def lapse(request: Request, compared: Comparison, now: datetime) -> tuple[Fact, ...]:
     """The timer's word that the days to choose may be over."""
     if request.stage is not Stage.CHOOSING or now < request.opened.choose_by:
         return ()
-    return (*_disclosed(request), closed(request, "lapsed", now))
+    return (_all_disclosed(compared), closed(request, compared, "lapsed", now))
 
 
 def closed(
     request: Request,
+    compared: Comparison,
     outcome: str,
     now: datetime,
     *,
-    chosen: Quote | None = None,
+    chosen: Standing | None = None,
+    lines: tuple[Line, ...] = (),
     justification: str = "",
     reason: str = "",
 ) -> QuoteRequestClosed:
-    opened, standing = request.opened, request.standing
+    opened, standing = request.opened, compared.standing
     sealed = outcome == "withdrawn"
     return QuoteRequestClosed(
         request_id=opened.request_id,
@@ -155,12 +171,12 @@ def closed(
         place=opened.place,
         currency=opened.currency,
         outcome=outcome,
-        quotes=len(standing),
+        quotes=request.quoted,
         cheapest=standing[0].amount if standing and not sealed else None,
         amount=chosen.amount if chosen else None,
         winner_id=chosen.supplier_id if chosen else None,
-        winner=request.numbers[chosen.supplier_id] if chosen else None,
-        lines=chosen.lines if chosen else (),
+        winner=compared.numbers[chosen.supplier_id] if chosen else None,
+        lines=lines,
         justification=justification,
         reason=reason,
         policy=opened.policy,
@@ -171,28 +187,34 @@ def closed(
     )
 
 
-def _disclosed(request: Request, chosen: Quote | None = None) -> Sequence[QuoteDisclosed]:
-    order = sorted(request.standing, key=lambda quote: quote is not chosen)  # stable: the rest stays as it is
+def disclosed(request: Request, quote: Quote, *, participant: int, rank: int, chosen: bool) -> QuoteDisclosed:
+    """What is told of one quote, where :class:`QuotesDisclosed` says that all are."""
     opened = request.opened
-    return [
-        QuoteDisclosed(
-            request_id=opened.request_id,
-            quote_id=quote.quote_id,
-            supplier_id=quote.supplier_id,
-            participant=request.numbers[quote.supplier_id],
-            rank=rank,
-            chosen=quote is chosen,
-            amount=quote.amount,
-            currency=opened.currency,
-            lines=quote.lines,
-            delivery_days=quote.delivery_days,
-            quoted_at=quote.arrived_at,
-            buyer_id=opened.buyer_id,
-            category=opened.category,
-            place=opened.place,
-        )
-        for rank, quote in enumerate(order, start=1)
-    ]
+    return QuoteDisclosed(
+        request_id=opened.request_id,
+        quote_id=quote.quote_id,
+        supplier_id=quote.supplier_id,
+        participant=participant,
+        rank=rank,
+        chosen=chosen,
+        amount=quote.amount,
+        currency=opened.currency,
+        lines=quote.lines,
+        delivery_days=quote.delivery_days,
+        quoted_at=quote.arrived_at,
+        buyer_id=opened.buyer_id,
+        category=opened.category,
+        place=opened.place,
+    )
+
+
+def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> QuotesDisclosed:
+    order = sorted(compared.standing, key=lambda quote: quote is not chosen)  # stable: the rest stays as it is
+    return QuotesDisclosed(
+        suppliers=tuple(quote.supplier_id for quote in order),
+        numbers=compared.numbers,
+        chosen=chosen.supplier_id if chosen else None,
+    )
 
 
 def _require_choosing(request: Request, now: datetime) -> None:

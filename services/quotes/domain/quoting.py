@@ -11,7 +11,7 @@ from catalogue.money import round_money
 from catalogue.rules import RuleBroken
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
-from services.quotes.domain.choosing import closed
+from services.quotes.domain.choosing import NOBODY, closed
 from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
 
 LONGEST_COMMENT = 1000
@@ -90,13 +90,9 @@ class Submit:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
-    supplier_id: str
-
-
-def submit(request: Request, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
-    """The new version; nothing where it is the standing one again. Raises a RuleBroken of this module, QuotingOver first."""
+def submit(request: Request, before: Quote | None, command: Submit, arrived_at: datetime) -> tuple[Fact, ...]:
+    """The new version after ``before``, the supplier's latest one, also a withdrawn one; nothing where it is the standing one again.
+    Raises a RuleBroken of this module, QuotingOver first."""
     _in_time(request, arrived_at)
     if command.supplier_id == request.opened.buyer_id:
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
@@ -120,7 +116,6 @@ def submit(request: Request, command: Submit, arrived_at: datetime) -> tuple[Fac
             amount=amount,
             ceiling=request.rules.ceiling,
         )
-    before = request.quotes.get(command.supplier_id)
     quote = Quote(
         quote_id=before.quote_id if before else command.quote_id,
         supplier_id=command.supplier_id,
@@ -139,18 +134,18 @@ def submit(request: Request, command: Submit, arrived_at: datetime) -> tuple[Fac
             f"A quote has {MOST_VERSIONS} versions at most. The last one stands, and you can still withdraw it.",
             most=MOST_VERSIONS,
         )
-    return (QuoteSealed(quote=quote),)
+    return (QuoteSealed(quote=quote, before=before),)
 
 
-def withdraw(request: Request, command: Withdraw, arrived_at: datetime) -> tuple[Fact, ...]:
-    """Harmless when repeated. Raises QuotingOver, NothingToWithdraw."""
+def withdraw(request: Request, quote: Quote | None, arrived_at: datetime) -> tuple[Fact, ...]:
+    """``quote`` is the supplier's latest version. Harmless when repeated. Raises QuotingOver, NothingToWithdraw."""
     _in_time(request, arrived_at)
-    quote = request.quotes.get(command.supplier_id)
     if quote is None:
         raise NothingToWithdraw("Your organisation has no quote here.")
     if quote.withdrawn:
         return ()
-    return (QuoteWithdrawn(supplier_id=quote.supplier_id, version=quote.version + 1, arrived_at=arrived_at),)
+    gone = structs.replace(quote, withdrawn=True, version=quote.version + 1, arrived_at=arrived_at)
+    return (QuoteWithdrawn(quote=gone),)
 
 
 def end(request: Request, now: datetime) -> tuple[Fact, ...]:
@@ -162,13 +157,13 @@ def end(request: Request, now: datetime) -> tuple[Fact, ...]:
         request_id=opened.request_id,
         buyer_id=opened.buyer_id,
         title=opened.title,
-        quotes=len(request.standing),
+        quotes=request.quoted,
         opened_at=opened.opened_at,
         ended_at=opened.closes_at,
     )
-    if request.standing:
+    if request.quoted:
         return (ended,)
-    over: QuoteRequestClosed = closed(request, "unsuccessful", now)
+    over: QuoteRequestClosed = closed(request, NOBODY, "unsuccessful", now)
     return (ended, over)
 
 

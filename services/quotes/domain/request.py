@@ -11,7 +11,7 @@ import msgspec
 from catalogue.policy import QuoteRules
 from catalogue.rules import RuleBroken
 from events.codec import Event
-from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
+from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Line
 
 
@@ -49,8 +49,8 @@ def within(text: str, field: str, longest: int) -> str:
     return words
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """The latest version of one supplier's quote. ``lines`` are priced, VAT included at their rate; ``amount`` is their sum.
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What one supplier's quote comes to, at its latest version, without what it says of each line.
 
     ``arrived_at`` is of this version; ``quote_id`` of them all, and a secret until the close.
     """
@@ -58,72 +58,97 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     quote_id: str
     supplier_id: str
     version: int
-    lines: tuple[Line, ...]
     amount: Decimal
     vat_rate: Decimal
     delivery_days: int
-    comment: str
     arrived_at: datetime
     withdrawn: bool = False
 
 
+class Quote(Standing, frozen=True, kw_only=True):
+    """The whole of it. ``lines`` are priced, VAT included at their rate; ``amount`` is their sum."""
+
+    lines: tuple[Line, ...]
+    comment: str
+
+
 class QuoteSealed(msgspec.Struct, frozen=True, kw_only=True):
+    """``quote`` is the new version, ``before`` what stood until now."""
+
     quote: Quote
+    before: Quote | None = None
 
 
 class QuoteWithdrawn(msgspec.Struct, frozen=True, kw_only=True):
-    supplier_id: str
-    version: int
-    arrived_at: datetime
+    """``quote`` is the version that says so."""
+
+    quote: Quote
 
 
-Fact = Event | QuoteSealed | QuoteWithdrawn
+class QuotesDisclosed(msgspec.Struct, frozen=True, kw_only=True):
+    """The request closed so that each quote is told, in this order of suppliers, of whom one may be ``chosen``. As what each is told
+    says :func:`~choosing.disclosed`: one at a time, since all of them together can be very large."""
+
+    suppliers: tuple[str, ...]
+    numbers: dict[str, int]
+    chosen: str | None = None
+
+
+Fact = Event | QuoteSealed | QuoteWithdrawn | QuotesDisclosed
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """``quotes`` are by supplier, withdrawn ones among them: their versions go on counting. ``numbers`` are the suppliers' participant
-    numbers, given at the deadline."""
+    """``quoted`` is how many quotes stand. They themselves are no part of the state, since a decision about one must not cost what all
+    of them weigh: a rule that compares them is given a :class:`Comparison`."""
 
     opened: QuoteRequestOpened
     rules: QuoteRules
     stage: Stage = Stage.OPEN
-    quotes: dict[str, Quote] = {}
-    numbers: dict[str, int] = {}
+    quoted: int = 0
     closed: QuoteRequestClosed | None = None
-
-    @property
-    def standing(self) -> list[Quote]:
-        """The cheapest first, the earlier one first where two cost the same."""
-        quotes = [quote for quote in self.quotes.values() if not quote.withdrawn]
-        return sorted(quotes, key=lambda quote: (quote.amount, quote.arrived_at, quote.quote_id))
-
-    def participant(self, number: int) -> Quote | None:
-        return next((quote for quote in self.standing if self.numbers.get(quote.supplier_id) == number), None)
 
     def require_buyer(self, by: str) -> None:
         if by != self.opened.buyer_id:
             raise NotTheBuyer(f"Only the buyer, {self.opened.buyer_name}, may do this.")
 
 
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """All quotes of a request that stand, without their lines, the cheapest first, the earlier one first where two cost the same.
+    ``numbers`` are the suppliers' participant numbers, given at the deadline."""
+
+    standing: tuple[Standing, ...]
+    numbers: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, quotes: Iterable[Standing], numbers: dict[str, int]) -> "Comparison":
+        standing = sorted(
+            (quote for quote in quotes if not quote.withdrawn),
+            key=lambda quote: (quote.amount, quote.arrived_at, quote.quote_id),
+        )
+        return cls(standing=tuple(standing), numbers=numbers)
+
+    def participant(self, number: int) -> Standing | None:
+        return next((quote for quote in self.standing if self.numbers.get(quote.supplier_id) == number), None)
+
+
 def apply(request: Request, fact: Fact) -> Request:
     """The request after the fact; TypeError for what does not happen to one."""
     change = msgspec.structs.replace
     match fact:
-        case QuoteSealed(quote=quote):
-            return change(request, quotes=request.quotes | {quote.supplier_id: quote})
-        case QuoteWithdrawn(supplier_id=supplier_id):
-            gone = change(request.quotes[supplier_id], withdrawn=True, version=fact.version, arrived_at=fact.arrived_at)
-            return change(request, quotes=request.quotes | {supplier_id: gone})
+        case QuoteSealed(before=before):
+            return change(request, quoted=request.quoted + (before is None or before.withdrawn))
+        case QuoteWithdrawn():
+            return change(request, quoted=request.quoted - 1)
         case QuotingEnded():
-            return change(request, stage=Stage.CHOOSING, numbers=_numbers(request.standing))
-        case QuoteDisclosed():
+            return change(request, stage=Stage.CHOOSING)
+        case QuotesDisclosed():
             return request
         case QuoteRequestClosed():
             return change(request, stage=Stage(fact.outcome), closed=fact)
     raise TypeError(f"{type(fact).__name__} does not happen to a quote request")
 
 
-def _numbers(quotes: Iterable[Quote]) -> dict[str, int]:
-    """In an order that says nothing of who, when or how much: that of the digests of ids that nobody knows."""
+def numbered(quotes: Iterable[Standing]) -> dict[str, int]:
+    """Participant numbers, in an order that says nothing of who, when or how much: that of the digests of ids that nobody knows."""
     shuffled = sorted(quotes, key=lambda quote: sha256(quote.quote_id.encode()).digest())
     return {quote.supplier_id: number for number, quote in enumerate(shuffled, start=1)}

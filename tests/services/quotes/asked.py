@@ -9,12 +9,23 @@ from typing import Any
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, load
 from events.codec import Event
+from events.quotes import QuotingEnded
 from events.values import Category, Line, Place
 from services.quotes.domain import choosing, quoting
 from services.quotes.domain.choosing import Choose, RejectAll, WithdrawRequest
 from services.quotes.domain.opening import OpenRequest, open_request
-from services.quotes.domain.quoting import Submit, Withdraw
-from services.quotes.domain.request import Fact, Request, apply
+from services.quotes.domain.quoting import Submit
+from services.quotes.domain.request import (
+    Comparison,
+    Fact,
+    Quote,
+    QuotesDisclosed,
+    QuoteSealed,
+    QuoteWithdrawn,
+    Request,
+    apply,
+    numbered,
+)
 
 MOSCOW = load("moscow")
 CALENDAR = RegionCalendar("Europe/Moscow", "RU")
@@ -52,21 +63,41 @@ def asking(**changes: Any) -> OpenRequest:
 
 
 class Asked:
-    """A request that is told commands; keeps every fact."""
+    """A request that is told commands; keeps every fact, and every event."""
 
     def __init__(self, policy: Policy = MOSCOW, **changes: Any) -> None:
         self.request, self.opened = open_request(asking(**changes), policy=policy, calendar=CALENDAR, now=MONDAY)
         self.facts: list[Fact] = [self.opened]
-
-    @property
-    def events(self) -> list[Event]:
-        return [fact for fact in self.facts if isinstance(fact, Event)]
+        self.events: list[Event] = [self.opened]
+        self.quotes: dict[str, Quote] = {}
+        self.numbers: dict[str, int] = {}
 
     def keep(self, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        """As the service does: of a quote the latest version, numbers at the end, and each quote told of where all are."""
+        told: list[Fact] = []
         for fact in facts:
             self.request = apply(self.request, fact)
+            match fact:
+                case QuoteSealed(quote=quote) | QuoteWithdrawn(quote=quote):
+                    self.quotes[quote.supplier_id] = quote
+                case QuotingEnded():
+                    self.numbers = numbered(self.compared.standing)
+            told += self._each(fact) if isinstance(fact, QuotesDisclosed) else [fact]
         self.facts += facts
-        return facts
+        self.events += [fact for fact in told if isinstance(fact, Event)]
+        return tuple(told)
+
+    def _each(self, fact: QuotesDisclosed) -> list[Fact]:
+        return [
+            choosing.disclosed(
+                self.request, self.quotes[who], participant=fact.numbers[who], rank=rank, chosen=who == fact.chosen
+            )
+            for rank, who in enumerate(fact.suppliers, start=1)
+        ]
+
+    @property
+    def compared(self) -> Comparison:
+        return Comparison.of(self.quotes.values(), self.numbers)
 
     def quoted(self, supplier: str, price: str, at: datetime = MONDAY, **changes: Any) -> tuple[Fact, ...]:
         """Both lines at that price a unit: 103 units in all."""
@@ -79,27 +110,28 @@ class Asked:
             "vat_rate": Decimal(20),
             "delivery_days": 5,
         }
-        return self.keep(quoting.submit(self.request, Submit(**terms | changes), at))
+        return self.keep(quoting.submit(self.request, self.quotes.get(supplier), Submit(**terms | changes), at))
 
     def withdrawn(self, supplier: str, at: datetime = MONDAY) -> tuple[Fact, ...]:
-        return self.keep(quoting.withdraw(self.request, Withdraw(supplier_id=supplier), at))
+        return self.keep(quoting.withdraw(self.request, self.quotes.get(supplier), at))
 
     def ended(self, now: datetime = AFTER) -> tuple[Fact, ...]:
         return self.keep(quoting.end(self.request, now))
 
     def number(self, supplier: str) -> int:
-        return self.request.numbers.get(supplier, 0)
+        return self.numbers.get(supplier, 0)
 
     def chosen(self, supplier: str, justification: str = "", **changes: Any) -> tuple[Fact, ...]:
         now = changes.pop("now", AFTER)
+        lines = self.quotes[supplier].lines if supplier in self.quotes else ()
         terms = {"by": "school", "participant": self.number(supplier), "justification": justification} | changes
-        return self.keep(choosing.choose(self.request, Choose(**terms), now))
+        return self.keep(choosing.choose(self.request, self.compared, Choose(lines=lines, **terms), now))
 
     def called_off(self, reason: str, by: str = "school", now: datetime = MONDAY) -> tuple[Fact, ...]:
         return self.keep(choosing.withdraw(self.request, WithdrawRequest(by=by, reason=reason), now))
 
     def rejected(self, reason: str, by: str = "school", now: datetime = AFTER) -> tuple[Fact, ...]:
-        return self.keep(choosing.reject_all(self.request, RejectAll(by=by, reason=reason), now))
+        return self.keep(choosing.reject_all(self.request, self.compared, RejectAll(by=by, reason=reason), now))
 
 
 def three_quotes() -> Asked:

@@ -37,7 +37,8 @@ async def _years_of_requests(db: asyncpg.Connection, pattern: str) -> None:
     await db.execute(
         """insert into quotes.quote_requests
            select made.* from quotes.quote_requests a, generate_series(1, $2::int) n, jsonb_populate_record(a, jsonb_build_object(
-               'request_id', 'years-' || n, 'stage', 'lapsed', 'due_at', null, 'closes_at', a.closes_at - n * interval '1 minute',
+               'request_id', 'years-' || n, 'stage', 'lapsed', 'due_at', null, 'attend_at', null,
+               'closes_at', a.closes_at - n * interval '1 minute',
                'state', a.state || '{"stage": "lapsed"}',
                'title', case when n % 1000 = 0 then 'Telescope ' else 'Paper ' end || n || ' lot' || n % 300,
                'category', case when n % 10 = 0 then '45000000' else '30197630' end,
@@ -74,12 +75,12 @@ async def test_a_line_of_the_list_has_what_the_page_of_the_request_has(market: M
 
 
 async def test_a_list_does_not_read_the_quotes(market: Market) -> None:
-    """Each has all its lines: the database counts them."""
+    """Also where the former release keeps them in the state, each with all its lines: the database counts them."""
     request_id, *_ = await two_quotes(market)
     async with undone(market.ground.database, "quotes") as (tx, db):
         await db.execute(
-            'update quotes.quote_requests set state = jsonb_set(state, \'{quotes}\', \'{"a": {}, "b": {"withdrawn": true}}\')'
-            " where request_id = $1",
+            'update quotes.quote_requests set state = jsonb_set(state, \'{quotes}\', \'{"a": {}, "b": {"withdrawn": true}}\'),'
+            " kept_apart = null where request_id = $1",
             request_id,
         )
         found = await search(tx, Wanted(group="open"), limit=100, offset=0)
