@@ -9,6 +9,8 @@ from services.transparency.outgoing import PREFIX
 from services.transparency.publication import EXTENSIONS, LICENCE, LICENCE_NAME
 
 SHOWN = 8
+SOURCES = 100
+"""Publications that are listed, those with the most records."""
 
 
 class TransparencyPages(Controller):
@@ -20,13 +22,13 @@ class TransparencyPages(Controller):
         async with ground.database.transaction(store.NAME) as tx:
             state = await store.feed_state(tx)
             latest = await store.latest(tx, SHOWN)
-            sources = await store.imported_sources(tx)
+            imported = await store.imported(tx, SOURCES)
         return page(
             request,
             "transparency/open_data.html",
             state=state,
             latest=latest,
-            sources=sources,
+            imported=imported,
             prefix=PREFIX,
             extensions=EXTENSIONS,
             licence=LICENCE,

@@ -5,8 +5,9 @@ An import writes by the thousand and a handler waits for nobody: everything here
 """
 
 from services.transparency.store.imports import (
+    Imported,
     ImportedSource,
-    imported_sources,
+    imported,
     keep_originals,
     keep_told,
     known_originals,
@@ -52,6 +53,7 @@ __all__ = [
     "LARGEST_ANSWER",
     "NAME",
     "FeedState",
+    "Imported",
     "ImportedSource",
     "Published",
     "Row",
@@ -63,8 +65,8 @@ __all__ = [
     "feed",
     "feed_state",
     "history",
+    "imported",
     "imported_organisations",
-    "imported_sources",
     "keep_bid",
     "keep_imported_organisations",
     "keep_originals",

@@ -86,6 +86,21 @@ async def keep_told(tx: Transaction, digests: Mapping[str, bytes]) -> None:
     )
 
 
-async def imported_sources(tx: Transaction) -> list[ImportedSource]:
-    rows = await (await tx.raw()).fetch("select * from transparency.sources order by records desc, source, publisher")
-    return [ImportedSource(**dict(row)) for row in rows]
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was imported: ``records`` of so many ``sources``, and those with the most of them."""
+
+    sources: int
+    records: int
+    largest: list[ImportedSource]
+
+
+async def imported(tx: Transaction, most: int) -> Imported:
+    """The records of each source were counted when they came."""
+    connection = await tx.raw()
+    row = await connection.fetchrow(
+        "select count(*) as sources, coalesce(sum(records), 0)::bigint as records from transparency.sources"
+    )
+    largest = await connection.fetch(
+        "select * from transparency.sources order by records desc, source, publisher limit $1", most
+    )
+    return Imported(**dict(row), largest=[ImportedSource(**dict(each)) for each in largest])

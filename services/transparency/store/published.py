@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from infra.database import Database, Transaction
+from services.transparency.store.rows import CONTRACT, MILESTONE
 
 AT_ONCE = 20
 """Releases that are read in one statement. The largest that the market can make are half a megabyte each."""
@@ -27,6 +28,8 @@ class Published(msgspec.Struct, frozen=True):
 
 
 class FeedState(msgspec.Struct, frozen=True, kw_only=True):
+    """``position`` and ``released_at`` are of the last release; 0 and None without any."""
+
     releases: int
     processes: int
     position: int
@@ -70,14 +73,15 @@ def decoded(bodies: Sequence[str]) -> list[dict[str, Any]]:
 
 async def said_of_contract(tx: Transaction, ocid: str, contract_id: str, milestone: str = "") -> list[dict[str, Any]]:
     """The history of one contract of a process, oldest first, as far as the next release of it needs it: releases that hold this
-    contract alone, without its items. Of how it is carried out only that it began, and what was said of the one milestone: a
-    contract may have thousands, and each would read what all before it said."""
+    contract alone, without its items. Of how it is carried out only one that says that it began, and what was said of the one
+    milestone: a contract may have thousands, and a process many contracts, and each would read what all before it said."""
+    of_contract = f"from transparency.releases where body ? 'contracts' and ocid = $1 and {CONTRACT} = $2"
     rows = await (await tx.raw()).fetch(
-        "select jsonb_build_object('contracts', jsonb_build_array(contract - 'items'))::text as body"
-        " from transparency.releases, jsonb_array_elements(body->'contracts') as contract"
-        " where ocid = $1 and contract->>'id' = $2 and (not contract ? 'implementation' or 'implementation' = any(tags)"
-        " or contract->'implementation'->'milestones' @> jsonb_build_array(jsonb_build_object('id', $3::text)))"
-        " order by position",
+        "select position, jsonb_build_object('contracts', jsonb_build_array((body->'contracts'->0) - 'items'))::text as body from ("
+        f" select position, body {of_contract} and {MILESTONE} is null"
+        f" union all select position, body {of_contract} and {MILESTONE} = $3"
+        f" union all (select position, body {of_contract} and {MILESTONE} < $3 limit 1)"
+        f" union all (select position, body {of_contract} and {MILESTONE} > $3 limit 1)) as said order by position",
         ocid,
         contract_id,
         milestone,
@@ -86,13 +90,15 @@ async def said_of_contract(tx: Transaction, ocid: str, contract_id: str, milesto
 
 
 async def parties_before(tx: Transaction, ocid: str, organisation_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """These parties of a process with all roles that its releases gave them so far, as a history of one release."""
+    """These parties of a process with all roles that its releases gave them so far, as a history of one release. Each release gives a
+    party all its former roles, so the last that names it has them."""
     if not organisation_ids:
         return []
     rows = await (await tx.raw()).fetch(
-        "select party->>'id' as id, array_agg(distinct role) as roles from transparency.releases,"
-        " jsonb_array_elements(body->'parties') as party, jsonb_array_elements_text(party->'roles') as role"
-        " where ocid = $1 and party->>'id' = any($2::text[]) group by 1",
+        "select asked.id, array(select distinct jsonb_array_elements_text(party->'roles') as role order by role) as roles"
+        " from unnest($2::text[]) as asked (id) cross join lateral (select body->'parties' as parties from transparency.releases"
+        " where ocid = $1 and body->'parties' @> jsonb_build_array(jsonb_build_object('id', asked.id))"
+        " order by (- position) limit 1) as last, jsonb_array_elements(last.parties) as party where party->>'id' = asked.id",
         ocid,
         organisation_ids,
     )
@@ -141,8 +147,8 @@ async def all_releases(database: Database) -> AsyncIterator[bytes]:
 
 async def feed_state(tx: Transaction) -> FeedState:
     row = await (await tx.raw()).fetchrow(
-        "select count(*) as releases, count(distinct ocid) as processes, coalesce(max(position), 0) as position,"
-        " max(released_at) as released_at from transparency.releases"
+        "select releases, processes, coalesce(position, 0) as position, released_at from transparency.feed_figures left join"
+        " (select position, released_at from transparency.releases order by position desc limit 1) as last on true"
     )
     return FeedState(**dict(row))
 

@@ -3,13 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from infra.database import schema_of
 
 NAME = "transparency"
+CONTRACT = "(body->'contracts'->0->>'id')"
+MILESTONE = "(body->'contracts'->0->'implementation'->'milestones'->0->>'id')"
+"""Of a release, which has one contract at most, and of that one milestone at most."""
 
 
 class Row(SQLModel, registry=schema_of(NAME)):
@@ -85,6 +88,7 @@ class SessionRow(Row, table=True):
     """Replica: mini-auctions that run. ``told`` is the end that the feed has, ``closes_at`` the effective one."""
 
     __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_moved", "auction_id", postgresql_where=text("closes_at <> told")),)
 
     auction_id: str = Field(primary_key=True, sa_type=Text)
     process_id: str = Field(sa_type=Text)
@@ -94,16 +98,39 @@ class SessionRow(Row, table=True):
 
 
 class ReleaseRow(Row, table=True):
-    """An OCDS release of this market. Never changed; ``position`` is its place in the feed (see :func:`publish`)."""
+    """An OCDS release of this market. Never changed; ``position`` is its place in the feed (see :func:`publish`). Within a process they
+    are sorted by what no other index has: else the database looks for the last ones of a process by leafing through the whole feed."""
 
     __tablename__ = "releases"
+    __table_args__ = (
+        Index("ix_releases_of_process", "ocid", text("(- position)")),
+        Index(
+            "ix_releases_of_contract",
+            "ocid",
+            text(CONTRACT),
+            text(MILESTONE),
+            postgresql_where=text("body ? 'contracts'"),
+        ),
+    )
 
     release_id: str = Field(primary_key=True, sa_type=Text)
     position: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), nullable=False, unique=True)
     )
-    ocid: str = Field(sa_type=Text, index=True)
+    ocid: str = Field(sa_type=Text)
     process_id: str = Field(sa_type=Text)
     tags: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     released_at: datetime = Field(sa_type=DateTime(timezone=True))
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class FeedFiguresRow(Row, table=True):
+    """One row: how many releases the feed has, and of how many processes. A trigger counts, whichever release publishes. Until a
+    migration has counted them, those up to the position ``uncounted`` are left out."""
+
+    __tablename__ = "feed_figures"
+
+    feed: str = Field(primary_key=True, sa_type=Text)
+    releases: int = Field(sa_type=BigInteger)
+    processes: int = Field(sa_type=BigInteger)
+    uncounted: int | None = Field(default=None, sa_type=BigInteger)

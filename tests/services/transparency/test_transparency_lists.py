@@ -1,0 +1,113 @@
+"""What pages and releases read of a feed that is years long."""
+
+import asyncpg
+import pytest
+
+from infra.database import Transaction
+from infra.ids import new_id
+from services.transparency import store
+from services.transparency.pages import SHOWN, SOURCES
+from services.transparency.store import sessions
+from tests.explained import listening, undone
+from tests.market import Market
+
+pytestmark = pytest.mark.servers
+MANY = 20_000
+"""Releases: the first half of one process, a hundred of each of its contracts; each of the others has a process of its own."""
+
+
+async def _years_of_releases(db: asyncpg.Connection) -> None:
+    await db.execute("delete from transparency.releases")
+    await db.execute("update transparency.feed_figures set releases = 0, processes = 0")
+    await db.execute(
+        """insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)
+           select 'release-' || n, ocid, ocid, '{implementationUpdate}', now(), jsonb_build_object('id', 'release-' || n, 'ocid', ocid,
+               'parties', jsonb_build_array(jsonb_build_object('id', 'buyer', 'roles', jsonb_build_array('buyer', 'payer')),
+                   jsonb_build_object('id', 'supplier-' || n / 100, 'roles', jsonb_build_array('supplier'))),
+               'contracts', jsonb_build_array(jsonb_build_object('id', 'contract-' || n / 100, 'items', '[]'::jsonb) || carried_out))
+           from generate_series(1, $1::int) n, lateral (select 'ocid-' || case when n <= $1 / 2 then 0 else n end as ocid) as process,
+           lateral (select case when n % 100 < 3 then '{}' else jsonb_build_object('implementation', jsonb_build_object(
+               'milestones', jsonb_build_array(jsonb_build_object('id', 'order-' || n % 100)))) end as carried_out) as contract""",
+        MANY,
+    )
+    await db.execute("analyze transparency.releases")
+
+
+async def test_the_page_counts_no_release(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        await _years_of_releases(db)
+        async with listening(db) as reading:
+            state = await store.feed_state(tx)
+            latest = await store.latest(tx, SHOWN)
+        assert await reading.of(db, "releases") <= SHOWN
+        assert (state.releases, state.processes) == (MANY, MANY // 2 + 1)
+        assert state.position == latest[0]["position"] and latest[0]["release_id"] == f"release-{MANY}"
+
+
+async def test_the_figures_are_those_of_the_feed(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        before = await store.feed_state(tx)
+        counted = await db.fetchrow(
+            "select count(*) as n, count(distinct ocid) as processes from transparency.releases"
+        )
+        assert (before.releases, before.processes) == tuple(counted)
+        ocid = f"ocid-{new_id()}"
+        for number in (1, 2, 2):
+            release = {"id": f"{ocid}-{number}", "ocid": ocid, "tag": ["tender"]}
+            await store.publish(tx, ocid, release, tx.now)
+        state = await store.feed_state(tx)
+        assert (state.releases - before.releases, state.processes - before.processes) == (2, 1)
+        assert state.released_at == tx.now
+
+
+async def test_a_release_reads_little_of_a_process_of_many_contracts(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        await _years_of_releases(db)
+        async with listening(db) as reading:
+            said = await store.said_of_contract(tx, "ocid-0", "contract-7", "order-50")
+            (parties,) = await store.parties_before(tx, "ocid-0", ["buyer"])
+        assert await reading.of(db, "releases") <= 10
+        milestones = [
+            each["contracts"][0].get("implementation", {}).get("milestones", [{}])[0].get("id") for each in said
+        ]
+        assert milestones.count(None) == 3 and "order-50" in milestones
+        assert len(said) <= 6 and not any("items" in each["contracts"][0] for each in said)
+        assert parties == {"parties": [{"id": "buyer", "roles": ["buyer", "payer"]}]}
+        assert await store.parties_before(tx, "ocid-0", ["nobody"]) == [{"parties": []}]
+
+
+async def test_of_thousands_of_publications_the_largest_are_listed(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        await db.execute("delete from transparency.sources")
+        await db.execute(
+            "insert into transparency.sources (source, publisher, licence, records, imported_at)"
+            " select 's' || n, 'p', '', n, now() from generate_series(1, 3000) n"
+        )
+        found = await store.imported(tx, SOURCES)
+        assert (found.sources, found.records, len(found.largest)) == (3000, 4_501_500, SOURCES)
+        assert found.largest[0].records == 3000
+
+
+async def test_the_timer_reads_the_ends_that_moved_alone(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        await _years_of_sessions(tx, db)
+        async with listening(db) as reading:
+            moved = await sessions.lock_moved(tx, 100)
+        assert [each.auction_id for each in moved] == [
+            "years-1000",
+            "years-2000",
+            "years-3000",
+            "years-4000",
+            "years-5000",
+        ]
+        assert await reading.of(db, "sessions") <= 10
+
+
+async def _years_of_sessions(tx: Transaction, db: asyncpg.Connection) -> None:
+    await db.execute("delete from transparency.sessions")
+    await db.execute(
+        "insert into transparency.sessions (auction_id, process_id, opens_at, closes_at, told) select 'years-' || n, 'p', $1, $1,"
+        " $1::timestamptz + case when n % 1000 = 0 then interval '1 second' else interval '0' end from generate_series(1, 5000) n",
+        tx.now,
+    )
+    await db.execute("analyze transparency.sessions")
