@@ -15,10 +15,11 @@ from infra.service import Ground, Timer
 from services.notifications import post, store
 from services.notifications.domain import GIVE_UP_AFTER, TURNS, Duty, slot
 from services.notifications.handlers import compose
-from services.notifications.letters import Digest, DutyLetter, DutyList, Letter, mime, sender
+from services.notifications.letters import Digest, DutyLetter, DutyList, Letter, sender
 from services.notifications.links import Links
 from services.notifications.store import Member, queue
 from services.notifications.store.queue import Attempt
+from services.notifications.writing import Writer
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20
@@ -53,10 +54,9 @@ class Postman:
 
     def __init__(self, ground: Ground, links: Links) -> None:
         self._database = ground.database
-        self._links = links
-        self._public_url = ground.config.public_url
         self._smtp_url = ground.config.smtp_url or kept_mail.smtp_url(ground.config.home)
-        self._from = sender(self._smtp_url, self._public_url)
+        self._from = sender(self._smtp_url, ground.config.public_url)
+        self._writer = Writer(links, self._from, ground.config.public_url)
         self._turns = cycle(TURNS)
 
     async def send_one(self, _: Transaction) -> int:
@@ -64,6 +64,7 @@ class Postman:
         async with self._database.transaction("notifications") as tx:
             attempt = await queue.claim_to_send(tx, tx.now + LEASE, next(self._turns))
         if attempt is None:
+            self._writer.pause()
             return 0
         if not attempt.wanted:
             await self._settle(attempt, "dropped")
@@ -76,7 +77,7 @@ class Postman:
 
     async def _send(self, attempt: Attempt, letter: Letter) -> None:
         try:
-            content = mime(letter, self._links, self._from, self._public_url)
+            content = await self._writer.write(letter)
         except Exception as error:
             log.exception("letter %s cannot be written", attempt.letter_id)
             return await self._put_off(attempt, in_short(error))

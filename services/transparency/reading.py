@@ -5,16 +5,13 @@ a time; what comes back has the order of the file. Memory is bounded by what is 
 """
 
 import os
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 
-from infra.garbage import leave_what_stays
+from infra.beside import processes
 from services.transparency.candidates import (
     Candidate,
     Original,
@@ -38,8 +35,6 @@ AHEAD = 4
 """Portions under way for each process."""
 PROCESSES = 4
 """More of them would wait for what keeps and tells, which is one."""
-YIELDING = 5
-"""By how much they are nicer than the market, which goes first."""
 
 Portion = Sequence[Piece | Unreadable]
 Understood = tuple[list[Candidate | None], NotUnderstood]
@@ -80,7 +75,7 @@ class Readers:
 
     def _understood(self, portions: Iterable[Portion], keeps: bool) -> Iterator[Understood]:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._number, get_context("spawn"), _begin)
+            self._pool = processes(self._number)
         under_way: deque[Future[Understood]] = deque()
         for portion in portions:
             under_way.append(self._pool.submit(understand, portion, keeps))
@@ -88,21 +83,6 @@ class Readers:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
-
-
-def _begin() -> None:
-    """Of a process that reads: it gives way to the market, leaves Ctrl-C to the command, and ends with it, however that ends."""
-    os.nice(YIELDING)
-    leave_what_stays()
-    signal(SIGINT, SIG_IGN)
-    threading.Thread(target=_end_with_the_command, daemon=True).start()
-
-
-def _end_with_the_command() -> None:
-    command = parent_process()
-    if command is not None:
-        command.join()
-        os._exit(1)
 
 
 def _portions(pieces: Iterable[Piece | Unreadable]) -> Iterator[Portion]:
