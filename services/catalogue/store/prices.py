@@ -13,6 +13,7 @@ import msgspec
 
 from catalogue.offers import Offer
 from infra.database import Transaction, columns
+from infra.json_columns import as_number, list_in
 from infra.reading import listed
 from services.catalogue.store import Standing
 
@@ -47,18 +48,10 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     eco_labels: tuple[str, ...]
 
 
-def _number(text: str) -> str:
-    return rf"case when {text} ~ '^\d+(\.\d+)?(E[+-]?\d+)?$' then ({text})::numeric end"
-
-
-def _list(part: str) -> str:
-    return f"case jsonb_typeof({part}) when 'array' then {part} else '[]' end"
-
-
-_PRICE, _VAT = _number("body->>'price'"), _number("body->>'vat_rate'")
-_LEAST, _MOST = _number("body->>'min_quantity'"), _number("body->>'max_quantity'")
-_REGIONS, _TIERS, _LABELS = _list("body->'regions'"), _list("body->'tiers'"), _list("body->'eco_labels'")
-_FROM, _TIER_PRICE = _number("tier->>'from_quantity'"), _number("tier->>'price'")
+_PRICE, _VAT = as_number("body->>'price'"), as_number("body->>'vat_rate'")
+_LEAST, _MOST = as_number("body->>'min_quantity'"), as_number("body->>'max_quantity'")
+_REGIONS, _TIERS, _LABELS = list_in("body->'regions'"), list_in("body->'tiers'"), list_in("body->'eco_labels'")
+_FROM, _TIER_PRICE = as_number("tier->>'from_quantity'"), as_number("tier->>'price'")
 
 _REACHED = (
     f"select {_TIER_PRICE} from jsonb_array_elements({_TIERS}) as tier where {_FROM} <= asked.quantity"

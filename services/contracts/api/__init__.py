@@ -13,7 +13,19 @@ from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, Visit, allow, clean, clean_all
+from infra.web import (
+    PUBLIC,
+    FromGround,
+    FromKeyed,
+    MemberVisit,
+    PageNumber,
+    PathId,
+    Short,
+    Visit,
+    allow,
+    clean,
+    clean_all,
+)
 from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
@@ -21,16 +33,18 @@ from services.contracts.domain.choices import Choices, choices
 from services.contracts.domain.deals import PARTIES, Party
 from services.contracts.domain.refusals import Refusal
 from services.contracts.handlers import SEES_ALL, Brought, may_see
-from services.contracts.store import contracts, deals
+from services.contracts.store import contracts, deals, listing
 from services.contracts.store import refusals as disputable
-from services.contracts.store.contracts import Contract, Filter
+from services.contracts.store.contracts import Contract
+from services.contracts.store.listing import CURSOR, Filter, Summary
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 PER_PAGE = 50
 QUEUE = 20
 """Refusals, appeals, suspensions and contracts with a dispute on one page: each has long texts."""
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
-Number = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
+After = Annotated[str, QueryParameter(max_length=420, pattern=CURSOR)]
+"""Where the page before this one ended."""
 State = Annotated[Literal["", "running", "concluded", "ended"], QueryParameter(name="state")]
 """The name ``state`` itself is the framework's."""
 
@@ -60,7 +74,12 @@ class ContractSummary(msgspec.Struct, kw_only=True):
 
 
 class ContractPage(msgspec.Struct, kw_only=True):
+    """``total`` counts what fits, up to 1,000; ``more``: there is more than that. ``next`` asked for as ``after`` brings the contracts
+    that follow, whatever was added meanwhile; "" where there are none."""
+
     total: int
+    more: bool = False
+    next: str = ""
     page: int
     contracts: list[ContractSummary]
 
@@ -178,6 +197,12 @@ def summary(contract: Contract) -> dict[str, Any]:
         "drafted_at": contract.drafted_at,
         "concluded_at": contract.over_at if contract.state == "concluded" else None,
     }
+
+
+def as_listed(found: Summary) -> ContractSummary:
+    same = {name: getattr(found, name) for name in ContractSummary.__struct_fields__ if name != "concluded_at"}
+    concluded_at = found.over_at if found.state == "concluded" else None
+    return ContractSummary(**same | {"waits_for": found.waits_for or None, "concluded_at": concluded_at})
 
 
 def is_insider(contract: Contract, principal: Principal | None) -> bool:
@@ -302,16 +327,18 @@ class ContractsApi(Controller):
         wanted_state: State = "",
         q: Search = "",
         mine: FromQuery[bool | None] = None,
-        number: Number = 1,
+        number: PageNumber = 1,
+        after: After = "",
     ) -> ContractPage:
         """A party's own contracts, or with ``mine=false`` the concluded ones of others too; to visitors the concluded ones.
 
-        ``process`` is an auction, pool or purchase; ``state`` running, concluded or ended."""
+        ``process`` is an auction, pool or purchase; ``state`` running, concluded or ended; ``q`` words of the title and of both names,
+        or their beginnings. ``after`` is the ``next`` of the page before, and counts for more than ``page``."""
         wanted = wanted_by(request.scope.get("user"), mine=mine, state=wanted_state, process=process, q=q)
-        found, total = await contracts.listing(
-            ground.database.pool, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
-        )
-        return ContractPage(total=total, page=number, contracts=[ContractSummary(**summary(each)) for each in found])
+        async with ground.database.pool.acquire() as db:
+            found = await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
+        rows = [as_listed(each) for each in found.rows]
+        return ContractPage(total=found.total, more=found.more, next=found.next, page=number, contracts=rows)
 
     @get("/{contract_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_contract(self, request: Visit, ground: FromGround, contract_id: PathId) -> ContractView:
@@ -365,5 +392,5 @@ class ContractsApi(Controller):
         async with ground.database.transaction("contracts") as tx:
             await keyed.do(tx, lambda: handlers.activate_next(tx, clean(contract_id), request.user))
         before = (await visible(ground, contract_id, request.user)).drafted
-        found = await contracts.of_deal(ground.database.pool, before.process_id, before.buyer_id)
-        return ContractPage(total=len(found), page=1, contracts=[ContractSummary(**summary(each)) for each in found])
+        found = await listing.of_deal(ground.database.pool, before.process_id, before.buyer_id)
+        return ContractPage(total=len(found), page=1, contracts=[as_listed(each) for each in found])

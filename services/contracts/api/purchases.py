@@ -1,11 +1,14 @@
 """JSON API of direct purchases: asking a supplier for what it offers, and its answer."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
-from litestar import Controller, get, post
-from litestar.params import JSONBody
+from litestar import Controller, Response, get, post
+from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load
 from events.bounds import Clause
@@ -13,13 +16,15 @@ from events.values import Place
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow, clean
+from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
-from services.contracts.api import PER_PAGE, Number
+from services.contracts.api import PER_PAGE
 from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import purchases as handlers
 from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.store import contracts, purchases
+from services.contracts.store import listing, purchases
+
+After = Annotated[str, QueryParameter(max_length=440, pattern=purchases.CURSOR)]
 
 
 class AnswerIn(msgspec.Struct, kw_only=True):
@@ -63,20 +68,27 @@ async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -
     return found
 
 
-async def purchase_view(ground: Ground, kept: purchases.Kept) -> PurchaseView:
-    requested = kept.purchase.requested
-    drafted = await contracts.of_deal(ground.database.pool, kept.process_id, requested.buyer_id)
+async def views(ground: Ground, found: Sequence[purchases.Summary]) -> list[PurchaseView]:
+    deals = [(each.requested.process_id, each.requested.buyer_id) for each in found]
+    newest = await listing.newest_of(ground.database.pool, deals)
     same = "offer_id sku_id title buyer_id buyer_name supplier_id quantity unit_price amount currency place due_at"
-    return PurchaseView(
-        **{name: getattr(requested, name) for name in same.split()},
-        purchase_id=kept.process_id,
-        supplier_name=kept.purchase.supplier_name,
-        requested_at=kept.requested_at,
-        answer=kept.purchase.answer,
-        reason=kept.reason,
-        answered_at=kept.answered_at,
-        contract_id=drafted[-1].drafted.contract_id if drafted else None,
-    )
+    return [
+        PurchaseView(
+            **{name: getattr(each.requested, name) for name in same.split()},
+            purchase_id=each.requested.process_id,
+            supplier_name=each.supplier_name,
+            requested_at=each.requested_at,
+            answer=each.answer,
+            reason=each.reason,
+            answered_at=each.answered_at,
+            contract_id=newest.get(each.requested.process_id),
+        )
+        for each in found
+    ]
+
+
+async def purchase_view(ground: Ground, kept: purchases.Kept) -> PurchaseView:
+    return (await views(ground, [kept.summary]))[0]
 
 
 class PurchasesApi(Controller):
@@ -84,12 +96,16 @@ class PurchasesApi(Controller):
     tags = ["contracts"]
 
     @get(opt=MEMBERS)
-    async def list_purchases(self, request: MemberVisit, ground: FromGround, number: Number = 1) -> list[PurchaseView]:
-        """One's own, as buyer or as supplier, 50 at a time: unanswered ones first."""
-        found = await purchases.listing(
-            ground.database.pool, request.user.organisation_id, limit=PER_PAGE, offset=PER_PAGE * (number - 1)
-        )
-        return [await purchase_view(ground, each) for each in found]
+    async def list_purchases(
+        self, request: MemberVisit, ground: FromGround, number: PageNumber = 1, after: After = ""
+    ) -> Response[list[PurchaseView]]:
+        """One's own, as buyer or as supplier, 50 at a time: unanswered ones first. The header ``Link`` of an answer names the page that
+        follows, whatever is asked or answered meanwhile; its ``after`` counts for more than ``page``."""
+        own = request.user.organisation_id
+        offset = PER_PAGE * (number - 1)
+        found = await purchases.listing(ground.database.pool, own, limit=PER_PAGE, offset=offset, after=after)
+        link = f'</api/contracts/purchases?after={quote(found.next)}>; rel="next"'
+        return Response(await views(ground, found.rows), headers={"link": link} if found.next else {})
 
     @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
     async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:

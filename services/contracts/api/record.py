@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 from litestar import Controller, get
 
+from infra.listing import COUNTED
 from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import PUBLIC, FromGround, PathId, Visit, clean
@@ -51,12 +52,13 @@ class Suspended(msgspec.Struct, kw_only=True):
 class SideRecord(msgspec.Struct, kw_only=True):
     """``counts`` and ``contracts`` by kind: concluded, terminated, and evaded or refused. The latest contracts come first.
     ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their acceptance, answers
-    and payments on time or late, disputes by their end."""
+    and payments on time or late, disputes by their end. Nothing is counted further than 1,000: of the kinds in ``more`` there is more."""
 
     side: Side
     counts: dict[Kind, int]
     contracts: dict[Kind, list[Mentioned]]
     performed: dict[PerformedKind, int]
+    more: list[Kind | PerformedKind]
 
 
 class RecordView(msgspec.Struct, kw_only=True):
@@ -105,15 +107,15 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         wanted = {fact.contract_id for each in latest.values() for fact in each}
         wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
         known = await record.mentions(db, wanted)
-        performed = await executions.counts(db, organisation_id)
-    sides = [side for side in KINDS if side in organisation.roles or any(acted == side for acted, _ in counts)]
+        performed = await executions.counts(db, organisation_id, PERFORMED)
+    sides = [side for side in KINDS if side in organisation.roles or any(counts[side, kind] for kind in KINDS[side])]
     return RecordView(
         organisation_id=organisation_id,
         name=organisation.name,
         sides=[
             SideRecord(
                 side=side,
-                counts={kind: counts[side, kind] for kind in KINDS[side]},
+                counts={kind: min(counts[side, kind], COUNTED) for kind in KINDS[side]},
                 contracts={
                     kind: [
                         mentioned(known[fact.contract_id], side, fact.at, reader)
@@ -121,7 +123,13 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
                     ]
                     for kind in KINDS[side]
                 },
-                performed={kind: performed[side, kind] for kind in PERFORMED[side]},
+                performed={kind: min(performed[side, kind], COUNTED) for kind in PERFORMED[side]},
+                more=[
+                    kind
+                    for counted in (counts, performed)
+                    for (of, kind), n in counted.items()
+                    if of == side and n > COUNTED
+                ],
             )
             for side in sides
         ],

@@ -31,6 +31,7 @@ from services.contracts.domain.signing import ActivateNext, Award, Command, Exte
 from services.contracts.store import contracts, deals, replicas
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract
+from services.contracts.store.listing import Summary
 
 SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
 
@@ -80,7 +81,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
 NOTHING = Brought()
 
 
-def may_see(contract: Contract, principal: Principal | None) -> bool:
+def may_see(contract: Contract | Summary, principal: Principal | None) -> bool:
     """Concluded contracts are everybody's; until then only the two parties see them, and who watches over the market."""
     if contract.state == "concluded":
         return True

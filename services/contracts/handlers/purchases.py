@@ -4,6 +4,7 @@ import asyncpg
 import msgspec
 from msgspec import structs
 
+from catalogue.offers import Offer, Priced, price_for
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -45,21 +46,25 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
     if offer is None or sku is None:
         raise NotFound("standing offer", wanted.offer_id)
     buyer = await known(db, principal.organisation_id, principal.organisation_name)
-    in_demand = policy.purchase.cheapest_only(sku.category.code)
+    place = delivered_to(wanted.region, wanted.locality, buyer.place)
+    calendar = calendar_of(buyer)
+    rival: Offer | None = None
+    if policy.purchase.cheapest_only(sku.category.code):
+        region, on = place.region or place.country or "", calendar.local(tx.now).date()
+        priced = price_for(offer, wanted.quantity, region, on)
+        if isinstance(priced, Priced):
+            asked = {"buyer_id": buyer.organisation_id, "quantity": wanted.quantity, "region": region, "on": on}
+            rival = await replicas.cheaper(db, offer, priced.total, **asked)
     return purchases.request(
-        RequestPurchase(
-            process_id=new_id(),
-            quantity=wanted.quantity,
-            place=delivered_to(wanted.region, wanted.locality, buyer.place),
-        ),
+        RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=place),
         offer,
         sku,
         buyer=buyer,
         supplier=await known(db, offer.supplier_id, "The supplier"),
         policy=policy,
-        calendar=calendar_of(buyer),
+        calendar=calendar,
         now=tx.now,
-        rivals=await replicas.rivals(db, offer, buyer.organisation_id) if in_demand else (),
+        rivals=[rival] if rival else (),
     )
 
 

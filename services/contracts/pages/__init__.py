@@ -14,6 +14,7 @@ from catalogue.policy import TERMS, load
 from catalogue.rules import RuleBroken
 from events.bounds import Clause, Name, Quantity
 from infra.ids import new_id
+from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
@@ -39,7 +40,7 @@ from infra.web import (
 from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts.api import (
-    Number,
+    After,
     State,
     choices_of,
     ending_of,
@@ -57,9 +58,10 @@ from services.contracts.domain.purchases import Purchase
 from services.contracts.handlers import may_see
 from services.contracts.handlers import purchases as handlers
 from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.pages.work import NOTHING, Acted, due_of, section
-from services.contracts.store import contracts, executions, purchases, replicas
+from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
+from services.contracts.store import executions, listing, purchases, replicas
 from services.contracts.store.contracts import Contract
+from services.contracts.store.listing import Summary
 
 PER_PAGE = 20
 OPEN_PURCHASES = 50
@@ -124,8 +126,8 @@ async def contract_page(
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
-    deal = await contracts.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
-    others = [each for each in deal if each.drafted.rank != drafted.rank and _told(each, found, principal)]
+    deal = await listing.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
+    others = [each for each in deal if each.rank != drafted.rank and _told(each, found, principal)]
     return page(
         request,
         "contracts/contract.html",
@@ -148,15 +150,15 @@ async def contract_page(
         line_names={line.line_id: line.description for line in drafted.lines},
         securities=SECURITIES,
         others=others,
-        readable={each.drafted.contract_id for each in others if may_see(each, principal)},
+        readable={each.contract_id for each in others if may_see(each, principal)},
         values=values,
         errors=errors,
     )
 
 
-def _told(other: Contract, shown: Contract, principal: Principal | None) -> bool:
+def _told(other: Summary, shown: Contract, principal: Principal | None) -> bool:
     """Who was awarded before is told; who came after, to those who may see that contract."""
-    return other.drafted.rank < shown.drafted.rank or may_see(other, principal)
+    return other.rank < shown.drafted.rank or may_see(other, principal)
 
 
 def _turn(contract: Contract, principal: Principal | None) -> bool:
@@ -176,14 +178,16 @@ class ContractPages(Controller):
         wanted_state: State = "",
         process: Short = "",
         whose: FromQuery[Literal["", "all", "mine"]] = "",
-        number: Number = 1,
+        number: PageNumber = 1,
+        after: After = "",
     ) -> Template:
         principal: Principal | None = request.scope.get("user")
         party = is_party(principal)
         mine = party and whose != "all"
         wanted = wanted_by(principal, mine=mine, state=wanted_state, process=process, q=q)
         pool = ground.database.pool
-        found, total = await contracts.listing(pool, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+        async with pool.acquire() as db:
+            found = await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
         me = principal.organisation_id if principal else ""
         kept = {"q": q, "state": wanted_state, "process": process, "whose": whose}
         return page(
@@ -192,16 +196,16 @@ class ContractPages(Controller):
             party=party,
             me=me,
             mine=mine,
-            waiting=await contracts.waiting(pool, me) if party else [],
+            waiting=await listing.waiting(pool, me, limit=AT_MOST) if party else None,
             due=await due_of(ground, principal) if party and principal else [],
-            requests=await purchases.listing(pool, me, limit=OPEN_PURCHASES, open_only=True) if party else [],
-            contracts=found,
-            statuses=await executions.statuses(pool, [each.drafted.contract_id for each in found]),
-            total=total,
+            requests=(await purchases.listing(pool, me, limit=OPEN_PURCHASES, open_only=True)).rows if party else [],
+            found=found,
+            statuses=await executions.statuses(pool, [each.contract_id for each in found.rows]),
             number=number,
-            pages=max(1, -(-total // PER_PAGE)),
+            pages=found.pages(PER_PAGE),
             filters=kept,
             query=urlencode({name: value for name, value in kept.items() if value}),
+            most=PAGES,
             states=STATES,
             buttons=BUTTONS,
             words=STEPS,

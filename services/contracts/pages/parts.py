@@ -29,6 +29,11 @@ def part_with(execution: Execution, form: str) -> int:
     return _part(int(found[1])) if found else 0
 
 
+def part_of(things: int, place: int) -> int:
+    """Where the order or invoice of the number ``place`` stands, of so many ``things``; 0 for none, or where there is one part alone."""
+    return 0 if count(things, PER_PART) == 1 or not place else _part(place)
+
+
 def _part(number: int) -> int:
     return -(-number // PER_PART)
 

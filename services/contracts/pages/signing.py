@@ -32,7 +32,7 @@ from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import Brought
 from services.contracts.pages import contract_page, too_long
-from services.contracts.store import contracts
+from services.contracts.store import listing
 
 ROWS = 2
 MOST_ROWS = 20
@@ -231,8 +231,8 @@ class SigningPages(Controller):
         except RuleBroken as broken:
             return await contract_page(ground, request, contract_id, {}, beside(broken, ()))
         ended = await visible(ground, contract_id, request.user)
-        newest = (await contracts.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
-        return redirect(f"/contracts/{newest.drafted.contract_id}", "The next bidder was asked to sign.")
+        newest = (await listing.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
+        return redirect(f"/contracts/{newest.contract_id}", "The next bidder was asked to sign.")
 
     async def _act(
         self,

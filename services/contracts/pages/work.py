@@ -46,7 +46,8 @@ from services.contracts.domain.execution.state import (
 )
 from services.contracts.handlers.execution import PARTY_ROLES
 from services.contracts.pages import parts
-from services.contracts.store import contracts, executions
+from services.contracts.store import executions, listing
+from services.contracts.store.executions import Waiting
 
 AT_MOST = 50
 """Contracts whose duties are listed at once."""
@@ -94,7 +95,7 @@ class Acted:
 NOTHING = Acted(form="", values={}, errors={})
 
 
-def party_of(execution: Execution, principal: Principal | None) -> Party | None:
+def party_of(execution: Execution | Waiting, principal: Principal | None) -> Party | None:
     if principal is None:
         return None
     sides: dict[str, Party] = {execution.buyer_id: "buyer", execution.supplier_id: "supplier"}
@@ -198,28 +199,29 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 
 async def due_of(ground: Ground, principal: Principal) -> list[Due]:
     """What waits for this member on contracts that are carried out, the most urgent first."""
-    found, now = await executions.waiting(ground.database.pool, principal.organisation_id, AT_MOST), ground.clock()
+    pool, now = ground.database.pool, ground.clock()
+    found = await executions.waiting(pool, principal.organisation_id, AT_MOST)
+    told = {each.contract_id: each for each in await listing.some(pool, [each.contract_id for each in found])}
     due = []
-    for execution in found:
-        party = party_of(execution, principal)
-        contract = await contracts.get(ground.database.pool, execution.contract_id)
-        assert contract is not None, "an execution is of a contract that is kept"
-        partner = contract.drafted.supplier_name if party == "buyer" else contract.drafted.buyer_name
-        for duty in duties(execution, now):
-            if duty.party == party:
-                words, form = due_words(duty.what, duty.number)
-                due.append(
-                    Due(
-                        contract_id=execution.contract_id,
-                        title=contract.drafted.title,
-                        partner=partner,
-                        words=words,
-                        form=form,
-                        part=parts.part_with(execution, form),
-                        due_at=duty.due_at,
-                        overdue=duty.overdue(now),
-                    )
+    for waiting in found:
+        party, contract = party_of(waiting, principal), told.get(waiting.contract_id)
+        if party is None or contract is None:
+            continue
+        partner = contract.supplier_name if party == "buyer" else contract.buyer_name
+        for duty in waiting.agenda.of(party, now):
+            words, form = due_words(duty.what, duty.number)
+            due.append(
+                Due(
+                    contract_id=waiting.contract_id,
+                    title=contract.title,
+                    partner=partner,
+                    words=words,
+                    form=form,
+                    part=parts.part_of(waiting.agenda.things, duty.place),
+                    due_at=duty.due_at,
+                    overdue=duty.due_at is not None and now >= duty.due_at,
                 )
+            )
     return sorted(due, key=lambda each: (each.due_at is None, each.due_at or now))[: parts.DUE_AT_ONCE]
 
 

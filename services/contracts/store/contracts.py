@@ -1,8 +1,7 @@
-"""Contracts as they are listed, searched and shown: written from the events of their deals, never decided upon."""
+"""Contracts as they are shown (see :mod:`listing` for lists of them): written from the events of their deals, never decided upon."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 import asyncpg
@@ -19,7 +18,7 @@ from events.contracts import (
     ObjectionFiled,
     StepExtended,
 )
-from infra.reading import listed, read_one
+from infra.reading import read_one
 from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
 from services.contracts.store.papers import Paper, written
 
@@ -59,71 +58,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         return organisation_id in (self.drafted.buyer_id, self.drafted.supplier_id)
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """``viewer_id`` sees its own ones and those concluded, ``all`` everything; ``mine`` keeps the viewer's own.
-    ``state`` is running, concluded, ended or "" for all; ``process_id`` also takes a pool's id."""
-
-    viewer_id: str = ""
-    all: bool = False
-    mine: bool = False
-    state: str = ""
-    process_id: str = ""
-    q: str = ""
-
-
 async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str) -> Contract | None:
     row = await db.fetchrow(f"select {_COLUMNS} from contracts.contracts where contract_id = $1", contract_id)
     return read_one("contract", row["contract_id"], _contract, row) if row else None
-
-
-async def of_deal(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> list[Contract]:
-    """Everybody asked so far, by rank."""
-    rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.contracts where process_id = $1 and buyer_id = $2 order by rank",
-        process_id,
-        buyer_id,
-    )
-    return [_contract(row) for row in rows]
-
-
-async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> list[Contract]:
-    """Those where it is this organisation's turn, what is due first first."""
-    rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.contracts where waits_for = $1 and waits_for <> '' order by due_at, drafted_at",
-        organisation_id,
-    )
-    return listed("contract", rows, itemgetter("contract_id"), _contract)
-
-
-async def listing(
-    db: asyncpg.Connection | asyncpg.Pool, wanted: Filter, *, limit: int, offset: int
-) -> tuple[list[Contract], int]:
-    """One page, the latest first, and the number of all."""
-    where, values = ["true"], []
-
-    def add(condition: str, value: object) -> None:
-        values.append(value)
-        where.append(condition.format(f"${len(values)}"))
-
-    if wanted.mine:
-        add("{0} in (buyer_id, supplier_id)", wanted.viewer_id)
-    elif not wanted.all:
-        add("(state = 'concluded' or {0} in (buyer_id, supplier_id))", wanted.viewer_id)
-    if wanted.state:
-        add("state = {}", wanted.state)
-    if wanted.process_id:
-        add("process_id = {}", wanted.process_id)
-    if wanted.q:
-        text = "drafted->>'title' || ' ' || (drafted->>'buyer_name') || ' ' || (drafted->>'supplier_name')"
-        add(f"strpos(lower({text}), lower({{}})) > 0", wanted.q)
-    condition = " and ".join(where)
-    total = await db.fetchval(f"select count(*) from contracts.contracts where {condition}", *values)
-    rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.contracts where {condition}"
-        f" order by coalesce(over_at, drafted_at) desc, contract_id limit {limit} offset {offset}",
-        *values,
-    )
-    return listed("contract", rows, itemgetter("contract_id"), _contract), total
 
 
 async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, member_name: str) -> None:

@@ -1,7 +1,7 @@
 """Contracts that are carried out: loaded under lock, rewritten with their version, with their history and what counts of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -15,13 +15,15 @@ from sqlmodel import Field
 from events import Event, registry
 from infra.listing import Listed, count
 from infra.reading import Unreadable, listed, read_one, readable
-from services.contracts.domain.execution.duties import duties, next_at
-from services.contracts.domain.execution.performance import performed
+from services.contracts.domain.execution.duties import Agenda, agenda, duties, next_at
+from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
+from services.contracts.domain.sanctions import Side
+from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
 
 _COLUMNS = "contract_id, state::text as state, version"
-_BRIEF = """contract_id, version, (case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
+_BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
     select coalesce(jsonb_agg(case when jsonb_typeof(dispute->'said') = 'array' then jsonb_set(
         dispute || '{"explanation": ""}', '{said}', (
             select coalesce(jsonb_agg(
@@ -29,20 +31,36 @@ _BRIEF = """contract_id, version, (case when jsonb_typeof(state->'disputes') = '
             ), '[]') from jsonb_array_elements(dispute->'said') with ordinality as statement (said, place)
         )) else dispute end order by number), '[]')
     from jsonb_array_elements(state->'disputes') with ordinality as each (dispute, number)
-    )) else state end)::text as state"""
+    )) else state end)::text"""
 """For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
 is, and costs itself alone when it is read."""
 
 
+OVER = ("closed", "terminated")
+_OVER = "state->>'status' = '{}'"
+
+
 class ExecutionRow(Row, table=True):
     """``state`` is the domain's execution. ``due_at`` is when the clock has to look again; ``buyer_waits`` that something is for the
-    buyer to do, ``disputed_at`` the deadline of the first open dispute."""
+    buyer to do, ``disputed_at`` the deadline of the first open dispute. ``agenda`` is what is due, where it is that of the ``version``:
+    a former release leaves it as it is."""
 
     __tablename__ = "executions"
     __table_args__ = (
         Index("ix_executions_due", "due_at", postgresql_where=text("due_at is not null")),
         Index("ix_executions_buyer", "buyer_id", postgresql_where=text("buyer_waits")),
         Index("ix_executions_supplier", "supplier_id", postgresql_where=text("supplier_waits")),
+        Index(
+            "ix_executions_due_from_buyer", "buyer_id", "due_at", "contract_id", postgresql_where=text("buyer_waits")
+        ),
+        Index(
+            "ix_executions_due_from_supplier",
+            "supplier_id",
+            "due_at",
+            "contract_id",
+            postgresql_where=text("supplier_waits"),
+        ),
+        *(Index(f"ix_executions_{each}", "contract_id", postgresql_where=text(_OVER.format(each))) for each in OVER),
         Index("ix_executions_disputed", "disputed_at", postgresql_where=text("disputed_at is not null")),
     )
 
@@ -55,6 +73,8 @@ class ExecutionRow(Row, table=True):
     disputed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     state: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     version: int = Field(default=1, sa_type=BigInteger)
+    agenda: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    agenda_of: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class HappenedRow(Row, table=True):
@@ -74,7 +94,10 @@ class PerformedRow(Row, table=True):
     """What counts of one contract in the public record of one of its sides."""
 
     __tablename__ = "performed"
-    __table_args__ = (Index(None, "organisation_id"),)
+    __table_args__ = (
+        Index(None, "organisation_id"),
+        Index("ix_performed_of_kind", "organisation_id", "side", "kind"),
+    )
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
     organisation_id: str = Field(primary_key=True, sa_type=Text)
@@ -88,6 +111,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     execution: Execution
     version: int = 0
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    contract_id: str
+    buyer_id: str
+    supplier_id: str
+    agenda: Agenda
 
 
 class Happened(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,22 +147,30 @@ async def lock_due(
     return readable(rows, itemgetter("contract_id"), _kept)
 
 
-async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Execution]:
-    """Those in which something is for the organisation to do, the oldest deadline of the clock first, in brief."""
+async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, limit: int) -> list[Waiting]:
+    """Those in which something is for the organisation to do, the oldest deadline of the clock first. Executions are read only
+    where there is no agenda of them yet."""
+    waits = " union ".join(
+        f"(select contract_id, due_at from contracts.executions where {side}_id = $1 and {side}_waits"
+        " order by due_at, contract_id limit $2)"
+        for side in ("buyer", "supplier")
+    )
     rows = await db.fetch(
-        f"select {_BRIEF} from contracts.executions where (buyer_id = $1 and buyer_waits) or (supplier_id = $1 and"
-        " supplier_waits) order by due_at nulls last, contract_id limit $2",
+        "select contract_id, buyer_id, supplier_id, case when agenda_of = version then agenda::text end as agenda,"
+        f" case when agenda_of = version then null else {_BRIEF} end as state"
+        f" from contracts.executions where contract_id = any(array(select contract_id from ({waits}) as found"
+        " order by due_at, contract_id limit $2)) order by due_at, contract_id",
         organisation_id,
         limit,
     )
-    return listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
+    return listed("execution", rows, itemgetter("contract_id"), _waiting)
 
 
 async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Execution]:
     """One page of those with an open dispute, what is to be decided first first, in brief."""
     rows = await db.fetch(
-        f"select {_BRIEF} from contracts.executions where disputed_at is not null order by disputed_at, contract_id"
-        " limit $1 offset $2",
+        f"select contract_id, version, {_BRIEF} as state from contracts.executions where disputed_at is not null"
+        " order by disputed_at, contract_id limit $1 offset $2",
         limit,
         offset,
     )
@@ -147,10 +185,11 @@ async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Even
     waits = {duty.party for duty in duties(execution, now)}
     await db.execute(
         "insert into contracts.executions (contract_id, buyer_id, supplier_id, due_at, buyer_waits, supplier_waits,"
-        " disputed_at, state, version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1)"
+        " disputed_at, state, version, agenda, agenda_of) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1,"
+        " $10::text::jsonb, $9 + 1)"
         " on conflict (contract_id) do update set due_at = excluded.due_at, buyer_waits = excluded.buyer_waits,"
         " supplier_waits = excluded.supplier_waits, disputed_at = excluded.disputed_at, state = excluded.state,"
-        " version = excluded.version",
+        " version = excluded.version, agenda = excluded.agenda, agenda_of = excluded.agenda_of",
         execution.contract_id,
         execution.buyer_id,
         execution.supplier_id,
@@ -160,6 +199,7 @@ async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Even
         min((each.decide_by for each in execution.disputes if each.open), default=None),
         msgspec.json.encode(execution).decode(),
         kept.version,
+        msgspec.json.encode(agenda(execution)).decode(),
     )
     await _add_history(db, execution.contract_id, happened, now)
     await _count(db, execution)
@@ -212,21 +252,34 @@ async def history(
 
 
 async def statuses(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> dict[str, str]:
-    """running, closed or terminated, by contract."""
+    """closed or terminated, by contract, of those that are over. Two indexes know them: no execution is read."""
     rows = await db.fetch(
-        "select contract_id, state->>'status' as status from contracts.executions where contract_id = any($1::text[])",
+        " union all ".join(
+            f"select contract_id, '{status}' as status from contracts.executions where contract_id = any($1::text[])"
+            f" and {_OVER.format(status)}"
+            for status in OVER
+        ),
         list(contract_ids),
     )
     return {row["contract_id"]: row["status"] for row in rows}
 
 
-async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[str, str]]:
-    """By side and kind."""
-    rows = await db.fetch(
-        "select side, kind, count(*) as n from contracts.performed where organisation_id = $1 group by side, kind",
-        organisation_id,
+async def counts(
+    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, kinds: Mapping[Side, Sequence[Kind]]
+) -> Counter[tuple[Side, Kind]]:
+    """By side and kind, as far as :func:`services.contracts.store.record.counted` counts."""
+    return await counted(db, "performed", organisation_id, kinds)
+
+
+def _waiting(row: asyncpg.Record) -> Waiting:
+    return Waiting(
+        contract_id=row["contract_id"],
+        buyer_id=row["buyer_id"],
+        supplier_id=row["supplier_id"],
+        agenda=msgspec.json.decode(row["agenda"], type=Agenda)
+        if row["agenda"]
+        else agenda(msgspec.json.decode(row["state"], type=Execution)),
     )
-    return Counter({(row["side"], row["kind"]): row["n"] for row in rows})
 
 
 def _kept(row: asyncpg.Record) -> Kept:

@@ -1,7 +1,7 @@
 """Direct purchases: requested, then answered once."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
 import asyncpg
@@ -14,6 +14,13 @@ from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.purchases import Purchase
 
 _COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
+_SHOWN = (
+    "process_id, (case when jsonb_typeof(state) = 'object' then state - '{line,policy,calendar}'::text[] else '{}' end)::text as state,"
+    " requested_at, answered_at, reason"
+)
+CURSOR = r"^([0-9]{0,17}\.[0-9]{1,17}\.[!-~]{1,400})?$"
+"""The end of a page, as in ``Found.next``, or nothing."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +39,35 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     def concerns(self, organisation_id: str) -> bool:
         requested = self.purchase.requested
         return organisation_id in (requested.buyer_id, requested.supplier_id)
+
+    @property
+    def summary(self) -> "Summary":
+        return Summary(
+            requested=self.purchase.requested,
+            supplier_name=self.purchase.supplier_name,
+            answer=self.purchase.answer,
+            requested_at=self.requested_at,
+            answered_at=self.answered_at,
+            reason=self.reason,
+        )
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What one line of a list shows of a purchase: not the policy that it follows."""
+
+    requested: PurchaseRequested
+    supplier_name: str
+    answer: str
+    requested_at: datetime
+    answered_at: datetime | None
+    reason: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A page of purchases; ``next`` is where the list goes on, "" at its end, whatever was asked or answered meanwhile."""
+
+    rows: Sequence[Summary]
+    next: str
 
 
 async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> Kept | None:
@@ -56,18 +92,55 @@ async def lock_due(
 
 
 async def listing(
-    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int, offset: int = 0, open_only: bool = False
-) -> list[Kept]:
-    """An organisation's own, unanswered first, then the latest first."""
-    rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.purchases where $1 in (buyer_id, supplier_id)"
-        + (" and due_at is not null" if open_only else "")
-        + " order by due_at nulls last, requested_at desc, process_id limit $2 offset $3",
-        organisation_id,
-        limit,
-        offset,
+    db: asyncpg.Connection | asyncpg.Pool,
+    organisation_id: str,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: str = "",
+    open_only: bool = False,
+) -> Found:
+    """A page of an organisation's own, unanswered first, what is due first first, then the latest first: after so many rows, or
+    ``after`` the end of a page (its ``next``). What it reads is bounded by ``limit`` and ``offset``."""
+    values: list[object] = [organisation_id]
+    stages = ["due_at is not null"] if open_only else ["due_at is not null", "due_at is null"]
+    if after:
+        due_at, requested_at, process_id = after.split(".", 2)
+        values += [_instant(requested_at), process_id]
+        later, offset = "(requested_at < $2 or requested_at = $2 and process_id > $3)", 0
+        if due_at:
+            values.append(_instant(due_at))
+            stages[0] = f"due_at >= $4 and (due_at > $4 or {later})"
+        else:
+            stages = [f"due_at is null and requested_at <= $2 and {later}"]
+    sides = ("buyer_id = $1", "supplier_id = $1 and buyer_id <> $1")
+    pages = " union all ".join(
+        f"(select process_id, due_at, requested_at from contracts.purchases where {side} and {stage}"
+        f" order by due_at, requested_at desc, process_id limit {offset + limit + 1})"
+        for stage in stages
+        for side in sides
     )
-    return listed("purchase", rows, itemgetter("process_id"), _kept)
+    ids = await db.fetch(
+        f"select process_id, due_at, requested_at from ({pages}) as found"
+        f" order by due_at nulls last, requested_at desc, process_id limit {limit + 1} offset {offset}",
+        *values,
+    )
+    at = {row["process_id"]: place for place, row in enumerate(ids[:limit])}
+    rows = await db.fetch(f"select {_SHOWN} from contracts.purchases where process_id = any($1::text[])", list(at))
+    shown = listed("purchase", sorted(rows, key=lambda row: at[row["process_id"]]), itemgetter("process_id"), _summary)
+    return Found(shown, _end_of(ids[limit - 1]) if len(ids) > limit else "")
+
+
+def _end_of(last: asyncpg.Record) -> str:
+    due_at, requested_at = (
+        "" if last[name] is None else str((last[name] - _EPOCH) // timedelta(microseconds=1))
+        for name in ("due_at", "requested_at")
+    )
+    return f"{due_at}.{requested_at}.{last['process_id']}"
+
+
+def _instant(microseconds: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=int(microseconds))
 
 
 async def count_unanswered(
@@ -110,3 +183,7 @@ def _kept(row: asyncpg.Record) -> Kept:
         **{name: row[name] for name in ("requested_at", "answered_at", "reason", "version")},
         purchase=msgspec.json.decode(row["state"], type=Purchase),
     )
+
+
+def _summary(row: asyncpg.Record) -> Summary:
+    return msgspec.convert(msgspec.json.decode(row["state"]) | {**row, "state": None}, Summary)

@@ -1,23 +1,31 @@
 """What counts in an organisation's public record."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import DateTime, Index, Text
+from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field
 
-from services.contracts.domain.record import Fact, Kind
+from infra.database import columns
+from infra.listing import COUNTED
+from services.contracts.domain.record import KINDS, Fact, Kind
 from services.contracts.domain.sanctions import Side
 from services.contracts.store.rows import Row
+
+K = TypeVar("K", bound=str)
 
 
 class FactRow(Row, table=True):
     __tablename__ = "facts"
-    __table_args__ = (Index(None, "organisation_id", "at"),)
+    __table_args__ = (
+        Index(None, "organisation_id", "at"),
+        Index("ix_facts_of_kind", "organisation_id", "side", "kind", text("at desc"), "contract_id"),
+    )
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
     organisation_id: str = Field(primary_key=True, sa_type=Text)
@@ -58,22 +66,37 @@ async def add(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
         )
 
 
-async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Side, Kind]]:
-    """How many facts there are of each side and kind."""
+async def counted(
+    db: asyncpg.Connection | asyncpg.Pool, table: str, organisation_id: str, kinds: Mapping[Side, Sequence[K]]
+) -> Counter[tuple[Side, K]]:
+    """How many rows of each side and kind an organisation has; COUNTED + 1 where there are more than COUNTED: a record is
+    public, and of somebody with a hundred thousand contracts nobody waits for more."""
+    asked = [(side, kind) for side, each in kinds.items() for kind in each]
     rows = await db.fetch(
-        "select side, kind, count(*) as n from contracts.facts where organisation_id = $1 group by side, kind",
+        "select side, kind, (select count(*) from (select from"
+        f" contracts.{table} where organisation_id = $1 and side = asked.side and kind = asked.kind limit {COUNTED + 1}) few) as n"
+        " from unnest($2::text[], $3::text[]) as asked (side, kind)",
         organisation_id,
+        *columns(asked),
     )
-    return Counter({(row["side"], row["kind"]): row["n"] for row in rows})
+    return +Counter({(row["side"], row["kind"]): row["n"] for row in rows})
+
+
+async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Side, Kind]]:
+    """How many facts there are of each side and kind, as far as :func:`counted` counts."""
+    return await counted(db, "facts", organisation_id, KINDS)
 
 
 async def latest(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, each: int) -> list[Fact]:
     """The latest first, ``each`` at most of a side and kind."""
+    asked = [(side, kind) for side, kinds in KINDS.items() for kind in kinds]
     rows = await db.fetch(
-        "select organisation_id, side, kind, contract_id, at from (select *, row_number() over"
-        " (partition by side, kind order by at desc, contract_id) as place from contracts.facts where organisation_id = $1) ranked"
-        " where place <= $2 order by at desc, contract_id, kind",
+        "select few.* from unnest($2::text[], $3::text[]) as asked (side, kind) cross join lateral ("
+        "select organisation_id, side, kind, contract_id, at from contracts.facts f where organisation_id = $1"
+        " and f.side = asked.side and f.kind = asked.kind order by at desc, contract_id limit $4) as few"
+        " order by at desc, contract_id, kind",
         organisation_id,
+        *columns(asked),
         each,
     )
     return [msgspec.convert(dict(row), Fact) for row in rows]

@@ -1,12 +1,14 @@
 """What other services told: kept as small as contracts needs it."""
 
-import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 
 import asyncpg
 import msgspec
 from msgspec import structs
 
+from catalogue.money import Money, minor_step, round_money
 from catalogue.offers import EcoLabel, Offer, Tier
 from catalogue.places import Place
 from events.auctions import AuctionOpened, BidDisclosed
@@ -15,9 +17,18 @@ from events.pools import PoolOpened
 from events.quotes import QuoteDisclosed
 from events.values import Line
 from infra.database import Transaction
+from infra.json_columns import as_number, list_in, number_in
 from infra.replicas import Organisations, Skus
 from services.contracts.domain.cascade import RankedBid
-from services.contracts.store.rows import Row
+from services.contracts.store.rows import LEAST, Row
+
+_TIERS, _FROM, _TIER_PRICE = list_in("body->'tiers'"), as_number("tier->>'from_quantity'"), as_number("tier->>'price'")
+_REACHED = f"select {_TIER_PRICE} from jsonb_array_elements({_TIERS}) as tier where {_FROM} <= $3 order by {_FROM} desc limit 1"
+_GROSS = (
+    f"coalesce(({_REACHED}), {number_in('body', 'price')})"
+    f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
+)
+"""What a pack costs with VAT where one buys $3 of them."""
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)
@@ -47,20 +58,40 @@ async def offer(db: asyncpg.Connection, offer_id: str) -> Offer | None:
     return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
 
 
-async def rivals(db: asyncpg.Connection, offer: Offer, buyer_id: str) -> list[Offer]:
-    """The other standing offers of its SKU that this buyer could take: of active suppliers, not its own."""
-    rows = await db.fetch(
-        "select offer_id, body::text from contracts.offers where sku_id = $1 and offer_id <> $2 and not archived",
+async def cheaper(
+    db: asyncpg.Connection, offer: Offer, total: Money, *, buyer_id: str, quantity: Decimal, region: str, on: date
+) -> Offer | None:
+    """Another standing offer of its SKU by which this buyer pays less than the total: of an active supplier, not its own. The database
+    compares prices as :func:`catalogue.offers.price_for` does, and looks only at those that could cost less: an index has the lowest
+    price of each. However many stand, one is read."""
+    less, tie = dearest_below(total)
+    body = await db.fetchval(
+        "select body::text from contracts.offers cheap where sku_id = $1 and not archived"
+        f" and {LEAST} <= $2::numeric / $3::numeric and offer_id <> $4 and body->>'currency' = $5"
+        " and $6::date::text between body->>'valid_from' and body->>'valid_until'"
+        " and body->'regions' ?| array[$7, split_part($7, '-', 1)]"
+        f" and $3 between {number_in('body', 'min_quantity')} and {number_in('body', 'max_quantity')}"
+        f" and ({_GROSS} * $3 < $2 or $8::boolean and {_GROSS} * $3 = $2)"
+        " and body->>'supplier_id' <> $9 and (select state from contracts.organisations"
+        " where organisation_id = cheap.body->>'supplier_id') = 'active'"
+        f" order by {LEAST} limit 1",
         offer.sku_id,
+        less,
+        quantity,
         offer.offer_id,
+        offer.currency,
+        on,
+        region,
+        tie,
+        buyer_id,
     )
-    found = await asyncio.to_thread(_offers, rows)
-    states = await organisations.states(db, {one.supplier_id for one in found} - {buyer_id})
-    return [one for one in found if states.get(one.supplier_id) == "active"]
+    return _offer(msgspec.json.decode(body, type=OfferPublished)) if body else None
 
 
-def _offers(rows: Iterable[asyncpg.Record]) -> list[Offer]:
-    return [_offer(msgspec.json.decode(row["body"], type=OfferPublished)) for row in rows]
+def dearest_below(total: Money) -> tuple[Decimal, bool]:
+    """The bound under which an amount is rounded to less than the total, and whether an amount right on it is."""
+    bound = total.amount - minor_step(total.currency) / 2
+    return bound, round_money(bound, total.currency) < total.amount
 
 
 def _offer(event: OfferPublished) -> Offer:

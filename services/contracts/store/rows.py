@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from infra.database import schema_of
+from infra.json_columns import number_in
+from infra.listing import OF_WORDS
 
 
 class Row(SQLModel, registry=schema_of("contracts")):
@@ -16,6 +18,13 @@ class Row(SQLModel, registry=schema_of("contracts")):
 
 
 INSTANT = DateTime(timezone=True)
+AT = "coalesce(over_at, drafted_at)"
+"""What contracts are listed by."""
+WORDS = (
+    "to_tsvector('simple', coalesce(drafted->>'title', '') || ' ' || coalesce(drafted->>'buyer_name', '')"
+    " || ' ' || coalesce(drafted->>'supplier_name', ''))"
+)
+LATEST = (text(f"{AT} desc"), "contract_id")
 
 
 class DealRow(Row, table=True):
@@ -42,6 +51,18 @@ class ContractRow(Row, table=True):
         Index(None, "process_id", "buyer_id", "rank"),
         Index("ix_contracts_over", "over_at", postgresql_where=text("state = 'concluded'")),
         Index("ix_contracts_waiting", "waits_for", postgresql_where=text("waits_for <> ''")),
+        Index(
+            "ix_contracts_turn",
+            "waits_for",
+            "due_at",
+            "drafted_at",
+            "contract_id",
+            postgresql_where=text("waits_for <> ''"),
+        ),
+        Index("ix_contracts_latest", "state", *LATEST),
+        Index("ix_contracts_of_buyer", "buyer_id", "state", *LATEST),
+        Index("ix_contracts_of_supplier", "supplier_id", "state", *LATEST),
+        Index("ix_contracts_words", text(WORDS), **OF_WORDS),
     )
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
@@ -69,6 +90,8 @@ class PurchaseRow(Row, table=True):
     __table_args__ = (
         Index("ix_purchases_due", "due_at", postgresql_where=text("due_at is not null")),
         Index("ix_purchases_unanswered", "buyer_id", "supplier_id", postgresql_where=text("due_at is not null")),
+        Index("ix_purchases_of_buyer", "buyer_id", "due_at", text("requested_at desc"), "process_id"),
+        Index("ix_purchases_of_supplier", "supplier_id", "due_at", text("requested_at desc"), "process_id"),
     )
 
     process_id: str = Field(primary_key=True, sa_type=Text)
@@ -82,8 +105,16 @@ class PurchaseRow(Row, table=True):
     version: int = Field(default=1, sa_type=BigInteger)
 
 
+LEAST = (
+    f"least({number_in('body', 'price')}, {number_in('body', 'tiers', '-1', 'price')})"
+    f" * case body->>'vat_included' when 'true' then 1 else 1 + {number_in('body', 'vat_rate')} / 100 end"
+)
+"""What a pack of an offer costs with VAT at least: its last tier is its cheapest."""
+
+
 class OfferRow(Row, table=True):
     __tablename__ = "offers"
+    __table_args__ = (Index("ix_offers_cheapest", "sku_id", text(f"({LEAST})"), postgresql_where=text("not archived")),)
 
     offer_id: str = Field(primary_key=True, sa_type=Text)
     sku_id: str = Field(sa_type=Text, index=True)

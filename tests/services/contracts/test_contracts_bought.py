@@ -157,7 +157,7 @@ async def test_a_purchase_or_contract_that_cannot_be_read_costs_itself_alone_in_
             assert whole in said and strange not in said
     kept, lost = [(await answer(town, each, True))[1]["contract_id"] for each in (whole, strange)]
     async with (
-        only_a_newer_release_reads(town.market, "contracts.contracts", ("contract_id", lost), "drafted.lines"),
+        only_a_newer_release_reads(town.market, "contracts.contracts", ("contract_id", lost), "drafted.rank"),
         town.market.client(town.school) as client,
     ):
         for path in ("/api/contracts", "/contracts"):

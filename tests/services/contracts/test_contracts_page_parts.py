@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from services.contracts.domain.execution.duties import agenda
 from services.contracts.domain.execution.state import Execution
-from services.contracts.pages.parts import PER_PART, count, of, part_with, within
+from services.contracts.pages.parts import PER_PART, count, of, part_of, part_with, within
+from services.contracts.pages.work import due_words
 from tests.services.contracts.execution_told import invoiced
 
 
@@ -38,3 +40,19 @@ def test_the_parts_together_hold_everything_once_and_the_newest_is_shown_unless_
     assert of(orders, 0) == of(orders, 3) == of(orders, 9_999) == orders[-1:]
     assert of((), 0) == () and [count(things, PER_PART) for things in (0, 1, PER_PART, PER_PART + 1)] == [1, 1, 1, 2]
     assert within(2, PER_PART, PER_PART) == 1
+
+
+def test_an_agenda_knows_in_which_part_the_form_of_a_duty_stands() -> None:
+    state = long(PER_PART + 30)
+    state = replace(
+        state,
+        deliveries=tuple(replace(each, status="reported", due_at=state.term_until) for each in state.deliveries[-30:]),
+        invoices=tuple(replace(each, status="submitted") for each in state.invoices),
+    )
+    state = replace(state, deliveries=long(PER_PART + 30).deliveries[:-30] + state.deliveries)
+    kept = agenda(state, most=1_000)
+    found = {(each.what, part_of(kept.things, each.place)) for each in kept.before}
+    assert {("assess", 2), ("pay", 1), ("pay", 2)} <= found
+    for each in kept.before:
+        _, form = due_words(each.what, each.number)
+        assert part_of(kept.things, each.place) == part_with(state, form)

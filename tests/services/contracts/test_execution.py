@@ -37,7 +37,7 @@ from services.contracts.domain.execution.disputes import (
     OwnWordStillRuns,
     may_dispute,
 )
-from services.contracts.domain.execution.duties import duties, next_at
+from services.contracts.domain.execution.duties import agenda, duties, next_at
 from services.contracts.domain.execution.endings import (
     EndingProposedAlready,
     GroundNotGiven,
@@ -96,6 +96,11 @@ def kinds(events):
 
 
 def due_of(work):
+    """The agenda that is kept with it says the same."""
+    found, kept = duties(work.state, work.now), agenda(work.state)
+    for side in ("buyer", "supplier"):
+        entries = [(each.what, each.number, each.due_at) for each in kept.of(side, work.now)]
+        assert entries == [(each.what, each.number, each.due_at) for each in found if each.party == side]
     return [(duty.party, duty.what, duty.number) for duty in duties(work.state, work.now)]
 
 

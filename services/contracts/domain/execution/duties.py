@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from events import Event
 from events.contracts import ExecutionOverdue
@@ -18,6 +18,9 @@ from services.contracts.domain.execution.state import (
     outstanding,
     unordered,
 )
+
+MOST_OF_A_SIDE = 50
+"""Things for one side to do that an agenda has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,62 @@ def _duties(execution: Execution, now: datetime) -> Iterator[Duty]:
     for dispute in execution.disputes:
         if dispute.open and dispute.asks(OTHER[dispute.by]) is None:
             yield Duty(party=OTHER[dispute.by], what="answer-dispute", number=dispute.number, due_at=dispute.answer_by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A duty as an agenda keeps it; ``place`` is the number of the order or invoice that it stands with on pages, 0 for none."""
+
+    party: Party
+    what: str
+    number: int
+    due_at: datetime | None
+    place: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """What is due of a contract as long as nothing happens to it: until its term is over and then, of each side the most urgent.
+    ``things`` are its orders, or its invoices where those are more."""
+
+    term_until: datetime
+    things: int
+    before: tuple[Entry, ...]
+    after: tuple[Entry, ...]
+
+    def of(self, party: Party, now: datetime) -> tuple[Entry, ...]:
+        """What is due soonest first."""
+        return tuple(each for each in (self.before if now < self.term_until else self.after) if each.party == party)
+
+
+def agenda(execution: Execution, most: int = MOST_OF_A_SIDE) -> Agenda:
+    """It says of every moment what :func:`duties` says, but of each side ``most`` at most."""
+    return Agenda(
+        term_until=execution.term_until,
+        things=max(len(execution.orders), len(execution.invoices)),
+        before=_entries(execution, execution.term_until - timedelta(microseconds=1), most),
+        after=_entries(execution, execution.term_until, most),
+    )
+
+
+def _entries(execution: Execution, now: datetime, most: int) -> tuple[Entry, ...]:
+    found = duties(execution, now)
+    sides: tuple[Party, ...] = ("buyer", "supplier")
+    return tuple(
+        Entry(
+            party=side,
+            what=duty.what,
+            number=duty.number,
+            due_at=duty.due_at,
+            place=execution.deliveries[duty.number - 1].order
+            if duty.what == "assess"
+            else duty.number
+            if duty.what in ("deliver", "pay", "confirm")
+            else 0,
+        )
+        for side in sides
+        for duty in [each for each in found if each.party == side][:most]
+    )
 
 
 def passed(execution: Execution, now: datetime) -> tuple[Event, ...]:

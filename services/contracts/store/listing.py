@@ -1,0 +1,188 @@
+"""Lists of contracts: of each what one line shows, without its lines and its paper.
+
+A list is put together from parts that are each in its order in an index: what one side has in one state. So a page costs as much
+where a buyer has a hundred thousand contracts as where it has ten.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from events.values import Category
+from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count
+from infra.reading import listed
+from services.contracts.store.rows import AT, WORDS
+
+STATES = ("running", "concluded", "ended")
+CURSOR = r"^([0-9]{1,17}-[!-~]{1,400})?$"
+"""The end of a page, as in ``Found.next``, or nothing."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHOWN = (
+    "contract_id, (case when jsonb_typeof(drafted) = 'object' then drafted - '{lines,place}'::text[] else '{}' end)::text as drafted,"
+    f" state, waits_for, step, due_at, drafted_at, over_at, next_rank, ended->>'reason' as ended, {AT} as at"
+)
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """``viewer_id`` sees its own ones and those concluded, ``all`` everything; ``mine`` keeps the viewer's own.
+    ``state`` is running, concluded, ended or "" for all; ``process_id`` also takes a pool's id; ``q`` words of the title and of both
+    sides' names, or their beginnings."""
+
+    viewer_id: str = ""
+    all: bool = False
+    mine: bool = False
+    state: str = ""
+    process_id: str = ""
+    q: str = ""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """``state``, ``waits_for`` and ``next_rank`` as in :class:`services.contracts.store.contracts.Contract`; ``ended`` says why, ""
+    where it did not end; ``at`` is what lists are sorted by: when it was concluded, or ended, or drafted."""
+
+    contract_id: str
+    process_id: str
+    origin: str
+    pool_id: str | None = None
+    title: str
+    buyer_id: str
+    buyer_name: str
+    supplier_id: str
+    supplier_name: str
+    rank: int
+    category: Category | None
+    currency: str
+    amount: Decimal
+    state: str
+    waits_for: str
+    step: str | None
+    due_at: datetime | None
+    drafted_at: datetime
+    over_at: datetime | None
+    next_rank: int | None
+    ended: str
+    at: datetime
+
+    def concerns(self, organisation_id: str) -> bool:
+        return organisation_id in (self.buyer_id, self.supplier_id)
+
+
+class Found(Listed[Summary], frozen=True):
+    """``next`` is where the list goes on, "" at its end: what is added or concluded meanwhile is on no page after it, and pushes nothing
+    from one page to another."""
+
+    next: str = ""
+
+
+async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: int = 0, after: str = "") -> Found:
+    """One page, the latest first: after so many rows, or ``after`` the end of a page (its ``next``). What it reads is bounded by
+    ``limit`` and ``offset``."""
+    values: list[object] = []
+    parts = list(_parts(wanted, values))
+    if not parts:  # a visitor asks for those that are not concluded
+        return Found([], 0, False)
+    whole = " union all ".join(f"select from contracts.contracts where {part}" for part in parts)
+    counted = list(values)
+    beyond = ""
+    if after:
+        moment, _, contract_id = after.partition("-")
+        values += [_EPOCH + timedelta(microseconds=int(moment)), contract_id]
+        at, id_ = f"${len(values) - 1}", f"${len(values)}"
+        beyond, offset = f" and {AT} <= {at} and ({AT} < {at} or contract_id > {id_})", 0
+    page = " union all ".join(
+        f"(select contract_id, {AT} as at from contracts.contracts where {part}{beyond}"
+        f" order by {AT} desc, contract_id limit {offset + limit + 1})"
+        for part in parts
+    )
+    async with db.transaction(readonly=True):
+        await db.execute(PLAN_FOR_VALUES)
+        ids = await db.fetch(
+            f"select contract_id, at from ({page}) as found order by at desc, contract_id"
+            f" limit {limit + 1} offset {offset}",
+            *values,
+        )
+        total = await count(db, whole, *counted)
+        rows = await some(db, [row["contract_id"] for row in ids[:limit]])
+    found = Listed.of(rows, total)
+    return Found(found.rows, found.total, found.more, _end_of(ids[limit - 1]) if len(ids) > limit else "")
+
+
+def _end_of(last: asyncpg.Record) -> str:
+    return f"{(last['at'] - _EPOCH) // timedelta(microseconds=1)}-{last['contract_id']}"
+
+
+def _parts(wanted: Filter, values: list[object]) -> Iterator[str]:
+    """Conditions of which every row that fits has exactly one; what they ask for goes to ``values``."""
+
+    def add(condition: str, value: object) -> str:
+        values.append(value)
+        return condition.format(f"${len(values)}")
+
+    if not (wanted.viewer_id or wanted.all or wanted.state in ("", "concluded")):
+        return
+    common = ""
+    if wanted.process_id:
+        common += add(" and process_id = {}", wanted.process_id)
+    if wanted.q.strip():
+        common += add(f" and {WORDS} @@ to_tsquery('simple', {{}})", as_query(wanted.q))
+    for state in [wanted.state] if wanted.state else STATES:
+        if not wanted.mine and (wanted.all or state == "concluded"):
+            yield add("state = {}", state) + common
+        elif wanted.viewer_id:
+            in_state = add("state = {}", state) + common
+            yield add(f"{in_state} and buyer_id = {{}}", wanted.viewer_id)
+            yield add(f"{in_state} and supplier_id = {{0}} and buyer_id <> {{0}}", wanted.viewer_id)
+
+
+async def some(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> list[Summary]:
+    """Those that this release can read, in the order given."""
+    found = await db.fetch(
+        f"select {_SHOWN} from contracts.contracts where contract_id = any($1::text[])", list(contract_ids)
+    )
+    at = {contract_id: place for place, contract_id in enumerate(contract_ids)}
+    return _read(sorted(found, key=lambda row: at[row["contract_id"]]))
+
+
+async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int) -> Listed[Summary]:
+    """Those where it is this organisation's turn: ``limit`` of them, what is due first first."""
+    turn = "contracts.contracts where waits_for = $1 and waits_for <> ''"
+    rows = await db.fetch(
+        f"select {_SHOWN} from {turn} order by due_at, drafted_at, contract_id limit $2", organisation_id, limit
+    )
+    return Listed.of(_read(rows), await count(db, f"select from {turn}", organisation_id))
+
+
+async def of_deal(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> list[Summary]:
+    """Everybody asked so far, by rank."""
+    rows = await db.fetch(
+        f"select {_SHOWN} from contracts.contracts where process_id = $1 and buyer_id = $2 order by rank",
+        process_id,
+        buyer_id,
+    )
+    return _read(rows)
+
+
+async def newest_of(db: asyncpg.Connection | asyncpg.Pool, deals: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The id of the contract with whoever was asked last, by process, of (process, buyer)s."""
+    rows = await db.fetch(
+        "select process_id, newest.contract_id from unnest($1::text[], $2::text[]) as asked (process_id, buyer_id)"
+        " cross join lateral (select contract_id from contracts.contracts c where c.process_id = asked.process_id"
+        " and c.buyer_id = asked.buyer_id order by rank desc limit 1) as newest",
+        [process_id for process_id, _ in deals],
+        [buyer_id for _, buyer_id in deals],
+    )
+    return {row["process_id"]: row["contract_id"] for row in rows}
+
+
+def _read(rows: Sequence[asyncpg.Record]) -> list[Summary]:
+    return listed("contract", rows, itemgetter("contract_id"), _summary)
+
+
+def _summary(row: asyncpg.Record) -> Summary:
+    told: dict[str, Any] = msgspec.json.decode(row["drafted"])
+    return msgspec.convert(told | {**row, "drafted": None, "ended": row["ended"] or ""}, Summary)
