@@ -154,10 +154,10 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
         yield DeliveryTimeNegative(
             f"Delivery takes {offer.delivery_days} working days.", field="delivery_days", days=offer.delivery_days
         )
-    if not 0 < offer.min_quantity <= offer.max_quantity:
+    for field in _wrong_quantities(offer):
         yield QuantityRangeEmpty(
             f"The quantity range {offer.min_quantity} to {offer.max_quantity} holds nothing.",
-            field="min_quantity",
+            field=field,
             min_quantity=offer.min_quantity,
             max_quantity=offer.max_quantity,
         )
@@ -165,10 +165,20 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
     yield from _broken_dates(offer, rules)
 
 
+def _wrong_quantities(offer: Offer) -> tuple[str, ...]:
+    """The fields: each quantity is above zero, and the largest order is no smaller than the smallest."""
+    wrong = tuple(name for name in ("min_quantity", "max_quantity") if not getattr(offer, name) > 0)
+    return wrong or (("max_quantity",) if offer.max_quantity < offer.min_quantity else ())
+
+
 def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
-    previous = Tier(offer.min_quantity, offer.price)
+    """What is wrong itself, as the offer's price or quantities may be, is told once: no tier is compared with it."""
+    wrong = _wrong_quantities(offer)
+    least, most = (Decimal(0), None) if wrong else (offer.min_quantity, offer.max_quantity)
+    previous = Tier(least, offer.price)
     for tier in offer.tiers:
-        if not previous.from_quantity < tier.from_quantity <= offer.max_quantity:
+        begins = tier.from_quantity > previous.from_quantity
+        if not begins or (most is not None and tier.from_quantity > most):
             yield TierOutOfRange(
                 f"The tier from {tier.from_quantity} must begin above {previous.from_quantity} "
                 f"and not above the maximum {offer.max_quantity}.",
@@ -177,14 +187,17 @@ def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
                 above=previous.from_quantity,
                 max_quantity=offer.max_quantity,
             )
-        if not 0 < tier.price < previous.price:
+        cheaper = tier.price < previous.price or not previous.price > 0
+        if not (tier.price > 0 and cheaper):
             yield TierNotCheaper(
                 f"The tier from {tier.from_quantity} costs {tier.price}, which is not below {previous.price}.",
                 field="tiers",
+                from_quantity=tier.from_quantity,
                 price=tier.price,
                 previous_price=previous.price,
             )
-        previous = tier
+        lower = min((price for price in (tier.price, previous.price) if price > 0), default=previous.price)
+        previous = Tier(max(tier.from_quantity, previous.from_quantity), lower)
 
 
 def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
@@ -212,6 +225,7 @@ def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
             yield EcoLabelExpired(
                 f"The certificate of {label.label} expired on {label.expires}, before {offer.valid_from}.",
                 field="eco_labels",
+                label=label.label,
                 expires=label.expires,
                 valid_from=offer.valid_from,
             )

@@ -69,6 +69,16 @@ def test_a_sound_offer_breaks_no_rule():
         ({"delivery_days": -1}, ["delivery-time-negative"]),
         ({"min_quantity": D(0)}, ["quantity-range-empty"]),
         ({"max_quantity": D(0), "tiers": ()}, ["quantity-range-empty"]),
+        # what is wrong itself is told once, and not again by what is compared with it
+        ({"price": D(0)}, ["price-not-positive"]),
+        ({"price": D(-7)}, ["price-not-positive"]),
+        ({"max_quantity": D(0)}, ["quantity-range-empty"]),
+        ({"min_quantity": D(2000)}, ["quantity-range-empty"]),
+        ({"min_quantity": D(0), "max_quantity": D(0)}, ["quantity-range-empty", "quantity-range-empty"]),
+        ({"tiers": (Tier(D(10), D(0)), Tier(D(20), D(90)))}, ["tier-not-cheaper"]),
+        ({"tiers": (Tier(D(10), D(-1)), Tier(D(20), D(90)))}, ["tier-not-cheaper"]),
+        ({"tiers": (Tier(D(10), D(120)), Tier(D(20), D(90)))}, ["tier-not-cheaper"]),
+        ({"tiers": (Tier(D(0), D(95)), Tier(D(20), D(90)))}, ["tier-out-of-range"]),
         ({"tiers": (Tier(D(1), D(90)),)}, ["tier-out-of-range"]),
         ({"tiers": (Tier(D(1001), D(90)),)}, ["tier-out-of-range"]),
         ({"tiers": (Tier(D(10), D(90)), Tier(D(20), D(91)))}, ["tier-not-cheaper"]),
@@ -84,6 +94,20 @@ def test_each_broken_rule_is_named(changes, codes):
     broken = broken_rules(an_offer(**changes))
     assert [rule.code for rule in broken] == codes
     assert all(rule.field and rule.message for rule in broken)
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "fields"),
+    [
+        (D(0), D(10), ["min_quantity"]),
+        (D(1), D(0), ["max_quantity"]),
+        (D(-1), D(-2), ["min_quantity", "max_quantity"]),
+        (D(10), D(5), ["max_quantity"]),
+    ],
+)
+def test_an_empty_range_is_told_beside_the_quantity_that_is_wrong(least, most, fields):
+    broken = broken_rules(an_offer(min_quantity=least, max_quantity=most))
+    assert [rule.field for rule in broken] == fields
 
 
 def test_three_months_end_on_the_last_day_a_month_has():

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Message
 from babel.messages.extract import extract_python
-from jinja2 import Environment
+from jinja2 import Environment, nodes
 from jinja2.ext import extract_from_ast
 from litestar.testing import RequestFactory
 
+from catalogue import categories
 from catalogue.rules import RuleBroken
 from catalogue.units import UNITS, unit_word
 from events.limits import SENTENCES
@@ -95,7 +96,7 @@ def _first(words: str | tuple[str, ...]) -> str:
 
 @cache
 def rules() -> dict[str, set[str]]:
-    """The rules of auctions, and of whoever registers, by code, and the numbers that every refusal by it has."""
+    """The rules of auctions, of cards and offers, and of whoever registers, by code, and the numbers that every refusal by it has."""
     domain = import_module("services.auctions.domain")
     names = [f"{domain.__name__}.{module.name}" for module in iter_modules(domain.__path__)]
     others = [
@@ -111,8 +112,8 @@ def rules() -> dict[str, set[str]]:
         *("services.observatory.answers", "services.pools.handlers", "services.quotes.handlers"),
         *(f"services.quotes.domain.{module}" for module in ("choosing", "opening", "quoting", "request")),
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
-        "services.catalogue.handlers.basket",
-        "services.catalogue.handlers.skus",
+        *(f"catalogue.{module}" for module in ("categories", "offers", "skus")),
+        *(f"services.catalogue.handlers.{module}" for module in ("basket", "offers", "skus")),
         "services.catalogue.pricing",
         "services.contracts.domain.execution.bounds",
         *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "keys", "login", "places")),
@@ -134,15 +135,27 @@ def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
     there = entries(language)
     yield from (f"{place}: {key[1]!r}" for key, place in said(project).items() if key not in there)
     yield from (f"rule {code}" for code in [*rules(), *unavailable(), *SENTENCES] if ("refusal", code) not in there)
+    yield from (f"{key}" for key in sorted(words_of_lists()) if key not in there)
     yield from (f"{key} is empty" for key, message in there.items() if not all(_strings(message)))
 
 
 def orphans(language: str, project: Path = PROJECT) -> list[Key]:
     refusals = {each.code for each in _all(RuleBroken)} | unavailable() | set(SENTENCES)
-    known = {"refusal": refusals, "unit": {unit_word(code) for code in UNITS}}
-    listed = {(context, words) for context, all_of_it in known.items() for words in all_of_it}
+    listed = {("refusal", code) for code in refusals} | words_of_lists()
     marked = said(project)
     return [key for key in entries(language) if key not in marked and key not in listed and key[0] != "refusal value"]
+
+
+@cache
+def words_of_lists() -> set[Key]:
+    """What pages say by way of a variable: units, attributes and their values that categories ask for, how offers ended."""
+    asked = [each for definitions in categories._DEFINITIONS.values() for each in definitions]
+    words = {
+        "unit": {unit_word(code) for code in UNITS},
+        "attribute": {"yes", "no", *(word for each in asked for word in (each.name, *each.choices))},
+        "offer": {"replaced", "withdrawn", "expired", "sku archived", "supplier suspended"},
+    }
+    return {(context, word) for context, all_of_it in words.items() for word in all_of_it}
 
 
 @cache
@@ -289,3 +302,58 @@ def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() 
         assert "25 nov 2026 20:04:07 UTC" in refusal("auction-over", "", at)
         assert refusal("never-heard-of", "As published.", numbers) == "As published."
         assert refusal("cut-below-step", "As published.", {}) == "As published."
+
+
+SPOKEN = re.compile(r"[A-Za-z]{2,} +[a-z]{2,}|[A-Z][a-z]{2,}")
+"""What looks like words for people, rather than a name of the code."""
+ALIKE_EVERYWHERE = {"UTC", "CPV", "GTIN", "API", "OpenAPI", "Lonja", "OCDS", "RU-MOW", "&nbsp;", "SKU", "ISO"}
+ATTRIBUTES = re.compile(r'\b(?:aria-label|placeholder|title|alt)="([^"\0]*)"')
+
+
+def unmarked(text: str) -> Iterator[str]:
+    """What a template says without a mark to translate it: between tags, in attributes that people read, and in expressions."""
+    plain = re.sub(r"\{%-? *trans\b.*?endtrans *-?%\}", "", text, flags=re.DOTALL)
+    tree = TEMPLATES.parse(plain)
+    pieces = [node for output in tree.find_all(nodes.Output) for node in output.nodes]
+    shown = "".join(node.data if isinstance(node, nodes.TemplateData) else "\0" for node in pieces)
+    shown = re.sub(r"<(script|style)\b.*?</\1>", "", shown, flags=re.DOTALL)
+    between = re.sub(r"<[^>]*>?", "\0", shown).split("\0")
+    for words in [*between, *ATTRIBUTES.findall(shown)]:
+        if set(re.findall(r"&?[A-Za-z-]{3,};?", words)) - ALIKE_EVERYWHERE:
+            yield words.strip()
+    for piece in pieces:
+        if not isinstance(piece, nodes.TemplateData):
+            yield from _said_in(piece)
+
+
+def _said_in(node: nodes.Node) -> Iterator[str]:
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name in KEYWORDS:
+        return
+    if isinstance(node, nodes.Const) and isinstance(node.value, str) and SPOKEN.search(node.value):
+        yield node.value
+    for child in node.iter_child_nodes():
+        yield from _said_in(child)
+
+
+PAGES = sorted(path for room in ("infra/web", "services") for path in (PROJECT / room).rglob("*.html"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_translated_page_says_nothing_without_a_mark(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if "translated = true" in text:
+        assert list(unmarked(text)) == []
+
+
+def test_what_a_page_says_without_a_mark_is_noticed() -> None:
+    text = (
+        '<p>Two words</p><input aria-label="Your name">{{ field("price", "Price a pack") }}{{ _("Marked") }}{{ x }} UTC'
+    )
+    assert list(unmarked(text)) == ["Two words", "Your name", "Price a pack"]
+
+
+@pytest.mark.parametrize("name", ["asked", "basket", "moderation", "new", "offer", "offers", "search", "sku"])
+def test_the_pages_of_the_catalogue_are_translated(name: str) -> None:
+    text = (PROJECT / f"services/catalogue/templates/catalogue/{name}.html").read_text(encoding="utf-8")
+    assert "translated = true" in text or name == "asked"
+    assert list(unmarked(text)) == []

@@ -15,7 +15,6 @@ from catalogue.numbers import digits, written_out
 from catalogue.offers import Offer, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
-from catalogue.units import unit_word
 from events.bounds import Id, Name, Packs, Percent, Price
 from events.catalogue import EcoLabel
 from infra.ids import new_id
@@ -37,6 +36,7 @@ from infra.web import (
     shown_again,
 )
 from infra.web.errors import NotFound
+from infra.web.languages import gettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import offers
@@ -74,6 +74,24 @@ class LabelForm(msgspec.Struct, kw_only=True):
     label: Name
     certificate: Name = ""
     expires: date
+
+
+class KnownTier(msgspec.Struct):
+    from_quantity: Packs
+
+
+class KnownLabel(msgspec.Struct):
+    label: Name
+
+
+KNOWN_BY: dict[str, type[Any]] = {"tier": KnownTier, "label": KnownLabel}
+BROKEN_ROWS = {
+    "tier-out-of-range": ("tier", "from_quantity", "from_quantity"),
+    "tier-not-cheaper": ("tier", "from_quantity", "price"),
+    "eco-label-without-certificate": ("label", "label", "certificate"),
+    "eco-label-expired": ("label", "label", "expires"),
+}
+"""Code of a rule → the group of rows, the field by which a row is known, and the one at fault."""
 
 
 class OfferPages(Controller):
@@ -136,7 +154,7 @@ class OfferPages(Controller):
                 async with ground.database.transaction("catalogue") as tx:
                     broken = await offers.check(tx, terms, request.user, policy)
                     for error in reversed(broken):
-                        errors |= beside(error, places)
+                        errors |= _in_its_row(error, values) or beside(error, places)
                     if not errors:
                         key = values.get("request_key", "")
                         await offers.publish_offer(tx, terms, request.user, policy, key)
@@ -144,7 +162,7 @@ class OfferPages(Controller):
                 errors = beside(error, places)
                 values = shown_again(values, error)
             if not errors:
-                notice = "Your offer is published; buyers find it within a second."
+                notice = gettext("Your offer is published; buyers find it within a second.")
                 return redirect("/catalogue/offers", notice)
         return await self._form(ground, finder, request, values, regions, errors)
 
@@ -152,7 +170,7 @@ class OfferPages(Controller):
     async def withdraw(self, ground: FromGround, request: MemberVisit, offer_id: PathId) -> Redirect:
         async with ground.database.transaction("catalogue") as tx:
             await offers.withdraw(tx, offer_id, request.user)
-        return redirect("/catalogue/offers", "The offer is withdrawn. “Offer again” brings its terms back.")
+        return redirect("/catalogue/offers", gettext("The offer is withdrawn. “Offer again” brings its terms back."))
 
     async def _form(
         self,
@@ -177,7 +195,7 @@ class OfferPages(Controller):
             "catalogue/offer.html",
             status_code=422 if errors else 200,
             sku=known.sku,
-            unit_name=unit_word(known.sku.base_unit),
+            unit_name=unit_name(known.sku.base_unit),
             currency=finder.currency,
             values={"request_key": new_id(), **values},
             errors=errors,
@@ -195,14 +213,12 @@ def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | Non
     """(terms, {}) or (None, what is wrong beside which field)."""
     form, errors = read_form(values, OfferForm)
     tiers = [
-        tier
-        for place in rows(values, "tier_price_", TIERS)
-        if (tier := _row(values, "tier", place, TierForm, errors, "tiers"))
+        tier for place in rows(values, "tier_price_", TIERS) if (tier := _row(values, "tier", place, TierForm, errors))
     ]
     labels = [
         label
         for place in rows(values, "label_label_", LABELS)
-        if (label := _row(values, "label", place, LabelForm, errors, "eco_labels"))
+        if (label := _row(values, "label", place, LabelForm, errors))
     ]
     if form is None or errors:
         return None, errors
@@ -219,18 +235,28 @@ def terms_in(values: Mapping[str, str], regions: list[str]) -> tuple[Terms | Non
     ), {}
 
 
-def _row(
-    values: Mapping[str, str], prefix: str, place: int, shape: type[Any], errors: dict[str, str], field: str
-) -> Any:
-    """One row of a repeated group, named ``prefix_field_place``; None where all of it is blank."""
+def _row(values: Mapping[str, str], prefix: str, place: int, shape: type[Any], errors: dict[str, str]) -> Any:
+    """One row of a repeated group, named ``prefix_field_place``, its errors beside the fields; None where all of it is blank."""
     row = {name: values.get(f"{prefix}_{name}_{place}", "") for name in shape.__struct_fields__}
     if not any(text.strip() for text in row.values()):
         return None
     read, wrong = read_form(row, shape)
-    if wrong:
-        said = "; ".join(f"{name.replace('_', ' ')} {message}" for name, message in wrong.items())
-        errors.setdefault(field, f"Row {place + 1}: {said}.")
+    errors |= {f"{prefix}_{name}_{place}": message for name, message in wrong.items()}
     return read
+
+
+def _in_its_row(error: RuleBroken, values: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with a tier or a label, beside the field of its row; {} of anything else."""
+    of = BROKEN_ROWS.get(error.code)
+    if of is None:
+        return {}
+    prefix, known_by, field = of
+    for place in rows(values, f"{prefix}_{known_by}_", 0):
+        written = {known_by: values.get(f"{prefix}_{known_by}_{place}", "")}
+        read, _ = read_form(written, KNOWN_BY[prefix])
+        if read is not None and getattr(read, known_by) == error.numbers[known_by]:
+            return {f"{prefix}_{field}_{place}": told(error)}
+    return {}
 
 
 def fields_of(offer: Offer) -> dict[str, str]:

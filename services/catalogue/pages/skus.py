@@ -16,7 +16,7 @@ from catalogue.numbers import digits
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
-from catalogue.units import UNITS, unit_word, written_unit
+from catalogue.units import UNITS, written_unit
 from events.bounds import Code, Name, Packs, Phrase, Text, Title
 from infra.ids import new_id
 from infra.service import Ground
@@ -38,7 +38,7 @@ from infra.web import (
     whole,
 )
 from infra.web.errors import NotFound
-from infra.web.languages import told
+from infra.web.languages import gettext, ngettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import skus
@@ -100,7 +100,7 @@ class SkuPages(Controller):
         values = await form_fields(request)
         category = values.get("category", "").strip()
         if category and _code(category) != _code(values.get("attributes_of", "")) and asked_by(category):
-            note = {"category": "This category asks for more about the SKU: see below."}
+            note = {"category": gettext("This category asks for more about the SKU: see below.")}
             return await self._form(ground, request, values | {"attributes_of": category}, note)
         form, errors = read_form(values, CardForm)
         errors |= wrong_in_attributes(values, asked_by(category))
@@ -128,10 +128,13 @@ class SkuPages(Controller):
             return await self._form(ground, request, values, {"none_of_these": told(error)}, error)
         except RuleBroken as error:
             return await self._form(ground, request, shown_again(values, error), beside(error, places))
-        return redirect(
-            "/catalogue/new",
-            f"“{made.sku.name}” awaits moderation; it is decided within {policy.catalogue.moderation_days} working days.",
+        days = policy.catalogue.moderation_days
+        said = ngettext(
+            "“%(name)s” awaits moderation; it is decided within %(num)s working day.",
+            "“%(name)s” awaits moderation; it is decided within %(num)s working days.",
+            days,
         )
+        return redirect("/catalogue/new", said % {"name": made.sku.name, "num": days})
 
     async def _form(
         self,
@@ -161,7 +164,7 @@ class SkuPages(Controller):
             free=rows(shown, "free_name_", FREE_ATTRIBUTES),
             units=sorted(
                 (
-                    (written_unit(code), unit_word(code))
+                    (written_unit(code), unit_name(code))
                     for code in UNITS
                     if code != "H87" or values.get("base_unit") == code
                 ),
@@ -188,7 +191,7 @@ class SkuPages(Controller):
         fields = await form_fields(request)
         async with ground.database.transaction("catalogue") as tx:
             done = await skus.publish(tx, sku_id, whole(fields.get("version", "")))
-        return redirect(_queue_at(fields), f"“{done.sku.name}” is published.")
+        return redirect(_queue_at(fields), gettext("“%(name)s” is published.", name=done.sku.name))
 
     @post("/skus/{sku_id:str}/return", opt=allow(MODERATOR))
     async def send_back(self, ground: FromGround, request: MemberVisit, sku_id: PathId) -> Response[Any]:
@@ -201,7 +204,10 @@ class SkuPages(Controller):
         except RuleBroken as error:
             typed = {sku_id: fields.get("reasons", "")}
             return await self._queue(ground, request, _page_in(fields), {sku_id: told(error)}, typed)
-        return redirect(_queue_at(fields), f"“{done.sku.name}” is returned to {done.proposer_name}.")
+        return redirect(
+            _queue_at(fields),
+            gettext("“%(name)s” is returned to %(proposer)s.", name=done.sku.name, proposer=done.proposer_name),
+        )
 
     @post("/skus/{sku_id:str}/archive", opt=allow(MODERATOR))
     async def archive(
@@ -215,7 +221,9 @@ class SkuPages(Controller):
         except RuleBroken as error:
             typed, wrong = {"reason": fields.get("reason", "")}, {"reason": told(error)}
             return await show_sku(ground, finder, request, sku_id, region_of(request, None), PricesForm(), typed, wrong)
-        return redirect(f"/catalogue/skus/{sku_id}", f"“{done.sku.name}” is archived, and its offers with it.")
+        return redirect(
+            f"/catalogue/skus/{sku_id}", gettext("“%(name)s” is archived, and its offers with it.", name=done.sku.name)
+        )
 
     async def _queue(
         self,
@@ -242,7 +250,7 @@ class SkuPages(Controller):
             current=current,
             errors=errors or {},
             reasons=reasons or {},
-            unit_word=unit_word,
+            unit_word=unit_name,
             category_name=short_cpv().name,
         )
 
@@ -268,7 +276,7 @@ def asked_by(category: str) -> list[tuple[AttributeDefinition, str]]:
     """What a category asks about its SKUs, each with the name of its unit; nothing for a text that is no category."""
     code = _code(category)
     definitions = attribute_definitions(code) if code else ()
-    return [(each, unit_word(each.unit)) for each in definitions]
+    return [(each, unit_name(each.unit)) for each in definitions]
 
 
 def all_categories() -> list[str]:
