@@ -31,6 +31,7 @@ from infra.embedded import Servers
 from infra.ids import new_id
 from infra.live import Live
 from infra.producer import Producer
+from infra.roles import NONE, Connections
 from infra.runtime import load, migrate, run_worker, standing
 from infra.service import Ground
 from infra.signing import Signer
@@ -125,14 +126,24 @@ class Browser:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.client = client
+        self.page = ""
+        """The address that it shows."""
+        self.first = 0
+        """What the last form was answered with, before redirects were followed."""
 
     async def get(self, path: str, **parameters: str) -> httpx.Response:
-        return await self.client.get(path, params=parameters)
+        answer = await self.client.get(path, params=parameters)
+        self.page = str(answer.url)
+        return answer
 
     async def post(self, path: str, fields: Mapping[str, object] | None = None) -> httpx.Response:
         await self.client.get("/health")  # the token is of the session, which a login or logout may have changed
         token = self.client.cookies["lonja_csrf"]
-        return await self.client.post(path, data={**(fields or {}), "_csrf_token": token})
+        said = {"origin": str(self.client.base_url).rstrip("/")} | ({"referer": self.page} if self.page else {})
+        answer = await self.client.post(path, data={**(fields or {}), "_csrf_token": token}, headers=said)
+        self.page = str(answer.url)
+        self.first = answer.history[0].status_code if answer.history else answer.status_code
+        return answer
 
 
 class Markets:
@@ -223,11 +234,19 @@ async def running_market(servers: Servers, names: tuple[str, ...]) -> AsyncItera
     await kafka.stop()
 
 
+class Nowhere:
+    """A pool of connections to nothing."""
+
+    async def acquire(self) -> None:
+        raise ConnectionRefusedError("nobody is there")
+
+
 def unconnected(home: Path) -> Ground:
     """The ground of a market that is put together and not started: nothing is there to be reached."""
     config = Config.load({"LONJA_HOME": str(home)})
     url = "postgresql://nobody@127.0.0.1:1/nothing"
-    database = Database(create_async_engine(url.replace("://", "+asyncpg://")), None, url, system_clock)  # type: ignore[arg-type]
+    pool = Connections(Nowhere(), NONE, {})  # type: ignore[arg-type]
+    database = Database(create_async_engine(url.replace("://", "+asyncpg://")), pool, url, system_clock)
     return Ground(
         config, database, system_clock, Live(url), Tokens.load(config.secrets_dir), Signer.load(config.secrets_dir)
     )

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import asyncpg
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from infra.database import LOST, Database
@@ -67,6 +67,19 @@ Table(
     Column("event_id", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("given_up_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+)
+Table(
+    "answers",
+    METADATA,
+    Column("answer", LargeBinary, primary_key=True),
+    Column("owner", LargeBinary, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("visitor", Boolean, nullable=False),
+    Column("page", LargeBinary, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("kept_until", DateTime(timezone=True), nullable=False),
+    *(Index(f"ix_answers_{column}", column) for column in ("owner", "sender", "kept_until")),
+    prefixes=["unlogged"],
 )
 
 

@@ -32,6 +32,7 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
+from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page, shown_from
 from infra.web.csrf import SAFE, forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
 from infra.web.health import health_routes
@@ -61,12 +62,14 @@ PACKAGE = Path(__file__).parent
 class App(Litestar):
     """Each request is the beginning of a chain of events, and is answered, whatever becomes of it, with its id and the security headers.
 
-    What a logged-in caller or the holder of a secret link gets, and what answers a POST (a token, perhaps), is kept nowhere, unless its
-    route says otherwise. Behind TLS, as the public address or a trusted proxy says, no cookie travels without it.
+    What a logged-in caller or the holder of a secret link gets, and what answers a POST (a token, perhaps), is kept by no browser, unless
+    its route says otherwise; a page that answers a form has an address of its own (:mod:`infra.web.answers`). Behind TLS, as the public
+    address or a trusted proxy says, no cookie travels without it.
     HEAD is answered where GET is (RFC 9110, 9.3.2); the server leaves the body away. A live stream has no end to come to.
     """
 
     clock: Clock
+    answers: Answers
     behind_tls = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -75,6 +78,7 @@ class App(Litestar):
             return
         if scope["method"] == "HEAD" and not scope["path"].endswith("/live"):
             scope = {**scope, "method": "GET"}  # a copy: the server still knows that it is HEAD
+        scope = asked_for(scope)
         number = new_id()
         began = perf_counter()
 
@@ -99,7 +103,8 @@ class App(Litestar):
             arriving(self._now()),
             watched,
         ):
-            await super().__call__(scope, receive, with_headers)
+            held = Held(self.answers, self, scope, with_headers).send if is_form_of_a_page(scope) else with_headers
+            await super().__call__(scope, receive, held)
 
     def _now(self) -> datetime | None:
         """None where the clock is wrong: whoever decides by it then answers 503, and the health routes say why."""
@@ -127,6 +132,7 @@ def _secured(cookie: bytes) -> bytes:
 def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: int | None = None) -> Litestar:
     """``assets`` holds the front-end libraries. Raises :class:`UnguardedRoute` if a route does not say who may call it."""
     services = list(services)
+    answers = Answers(ground.database)
     observer = Observer(ground.database.pool, addresses(ground.config, "web")[1])
 
     @asynccontextmanager
@@ -134,6 +140,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         async with AsyncExitStack() as stack:
             stack.push_async_callback(observer.close)
             await stack.enter_async_context(ground.live.running())
+            await stack.enter_async_context(answers.pruned())
             for service in services:
                 for start in service.lifespans:
                     await stack.enter_async_context(start())
@@ -168,6 +175,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             in_the_readers_language,
             limited(config.rate_limit),
             forms_of_the_session(secret(config.secrets_dir, "csrf")),
+            shown_from(answers),
             checked_access,
             known_parameters,
             answered_in_time,
@@ -193,6 +201,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         logging_config=None,  # see infra/logs.py
     )
     app.clock = ground.clock
+    app.answers = answers
     app.behind_tls = config.behind_tls
     for path, handler in guarded(app):
         if "access" not in handler.opt:

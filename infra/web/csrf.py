@@ -45,8 +45,7 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def check(scope: Scope, receive: Receive, send: Send) -> None:
-            exempt = scope["path"].startswith(("/api/", "/static/"))
-            if scope["type"] != ScopeType.HTTP or exempt or scope["route_handler"].opt.get("exclude_from_csrf"):
+            if scope["type"] != ScopeType.HTTP or scope["path"].startswith(("/api/", "/static/")):
                 await app(scope, receive, send)
                 return
             request: Request[Any, Any, Any] = scope["litestar_app"].request_class(scope, receive)
@@ -54,9 +53,8 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
             token = token_of(request.cookies.get(SESSION, ""), kept)
             ScopeState.from_scope(scope).csrf_token = token
             scope[_TOKEN_OF] = token_of  # type: ignore[literal-required]
-            if scope["method"] not in SAFE and not hmac.compare_digest(
-                (await _given(request)).encode(), token.encode()
-            ):
+            unchecked = scope["method"] in SAFE or scope["route_handler"].opt.get("exclude_from_csrf")
+            if not unchecked and not hmac.compare_digest((await _given(request)).encode(), token.encode()):
                 if not request.cookies.get(SESSION) and scope["route_handler"].opt.get("access") != "public":
                     raise NotAuthorizedException("log in first")  # the login of this form's page has ended
                 said = gettext("You have logged in or out since the page of this form was loaded.")

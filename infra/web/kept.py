@@ -41,7 +41,7 @@ def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> Kept | 
     """The form that this request posted from a page of this site; with a ``fresh_key`` to be sent again as another request."""
     posted = ScopeState.from_scope(request.scope).form
     path = request.url.path
-    if request.method != "POST" or posted is Empty or path in NOT_WORTH_IT or not _of_this_site(request):
+    if request.method != "POST" or posted is Empty or path in NOT_WORTH_IT or not of_this_site(request):
         return None
     left_out = (FIELD, *SECRET)
     texts = [(name, text) for name, text in _pairs(posted) if isinstance(text, str) and name not in left_out]
@@ -66,7 +66,7 @@ def _pairs(posted: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def _of_this_site(request: Request[Any, Any, Any]) -> bool:
+def of_this_site(request: Request[Any, Any, Any]) -> bool:
     """As browsers say it of every POST; who says nothing is not believed."""
     if said := request.headers.get("sec-fetch-site"):
         return said == "same-origin"

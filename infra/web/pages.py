@@ -6,7 +6,7 @@ from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from litestar import Request
@@ -20,6 +20,7 @@ from catalogue.numbers import can_be_written_out, digits, written_out
 from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
+from infra.web.answers import page_of_form
 from infra.web.kept import PREFIX, Kept
 from infra.web.languages import pgettext, spoken, written
 
@@ -30,8 +31,9 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
     """Render ``<service>/<name>.html``. ``principal`` and a ``notice`` left by :func:`redirect` are always there, and ``here``: the
     address of this page, of one that answers a form the page of the form."""
     notice = unquote(request.cookies.get(NOTICE, ""))
-    shown = request.url if request.method == "GET" else urlsplit(request.headers.get("referer", "/"))
-    here = shown.path + (f"?{shown.query}" if shown.query else "")
+    shown = request.url
+    own = shown.path + (f"?{shown.query}" if shown.query else "")
+    here = own if request.method == "GET" else page_of_form(request)
     cookies = [Cookie(key=NOTICE, value="", max_age=0, path="/")] if notice else []
     return Template(
         template,

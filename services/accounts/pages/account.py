@@ -65,7 +65,7 @@ class AccountPages(Controller):
 
     @post("/keys")
     async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
-        """Answers with the page itself, not a redirect: the secret is shown this once and stored nowhere."""
+        """Answers with the page that shows the secret: it is shown to this session alone, and stored nowhere that others can read."""
         fields = await form_fields(request)
         form, errors = read_form(fields, KeyForm)
         if form is None:

@@ -1,0 +1,297 @@
+"""A page that answers a form has an address of its own, so that Back and a reload show it again, and send nothing.
+
+A browser keeps no page that is personal. Where such a page answered a POST, the browser has to send the form again to show it, and warns
+of it. So what answers the form of one of our pages, a refusal with what was typed and why, is kept for a quarter of an hour. The browser
+is sent (303) to the page of the form, with the number of the answer in the query: a GET of that address shows it. When it is gone,
+the same address is the page of the form as it always is.
+
+An answer belongs to the session whose token its forms carry, and to the member of it; nobody else is shown it. It is enciphered with its
+number, which is in the browser alone. What is kept is bounded in each way (see :data:`LIMITS`); what does not fit, and whatever comes
+where nothing can be kept, is answered at once, as it is for programs and scripts, which have no Back.
+"""
+
+import asyncio
+import gzip
+import logging
+import secrets
+from contextlib import AbstractAsyncContextManager
+from hashlib import sha256
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from litestar import Request
+from litestar.datastructures import Headers
+from litestar.enums import ScopeType
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.utils.scope.state import ScopeState
+
+from infra.database import LOST, Database
+from infra.deadline import Deadline
+from infra.tasks import background, stop_if_cancelled
+from infra.web.kept import of_this_site
+from infra.web.query import API
+from infra.web.server import network
+
+log = logging.getLogger(__name__)
+PARAMETER = "answer"
+"""Of the query: the number of the answer that is to be shown."""
+_ASKED = "lonja_answer"
+MINUTES = 15
+PRUNED_EVERY = 60.0
+PATIENCE = 2.0
+"""Seconds after which an answer that could not be kept is given at once."""
+
+
+class Limits(NamedTuple):
+    """Each answer is ``bytes`` at most, as it is kept. A session has the ``latest``; a member, or all visitors of one network, ``each``.
+    All members together have ``all_bytes``, all visitors together as much again: strangers cannot take it from members."""
+
+    bytes: int = 256 * 1024
+    latest: int = 8
+    each: int = 64
+    all_bytes: int = 32 * 1024 * 1024
+
+
+LIMITS = Limits()
+KEEP = """
+with over as (delete from operations.answers where kept_until <= now()),
+old as (
+    delete from operations.answers where answer in (
+        select answer from operations.answers where owner = $2 order by kept_until desc offset $6 - 1
+    )
+)
+insert into operations.answers (answer, owner, sender, visitor, page, bytes, kept_until)
+select $1, $2, $3, $4, $5::bytea, length($5::bytea), now() + make_interval(mins => $9)
+where (select count(*) from operations.answers where sender = $3 and owner <> $2 and kept_until > now()) < $7
+and (
+    select coalesce(sum(bytes), 0) from operations.answers where visitor = $4 and kept_until > now()
+) + length($5::bytea) <= $8
+returning true
+"""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """``body`` is compressed."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Answers:
+    """Keeps them in the database, for all web processes."""
+
+    def __init__(self, database: Database, limits: Limits = LIMITS) -> None:
+        self._database = database
+        self._limits = limits
+
+    async def keep(self, scope: Any, answer: Answer) -> str | None:
+        """The number to ask for it with; None where it cannot be kept."""
+        owner = _owner(scope)
+        if owner is None:
+            return None
+        number = secrets.token_hex(16)
+        sealed = _cipher(number).encrypt(_ONCE, msgspec.msgpack.encode(answer), None)
+        if len(sealed) > self._limits.bytes:
+            return None
+        member = scope.get("user")
+        sender = f"member {member.member_id}" if member else f"network {network((scope.get('client') or ('',))[0])}"
+        try:
+            async with Deadline(PATIENCE):
+                kept = await self._database.pool.fetchval(
+                    KEEP,
+                    _row(number),
+                    owner,
+                    sender,
+                    member is None,
+                    sealed,
+                    self._limits.latest,
+                    self._limits.each,
+                    self._limits.all_bytes,
+                    MINUTES,
+                )
+        except (*LOST, TimeoutError) as error:
+            log.warning("the answer to a form is given at once, not kept: %r", error)
+            return None
+        return number if kept else None
+
+    async def kept(self, scope: Any, number: str) -> Answer | None:
+        owner = _owner(scope)
+        if owner is None or len(number) > 64:
+            return None
+        try:
+            async with Deadline(PATIENCE):
+                sealed = await self._database.pool.fetchval(
+                    "select page from operations.answers where answer = $1 and owner = $2 and kept_until > now()",
+                    _row(number),
+                    owner,
+                )
+        except (*LOST, TimeoutError) as error:
+            log.warning("the page of a form is shown without its answer: %r", error)
+            return None
+        return msgspec.msgpack.decode(_cipher(number).decrypt(_ONCE, sealed, None), type=Answer) if sealed else None
+
+    async def prune(self) -> None:
+        await self._database.pool.execute("delete from operations.answers where kept_until <= now()")
+
+    def pruned(self) -> AbstractAsyncContextManager[None]:
+        """For as long as the block runs."""
+        return background(self._prune_again(), name="pruning of the answers to forms")
+
+    async def _prune_again(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNED_EVERY)
+            try:
+                async with Deadline(PATIENCE):
+                    await self.prune()
+            except (*LOST, TimeoutError) as error:
+                stop_if_cancelled()
+                log.warning("answers to forms that are over are deleted later: %r", error)
+
+
+_ONCE = bytes(12)
+"""Each key enciphers one text."""
+
+
+def _row(number: str) -> bytes:
+    return sha256(f"row {number}".encode()).digest()
+
+
+def _cipher(number: str) -> AESGCM:
+    return AESGCM(sha256(f"key {number}".encode()).digest())
+
+
+def _owner(scope: Any) -> bytes | None:
+    """The session whose token the forms of this request's pages carry, and its member; None where the request did not get so far."""
+    token, member = ScopeState.from_scope(scope).csrf_token, scope.get("user")
+    if not isinstance(token, str):
+        return None
+    return sha256(f"{token} {member.member_id if member else ''}".encode()).digest()
+
+
+def without_number(query: str) -> tuple[str, str]:
+    """(the query without the number of an answer, the number or "")."""
+    if PARAMETER not in query:
+        return query, ""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    number = next((value for name, value in pairs if name == PARAMETER), "")
+    return urlencode([pair for pair in pairs if pair[0] != PARAMETER]), number
+
+
+def asked_for(scope: Any) -> Any:
+    """The scope of a request for the page behind an answer: the page knows nothing of answers."""
+    query, number = (
+        ("", "") if scope["path"].startswith(API) else without_number(scope["query_string"].decode("latin-1"))
+    )
+    return {**scope, "query_string": query.encode("latin-1"), _ASKED: number} if number else scope
+
+
+def shown_from(answers: Answers) -> Any:
+    """Middleware, after the check of the session: shows the answer that is asked for while it is kept, else the page."""
+
+    def middleware(app: ASGIApp) -> ASGIApp:
+        async def show(scope: Scope, receive: Receive, send: Send) -> None:
+            answer = None
+            if scope["type"] == ScopeType.HTTP and scope["method"] == "GET" and _ASKED in scope:
+                answer = await answers.kept(scope, scope[_ASKED])
+            if answer is None:
+                await app(scope, receive, send)
+                return
+            zipped = "gzip" in Headers.from_scope(scope).get("accept-encoding", "")
+            body = answer.body if zipped else gzip.decompress(answer.body)
+            headers = [
+                (b"content-type", answer.content_type.encode()),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+                *([(b"content-encoding", b"gzip")] if zipped else []),
+            ]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+
+        return show
+
+    return middleware
+
+
+def is_form_of_a_page(scope: Any) -> bool:
+    """Sent by a browser that will show the answer as a whole, not by a program, or by a script that changes a part of the page."""
+    if scope["method"] != "POST" or scope["path"].startswith(API):
+        return False
+    request: Request[Any, Any, Any] = Request(scope)
+    return "hx-request" not in request.headers and of_this_site(request)
+
+
+def page_of_form(request: Request[Any, Any, Any]) -> str:
+    """The address of the page that sent this form, without the number of a former answer."""
+    page = urlsplit(request.headers.get("referer", "/"))
+    query, _ = without_number(page.query)
+    return (page.path or "/") + (f"?{query}" if query else "")
+
+
+class Held:
+    """The answer to a form: it is sent on as it comes unless it is a page; a page is kept, and its address is sent instead.
+
+    ``app`` knows which addresses can be loaded.
+    """
+
+    def __init__(self, answers: Answers, app: Any, scope: Any, send: Send) -> None:
+        self._answers = answers
+        self._app = app
+        self._scope = scope
+        self._send = send
+        self._start: Any = None
+        self._body: list[bytes] = []
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and _is_page(message):
+            self._start = message
+        elif self._start is None or message["type"] != "http.response.body":
+            await self._send(message)
+        else:
+            self._body.append(message["body"])
+            if not message.get("more_body"):
+                await self._answer()
+
+    async def _answer(self) -> None:
+        start, body = self._start, b"".join(self._body)
+        headers = Headers(start["headers"])
+        zipped = body if headers.get("content-encoding") == "gzip" else await asyncio.to_thread(gzip.compress, body, 5)
+        answer = Answer(start["status"], headers.get("content-type", ""), zipped)
+        place = self._place()
+        number = await self._answers.keep(self._scope, answer) if place else None
+        if number is None:
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+            return
+        cookies = [(name, value) for name, value in start["headers"] if name.lower() == b"set-cookie"]
+        address = f"{place}{'&' if '?' in place else '?'}{PARAMETER}={number}"
+        more = [(b"location", address.encode("latin-1")), (b"content-length", b"0")]
+        await self._send({"type": "http.response.start", "status": 303, "headers": [*cookies, *more]})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _place(self) -> str:
+        """The address of the form's page, where it is one of this site, else of another page that can be loaded; "" if there is none."""
+        request: Request[Any, Any, Any] = Request(self._scope)
+        ours = urlsplit(request.headers.get("referer", "")).netloc == request.headers.get("host")
+        for place in ([page_of_form(request)] if ours else []) + [quote(self._scope["path"]), "/"]:
+            path, mark, query = place.partition("?")
+            if _can_be_loaded(self._app, path):
+                return quote("/" + path.lstrip("/"), safe="/%:@") + mark + query
+        return ""
+
+
+def _is_page(message: Any) -> bool:
+    """Below 500: what failed is told at once, and puts no more on a database that fails."""
+    kind = Headers(message["headers"]).get("content-type", "")
+    return kind.startswith("text/html") and (message["status"] == 200 or 400 <= message["status"] < 500)
+
+
+def _can_be_loaded(app: Any, path: str) -> bool:
+    try:
+        app.asgi_router.handle_routing(path=unquote(path), method="GET")
+    except (NotFoundException, MethodNotAllowedException):
+        return False
+    return True
