@@ -196,7 +196,7 @@ def shown_from(answers: Answers) -> Any:
         async def show(scope: Scope, receive: Receive, send: Send) -> None:
             answer = None
             if scope["type"] == ScopeType.HTTP and scope["method"] == "GET" and _ASKED in scope:
-                answer = await answers.kept(scope, scope[_ASKED])
+                answer = await answers.kept(scope, scope[_ASKED])  # type: ignore[literal-required]
             if answer is None:
                 await app(scope, receive, send)
                 return
