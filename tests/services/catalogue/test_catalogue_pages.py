@@ -146,6 +146,83 @@ async def test_near_duplicates_are_shown_with_a_box_to_tick(stall: Stall) -> Non
         assert "awaits moderation" in (await buyer.post("/catalogue/new", fields | {"none_of_these": "on"})).text
 
 
+def wrong_fields(page: str) -> dict[str, str]:
+    """Field → what the page says beside it."""
+    return dict(re.findall(r'<p class="error" id="(\w+)-note">([^<]*)</p>', page))
+
+
+async def test_one_fault_of_an_offer_is_told_once_beside_its_field(stall: Stall) -> None:
+    supplier, sku_id = await stall.supplier(), await stall.published("Clarinet reeds")
+    terms = {"price": "12.50", "vat_rate": "20", "delivery_days": "2", "max_quantity": "90", "regions": "RU-MOW"}
+    terms |= {"tier_from_quantity_0": "10", "tier_price_0": "11", "tier_from_quantity_1": "20", "tier_price_1": "10"}
+    async with stall.market.browser(supplier) as browser:
+        fields = await form_at(browser, f"/catalogue/offers/new?sku={sku_id}")
+        for change, beside in (
+            ({"price": "0"}, ["price"]),
+            ({"price": "x"}, ["price"]),
+            ({"max_quantity": "0"}, ["max_quantity"]),
+            ({"min_quantity": "0"}, ["min_quantity"]),
+            ({"min_quantity": "100"}, ["max_quantity"]),
+            ({"tier_price_1": "11.50"}, ["tier_price_1"]),
+            ({"tier_from_quantity_1": "900"}, ["tier_from_quantity_1"]),
+            ({"tier_price_1": "cheap"}, ["tier_price_1"]),
+            (
+                {"label_label_1": "Blue Angel", "label_expires_1": "2020-01-01", "label_certificate_1": "7"},
+                ["label_expires_1"],
+            ),
+        ):
+            shown = await browser.post("/catalogue/offers/new", fields | terms | change)
+            assert shown.status_code == 422 and list(wrong_fields(shown.text)) == beside, change
+
+
+@pytest.mark.parametrize("language", ["es", "ru"])
+async def test_the_forms_of_cards_and_offers_are_in_the_readers_language(stall: Stall, language: str) -> None:
+    """With all that can be wrong at once; what is written in the catalogue itself stays as it is."""
+    supplier, sku_id = await stall.supplier(), await stall.published(f"Oboe reeds {language}")
+    english = re.compile(
+        r"\b(the|is|a|of|must|not|and|to|price|pack|offer|name|category|choose|optional)\b", re.IGNORECASE
+    )
+    async with stall.market.browser(supplier) as browser:
+        browser.client.cookies["lonja_language"] = language
+        offer = await form_at(browser, f"/catalogue/offers/new?sku={sku_id}")
+        pages = [await browser.get(f"/catalogue/offers/new?sku={sku_id}"), await browser.get("/catalogue/new")]
+        for change in (
+            {
+                "price": "0",
+                "vat_rate": "100",
+                "max_quantity": "0",
+                "delivery_days": "-1",
+                "regions": "XX",
+                "valid_until": "2020-01-01",
+            },
+            {"price": "x", "vat_rate": "x", "max_quantity": "", "delivery_days": "x", "stock_country": "Atlantis"},
+            {
+                "price": "1",
+                "vat_rate": "1",
+                "max_quantity": "9",
+                "delivery_days": "1",
+                "tier_from_quantity_0": "1",
+                "tier_price_0": "2",
+            },
+        ):
+            pages.append(await browser.post("/catalogue/offers/new", offer | change))
+        for card in (
+            {},
+            {"name": "x" * 400, "category": "x"},
+            {"name": "x", "category": "30197644", "base_unit": "x", "pack_size": "x"},
+        ):
+            pages.append(await browser.post("/catalogue/new", {"name": "", "category": "", "base_unit": "", **card}))
+        for page in pages:
+            main = re.sub(
+                r"<(option|label><input)[^>]*>[^<]*|<a .*?</a>",
+                "",
+                page.text.partition("<main")[2].partition("</main")[0],
+            )
+            said = re.sub(r"<[^>]*>", " ", main).replace(f"Oboe reeds {language}", "")
+            assert not english.search(said) or (language == "es" and set(english.findall(said.lower())) == {"a"}), said
+        assert sum(page.status_code == 422 for page in pages) == 6
+
+
 async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> None:
     supplier, sku_id = await stall.supplier(), await stall.published("Sitar plectrum")
     terms = {"price": "12,50", "vat_rate": "20", "delivery_days": "2", "max_quantity": "90", "regions": "RU-MOW"}
@@ -153,7 +230,7 @@ async def test_a_supplier_offers_copies_and_withdraws_by_form(stall: Stall) -> N
         fields = await form_at(browser, f"/catalogue/offers/new?sku={sku_id}")
         wrong = await browser.post("/catalogue/offers/new", fields | terms | {"tier_price_0": "9"})
         assert wrong.status_code == 422
-        assert "Row 1: from quantity is required" in wrong.text
+        assert wrong_fields(wrong.text) == {"tier_from_quantity_0": "is required"}
         for price, said in (("0", "The price must be above zero"), ("12.123456", "has more than 5 decimals")):
             wrong = await browser.post("/catalogue/offers/new", fields | terms | {"price": price})
             assert wrong.status_code == 422
