@@ -48,9 +48,17 @@ class TooManyLines(RuleBroken):
 
 
 class LineNotComplete(RuleBroken):
-    """A line without a description, a category or a positive quantity."""
+    """A line without a description, a category or a quantity that can be reckoned with."""
 
     code = "line-not-complete"
+
+
+class LineNotPositive(RuleBroken):
+    code = "line-quantity-not-positive"
+
+
+class DeadlineInThePast(RuleBroken):
+    code = "deadline-in-the-past"
 
 
 class DeadlineTooSoon(RuleBroken):
@@ -132,9 +140,13 @@ def _group(lines: tuple[Line, ...]) -> Category:
                 f"Line {line.line_id} needs a description, a category and a quantity.", field="lines", line=line.line_id
             )
         exponent = quantity.as_tuple().exponent
-        if not isinstance(exponent, int) or not 0 < quantity < _ABSURD or exponent < -_FINEST:
+        if isinstance(exponent, int) and quantity <= 0:
+            raise LineNotPositive(
+                f"The quantity of line {line.line_id} must be above zero.", field="lines", line=line.line_id
+            )
+        if not isinstance(exponent, int) or quantity >= _ABSURD or exponent < -_FINEST:
             raise LineNotComplete(
-                f"Line {line.line_id} needs a quantity above zero, below {_ABSURD:,f} and with {_FINEST} decimals at most.",
+                f"Line {line.line_id} needs a quantity below {_ABSURD:,f} and with {_FINEST} decimals at most.",
                 field="lines",
                 line=line.line_id,
                 quantity=quantity,
@@ -149,6 +161,12 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
     assert rules is not None
     if asked.tzinfo is None:
         raise DeadlineWithoutZone("The deadline does not say its time zone.", field="closes_at")
+    if asked <= now:
+        raise DeadlineInThePast(
+            f"This deadline is in the past. Suppliers have {_length(rules.min_minutes)} at least.",
+            field="closes_at",
+            min_minutes=rules.min_minutes,
+        )
     if asked < now + timedelta(minutes=rules.min_minutes):
         raise DeadlineTooSoon(
             f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves"
@@ -164,7 +182,7 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
 
 
 def _length(minutes: int) -> str:
-    hours, rest = divmod(max(0, minutes), 60)
+    hours, rest = divmod(minutes, 60)
     return " ".join(
         part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
     )

@@ -43,6 +43,10 @@ class PriceMissing(RuleBroken):
     code = "price-missing"
 
 
+class PriceNotPositive(RuleBroken):
+    code = "price-not-positive"
+
+
 class PriceNotValid(RuleBroken):
     code = "price-not-valid"
 
@@ -111,7 +115,7 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
     amount = sum((line.amount for line in lines if line.amount is not None), start=Decimal(0))
     if request.rules.ceiling is not None and amount > request.rules.ceiling:
         raise AboveCeiling(
-            f"A quick quote goes up to {request.rules.ceiling:,f} {request.opened.currency}; this one comes to {amount:,f}.",
+            f"A quote may come to {request.rules.ceiling:,f} {request.opened.currency} at most; this one comes to {amount:,f}.",
             field="",
             amount=amount,
             ceiling=request.rules.ceiling,
@@ -204,11 +208,19 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
                 line=line.line_id,
             )
         exponent = price.as_tuple().exponent
-        if not isinstance(exponent, int) or not 0 < price < _ABSURD or exponent < -_FINEST:
-            raise PriceNotValid(
-                f"A unit price is above zero, below {_ABSURD:,f}, and has {_FINEST} decimals at most.",
+        if isinstance(exponent, int) and price <= 0:
+            raise PriceNotPositive(
+                f"The price of line {line.line_id} must be above zero.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
+            )
+        if not isinstance(exponent, int) or price >= _ABSURD or exponent < -_FINEST:
+            raise PriceNotValid(
+                f"A unit price is below {_ABSURD:,f} and has {_FINEST} decimals at most.",
+                field=f"price-{line.line_id}",
+                line=line.line_id,
+                below=_ABSURD,
+                decimals=_FINEST,
             )
         assert line.quantity is not None, "the opening checks it"
         amount = round_money(line.quantity * price, request.opened.currency)

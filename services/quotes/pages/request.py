@@ -1,13 +1,14 @@
 """The list of requests, and one request: sealed quotes until the deadline, the buyer's choice after it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, MediaType, get, post
 from litestar.params import FromQuery
-from litestar.response import Redirect, ServerSentEvent, Template
+from litestar.response import Redirect, Response, ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
@@ -47,7 +48,7 @@ from services.quotes.handlers import NewQuote, channel
 from services.quotes.listing import Summary, Wanted, search
 from services.quotes.views import Details
 
-Answer = Template | Redirect
+Answer = Response[str] | Template | Redirect
 
 
 def groups() -> list[tuple[str, str]]:
@@ -102,7 +103,7 @@ class RequestPages(Controller):
         )
 
     @get("/{request_id:str}", opt=PUBLIC)
-    async def request_page(self, request: Visit, ground: FromGround, request_id: PathId) -> Template:
+    async def request_page(self, request: Visit, ground: FromGround, request_id: PathId) -> Answer:
         async with ground.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id)
 
@@ -127,7 +128,8 @@ class RequestPages(Controller):
                 except RuleBroken as broken:
                     line = str(broken.numbers.get("line"))
                     known = line in {each.line_id for each in shown.lines}
-                    errors = {f"price-{line}": told(broken)} if known else beside(broken, values)
+                    said = told(broken, shown.currency)
+                    errors = {f"price-{line}": said} if known else beside(broken, values, shown.currency)
             return await _page(tx, request, request_id, values, errors)
 
     @post("/{request_id:str}/mine/withdrawal", opt=AGENTS)
@@ -192,7 +194,7 @@ async def _page(
     request_id: str,
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
-) -> Template:
+) -> Answer:
     """``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
     user: Principal | None = request.scope.get("user")
     shown = await read(tx, request_id, user)
@@ -202,7 +204,7 @@ async def _page(
     beside = await beside_references(db, store.references, plain, shown.place, shown.currency)
     buys = bool(user and user.organisation_id == shown.buyer_id)
     regions = places.regions(shown.place.country) if shown.place.country else {}
-    return page(
+    answer = page(
         request,
         "quotes/request.html",
         status_code=422 if errors else 200,
@@ -216,6 +218,15 @@ async def _page(
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,
     )
+    return await _rendered(request, answer) if any(each.lines for each in shown.participants or ()) else answer
+
+
+async def _rendered(request: Visit, answer: Template) -> Response[str]:
+    """Beside the event loop: all lines of all quotes can be megabytes, and bids do not wait for them."""
+    assert answer.template_name is not None
+    template = request.app.template_engine.get_template(answer.template_name)
+    text = await asyncio.to_thread(template.render, **answer.create_template_context(request))
+    return Response(text, media_type=MediaType.HTML, status_code=answer.status_code, cookies=answer.cookies)
 
 
 def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote | None, dict[str, str]]:

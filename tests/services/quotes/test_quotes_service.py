@@ -29,6 +29,14 @@ SECRETS = ("7654.31", "15308.62", "6543.21", "13086.42", "soft paper")
 """Digits and words of the quotes, in whatever way they are written."""
 
 
+SPACES = str.maketrans("", "", "\u202f\u00a0,. ")
+"""Whatever a language puts between digits."""
+
+
+def digits_of(amount: str) -> str:
+    return amount.translate(SPACES)
+
+
 def a_member(role: str, name: str = "", organisation_id: str = "") -> Principal:
     organisation_id = organisation_id or new_id()
     return Principal(
@@ -211,9 +219,12 @@ class TestOpening:
     async def test_what_breaks_a_rule_is_refused_by_name(self, market: Market) -> None:
         buyer = await a_buyer(market)
         soon = (market.clock() + timedelta(minutes=1)).isoformat()
+        past = (market.clock() - timedelta(minutes=1)).isoformat()
         stranger = a_member("buyer_officer")
         for member, changes, rule in (
             (buyer, {"closes_at": soon}, "deadline-too-soon"),
+            (buyer, {"closes_at": past}, "deadline-in-the-past"),
+            (buyer, {"lines": [a_text_line(quantity="-2")]}, "line-quantity-not-positive"),
             (buyer, {"lines": [{"sku_id": new_id(), "quantity": "1"}]}, "sku-not-published"),
             (buyer, {"region": "RU-NOWHERE"}, "unknown-region"),
             (buyer, {"lines": [a_text_line(category="banana")]}, "malformed-category"),
@@ -637,6 +648,31 @@ class TestPages:
             assert sealed.status_code == 200 and "25.00" in sealed.text and "version 1" in sealed.text
             gone = await browser.post(f"/quotes/{request_id}/mine/withdrawal")
             assert "withdrawn" in gone.text and 'value="12.50"' in gone.text
+
+    async def test_a_refusal_says_what_would_fit_in_the_readers_language(self, market: Market) -> None:
+        buyer, supplier = await a_buyer(market), await a_supplier(market)
+        request_id = await asked(market, buyer)
+        ceiling = (await seen(market, request_id))["ceiling"]
+        typed = {"vat_rate": "20", "delivery_days": "4"}
+        asks = {"title": "Chalk", "line-0-description": "Chalk", "line-0-category": "37800000", "line-0-unit": "piece"}
+        past = (market.clock() + timedelta(hours=3) - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M")  # Moscow's clock
+        for language, limit, above_zero, over in (
+            ("en", "may come to", "must be above zero", "in the past"),
+            ("es", "puede llegar a", "mayor que cero", "ya pasó"),
+            ("ru", "не больше", "больше нуля", "уже прошёл"),
+        ):
+            async with market.browser(supplier) as browser:
+                browser.client.cookies.set("lonja_language", language)
+                for price, said in ((str(ceiling), limit), ("-2", above_zero), ("-2.1234567", above_zero)):
+                    page = await browser.post(f"/quotes/{request_id}/mine", typed | {"price-1": price})
+                    assert page.status_code == 422 and said in page.text, (language, price)
+                    assert price == "-2" or said != limit or digits_of(ceiling) in page.text.translate(SPACES), language
+            async with market.browser(buyer) as browser:
+                browser.client.cookies.set("lonja_language", language)
+                for quantity, closes_at, said in (("-2", past, above_zero), ("2", past, over)):
+                    wanted = asks | {"line-0-quantity": quantity, "closes_at": closes_at, "action": "open"}
+                    page = await browser.post("/quotes/new", wanted)
+                    assert page.status_code == 422 and said in page.text, (language, quantity)
 
     async def test_what_waits_for_a_buyers_choice_stands_first_in_its_list_alone(self, market: Market) -> None:
         request_id, buyer, dear, _ = await to_choose(market)
