@@ -78,6 +78,10 @@ class Sanction:
     decided: SanctionAppealDecided | None = None
 
     @property
+    def contract_ids(self) -> tuple[str, ...]:
+        return self.sanctioned.contract_ids
+
+    @property
     def lifted(self) -> bool:
         return self.decided is not None and self.decided.decision == "lifted"
 
@@ -93,6 +97,14 @@ class Sanction:
     def overdue(self, now: datetime) -> bool:
         """The moderator's time to decide is over."""
         return self.appealed is not None and self.decided is None and now >= self.appealed.due_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """As much of a sanction as the next one is judged by: of an organisation with many none is read whole."""
+
+    contract_ids: tuple[str, ...]
+    lifted: bool
 
 
 def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Side, str] | None:
@@ -112,17 +124,18 @@ def judge(
     organisation_id: str,
     side: Side,
     breaches: Iterable[Breach],
-    earlier: Iterable[Sanction],
+    earlier: Iterable[Sanction | Spoken],
     calendar: RegionCalendar,
     *,
     derive_id: Callable[..., str],
 ) -> tuple[Sanction, ...]:
-    """The sanctions still to be spoken. Depends on which breaches there are, not on how often or in which order they were told.
+    """The sanctions still to be spoken; ``breaches`` that an earlier one counted change nothing. Depends on which breaches there are,
+    not on how often or in which order they were told.
 
     A sanction bears the id of the breach that brought it, so speaking it twice changes nothing.
     """
     before = tuple(earlier)
-    counted = {contract_id for sanction in before for contract_id in sanction.sanctioned.contract_ids}
+    counted = {contract_id for sanction in before for contract_id in sanction.contract_ids}
     level = sum(not sanction.lifted for sanction in before)
     spoken: list[Sanction] = []
     uncounted: list[Breach] = []

@@ -89,11 +89,12 @@ async def _judge(
     breach = Breach(contract_id=event.contract_id, at=at, policy=kept.deal.policy, known_at=known_at)
     await store.add_breach(db, organisation_id, side, breach)
     organisation = await replicas.organisations.get(db, organisation_id)
+    earlier = await store.earlier(db, organisation_id, side)
     spoken = sanctions.judge(
         organisation_id,
         side,
-        await store.breaches(db, organisation_id, side),
-        await store.earlier(db, organisation_id, side),
+        await store.breaches(db, organisation_id, side, earlier),
+        earlier,
         calendar_of(organisation) if organisation else RegionCalendar("UTC"),
         derive_id=derive_id,
     )

@@ -1,5 +1,6 @@
 """Breaches, and the sanctions they brought."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from operator import itemgetter
 
@@ -9,9 +10,10 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from events.contracts import OrganisationSanctioned
 from infra.listing import Listed, count
 from infra.reading import listed, read_one
-from services.contracts.domain.sanctions import Breach, Sanction, Side
+from services.contracts.domain.sanctions import Breach, Sanction, Side, Spoken
 from services.contracts.store.rows import Row
 
 
@@ -56,9 +58,14 @@ async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Side, b
     )
 
 
-async def breaches(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Breach]:
+async def breaches(db: asyncpg.Connection, organisation_id: str, side: Side, earlier: Sequence[Spoken]) -> list[Breach]:
+    """Those that no earlier sanction counted."""
     rows = await db.fetch(
-        "select state::text from contracts.breaches where organisation_id = $1 and side = $2", organisation_id, side
+        "select state::text from contracts.breaches where organisation_id = $1 and side = $2"
+        " and contract_id <> all($3::text[])",
+        organisation_id,
+        side,
+        [contract_id for each in earlier for contract_id in each.contract_ids],
     )
     return [msgspec.json.decode(row["state"], type=Breach) for row in rows]
 
@@ -96,14 +103,20 @@ async def of_organisation(
     return Listed.of(_listed(rows), await count(db, spoken, organisation_id))
 
 
-async def earlier(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Sanction]:
+async def earlier(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Spoken]:
     """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
     rows = await db.fetch(
-        "select sanction_id, state::text from contracts.sanctions where organisation_id = $1 order by since",
+        "select sanction_id, (state->'sanctioned')::text as told, state->'decided'->>'decision' as decision"
+        " from contracts.sanctions where organisation_id = $1",
         organisation_id,
     )
-    found = [read_one("sanction", row["sanction_id"], _sanction, row["state"]) for row in rows]
-    return [each for each in found if each.sanctioned.side == side]
+    found = [read_one("sanction", row["sanction_id"], _spoken, row) for row in rows]
+    return [spoken for on, spoken in found if on == side]
+
+
+def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:
+    told = msgspec.json.decode(row["told"], type=OrganisationSanctioned)
+    return told.side, Spoken(contract_ids=told.contract_ids, lifted=row["decision"] == "lifted")
 
 
 async def appealed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Sanction]:

@@ -15,7 +15,17 @@ from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from events.contracts import ContractEnded
 from services.contracts.domain import sanctions
-from services.contracts.domain.sanctions import Breach, Sanction, Side, appeal, apply, breach_of, decide_appeal, judge
+from services.contracts.domain.sanctions import (
+    Breach,
+    Sanction,
+    Side,
+    Spoken,
+    appeal,
+    apply,
+    breach_of,
+    decide_appeal,
+    judge,
+)
 from tests.services.contracts.deals_told import derive_id
 
 MOSCOW = load("moscow")
@@ -191,3 +201,14 @@ def test_told_one_after_another_no_evasion_counts_twice_and_in_their_order_nothi
     counted = [contract_id for each in anyhow for contract_id in each.sanctioned.contract_ids]
     assert len(counted) == len(set(counted))
     assert [each.sanctioned.level for each in anyhow] == list(range(1, len(anyhow) + 1))
+
+
+@pytest.mark.parametrize("times", [(), (0, 1, 2, 3, 4, 5), (0, 1, 2, 40, 41)])
+def test_what_was_counted_need_not_be_read_again(times: tuple[int, ...]) -> None:
+    """Judged by a summary of what was spoken and by what it did not count, the next sanctions are the same."""
+    before = judged(breaches(*times))
+    summary = [Spoken(contract_ids=each.contract_ids, lifted=each.lifted) for each in before]
+    counted = {contract_id for each in before for contract_id in each.contract_ids}
+    found = [*breaches(*times), *breaches(50, 51, 52)]
+    left = [each for each in found if each.contract_id not in counted]
+    assert judge("mill", "supplier", left, summary, CALENDAR, derive_id=derive_id) == judged(found, before)
