@@ -203,3 +203,13 @@ def test_what_a_card_says_and_how_long_an_offer_stands_are_numbers_of_the_policy
 
 def test_a_part_that_a_preset_leaves_out_is_not_stored_for_the_former_release_may_not_know_it() -> None:
     assert '"catalogue"' not in text_of(load("moscow"))
+
+
+def test_how_many_requests_may_wait_is_a_number_of_the_policy_and_stored_only_where_it_is_not_the_usual_one(
+    tmp_path: Path,
+) -> None:
+    usual = load("moscow")
+    assert (usual.purchase.open_to_one, usual.purchase.open_in_all) == (50, 300)
+    assert "open_to_one" not in text_of(usual) and "open_in_all" not in text_of(usual)
+    ours = load("own", own(tmp_path, 'based_on = "moscow"\n[purchase]\nopen_to_one = 5\n'))
+    assert ours.purchase.open_to_one == 5 and '"open_to_one":5' in text_of(ours)
