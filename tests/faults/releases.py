@@ -99,6 +99,17 @@ def unpack_former(folder: Path) -> None:
         tree.extractall(folder, filter="data")
 
 
+def brought_further(former: Path, newer: Path) -> list[str]:
+    """The services whose tables the newer release brings further than the former knows, infra's own first."""
+    histories = [former / "infra" / "operations", *sorted((former / "services").iterdir())]
+    return [
+        history.name
+        for history in histories
+        if {each.name for each in (newer / history.relative_to(former) / "migrations").glob("[0-9]*.py")}
+        - {each.name for each in (history / "migrations").glob("[0-9]*.py")}
+    ]
+
+
 def plant_newer(folder: Path) -> None:
     """A copy of this tree that knows more: ``AuctionOpened`` and ``OfferPublished`` in a new version with a motto, which contracts
     keeps in a new column; a new type ``AuctionNoticed``, which quotes says of each auction, reading a topic that it did not read
