@@ -1,6 +1,6 @@
 """Time that bidders lost is given back: to all sessions after an outage of the market, to single ones that could not be decided.
 
-While bids can be decided, a lane says so in the one row of ``pulse``, twice a second. A lane that starts, or could not say so for a
+While bids can be decided, a lane says so in a row of ``beats``, twice a second. A lane that starts, or could not say so for a
 time, finds there how long nobody could bid. A session that somebody keeps locked, or on which decisions fail, stands in ``blocked``
 meanwhile; the first lane that can lock it again gives its time back.
 """
@@ -33,7 +33,7 @@ PATIENCE = 10.0
 """Seconds that one sign of life may take."""
 FREE_THE_TABLES = "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend"
 SETTINGS = {"lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"}
-"""Of the pulse's connection: a process that freezes must not keep the row from the others."""
+"""Of the pulse's connection: a process that freezes must not keep what was away from the others."""
 
 
 class Pulse:
@@ -65,7 +65,7 @@ class Pulse:
                 async with self._connection.transaction():
                     await pulse.check_tables(self._connection)
                     now = self._clock()
-                    since = await pulse.beat(self._connection, now)
+                    since = await pulse.beat(self._connection, now, alone=away)
                     if since is not None and away:
                         await resume_sessions(self._connection, since, now)
             self.away, self._beaten, self._said = False, running, ""

@@ -262,6 +262,10 @@ class Connection:
     def put(self, table: str, key: Hashable, value: Any) -> None:
         self._work().writes[table, key] = value
 
+    def written(self, table: str) -> dict[Any, Any]:
+        """By this transaction."""
+        return {key: value for (name, key), value in self._work().writes.items() if name == table}
+
     async def insert(self, table: str, key: Hashable, value: Any) -> None:
         if not await self.insert_new(table, key, value):
             raise asyncpg.UniqueViolationError(f"{table} has {key} already")
@@ -581,20 +585,24 @@ async def check_tables(db: Connection) -> None:
     await db.trip("looks whether tables are locked")
 
 
-async def beat(db: Connection, now: datetime) -> datetime | None:
-    await db.trip("beats")
-    await db.lock("pulse", 0)
-    before: datetime | None = db.get("pulse", 0)
+async def beat(db: Connection, now: datetime, *, alone: bool) -> datetime | None:
+    if alone:
+        await db.trip("waits for its turn to beat")
+        await db.lock("turns to beat", 0)
+    before = await last_beat(db)
     if before is not None and before - now > AHEAD:
         before = None
-    db.put("pulse", 0, max(before or now, now))
+    db.put("beats", db.server.position(), max(before or now, now))
     return before
 
 
 async def last_beat(db: Connection) -> datetime | None:
     await db.trip("listens to the pulse")
-    found: datetime | None = db.get("pulse", 0)
-    return found
+    return newest_beat(db.server.tables["beats"] | db.written("beats"))
+
+
+def newest_beat(beats: Mapping[Any, datetime]) -> datetime | None:
+    return beats[max(beats)] if beats else None
 
 
 async def states(db: Connection, organisation_ids: Sequence[str]) -> dict[str, str]:

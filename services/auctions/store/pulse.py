@@ -1,11 +1,19 @@
-"""The one row that says when bids could last be decided."""
+"""The signs that bids can be decided: a row for each, the newest counts.
 
+A row that somebody keeps locked keeps nobody from writing the next. The one row of ``pulse`` is what a former release reads and writes;
+it is written beside them where nobody keeps it locked, and read with them.
+"""
+
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import asyncpg
 
 AHEAD = timedelta(minutes=1)
 """A beat so far in the future was made by a clock that was ahead and is right again. A smaller lead is made up for in a minute."""
+KEPT = 1000
+"""Beats. Older ones are deleted."""
+NEWEST = "select beat_at from auctions.beats order by number desc limit 1"
 
 
 async def check_tables(db: asyncpg.Connection) -> None:
@@ -16,19 +24,44 @@ async def check_tables(db: asyncpg.Connection) -> None:
     )
 
 
-async def beat(db: asyncpg.Connection, now: datetime) -> datetime | None:
+async def beat(db: asyncpg.Connection, now: datetime, *, alone: bool) -> datetime | None:
     """Bids can be decided now. Returns when somebody said so last, None at the very first. Never goes back, unless the last beat was
-    made by a clock that was ahead: nobody knows then when it was."""
-    before: datetime | None = await db.fetchval("select beat_at from auctions.pulse for update")
-    if before is not None and before - now > AHEAD:
-        before = None
-    await db.execute(
-        "insert into auctions.pulse (one, beat_at) values (true, $1) on conflict (one) do update set beat_at = $1",
-        max(before or now, now),
+    made by a clock that was ahead: nobody knows then when it was. With ``alone`` nobody else beats so before the end of the
+    transaction: of several lanes that were away, one finds how long that was, and the others find its beat."""
+    if alone:
+        await db.execute("select pg_advisory_xact_lock(hashtext('auctions.pulse'))")
+        with suppress(asyncpg.LockNotAvailableError):  # a person has it: lanes of a former release do not beat either
+            async with db.transaction():
+                await db.execute("select from auctions.pulse for update")
+    row = await db.fetchrow(
+        f"with told as (select max(beat_at) as at from (({NEWEST}) union all select beat_at from auctions.pulse) as each"
+        " where beat_at <= $1::timestamptz + $2::interval)"
+        " insert into auctions.beats (beat_at) select greatest($1::timestamptz, at) from told"
+        " returning number, beat_at, (select at from told)",
+        now,
+        AHEAD,
     )
+    with suppress(asyncpg.LockNotAvailableError):
+        async with db.transaction():
+            await _tell_the_former_release(db, row["beat_at"])
+    await db.execute(
+        "delete from auctions.beats where number in"
+        " (select number from auctions.beats where number <= $1 order by number limit 10 for update skip locked)",
+        row["number"] - KEPT,
+    )
+    before: datetime | None = row["at"]
     return before
 
 
+async def _tell_the_former_release(db: asyncpg.Connection, at: datetime) -> None:
+    await db.execute(
+        "with free as (select one from auctions.pulse for update skip locked)"
+        " update auctions.pulse p set beat_at = $1 from free where p.one = free.one",
+        at,
+    )
+    await db.execute("insert into auctions.pulse (one, beat_at) values (true, $1) on conflict (one) do nothing", at)
+
+
 async def last(db: asyncpg.Connection) -> datetime | None:
-    found: datetime | None = await db.fetchval("select beat_at from auctions.pulse")
+    found: datetime | None = await db.fetchval(f"select greatest(({NEWEST}), (select beat_at from auctions.pulse))")
     return found

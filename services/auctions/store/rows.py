@@ -156,8 +156,17 @@ class CheckpointRow(Row, table=True):
     signature: str = Field(sa_type=Text)
 
 
+class BeatRow(Row, table=True):
+    """A sign that bids could be decided then. The newest counts, which is the one with the highest number."""
+
+    __tablename__ = "beats"
+
+    number: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    beat_at: datetime = Field(sa_type=INSTANT)
+
+
 class PulseRow(Row, table=True):
-    """The one row that says when bids could last be decided."""
+    """The one row that says to a former release when bids could last be decided."""
 
     __tablename__ = "pulse"
 

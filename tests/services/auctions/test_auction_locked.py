@@ -18,7 +18,7 @@ from services.auctions import lane as lanes
 from services.auctions.domain.bids import decide
 from services.auctions.judging import Asked
 from services.auctions.lane import Lane
-from services.auctions.store import blocked
+from services.auctions.store import blocked, pulse
 from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import Scene, a_scene
@@ -113,6 +113,51 @@ async def test_while_a_table_is_locked_nothing_is_closed_and_all_sessions_get_th
     await market.eventually(extended)
     assert (await one.bid("a", "990")).status_code == 201
     assert not await other.events(AuctionClosed)
+
+
+@pytest.mark.parametrize("rows", ["pulse", "beats", "pulse, auctions.beats"])
+async def test_who_keeps_the_signs_locked_that_bids_can_be_decided_stops_no_bid_and_moves_no_end(
+    market: Market, rows: str
+) -> None:
+    scene = await a_scene(market)
+    before = await end_of(scene)
+    assert (await scene.bid("a", "990")).status_code == 201
+    lock = "; ".join(f"select from {table} for update" for table in f"auctions.{rows}".split(", "))
+    async with held(market, lock):
+        for amount, who in ((980, "b"), (970, "a"), (960, "b")):
+            await asyncio.sleep(outages.STALLED / 2)
+            assert (await scene.bid(who, str(amount))).status_code == 201
+        started = Lane(market.ground.database.url, market.clock, market.ground.signer)
+        async with started.running():  # a lane that was away, too
+            assert not started.pulse.away
+        [row] = await market.fetch("select beat_at from auctions.beats order by number desc limit 1")
+        assert market.clock() - row["beat_at"] < timedelta(seconds=outages.STALLED)
+    assert await end_of(scene) == before and not await scene.events(AuctionExtended)
+
+
+async def test_a_beat_of_a_former_release_counts(market: Market) -> None:
+    async with market.ground.database.pool.acquire() as db:
+        work = db.transaction()
+        await work.start()
+        later = market.clock() + timedelta(seconds=20)
+        await db.execute("update auctions.pulse set beat_at = $1", later)
+        assert await pulse.last(db) == later
+        assert await pulse.beat(db, market.clock(), alone=True) == later
+        assert await pulse.last(db) == later
+        await work.rollback()
+
+
+async def test_only_the_newest_beats_are_kept(market: Market) -> None:
+    async with market.ground.database.pool.acquire() as db:
+        work = db.transaction()
+        await work.start()
+        await db.execute(
+            "insert into auctions.beats (beat_at) select $1 from generate_series(1, $2)", market.clock(), pulse.KEPT + 5
+        )
+        for _ in range(200):
+            await pulse.beat(db, market.clock(), alone=False)
+        assert await db.fetchval("select count(*) from auctions.beats") == pulse.KEPT
+        await work.rollback()
 
 
 async def test_a_decision_that_fails_costs_the_other_auctions_nothing(

@@ -79,8 +79,8 @@ class RealHere:
             await self._make()
         async with connected(self) as db:
             await db.execute(
-                "truncate auctions.auctions, auctions.bids, auctions.facts, auctions.outbox, auctions.pulse, auctions.blocked,"
-                " auctions.organisations cascade"
+                "truncate auctions.auctions, auctions.bids, auctions.facts, auctions.outbox, auctions.pulse, auctions.beats,"
+                " auctions.blocked, auctions.organisations cascade"
             )
         await scenario(self)
 
@@ -345,22 +345,46 @@ async def test_what_is_withheld_comes_out_once_in_the_order_of_the_log(here: Her
 async def test_the_pulse_says_the_last_beat_and_never_goes_back(here: Here) -> None:
     async with transaction(here) as db:
         assert await pulse.last(db) is None
-        assert await pulse.beat(db, AT) is None
+        assert await pulse.beat(db, AT, alone=True) is None
     async with transaction(here) as db:
-        assert await pulse.beat(db, AT - timedelta(seconds=59)) == AT
+        assert await pulse.beat(db, AT - timedelta(seconds=59), alone=True) == AT
     async with transaction(here) as db:
         assert await pulse.last(db) == AT
-        assert await pulse.beat(db, AT + timedelta(seconds=1)) == AT
+        assert await pulse.beat(db, AT + timedelta(seconds=1), alone=True) == AT
+
+
+@alike
+async def test_of_two_lanes_that_were_away_the_second_finds_the_beat_of_the_first(here: Here) -> None:
+    async def second() -> datetime | None:
+        async with transaction(here) as db:
+            return await pulse.beat(db, AT + timedelta(seconds=9), alone=True)
+
+    async with transaction(here) as db:
+        assert await pulse.beat(db, AT, alone=True) is None
+        waiting = asyncio.create_task(second())
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+    assert await waiting == AT
+
+
+@alike
+async def test_a_lane_that_is_there_beats_beside_one_that_was_away(here: Here) -> None:
+    async with transaction(here) as db:
+        await pulse.beat(db, AT, alone=True)
+        async with transaction(here) as other:
+            assert await pulse.beat(other, AT + timedelta(seconds=1), alone=False) is None
+    async with transaction(here) as db:
+        assert await pulse.last(db) == AT + timedelta(seconds=1)
 
 
 @alike
 async def test_after_a_clock_that_was_ahead_the_pulse_is_what_the_right_clock_says(here: Here) -> None:
     async with transaction(here) as db:
-        await pulse.beat(db, AT + timedelta(hours=13))
+        await pulse.beat(db, AT + timedelta(hours=13), alone=True)
     async with transaction(here) as db:
-        assert await pulse.beat(db, AT) is None
+        assert await pulse.beat(db, AT, alone=True) is None
         assert await pulse.last(db) == AT
-        assert await pulse.beat(db, AT + timedelta(seconds=9)) == AT
+        assert await pulse.beat(db, AT + timedelta(seconds=9), alone=True) == AT
 
 
 @alike
