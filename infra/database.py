@@ -70,6 +70,10 @@ LOCK_PATIENCE = "500ms"
 """How long one of many, an event or a thing that is due, waits by itself for a locked row before it is put off, as lock_timeout. All of
 them together waited before, as long as their connection waits."""
 
+KEPT_PER_SIZE = 2
+"""Connections of the engine for each one of the asyncpg pool: 30 a process in all at its size of 10, beside those that single parts keep
+to themselves. Web, worker and streams of one market have 90 of them, and fewer than 40 others, of PostgreSQL's 200."""
+
 COMMAND_SECONDS = 60.0
 """What one statement of a connection that stands by itself may take: a server that does not answer is noticed."""
 CONNECT_SECONDS = 10.0
@@ -288,8 +292,9 @@ class Database:
         settings = dict(waits)
         engine = create_async_engine(
             url.replace("postgresql://", "postgresql+asyncpg://", 1),
-            pool_size=size,
-            max_overflow=size,
+            pool_size=KEPT_PER_SIZE * size,  # all are kept: those above it would be made anew for each use
+            max_overflow=0,
+            pool_use_lifo=True,
             hide_parameters=True,  # errors go to the log, and rows say who bids
             json_serializer=_json_text,
             json_deserializer=msgspec.json.decode,

@@ -35,6 +35,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     detail: str = ""
     remedy: str = ""
+    apart: bool = False
+    """It costs itself alone, as one card or row that was set aside: people should look, and the process is as ready as without it."""
 
 
 class Health:
@@ -44,14 +46,16 @@ class Health:
         self._clock = clock
         self._conditions: dict[tuple[str, str], Condition] = {}
 
-    def report(self, kind: str, name: str, state: State, detail: str = "", remedy: str = "") -> None:
+    def report(
+        self, kind: str, name: str, state: State, detail: str = "", remedy: str = "", *, apart: bool = False
+    ) -> None:
         """Cheap enough to be called for every batch: nothing changes while the state and its reason stay the same."""
         before = self._conditions.get((kind, name))
         if before is not None and (before.state, before.detail, before.remedy) == (state, detail, remedy):
             return
         since = before.since if before is not None and before.state is state else self._clock()
         self._conditions[kind, name] = Condition(
-            kind=kind, name=name, state=state, since=since, detail=detail, remedy=remedy
+            kind=kind, name=name, state=state, since=since, detail=detail, remedy=remedy, apart=apart
         )
 
     def __iter__(self) -> Iterator[Condition]:
@@ -59,7 +63,7 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        return all(each.state in (State.running, State.waiting) for each in self._conditions.values())
+        return all(each.apart or each.state in (State.running, State.waiting) for each in self._conditions.values())
 
 
 HEALTH = Health()

@@ -81,6 +81,8 @@ def _report(what: str) -> None:
     if rows := _unread[what]:
         key, why = next(reversed(rows.items()))
         many = f"{NAMED} or more" if len(rows) == NAMED else str(len(rows))
-        HEALTH.report("rows", what, State.degraded, f"{many} cannot be read, the last {what} {key}: {why}", REMEDY)
+        HEALTH.report(
+            "rows", what, State.degraded, f"{many} cannot be read, the last {what} {key}: {why}", REMEDY, apart=True
+        )
     else:
         HEALTH.report("rows", what, State.running)

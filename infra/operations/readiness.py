@@ -29,10 +29,17 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     process: str = ""
     detail: str = ""
     remedy: str = ""
+    apart: bool = False
+    """It makes nothing else unready (see :class:`infra.health.Condition`)."""
 
     @property
     def ready(self) -> bool:
         return self.state in (State.running, State.waiting)
+
+
+def is_ready(judgements: Iterable[Judgement]) -> bool:
+    """Whether the market needs neither a person nor a server, but for what costs itself alone."""
+    return all(each.ready or each.apart for each in judgements)
 
 
 def judge(figures: Figures, own: Iterable[Condition] = (), process: str = "") -> list[Judgement]:
@@ -117,6 +124,7 @@ def _condition(condition: Condition, process: str) -> Judgement:
         state=condition.state,
         detail=condition.detail,
         remedy=condition.remedy,
+        apart=condition.apart,
     )
 
 

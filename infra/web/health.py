@@ -14,7 +14,7 @@ from infra.config import Config
 from infra.health import HEALTH
 from infra.operations.exposition import TYPE, exposition
 from infra.operations.figures import Observer
-from infra.operations.readiness import Judgement, judge
+from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.access import PUBLIC
 
 FORWARDED = ("forwarded", "via", "x-real-ip")
@@ -30,7 +30,8 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """``parts`` are all parts of the market, on whichever host; ``ready`` that none of them needs a person or a server."""
+    """``parts`` are all parts of the market, on whichever host; ``ready`` that none of them needs a person or a server, but
+    for what costs itself alone, as a card that the search cannot take."""
 
     ready: bool
     parts: Sequence[Part | Judgement]
@@ -53,7 +54,7 @@ def health_routes(observer: Observer, config: Config, process: str) -> list[Any]
     @get("/health/ready", opt=PUBLIC, include_in_schema=False)
     async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
         judgements = judge(await observer.look(), HEALTH, process)
-        in_order = all(each.ready for each in judgements)
+        in_order = is_ready(judgements)
         parts = judgements if trusted(request, config) else [Part(each.part, each.state) for each in judgements]
         return Response(Ready(in_order, parts), status_code=200 if in_order else 503, headers=NOT_KEPT)
 

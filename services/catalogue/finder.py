@@ -111,7 +111,7 @@ class Finder:
         if self._refused:
             some = "; ".join(f"{sku_id}: {why}" for sku_id, why in list(self._refused.items())[:SHOWN])
             what = f"{len(self._refused)} SKUs are refused by the index, among them {some}"
-            HEALTH.report("task", f"{TASK}: SKUs", State.degraded, what, REMEDY)
+            HEALTH.report("task", f"{TASK}: SKUs", State.degraded, what, REMEDY, apart=True)
         else:
             HEALTH.report("task", f"{TASK}: SKUs", State.running)
 

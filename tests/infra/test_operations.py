@@ -16,11 +16,11 @@ from infra.config import Config
 from infra.database import Database
 from infra.deadletters import Unsettled
 from infra.embedded import Servers
-from infra.health import Condition, State
+from infra.health import Condition, Health, State
 from infra.operations import processes
 from infra.operations.figures import Figures, Group, Outbox
 from infra.operations.processes import Process, topics_of_groups
-from infra.operations.readiness import Judgement, judge
+from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.health import trusted
 from infra.web.operations import listen
 from tests.market import empty_database
@@ -103,6 +103,17 @@ def test_a_part_of_any_process_counts_by_its_state(state: str, ready: bool) -> N
     for judgements in (judge(elsewhere), judge(figures(), [condition], "host/web/1")):
         (judged,) = (each for each in judgements if each.part == "consumer pools")
         assert (judged.ready, judged.detail, judged.remedy) == (ready, "why", "do this")
+
+
+def test_what_costs_itself_alone_is_named_and_makes_no_process_unready() -> None:
+    health = Health(lambda: NOW)
+    health.report("rows", "cards", State.degraded, "1 cannot be read", "mend it", apart=True)
+    processes = [a_process("worker", conditions=tuple(health)), a_process("streams")]
+    for judgements in (judge(figures(processes=processes)), judge(figures(), health, "host/web/1")):
+        assert health.ready and is_ready(judgements)
+        assert not_ready(judgements)["rows cards"].remedy == "mend it"
+    health.report("consumer", "pools", State.degraded, "why", "do this")
+    assert not health.ready and not is_ready(judge(figures(), health, "host/web/1"))
 
 
 def test_the_process_that_asks_knows_its_own_parts_better_than_its_row() -> None:

@@ -371,10 +371,12 @@ async def test_of_two_lanes_that_were_away_the_second_finds_the_beat_of_the_firs
 async def test_a_lane_that_is_there_beats_beside_one_that_was_away(here: Here) -> None:
     async with transaction(here) as db:
         await pulse.beat(db, AT, alone=True)
-        async with transaction(here) as other:
-            assert await pulse.beat(other, AT + timedelta(seconds=1), alone=False) is None
     async with transaction(here) as db:
-        assert await pulse.last(db) == AT + timedelta(seconds=1)
+        assert await pulse.beat(db, AT + timedelta(seconds=2), alone=True) == AT
+        async with transaction(here) as other:
+            assert await pulse.beat(other, AT + timedelta(seconds=3), alone=False) == AT
+    async with transaction(here) as db:
+        assert await pulse.last(db) == AT + timedelta(seconds=3)
 
 
 @alike
