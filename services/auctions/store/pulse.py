@@ -59,7 +59,11 @@ async def _tell_the_former_release(db: asyncpg.Connection, at: datetime) -> None
         " update auctions.pulse p set beat_at = $1 from free where p.one = free.one",
         at,
     )
-    await db.execute("insert into auctions.pulse (one, beat_at) values (true, $1) on conflict (one) do nothing", at)
+    await db.execute(  # where there is one, an insert would wait for whoever updates it just now
+        "insert into auctions.pulse (one, beat_at) select true, $1::timestamptz where not exists (select from auctions.pulse)"
+        " on conflict (one) do nothing",
+        at,
+    )
 
 
 async def last(db: asyncpg.Connection) -> datetime | None:
