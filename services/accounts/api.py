@@ -68,7 +68,7 @@ class NewState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """What everybody may know of an organisation."""
+    """What everybody may know of an organisation. Contracts are counted up to 1,000; there are ``more`` than that."""
 
     organisation_id: str
     name: str
@@ -80,6 +80,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[Category, ...]
     contracts_as_buyer: int
     contracts_as_supplier: int
+    more_as_buyer: bool = False
+    more_as_supplier: bool = False
 
 
 def address_of(request: Visit) -> str:
@@ -186,10 +188,16 @@ class AccountsApi(Controller):
             found = await store.organisation(tx, organisation_id)
             if found is None:
                 raise NotFound("organisation", organisation_id)
-            buyer, _ = await store.deals(tx, organisation_id, side="buyer", limit=0)
-            supplier, _ = await store.deals(tx, organisation_id, side="supplier", limit=0)
+            bought = await store.deals(tx, organisation_id, side="buyer", limit=0)
+            sold = await store.deals(tx, organisation_id, side="supplier", limit=0)
         fields = {name: getattr(found, name) for name in Card.__struct_fields__ if hasattr(found, name)}
-        return Card(**fields, contracts_as_buyer=buyer, contracts_as_supplier=supplier)
+        return Card(
+            **fields,
+            contracts_as_buyer=bought.total,
+            contracts_as_supplier=sold.total,
+            more_as_buyer=bought.more,
+            more_as_supplier=sold.more,
+        )
 
     @post("/organisations/{organisation_id:str}/state", opt=allow(ADMINISTRATOR), status_code=200)
     async def set_state(

@@ -3,6 +3,7 @@
 from litestar import Controller, get
 from litestar.response import Template
 
+from infra.listing import COUNTED
 from infra.web import PUBLIC, FromGround, Visit, page
 from services.portal import store
 
@@ -18,4 +19,4 @@ class PortalPages(Controller):
     async def home(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction("portal") as tx:
             front = await store.front(tx, SHOWN)
-        return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES])
+        return page(request, "portal/home.html", front=front, currencies=front.totals[:CURRENCIES], counted=COUNTED)

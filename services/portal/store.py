@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, func
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, select
 
@@ -15,6 +15,7 @@ from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew, PoolOpened
 from events.quotes import QuoteRequestOpened
 from infra.database import Transaction, columns, schema_of
+from infra.listing import COUNTED, count
 
 
 class Row(SQLModel, registry=schema_of("portal")):
@@ -45,6 +46,7 @@ class OpeningRow(Row, table=True):
 
 class ContractRow(Row, table=True):
     __tablename__ = "contracts"
+    __table_args__ = (Index("ix_contracts_latest", text("signed_at desc"), "contract_id"),)
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
     title: str = Field(sa_type=Text)
@@ -108,7 +110,8 @@ class Total(msgspec.Struct, frozen=True):
 
 
 class Front(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the home page shows."""
+    """All that the home page shows. ``auctions``, ``quotes`` and ``pools`` are counted up to ``COUNTED``, one more stands for more;
+    ``suppliers`` above it are about so many."""
 
     auctions: int
     quotes: int
@@ -123,24 +126,38 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def front(tx: Transaction, shown: int) -> Front:
-    kinds = select(OpeningRow.kind, func.count()).where(OpeningRow.closes_at > tx.now).group_by(OpeningRow.kind)
-    counts = {kind: count for kind, count in await tx.session.exec(kinds)}
     totals = await tx.session.exec(select(TotalRow).order_by(TotalRow.contracts.desc(), TotalRow.currency))
     latest = await tx.session.exec(
         select(ContractRow).order_by(ContractRow.signed_at.desc(), ContractRow.contract_id).limit(shown)
     )
     known = [Total(row.currency, row.contracts, row.amount) for row in totals if row.contracts]
     return Front(
-        auctions=counts.get("auction", 0),
-        quotes=counts.get("quote", 0),
-        pools=counts.get("pool", 0),
-        suppliers=(await tx.session.exec(select(func.count()).select_from(SupplierRow))).one(),
+        auctions=await _open(tx, "auction"),
+        quotes=await _open(tx, "quote"),
+        pools=await _open(tx, "pool"),
+        suppliers=await _suppliers(tx),
         contracts=sum(total.contracts for total in known),
         totals=[total for total in known if total.currency and total.amount],
         closing=await _openings(tx, "auction", shown),
         enrolling=await _openings(tx, "pool", shown),
         latest=[msgspec.convert(row, Contract, from_attributes=True) for row in latest],
     )
+
+
+async def _open(tx: Transaction, kind: str) -> int:
+    rows = "select from portal.openings where kind = $1 and closes_at > $2"
+    return await count(await tx.raw(), rows, kind, tx.now)
+
+
+async def _suppliers(tx: Transaction) -> int:
+    """Exact up to COUNTED; above it what the database reckons, which it knows without counting: the page is asked for every few
+    seconds by everybody who has it open."""
+    db = await tx.raw()
+    counted = await count(db, "select from portal.suppliers")
+    if counted <= COUNTED:
+        return counted
+    reckoned: int = await db.fetchval("select reltuples::bigint from pg_class where oid = 'portal.suppliers'::regclass")
+    return max(counted, reckoned)
 
 
 async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:

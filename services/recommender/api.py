@@ -115,7 +115,7 @@ class RecommenderApi(Controller):
     async def figures(self, ground: FromGround) -> Trainings:
         """What the last trainings measured, and whether the model was used."""
         async with ground.database.transaction("recommender") as tx:
-            in_use, _ = await trainings.model_in_use(tx)
+            in_use = await trainings.id_in_use(tx)
             return Trainings(in_use=in_use, trainings=await trainings.newest(tx, TRAININGS))
 
     @get("/recommender/co-purchases", opt=PUBLIC)

@@ -14,6 +14,8 @@ from services.recommender.training import MIN_AWARDS
 from services.recommender.words import category_in_words
 
 WORTH_OFFERING = 5
+ASKED_ABOUT = 200
+"""Of a supplier's offers, to find what is bought together with them."""
 GROUPS = (
     ("all", "All awards", "the model"),
     ("known", "Awards to suppliers with a record", "the model"),
@@ -38,7 +40,7 @@ class RecommendationPages(Controller):
         async with ground.database.transaction("recommender") as tx:
             made = await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now))
             known = await advice.knows(tx, supplier_id)
-            offered = await advice.offered_skus(tx, supplier_id)
+            offered = await advice.offered_skus(tx, supplier_id, ASKED_ABOUT)
             together = await advice.bought_with(tx, offered, WORTH_OFFERING) if offered else []
         return page(request, "recommender/recommendations.html", made=made, known=known, together=together)
 
@@ -81,9 +83,9 @@ class RecommenderPage(Controller):
     @get("/", opt=PUBLIC)
     async def how_it_is_measured(self, ground: FromGround, request: Visit) -> Template:
         async with ground.database.transaction("recommender") as tx:
-            in_use, _ = await trainings.model_in_use(tx)
+            in_use = await trainings.id_in_use(tx)
             newest = await trainings.newest(tx, TRAININGS)
-            awards, _ = await advice.awards_version(tx)
+            awards = 0 if newest else await advice.count_awards(tx, MIN_AWARDS)
         figures = {(figure.group, figure.name): figure.value for figure in newest[0].figures} if newest else {}
         return page(
             request,

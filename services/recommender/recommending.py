@@ -202,14 +202,15 @@ class Recommending:
     async def _teach(self) -> str:
         """The engine is told of a new model at once, of new awards as `REREAD_AFTER` says. Returns the model's id."""
         async with self._ground.database.transaction(NAME) as tx:
-            model_id, model = await trainings.model_in_use(tx)
-            count, heard_at = await advice.awards_version(tx)
+            model_id = await trainings.id_in_use(tx)
+            count, heard_at = await advice.count_awards(tx, SMALL), await advice.last_heard(tx)
             name = (model_id, tx.now.date(), count, heard_at)
             knows = self._engine.knows
             lately = self._taught_at is not None and tx.now - self._taught_at < REREAD_AFTER
             same_model = isinstance(knows, tuple) and knows[0] == model_id
             if knows == name or (same_model and lately and count > SMALL):
                 return model_id
+            model_id, model = await trainings.model_in_use(tx)
             question = Learn(model, await advice.awards(tx), tx.now.date())
             self._taught_at = tx.now
         await self._engine.learn(question, name)

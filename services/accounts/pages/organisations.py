@@ -78,8 +78,8 @@ class OrganisationPages(Controller):
             organisation = await store.organisation(tx, organisation_id)
             if organisation is None:
                 raise NotFound("organisation", organisation_id)
-            bought, purchases = await store.deals(tx, organisation_id, side="buyer", limit=10)
-            sold, sales = await store.deals(tx, organisation_id, side="supplier", limit=10)
+            bought = await store.deals(tx, organisation_id, side="buyer", limit=10)
+            sold = await store.deals(tx, organisation_id, side="supplier", limit=10)
         shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more
         return page(
             request,
@@ -87,7 +87,7 @@ class OrganisationPages(Controller):
             status_code=422 if shown["errors"] else 200,
             organisation=organisation,
             country=dict(countries()).get(organisation.place.country or "", ""),
-            sides=[("As supplier", sold, sales), ("As buyer", bought, purchases)],
+            sides=[("As supplier", sold), ("As buyer", bought)],
             states=NEXT_STATES[organisation.state],
             roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
             languages=LANGUAGE_CHOICES,

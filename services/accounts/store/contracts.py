@@ -5,12 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 
 import msgspec
-from sqlalchemy import func
-from sqlmodel import select
 
 from events.contracts import ContractConcluded, ContractEnded
 from infra.database import Transaction, columns
-from services.accounts.store.rows import ContractRow
+from infra.listing import Listed, count
 
 
 class Deal(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,22 +62,15 @@ async def drop_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> No
     )
 
 
-async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> tuple[int, list[Deal]]:
-    """(how many, the latest) contracts as ``buyer`` or ``supplier``."""
+async def deals(tx: Transaction, organisation_id: str, *, side: str, limit: int) -> Listed[Deal]:
+    """The latest contracts as ``buyer`` or ``supplier``."""
     own, partner = ("buyer", "supplier") if side == "buyer" else ("supplier", "buyer")
-    mine = getattr(ContractRow, f"{own}_id") == organisation_id
-    count = (await tx.session.exec(select(func.count()).select_from(ContractRow).where(mine))).one()
-    latest = await tx.session.exec(select(ContractRow).where(mine).order_by(ContractRow.signed_at.desc()).limit(limit))
-    return count, [
-        Deal(
-            contract_id=row.contract_id,
-            title=row.title,
-            partner_id=getattr(row, f"{partner}_id"),
-            partner_name=getattr(row, f"{partner}_name"),
-            currency=row.currency,
-            amount=row.amount,
-            signed_at=row.signed_at,
-            imported=row.imported,
-        )
-        for row in latest
-    ]
+    db = await tx.raw()
+    rows = await db.fetch(
+        f"""select contract_id, title, {partner}_id as partner_id, {partner}_name as partner_name, currency, amount, signed_at, imported
+            from accounts.contracts where {own}_id = $1 order by signed_at desc, contract_id limit $2""",
+        organisation_id,
+        limit,
+    )
+    counted = await count(db, f"select from accounts.contracts where {own}_id = $1", organisation_id)
+    return Listed.of([Deal(**row) for row in rows], counted)

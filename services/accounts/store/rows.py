@@ -112,6 +112,10 @@ class TryRow(Row, table=True):
 
 class ContractRow(Row, table=True):
     __tablename__ = "contracts"
+    __table_args__ = (
+        Index("ix_contracts_of_buyer", "buyer_id", text("signed_at desc"), "contract_id"),
+        Index("ix_contracts_of_supplier", "supplier_id", text("signed_at desc"), "contract_id"),
+    )
 
     contract_id: str = Field(primary_key=True, sa_type=Text)
     process_id: str = Field(sa_type=Text)

@@ -8,6 +8,7 @@ import msgspec
 
 from events.recommender import Recommendation
 from infra.database import Transaction
+from infra.listing import count
 from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
 from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
@@ -134,8 +135,19 @@ def active_in(points: dict[str, int]) -> tuple[str, ...]:
 # The history
 
 
+async def count_awards(tx: Transaction, most: int) -> int:
+    """Those that count, up to one more than ``most``."""
+    return await count(await tx.raw(), "select from recommender.awards where not cancelled", most=most)
+
+
+async def last_heard(tx: Transaction) -> datetime | None:
+    """When the history changed last."""
+    last: datetime | None = await (await tx.raw()).fetchval("select max(heard_at) from recommender.awards")
+    return last
+
+
 async def awards_version(tx: Transaction) -> tuple[int, datetime | None]:
-    """(how many count, when the last was heard of): unequal when the history differs."""
+    """(how many count, when the last was heard of). It counts them all."""
     row = await (await tx.raw()).fetchrow(
         "select count(*) filter (where not cancelled) as n, max(heard_at) as at from recommender.awards"
     )
@@ -323,8 +335,8 @@ async def bought_with(tx: Transaction, sku_ids: Collection[str], limit: int) -> 
     return [Together(**row) for row in rows]
 
 
-async def offered_skus(tx: Transaction, supplier_id: str) -> list[str]:
+async def offered_skus(tx: Transaction, supplier_id: str, limit: int) -> list[str]:
     rows = await (await tx.raw()).fetch(
-        "select distinct sku_id from recommender.offers where supplier_id = $1 and not archived", supplier_id
+        "select sku_id from recommender.offers where supplier_id = $1 and not archived limit $2", supplier_id, limit
     )
-    return [row["sku_id"] for row in rows]
+    return sorted({row["sku_id"] for row in rows})

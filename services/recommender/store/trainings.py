@@ -46,6 +46,12 @@ async def model_in_use(tx: Transaction) -> tuple[str, bytes | None]:
     return (row["in_use"] or PLAIN, row["model"]) if row else (PLAIN, None)
 
 
+async def id_in_use(tx: Transaction) -> str:
+    """As :func:`model_in_use` says, without the bytes, which are many."""
+    query = "select in_use from recommender.trainings where model is not null order by trained_at desc limit 1"
+    return await (await tx.raw()).fetchval(query) or PLAIN
+
+
 async def keep(tx: Transaction, training: Training, model: bytes) -> None:
     """``model`` is in use from now on; the bytes of the last one are let go."""
     connection = await tx.raw()

@@ -1,5 +1,6 @@
 """The register on a market that imported the publications of years."""
 
+from infra.listing import COUNTED
 from services.accounts import store
 from services.accounts.pages.organisations import FOUND
 from tests.explained import listening, undone
@@ -27,3 +28,21 @@ async def test_the_register_is_not_read_whole(market: Market) -> None:
                 found = await store.find_organisations(tx, words, FOUND)
             assert len(found) == count, words
             assert await reading.of(db, "organisations") <= 2 * FOUND, words
+
+
+async def test_the_contracts_of_one_organisation_are_not_read_whole(market: Market) -> None:
+    async with undone(market.ground.database, "accounts") as (tx, db):
+        await db.execute(
+            """insert into accounts.contracts (contract_id, process_id, buyer_id, buyer_name, supplier_id, supplier_name, title,
+                   currency, amount, signed_at, imported)
+               select 'size-' || n, '', 'a city', '', 'a mill', '', '', 'EUR', 1, now() - n * interval '1 minute', true
+               from generate_series(1, $1::int) n""",
+            MANY,
+        )
+        await db.execute("analyze accounts.contracts")
+        for side, organisation_id in (("buyer", "a city"), ("supplier", "a mill")):
+            async with listening(db, tx) as reading:
+                found = await store.deals(tx, organisation_id, side=side, limit=10)
+            assert [deal.contract_id for deal in found.rows] == [f"size-{n}" for n in range(1, 11)]
+            assert (found.total, found.more) == (COUNTED, True)
+            assert await reading.of(db, "contracts") <= COUNTED + 1

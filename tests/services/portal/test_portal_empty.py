@@ -4,6 +4,7 @@ from pathlib import Path
 
 from infra.clock import ManualClock, system_clock
 from infra.config import Config
+from infra.listing import COUNTED
 from infra.web.languages import speaking
 from infra.web.pages import engine
 from services.portal.store import Front
@@ -15,7 +16,7 @@ def home(tmp_path: Path) -> str:
     config = Config.load({"LONJA_HOME": str(tmp_path)})
     services = Path(__file__).parents[3] / "services"
     template = engine(config, ManualClock(system_clock()), services).get_template("portal/home.html")
-    return template.render(front=EMPTY, currencies=[], csrf_token=lambda: "t", csrf_input="")
+    return template.render(front=EMPTY, currencies=[], counted=COUNTED, csrf_token=lambda: "t", csrf_input="")
 
 
 def test_empty_market_says_what_to_do(tmp_path: Path) -> None:

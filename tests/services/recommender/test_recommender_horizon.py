@@ -155,3 +155,19 @@ async def test_each_is_come_to_once_and_one_that_nobody_saw_closes_unseen(market
         assert await reach(tx, until)
         assert not await reach(tx, until)
         assert [await close(tx, f"ahead-{number}") for number in (1, 2, 2, 3)] == [False, True, False, True]
+
+
+async def test_a_long_history_of_awards_is_not_counted_whole(market: Market) -> None:
+    async with undone(market.ground.database, "recommender") as (tx, db):
+        await db.execute(
+            """insert into recommender.awards (award_id, supplier_id, process_id, kind, buyer_name, region, city, category, method,
+                   title, awarded_on, cancelled, heard_at)
+               select 'size-' || n, '', '', 'award', '', '', '', '', '', '', now(), false, now() - n * interval '1 second'
+               from generate_series(1, $1::int) n""",
+            AHEAD,
+        )
+        await db.execute("analyze recommender.awards")
+        async with listening(db) as reading:
+            assert await advice.count_awards(tx, 1000) == 1001
+            await advice.last_heard(tx)
+        assert await reading.of(db, "awards") <= 1001
