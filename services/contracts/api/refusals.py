@@ -15,7 +15,8 @@ from infra.web.errors import NotFound
 from services.contracts.api import QUEUE, ContractView, shown
 from services.contracts.domain.refusals import Refusal, Verdict
 from services.contracts.handlers import refusals as handlers
-from services.contracts.store import contracts, refusals
+from services.contracts.store import listing, refusals
+from services.contracts.store.listing import Summary
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
@@ -49,16 +50,19 @@ class DisputedRefusal(msgspec.Struct, kw_only=True):
 async def waiting(ground: Ground, number: int) -> Listed[DisputedRefusal]:
     """A page of those that wait for a decision, what is due first first."""
     found = await refusals.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
-    return msgspec.structs.replace(found, rows=[await _told(ground, each) for each in found.rows])
+    ids = [each.ended.contract_id for each in found.rows]
+    known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}
+    now = ground.clock()
+    rows = [_told(known[each.ended.contract_id], each, now) for each in found.rows if each.ended.contract_id in known]
+    return msgspec.structs.replace(found, rows=rows)
 
 
-async def _told(ground: Ground, refusal: Refusal) -> DisputedRefusal:
-    contract = await contracts.get(ground.database.pool, refusal.ended.contract_id)
-    assert contract is not None and refusal.disputed is not None, "only a contract's refusal waits, once disputed"
-    drafted, ended = contract.drafted, refusal.ended
+def _told(contract: Summary, refusal: Refusal, now: datetime) -> DisputedRefusal:
+    assert refusal.disputed is not None, "a refusal waits once it is disputed"
+    ended = refusal.ended
     same = "contract_id title buyer_id buyer_name supplier_id supplier_name"
     return DisputedRefusal(
-        **{name: getattr(drafted, name) for name in same.split()},
+        **{name: getattr(contract, name) for name in same.split()},
         refused_by=ended.by,
         refused_at=refusal.at,
         ground_title=ended.ground_title,
@@ -66,7 +70,7 @@ async def _told(ground: Ground, refusal: Refusal) -> DisputedRefusal:
         evidence=ended.evidence,
         reasons=refusal.disputed.reasons,
         decide_by=refusal.disputed.due_at,
-        overdue=refusal.overdue(ground.clock()),
+        overdue=refusal.overdue(now),
     )
 
 

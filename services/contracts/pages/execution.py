@@ -58,7 +58,7 @@ from services.contracts.domain.execution.state import About, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.pages import contract_page
 from services.contracts.pages.work import ASKED, NOTHING, Acted, forms
-from services.contracts.store import contracts
+from services.contracts.store import listing
 
 Fields = dict[str, str]
 
@@ -294,11 +294,12 @@ class ExecutionPages(Controller):
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
     async def disputes(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
         found = await disputed(ground, number)
-        known = {each.contract_id: await contracts.get(ground.database.pool, each.contract_id) for each in found.rows}
+        ids = [each.contract_id for each in found.rows]
+        known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}
         return page(
             request,
             "contracts/disputes.html",
-            disputes=open_disputes(found.rows, ground.clock()),
+            disputes=open_disputes([each for each in found.rows if each.contract_id in known], ground.clock()),
             known=known,
             number=number,
             pages=found.pages(QUEUE),

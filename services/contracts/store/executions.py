@@ -34,6 +34,8 @@ _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(
     )) else state end)::text"""
 """For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
 is, and costs itself alone when it is read."""
+_DISPUTES = "case when jsonb_typeof(state) = 'object' then state - '{orders,deliveries,invoices}'::text[] || '{\"lines\": []}' else state end"
+"""Without what was ordered, delivered and invoiced, which may be megabytes."""
 
 
 OVER = ("closed", "terminated")
@@ -167,10 +169,12 @@ async def waiting(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, l
 
 
 async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Execution]:
-    """One page of those with an open dispute, what is to be decided first first, in brief."""
+    """One page of those with an open dispute, what is to be decided first first: in brief, without orders, deliveries, invoices and
+    lines."""
     rows = await db.fetch(
-        f"select contract_id, version, {_BRIEF} as state from contracts.executions where disputed_at is not null"
-        " order by disputed_at, contract_id limit $1 offset $2",
+        f"select contract_id, version, {_BRIEF} as state from (select contract_id, version, disputed_at, {_DISPUTES} as state"
+        " from contracts.executions where disputed_at is not null order by disputed_at, contract_id limit $1 offset $2) as few"
+        " order by disputed_at, contract_id",
         limit,
         offset,
     )

@@ -292,7 +292,7 @@ async def test_an_execution_that_cannot_be_read_costs_itself_alone_in_lists(town
         body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
         assert (await work.tell(work.supplier, "disputes", body))[0] == 201
     key = ("contract_id", strange.contract_id)
-    for part in ("state.orders", "state.disputes"):
+    for part in ("state.status", "state.disputes"):
         async with (
             only_a_newer_release_reads(town.market, "contracts.executions", key, part),
             town.market.client(MODERATOR) as client,
