@@ -34,7 +34,8 @@ _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(
     )) else state end)::text"""
 """For lists, which need no more of a dispute's words than how its opening begins. What is not as this release writes it stays as it
 is, and costs itself alone when it is read."""
-_DISPUTES = "case when jsonb_typeof(state) = 'object' then state - '{orders,deliveries,invoices}'::text[] || '{\"lines\": []}' else state end"
+_LISTED = "state - '{orders,deliveries,invoices}'::text[] || '{\"lines\": []}'"
+_DISPUTES = f"case when jsonb_typeof(state) = 'object' then {_LISTED} else state end"
 """Without what was ordered, delivered and invoiced, which may be megabytes."""
 
 
