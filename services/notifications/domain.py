@@ -22,8 +22,13 @@ TO_A_CONTRACT = ("supplier-offer", "buyer-draft", "buyer-answer", "supplier-sign
 """Between an award and a contract: who is late here loses what was won, or is suspended."""
 URGENT, USUAL, PATIENT = 0, 1, 2
 """How much a letter's kind lets others go first: steps to a contract, other duties, digests."""
-TURNS = (*((URGENT, USUAL, PATIENT),) * 3, (PATIENT, USUAL, URGENT))
-"""Which urgency is looked at first, letter after letter: of what is less urgent a quarter goes out however much is urgent."""
+TURNS = (
+    (URGENT, USUAL, PATIENT),
+    (USUAL, URGENT, PATIENT),
+    (URGENT, USUAL, PATIENT),
+    (PATIENT, URGENT, USUAL),
+)
+"""In which order the urgencies are looked at, letter after letter: each has its part, however much waits of the others."""
 AT_ONCE = 5
 GATHERING = timedelta(minutes=10)
 """So many letters of one kind in so much time go to a reader at once; what comes after them is gathered into one."""
