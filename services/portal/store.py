@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel, select
+from sqlmodel import Field, SQLModel, col, select
 
 from events.auctions import AuctionExtended, AuctionOpened, BidAccepted, BidDeleted, RoundBegan
 from events.codec import Event
@@ -126,9 +126,9 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def front(tx: Transaction, shown: int) -> Front:
-    totals = await tx.session.exec(select(TotalRow).order_by(TotalRow.contracts.desc(), TotalRow.currency))
+    totals = await tx.session.exec(select(TotalRow).order_by(col(TotalRow.contracts).desc(), TotalRow.currency))
     latest = await tx.session.exec(
-        select(ContractRow).order_by(ContractRow.signed_at.desc(), ContractRow.contract_id).limit(shown)
+        select(ContractRow).order_by(col(ContractRow.signed_at).desc(), ContractRow.contract_id).limit(shown)
     )
     known = [Total(row.currency, row.contracts, row.amount) for row in totals if row.contracts]
     return Front(
@@ -164,7 +164,7 @@ async def _openings(tx: Transaction, kind: str, shown: int) -> list[Opening]:
     query = (
         select(OpeningRow)
         .where(OpeningRow.kind == kind, OpeningRow.closes_at > tx.now)
-        .order_by(OpeningRow.closes_at)
+        .order_by(col(OpeningRow.closes_at))
         .limit(shown)
     )
     rows = await tx.session.exec(query)

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 from sqlalchemy import delete, func
-from sqlmodel import select
+from sqlmodel import col, select
 
 from infra.database import Transaction
 from infra.ids import derive_id
@@ -127,7 +127,7 @@ async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_
     """Whether it was open."""
     for row in await _open(tx, organisation_id):
         if _id_of(row) == invitation_id:
-            gone = await tx.session.exec(delete(InvitationRow).where(InvitationRow.digest == row.digest))
+            gone = await tx.session.exec(delete(InvitationRow).where(col(InvitationRow.digest) == row.digest))
             return bool(gone.rowcount)
     return False
 
@@ -136,7 +136,7 @@ async def _open(tx: Transaction, organisation_id: str) -> Sequence[InvitationRow
     query = (
         select(InvitationRow)
         .where(InvitationRow.organisation_id == organisation_id, InvitationRow.expires_at > tx.now)
-        .order_by(InvitationRow.expires_at, InvitationRow.digest)
+        .order_by(col(InvitationRow.expires_at), col(InvitationRow.digest))
     )
     return (await tx.session.exec(query)).all()
 

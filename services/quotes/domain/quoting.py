@@ -213,6 +213,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
                 f"The price of line {line.line_id} must be above zero.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
+                price=price,
             )
         if not isinstance(exponent, int) or price >= _ABSURD or exponent < -_FINEST:
             raise PriceNotValid(
