@@ -11,6 +11,7 @@ from msgspec import Meta
 from catalogue.policy import load as load_policy
 from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
+from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
@@ -26,7 +27,7 @@ from services.catalogue.store import Standing, Version, proposals
 from services.catalogue.views import Search, SearchPage, SkuPage
 
 Words = Annotated[str, QueryParameter(max_length=300)]
-Number = Annotated[int, Meta(ge=1, le=1_000_000)] | None
+Number = Annotated[int, Meta(ge=1, le=25_000)] | None
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,15 +148,16 @@ class CatalogueApi(Controller):
         self,
         ground: FromGround,
         limit: Annotated[int, QueryParameter(ge=1, le=50)] = 20,
-        offset: Annotated[int, QueryParameter(ge=0, le=1_000_000)] = 0,
+        offset: Annotated[int, QueryParameter(ge=0, le=25_000)] = 0,
     ) -> Response[list[Version]]:
-        """What awaits a decision, most urgent first; the header ``x-total-count`` says how many there are in all. Cards of a former
-        release that are longer than a card may be come with their texts cut."""
+        """What awaits a decision, most urgent first; the header ``x-total-count`` says how many there are in all, up to 1,000, and
+        ``x-total-more`` whether there are more than that. Cards of a former release that are longer than a card may be come with their
+        texts cut."""
         async with ground.database.transaction("catalogue") as tx:
             total = await proposals.count_awaiting(tx)
-            return Response(
-                await proposals.awaiting(tx, limit=limit, offset=offset), headers={"x-total-count": str(total)}
-            )
+            found = Listed.of(await proposals.awaiting(tx, limit=limit, offset=offset), total)
+        more = "true" if found.more else "false"
+        return Response(list(found.rows), headers={"x-total-count": str(found.total), "x-total-more": more})
 
     @post("/skus/{sku_id:str}/publish", opt=allow(MODERATOR), status_code=200)
     async def publish(

@@ -78,7 +78,7 @@ class Finder:
     async def _fill(self) -> None:
         """The horizon is taken first: what changes meanwhile is taken over once more."""
         async with self._database.transaction("catalogue") as tx:
-            _, self._horizon = await store.changed_since(tx, self._horizon)
+            self._horizon = (await store.span_from(tx, self._horizon)).following
         last = ""
         while True:
             async with self._database.transaction("catalogue") as tx:
@@ -91,14 +91,19 @@ class Finder:
 
     async def _take_changes(self) -> None:
         async with self._database.transaction("catalogue") as tx:
-            changed, horizon = await store.changed_since(tx, self._horizon)
-        for start in range(0, len(changed), AT_ONCE):
-            ids = changed[start : start + AT_ONCE]
+            span = await store.span_from(tx, self._horizon)
+        last: tuple[int, str] | None = None
+        while True:
             async with self._database.transaction("catalogue") as tx:
+                changed = await store.changed_in(tx, span, last, AT_ONCE)
+                ids = [sku_id for _, sku_id in changed]
                 versions = await store.shown(tx, ids)
                 cards = await self._cards(tx, [version.sku for version in versions.values()])
+            if not changed:
+                break
             await self._put(cards, set(ids) - set(versions))
-        self._horizon = horizon
+            last = changed[-1]
+        self._horizon = span.following
 
     async def _put(self, cards: Sequence[Card], gone: Sequence[str] | set[str]) -> None:
         """A card that the index refuses costs itself alone: what was found of its SKU before is found on."""

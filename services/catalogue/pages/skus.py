@@ -19,6 +19,7 @@ from catalogue.skus import Sku, State, broken_rules
 from catalogue.units import UNITS, written_unit
 from events.bounds import Code, Name, Packs, Phrase, Text, Title
 from infra.ids import new_id
+from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import (
@@ -235,7 +236,7 @@ class SkuPages(Controller):
     ) -> Template:
         async with ground.database.transaction("catalogue") as tx:
             total = await proposals.count_awaiting(tx)
-            last = max(1, -(-total // PER_PAGE))
+            last = Listed.of((), total).pages(PER_PAGE)
             number = min(number, last)
             queue = await proposals.awaiting(tx, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
             current = await store.shown(tx, [each.sku.sku_id for each in queue])
@@ -244,7 +245,7 @@ class SkuPages(Controller):
             "catalogue/moderation.html",
             status_code=422 if errors else 200,
             queue=queue,
-            total=total,
+            found=Listed.of(queue, total),
             number=number,
             last=last,
             current=current,

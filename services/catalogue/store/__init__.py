@@ -34,7 +34,15 @@ class SkuRow(Row, table=True):
     __table_args__ = (
         Index("uq_skus_published", "sku_id", unique=True, postgresql_where=text("state = 'published'")),
         Index("uq_skus_moderation", "sku_id", unique=True, postgresql_where=text("state = 'moderation'")),
-        Index("ix_skus_queue", "decide_by", postgresql_where=text("state = 'moderation'")),
+        Index("ix_skus_in_turn", "decide_by", "sku_id", postgresql_where=text("state = 'moderation'")),
+        Index("ix_skus_awaiting_of", "proposed_by", postgresql_where=text("state = 'moderation'")),
+        Index("ix_skus_awaiting_in", "category", "decide_by", "sku_id", postgresql_where=text("state = 'moderation'")),
+        Index(
+            "ix_skus_proposals",
+            "proposed_by",
+            text("proposed_at desc"),
+            postgresql_where=text("state in ('moderation', 'returned')"),
+        ),
     )
 
     sku_id: str = Field(primary_key=True, sa_type=Text)
@@ -54,14 +62,16 @@ class OfferRow(Row, table=True):
 
     __tablename__ = "offers"
     __table_args__ = (
-        Index("ix_offers_standing", "sku_id", postgresql_where=text("ended is null")),
+        Index("ix_offers_on_sku", "sku_id", "offer_id", postgresql_where=text("ended is null")),
+        Index("ix_offers_own", "supplier_id", "sku_id", postgresql_where=text("ended is null")),
+        Index("ix_offers_listed", "supplier_id", text("(ended is not null)"), text("published_at desc")),
         Index("ix_offers_of_supplier", "supplier_id", "offer_id", postgresql_where=text("ended is null")),
         Index("ix_offers_expiring", "valid_until", postgresql_where=text("ended is null")),
     )
 
     offer_id: str = Field(primary_key=True, sa_type=Text)
     sku_id: str = Field(sa_type=Text)
-    supplier_id: str = Field(sa_type=Text, index=True)
+    supplier_id: str = Field(sa_type=Text)
     supplier_name: str = Field(sa_type=Text)
     valid_until: date = Field(sa_type=Date)
     published_at: datetime = Field(sa_type=DateTime(timezone=True))
@@ -86,13 +96,14 @@ class ChangeRow(Row, table=True):
     """The last transaction that changed what a search shows of a SKU.
 
     Transaction ids and not a sequence: those commit out of order, and a reader that remembers the last number it saw would
-    miss some. See :func:`changed_since`.
+    miss some. See :class:`Span`.
     """
 
     __tablename__ = "changes"
+    __table_args__ = (Index("ix_changes_in_turn", "transaction", "sku_id"),)
 
     sku_id: str = Field(primary_key=True, sa_type=Text)
-    transaction: int = Field(sa_type=BigInteger, index=True)
+    transaction: int = Field(sa_type=BigInteger)
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,8 +174,13 @@ async def published_after(tx: Transaction, sku_id: str, limit: int) -> tuple[lis
 
 async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Version]:
     """The latest version of each, whatever its state."""
-    query = select(SkuRow).where(among(SkuRow.sku_id, sku_ids)).order_by(SkuRow.version)
-    return {row.sku_id: version_of(row) for row in await tx.session.exec(query)}
+    return {row.sku_id: version_of(row) for row in await tx.session.exec(_newest(sku_ids))}
+
+
+def _newest(sku_ids: Iterable[str]) -> Any:
+    """The rows of the latest version of each."""
+    query = select(SkuRow).distinct(SkuRow.sku_id).where(among(SkuRow.sku_id, sku_ids))
+    return query.order_by(SkuRow.sku_id, SkuRow.version.desc())
 
 
 async def save(tx: Transaction, kept: Version) -> None:
@@ -206,10 +222,8 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     rows = (
         await tx.session.exec(query.order_by(OfferRow.ended.is_not(None), OfferRow.published_at.desc()).limit(limit))
     ).all()
-    newest_first = select(SkuRow).where(among(SkuRow.sku_id, {row.sku_id for row in rows})).order_by(SkuRow.version)
-    cards = listed(
-        "SKU", await tx.session.exec(newest_first), lambda row: row.sku_id, lambda row: msgspec.convert(row.card, Sku)
-    )
+    newest = await tx.session.exec(_newest({row.sku_id for row in rows}))
+    cards = listed("SKU", newest, lambda row: row.sku_id, lambda row: msgspec.convert(row.card, Sku))
     skus = {card.sku_id: card for card in cards}
     return listed("offer", rows, lambda row: row.offer_id, lambda row: (_standing(row), skus[row.sku_id]))
 
@@ -227,6 +241,7 @@ async def expired(
     query = (
         select(OfferRow)
         .where(OfferRow.ended.is_(None), OfferRow.valid_until < today, not_among(OfferRow.offer_id, but))
+        .order_by(OfferRow.valid_until)
         .limit(limit)
     )
     rows = await tx.session.exec(query.with_for_update(skip_locked=True))
@@ -322,15 +337,34 @@ async def note_changes(tx: Transaction, sku_ids: Iterable[str]) -> None:
     )
 
 
-async def changed_since(tx: Transaction, horizon: int) -> tuple[list[str], int]:
-    """(SKUs changed by transactions from ``horizon`` on, the horizon to ask from next time).
+class Span(msgspec.Struct, frozen=True):
+    """Transactions from ``start`` on that began before ``end``; ``following`` is the start of the next span.
 
-    The next horizon is the oldest transaction still running: whatever commits later is at or above it, so nothing is missed;
+    The next one starts with the oldest transaction that runs now: whatever commits later is at or above it, so nothing is missed;
     something may be told twice.
     """
-    rows = await (await tx.raw()).fetch(
-        "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon,"
-        " array(select sku_id from catalogue.changes where transaction >= $1) as sku_ids",
-        horizon,
+
+    start: int
+    end: int
+    following: int
+
+
+async def span_from(tx: Transaction, start: int) -> Span:
+    row = await (await tx.raw()).fetchrow(
+        "select pg_snapshot_xmax(now)::text::bigint as end, pg_snapshot_xmin(now)::text::bigint as following"
+        " from pg_current_snapshot() as now"
     )
-    return list(rows[0]["sku_ids"]), int(rows[0]["horizon"])
+    return Span(start, row["end"], row["following"])
+
+
+async def changed_in(tx: Transaction, span: Span, after: tuple[int, str] | None, limit: int) -> list[tuple[int, str]]:
+    """(last transaction that changed it, SKU), in that order: the next ones behind ``after``, None for the first. A SKU that changes
+    again meanwhile is in a later span."""
+    rows = await (await tx.raw()).fetch(
+        "select transaction, sku_id from catalogue.changes"
+        " where (transaction, sku_id) > ($1, $2) and transaction < $3 order by transaction, sku_id limit $4",
+        *(after or (span.start, "")),
+        span.end,
+        limit,
+    )
+    return [(row["transaction"], row["sku_id"]) for row in rows]

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
-from sqlmodel import func, select
+from sqlmodel import select
 
 from catalogue.skus import MOST_LETTERS, Sku, State
 from infra.database import Transaction
+from infra.listing import count
 from infra.reading import listed
 from services.catalogue.store import SkuRow, Version, version_of
 
@@ -30,9 +31,8 @@ async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Vers
 
 
 async def count_awaiting(tx: Transaction) -> int:
-    """How long the moderation queue is."""
-    query = select(func.count()).select_from(SkuRow).where(SkuRow.state == State.MODERATION.value)
-    return int((await tx.session.exec(query)).one())
+    """How long the moderation queue is, or one more than COUNTED where it is longer."""
+    return await count(await tx.raw(), "select from catalogue.skus where state = 'moderation'")
 
 
 async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
@@ -56,12 +56,13 @@ async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -
 
 
 async def comparable(tx: Transaction, sku_ids: Sequence[str], category: str) -> list[tuple[str, str]]:
-    """(id, card in JSON) of those that are published, and of the first MOST_COMPARED that await moderation in the category."""
+    """(id, card in JSON) of those that are published, and of the first MOST_COMPARED that await moderation in the category. It is
+    asked for as a span, so that the index of categories gives the order: along the queue, those of a rare category lie far apart."""
     rows = await (await tx.raw()).fetch(
         "select sku_id, card::text as card from ("
         " select sku_id, card from catalogue.skus where sku_id = any($1::text[]) and state = 'published'"
-        " union all (select sku_id, card from catalogue.skus where state = 'moderation' and category = $2"
-        " order by decide_by, sku_id limit $3)) as near where pg_column_size(card) <= $4",
+        " union all (select sku_id, card from catalogue.skus where state = 'moderation' and category between $2 and $2"
+        " order by category, decide_by, sku_id limit $3)) as near where pg_column_size(card) <= $4",
         list(sku_ids),
         category,
         MOST_COMPARED,

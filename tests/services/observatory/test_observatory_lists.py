@@ -138,6 +138,17 @@ async def test_a_line_of_the_list_has_the_figures_that_the_item_has(observatory:
     await observatory.market.eventually(renamed)
 
 
+async def test_a_page_behind_the_last_leads_to_the_first(observatory: Observatory) -> None:
+    key, word = new_id(), f"w{new_id().replace('-', '')}"
+    await observatory.hears(a_sku(key, f"Paper {word}"))
+    await three(observatory, key)
+    for language, said in (("en", "Nothing on this page"), ("es", "No hay nada"), ("ru", "ничего нет")):
+        async with observatory.market.client() as client:
+            asked = {"accept": "text/html", "accept-language": language}
+            answer = await client.get("/observatory", params={"q": word, "page": 2}, headers=asked)
+        assert said in answer.text and f"/observatory?q={word}&amp;page=1" in answer.text
+
+
 async def test_a_sku_without_prices_is_never_judged(observatory: Observatory) -> None:
     key = new_id()
     await observatory.hears(a_sku(key, "Nobody sells it"))
