@@ -104,9 +104,15 @@ async def snapshot(tx: Transaction, reference_id: str) -> Snapshot | None:
 
 
 async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
-    """Some of a snapshot's: what counts first, each part newest first."""
-    order = " order by told.verdict->>'dropped' is not null, told.place desc offset $2 limit $3"
-    rows = await (await tx.raw()).fetch(_VERDICTS + order, reference_id, offset, most)
+    """Some of a snapshot's: what counts first, each part newest first. Only those are written out as text."""
+    rows = await (await tx.raw()).fetch(
+        "select verdict::text as verdict from (select told.verdict, told.place, told.verdict->>'dropped' is not null as dropped"
+        " from observatory.snapshots, jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place)"
+        " where reference_id = $1 order by dropped, place desc offset $2 limit $3) as page order by dropped, place desc",
+        reference_id,
+        offset,
+        most,
+    )
     return await _decoded(rows, _verdict)
 
 
