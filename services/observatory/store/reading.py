@@ -116,14 +116,23 @@ async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int
     return await _decoded(rows, _verdict)
 
 
+_tallies: dict[str, dict[str, int]] = {}
+TALLIES = 1_000
+"""Snapshots whose tallies a process remembers: a snapshot never changes, and to count its prices all of them are read."""
+
+
 async def tally(tx: Transaction, reference_id: str) -> dict[str, int]:
     """How many of a snapshot's prices each rule dropped, by its code; "" are those that count."""
-    rows = await (await tx.raw()).fetch(
-        "select coalesce(verdict->'dropped'->>'rule', '') as rule, count(*) as n from observatory.snapshots,"
-        " jsonb_array_elements(body->'verdicts') as verdict where reference_id = $1 group by 1",
-        reference_id,
-    )
-    return {row["rule"]: row["n"] for row in rows}
+    if reference_id not in _tallies:
+        rows = await (await tx.raw()).fetch(
+            "select coalesce(verdict->'dropped'->>'rule', '') as rule, count(*) as n from observatory.snapshots,"
+            " jsonb_array_elements(body->'verdicts') as verdict where reference_id = $1 group by 1",
+            reference_id,
+        )
+        if len(_tallies) >= TALLIES:
+            del _tallies[next(iter(_tallies))]
+        _tallies[reference_id] = {row["rule"]: row["n"] for row in rows}
+    return _tallies[reference_id]
 
 
 async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, Snapshot]:
