@@ -210,7 +210,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
         exponent = price.as_tuple().exponent
         if isinstance(exponent, int) and price <= 0:
             raise PriceNotPositive(
-                f"The price of line {line.line_id} must be above zero.",
+                f"The price of line {line.line_id} must be above zero, not {price:,f}.",
                 field=f"price-{line.line_id}",
                 line=line.line_id,
                 price=price,
