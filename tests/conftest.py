@@ -36,7 +36,9 @@ shares a market; the quick part has none, and shares out files everywhere."""
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--unit", action="store_true", help="only the tests that need no servers and no data, in seconds")
     parser.addoption(
-        "--examples", type=int, default=2, help="how many requests of each reader to each route are made up"
+        "--examples",
+        type=int,
+        help="how many requests of each reader to each route are made up (own ones: 5, Schemathesis: 2)",
     )
 
 

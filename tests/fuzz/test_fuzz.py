@@ -20,6 +20,7 @@ from tests.market import Market
 from tests.test_access import composed
 from tests.test_openapi import KNOWN
 
+EXAMPLES = 5
 READERS = ("", "agency", "supplier2", "moderator", "administrator")
 MOST_SECONDS = 2.0
 """Of computing, not by the clock: this finds what a bomb makes of a request, minutes, on however busy a machine."""
@@ -64,7 +65,7 @@ async def test_whatever_is_sent_is_answered(
         if reader:
             login = {"email": f"{reader}@demo.example", "password": PASSWORD}
             token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
-        for _ in range(pytestconfig.getoption("--examples")):
+        for _ in range(pytestconfig.getoption("--examples") or EXAMPLES):
             for path, method, handler in routes:
                 label = f"{method} {path}"
                 if label not in wrong and (fault := await tried(client, sender, path, method, handler, csrf, token)):
