@@ -254,8 +254,11 @@ def vat_exclusive(price: Money, vat_rate: Decimal, vat_included: bool) -> Money:
 
 
 def price_for(offer: Offer, quantity: Decimal, region: str, on: date) -> PriceAnswer:
-    """What ``quantity`` packs delivered to ``region`` cost on that day, or why the offer is not available for them."""
-    if not offer.valid_from <= on <= offer.valid_until:
+    """What ``quantity`` packs delivered to ``region`` cost on that day of the buyer, or why the offer is not available for them.
+
+    An offer stands from its publication on. Its first day is that of its supplier, who may be a day ahead of the buyer.
+    """
+    if on > offer.valid_until:
         return NotAvailable(
             "offer-not-valid",
             f"The offer is valid from {offer.valid_from} to {offer.valid_until}.",

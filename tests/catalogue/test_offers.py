@@ -115,13 +115,18 @@ def test_three_months_end_on_the_last_day_a_month_has():
     assert broken_rules(an_offer(valid_until=date(2026, 6, 2))) == ()
 
 
+def test_an_offer_stands_from_its_publication_on_where_the_buyers_day_is_the_one_before_too():
+    assert isinstance(price_for(an_offer(), D(5), "RU-MOW", MONDAY - timedelta(days=1)), Priced)
+    assert isinstance(price_for(an_offer(), D(5), "RU-MOW", an_offer().valid_until), Priced)
+
+
 @pytest.mark.parametrize(
     ("quantity", "region", "on", "because"),
     [
         (5, "RU-SPE", MONDAY, "region-not-served"),
         (D("0.5"), "RU-MOW", MONDAY, "below-minimum"),
         (1001, "RU-MOW", MONDAY, "above-maximum"),
-        (5, "RU-MOW", MONDAY - timedelta(days=1), "offer-not-valid"),
+        (5, "RU-MOW", an_offer().valid_until + timedelta(days=1), "offer-not-valid"),
     ],
 )
 def test_an_offer_not_available_says_why(quantity, region, on, because):

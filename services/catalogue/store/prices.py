@@ -59,7 +59,7 @@ _REACHED = (
 )
 _GROSS = f"coalesce(({_REACHED}), {_PRICE}) * case body->>'vat_included' when 'true' then 1 else 1 + {_VAT} / 100 end"
 _AVAILABLE = (
-    "body->>'currency' = $4 and body->>'valid_from' <= $5::date::text and valid_until >= $5"
+    "body->>'currency' = $4 and valid_until >= $5"
     " and (asked.region = '' or body->'regions' ?| array[asked.region, split_part(asked.region, '-', 1)])"
     f" and (asked.quantity is null or asked.quantity between {_LEAST} and {_MOST})"
 )

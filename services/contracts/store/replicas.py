@@ -68,7 +68,7 @@ async def cheaper(
     body = await db.fetchval(
         "select body::text from contracts.offers cheap where sku_id = $1 and not archived"
         f" and {LEAST} <= $2::numeric / $3::numeric and offer_id <> $4 and body->>'currency' = $5"
-        " and $6::date::text between body->>'valid_from' and body->>'valid_until'"
+        " and $6::date::text <= body->>'valid_until'"
         " and body->'regions' ?| array[$7, split_part($7, '-', 1)]"
         f" and $3 between {number_in('body', 'min_quantity')} and {number_in('body', 'max_quantity')}"
         f" and ({_GROSS} * $3 < $2 or $8::boolean and {_GROSS} * $3 = $2)"
