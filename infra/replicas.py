@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import Boolean, Column, Integer, MetaData, Table, Text, text
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from catalogue.calendar import RegionCalendar
@@ -21,7 +21,10 @@ from events.catalogue import SkuArchived, SkuPublished
 from events.codec import Event
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from infra.database import Transaction, columns
+from infra.listing import COUNTED, OF_WORDS, as_query
 from infra.reactions import Reactions
+
+WORDS_OF_NAME = "to_tsvector('simple', body->>'name')"
 
 
 class Organisations:
@@ -105,9 +108,10 @@ class Organisations:
 
 
 class Skus:
-    """The newest published version of every SKU."""
+    """The newest published version of every SKU. Where they are ``searched`` by name, an index has the words."""
 
-    def __init__(self, metadata: MetaData) -> None:
+    def __init__(self, metadata: MetaData, *, searched: bool = False) -> None:
+        words = [Index("ix_skus_words", text(WORDS_OF_NAME), postgresql_where=text("not archived"), **OF_WORDS)]
         self._table = Table(
             "skus",
             metadata,
@@ -115,6 +119,7 @@ class Skus:
             Column("version", Integer, nullable=False),
             Column("archived", Boolean, nullable=False, server_default=text("false")),
             Column("body", JSONB, nullable=False),
+            *(words if searched else []),
         ).fullname
 
     @cached_property
@@ -153,12 +158,12 @@ class Skus:
         return {sku.sku_id: sku for sku in found}
 
     async def named(self, db: asyncpg.Connection, words: str, limit: int = 8) -> list[SkuPublished]:
-        """Those whose names contain all the words, in whatever case; the shortest first."""
+        """Those whose names have all the words, or longer ones that begin with them, in whatever case; the shortest names first,
+        where no more than COUNTED fit."""
         rows = await db.fetch(
-            f"select body::text as body from {self._table}, lower(body->>'name') as name where not archived"
-            " and not exists (select from unnest($1::text[]) as word where strpos(name, lower(word)) = 0)"
-            " order by length(name), name limit $2",
-            words.split(),
+            f"select body::text as body from (select body, body->>'name' as name from {self._table} where not archived"
+            f" and {WORDS_OF_NAME} @@ to_tsquery('simple', $1) limit {COUNTED}) found order by length(name), name limit $2",
+            as_query(words),
             limit,
         )
         return [msgspec.json.decode(row["body"], type=SkuPublished) for row in rows]

@@ -30,7 +30,7 @@ class Row(SQLModel, registry=schema_of("quotes")):
 INSTANT = DateTime(timezone=True)
 
 organisations = Organisations(Row.metadata)
-skus = Skus(Row.metadata)
+skus = Skus(Row.metadata, searched=True)
 references = ReferencePrices(Row.metadata)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Numeric, Text, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlmodel import Field, SQLModel, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on, insert
+from sqlmodel import Field, SQLModel, col, select
 
 from catalogue.offers import Offer
 from catalogue.skus import Sku, State
@@ -179,7 +179,7 @@ async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Versio
 
 def _newest(sku_ids: Iterable[str]) -> Any:
     """The rows of the latest version of each."""
-    query = select(SkuRow).distinct(SkuRow.sku_id).where(among(SkuRow.sku_id, sku_ids))
+    query = select(SkuRow).ext(distinct_on(col(SkuRow.sku_id))).where(among(SkuRow.sku_id, sku_ids))
     return query.order_by(SkuRow.sku_id, SkuRow.version.desc())
 
 

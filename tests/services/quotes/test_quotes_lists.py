@@ -1,10 +1,14 @@
 """Lists of requests on a market that is years old, with requests of many quotes."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
+import msgspec
 
+import events
 from infra.listing import COUNTED
+from services.quotes import store
 from services.quotes.api import PER_PAGE
 from services.quotes.listing import Wanted, search
 from tests.explained import listening, undone
@@ -12,6 +16,7 @@ from tests.market import Market
 from tests.services.quotes.test_quotes_service import a_buyer, asked, in_stage, seen, two_quotes
 
 MANY = 10_000
+EXAMPLE = Path(events.__file__).parent / "examples" / "lonja.catalogue.SkuPublished.v1.json"
 BOUND = 2_500
 """Rows that one query may read: some pages, and what is counted."""
 ASKED = [
@@ -95,3 +100,28 @@ async def test_the_status_in_the_list_follows_the_stage(market: Market) -> None:
     async with market.client() as client:
         answer = (await client.get("/api/quotes", params={"group": "choosing"})).json()
     assert [each["status"] for each in answer["requests"] if each["request_id"] == request_id] == ["choosing"]
+
+
+async def test_skus_are_found_by_words_however_many_there_are(market: Market) -> None:
+    body = msgspec.json.encode(msgspec.json.decode(EXAMPLE.read_bytes())["data"])
+    async with undone(market.ground.database, "quotes") as (_, db):
+        await db.execute(
+            """insert into quotes.skus (sku_id, version, body)
+               select 'sku-' || n, 1, $1::jsonb || jsonb_build_object('sku_id', 'sku-' || n, 'name',
+                   case when n % 1000 = 0 then 'Telescope ' || n else 'Paper for office printers ' || n end)
+               from generate_series(1, $2::int) n""",
+            body.decode(),
+            MANY,
+        )
+        await db.execute("analyze quotes.skus")
+        for words, found in (
+            ("paper off", 8),
+            ("TELES", 8),
+            ("telescope 3000", 1),
+            ("paper telescope", 0),
+            ("' & !", 0),
+        ):
+            async with listening(db) as reading:
+                skus = await store.skus.named(db, words)
+            assert len(skus) == found, words
+            assert await reading.of(db, "skus") <= BOUND, words
