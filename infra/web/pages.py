@@ -49,6 +49,13 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
     )
 
 
+def template_of(request: Request[Any, Any, Any], name: str) -> Any:
+    """For a part of a page that is rendered without a response."""
+    engine = request.app.template_engine
+    assert engine is not None, "create_app gives it one"
+    return engine.get_template(name)
+
+
 def login_page(
     request: Request[Any, Any, Any],
     *,

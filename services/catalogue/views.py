@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -285,7 +286,7 @@ def _reference(sku: Sku, references: Iterable[ReferencePricePublished], region: 
     if found is None:
         return None
     published, told = found
-    fields = {name: getattr(published, name, None) for name in Reference.__struct_fields__}
+    fields: dict[str, Any] = {name: getattr(published, name, None) for name in Reference.__struct_fields__}
     return Reference(**{**fields, "per_unit": told.unit_price})
 
 

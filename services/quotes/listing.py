@@ -78,7 +78,7 @@ async def search(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) ->
 
 
 def status_of(stage: Stage, closes_at: datetime, now: datetime) -> Status:
-    return "settling" if stage is Stage.OPEN and now >= closes_at else stage.value  # type: ignore[return-value]
+    return "settling" if stage is Stage.OPEN and now >= closes_at else stage.value
 
 
 def _where(wanted: Wanted) -> tuple[str, list[object]]:

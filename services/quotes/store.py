@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text, update
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from infra.database import Transaction, schema_of
 from infra.listing import OF_WORDS
@@ -279,7 +279,7 @@ async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> 
     """The version counts on, so that live pages see it."""
     await tx.session.exec(
         update(RequestRow)
-        .where(RequestRow.request_id == request_id)
+        .where(col(RequestRow.request_id) == request_id)
         .values(contract=msgspec.to_builtins(contract), version=RequestRow.version + 1)
     )
 

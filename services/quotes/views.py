@@ -8,6 +8,7 @@ the participants are. Of a request that was withdrawn nobody ever learns more th
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -183,7 +184,7 @@ async def _names(tx: Transaction, organisation_ids: Iterable[str]) -> Mapping[st
     return await store.organisations.names(await tx.raw(), organisation_ids)
 
 
-def _summary(request: Request, now: datetime) -> Mapping[str, object]:
+def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
     opened = request.opened
     return {
         "request_id": opened.request_id,

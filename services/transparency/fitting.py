@@ -1,7 +1,7 @@
 """What other markets say, cut to what an event of ours holds: visibly, and counted. Nothing is lost: the original is kept whole."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import inspect
@@ -13,7 +13,7 @@ from services.transparency.tolerance import NotUnderstood
 
 CUT = "…"
 """Ends a text of which a part is missing."""
-KEY, LABEL, PROSE = (kind.__metadata__[0].extra["most"] for kind in (Key, Label, Prose))
+KEY, LABEL, PROSE = (get_args(kind)[1].extra["most"] for kind in (Key, Label, Prose))
 """Letters of the texts that events hold."""
 E = TypeVar("E", bound=Event)
 Tell = Callable[[str, str, object], None]

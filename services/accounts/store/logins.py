@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import delete, func, or_
-from sqlmodel import select
+from sqlmodel import col, select
 
 from infra.database import Transaction
 from services.accounts.store.rows import ApiKeyRow, TryRow, read
@@ -26,15 +26,15 @@ def add_key(tx: Transaction, key: ApiKey, digest: str) -> None:
 async def keys_of(tx: Transaction, member_id: str) -> list[ApiKey]:
     query = (
         select(ApiKeyRow)
-        .where(ApiKeyRow.member_id == member_id, ApiKeyRow.revoked_at.is_(None))
-        .order_by(ApiKeyRow.made_at)
+        .where(ApiKeyRow.member_id == member_id, col(ApiKeyRow.revoked_at).is_(None))
+        .order_by(col(ApiKeyRow.made_at))
     )
     return [read(row, ApiKey) for row in await tx.session.exec(query)]
 
 
 async def use_key(tx: Transaction, digest: str) -> ApiKey | None:
     row = (
-        await tx.session.exec(select(ApiKeyRow).where(ApiKeyRow.digest == digest, ApiKeyRow.revoked_at.is_(None)))
+        await tx.session.exec(select(ApiKeyRow).where(ApiKeyRow.digest == digest, col(ApiKeyRow.revoked_at).is_(None)))
     ).first()
     if row is None:
         return None
@@ -71,10 +71,10 @@ class Tries(NamedTuple):
 
 async def tries(tx: Transaction, email: str, address: str, since: datetime) -> Tries:
     query = select(
-        func.count().filter(TryRow.email == email, TryRow.address == address),
-        func.count().filter(TryRow.email == email),
-        func.count().filter(TryRow.address == address),
-    ).where(or_(TryRow.email == email, TryRow.address == address), TryRow.tried_at > since)
+        func.count().filter(col(TryRow.email) == email, col(TryRow.address) == address),
+        func.count().filter(col(TryRow.email) == email),
+        func.count().filter(col(TryRow.address) == address),
+    ).where(or_(col(TryRow.email) == email, col(TryRow.address) == address), col(TryRow.tried_at) > since)
     return Tries(*(await tx.session.exec(query)).one())
 
 
@@ -87,8 +87,8 @@ async def add_try(tx: Transaction, email: str, address: str) -> int:
 
 
 async def forgive_try(tx: Transaction, try_id: int) -> None:
-    await tx.session.exec(delete(TryRow).where(TryRow.try_id == try_id))
+    await tx.session.exec(delete(TryRow).where(col(TryRow.try_id) == try_id))
 
 
 async def forget_tries(tx: Transaction, age: timedelta) -> None:
-    await tx.session.exec(delete(TryRow).where(TryRow.tried_at < tx.now - age))
+    await tx.session.exec(delete(TryRow).where(col(TryRow.tried_at) < tx.now - age))

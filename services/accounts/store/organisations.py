@@ -35,7 +35,7 @@ async def own_organisation(
         if numbers
         else OrganisationRow.name == name
     )
-    query = select(OrganisationRow).where(same, OrganisationRow.imported.is_(False)).limit(1)
+    query = select(OrganisationRow).where(same, col(OrganisationRow.imported).is_(False)).limit(1)
     row = (await tx.session.exec(query)).first()
     return read_one("organisation", row.organisation_id, _organisation, row) if row else None
 
@@ -43,7 +43,7 @@ async def own_organisation(
 async def find_organisations(tx: Transaction, words: str, limit: int) -> list[Organisation]:
     """Own ones first, then by name. ``words`` are of the name, or their beginnings."""
     await (await tx.raw()).execute(PLAN_FOR_VALUES)
-    query = select(OrganisationRow).order_by(OrganisationRow.imported, OrganisationRow.name).limit(limit)
+    query = select(OrganisationRow).order_by(col(OrganisationRow.imported), col(OrganisationRow.name)).limit(limit)
     if words:
         query = query.where(text(f"{WORDS} @@ to_tsquery('simple', :words)").bindparams(words=as_query(words)))
     rows = await tx.session.exec(query)
@@ -111,7 +111,7 @@ async def suspensions_over(
         select(OrganisationRow)
         .where(
             OrganisationRow.state == "suspended",
-            OrganisationRow.suspended_until <= tx.now,
+            col(OrganisationRow.suspended_until) <= tx.now,
             not_among(OrganisationRow.organisation_id, but),
         )
         .with_for_update(skip_locked=True)

@@ -12,6 +12,7 @@ from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import Visit
 from infra.web.languages import moment, spoken, unit_name
+from infra.web.pages import template_of
 from services.auctions.board import Board, Fragment
 from services.auctions.domain.picture import HEIGHT, WIDTH
 from services.auctions.domain.rounds import timetable, turn_of
@@ -57,7 +58,7 @@ def _alike(request: Visit, board: Board, ground: Ground, own: Own) -> bytes:
 
 
 def render(request: Visit, name: str, board: Board, ground: Ground, **more: Any) -> str:
-    template = request.app.template_engine.get_template(f"auctions/_{name}.html")
+    template = template_of(request, f"auctions/_{name}.html")
     shown = {**context(request, board, ground), **more, "csrf_input": ""}
     return str(template.render(**shown))
 

@@ -115,8 +115,8 @@ class SkuPages(Controller):
         except RuleBroken as error:
             return await self._form(ground, request, values, beside(error, places))
         if broken := broken_rules(card, load_policy(ground.config.policy).catalogue):
-            for error in reversed(broken):
-                errors |= beside(error, places)
+            for each in reversed(broken):
+                errors |= beside(each, places)
             return await self._form(ground, request, values, errors)
         alike = () if proposal.none_of_these else await finder.near_duplicates(card)
         policy = load_policy(ground.config.policy)

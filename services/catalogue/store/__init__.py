@@ -141,7 +141,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 async def newest(tx: Transaction, sku_id: str, *, lock: bool = False) -> Version | None:
     """The latest version, whatever its state."""
-    query = select(SkuRow).where(SkuRow.sku_id == sku_id).order_by(SkuRow.version.desc()).limit(1)
+    query = select(SkuRow).where(SkuRow.sku_id == sku_id).order_by(col(SkuRow.version).desc()).limit(1)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
     return read_one("SKU", row.sku_id, version_of, row) if row else None
 
@@ -180,7 +180,7 @@ async def newest_of(tx: Transaction, sku_ids: Sequence[str]) -> dict[str, Versio
 def _newest(sku_ids: Iterable[str]) -> Any:
     """The rows of the latest version of each."""
     query = select(SkuRow).ext(distinct_on(col(SkuRow.sku_id))).where(among(SkuRow.sku_id, sku_ids))
-    return query.order_by(SkuRow.sku_id, SkuRow.version.desc())
+    return query.order_by(SkuRow.sku_id, col(SkuRow.version).desc())
 
 
 async def save(tx: Transaction, kept: Version) -> None:
@@ -220,7 +220,9 @@ async def offers_of(tx: Transaction, supplier_id: str, limit: int = 200) -> list
     """A supplier's offers with their SKUs, standing ones first, then newest first."""
     query = select(OfferRow).where(OfferRow.supplier_id == supplier_id)
     rows = (
-        await tx.session.exec(query.order_by(OfferRow.ended.is_not(None), OfferRow.published_at.desc()).limit(limit))
+        await tx.session.exec(
+            query.order_by(col(OfferRow.ended).is_not(None), col(OfferRow.published_at).desc()).limit(limit)
+        )
     ).all()
     newest = await tx.session.exec(_newest({row.sku_id for row in rows}))
     cards = listed("SKU", newest, lambda row: row.sku_id, lambda row: msgspec.convert(row.card, Sku))
@@ -240,8 +242,8 @@ async def expired(
     """Offers whose last day is over, locked; those another process holds are passed over."""
     query = (
         select(OfferRow)
-        .where(OfferRow.ended.is_(None), OfferRow.valid_until < today, not_among(OfferRow.offer_id, but))
-        .order_by(OfferRow.valid_until)
+        .where(col(OfferRow.ended).is_(None), OfferRow.valid_until < today, not_among(OfferRow.offer_id, but))
+        .order_by(col(OfferRow.valid_until))
         .limit(limit)
     )
     rows = await tx.session.exec(query.with_for_update(skip_locked=True))
@@ -292,7 +294,8 @@ def _standing(row: OfferRow) -> Standing:
 
 async def basket(tx: Transaction, member_id: str) -> list[Kept]:
     """All lines of a member's basket in the order they came, those removed too."""
-    query = select(BasketRow).where(BasketRow.member_id == member_id).order_by(BasketRow.added_at, BasketRow.sku_id)
+    query = select(BasketRow).where(BasketRow.member_id == member_id)
+    query = query.order_by(col(BasketRow.added_at), col(BasketRow.sku_id))
     return [
         Kept(sku_id=row.sku_id, quantity=row.quantity, removed_at=row.removed_at)
         for row in await tx.session.exec(query)
@@ -308,7 +311,7 @@ async def put_in_basket(tx: Transaction, member_id: str, sku_id: str, quantity: 
 
 
 async def take_out_of_basket(tx: Transaction, member_id: str, sku_id: str) -> None:
-    line = (BasketRow.member_id == member_id, BasketRow.sku_id == sku_id, BasketRow.removed_at.is_(None))
+    line = col(BasketRow.member_id) == member_id, col(BasketRow.sku_id) == sku_id, col(BasketRow.removed_at).is_(None)
     await tx.session.exec(update(BasketRow).where(*line).values(removed_at=tx.now))
 
 

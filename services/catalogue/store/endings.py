@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 from sqlalchemy import DateTime, Text, delete
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Field
+from sqlmodel import Field, col
 
 from infra.database import Transaction
 from infra.reading import Unreadable, readable
@@ -101,5 +101,5 @@ async def is_ending(tx: Transaction, sku_id: str, supplier_id: str) -> bool:
 
 async def forget_ending(tx: Transaction, ending: Ending) -> None:
     """All of them have ended."""
-    done = (EndingRow.of == ending.of, EndingRow.subject == ending.subject)
+    done = (col(EndingRow.of) == ending.of, col(EndingRow.subject) == ending.subject)
     await tx.session.exec(delete(EndingRow).where(*done))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
-from sqlmodel import select
+from sqlmodel import col, select
 
 from catalogue.skus import MOST_LETTERS, Sku, State
 from infra.database import Transaction
@@ -24,7 +24,9 @@ SHORT = 150
 async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Version]:
     """A part of the moderation queue, most urgent first. Cards that a former release let in and that are longer than MOST_LETTERS come
     with their texts cut, so that the whole is bounded."""
-    query = select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(SkuRow.decide_by, SkuRow.sku_id)
+    query = (
+        select(SkuRow).where(SkuRow.state == State.MODERATION.value).order_by(col(SkuRow.decide_by), col(SkuRow.sku_id))
+    )
     rows = await tx.session.exec(query.limit(limit).offset(offset))
     found = listed("SKU", rows, lambda row: row.sku_id, version_of)
     return [replace(each, sku=_cut(each.sku)) if each.sku.letters > MOST_LETTERS else each for each in found]
@@ -50,8 +52,8 @@ async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:
 async def proposals_of(tx: Transaction, organisation_id: str, limit: int = 50) -> list[Version]:
     """What an organisation proposed and is not published, newest first."""
     open_states = [State.MODERATION.value, State.RETURNED.value]
-    query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, SkuRow.state.in_(open_states))
-    rows = await tx.session.exec(query.order_by(SkuRow.proposed_at.desc()).limit(limit))
+    query = select(SkuRow).where(SkuRow.proposed_by == organisation_id, col(SkuRow.state).in_(open_states))
+    rows = await tx.session.exec(query.order_by(col(SkuRow.proposed_at).desc()).limit(limit))
     return listed("SKU", rows, lambda row: row.sku_id, version_of)
 
 

@@ -27,7 +27,7 @@ from services.contracts.api.execution import (
     summary,
     view,
 )
-from services.contracts.domain.execution import AnswerDispute, DecideDispute, OpenDispute
+from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
 from services.contracts.domain.execution.state import About, Dispute, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.store import executions

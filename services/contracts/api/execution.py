@@ -28,22 +28,12 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from services.contracts.domain.deals import Party
-from services.contracts.domain.execution import (
-    AnswerEnding,
-    AssessDelivery,
-    Command,
-    ConfirmReceipt,
-    PayInvoice,
-    PlaceOrder,
-    ProposeEnding,
-    ReportDelivery,
-    SubmitInvoice,
-    Withdraw,
-    WithdrawEnding,
-)
+from services.contracts.domain.execution import Command, Withdraw
 from services.contracts.domain.execution.duties import Duty, duties
+from services.contracts.domain.execution.endings import AnswerEnding, Kind, ProposeEnding, WithdrawEnding
 from services.contracts.domain.execution.endings import Ground as EndingGround
-from services.contracts.domain.execution.endings import Kind
+from services.contracts.domain.execution.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
+from services.contracts.domain.execution.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.contracts.domain.execution.state import (
     About,
     Balance,

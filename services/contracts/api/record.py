@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 import msgspec
 from litestar import Controller, get
@@ -136,14 +137,14 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         sanctions=[
             Suspended(
                 sanction_id=told.sanction_id,
-                side=told.side,
+                side=cast(Side, told.side),
                 level=told.level,
                 since=told.since,
                 until=told.until,
                 state=each.state(now),
                 appeal=each.decided.decision if each.decided else "waiting" if each.appealed else "none",
                 contracts=[
-                    mentioned(known[contract_id], told.side, known[contract_id].over_at, reader)
+                    mentioned(known[contract_id], cast(Side, told.side), known[contract_id].over_at, reader)
                     for contract_id in told.contract_ids
                 ],
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast
 
 import msgspec
 from litestar import Controller, get, post
@@ -77,10 +78,11 @@ async def views(ground: Ground, found: Sequence[Sanction], request: MemberVisit)
             sanction_id=told.sanction_id,
             organisation_id=told.organisation_id,
             organisation_name=names.get(told.organisation_id, told.organisation_id),
-            side=told.side,
+            side=cast(Side, told.side),
             level=told.level,
             contracts=[
-                mentioned(contracts[one], told.side, contracts[one].over_at, request.user) for one in told.contract_ids
+                mentioned(contracts[one], cast(Side, told.side), contracts[one].over_at, request.user)
+                for one in told.contract_ids
             ],
             since=told.since,
             until=told.until,
@@ -90,7 +92,7 @@ async def views(ground: Ground, found: Sequence[Sanction], request: MemberVisit)
             reasons=each.appealed.reasons if each.appealed else "",
             decide_by=each.appealed.due_at if each.appealed else None,
             overdue=each.overdue(now),
-            decision=each.decided.decision if each.decided else None,
+            decision=cast(Decision, each.decided.decision) if each.decided else None,
             explanation=each.decided.explanation if each.decided else "",
             decided_at=each.decided.decided_at if each.decided else None,
         )

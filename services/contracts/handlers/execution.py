@@ -6,7 +6,8 @@ from infra.database import Transaction
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
 from services.contracts.domain.deals import concluded, latest
-from services.contracts.domain.execution import Command, DecideDispute, Tick, apply, begin, decide
+from services.contracts.domain.execution import Command, Tick, apply, begin, decide
+from services.contracts.domain.execution.disputes import DecideDispute
 from services.contracts.domain.execution.state import Execution
 from services.contracts.handlers import RoleMissing
 from services.contracts.store import contracts, deals, executions

@@ -53,8 +53,15 @@ async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, poli
         region, on = place.region or place.country or "", calendar.local(tx.now).date()
         priced = price_for(offer, wanted.quantity, region, on)
         if isinstance(priced, Priced):
-            asked = {"buyer_id": buyer.organisation_id, "quantity": wanted.quantity, "region": region, "on": on}
-            rival = await replicas.cheaper(db, offer, priced.total, **asked)
+            rival = await replicas.cheaper(
+                db,
+                offer,
+                priced.total,
+                buyer_id=buyer.organisation_id,
+                quantity=wanted.quantity,
+                region=region,
+                on=on,
+            )
     return purchases.request(
         RequestPurchase(process_id=new_id(), quantity=wanted.quantity, place=place),
         offer,

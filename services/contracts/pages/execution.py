@@ -36,24 +36,12 @@ from infra.web.errors import NotFound
 from services.contracts.api import QUEUE, visible
 from services.contracts.api.disputes import disputed, open_disputes, the_dispute
 from services.contracts.api.execution import readable
-from services.contracts.domain.execution import (
-    AnswerDispute,
-    AnswerEnding,
-    AssessDelivery,
-    Command,
-    ConfirmReceipt,
-    DecideDispute,
-    OpenDispute,
-    PayInvoice,
-    PlaceOrder,
-    ProposeEnding,
-    ReportDelivery,
-    SubmitInvoice,
-    Withdraw,
-    WithdrawEnding,
-)
+from services.contracts.domain.execution import Command, Withdraw
+from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
+from services.contracts.domain.execution.endings import AnswerEnding, Kind, ProposeEnding, WithdrawEnding
 from services.contracts.domain.execution.endings import Ground as EndingGround
-from services.contracts.domain.execution.endings import Kind
+from services.contracts.domain.execution.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
+from services.contracts.domain.execution.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.contracts.domain.execution.state import About, Execution, Outcome
 from services.contracts.handlers import execution as handlers
 from services.contracts.pages import contract_page

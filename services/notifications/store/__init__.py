@@ -189,7 +189,7 @@ async def put_member(tx: Transaction, event: MemberJoined, preferences: Preferen
     }
     statement = insert(MemberRow).values(values)
     fresh = statement.excluded
-    changes = {name: fresh[name] for name in ("organisation_id", "name", "email", "language", "roles")}
+    changes: dict[str, Any] = {name: fresh[name] for name in ("organisation_id", "name", "email", "language", "roles")}
     changes["stopped"] = text("case when members.email = excluded.email then members.stopped end")
     await tx.session.exec(statement.on_conflict_do_update(index_elements=["member_id"], set_=changes))
 

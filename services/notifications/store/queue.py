@@ -64,7 +64,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[str, ...] = ()
 
 
-async def add_letter(tx: Transaction, letter: Letter, slot: str) -> bool:
+async def add_letter(tx: Transaction, letter: Digest | DutyLetter, slot: str) -> bool:
     """Claims the slot; False if it is taken."""
     db = await tx.raw()
     retry_at = await _gathered_until(db, letter, tx.now) or letter.claimed_at

@@ -45,16 +45,17 @@ class ItemRow(Row, table=True):
     grade: str | None = Field(default=None, sa_type=Text)
 
 
+_ITEMS = ItemRow.metadata.tables["observatory.items"].c
 Index(
     "ix_items_due_in_turn",
-    ItemRow.__table__.c.in_bulk,
-    ItemRow.__table__.c.due_at,
-    postgresql_where=ItemRow.__table__.c.due_at.is_not(None),
+    _ITEMS.in_bulk,
+    _ITEMS.due_at,
+    postgresql_where=_ITEMS.due_at.is_not(None),
 )
-_LISTED = ItemRow.__table__.c.observations > text("0")
-_FIRST = (ItemRow.__table__.c.observations.desc(), ItemRow.__table__.c.item_key)
-Index("ix_items_listed", ItemRow.__table__.c.reference_id.is_(None), *_FIRST, postgresql_where=_LISTED)
-Index("ix_items_of_grade", ItemRow.__table__.c.grade, *_FIRST, postgresql_where=_LISTED)
+_LISTED = _ITEMS.observations > text("0")
+_FIRST = (_ITEMS.observations.desc(), _ITEMS.item_key)
+Index("ix_items_listed", _ITEMS.reference_id.is_(None), *_FIRST, postgresql_where=_LISTED)
+Index("ix_items_of_grade", _ITEMS.grade, *_FIRST, postgresql_where=_LISTED)
 
 
 class ListedRow(Row, table=True):
@@ -122,7 +123,8 @@ class SnapshotRow(Row, table=True):
     body: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-Index("uq_snapshots_item", SnapshotRow.__table__.c.item_key, SnapshotRow.__table__.c.version, unique=True)
+_SNAPSHOTS = SnapshotRow.metadata.tables["observatory.snapshots"].c
+Index("uq_snapshots_item", _SNAPSHOTS.item_key, _SNAPSHOTS.version, unique=True)
 
 
 class RollingRow(Row, table=True):

@@ -42,6 +42,7 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
+from infra.web.pages import template_of
 from services.quotes import handlers, store
 from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read
 from services.quotes.handlers import NewQuote, channel
@@ -224,7 +225,7 @@ async def _page(
 async def _rendered(request: Visit, answer: Template) -> Response[str]:
     """Beside the event loop: all lines of all quotes can be megabytes, and bids do not wait for them."""
     assert answer.template_name is not None
-    template = request.app.template_engine.get_template(answer.template_name)
+    template = template_of(request, answer.template_name)
     text = await asyncio.to_thread(template.render, **answer.create_template_context(request))
     return Response(text, media_type=MediaType.HTML, status_code=answer.status_code, cookies=answer.cookies)
 
@@ -266,7 +267,7 @@ def _former(shown: Details) -> dict[str, str]:
 
 async def _pushes(request: Visit, ground: Ground, request_id: str, since: int) -> AsyncIterator[ServerSentEventMessage]:
     """Each is rendered as for a visitor: it says nothing that the page does not say to everybody."""
-    template = request.app.template_engine.get_template("quotes/_state.html")
+    template = template_of(request, "quotes/_state.html")
     async for said in ground.live.watch(channel(request_id)):
         if said is not None and said["version"] <= since:
             continue
