@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
-from tests.demo import fill
+from tests.demo import PASSWORD, fill
 from tests.market import Market, Markets
+
+READERS = ("", "agency", "supplier2", "moderator", "administrator")
 
 
 @pytest.fixture(scope="package")
@@ -15,3 +18,14 @@ async def demo(markets: Markets) -> AsyncIterator[Market]:
     await fill(market)
     yield market
     await markets.stop()
+
+
+@pytest.fixture(scope="package")
+async def tokens(demo: Market) -> dict[str, str]:
+    """By reader, "" of a visitor. They log in before anything is sent: logins are among it, and after many wrong ones nobody is let in."""
+    found = {"": ""}
+    async with httpx.AsyncClient(base_url=demo.url, timeout=60) as client:
+        for reader in filter(None, READERS):
+            login = {"email": f"{reader}@demo.example", "password": PASSWORD}
+            found[reader] = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
+    return found

@@ -14,14 +14,13 @@ from litestar.handlers import HTTPRouteHandler
 
 from infra.web.access import COOKIE
 from infra.web.app import guarded
-from tests.demo import PASSWORD
+from tests.fuzz.conftest import READERS
 from tests.fuzz.sending import Sender, names_in
 from tests.market import Market
 from tests.test_access import composed
 from tests.test_openapi import KNOWN
 
 EXAMPLES = 5
-READERS = ("", "agency", "supplier2", "moderator", "administrator")
 MOST_SECONDS = 2.0
 """Of computing, not by the clock: this finds what a bomb makes of a request, minutes, on however busy a machine."""
 MOST_BYTES = 5_000_000
@@ -49,7 +48,7 @@ async def ids(market: Market) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("reader", READERS)
 async def test_whatever_is_sent_is_answered(
-    demo: Market, tmp_path: Path, pytestconfig: pytest.Config, reader: str
+    demo: Market, tokens: dict[str, str], tmp_path: Path, pytestconfig: pytest.Config, reader: str
 ) -> None:
     routes = [
         (path, method, handler)
@@ -61,10 +60,7 @@ async def test_whatever_is_sent_is_answered(
     wrong: dict[str, str] = {}
     async with httpx.AsyncClient(base_url=demo.url, timeout=60) as client:
         await client.get("/health")
-        csrf, token = client.cookies["lonja_csrf"], ""
-        if reader:
-            login = {"email": f"{reader}@demo.example", "password": PASSWORD}
-            token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
+        csrf, token = client.cookies["lonja_csrf"], tokens[reader]
         for _ in range(pytestconfig.getoption("--examples") or EXAMPLES):
             for path, method, handler in routes:
                 label = f"{method} {path}"

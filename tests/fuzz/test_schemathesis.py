@@ -5,7 +5,6 @@ import time
 from contextlib import nullcontext, suppress
 from typing import Any
 
-import httpx
 import pytest
 import requests
 import schemathesis
@@ -14,8 +13,8 @@ from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 from schemathesis.generation import GenerationMode
 
-from tests.demo import PASSWORD
-from tests.fuzz.test_fuzz import MOST_BYTES, MOST_SECONDS, READERS, ids
+from tests.fuzz.conftest import READERS
+from tests.fuzz.test_fuzz import MOST_BYTES, MOST_SECONDS, ids
 from tests.market import Market
 from tests.test_openapi import DOCUMENT
 
@@ -25,14 +24,9 @@ EXAMPLES = 2
 
 @pytest.mark.parametrize("reader", READERS)
 async def test_whatever_schemathesis_makes_of_the_document_is_answered(
-    demo: Market, pytestconfig: pytest.Config, reader: str
+    demo: Market, tokens: dict[str, str], pytestconfig: pytest.Config, reader: str
 ) -> None:
-    headers = {}
-    if reader:
-        async with httpx.AsyncClient(base_url=demo.url, timeout=60) as client:
-            login = {"email": f"{reader}@demo.example", "password": PASSWORD}
-            token = (await client.post("/api/login", json=login)).raise_for_status().json()["token"]
-        headers["authorization"] = f"Bearer {token}"
+    headers = {"authorization": f"Bearer {tokens[reader]}"} if reader else {}
     known = {name: found[0] for name, found in (await ids(demo)).items() if found}
     # The market runs in this thread's loop, and the requests are sent from another.
     wrong = await asyncio.to_thread(sent, demo.url, headers, known, pytestconfig.getoption("--examples") or EXAMPLES)
