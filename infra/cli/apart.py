@@ -6,15 +6,16 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import typer
 
-from infra.cli import demo
 from infra.cli.output import say
 from infra.config import Config
 
 Act = Literal["tables", "demonstration"]
+DEMONSTRATION = "services.demonstration.cli"
 
 
 class NotDone(Exception):
@@ -52,7 +53,7 @@ async def _make_tables(config: Config) -> None:
 
 
 async def _make_demonstration(config: Config) -> None:
-    await demo.fill(config, say)
+    await import_module(DEMONSTRATION).fill(config, say)
 
 
 _ACTS: dict[Act, Callable[[Config], Coroutine[Any, Any, None]]] = {

@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 
 from catalogue import policy
-from infra.cli import apart, demo
+from infra.cli import apart
 from infra.cli.output import console, say, say_error
 from infra.config import Config
 from infra.embedded import HomeLock, addresses, check_restored, prepare_servers
@@ -147,7 +148,7 @@ def _say_where(config: Config, own_mailbox: bool, began: float) -> None:
         say(f"its mail    http://127.0.0.1:{remembered_port(config.home, 'mailbox')}")
     if config.policy == DEMO_POLICY:
         say("")
-        demo.show_logins(config)
+        import_module(apart.DEMONSTRATION).show_logins(config)
     else:
         say(
             f"the rules   {config.policy}; `lonja demo` fills an empty market with a demonstration and shows its logins"

@@ -20,11 +20,8 @@ from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
 from infra.ids import derive_id, new_id
-from infra.lines import Beside, WantedLine, beside_references
-from infra.lines import lines_of as lines_wanted
 from infra.places import place_named
 from infra.reactions import Reactions
-from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.arguments import clean
 from infra.web.errors import NotFound
@@ -39,6 +36,9 @@ from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import Stored
+from services.market.lines import Beside, WantedLine, beside_references
+from services.market.lines import lines_of as lines_wanted
+from services.market.replicas import calendar_of
 
 UNKNOWN_BUYER = "unknown"
 
@@ -70,7 +70,7 @@ class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def lines_of(db: asyncpg.Connection, wanted: NewAuction) -> tuple[Line, ...]:
-    """Lines as the domain knows them, SKUs filled in. Raises what :func:`infra.lines.lines_of` does."""
+    """Lines as the domain knows them, SKUs filled in. Raises what :func:`services.market.lines.lines_of` does."""
     lines = await lines_wanted(db, replicas.skus, wanted.lines)
     vat = {"vat_rate": wanted.vat_rate, "vat_included": wanted.vat_included}
     prices = (each.unit_price for each in wanted.lines)

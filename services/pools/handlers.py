@@ -17,12 +17,12 @@ from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.lines import beside_references
 from infra.places import delivered_to
 from infra.reactions import Reactions
-from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
+from services.market.lines import beside_references
+from services.market.replicas import calendar_of
 from services.pools import store
 from services.pools.domain import (
     CancelPool,

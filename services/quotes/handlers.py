@@ -16,13 +16,13 @@ from events.quotes import QuotingEnded
 from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.lines import WantedLine, lines_of
 from infra.places import delivered_to
 from infra.reactions import Reactions
-from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.arguments import clean
 from infra.web.errors import NotFound
+from services.market.lines import WantedLine, lines_of
+from services.market.replicas import calendar_of
 from services.quotes import store
 from services.quotes.domain import choosing, quoting
 from services.quotes.domain.choosing import Choose, RejectAll, WithdrawRequest

@@ -19,7 +19,7 @@ from sqlmodel import Field, SQLModel, col
 from infra.database import Transaction, schema_of
 from infra.listing import OF_WORDS
 from infra.reading import Unreadable, read_one, readable
-from infra.replicas import Organisations, ReferencePrices, Skus
+from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.quotes.domain.request import Comparison, Quote, Request, Standing
 
 

@@ -24,8 +24,8 @@ from infra.inbox import Inbox
 from infra.outbox import Relay
 from infra.producer import Producer
 from infra.reactions import Reactions
-from infra.replicas import Skus
 from infra.topics import create_topics
+from services.market.replicas import Skus
 from tests.benchmarks import Figure
 from tests.market import empty_database, forget_topics
 

@@ -19,10 +19,10 @@ import pytest
 from events.auctions import AuctionClosed, AuctionOpened
 from events.contracts import ContractConcluded, ContractDrafted
 from infra.clock import system_clock
-from infra.demo.client import Client
 from infra.runtime import load, standing
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT, Principal
+from services.demonstration.client import Client
 from tests.faults.living import Books, Lonja, until
 from tests.servers import home_of_tests
 

@@ -30,9 +30,6 @@ from events.topics import topic as topic_of
 from infra.broker import access
 from infra.config import Config
 from infra.consumer import group_of
-from infra.demo.cast import cast
-from infra.demo.client import Client
-from infra.demo.seed import RUNNING_TITLE, demo_password, offer_terms
 from infra.embedded import Servers
 from infra.embedded.process import Child
 from infra.health import State
@@ -40,6 +37,9 @@ from infra.migrations import AHEAD
 from infra.operations import processes
 from infra.runtime import load, standing
 from infra.service import Service
+from services.demonstration.cast import cast
+from services.demonstration.client import Client
+from services.demonstration.seed import RUNNING_TITLE, demo_password, offer_terms
 from tests.faults.door import Door
 from tests.faults.living import POLICY, Books, until
 from tests.faults.releases import MOTTO, Release, brought_further, plant_newer, unpack_former

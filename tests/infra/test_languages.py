@@ -105,7 +105,7 @@ def rules() -> dict[str, set[str]]:
             "catalogue.identifiers",
             "catalogue.places",
             "catalogue.references",
-            "infra.lines",
+            "services.market.lines",
             "infra.outgoing",
             "services.auctions.handlers",
         ),

@@ -13,9 +13,9 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright, async_playwright, expect
 
 from infra import chromium
-from infra.demo.cast import cast
-from infra.demo.client import Client
 from infra.embedded.jars import web_assets
+from services.demonstration.cast import cast
+from services.demonstration.client import Client
 from tests.demo import PASSWORD, fill
 from tests.market import Market
 from tests.servers import home_of_tests

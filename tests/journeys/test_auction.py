@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from playwright.async_api import Page, expect
 
-from infra.demo.cast import cast
+from services.demonstration.cast import cast
 from tests.journeys.conftest import Meet
 from tests.market import Market
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
-from infra.demo.client import Client, sign, when_heard
+from services.demonstration.client import Client, sign, when_heard
 from tests.journeys.conftest import Api, Meet, Person
 
 

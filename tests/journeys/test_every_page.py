@@ -15,9 +15,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from infra.demo.client import Client, when_heard
-from infra.demo.seed import open_auction
 from infra.secrets import secret
+from services.demonstration.client import Client, when_heard
+from services.demonstration.seed import open_auction
 from services.notifications.links import Links
 from tests.demo import LONGEST_AUCTION, PASSWORD
 from tests.journeys.conftest import DESK, PHONE, SETTLES, Meet, Person, picture

@@ -6,8 +6,8 @@ from playwright.async_api import expect
 
 from events.contracts import ContractConcluded
 from events.values import Category, Line, Place, Source
-from infra.demo.cast import cast
 from infra.ids import new_id
+from services.demonstration.cast import cast
 from tests.journeys.conftest import Meet
 from tests.market import Market
 

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from playwright.async_api import expect
 
-from infra.demo.cast import cast
-from infra.demo.client import sign, when_heard
+from services.demonstration.cast import cast
+from services.demonstration.client import sign, when_heard
 from tests.journeys.conftest import Api, Meet
 from tests.market import Market
 

@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 
 from playwright.async_api import expect
 
-from infra.demo.cast import cast
-from infra.demo.client import sign
+from services.demonstration.cast import cast
+from services.demonstration.client import sign
 from tests.journeys.conftest import Api, Meet, Person
 from tests.market import Market
 

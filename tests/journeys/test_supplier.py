@@ -6,9 +6,9 @@ from aiosmtpd.smtp import SMTP
 from playwright.async_api import expect
 
 from infra import kept_mail, mailbox
-from infra.demo.cast import cast
-from infra.demo.seed import open_auction
 from infra.ids import new_id
+from services.demonstration.cast import cast
+from services.demonstration.seed import open_auction
 from tests.demo import LONGEST_AUCTION, PASSWORD
 from tests.journeys.conftest import Api, Meet
 from tests.market import Market

@@ -1,7 +1,7 @@
 from playwright.async_api import expect
 
-from infra.demo.cast import cast
-from infra.demo.seed import open_auction
+from services.demonstration.cast import cast
+from services.demonstration.seed import open_auction
 from tests.demo import LONGEST_AUCTION
 from tests.journeys.conftest import Api, Meet
 

@@ -22,8 +22,6 @@ from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened
 from events.values import Category, Line
 from infra.ids import new_id
-from infra.lines import Beside
-from infra.replicas import calendar_of
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import (
@@ -41,7 +39,6 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
-from infra.web.lines import field_of
 from infra.web.pages import number as written
 from services.auctions import handlers, last_time
 from services.auctions.handlers import NewAuction, NewLine
@@ -49,6 +46,9 @@ from services.auctions.pages import draft
 from services.auctions.pages.draft import MOST_LINES, Fields
 from services.auctions.store import auctions, listing, past, replicas
 from services.auctions.store.listing import Filter
+from services.market.form_lines import field_of
+from services.market.lines import Beside
+from services.market.replicas import calendar_of
 
 SHOWN_OF_BEFORE = 30
 

@@ -17,9 +17,9 @@ from events.values import Line, Place
 from infra.places import place_named
 from infra.web import beside, misfits, read_form, read_instant
 from infra.web.languages import gettext, told
-from infra.web.lines import wrong_in_line
 from services.auctions.domain.opening import NoLines
 from services.auctions.handlers import NewAuction, NewLine
+from services.market.form_lines import wrong_in_line
 
 Fields = dict[str, str]
 _LINE = re.compile(r"line-(\d{1,3})-[a-z_]+")

@@ -1,7 +1,7 @@
 """What other services told."""
 
-from infra.replicas import Organisations, ReferencePrices, Skus
 from services.auctions.store.rows import Row
+from services.market.replicas import Organisations, ReferencePrices, Skus
 
 organisations = Organisations(Row.metadata)
 skus = Skus(Row.metadata)

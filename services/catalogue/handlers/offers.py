@@ -21,12 +21,12 @@ from events.catalogue import OfferArchived, OfferPublished
 from events.values import Category
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.replicas import local_date
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.store import Standing, endings
 from services.catalogue.store.endings import Ended, Ending
+from services.market.replicas import local_date
 
 MOST_STANDING = 20
 """Offers of one supplier on one SKU: it needs one for each group of regions with a price of its own. What a former release let in beyond

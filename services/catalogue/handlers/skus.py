@@ -27,13 +27,13 @@ from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.values import Refusal
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.handlers.offers import active, category_of, end_all
 from services.catalogue.store import Version, proposals
 from services.catalogue.store.endings import Ending
+from services.market.replicas import calendar_of
 
 MOST_AWAITING = 50
 """Cards of one organisation that await moderation. What a former release let in beyond that stays."""

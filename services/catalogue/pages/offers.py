@@ -18,7 +18,6 @@ from catalogue.rules import RuleBroken
 from events.bounds import Id, Name, Packs, Percent, Price
 from events.catalogue import EcoLabel
 from infra.ids import new_id
-from infra.replicas import local_date
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
 from infra.web import (
@@ -43,6 +42,7 @@ from services.catalogue.handlers import offers
 from services.catalogue.handlers.offers import NewTier, Stock, Terms
 from services.catalogue.pages.rows import rows
 from services.catalogue.pages.search import region_choices
+from services.market.replicas import local_date
 
 TIERS = 3
 LABELS = 2

@@ -15,8 +15,8 @@ from catalogue.offers import Offer
 from catalogue.skus import Sku, State
 from infra.database import Transaction, among, not_among, schema_of
 from infra.reading import Unreadable, listed, read_one, readable
-from infra.replicas import Organisations, ReferencePrices, local_date
 from infra.tokens import Principal
+from services.market.replicas import Organisations, ReferencePrices, local_date
 
 
 class Row(SQLModel, registry=schema_of("catalogue")):

@@ -19,7 +19,6 @@ from events.values import Place
 from infra.database import Transaction
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.replicas import calendar_of
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
 from services.contracts.domain import awards, signing
@@ -32,6 +31,7 @@ from services.contracts.store import contracts, deals, replicas
 from services.contracts.store import refusals as disputable
 from services.contracts.store.contracts import Contract
 from services.contracts.store.listing import Summary
+from services.market.replicas import calendar_of
 
 SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
 

@@ -13,7 +13,6 @@ from events.contracts import PurchaseAnswered
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.places import delivered_to
-from infra.replicas import calendar_of
 from infra.tokens import Principal
 from infra.web.errors import NotFound
 from services.contracts.domain import awards, purchases
@@ -21,6 +20,7 @@ from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, R
 from services.contracts.handlers import award
 from services.contracts.store import purchases as requests
 from services.contracts.store import replicas
+from services.market.replicas import calendar_of
 
 
 class NotKnownYet(RuleBroken):

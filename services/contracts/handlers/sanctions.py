@@ -12,7 +12,6 @@ from events.envelope import Envelope
 from infra.database import Transaction
 from infra.ids import derive_id
 from infra.reactions import Reactions
-from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web.errors import NotFound
 from services.contracts.domain import sanctions
@@ -21,6 +20,7 @@ from services.contracts.domain.sanctions import Breach, Decision, Sanction
 from services.contracts.handlers import execution
 from services.contracts.store import deals, record, replicas
 from services.contracts.store import sanctions as store
+from services.market.replicas import calendar_of
 
 APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
 """Who may appeal for its organisation, whichever side was sanctioned."""

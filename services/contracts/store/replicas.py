@@ -18,9 +18,9 @@ from events.quotes import QuoteDisclosed
 from events.values import Line
 from infra.database import Transaction
 from infra.json_columns import as_number, list_in, number_in
-from infra.replicas import Organisations, Skus
 from services.contracts.domain.cascade import RankedBid
 from services.contracts.store.rows import LEAST, Row
+from services.market.replicas import Organisations, Skus
 
 _TIERS, _FROM, _TIER_PRICE = list_in("body->'tiers'"), as_number("tier->>'from_quantity'"), as_number("tier->>'price'")
 _REACHED = f"select {_TIER_PRICE} from jsonb_array_elements({_TIERS}) as tier where {_FROM} <= $3 order by {_FROM} desc limit 1"

@@ -14,8 +14,8 @@ from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
 from infra.database import Transaction, not_among, schema_of
 from infra.reading import listed
-from infra.replicas import Organisations
 from infra.service import Prune
+from services.market.replicas import Organisations
 from services.notifications.domain import Preferences
 from services.notifications.letters import Letter
 

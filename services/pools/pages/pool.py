@@ -19,7 +19,6 @@ from events.pools import PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction
 from infra.listing import PAGES
-from infra.replicas import calendar_of
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
     PUBLIC,
@@ -35,6 +34,7 @@ from infra.web import (
     text_in,
 )
 from infra.web.languages import gettext, refusal, told, unit_name
+from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
 from services.pools.api import OFFICERS
 from services.pools.domain import Stage

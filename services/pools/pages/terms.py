@@ -20,7 +20,6 @@ from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED
-from infra.replicas import calendar_of
 from infra.web import (
     PUBLIC,
     FromGround,
@@ -39,6 +38,7 @@ from infra.web import (
 )
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import payable, price
+from services.market.replicas import calendar_of
 from services.pools import handlers, store
 from services.pools.api import DEEPEST, OFFICERS
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end

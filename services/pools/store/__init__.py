@@ -15,7 +15,7 @@ from events.pools import PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction, not_among, schema_of
 from infra.reading import Unreadable, read_one, readable
-from infra.replicas import Organisations, ReferencePrices, Skus
+from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool
 
 

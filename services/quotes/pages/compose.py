@@ -20,9 +20,7 @@ from events.catalogue import SkuPublished
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.lines import WantedLine, beside_references
 from infra.places import delivered_to
-from infra.replicas import calendar_of
 from infra.web import (
     FromGround,
     MemberVisit,
@@ -37,7 +35,9 @@ from infra.web import (
     shown_again,
 )
 from infra.web.languages import gettext, told, unit_name
-from infra.web.lines import field_of, wrong_in_line
+from services.market.form_lines import field_of, wrong_in_line
+from services.market.lines import WantedLine, beside_references
+from services.market.replicas import calendar_of
 from services.quotes import handlers, store
 from services.quotes.api import OFFICERS
 from services.quotes.domain.opening import MOST_LINES, NoLines

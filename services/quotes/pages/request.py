@@ -18,7 +18,6 @@ from events.bounds import Amount, Count, Days, Percent, Reason
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
-from infra.lines import beside_references
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
@@ -43,6 +42,7 @@ from infra.web import (
 from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
+from services.market.lines import beside_references
 from services.quotes import handlers, store
 from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read
 from services.quotes.handlers import NewQuote, channel

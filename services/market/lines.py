@@ -13,7 +13,7 @@ from catalogue.units import read_unit
 from events.bounds import Code, Id, Quantity, Title
 from events.catalogue import SkuPublished
 from events.values import Category, Line, Place
-from infra.replicas import ReferencePrices, Skus
+from services.market.replicas import ReferencePrices, Skus
 
 
 class SkuNotPublished(RuleBroken):

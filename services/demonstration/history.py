@@ -15,9 +15,9 @@ from catalogue.categories import normalise, short_cpv
 from events.contracts import ContractConcluded
 from events.values import Category, Line, Place, Source
 from infra.database import Database, Transaction
-from infra.demo.cast import COUNTRY, Cast, Good, Player
-from infra.demo.client import Client
 from infra.ids import derive_id
+from services.demonstration.cast import COUNTRY, Cast, Good, Player
+from services.demonstration.client import Client
 
 VAT = Decimal(20)
 CONTRACTS_OF_A_GOOD = 14

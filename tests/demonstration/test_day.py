@@ -5,10 +5,10 @@ import json
 from datetime import timedelta
 from decimal import Decimal
 
-from infra.demo.client import Client
-from infra.demo.day import Day, Plan
-from infra.demo.report import Tally
-from infra.demo.seed import POOL_TITLE
+from services.demonstration.client import Client
+from services.demonstration.day import Day, Plan
+from services.demonstration.report import Tally
+from services.demonstration.seed import POOL_TITLE
 from tests.demo import PASSWORD, fill
 from tests.market import Market
 

@@ -12,8 +12,8 @@ from infra.cli.output import AsJson, errors, print_json, print_table, say
 from infra.config import Config
 
 if TYPE_CHECKING:
-    from infra.demo.day import Plan
-    from infra.demo.report import Tally
+    from services.demonstration.day import Plan
+    from services.demonstration.report import Tally
 
 
 def simulate(
@@ -31,7 +31,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Play a market day through the API: agencies, suppliers bidding at once, a pool, contracts; print what happened."""
-    from infra.demo.day import Plan
+    from services.demonstration.day import Plan
 
     config = Config.running()
     plan = Plan(
@@ -55,16 +55,16 @@ def simulate(
 def _shortest_session(config: Config) -> int:
     """Minutes."""
     from catalogue.policy import load
-    from infra.demo.sessions import lengths
+    from services.demonstration.sessions import lengths
 
     return lengths(load(config.policy, config.policies))[0]
 
 
 async def _play(config: Config, plan: "Plan", url: str, record: Path | None, *, quiet: bool) -> dict[str, Any]:
-    from infra.demo.client import Client
-    from infra.demo.day import Day
-    from infra.demo.report import Tally
-    from infra.demo.seed import demo_password
+    from services.demonstration.client import Client
+    from services.demonstration.day import Day
+    from services.demonstration.report import Tally
+    from services.demonstration.seed import demo_password
 
     with record.open("a") if record else nullcontext() as lines:
         tally = Tally(record=lines)

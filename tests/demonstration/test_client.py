@@ -4,7 +4,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from infra.demo.client import CallRefused, Client, NotAnswered, when_heard
+from services.demonstration.client import CallRefused, Client, NotAnswered, when_heard
 
 Answers = Callable[[httpx.Request], httpx.Response]
 
@@ -21,7 +21,7 @@ def refusal(rule: str) -> httpx.Response:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.demo.client.PAUSE", 0.01)
+    monkeypatch.setattr("services.demonstration.client.PAUSE", 0.01)
 
 
 async def test_a_refusal_names_its_rule_and_field() -> None:

@@ -9,7 +9,7 @@ from infra.cli.output import AsJson, print_json, print_table, say
 from infra.config import Config
 
 if TYPE_CHECKING:
-    from infra.demo.cast import Player
+    from services.demonstration.cast import Player
 
 
 def demo(as_json: AsJson = False) -> None:
@@ -28,20 +28,20 @@ def print_nothing(line: str) -> None:
 
 
 async def fill(config: Config, tell: Callable[[str], None]) -> bool:
-    """Whether there was anything to fill. Raises NotRunning and what :func:`infra.demo.seed.seed` does."""
+    """Whether there was anything to fill. Raises NotRunning and what :func:`services.demonstration.seed.seed` does."""
     url = await answering(config.local_url)
 
     from catalogue.policy import load
-    from infra.demo.seed import demo_password, seed
     from infra.runtime import standing
+    from services.demonstration.seed import demo_password, seed
 
     async with standing(config) as ground:
         return await seed(url, ground.database, demo_password(config), load(config.policy, config.policies), tell)
 
 
 def logins(config: Config) -> list[dict[str, str]]:
-    from infra.demo.cast import cast
-    from infra.demo.seed import demo_password
+    from services.demonstration.cast import cast
+    from services.demonstration.seed import demo_password
 
     password = demo_password(config)
     kinds: dict[str, Sequence[Player]] = {"agency": cast().agencies, "supplier": cast().suppliers, "": cast().staff}

@@ -3,8 +3,8 @@ from decimal import Decimal
 import pytest
 
 from catalogue.skus import Attribute, Sku, broken_rules
-from infra.demo.cast import Good, cast
-from infra.demo.seed import offer_terms
+from services.demonstration.cast import Good, cast
+from services.demonstration.seed import offer_terms
 
 
 @pytest.mark.parametrize("good", cast().skus, ids=lambda good: good.name)

@@ -2,7 +2,7 @@ import io
 import json
 from decimal import Decimal
 
-from infra.demo.report import Tally
+from services.demonstration.report import Tally
 
 ACCEPTED = {
     "verdict": "accepted",

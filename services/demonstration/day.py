@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from infra.demo.cast import Player, cast
-from infra.demo.client import CallRefused, Client, NotAnswered, sign, when_heard
-from infra.demo.report import Tally
-from infra.demo.seed import initial_price, register, together
 from infra.ids import new_id
+from services.demonstration.cast import Player, cast
+from services.demonstration.client import CallRefused, Client, NotAnswered, sign, when_heard
+from services.demonstration.report import Tally
+from services.demonstration.seed import initial_price, register, together
 
 Say = Callable[[str], None]
 

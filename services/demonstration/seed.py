@@ -6,17 +6,16 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
-from importlib import import_module
 from typing import Any, TypeVar
 
 from catalogue.policy import Policy
 from infra.config import Config
 from infra.database import Database
-from infra.demo import history
-from infra.demo.cast import COUNTRY, Cast, Good, Player, cast
-from infra.demo.client import CallRefused, Client, sign, when_heard
-from infra.demo.sessions import lengths
 from infra.secrets import secret
+from services.demonstration import history
+from services.demonstration.cast import COUNTRY, Cast, Good, Player, cast
+from services.demonstration.client import CallRefused, Client, sign, when_heard
+from services.demonstration.sessions import lengths
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -97,8 +96,9 @@ async def together(calls: Sequence[Awaitable[T]], at_once: int = 8) -> list[T]:
 
 async def ensure_staff(database: Database, staff: Sequence[Player], password: str) -> None:
     """Straight into accounts, as `lonja members add` does."""
-    handlers = import_module("services.accounts.handlers")
-    hashed = await import_module("services.accounts.passwords").hashed(password)
+    from services.accounts import handlers, passwords  # only who makes staff loads them
+
+    hashed = await passwords.hashed(password)
     for player in staff:
         wanted = handlers.NewMember(
             email=player.email, name=player.person, roles=(player.role,), organisation=player.name, country=COUNTRY

@@ -1,7 +1,7 @@
 import pytest
 
 from catalogue.policy import load
-from infra.demo.sessions import NoSessions, lengths
+from services.demonstration.sessions import NoSessions, lengths
 
 
 @pytest.mark.parametrize(
