@@ -1,9 +1,10 @@
 """Ids come from here: UUIDs as text, ordered by time when new, derived from names when the same thing may come twice."""
 
-import hashlib
 import os
 import time
 import uuid
+
+from events.derived import derive_id_in
 
 _NAMESPACE = uuid.UUID("8f1a0f8e-6c57-5d0e-9b0c-6c6f6e6a6100").bytes
 
@@ -19,11 +20,3 @@ def new_id() -> str:
 def derive_id(*parts: str) -> str:
     """A UUID version 5 of the parts: the same parts always give the same id. Parts may hold any character."""
     return derive_id_in(_NAMESPACE, *parts)
-
-
-def derive_id_in(namespace: bytes, *parts: str) -> str:
-    """A UUID version 5 (RFC 9562): a SHA-1 digest with version and variant written over it. ``uuid.uuid5`` says the same, and
-    takes three times as long."""
-    digits = hashlib.sha1(namespace + "\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

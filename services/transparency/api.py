@@ -12,7 +12,7 @@ from litestar.response import Stream
 from infra.web import PUBLIC, FromGround, PathId
 from infra.web.errors import NotFound
 from services.transparency import store
-from services.transparency.publication import package, record_package
+from services.transparency.ocds.publication import package, record_package
 
 PAGE = 1_000
 _LARGEST = 2**63 - 1

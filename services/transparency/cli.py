@@ -16,11 +16,11 @@ from infra.cli.output import AsJson, Unwritable, errors, print_json, print_table
 
 if TYPE_CHECKING:
     from infra.database import Database
-    from services.transparency.candidates import Reading
     from services.transparency.intake import Counts
+    from services.transparency.ocds.candidates import Reading
+    from services.transparency.ocds.tables import ColumnMapping
+    from services.transparency.ocds.tolerance import NotUnderstood
     from services.transparency.refusals import Refusals
-    from services.transparency.tables import ColumnMapping
-    from services.transparency.tolerance import NotUnderstood
 
 import_app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Read procurement that others published: OCDS, awards, prices."
@@ -92,7 +92,7 @@ def import_prices(
 @import_app.command("fields")
 def fields() -> None:
     """How a column mapping is written, with every field that a column can be mapped to."""
-    from services.transparency import tables
+    from services.transparency.ocds import tables
 
     say((tables.__doc__ or "").replace("::", ":").partition("\n\nOur fields are")[0])
     say("\nFields: " + ", ".join(sorted(tables.FIELDS)) + ".\n\nThose that ship, to begin with:")
@@ -121,7 +121,7 @@ def export_ocds(
 
 def _import_tables(kind: str, files: list[Path], mapping: Path | None, refused: Path | None, as_json: bool) -> None:
     from services.transparency.intake import FileUnusable, mapping_for, read_table
-    from services.transparency.tables import MappingError, load_mapping, shipped_mappings
+    from services.transparency.ocds.tables import MappingError, load_mapping, shipped_mappings
 
     try:
         candidates: list[ColumnMapping] = [load_mapping(mapping)] if mapping else shipped_mappings(kind)
@@ -148,8 +148,8 @@ def _import(
     read too."""
     from infra.garbage import leave_what_stays
     from services.transparency.intake import Counts, FileUnusable
+    from services.transparency.ocds.tolerance import NotUnderstood
     from services.transparency.refusals import refusals_in
-    from services.transparency.tolerance import NotUnderstood
 
     began, ledger, total = time.monotonic(), NotUnderstood(keeps=refused is not None), Counts()
     unusable = fruitless = 0
@@ -226,7 +226,7 @@ def _kinds_table(title: str, kinds: list[str], ledger: "NotUnderstood") -> None:
 
 
 def _show_refusals(ledger: "NotUnderstood", refusals: "Refusals | None") -> None:
-    from services.transparency.tolerance import is_loss
+    from services.transparency.ocds.tolerance import is_loss
 
     if refusals:
         lost = ", ".join(f"{name} {number}" for name, number in refusals.counts().items())

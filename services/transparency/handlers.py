@@ -15,9 +15,10 @@ from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened
 from events.transparency import ReleasePublished
 from infra.database import Transaction
 from infra.reactions import Reactions
-from services.transparency import implementation, outgoing, outgoing_quotes, store
-from services.transparency.mapping import ORIGIN
-from services.transparency.parts import Json
+from services.transparency import store
+from services.transparency.ocds import implementation, outgoing, outgoing_quotes
+from services.transparency.ocds.mapping import ORIGIN
+from services.transparency.ocds.parts import Json
 
 reactions = Reactions()
 reactions.on(AuctionExtended, RoundBegan)(store.move_end)

@@ -21,7 +21,7 @@ from infra.causality import caused_by
 from infra.database import Database, Transaction
 from infra.ids import new_id
 from services.transparency import store
-from services.transparency.candidates import (
+from services.transparency.ocds.candidates import (
     Candidate,
     Original,
     Reading,
@@ -30,11 +30,10 @@ from services.transparency.candidates import (
     region_code,
     unless_too_large,
 )
-from services.transparency.mapping import events_of
-from services.transparency.process import Organisation
-from services.transparency.rows import RowReader
-from services.transparency.store import NAME
-from services.transparency.tables import (
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.process import Organisation
+from services.transparency.ocds.rows import RowReader
+from services.transparency.ocds.tables import (
     ColumnMapping,
     MappingError,
     NoTable,
@@ -43,8 +42,9 @@ from services.transparency.tables import (
     choose_mapping,
     read_rows,
 )
+from services.transparency.ocds.tolerance import NotUnderstood
+from services.transparency.store import NAME
 from services.transparency.telling import tell
-from services.transparency.tolerance import NotUnderstood
 
 BATCH = 500
 SLICE = 20

@@ -12,7 +12,7 @@ from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.imports import MOST_IN_A_PACK, OrganisationImported, ProcessImported
 from events.transparency import TenderImported
 from infra.buckets import bucket_of
-from services.transparency.candidates import LARGEST, Fact
+from services.transparency.ocds.candidates import LARGEST, Fact
 
 T = TypeVar("T")
 PACK = 300_000

@@ -5,8 +5,8 @@ from litestar.response import Template
 
 from infra.web import PUBLIC, FromGround, Visit, page
 from services.transparency import store
-from services.transparency.outgoing import PREFIX
-from services.transparency.publication import EXTENSIONS, LICENCE, LICENCE_NAME
+from services.transparency.ocds.outgoing import PREFIX
+from services.transparency.ocds.publication import EXTENSIONS, LICENCE, LICENCE_NAME
 
 SHOWN = 8
 SOURCES = 100

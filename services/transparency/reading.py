@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from infra.beside import processes
-from services.transparency.candidates import (
+from services.transparency.ocds.candidates import (
     Candidate,
     Original,
     Reading,
@@ -21,11 +21,11 @@ from services.transparency.candidates import (
     region_code,
     unless_too_large,
 )
-from services.transparency.documents import Piece, Unreadable, documents_of, read_pieces
-from services.transparency.mapping import events_of
-from services.transparency.packages import Release, unpack
-from services.transparency.releases import publisher_of, read_process
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.documents import Piece, Unreadable, documents_of, read_pieces
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.packages import Release, unpack
+from services.transparency.ocds.releases import publisher_of, read_process
+from services.transparency.ocds.tolerance import NotUnderstood
 
 PORTION = 256 * 1024
 """Bytes of a file that are understood in one go, or one piece where that is larger."""

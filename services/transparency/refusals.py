@@ -9,9 +9,9 @@ from typing import TextIO
 
 from infra.cells import cell
 from infra.cli.output import Unwritable
-from services.transparency.candidates import Reading
 from services.transparency.intake import FileUnusable
-from services.transparency.tolerance import Fault, NotUnderstood
+from services.transparency.ocds.candidates import Reading
+from services.transparency.ocds.tolerance import Fault, NotUnderstood
 
 COLUMNS = ("file", "line", "lost", "column", "rule", "value")
 """``line`` names the element where the file is one JSON value ("[3]"). ``lost`` is "file", "row" or "value": a row means a release

@@ -17,12 +17,12 @@ from infra.database import Transaction
 from infra.ids import derive_id
 from infra.outgoing import Outgoing, outgoing, write_outbox
 from services.transparency import store
-from services.transparency.candidates import LARGEST, Candidate, Fact, Original, facts_of, region_code
-from services.transparency.mapping import events_of
+from services.transparency.ocds.candidates import LARGEST, Candidate, Fact, Original, facts_of, region_code
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.releases import read_process
+from services.transparency.ocds.tolerance import NotUnderstood
 from services.transparency.packing import packs_of_organisations, packs_of_processes
-from services.transparency.releases import read_process
 from services.transparency.store import NAME
-from services.transparency.tolerance import NotUnderstood
 
 log = logging.getLogger(__name__)
 

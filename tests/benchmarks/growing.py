@@ -24,8 +24,8 @@ from infra.embedded import Servers
 from infra.runtime import load, prepare, run_streams, run_worker, standing
 from infra.service import Service
 from services.transparency.intake import mapping_for, read_table, take_in
-from services.transparency.tables import shipped_mappings
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.tables import shipped_mappings
+from services.transparency.ocds.tolerance import NotUnderstood
 from tests.benchmarks import Figure
 from tests.market import empty_database, forget_topics
 

@@ -35,12 +35,12 @@ from infra.ids import new_id
 from infra.runtime import load, prepare, run_streams, run_worker, standing
 from infra.service import Ground
 from infra.tasks import background
-from services.transparency.candidates import Reading
 from services.transparency.intake import BATCH, mapping_for, read_table, take_in
+from services.transparency.ocds.candidates import Reading
+from services.transparency.ocds.tables import shipped_mappings
+from services.transparency.ocds.tolerance import NotUnderstood
 from services.transparency.reading import Readers
 from services.transparency.store import NAME, Row
-from services.transparency.tables import shipped_mappings
-from services.transparency.tolerance import NotUnderstood
 from tests.benchmarks import Figure
 from tests.benchmarks.site import process_of
 from tests.market import empty_database, forget_topics

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from infra.database import Transaction
-from services.transparency.candidates import Original
+from services.transparency.ocds.candidates import Original
 
 
 class ImportedSource(msgspec.Struct, frozen=True, kw_only=True):

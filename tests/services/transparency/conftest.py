@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.tolerance import NotUnderstood
 
 
 @pytest.fixture(scope="session")

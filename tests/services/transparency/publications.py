@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from services.transparency.documents import Unreadable, read_documents
-from services.transparency.packages import Release, unpack
-from services.transparency.process import Process
-from services.transparency.releases import read_process
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.documents import Unreadable, read_documents
+from services.transparency.ocds.packages import Release, unpack
+from services.transparency.ocds.process import Process
+from services.transparency.ocds.releases import read_process
+from services.transparency.ocds.tolerance import NotUnderstood
 
 
 def read(path: Path, ledger: NotUnderstood) -> tuple[list[Release], list[Unreadable]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from publications import a_release, read
 
-from services.transparency import documents, streaming
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds import documents, streaming
+from services.transparency.ocds.tolerance import NotUnderstood
 
 ONE, TWO = a_release("ocds-abc123-1"), a_release("ocds-abc123-2")
 PACKAGE = {"version": "1.1", "publisher": {"name": "P"}, "license": "CC0", "releases": [ONE, TWO]}

@@ -12,10 +12,10 @@ from official import faults, validators
 from test_transparency_outgoing import plain
 
 from events.contracts import DeliveryAssessed, DeliveryReported
-from services.transparency import outgoing
 from services.transparency.handlers import reactions
-from services.transparency.implementation import CARRIED_OUT, carried_out, sides_of
-from services.transparency.merging import merge
+from services.transparency.ocds import outgoing
+from services.transparency.ocds.implementation import CARRIED_OUT, carried_out, sides_of
+from services.transparency.ocds.merging import merge
 
 
 def told(story: Story, events: list[Any] | None = None) -> list[dict[str, Any]]:

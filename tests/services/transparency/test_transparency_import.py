@@ -19,10 +19,10 @@ from events.imports import ImportedProcess, OrganisationImported, ProcessImporte
 from infra.database import Database
 from infra.ids import new_id
 from services.transparency import intake
-from services.transparency.candidates import Candidate
 from services.transparency.cli import import_app
+from services.transparency.ocds.candidates import Candidate
+from services.transparency.ocds.tolerance import NotUnderstood
 from services.transparency.reading import read_ocds
-from services.transparency.tolerance import NotUnderstood
 from tests.market import Market
 
 Run = Callable[..., Any]

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.transparency.merging import merge
+from services.transparency.ocds.merging import merge
 from tests.work import calls_of
 
 scalars = st.sampled_from([None, "", "a", "b", 0, 1, [], {}])

@@ -10,9 +10,9 @@ import pytest
 from happenings import OPENS, Story
 from official import faults, validators
 
-from services.transparency import outgoing
-from services.transparency.merging import merge
-from services.transparency.publication import package, record_package
+from services.transparency.ocds import outgoing
+from services.transparency.ocds.merging import merge
+from services.transparency.ocds.publication import package, record_package
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

@@ -11,7 +11,7 @@ from events.imports import MOST_IN_A_PACK, ProcessImported, processes_of
 from events.topics import topic
 from events.transparency import TenderImported
 from infra.buckets import bucket_of
-from services.transparency.candidates import Fact
+from services.transparency.ocds.candidates import Fact
 from services.transparency.packing import PACK, packs_of_processes
 
 

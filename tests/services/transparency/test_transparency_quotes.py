@@ -11,8 +11,8 @@ from official import faults, validators
 from test_transparency_outgoing import plain
 
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
-from services.transparency import outgoing, outgoing_quotes
-from services.transparency.publication import package, record_package
+from services.transparency.ocds import outgoing, outgoing_quotes
+from services.transparency.ocds.publication import package, record_package
 
 ENDS = OPENS + timedelta(hours=3)
 WHY = "It delivers before the term begins"

@@ -18,13 +18,13 @@ from events.imports import ImportedProcess, ProcessImported
 from events.transparency import TenderImported
 from events.values import Source
 from services.transparency import reading
-from services.transparency.candidates import facts_of
-from services.transparency.documents import Piece
-from services.transparency.mapping import events_of
+from services.transparency.ocds.candidates import facts_of
+from services.transparency.ocds.documents import Piece
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.releases import read_release
+from services.transparency.ocds.tolerance import NotUnderstood
 from services.transparency.packing import processes_imported
 from services.transparency.reading import Readers, read_ocds
-from services.transparency.releases import read_release
-from services.transparency.tolerance import NotUnderstood
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from services.transparency import reading
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.tolerance import NotUnderstood
 if __name__ == "__main__":
     reading.PORTION = 2_000
     with reading.Readers(2) as readers:

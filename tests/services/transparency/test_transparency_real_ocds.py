@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from publications import processes, read
 
-from services.transparency.mapping import events_of
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.tolerance import NotUnderstood
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from typer.testing import CliRunner, Result
 
 from infra.cli.output import Unwritable
 from infra.ids import new_id
-from services.transparency import tables
 from services.transparency.cli import import_app
 from services.transparency.intake import FileUnusable, read_table
+from services.transparency.ocds import tables
+from services.transparency.ocds.tables import ColumnMapping, load_mapping
+from services.transparency.ocds.tolerance import LONGEST_VALUE, Fault, NotUnderstood
 from services.transparency.reading import Readers, read_ocds
 from services.transparency.refusals import COLUMNS, refusals_in
-from services.transparency.tables import ColumnMapping, load_mapping
-from services.transparency.tolerance import LONGEST_VALUE, Fault, NotUnderstood
 from tests.market import Market
 
 Run = Callable[..., Any]

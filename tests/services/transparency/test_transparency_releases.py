@@ -11,10 +11,10 @@ from publications import a_release, processes, read
 
 from catalogue.units import parse_unit
 from events.contracts import ContractConcluded
-from services.transparency.mapping import events_of
-from services.transparency.merging import latest, merge
-from services.transparency.process import Process
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.merging import latest, merge
+from services.transparency.ocds.process import Process
+from services.transparency.ocds.tolerance import NotUnderstood
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from infra.ids import new_id
 from infra.tokens import ROLES, Principal
 from services.transparency import api, store
 from services.transparency.cli import export_app
-from services.transparency.outgoing import ocid_of
-from services.transparency.parts import date
-from services.transparency.publication import record_package
+from services.transparency.ocds.outgoing import ocid_of
+from services.transparency.ocds.parts import date
+from services.transparency.ocds.publication import record_package
 from services.transparency.store import published
 from tests.market import Market
 

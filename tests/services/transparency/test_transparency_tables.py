@@ -9,10 +9,10 @@ import pytest
 
 from events.codec import written
 from events.contracts import ContractConcluded
-from services.transparency.mapping import events_of
-from services.transparency.process import Process
-from services.transparency.rows import read_row
-from services.transparency.tables import (
+from services.transparency.ocds.mapping import events_of
+from services.transparency.ocds.process import Process
+from services.transparency.ocds.rows import read_row
+from services.transparency.ocds.tables import (
     ColumnMapping,
     MappingError,
     NoTable,
@@ -22,7 +22,7 @@ from services.transparency.tables import (
     read_rows,
     shipped_mappings,
 )
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.tolerance import NotUnderstood
 
 MAPPING = """
 kind = "prices"

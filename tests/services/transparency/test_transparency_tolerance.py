@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.transparency import tolerance
-from services.transparency.tolerance import NotUnderstood, read_currency, read_date, read_decimal, read_text
+from services.transparency.ocds import tolerance
+from services.transparency.ocds.tolerance import NotUnderstood, read_currency, read_date, read_decimal, read_text
 
 
 @pytest.mark.parametrize(

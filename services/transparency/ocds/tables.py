@@ -41,7 +41,7 @@ from typing import IO, cast
 
 import msgspec
 
-from services.transparency import vocabulary
+from services.transparency.ocds import vocabulary
 
 SHIPPED = Path(__file__).parent / "mappings"
 _CHUNK = 1024 * 1024

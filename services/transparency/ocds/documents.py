@@ -18,8 +18,8 @@ from typing import IO, Any, cast
 
 import msgspec
 
-from services.transparency import streaming
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds import streaming
+from services.transparency.ocds.tolerance import NotUnderstood
 
 WHOLE = 16 * 1024 * 1024
 """Bytes of a file that are looked at, and read in one piece if there are no more."""

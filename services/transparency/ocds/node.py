@@ -6,9 +6,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from services.transparency import tolerance, vocabulary
-from services.transparency.fitting import LABEL, cut
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds import tolerance, vocabulary
+from services.transparency.ocds.fitting import LABEL, cut
+from services.transparency.ocds.tolerance import NotUnderstood
 
 _STANDARD_NAMES = """
     documents milestones amendment amendments changes budget rationale procurementMethodRationale awardCriteria

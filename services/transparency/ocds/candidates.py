@@ -15,9 +15,9 @@ from events.auctions import BidDisclosed
 from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
-from services.transparency.documents import parsed, written
-from services.transparency.packages import Release
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.documents import parsed, written
+from services.transparency.ocds.packages import Release
+from services.transparency.ocds.tolerance import NotUnderstood
 
 LARGEST = 400_000
 """Bytes of the facts in one event, which stays below what an event may have."""

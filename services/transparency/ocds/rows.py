@@ -1,4 +1,4 @@
-"""A row of a mapped CSV file → a :class:`~services.transparency.process.Process`, like one that came as OCDS."""
+"""A row of a mapped CSV file → a :class:`~services.transparency.ocds.process.Process`, like one that came as OCDS."""
 
 import re
 from collections.abc import Callable
@@ -10,13 +10,13 @@ import msgspec
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place, Source
-from services.transparency import vocabulary
-from services.transparency.fitting import KEY, LABEL, PROSE, cut, left_out
-from services.transparency.lines import per_unit
-from services.transparency.organisations import RegionCode, no_regions
-from services.transparency.process import Award, Contract, Organisation, Process, derived_id
-from services.transparency.tables import FIELDS, ColumnMapping, Row, RowRefused
-from services.transparency.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
+from services.transparency.ocds import vocabulary
+from services.transparency.ocds.fitting import KEY, LABEL, PROSE, cut, left_out
+from services.transparency.ocds.lines import per_unit
+from services.transparency.ocds.organisations import RegionCode, no_regions
+from services.transparency.ocds.process import Award, Contract, Organisation, Process, derived_id
+from services.transparency.ocds.tables import FIELDS, ColumnMapping, Row, RowRefused
+from services.transparency.ocds.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
 
 _MOST_KEPT = 50_000
 _NAMES = "title buyer buyer_id buyer_locality supplier supplier_id supplier_locality category_title unit_text"

@@ -7,11 +7,11 @@ import msgspec
 
 from catalogue.identifiers import plain_number
 from events.values import Place
-from services.transparency import vocabulary
-from services.transparency.fitting import KEY
-from services.transparency.node import Node
-from services.transparency.process import Organisation, derived_id
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds import vocabulary
+from services.transparency.ocds.fitting import KEY
+from services.transparency.ocds.node import Node
+from services.transparency.ocds.process import Organisation, derived_id
+from services.transparency.ocds.tolerance import NotUnderstood
 
 RegionCode = Callable[[str, str], str | None]
 """(country, region as written) → ISO 3166-2, or None."""

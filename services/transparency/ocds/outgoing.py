@@ -18,8 +18,8 @@ from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
-from services.transparency.parts import Json, Parties, date, delivery, filled, items, period, value
-from services.transparency.process import derived_id
+from services.transparency.ocds.parts import Json, Parties, date, delivery, filled, items, period, value
+from services.transparency.ocds.process import derived_id
 
 PREFIX = "ocds-lonja1"
 """Whoever runs a market registers a prefix of its own with the Open Contracting Partnership and writes it here, once, before

@@ -1,15 +1,14 @@
 """What one published procurement says, in this market's values: the middle between OCDS and the events."""
 
-import uuid
 from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
+from events.derived import derive_id_in
 from events.values import Category, Line, Place, Source
-from infra.ids import derive_id_in
 
-_NAMESPACE = uuid.UUID("8f2e6a34-55c1-5d0e-9a53-6c0f7b3d21aa").bytes
+_NAMESPACE = bytes.fromhex("8f2e6a3455c15d0e9a536c0f7b3d21aa")
 
 
 def derived_id(*parts: str) -> str:

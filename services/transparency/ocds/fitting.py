@@ -9,7 +9,7 @@ from msgspec import inspect
 from events.bounds import Key, Label, Prose, check_event
 from events.codec import Event
 from events.limits import OutOfBounds
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.tolerance import NotUnderstood
 
 CUT = "…"
 """Ends a text of which a part is missing."""

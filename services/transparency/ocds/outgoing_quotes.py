@@ -6,8 +6,8 @@ from datetime import datetime
 
 from events.auctions import BidDisclosed
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
-from services.transparency.outgoing import LOT, METHODS, Known, bid_of, release_of
-from services.transparency.parts import Json, Parties, delivery, filled, items, period
+from services.transparency.ocds.outgoing import LOT, METHODS, Known, bid_of, release_of
+from services.transparency.ocds.parts import Json, Parties, delivery, filled, items, period
 
 BEST_FIT = "The buyer chooses the quote that fits best, without knowing whose it is, and justifies one that is not the cheapest."
 

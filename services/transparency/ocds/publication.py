@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.transparency.merging import merge
-from services.transparency.parts import Json, date
+from services.transparency.ocds.merging import merge
+from services.transparency.ocds.parts import Json, date
 
 LICENCE = "https://creativecommons.org/licenses/by/4.0/"
 LICENCE_NAME = "Creative Commons Attribution 4.0"

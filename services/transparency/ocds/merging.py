@@ -6,7 +6,7 @@ Written for what publishers do: ids as numbers here and text there, ids missing 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.transparency.tolerance import NotUnderstood, read_date
+from services.transparency.ocds.tolerance import NotUnderstood, read_date
 
 
 def in_order(releases: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -18,8 +18,8 @@ from events.contracts import (
     InvoiceSubmitted,
     OrderPlaced,
 )
-from services.transparency.outgoing import Known, known_contract, release_of
-from services.transparency.parts import Json, Parties, date, filled, value
+from services.transparency.ocds.outgoing import Known, known_contract, release_of
+from services.transparency.ocds.parts import Json, Parties, date, filled, value
 
 CarriedOut = (
     OrderPlaced

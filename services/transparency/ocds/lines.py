@@ -11,11 +11,11 @@ import msgspec
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place
-from services.transparency import vocabulary
-from services.transparency.fitting import KEY
-from services.transparency.node import Node
-from services.transparency.organisations import RegionCode, read_place
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds import vocabulary
+from services.transparency.ocds.fitting import KEY
+from services.transparency.ocds.node import Node
+from services.transparency.ocds.organisations import RegionCode, read_place
+from services.transparency.ocds.tolerance import NotUnderstood
 
 _LONGEST_ID = 200
 _LONGEST_CODE = 100

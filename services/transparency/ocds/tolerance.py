@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from catalogue.money import UnknownCurrency, minor_units
-from services.transparency import vocabulary
+from services.transparency.ocds import vocabulary
 
 MAX_KINDS = 2_000
 MAX_EXAMPLES = 3

@@ -1,4 +1,4 @@
-"""Map a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.process.Process`."""
+"""Map a release, single or merged, of OCDS 1.0 or 1.1, to a :class:`~services.transparency.ocds.process.Process`."""
 
 import re
 from collections import Counter
@@ -10,15 +10,15 @@ from typing import Any
 import msgspec
 
 from events.values import Line, Place, Source
-from services.transparency import vocabulary
-from services.transparency.fitting import LABEL
-from services.transparency.lines import main_category, read_category, read_lines, read_location
-from services.transparency.merging import merge
-from services.transparency.node import Node
-from services.transparency.organisations import Organisations, RegionCode, no_regions, read_place
-from services.transparency.packages import Release
-from services.transparency.process import Award, Bid, Contract, Organisation, Process, derived_id
-from services.transparency.tolerance import NotUnderstood, read_choice, read_text
+from services.transparency.ocds import vocabulary
+from services.transparency.ocds.fitting import LABEL
+from services.transparency.ocds.lines import main_category, read_category, read_lines, read_location
+from services.transparency.ocds.merging import merge
+from services.transparency.ocds.node import Node
+from services.transparency.ocds.organisations import Organisations, RegionCode, no_regions, read_place
+from services.transparency.ocds.packages import Release
+from services.transparency.ocds.process import Award, Bid, Contract, Organisation, Process, derived_id
+from services.transparency.ocds.tolerance import NotUnderstood, read_choice, read_text
 
 _LONGEST_DESCRIPTION = 10_000
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from services.transparency import vocabulary
-from services.transparency.documents import Document, Unreadable, canonical
-from services.transparency.fitting import LABEL, PROSE, cut
-from services.transparency.merging import latest, merge
-from services.transparency.tolerance import NotUnderstood, read_date, read_text
+from services.transparency.ocds import vocabulary
+from services.transparency.ocds.documents import Document, Unreadable, canonical
+from services.transparency.ocds.fitting import LABEL, PROSE, cut
+from services.transparency.ocds.merging import latest, merge
+from services.transparency.ocds.tolerance import NotUnderstood, read_date, read_text
 
 _WRAPPERS = ("package", "release", "record", "data", "results", "result", "items", "hits", "_source", "body")
 _SECTIONS = ("planning", "tender", "bids", "awards", "contracts", "buyer", "parties")

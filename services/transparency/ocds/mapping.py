@@ -11,9 +11,9 @@ from events.auctions import BidDisclosed
 from events.codec import Event
 from events.contracts import AwardMade, ContractConcluded, ContractEnded
 from events.transparency import TenderImported
-from services.transparency.fitting import fitting
-from services.transparency.process import Award, Bid, Contract, Organisation, Process, derived_id
-from services.transparency.tolerance import NotUnderstood
+from services.transparency.ocds.fitting import fitting
+from services.transparency.ocds.process import Award, Bid, Contract, Organisation, Process, derived_id
+from services.transparency.ocds.tolerance import NotUnderstood
 
 ORIGIN = "import"
 _UNMADE = frozenset({"pending", "unsuccessful"})
