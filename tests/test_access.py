@@ -156,6 +156,6 @@ if __name__ == "__main__":
         TABLE.write_text(table(composed(Path(home))))
 
 
-def test_only_live_pages_have_no_rate_limit(tmp_path: Path) -> None:
+def test_only_live_pages_are_counted_by_themselves(tmp_path: Path) -> None:
     streamed = {path for path, handler in guarded(composed(tmp_path)) if handler.opt.get("streamed")}
     assert streamed == {"/auctions/{auction_id:str}/live", "/quotes/{request_id:str}/live"}

@@ -21,7 +21,7 @@ from infra.tokens import ROLES, InvalidToken, Principal, Tokens
 COOKIE = "lonja_session"
 PUBLIC: Mapping[str, Any] = {"access": "public"}
 STREAMED: Mapping[str, Any] = {**PUBLIC, "streamed": True}
-"""Public, and its answer goes on for as long as it is read: one request, however often a browser comes back to it."""
+"""Public, and its answer goes on for as long as it is read. Counted apart from other requests."""
 BY_LINK: Mapping[str, Any] = {**PUBLIC, "by_link": True}
 """Public, but its address is a secret: what it shows is for the holder of the link alone."""
 MEMBERS: Mapping[str, Any] = {"access": frozenset(ROLES)}

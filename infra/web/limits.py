@@ -43,19 +43,17 @@ class Rate:
 
 
 def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
-    """Middleware, after the authentication."""
-    everything, anonymous = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE))
+    """Middleware, after the authentication. Live streams are counted by themselves: each page opens one and is not to be without it, or
+    without its next request, because of the other."""
+    everything, anonymous, streams = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE)), Rate(most)
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
-            if (
-                scope["type"] == ScopeType.HTTP
-                and not scope["path"].startswith(UNLIMITED)
-                and not scope["route_handler"].opt.get("streamed")
-            ):
+            if scope["type"] == ScopeType.HTTP and not scope["path"].startswith(UNLIMITED):
                 user, client = scope.get("user"), scope.get("client")
                 address = network(client[0]) if client else ""
-                wait = everything.wait(user.member_id if user else address)
+                counted = streams if scope["route_handler"].opt.get("streamed") else everything
+                wait = counted.wait(user.member_id if user else address)
                 if scope["method"] in UNSAFE and scope["route_handler"].opt.get("access") == "public":
                     wait = max(wait, anonymous.wait(address))
                 if wait:

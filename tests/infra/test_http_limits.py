@@ -19,7 +19,7 @@ from litestar.params import JSONBody
 from litestar.response import ServerSentEvent
 
 from infra.service import Service
-from infra.web import PUBLIC, create_app, limits, routes, server
+from infra.web import PUBLIC, STREAMED, create_app, limits, routes, server
 from infra.web.app import BODY_BYTES
 from infra.web.limits import CALLERS, Rate
 from tests.market import unconnected
@@ -215,6 +215,17 @@ async def test_who_is_no_trusted_proxy_is_not_believed(tmp_path: Path) -> None:
         assert [answer.text for answer in answers[:3]] == ["127.0.0.1 http"] * 3
         assert [answer.status_code for answer in answers[3:]] == [429, 429]
         assert 0 < int(answers[4].headers["retry-after"]) <= 61
+
+
+async def test_live_streams_are_counted_by_themselves(tmp_path: Path) -> None:
+    @get("/live", opt=STREAMED)
+    async def live() -> str:
+        return "over at once"
+
+    async with serving(tmp_path, live, rate_limit=2) as (client, _):
+        assert [(await client.get(path)).status_code for path in ("/live", "/live", "/live", "/who", "/who", "/who")] == [
+            200, 200, 429, 200, 200, 429,
+        ]  # fmt: skip
 
 
 async def test_posting_without_login_has_a_stricter_limit(tmp_path: Path) -> None:
