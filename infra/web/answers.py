@@ -17,7 +17,7 @@ import secrets
 from contextlib import AbstractAsyncContextManager
 from hashlib import sha256
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -31,7 +31,7 @@ from litestar.utils.scope.state import ScopeState
 from infra.database import LOST, Database
 from infra.deadline import Deadline
 from infra.tasks import background, stop_if_cancelled
-from infra.web.kept import of_this_site
+from infra.web.kept import address, of_this_site
 from infra.web.query import API
 from infra.web.server import network
 
@@ -226,7 +226,7 @@ def is_form_of_a_page(scope: Any) -> bool:
 
 def page_of_form(request: Request[Any, Any, Any]) -> str:
     """The address of the page that sent this form, without the number of a former answer."""
-    page = urlsplit(request.headers.get("referer", "/"))
+    page = address(request.headers.get("referer", "/"))
     query, _ = without_number(page.query)
     return (page.path or "/") + (f"?{query}" if query else "")
 
@@ -267,15 +267,15 @@ class Held:
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
             return
         cookies = [(name, value) for name, value in start["headers"] if name.lower() == b"set-cookie"]
-        address = f"{place}{'&' if '?' in place else '?'}{PARAMETER}={number}"
-        more = [(b"location", address.encode("latin-1")), (b"content-length", b"0")]
+        shown_at = f"{place}{'&' if '?' in place else '?'}{PARAMETER}={number}"
+        more = [(b"location", shown_at.encode("latin-1")), (b"content-length", b"0")]
         await self._send({"type": "http.response.start", "status": 303, "headers": [*cookies, *more]})
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _place(self) -> str:
         """The address of the form's page, where it is one of this site, else of another page that can be loaded; "" if there is none."""
         request: Request[Any, Any, Any] = Request(self._scope)
-        ours = urlsplit(request.headers.get("referer", "")).netloc == request.headers.get("host")
+        ours = address(request.headers.get("referer", "")).netloc == request.headers.get("host")
         for place in ([page_of_form(request)] if ours else []) + [quote(self._scope["path"]), "/"]:
             path, mark, query = place.partition("?")
             if _can_be_loaded(self._app, path):

@@ -35,6 +35,7 @@ from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_acc
 from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page, shown_from
 from infra.web.csrf import SAFE, forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
+from infra.web.head import bounded
 from infra.web.health import health_routes
 from infra.web.keyed import keyed
 from infra.web.languages import choose_language, in_the_readers_language
@@ -78,7 +79,7 @@ class App(Litestar):
             return
         if scope["method"] == "HEAD" and not scope["path"].endswith("/live"):
             scope = {**scope, "method": "GET"}  # a copy: the server still knows that it is HEAD
-        scope = asked_for(scope)
+        scope = asked_for({**scope, "headers": bounded(scope["headers"])})
         number = new_id()
         began = perf_counter()
 
@@ -172,8 +173,8 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         request_max_body_size=BODY_BYTES,
         middleware=[
             authentication(ground.tokens, ground.clock),
-            in_the_readers_language,
             limited(config.rate_limit),
+            in_the_readers_language,
             forms_of_the_session(secret(config.secrets_dir, "csrf")),
             shown_from(answers),
             checked_access,

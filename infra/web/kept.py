@@ -6,7 +6,7 @@ site gets that: a form that another site posted is never offered to be sent unde
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from litestar import Request
 from litestar.types import Empty
@@ -70,4 +70,12 @@ def of_this_site(request: Request[Any, Any, Any]) -> bool:
     """As browsers say it of every POST; who says nothing is not believed."""
     if said := request.headers.get("sec-fetch-site"):
         return said == "same-origin"
-    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", " ")
+    return address(request.headers.get("origin", "")).netloc == request.headers.get("host", " ")
+
+
+def address(said: str) -> SplitResult:
+    """The parts of what a header says is an address; they are all empty where it is none."""
+    try:
+        return urlsplit(said)
+    except ValueError:
+        return SplitResult("", "", "", "", "")

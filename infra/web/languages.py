@@ -80,8 +80,11 @@ def language_of(request: Request[Any, Any, Any]) -> str:
 
 def _weighed(part: str) -> tuple[float, str]:
     """``es-AR;q=0.8`` → (0.8, "es-AR"); what is not understood weighs nothing."""
-    found = re.fullmatch(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*", part)
-    return (float(found[2] or 1), found[1]) if found else (0.0, "")
+    tag, _, weight = (each.strip() for each in part.partition(";"))
+    found = re.fullmatch(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*", tag) and re.fullmatch(
+        r"(?:q=([01](?:\.\d{0,3})?))?", weight
+    )
+    return (float(found[1] or 1), tag) if found else (0.0, "")
 
 
 def in_the_readers_language(app: ASGIApp) -> ASGIApp:
