@@ -54,8 +54,12 @@ def keep(directory: Path, content: bytes) -> Path:
         return stored
     path = directory / f"{time.time_ns()}-{name}.eml"
     fresh = path.with_suffix(".part")
-    fresh.write_bytes(content)
-    return fresh.rename(path)
+    try:
+        fresh.write_bytes(content)
+        return fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def prune(directory: Path, before_ns: int, most: int = MOST) -> int:

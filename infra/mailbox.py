@@ -49,13 +49,16 @@ async def keep_pruning(config: Config) -> None:
 
 
 class Keeper:
-    """aiosmtpd's handler: accepts everything and keeps it."""
+    """aiosmtpd's handler: accepts everything and keeps it. What it cannot keep now, for want of room, it asks for again later."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        keep(self._directory, envelope.original_content or b"")
+        try:
+            keep(self._directory, envelope.original_content or b"")
+        except OSError as error:
+            return f"452 4.3.1 not kept: {error.strerror or type(error).__name__}"
         return "250 kept"
 
 

@@ -1,22 +1,30 @@
-"""Hands letters to the mail server, and says what became of them."""
+"""Hands letters to the mail server, and says what became of them.
+
+A reply is final where it speaks of the address or of the letter (RFC 5321, 4.2.3; RFC 7504). Every other one, even a 5xx, speaks of the
+server or of our account: a disk that is full (500, 552), a command it does not know (500 to 504), a login that is wanted or refused (530,
+535), a sender it does not know. Somebody mends that, and the letter waits."""
 
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
 SECONDS = 20
+OF_THE_ADDRESS = frozenset({521, 550, 551, 553, 554, 556})
+"""At RCPT: no such mailbox, not here, not a name, no mail for it, no mail for its domain."""
+OF_THE_LETTER = frozenset({550, 551, 553, 554})
+"""At DATA: the server's policy, or its reader's, is against the letter."""
 
 
 class AddressRefused(Exception):
-    """The server says for good (5xx at RCPT) that nobody reads mail at this address."""
+    """The server says for good (at RCPT) that nobody reads mail at this address."""
 
 
 class LetterRefused(Exception):
-    """The server will not have this letter (5xx), whoever it is for."""
+    """The server will not have this letter, whoever it is for."""
 
 
 class NotNow(Exception):
-    """The server is away, or asks to come again (4xx)."""
+    """The server is away, asks to come again (4xx), or is in trouble itself."""
 
 
 async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
@@ -37,13 +45,13 @@ async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None
         )
     except aiosmtplib.SMTPRecipientsRefused as error:
         reply = error.recipients[0]
-        if reply.code >= 500:
+        if reply.code in OF_THE_ADDRESS:
             raise AddressRefused(f"{reply.code} {reply.message}") from error
         raise NotNow(f"{reply.code} {reply.message}") from error
-    except (aiosmtplib.SMTPAuthenticationError, aiosmtplib.SMTPConnectError, aiosmtplib.SMTPHeloError) as error:
-        raise NotNow(str(error)) from error  # an account or server to be mended: the letter waits
-    except aiosmtplib.SMTPResponseException as error:
-        refused = LetterRefused if error.code >= 500 else NotNow
+    except aiosmtplib.SMTPDataError as error:
+        refused = LetterRefused if error.code in OF_THE_LETTER else NotNow
         raise refused(f"{error.code} {error.message}") from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise NotNow(f"{error.code} {error.message}") from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise NotNow(str(error) or type(error).__name__) from error

@@ -1,17 +1,20 @@
 import asyncio
+import errno
 import json
 from email.message import EmailMessage
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiosmtplib
 import httpx
 import pytest
+from aiosmtpd.smtp import Envelope
 from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.config import Config
 from infra.kept_mail import NoSuchMail, keep, message, messages, page_url, prune, smtp_url
-from infra.mailbox import run
+from infra.mailbox import Keeper, run
 
 pytestmark = pytest.mark.servers
 
@@ -79,3 +82,20 @@ def test_the_mailbox_keeps_what_is_young_and_of_that_the_newest(tmp_path: Path) 
     assert prune(tmp_path, before_ns=5, most=3) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["6-x.eml", "7-x.eml", "8-x.eml"]
     assert prune(tmp_path, before_ns=5, most=3) == 0
+
+
+async def test_a_message_for_which_there_is_no_room_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    session, envelope = SimpleNamespace(), Envelope()
+    envelope.original_content = bytes(a_mail())
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        said = await Keeper(tmp_path).handle_DATA(session, session, envelope)  # type: ignore[arg-type]
+    assert said.startswith("452 ") and "No space left" in said
+    assert list(tmp_path.iterdir()) == []
+    assert await Keeper(tmp_path).handle_DATA(session, session, envelope) == "250 kept"  # type: ignore[arg-type]
