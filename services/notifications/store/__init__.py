@@ -79,7 +79,8 @@ class LetterRow(Row, table=True):
     it is about was done meanwhile). ``retry_at``: a sender that has not said by then what became of it is taken for dead.
     ``about`` is the page of a duty, "" for a digest or a list; ``moot``: what it asks for was done meanwhile. ``kind``, what a duty is,
     ``cause``, whose act it comes from, and ``urgency`` say who goes first: see :mod:`services.notifications.store.queue`. ``turn`` is
-    its place in the queue, none while nobody is to send it; ``within`` is the list that stands for it."""
+    its place in the queue, none while nobody is to send it; ``within`` is the list that stands for it. ``handed``: a sender may have
+    handed it over to the mail server, whatever became of the answer."""
 
     __tablename__ = "letters"
     __table_args__ = (
@@ -112,6 +113,7 @@ class LetterRow(Row, table=True):
     urgency: int = Field(default=1, sa_type=SmallInteger, sa_column_kwargs={"server_default": text("1")})
     turn: int | None = Field(default=None, sa_type=BigInteger)
     within: str | None = Field(default=None, sa_type=Text)
+    handed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class LatelyRow(Row, table=True):

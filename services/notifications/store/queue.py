@@ -11,6 +11,10 @@ has come, a few at a time. So does one of a former release, which knows no turns
 **Lists.** The letter whose turn it is takes along all of its kind that wait for the same reader and were never tried: they go within
 a list, a letter of its own, and end as it ends. A list never grows, so that every attempt says the same, but for what was done
 meanwhile.
+
+**Handed over.** A sender can die, or its database freeze, after the mail server took the letter and before that is written down. So what
+is given to a sender is marked before, and only the word of the server that it did not take it removes the mark. A letter that may have
+gone out is sent once more as it was, with the same Message-ID, whatever was done meanwhile: then it is known, and kept, that it went out.
 """
 
 from collections.abc import Sequence
@@ -35,7 +39,8 @@ LONGEST_LIST = 200
 HELD = GIVE_UP_AFTER + timedelta(days=1)
 """A list has ended by then. A letter within one that still waits goes by itself: a former release, which knows no lists, gave it up."""
 NEXT = (
-    "select letter_id, member_id, topic, kind, cause, urgency, body::text as body, claimed_at, moot, attempts from notifications.letters"
+    "select letter_id, member_id, topic, kind, cause, urgency, body::text as body, claimed_at, moot, attempts, handed"
+    " from notifications.letters"
     f" where urgency = $1 and {QUEUED} and retry_at <= $2 order by turn limit 1 for update skip locked"
 )
 DUE = (
@@ -54,7 +59,8 @@ TURN = (
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """A letter in the hands of one sender; a :class:`Unreadable` one is no use to it. ``wanted`` is false when its reader unsubscribed
-    since it was claimed, or when what it asks is done or its time is over; ``told`` are the letters that it stands for, if it is a list."""
+    since it was claimed, or when what it asks is done or its time is over; ``told`` are the letters that it stands for, if it is a list.
+    ``handed``: a former attempt may have handed it over."""
 
     letter_id: str
     claimed_at: datetime
@@ -62,6 +68,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     letter: Letter | Unreadable[str]
     wanted: bool
     told: tuple[str, ...] = ()
+    handed: bool = False
 
 
 async def add_letter(tx: Transaction, letter: Digest | DutyLetter, slot: str) -> bool:
@@ -145,21 +152,28 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
         others = [_id(each) for each in await db.fetch(ALIKE, row["member_id"], row["kind"], row["letter_id"])]
         if others:
             return await _attempt_of_all(tx, db, row, letter, others, until, reads=reads)
-    await db.execute(
-        "update notifications.letters set state = 'sending', turn = null, retry_at = $2, attempts = attempts + 1 where letter_id = $1",
-        row["letter_id"],
-        until,
-    )
+    handed: bool = row["handed"]
     told: tuple[str, ...] = ()
     if isinstance(letter, DutyList):
-        letter, told = await _filled(db, letter, tx.now)
+        letter, told = await _filled(db, letter, tx.now, as_before=handed)
+    stands = isinstance(letter, Unreadable) or letter.stands(tx.now)
+    # A list that was handed over has its letters until it ends; one of a former release may have lost them.
+    wanted = reads and ((handed and bool(told or not isinstance(letter, DutyList))) or (not row["moot"] and stands))
+    await db.execute(
+        "update notifications.letters set state = 'sending', turn = null, retry_at = $2, attempts = attempts + 1, handed = $3"
+        " where letter_id = $1",
+        row["letter_id"],
+        until,
+        handed or (wanted and not isinstance(letter, Unreadable)),
+    )
     return Attempt(
         letter_id=row["letter_id"],
         claimed_at=row["claimed_at"],
         number=row["attempts"] + 1,
         letter=letter,
-        wanted=reads and not row["moot"] and (isinstance(letter, Unreadable) or letter.stands(tx.now)),
+        wanted=wanted,
         told=told,
+        handed=handed,
     )
 
 
@@ -195,34 +209,60 @@ async def _attempt_of_all(
         claimed.letter_id,
     )
     filled, told = await _filled(db, claimed, tx.now)
+    wanted = reads and filled.stands(tx.now)
+    await db.execute("update notifications.letters set handed = $2 where letter_id = $1", claimed.letter_id, wanted)
     return Attempt(
         letter_id=claimed.letter_id,
         claimed_at=claimed.claimed_at,
         number=1,
         letter=filled,
-        wanted=reads and filled.stands(tx.now),
+        wanted=wanted,
         told=told,
     )
 
 
-async def _filled(db: asyncpg.Connection, claimed: DutyList, now: datetime) -> tuple[DutyList, tuple[str, ...]]:
-    """With what still has to be done, each page once, and the letters that say so. One that cannot be read goes by itself."""
+async def _filled(
+    db: asyncpg.Connection, claimed: DutyList, now: datetime, *, as_before: bool = False
+) -> tuple[DutyList, tuple[str, ...]]:
+    """With what still has to be done, each page once, and the letters that say so; the others end, so that those that are left are what
+    this attempt says. One that cannot be read goes by itself. ``as_before``: the same as the last attempt said."""
     rows = await db.fetch(
-        "select letter_id, body::text as body from notifications.letters where within = $1 and state = 'sending' and not moot"
+        "select letter_id, body::text as body, moot from notifications.letters where within = $1 and state = 'sending'"
         " order by (body -> 'duty' ->> 'due_at')::timestamptz, letter_id",
         claimed.letter_id,
     )
+    moot = set() if as_before else {_id(row) for row in rows if row["moot"]}
     read = readable(rows, _id, _letter)
     strange = [each.key for each in read if isinstance(each, Unreadable)]
     if strange:
         await db.execute(
             "update notifications.letters set retry_at = $2, within = null where letter_id = any($1::text[])",
-            strange,
+            sorted(strange),
             now,
         )
-    letters = [each for each in read if isinstance(each, DutyLetter) and each.stands(now)]
+    letters = [each for each in read if isinstance(each, DutyLetter)]
+    if not as_before:
+        done = sorted(each.letter_id for each in letters if each.letter_id in moot or not each.stands(now))
+        await _end_within(db, done, "dropped", "", None)
+        letters = [each for each in letters if each.letter_id not in done]
     duties = tuple({each.duty.path: each.duty for each in letters}.values())
     return structs.replace(claimed, duties=duties, count=len(duties)), tuple(each.letter_id for each in letters)
+
+
+async def _end_within(
+    db: asyncpg.Connection, letter_ids: Sequence[str], state: str, trouble: str, sent_at: datetime | None
+) -> None:
+    """Of letters within a list. They are locked in the order of their ids, as by :func:`no_more_about`."""
+    if letter_ids:
+        await db.execute(
+            "with ended as (select letter_id from notifications.letters where letter_id = any($1::text[]) and state = 'sending'"
+            " order by letter_id for update) update notifications.letters one set state = $2, trouble = $3, sent_at = $4"
+            " from ended where one.letter_id = ended.letter_id",
+            letter_ids,
+            state,
+            trouble,
+            sent_at,
+        )
 
 
 def _id(row: asyncpg.Record) -> str:
@@ -237,7 +277,10 @@ def _letter(row: asyncpg.Record) -> Letter:
 async def no_more_about(tx: Transaction, about: str) -> None:
     """What did not go out yet about this duty is not sent any more."""
     await (await tx.raw()).execute(
-        f"update notifications.letters set moot = true where about = $1 and {WAITING}", about
+        f"with moot as (select letter_id from notifications.letters where about = $1 and {WAITING} and not moot"
+        " order by letter_id for update) update notifications.letters one set moot = true from moot"
+        " where one.letter_id = moot.letter_id",
+        about,
     )
 
 
@@ -257,16 +300,12 @@ async def settle(tx: Transaction, attempt: Attempt, state: str, *, trouble: str 
     if ended is None:
         return False
     if isinstance(attempt.letter, DutyList):
-        await db.execute(
-            "update notifications.letters set state = case when letter_id = any($3::text[]) then $2 else 'dropped' end,"
-            " trouble = $4, sent_at = case when letter_id = any($3::text[]) then $5::timestamptz end"
-            " where within = $1 and state = 'sending'",
-            attempt.letter_id,
-            state,
-            list(attempt.told),
-            trouble,
-            sent_at,
+        within = await db.fetch(
+            "select letter_id from notifications.letters where within = $1 and state = 'sending'", attempt.letter_id
         )
+        told = set(attempt.told)
+        await _end_within(db, sorted(told), state, trouble, sent_at)
+        await _end_within(db, sorted({_id(each) for each in within} - told), "dropped", trouble, None)
     if isinstance(attempt.letter, DutyList | DutyLetter) and state == "sent":
         what = attempt.letter.what if isinstance(attempt.letter, DutyList) else attempt.letter.kind
         await _count(db, ended["member_id"], what, tx.now)
@@ -290,9 +329,11 @@ async def _count(db: asyncpg.Connection, member_id: str, kind: str, now: datetim
 
 
 async def postpone(tx: Transaction, attempt: Attempt, trouble: str) -> None:
+    """The server did not take it now; a former attempt may have handed it over all the same."""
     await (await tx.raw()).execute(
-        "update notifications.letters set retry_at = $2, trouble = $3 where letter_id = $1 and state = 'sending'",
+        "update notifications.letters set retry_at = $2, trouble = $3, handed = $4 where letter_id = $1 and state = 'sending'",
         attempt.letter_id,
         tx.now + retry_after(attempt.number),
         trouble,
+        attempt.handed,
     )

@@ -213,6 +213,55 @@ async def test_a_list_that_died_with_its_sender_goes_out_identical_and_counts_on
     assert len(server.to(agent.email)) == 2
 
 
+@pytest.mark.parametrize("number", [1, 3])
+async def test_what_went_out_is_kept_as_sent_though_all_was_done_before_that_could_be_written_down(
+    market: Market, server: Server, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """One letter, and a list. The answer to the first attempt is lost, and at the next the server is away."""
+    agent, send = await an_agent(market), post.send
+    events = [requested(market, agent, "buyer", f"Chair {each}") for each in range(number)]
+
+    async def dies_after(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
+        await send(smtp_url, from_address, to, letter)
+        raise Killed
+
+    async def away(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
+        raise post.NotNow("away")
+
+    async def taken() -> bool:
+        return bool(server.to(agent.email))
+
+    async with busy(market, monkeypatch) as (_, let_go):
+        await market.publish(*events)
+        await claimed(market, agent, number)
+        monkeypatch.setattr(timers.post, "send", dies_after)
+        let_go()
+        await market.eventually(taken)
+    for each in events:
+        answer = {"process_id": each.process_id, "buyer_id": each.buyer_id, "supplier_id": each.supplier_id}
+        await market.publish(PurchaseAnswered(**answer, answer="refused", reason=""))
+    await market.eventually(
+        lambda: market.fetch(
+            "select 1 from notifications.letters where member_id = $1 and moot having count(*) = $2",
+            agent.member_id,
+            number,
+        )
+    )
+    monkeypatch.setattr(timers.post, "send", away)
+    market.clock.advance(timers.LEASE)
+    await market.eventually(
+        lambda: market.fetch(
+            "select 1 from notifications.letters where member_id = $1 and trouble = 'away'", agent.member_id
+        )
+    )
+    monkeypatch.setattr(timers.post, "send", send)
+    market.clock.advance(timedelta(minutes=1))
+    await ended(market, agent, *["sent"] * (number + (number > 1)))
+    first, twin = server.to(agent.email)
+    assert first == twin
+    assert sorted(await mailed(market, agent)) == sorted(path_of(each) for each in events)
+
+
 async def test_what_is_answered_meanwhile_is_not_in_the_list_and_one_of_nothing_is_dropped(
     market: Market, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
