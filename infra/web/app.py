@@ -216,7 +216,7 @@ def routes(ground: Ground, *handlers: Any) -> Router:
     idempotency key as ``keyed``."""
     shared = {
         "ground": Provide(lambda: ground, sync_to_thread=False),
-        "keyed": Provide(keyed, sync_to_thread=False),
+        "keyed": Provide(keyed),
     }
     return Router(path="", route_handlers=handlers, dependencies=shared)
 

@@ -28,6 +28,7 @@ class Keyed:
 
     request: MemberVisit
     key: str
+    body: Any
 
     async def once(self, tx: Transaction, answer: type[A], act: Callable[[], Awaitable[A]]) -> A:
         """What ``act`` answers, or answered when the request came before. The key of an act that fails stays free.
@@ -36,18 +37,10 @@ class Keyed:
         """
         request = self.request
         what = f"{request.method} {request.url.path}"
-        body = await self._body() if self.key else None
-        async with tx.once(what, self.key, caller=request.user.member_id, body=body, answer=answer) as once:
+        async with tx.once(what, self.key, caller=request.user.member_id, body=self.body, answer=answer) as once:
             if once.first:
                 once.answer = await act()
         return once.answer
-
-    async def _body(self) -> Any:
-        """Raises ClientException: where a route takes no body, nobody else has looked at what came."""
-        try:
-            return await self.request.json()
-        except SerializationException as error:
-            raise ClientException(str(error)) from error
 
     async def do(self, tx: Transaction, act: Callable[[], Awaitable[object]]) -> None:
         """The same of an act whose answer nobody needs."""
@@ -62,5 +55,10 @@ FromKeyed = NamedDependency[Keyed]
 """The type of the argument ``keyed`` (see :func:`infra.web.routes`)."""
 
 
-def keyed(request: MemberVisit, idempotency_key: IdempotencyKey = "") -> Keyed:
-    return Keyed(request, idempotency_key)
+async def keyed(request: MemberVisit, idempotency_key: IdempotencyKey = "") -> Keyed:
+    """The body has come before the route begins, and so before it takes a connection to the database: a body may take a minute.
+    Raises ClientException: where a route takes no body, nobody else has looked at what came."""
+    try:
+        return Keyed(request, idempotency_key, await request.json() if idempotency_key else None)
+    except SerializationException as error:
+        raise ClientException(str(error)) from error

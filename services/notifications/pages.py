@@ -131,9 +131,10 @@ async def _unsubscribe_page(ground: Ground, request: Visit, token: str, *, chang
         member_id, topic = links.read(token)
     except RuleBroken as broken:
         raise HTTPException(broken.message, status_code=404) from broken
+    again = bool((await form_fields(request)).get("again")) if change else False
     async with ground.database.transaction("notifications") as tx:
         if change:
-            member = await handlers.set_topic(tx, member_id, topic, on=bool((await form_fields(request)).get("again")))
+            member = await handlers.set_topic(tx, member_id, topic, on=again)
         else:
             member = await handlers.reader(tx, member_id)
     return page(
