@@ -56,17 +56,19 @@ from services.contracts.domain.execution.orders import (
     MoreThanOrdered,
     longest_order,
 )
-from services.contracts.domain.execution.state import (
+from services.contracts.domain.execution.requirements import (
     ActOfOtherParty,
-    AnsweredAlready,
     ContractNotRunning,
     Disputed,
     LineNotInContract,
-    NoQuantity,
-    NothingOfThatNumber,
     QuantityAbsurd,
     QuantityTooFine,
     ReasonsMissing,
+)
+from services.contracts.domain.execution.state import (
+    AnsweredAlready,
+    NoQuantity,
+    NothingOfThatNumber,
     balances,
     outstanding,
     share,

@@ -15,17 +15,19 @@ from services.contracts.domain.deals import Party
 from services.contracts.domain.execution import bounds
 from services.contracts.domain.execution.invoices import settled, the_invoice
 from services.contracts.domain.execution.orders import assessed, the_delivery, withdrawn
+from services.contracts.domain.execution.requirements import (
+    ByMember,
+    party_of,
+    require_reasons,
+    require_undisputed,
+)
 from services.contracts.domain.execution.state import (
     OTHER,
     About,
-    ByMember,
     Dispute,
     Execution,
     NothingOfThatNumber,
     Outcome,
-    party_of,
-    require_reasons,
-    require_undisputed,
 )
 
 WORDS: dict[tuple[str, str], Party] = {

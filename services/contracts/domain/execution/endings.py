@@ -15,18 +15,20 @@ from events.contracts import (
 )
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution import bounds
-from services.contracts.domain.execution.state import (
-    OTHER,
+from services.contracts.domain.execution.requirements import (
     ActOfOtherParty,
     ByMember,
+    party_of,
+    require_reasons,
+    require_running,
+)
+from services.contracts.domain.execution.state import (
+    OTHER,
     Ending,
     Execution,
     balances,
     invoiceable,
     outstanding,
-    party_of,
-    require_reasons,
-    require_running,
 )
 
 Kind = Literal["closure", "termination"]

@@ -8,17 +8,19 @@ from events import Event
 from events.contracts import InvoicedLine, InvoicePaid, InvoiceSettled, InvoiceSubmitted
 from services.contracts.domain.execution import bounds
 from services.contracts.domain.execution.orders import the_delivery, withdrawn
+from services.contracts.domain.execution.requirements import (
+    ByMember,
+    require_party,
+    require_reasons,
+    require_undisputed,
+)
 from services.contracts.domain.execution.state import (
     NONE,
     AnsweredAlready,
-    ByMember,
     Execution,
     Invoice,
     NothingOfThatNumber,
     balances,
-    require_party,
-    require_reasons,
-    require_undisputed,
     share,
     total,
 )

@@ -12,21 +12,23 @@ from events import Event
 from events.contracts import DeliveryAssessed, DeliveryReported, ExecutionWithdrawn, LineQuantity, OrderPlaced
 from events.values import Place
 from services.contracts.domain.execution import bounds
+from services.contracts.domain.execution.requirements import (
+    ByMember,
+    quantities,
+    require_party,
+    require_reasons,
+    require_running,
+    require_undisputed,
+)
 from services.contracts.domain.execution.state import (
     NONE,
     AnsweredAlready,
-    ByMember,
     Delivery,
     Execution,
     NoQuantity,
     NothingOfThatNumber,
     Order,
     outstanding,
-    quantities,
-    require_party,
-    require_reasons,
-    require_running,
-    require_undisputed,
     total,
     unordered,
 )

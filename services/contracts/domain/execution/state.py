@@ -1,54 +1,29 @@
 """A concluded contract while it is carried out: what was ordered, delivered, accepted, invoiced and paid, and what is disputed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
 from catalogue.calendar import RegionCalendar
-from catalogue.money import Money, QuantityNotPositive, split
+from catalogue.money import Money, split
 from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.contracts import InvoicedLine, LineQuantity
 from events.values import Line, Place
 from services.contracts.domain.deals import Party
-from services.contracts.domain.turns import NotAParty
 
 About = Literal["delivery", "invoice"]
 Outcome = Literal["stands", "set-aside"]
 """Of a dispute: the disputed word holds, or it is as if it had not been said."""
 OTHER: dict[Party, Party] = {"buyer": "supplier", "supplier": "buyer"}
 NONE = Decimal(0)
-_FINEST = Decimal("0.000001")
-_ABSURD = Decimal(10) ** 15
-
-
-class ActOfOtherParty(RuleBroken):
-    code = "act-of-other-party"
-
-
-class ContractNotRunning(RuleBroken):
-    """It is closed or terminated: nothing new is ordered or delivered."""
-
-    code = "contract-not-running"
 
 
 class NothingOfThatNumber(RuleBroken):
     code = "nothing-of-that-number"
-
-
-class LineNotInContract(RuleBroken):
-    code = "line-not-in-contract"
-
-
-class QuantityTooFine(RuleBroken):
-    code = "quantity-too-fine"
-
-
-class QuantityAbsurd(RuleBroken):
-    code = "quantity-absurd"
 
 
 class NoQuantity(RuleBroken):
@@ -61,16 +36,6 @@ class AnsweredAlready(RuleBroken):
     """It was answered, or taken back, and the answer was another one."""
 
     code = "answered-already"
-
-
-class Disputed(RuleBroken):
-    """What is disputed waits for the end of the dispute."""
-
-    code = "disputed"
-
-
-class ReasonsMissing(RuleBroken):
-    code = "reasons-missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,9 +207,39 @@ class Execution:
         """By what is disputed."""
         return {(each.about, each.subject): each for each in self.disputes if each.open}
 
-    @property
+    @cached_property
     def settled(self) -> Decimal:
         return sum((invoice.amount for invoice in self.invoices if invoice.status == "settled"), NONE)
+
+    @cached_property
+    def sums(self) -> "tuple[Balance, ...]":
+        """What :func:`balances` says."""
+        return _balances(self)
+
+    @cached_property
+    def outstanding_of(self) -> "Mapping[int, dict[str, Decimal]]":
+        """What :func:`outstanding` says of each order."""
+        return {order.number: _outstanding(self, order) for order in self.orders}
+
+    @cached_property
+    def invoiceable(self) -> tuple[Delivery, ...]:
+        """What :func:`invoiceable` says."""
+        return _invoiceable(self)
+
+    @cached_property
+    def without_words(self) -> "Execution":
+        """As everybody may read it."""
+        ending = self.ending
+        return replace(
+            self,
+            deliveries=tuple(replace(each, note="", reasons="") for each in self.deliveries),
+            invoices=tuple(replace(each, reference="") for each in self.invoices),
+            disputes=tuple(
+                replace(each, explanation="", said=tuple(replace(said, words="") for said in each.said))
+                for each in self.disputes
+            ),
+            ending=replace(ending, reasons="", objection="") if ending else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,10 +262,18 @@ def whole(line: Line) -> Decimal:
 
 def balances(execution: Execution) -> tuple[Balance, ...]:
     """In the order of the contract's lines."""
+    return execution.sums
+
+
+def _balances(execution: Execution) -> tuple[Balance, ...]:
     ordered = total(order.lines for order in execution.standing_orders)
     accepted = total(delivery.accepted for delivery in execution.deliveries)
     pending = total(delivery.lines for delivery in execution.deliveries if delivery.status == "reported")
-    invoiced = [line for invoice in execution.standing_invoices for line in invoice.lines]
+    invoiced = total(invoice.lines for invoice in execution.standing_invoices)
+    amounts: dict[str, Decimal] = {}
+    for invoice in execution.standing_invoices:
+        for each in invoice.lines:
+            amounts[each.line_id] = amounts.get(each.line_id, NONE) + each.amount
     return tuple(
         Balance(
             line=line,
@@ -278,8 +281,8 @@ def balances(execution: Execution) -> tuple[Balance, ...]:
             ordered=ordered.get(line.line_id, NONE),
             delivered=pending.get(line.line_id, NONE) + accepted.get(line.line_id, NONE),
             accepted=accepted.get(line.line_id, NONE),
-            invoiced=sum((each.quantity for each in invoiced if each.line_id == line.line_id), NONE),
-            amount=sum((each.amount for each in invoiced if each.line_id == line.line_id), NONE),
+            invoiced=invoiced.get(line.line_id, NONE),
+            amount=amounts.get(line.line_id, NONE),
         )
         for line in execution.lines
     )
@@ -292,6 +295,10 @@ def unordered(execution: Execution) -> dict[str, Decimal]:
 
 def outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
     """By line, what of the order is still to be delivered; what was refused is so again."""
+    return execution.outstanding_of[order.number]
+
+
+def _outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
     come = total(
         delivery.lines if delivery.status == "reported" else delivery.accepted
         for delivery in execution.deliveries_of.get(order.number, ())
@@ -303,6 +310,10 @@ def outstanding(execution: Execution, order: Order) -> dict[str, Decimal]:
 
 def invoiceable(execution: Execution) -> tuple[Delivery, ...]:
     """Something of them was accepted, nothing invoiced, nothing is disputed."""
+    return execution.invoiceable
+
+
+def _invoiceable(execution: Execution) -> tuple[Delivery, ...]:
     return tuple(
         delivery
         for delivery in execution.deliveries
@@ -323,78 +334,10 @@ def share(execution: Execution, line: Line, quantity: Decimal) -> Decimal:
     return split(whole_amount, {"part": quantity, "rest": whole(line) - quantity})["part"].amount
 
 
-def total(parts: Iterable[Iterable[LineQuantity]]) -> dict[str, Decimal]:
+def total(parts: Iterable[Iterable[LineQuantity | InvoicedLine]]) -> dict[str, Decimal]:
     """Sums by line; without lines that have nothing."""
     sums: dict[str, Decimal] = {}
     for lines in parts:
         for line in lines:
             sums[line.line_id] = sums.get(line.line_id, NONE) + line.quantity
     return sums
-
-
-# What every decision asks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ByMember:
-    """A command for which a member answers by name, for its organisation."""
-
-    organisation_id: str
-    member_id: str
-
-
-def party_of(execution: Execution, organisation_id: str) -> Party:
-    """Raises NotAParty."""
-    if organisation_id == execution.buyer_id:
-        return "buyer"
-    if organisation_id == execution.supplier_id:
-        return "supplier"
-    raise NotAParty(
-        "Your organisation is neither the buyer nor the supplier of this contract.", field="organisation_id"
-    )
-
-
-def require_party(execution: Execution, organisation_id: str, party: Party) -> None:
-    """Raises NotAParty, ActOfOtherParty."""
-    if party_of(execution, organisation_id) != party:
-        raise ActOfOtherParty(f"This is for the {party} to do.", party=party)
-
-
-def require_running(execution: Execution) -> None:
-    if execution.status != "running":
-        raise ContractNotRunning(f"This contract is {execution.status}.", state=execution.status)
-
-
-def require_undisputed(execution: Execution, about: About, number: int) -> None:
-    if (dispute := disputed(execution, about, number)) is not None:
-        raise Disputed(f"The {about} {number} is disputed: that ends first.", dispute=dispute.number)
-
-
-def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
-    """The words without blanks around them."""
-    if not words.strip():
-        raise ReasonsMissing(sentence, field=field)
-    return words.strip()
-
-
-def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[LineQuantity, ...]:
-    """Those above zero, in the order of the contract's lines; nothing is lost, for what is not possible is refused. The field of
-    a line is ``quantity-`` and its id. Raises LineNotInContract, QuantityNotPositive, QuantityAbsurd, QuantityTooFine."""
-    known = {line.line_id for line in execution.lines}
-    for line_id, quantity in wanted.items():
-        field = f"quantity-{line_id}"
-        if line_id not in known:
-            raise LineNotInContract(f"The contract has no line {line_id!r}.", field=field, line=line_id)
-        if not quantity.is_finite() or quantity < 0:
-            raise QuantityNotPositive(
-                f"A quantity is not below zero, as {quantity} is.", field=field, quantity=quantity
-            )
-        if quantity >= _ABSURD:
-            raise QuantityAbsurd(f"A quantity stays below {_ABSURD:,f}.", field=field, quantity=quantity)
-        if quantity != quantity.quantize(_FINEST):
-            raise QuantityTooFine("A quantity has six decimals at most.", field=field, quantity=quantity)
-    return tuple(
-        LineQuantity(line_id=line.line_id, quantity=wanted[line.line_id])
-        for line in execution.lines
-        if wanted.get(line.line_id)
-    )
