@@ -12,6 +12,7 @@ from services.contracts.domain.signing import Lapse
 from services.contracts.handlers import decided, execution
 from services.contracts.handlers.purchases import answered
 from services.contracts.store import deals, executions, purchases
+from services.contracts.store.decoded import Kept
 
 AT_ONCE = 100
 
@@ -24,7 +25,7 @@ async def _due_purchases(tx: Transaction, but: Sequence[str]) -> list[purchases.
     return await purchases.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
-async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[executions.Kept | Unreadable[str]]:
+async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[Kept | Unreadable[str]]:
     return await executions.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
@@ -40,7 +41,7 @@ async def lapse_purchases(tx: Transaction, due: Sequence[purchases.Kept]) -> Non
         await answered(tx, kept, LapseAnswer())
 
 
-async def pass_deadlines(tx: Transaction, due: Sequence[executions.Kept]) -> None:
+async def pass_deadlines(tx: Transaction, due: Sequence[Kept]) -> None:
     for kept in due:
         await execution.decided(tx, kept, Tick())
 

@@ -1,14 +1,15 @@
 """JSON of contracts that are carried out: how one stands, and what each side does next."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 
 from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
 from infra.ids import new_id
@@ -29,7 +30,7 @@ from infra.web import (
 from infra.web.errors import NotFound
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution import Command, Withdraw
-from services.contracts.domain.execution.duties import Duty, duties
+from services.contracts.domain.execution.duties import Duty
 from services.contracts.domain.execution.endings import AnswerEnding, Kind, ProposeEnding, WithdrawEnding
 from services.contracts.domain.execution.endings import Ground as EndingGround
 from services.contracts.domain.execution.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
@@ -48,6 +49,7 @@ from services.contracts.domain.execution.state import (
 )
 from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import execution as handlers
+from services.contracts.store.decoded import Kept
 
 PARTIES = allow(*handlers.ACTS)
 Quantities = ByLine[Quantity]
@@ -56,6 +58,12 @@ Quantities = ByLine[Quantity]
 
 SHORT = 300
 """Letters of a text in a summary."""
+OF_PAGE = 50
+"""Orders, deliveries, invoices or disputes in one answer."""
+KINDS = ("orders", "deliveries", "invoices", "disputes")
+T = TypeVar("T")
+BeforeNumber = Annotated[int, QueryParameter(name="before", ge=0, le=10**9)]
+"""0: the newest."""
 
 
 class DisputeSummary(msgspec.Struct, kw_only=True):
@@ -96,7 +104,9 @@ def summary(dispute: Dispute) -> DisputeSummary:
 
 class ExecutionView(msgspec.Struct, kw_only=True):
     """``status`` is running, closed or terminated; ``how`` fulfilled, agreement or the ground. ``paid`` is what was settled of
-    ``amount``. ``due`` says what is for whom to do, the most urgent first. Words of the sides (delivery notes, invoice numbers,
+    ``amount``. ``due`` says what is for whom to do, the most urgent first, fifty things of a side at most. Of orders, deliveries, invoices
+    and disputes the newest fifty are here, in the order of their numbers; ``totals`` says how many there are of each, and ``more`` of
+    which there are earlier ones, to be read at ``…/execution/KIND?before=NUMBER``. Words of the sides (delivery notes, invoice numbers,
     reasons) are for the two of them and whoever watches over the market; to others they are ""."""
 
     contract_id: str
@@ -114,6 +124,8 @@ class ExecutionView(msgspec.Struct, kw_only=True):
     disputes: tuple[DisputeSummary, ...]
     ending: Ending | None
     due: tuple[Duty, ...]
+    totals: dict[str, int]
+    more: tuple[str, ...]
 
 
 class OrderIn(msgspec.Struct, kw_only=True):
@@ -173,38 +185,41 @@ def insider(execution: Execution, principal: Principal | None) -> bool:
     )
 
 
-def without_words(execution: Execution) -> Execution:
-    """As everybody may read it."""
-    ending = execution.ending
-    return replace(
-        execution,
-        deliveries=tuple(replace(each, note="", reasons="") for each in execution.deliveries),
-        invoices=tuple(replace(each, reference="") for each in execution.invoices),
-        disputes=tuple(
-            replace(each, explanation="", said=tuple(replace(said, words="") for said in each.said))
-            for each in execution.disputes
-        ),
-        ending=replace(ending, reasons="", objection="") if ending else None,
-    )
+async def found(ground: Ground, contract_id: str) -> Kept:
+    """Raises NotFound where the contract is not concluded."""
+    kept = await handlers.find(ground.database.pool, clean(contract_id))
+    if kept is None:
+        raise NotFound("concluded contract", contract_id)
+    return kept
 
 
 async def readable(ground: Ground, contract_id: str, principal: Principal | None) -> Execution:
     """As the reader may see it. Raises NotFound where the contract is not concluded."""
-    kept = await handlers.find(ground.database.pool, clean(contract_id))
-    if kept is None:
-        raise NotFound("concluded contract", contract_id)
-    return kept.execution if insider(kept.execution, principal) else without_words(kept.execution)
+    execution = (await found(ground, contract_id)).execution
+    return execution if insider(execution, principal) else execution.without_words
+
+
+def of_page(parts: Sequence[T], before: int = 0) -> tuple[T, ...]:
+    """The newest whose numbers are below ``before`` (0: the newest of all), in the order of their numbers."""
+    end = min(before - 1, len(parts)) if before else len(parts)
+    return tuple(parts[max(0, end - OF_PAGE) : end])
 
 
 async def view(ground: Ground, contract_id: str, principal: Principal | None) -> ExecutionView:
-    execution = await readable(ground, contract_id, principal)
-    same = "contract_id status how over_at term_until currency amount orders deliveries invoices ending"
+    kept, now = await found(ground, contract_id), ground.clock()
+    execution = kept.execution if insider(kept.execution, principal) else kept.execution.without_words
+    same = "contract_id status how over_at term_until currency amount ending"
     return ExecutionView(
         **{name: getattr(execution, name) for name in same.split()},
         paid=execution.settled,
         lines=balances(execution),
-        disputes=tuple(map(summary, execution.disputes)),
-        due=duties(execution, ground.clock()),
+        orders=of_page(execution.orders),
+        deliveries=of_page(execution.deliveries),
+        invoices=of_page(execution.invoices),
+        disputes=tuple(map(summary, of_page(execution.disputes))),
+        due=kept.agenda.duties(now),
+        totals={kind: len(getattr(execution, kind)) for kind in KINDS},
+        more=tuple(kind for kind in KINDS if len(getattr(execution, kind)) > OF_PAGE),
     )
 
 
@@ -244,6 +259,32 @@ class ExecutionApi(Controller):
     async def read_execution(self, request: Visit, ground: FromGround, contract_id: PathId) -> ExecutionView:
         """How far a concluded contract is carried out: public."""
         return await view(ground, contract_id, request.scope.get("user"))
+
+    @get("/{contract_id:str}/execution/orders", opt=PUBLIC, raises=[NotFound])
+    async def list_orders(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[Order, ...]:
+        """The newest fifty with numbers below ``before``: public, as all of these lists."""
+        return of_page((await readable(ground, contract_id, request.scope.get("user"))).orders, before)
+
+    @get("/{contract_id:str}/execution/deliveries", opt=PUBLIC, raises=[NotFound])
+    async def list_deliveries(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[Delivery, ...]:
+        return of_page((await readable(ground, contract_id, request.scope.get("user"))).deliveries, before)
+
+    @get("/{contract_id:str}/execution/invoices", opt=PUBLIC, raises=[NotFound])
+    async def list_invoices(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[Invoice, ...]:
+        return of_page((await readable(ground, contract_id, request.scope.get("user"))).invoices, before)
+
+    @get("/{contract_id:str}/execution/disputes", opt=PUBLIC, raises=[NotFound])
+    async def list_disputes_of_one(
+        self, request: Visit, ground: FromGround, contract_id: PathId, before: BeforeNumber = 0
+    ) -> tuple[DisputeSummary, ...]:
+        execution = await readable(ground, contract_id, request.scope.get("user"))
+        return tuple(map(summary, of_page(execution.disputes, before)))
 
     @post("/{contract_id:str}/orders", opt=PARTIES, raises=[NotFound])
     async def place_order(self, act: NamedDependency[Act], data: JSONBody[OrderIn]) -> ExecutionView:

@@ -11,7 +11,7 @@ from services.contracts.domain.execution.disputes import DecideDispute
 from services.contracts.domain.execution.state import Execution
 from services.contracts.handlers import RoleMissing
 from services.contracts.store import contracts, deals, executions
-from services.contracts.store.executions import Kept
+from services.contracts.store.decoded import Kept
 
 PARTY_ROLES = {"buyer": (BUYER_OFFICER, BUYER_APPROVER), "supplier": (SUPPLIER_AGENT,)}
 ACTS = (*PARTY_ROLES["buyer"], *PARTY_ROLES["supplier"])
@@ -22,7 +22,7 @@ async def start(tx: Transaction, contract_id: str) -> None:
     """What is due after the signature is listed from now on. Nothing where that is so already."""
     kept = await find(tx, contract_id, lock=True)
     if kept is not None and kept.version == 0:
-        await executions.save(await tx.raw(), kept, (), tx.now)
+        await executions.save(await tx.raw(), kept, kept.execution, (), tx.now)
 
 
 async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Kept | None:
@@ -68,7 +68,7 @@ async def decided(tx: Transaction, kept: Kept, command: Command, member_name: st
             execution = apply(execution, event)
             tx.emit(event)
             history.append((event, name))
-    await executions.save(await tx.raw(), Kept(execution=execution, version=kept.version), history, tx.now)
+    await executions.save(await tx.raw(), kept, execution, history, tx.now)
 
 
 async def _locked(tx: Transaction, contract_id: str) -> Kept:

@@ -1,5 +1,6 @@
 """Contracts that are carried out: loaded under lock, rewritten with their version, with their history and what counts of them."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,16 +14,23 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
+from infra.database import columns
 from infra.listing import Listed, count
 from infra.reading import Unreadable, listed, read_one, readable
-from services.contracts.domain.execution.duties import Agenda, agenda, duties, next_at
+from services.contracts.domain.execution.duties import Agenda, agenda, next_at
 from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.domain.sanctions import Side
+from services.contracts.store.decoded import Decoded, Kept, decode
 from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
 
 _COLUMNS = "contract_id, state::text as state, version"
+_STAMP = "xmin::text || ctid::text || ':' || version || ':' || pg_column_size(state)"
+"""Another one after every write of the row."""
+_decoded = Decoded()
+PARTS_ON_LOOP = 150
+"""Orders, deliveries, invoices and disputes that are encoded where everybody waits for it."""
 _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
     select coalesce(jsonb_agg(case when jsonb_typeof(dispute->'said') = 'array' then jsonb_set(
         dispute || '{"explanation": ""}', '{said}', (
@@ -109,13 +117,6 @@ class PerformedRow(Row, table=True):
     side: str = Field(sa_type=Text)
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution as it stands at a version; 0: not stored yet."""
-
-    execution: Execution
-    version: int = 0
-
-
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     contract_id: str
     buyer_id: str
@@ -130,11 +131,42 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Kept | None:
+    """What was read before comes without its state, as long as nobody wrote the row since."""
+    if lock:
+        return await _get(db, contract_id, " for update")
+    async with _decoded.turn(contract_id):
+        return await _get(db, contract_id)
+
+
+async def _get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, how: str = "") -> Kept | None:
     row = await db.fetchrow(
-        f"select {_COLUMNS} from contracts.executions where contract_id = $1{' for update' if lock else ''}",
+        f"select version, {_STAMP} as stamp, case when {_STAMP} is distinct from $2 then state::text end as state"
+        f" from contracts.executions where contract_id = $1{how}",
         contract_id,
+        _decoded.stamp(contract_id),
     )
-    return read_one("execution", row["contract_id"], _kept, row) if row else None
+    if row is None:
+        return None
+    kept = _decoded.held(contract_id, row["stamp"]) if row["state"] is None else None
+    if kept is not None:
+        return kept
+    state = row["state"] or await db.fetchval(
+        "select state::text from contracts.executions where contract_id = $1", contract_id
+    )
+    read: Kept | Exception
+    try:
+        read = await decode(state, row["version"])
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the contract
+        read = error
+    kept = read_one("execution", contract_id, _revealed, read)
+    _decoded.hold(contract_id, row["stamp"], len(state), kept)
+    return kept
+
+
+def _revealed(read: Kept | Exception) -> Kept:
+    if isinstance(read, Exception):
+        raise read
+    return read
 
 
 async def lock_due(
@@ -183,11 +215,13 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
     return Listed.of(found, await count(db, "select 1 from contracts.executions where disputed_at is not null"))
 
 
-async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Event, str]], now: datetime) -> None:
-    """``kept`` is of the version that was loaded; with it what happened to it now and who did it ("": the clock), and what both
-    records count of it."""
-    execution = kept.execution
-    waits = {duty.party for duty in duties(execution, now)}
+async def save(
+    db: asyncpg.Connection, kept: Kept, execution: Execution, happened: Sequence[tuple[Event, str]], now: datetime
+) -> None:
+    """What has become of ``kept``, which is of the version that was loaded; with it what happened to it now and who did it ("": the
+    clock), and what both records count of it."""
+    due = agenda(execution)
+    state = await _encoded(execution)
     await db.execute(
         "insert into contracts.executions (contract_id, buyer_id, supplier_id, due_at, buyer_waits, supplier_waits,"
         " disputed_at, state, version, agenda, agenda_of) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1,"
@@ -199,15 +233,15 @@ async def save(db: asyncpg.Connection, kept: Kept, happened: Sequence[tuple[Even
         execution.buyer_id,
         execution.supplier_id,
         next_at(execution),
-        "buyer" in waits,
-        "supplier" in waits,
+        bool(due.of("buyer", now)),
+        bool(due.of("supplier", now)),
         min((each.decide_by for each in execution.disputes if each.open), default=None),
-        msgspec.json.encode(execution).decode(),
+        state,
         kept.version,
-        msgspec.json.encode(agenda(execution)).decode(),
+        msgspec.json.encode(due).decode(),
     )
     await _add_history(db, execution.contract_id, happened, now)
-    await _count(db, execution)
+    await _count(db, kept, execution)
 
 
 async def _add_history(
@@ -226,13 +260,35 @@ async def _add_history(
     )
 
 
-async def _count(db: asyncpg.Connection, execution: Execution) -> None:
+async def _encoded(execution: Execution) -> str:
+    def encoded() -> str:
+        return msgspec.json.encode(execution).decode()
+
+    parts = len(execution.orders) + len(execution.deliveries) + len(execution.invoices) + len(execution.disputes)
+    return await asyncio.to_thread(encoded) if parts > PARTS_ON_LOOP else encoded()
+
+
+async def _count(db: asyncpg.Connection, kept: Kept, execution: Execution) -> None:
+    """What counts no more goes, and what is new comes: the rest of its rows is left alone. The rows are those of ``kept``, for every
+    release writes them with the state."""
     sides = {"buyer": execution.buyer_id, "supplier": execution.supplier_id}
-    await db.execute("delete from contracts.performed where contract_id = $1", execution.contract_id)
-    await db.executemany(
-        "insert into contracts.performed (contract_id, organisation_id, kind, number, side) values ($1, $2, $3, $4, $5)",
-        [(execution.contract_id, sides[fact.side], fact.kind, fact.number, fact.side) for fact in performed(execution)],
-    )
+    before = set(performed(kept.execution)) if kept.version else set()
+    after = set(performed(execution))
+    if gone := before - after:
+        await db.execute(
+            "delete from contracts.performed using unnest($2::text[], $3::text[], $4::int[]) as gone (organisation_id, kind, number)"
+            " where contract_id = $1 and performed.organisation_id = gone.organisation_id and performed.kind = gone.kind"
+            " and performed.number = gone.number",
+            execution.contract_id,
+            *columns([(sides[fact.side], fact.kind, fact.number) for fact in gone]),
+        )
+    if come := after - before:
+        await db.execute(
+            "insert into contracts.performed (contract_id, organisation_id, kind, number, side)"
+            " select $1, * from unnest($2::text[], $3::text[], $4::int[], $5::text[]) on conflict do nothing",
+            execution.contract_id,
+            *columns([(sides[fact.side], fact.kind, fact.number, fact.side) for fact in come]),
+        )
 
 
 async def history(

@@ -93,6 +93,12 @@ class Agenda:
     before: tuple[Entry, ...]
     after: tuple[Entry, ...]
 
+    def duties(self, now: datetime) -> tuple[Duty, ...]:
+        """Of both sides, what is due soonest first."""
+        entries = self.before if now < self.term_until else self.after
+        found = (Duty(party=each.party, what=each.what, number=each.number, due_at=each.due_at) for each in entries)
+        return tuple(sorted(found, key=lambda duty: (duty.due_at is None, duty.due_at or now)))
+
     def of(self, party: Party, now: datetime) -> tuple[Entry, ...]:
         """What is due soonest first."""
         return tuple(each for each in (self.before if now < self.term_until else self.after) if each.party == party)
