@@ -19,6 +19,8 @@ PREFIX = "kept:"
 """Of the names of such fields while they travel in the form of the login."""
 GOAL = "kept-goal"
 A_FEW_WORDS = 3
+MOST_KEPT = 256 * 1024
+"""Characters of a form: a longer one would make a page of some megabytes, for whoever cares to send it."""
 REQUEST_KEY = "request_key"
 SECRET = ("password", "current")
 """Fields that go into no page."""
@@ -47,7 +49,7 @@ def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> Kept | 
     texts = [(name, text) for name, text in _pairs(posted) if isinstance(text, str) and name not in left_out]
     if fresh_key:
         texts = [(name, new_id() if name == REQUEST_KEY else text) for name, text in texts]
-    return Kept(path + (f"?{request.url.query}" if request.url.query else ""), texts)
+    return Kept(path + (f"?{request.url.query}" if request.url.query else ""), texts) if _fits(texts) else None
 
 
 def kept_by_login(posted: Iterable[tuple[str, Any]]) -> Kept | None:
@@ -55,7 +57,11 @@ def kept_by_login(posted: Iterable[tuple[str, Any]]) -> Kept | None:
     fields = list(posted)
     goal = next((text for name, text in fields if name == GOAL), "")
     texts = [(name.removeprefix(PREFIX), text) for name, text in fields if name.startswith(PREFIX)]
-    return Kept(goal, texts) if goal else None
+    return Kept(goal, texts) if goal and _fits(texts) else None
+
+
+def _fits(texts: list[tuple[str, str]]) -> bool:
+    return sum(len(name) + len(text) for name, text in texts) <= MOST_KEPT
 
 
 def _pairs(posted: Any) -> list[tuple[str, Any]]:
