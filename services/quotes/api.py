@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
 from events.bounds import Count, Reason
@@ -27,7 +27,7 @@ from infra.web.errors import NotFound
 from services.quotes import handlers, store, views
 from services.quotes.handlers import NewQuote, NewRequest
 from services.quotes.listing import Summary, Wanted, search
-from services.quotes.views import Details
+from services.quotes.views import Details, Participant
 
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
@@ -65,6 +65,14 @@ async def read(tx: Transaction, request_id: str, reader: Principal | None) -> De
     return await views.details(tx, kept, reader)
 
 
+async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
+    """Raises NotFound."""
+    kept = await store.load(tx, clean(request_id))
+    if kept is None:
+        raise NotFound("quote request", request_id)
+    return await views.participant(tx, kept, number, reader)
+
+
 class QuotesApi(Controller):
     path = "/api/quotes"
     tags = ["quotes"]
@@ -88,9 +96,19 @@ class QuotesApi(Controller):
 
     @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
     async def read_request(self, request: Visit, ground: FromGround, request_id: PathId) -> Details:
-        """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice."""
+        """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice. Each participant
+        stands here without its ``lines``, and with the beginning of its ``comment``: the lines are read a participant at a time."""
         async with ground.database.transaction("quotes") as tx:
             return await read(tx, request_id, request.scope.get("user"))
+
+    @get("/{request_id:str}/participants/{number:int}", opt=PUBLIC, raises=[NotFound])
+    async def read_one_participant(
+        self, request: Visit, ground: FromGround, request_id: PathId, number: FromPath[int]
+    ) -> Participant:
+        """One quote without a name; for the buyer with all its lines and the whole comment. Not found while quotes are sealed for the
+        reader."""
+        async with ground.database.transaction("quotes") as tx:
+            return await read_participant(tx, request_id, number, request.scope.get("user"))
 
     @post(opt=OFFICERS)
     async def open_request(

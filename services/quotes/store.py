@@ -1,6 +1,7 @@
 """Rows of quick quotes: the state of each request, a row of each quote beside it, and every version there was of a quote.
 
-What one quote costs to write does not depend on the others: only :func:`comparison` and :func:`whole` read all of a request.
+What one quote costs to write does not depend on the others: only :func:`comparison` reads something of all, and
+:func:`whole` everything, a few quotes at a time.
 """
 
 import asyncio
@@ -141,6 +142,23 @@ async def quote_of(tx: Transaction, request_id: str, supplier_id: str) -> Quote 
     sql = "select body::text from quotes.sealed where request_id = $1 and supplier_id = $2"
     body = await (await tx.raw()).fetchval(sql, request_id, supplier_id)
     return msgspec.json.decode(body, type=Quote) if body else None
+
+
+async def quote_of_number(tx: Transaction, request_id: str, number: int) -> Quote | None:
+    """The participant's, from the deadline on."""
+    sql = "select body::text from quotes.sealed where request_id = $1 and number = $2 and not withdrawn"
+    body = await (await tx.raw()).fetchval(sql, request_id, number)
+    return msgspec.json.decode(body, type=Quote) if body else None
+
+
+async def comments(tx: Transaction, request_id: str, letters: int) -> dict[str, str]:
+    """By supplier; the beginnings alone, and nothing else of what the quotes say."""
+    rows = await (await tx.raw()).fetch(
+        "select supplier_id, left(body ->> 'comment', $2) as comment from quotes.sealed where request_id = $1",
+        request_id,
+        letters,
+    )
+    return {row["supplier_id"]: row["comment"] or "" for row in rows}
 
 
 async def number_of(tx: Transaction, request_id: str, supplier_id: str) -> int | None:

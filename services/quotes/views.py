@@ -15,16 +15,23 @@ import msgspec
 from events.values import Line
 from infra.database import Transaction
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
+from infra.web.errors import NotFound
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
-from services.quotes.domain.request import Comparison, Quote, Request, Stage
+from services.quotes.domain.request import Request, Stage
 from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, Kept
 
+COMMENT = 300
+"""Letters of each comment among all participants."""
+
 
 class Participant(msgspec.Struct, frozen=True, kw_only=True):
-    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``lines`` and ``comment`` are for the buyer alone,
-    ``supplier_id`` and ``supplier_name`` for observers after the choice; ``eligible`` is false for one suspended since."""
+    """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``comment`` is for the buyer alone, ``supplier_id`` and
+    ``supplier_name`` for observers after the choice; ``eligible`` is false for one suspended since.
+
+    Among the participants of a request ``comment`` is its first 300 letters, and ``lines`` is empty: the whole comment and the lines,
+    for the buyer alone, are at ``/api/quotes/{request_id}/participants/{number}``."""
 
     number: int
     amount: Decimal
@@ -106,7 +113,21 @@ def buys(request: Request, reader: Principal | None) -> bool:
     return reader is not None and reader.organisation_id == request.opened.buyer_id and reader.may(BUYER_OFFICER)
 
 
+async def participant(tx: Transaction, kept: Kept, number: int, reader: Principal | None) -> Participant:
+    """One of them, for the buyer with its lines. Raises NotFound, also while it is sealed for the reader."""
+    request = kept.request
+    for one in await _participants(tx, request, reader) or ():
+        if one.number == number:
+            if not buys(request, reader):
+                return one
+            quote = await store.quote_of_number(tx, request.opened.request_id, number)
+            assert quote is not None, "a participant has a quote"
+            return msgspec.structs.replace(one, comment=quote.comment, lines=quote.lines)
+    raise NotFound("participant", str(number))
+
+
 async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
+    """Their lines are left out: those of all participants together can be many megabytes."""
     opened = request.opened
     if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
         return None
@@ -114,7 +135,7 @@ async def _participants(tx: Transaction, request: Request, reader: Principal | N
     told = request.closed is not None and reader is not None and reader.may(OBSERVER)
     named = await _names(tx, (quote.supplier_id for quote in compared.standing)) if told else {}
     barred = await handlers.barred(tx, compared) if request.closed is None else frozenset()
-    whole = await _whole(tx, request, compared) if buys(request, reader) else {}
+    comments = await store.comments(tx, opened.request_id, COMMENT) if buys(request, reader) else {}
     lowest = cheapest(compared, barred)
     return tuple(
         Participant(
@@ -125,20 +146,12 @@ async def _participants(tx: Transaction, request: Request, reader: Principal | N
             delivery_days=quote.delivery_days,
             chosen=request.closed is not None and request.closed.winner_id == quote.supplier_id,
             eligible=quote.supplier_id not in barred,
-            comment=whole[quote.supplier_id].comment if whole else "",
-            lines=whole[quote.supplier_id].lines if whole else (),
+            comment=comments.get(quote.supplier_id, ""),
             supplier_id=quote.supplier_id if named else None,
             supplier_name=named.get(quote.supplier_id),
         )
         for quote in compared.standing
     )
-
-
-async def _whole(tx: Transaction, request: Request, compared: Comparison) -> Mapping[str, Quote]:
-    """By supplier; for the buyer, who compares them line by line."""
-    suppliers = [quote.supplier_id for quote in compared.standing]
-    portions = store.whole(tx, request.opened.request_id, suppliers)
-    return {quote.supplier_id: quote async for portion in portions for quote in portion}
 
 
 async def _own(tx: Transaction, request: Request, reader: Principal | None) -> OwnQuote | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, MediaType, get, post
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect, Response, ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
@@ -44,7 +44,7 @@ from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
 from services.quotes import handlers, store
-from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read
+from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read, read_participant
 from services.quotes.handlers import NewQuote, channel
 from services.quotes.listing import Summary, Wanted, search
 from services.quotes.views import Details
@@ -107,6 +107,18 @@ class RequestPages(Controller):
     async def request_page(self, request: Visit, ground: FromGround, request_id: PathId) -> Answer:
         async with ground.database.transaction("quotes") as tx:
             return await _page(tx, request, request_id)
+
+    @get("/{request_id:str}/participants/{number:int}", opt=OFFICERS)
+    async def participant_page(
+        self, request: MemberVisit, ground: FromGround, request_id: PathId, number: FromPath[int]
+    ) -> Answer:
+        """One quote line by line, for the buyer. All quotes together can be many megabytes."""
+        async with ground.database.transaction("quotes") as tx:
+            one = await read_participant(tx, request_id, number, request.user)
+            shown = await read(tx, request_id, request.user)
+        if not one.lines:
+            raise NotFound("participant", str(number))
+        return await rendered_beside(request, page(request, "quotes/participant.html", shown=shown, one=one))
 
     @get("/{request_id:str}/live", opt=STREAMED)
     async def live(self, request: Visit, ground: FromGround, request_id: PathId, since: Since = -1) -> ServerSentEvent:
@@ -219,11 +231,11 @@ async def _page(
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,
     )
-    return await _rendered(request, answer) if any(each.lines for each in shown.participants or ()) else answer
+    return await rendered_beside(request, answer) if buys and shown.participants else answer
 
 
-async def _rendered(request: Visit, answer: Template) -> Response[str]:
-    """Beside the event loop: all lines of all quotes can be megabytes, and bids do not wait for them."""
+async def rendered_beside(request: Visit, answer: Template) -> Response[str]:
+    """Beside the event loop: a hundred lines of thousands of letters take their time, and bids do not wait for them."""
     assert answer.template_name is not None
     template = template_of(request, answer.template_name)
     text = await asyncio.to_thread(template.render, **answer.create_template_context(request))

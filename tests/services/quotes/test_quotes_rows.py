@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuotingEnded
@@ -14,7 +15,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.quotes import handlers
-from services.quotes.api import read
+from services.quotes.api import read, read_participant
 from services.quotes.handlers import NewQuote
 from tests.explained import undone
 from tests.market import Market
@@ -103,9 +104,51 @@ async def test_a_quote_costs_the_same_however_many_large_ones_there_are(market: 
     assert costs["first"][0]["quote_requests pieces written"] == 0
 
 
-async def _submit(tx: Transaction, request_id: str, member: Principal, price: int, market: Market) -> None:
+async def test_what_is_told_of_many_large_quotes_is_small_and_their_lines_are_read_one_at_a_time(
+    market: Market,
+) -> None:
+    """Bytes of the answer, by participant; a choice reads every quote once, and writes every event once."""
+    buyer, pattern = await a_buyer(market), await a_supplier(market)
+    lines = [a_text_line(description=f"{LONG}{number:03d}") for number in range(LINES)]
+    request_id = await asked(market, buyer, lines=lines)
+    async with undone(market.ground.database, "quotes") as (tx, db):
+        for number, member in enumerate(await _suppliers(db, pattern.organisation_id, MANY), start=1):
+            await _submit(tx, request_id, member, 2, market, comment="A comment that is long. " * 40)
+            await db.execute(
+                "update quotes.quotes set number = $3 where request_id = $1 and supplier_id = $2",
+                request_id,
+                member.organisation_id,
+                number,
+            )
+        await db.execute(
+            "update quotes.quote_requests set stage = 'choosing', state = state || '{\"stage\": \"choosing\"}' where request_id = $1",
+            request_id,
+        )
+        shown = await read(tx, request_id, buyer)
+        assert shown.participants is not None and len(shown.participants) == MANY
+        assert not any(one.lines for one in shown.participants)
+        assert len(msgspec.json.encode(shown.participants)) < 1_000 * MANY
+        one = await read_participant(tx, request_id, 7, buyer)
+        assert len(one.lines) == LINES and one.lines[0].description.startswith(LONG.strip()[:30])
+        assert (one.number, len(one.comment)) == (7, len(("A comment that is long. " * 40).strip()))
+        work = Work(db)
+        before = await work.so_far()
+        db.add_query_logger(work.heard)
+        await handlers.choose(tx, request_id, 7, "", buyer)
+        await tx.flush()
+        db.remove_query_logger(work.heard)
+        spent = await work.so_far() - before
+        assert spent["outbox written"] == MANY + 1
+        assert spent["statements"] < MANY, "portions of several quotes"
+        other = await read_participant(tx, request_id, 7, pattern)
+        assert (other.lines, other.comment) == ((), "")
+
+
+async def _submit(
+    tx: Transaction, request_id: str, member: Principal, price: int, market: Market, comment: str = ""
+) -> None:
     prices = {str(number): Decimal(price) for number in range(1, LINES + 1)}
-    wanted = NewQuote(prices=prices, delivery_days=3)
+    wanted = NewQuote(prices=prices, delivery_days=3, comment=comment)
     await handlers.submit(tx, request_id, wanted, member, market.clock(), new_id())
 
 

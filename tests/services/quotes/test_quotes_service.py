@@ -343,7 +343,17 @@ class TestSealed:
         assert {each["number"] for each in shown["participants"]} == {1, 2}
         assert [each["comment"] for each in shown["participants"]] == ["", "Very soft paper"]
         assert "13\u202f086.42" in page and not [name for name in names if name in page or name in str(shown)]
+        number = await number_of(market, request_id, dear)
+        async with market.client(buyer) as client, market.browser(buyer) as browser:
+            one = (await client.get(f"/api/quotes/{request_id}/participants/{number}")).json()
+            assert (one["comment"], one["lines"][0]["unit_price"]) == ("Very soft paper", PRICES["dear"])
+            line_by_line = (await browser.get(f"/quotes/{request_id}/participants/{number}")).text
+            assert "Very soft paper" in line_by_line and one["lines"][0]["description"] in line_by_line
+            assert f"/quotes/{request_id}/participants/{number}" in page and not [n for n in names if n in line_by_line]
+            assert (await browser.get(f"/quotes/{request_id}/participants/3")).status_code == 404
         for reader in (None, a_member("observer"), await a_buyer(market), dear):
+            async with market.client(reader) as client:
+                assert (await client.get(f"/api/quotes/{request_id}/participants/{number}")).status_code == 404
             other = await seen(market, request_id, reader)
             assert other["participants"] is None and "13086" not in str(other)
             assert cheap.organisation_id not in str(other)
