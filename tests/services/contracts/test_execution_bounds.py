@@ -7,7 +7,14 @@ from functools import partial
 import msgspec
 import pytest
 
-from events.contracts import ContractClosed, DeliveryAssessed, DisputeAnswered, DisputeEnded, EndingAnswered
+from events.contracts import (
+    ContractClosed,
+    DeliveryAssessed,
+    DisputeAnswered,
+    DisputeEnded,
+    EndingAnswered,
+    LineQuantity,
+)
 from infra.web.languages import LANGUAGES, speaking, told
 from services.contracts.domain.execution import AnswerDispute, AssessDelivery, bounds
 from services.contracts.domain.execution.bounds import (
@@ -62,18 +69,27 @@ def with_deliveries(number: int, **changes: object) -> Work:
 
 
 class TestOrders:
-    def test_three_years_of_daily_orders_are_delivered_accepted_and_paid(self) -> None:
-        work = with_orders(1_100)
-        work.deliver(ONE, order=1_100)
-        first = work.state.deliveries[0]
-        deliveries = tuple(replace(first, number=each + 1, order=each + 1) for each in range(1_100))
+    def test_three_years_of_weekly_orders_delivered_every_working_day_are_accepted_and_paid(self) -> None:
+        work = with_orders(156)
+        first = replace(work.state.orders[0], lines=(LineQuantity(line_id="1", quantity=D(5)),))
+        work.state = replace(work.state, orders=tuple(replace(first, number=each + 1) for each in range(156)))
+        work.deliver(ONE, order=1)
+        delivery = work.state.deliveries[0]
+        deliveries = tuple(replace(delivery, number=each + 1, order=each // 5 + 1) for each in range(779))
         work.state = replace(work.state, deliveries=deliveries)
-        work.assess(ONE, delivery=1_100)
-        work.invoice(1_100)
+        work.deliver(ONE, order=156)
+        work.assess(ONE, delivery=780)
+        work.invoice(780)
         work.pay()
         work.confirm()
         work.order(ONE)
-        assert len(work.state.orders) == 1_101
+        assert (len(work.state.orders), len(work.state.deliveries)) == (157, 780)
+
+    def test_a_full_contract_with_an_invoice_for_each_order_stays_small_enough_to_decide_on(self) -> None:
+        state = self.carried_out(bounds.MOST_ORDERS)
+        delivery = state.deliveries[0]
+        deliveries = tuple(replace(delivery, number=n + 1, order=1) for n in range(bounds.MOST_DELIVERIES))
+        assert len(msgspec.json.encode(replace(state, deliveries=deliveries))) < 500_000
 
     def test_what_is_asked_of_a_contract_at_each_act_costs_as_much_for_each_order_however_many_there_are(self) -> None:
         def asked(state: Execution) -> None:

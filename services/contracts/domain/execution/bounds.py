@@ -1,5 +1,6 @@
-"""How much the two sides may make of one contract. Each side can add without asking the other, so each has a most, far above what
-three years of daily orders come to (about 1,100).
+"""How much the two sides may make of one contract. Each side can add without asking the other, so each has a most: above three years of
+weekly orders (156) that are delivered every working day (about 750). Every act decides on all that there is, and writes it, so what a
+contract has is what each further act on it costs.
 
 What brings a contract to its end is never refused here: acceptance, payment, the moderator's decision, a statement that agrees, a
 proposal to end it. Invoices have no bound of their own: each holds an accepted delivery, and few are taken back.
@@ -12,8 +13,8 @@ from events.contracts import LineQuantity
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.state import OTHER, Dispute, Ending, Execution, total, unordered
 
-MOST_ORDERS, MOST_ORDERED_LINES = 2_000, 20_000
-MOST_DELIVERIES, MOST_DELIVERED_LINES = 4_000, 40_000
+MOST_ORDERS, MOST_ORDERED_LINES = 300, 3_000
+MOST_DELIVERIES, MOST_DELIVERED_LINES = 800, 5_000
 MOST_TAKEN_BACK = 50
 """By one side: orders, deliveries, invoices, proposals to end the contract."""
 MOST_DISPUTES = 100
