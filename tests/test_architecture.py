@@ -57,6 +57,28 @@ IMPURE_CALLS = (
     "time.time_ns",
     "time.monotonic",
 )
+CONVERTS = (
+    "decimal.Decimal",
+    "msgspec.convert",
+    "datetime.date.fromisoformat",
+    "datetime.datetime.fromisoformat",
+    "datetime.datetime.strptime",
+    "int",
+    "float",
+)
+"""What makes a value of a text without asking how large it gets: ``-1e400000000`` has few letters, and four hundred million digits
+when it is shown."""
+READERS = ("infra/web/forms.py", "infra/web/arguments.py")
+"""Where what people typed becomes a value: within :mod:`events.bounds`."""
+OF_OUR_OWN = {
+    "infra/web/languages.py": {"float(found[2] or 1)", "datetime.fromisoformat(text)", "Decimal(text)"},
+    "infra/web/limits.py": {"int(now // WINDOW)", "int((window + 1) * WINDOW - now)"},
+    "infra/web/pages.py": {"Decimal(value)", "int(value.normalize().as_tuple().exponent)"},
+    "services/auctions/pages/bidding.py": {"Decimal(exact.numerator)", "Decimal(exact.denominator)"},
+    "services/catalogue/pages/skus.py": {"Decimal(scores[sku_id])"},
+    "services/observatory/pages.py": {"Decimal(150 * one.count)"},
+}
+"""By file, conversions of what nobody typed: numbers of a refusal, a rank, a clock, or what a pattern holds to a few digits."""
 IMPORTS_BY_NAME = ("importlib", "importlib.import_module", "importlib.__import__")
 IMPURE_MODULES = {"uuid", "random", "secrets", "socket", "subprocess", "asyncio"}
 
@@ -84,6 +106,8 @@ def breaches(path: str, source: str) -> Iterator[str]:
         if top in KEPT_IN and not KEPT_IN[top](path):
             yield f"{path}: {top} is kept out of this file"
     named = aliases(tree)
+    if at_the_door(parts) and path not in READERS:
+        yield from unbounded(path, tree, named)
     if path not in BY_NAME and any(each in IMPORTS_BY_NAME for each in named.values()):
         yield f"{path}: imports by name"
     nodes = list(ast.walk(tree)) if room in PURE or domain else []
@@ -95,6 +119,22 @@ def breaches(path: str, source: str) -> Iterator[str]:
     if domain or room in ("events", "catalogue"):
         for annotation in float_money(nodes):
             yield f"{path}: money is Decimal, not float: {annotation}"
+
+
+def at_the_door(parts: list[str]) -> bool:
+    """Whether a file takes what people and programs send."""
+    if parts[0] == "services":
+        return len(parts) > 2 and parts[2].removesuffix(".py") in ("pages", "api")
+    return parts[:2] == ["infra", "web"]
+
+
+def unbounded(path: str, tree: ast.AST, named: dict[str, str]) -> Iterator[str]:
+    """Conversions of what may have been typed. Constants are nobody's."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and call.args and not isinstance(call.args[0], ast.Constant):
+            known = in_full(call.func, named) in CONVERTS
+            if known and ast.unparse(call) not in OF_OUR_OWN.get(path, ()):
+                yield f"{path}:{call.lineno}: what is typed is read within bounds, not by {ast.unparse(call)}"
 
 
 def service_breaches(path: str, service: str, pure: str, name: str) -> Iterator[str]:
@@ -205,6 +245,11 @@ def test_every_file_keeps_the_rules_of_its_room() -> None:
         ("services/pools/store.py", "from litestar import get", "litestar is kept out"),
         ("services/pools/service.py", "import faust", "faust is kept out"),
         ("infra/x.py", "x = 1\n" * (MOST_LINES + 1), "has 401 lines"),
+        ("services/x/pages/y.py", "import msgspec as m\nx = m.convert(fields, Y)", "within bounds"),
+        ("services/x/pages.py", "from decimal import Decimal as D\nx = D(fields['x'])", "within bounds"),
+        ("services/x/api.py", "x = int(text)", "within bounds"),
+        ("services/x/api/y.py", "from datetime import date\nx = date.fromisoformat(text)", "within bounds"),
+        ("infra/web/x.py", "x = float(text)", "within bounds"),
     ],
 )
 def test_a_planted_breach_is_found(path: str, source: str, said: str) -> None:

@@ -17,6 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 from msgspec import inspect
 
+from catalogue.numbers import unambiguous
 from events import bounds
 from events.limits import OutOfBounds
 from infra.tokens import Tokens
@@ -479,3 +480,41 @@ async def test_a_page_that_is_away_loads_itself_again_and_says_what_is_away(mark
 def test_a_number_is_read_as_our_pages_write_it(typed: str) -> None:
     form, errors = read_form({"amount": typed}, Typed)
     assert errors == {} and form is not None and form.amount == Decimal("1234.50")
+
+
+@pytest.mark.parametrize("typed", ["1,200", "1.200", "-1.200", "120,000", " 1,200 "])
+def test_a_number_that_could_be_a_thousand_times_as_large_is_refused_with_both_readings(typed: str) -> None:
+    for language, sign in (("en", "."), ("es", ","), ("ru", ",")):
+        with speaking(language):
+            form, errors = read_form({"amount": typed}, Typed)
+        large = typed.strip().replace(",", "").replace(".", "")
+        small = {"1200": "1.2", "-1200": "-1.2", "120000": "120"}[large].replace(".", sign)
+        assert form is None and f"{large} " in errors["amount"] and f" {small}:" in errors["amount"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("1,5", "1.5"), ("1 200", "1200"), ("0,125", "0.125"), ("1234,567", "1234.567"), ("1 234,567", "1234.567"),
+     ("1.2340", "1.234"), ("1,20", "1.20")],
+)  # fmt: skip
+def test_a_number_with_one_meaning_is_taken(typed: str, meant: str) -> None:
+    form, errors = read_form({"amount": typed}, Typed)
+    assert errors == {} and form is not None and form.amount == Decimal(meant)
+
+
+def test_a_number_whose_thousandfold_is_out_of_bounds_has_one_meaning() -> None:
+    form, errors = read_form({"rate": "1,234"}, Typed)
+    assert errors == {} and form is not None and form.rate == Decimal("1.234")
+
+
+@pytest.mark.parametrize(
+    "number", ["1.234", "999.001", "-1.234", "1200", "1.2", "0.125", "1234.567", "1.2345", "1000", "1.200"]
+)
+def test_what_a_page_fills_in_is_read_as_it_was(number: str) -> None:
+    form, errors = read_form({"amount": unambiguous(Decimal(number))}, Typed)
+    assert errors == {} and form is not None and form.amount == Decimal(number)
+
+
+def test_a_form_that_asks_again_takes_a_decimal() -> None:
+    form, _ = read_form({"amount": "985.001"}, Typed, asks=True)
+    assert form is not None and form.amount == Decimal("985.001")

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from catalogue.numbers import is_ambiguous, unambiguous
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Instant, Minutes, Reason, check, fitted
 from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds
 from events.notation import notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
-from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told
+from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told, written
 
 _BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
 _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
@@ -23,10 +24,13 @@ _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict[str, str]]:
+def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) -> tuple[T | None, dict[str, str]]:
     """Read form fields into a struct: (value, {}) or (None, {field: what is wrong with it}).
 
     Blank means not given: the default, or gettext("is required"). Decimals take a comma too. A checkbox that is not there is False.
+    A number that could be meant a thousand times as large, such as ``1,200``, is refused in every language, unless it would be out of
+    bounds then; pages fill in fields by :func:`catalogue.numbers.unambiguous`. With ``asks`` it is taken as a decimal: whoever reads the
+    form asks about it before anything follows.
     """
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
@@ -43,6 +47,9 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         if kind is bool:
             text = "true" if text in ("on", "yes", "1") else text
         elif "Decimal" in str(kind):
+            if not asks and (either := _two_meanings(text, kind)):
+                errors[field.name] = either
+                continue
             text = re.sub(_GROUPED, "", text).replace(",", ".")
         try:
             check_written(text)
@@ -57,6 +64,19 @@ def read_form(fields: Mapping[str, str], shape: type[T]) -> tuple[T | None, dict
         except OutOfBounds as error:
             errors[field.name] = _said_of_number(error, values.get(field.name)) or said_of(error)
     return (None, errors) if errors else (shape(**values), {})
+
+
+def _two_meanings(text: str, kind: Any) -> str:
+    """Which two numbers a text could mean, and how to write either; "" where it is plain."""
+    if not is_ambiguous(text):
+        return ""
+    large, small = Decimal(re.sub("[.,]", "", text)), Decimal(text.replace(",", "."))
+    try:
+        check(large, kind)
+    except OutOfBounds:
+        return ""
+    one, other = f"{large:f}", written(unambiguous(small))
+    return gettext("could mean %(large)s or %(small)s: write it in one of these ways", large=one, small=other)
 
 
 class NotFitting(RuleBroken):

@@ -16,7 +16,7 @@ from litestar.response import Redirect, Template
 from markupsafe import Markup
 
 from catalogue.money import minor_units, round_down
-from catalogue.numbers import can_be_written_out, digits, written_out
+from catalogue.numbers import can_be_written_out, digits, not_misread, unambiguous, written_out
 from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
@@ -101,6 +101,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "number": number,
         "payable": payable,
         "price": price,
+        "unambiguous": unambiguous,
         "when": when,
         "percent": percent,
         "duration": duration,
@@ -148,7 +149,7 @@ def price(value: Decimal | None, currency: str) -> str:
 
 def payable(ceiling: Decimal, currency: str) -> str:
     """The highest price that a ceiling allows, for the field in which a price is asked: ``519.43`` of 519.439997."""
-    return written_out(round_down(ceiling, currency))
+    return not_misread(written_out(round_down(ceiling, currency)))
 
 
 def percent(value: Decimal | float | None, places: int = 1) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from catalogue.categories import division, short_cpv
-from catalogue.numbers import digits
+from catalogue.numbers import unambiguous
 from catalogue.skus import State
 from infra.database import Transaction
 from infra.tokens import Principal
@@ -118,5 +118,5 @@ def _groups(lines: list[BasketLine]) -> tuple[Group, ...]:
 def _query(lines: list[BasketLine]) -> str:
     pairs: list[tuple[str, Any]] = []
     for line in lines:
-        pairs += [("sku", line.sku.sku_id), ("quantity", digits(line.quantity))]
+        pairs += [("sku", line.sku.sku_id), ("quantity", unambiguous(line.quantity))]
     return urlencode(pairs)

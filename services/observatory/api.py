@@ -15,7 +15,7 @@ from infra.database import Transaction
 from infra.service import Ground
 from infra.web import PUBLIC, FromGround, PathId
 from infra.web import PageNumber as ListPage
-from infra.web.arguments import NUMBER
+from infra.web.arguments import NUMBER, number_in
 from infra.web.errors import NotFound
 from services.observatory import answers, store
 from services.observatory.answers import PRICES, Answer, Pictures, place_of
@@ -162,7 +162,7 @@ class ObservatoryApi(Controller):
         quantity: Annotated[str, QueryParameter(pattern=NUMBER)] = "1",
     ) -> Quote:
         """What so many base units of a SKU should cost in a region. 404 where no reference can be made."""
-        wanted = Decimal(quantity)
+        wanted = number_in(quantity) or Decimal(0)
         if not 0 < wanted <= MOST:
             raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
         async with ground.database.transaction("observatory") as tx:

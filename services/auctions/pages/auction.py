@@ -27,6 +27,7 @@ from infra.web import (
     form_fields,
     page,
     read_form,
+    whole,
 )
 from infra.web.errors import NotFound
 from services.auctions.api import PER_PAGE, listed, status_of
@@ -92,9 +93,8 @@ class AuctionPages(Controller):
         rendered once for all watchers, but for each one's own position."""
         if await boards.get(clean(auction_id)) is None:
             raise NotFound("auction", auction_id)
-        last = request.headers.get("last-event-id", "")
-        if last.isdecimal() and len(last) < 10:
-            since = max(since, int(last))
+        last = whole(request.headers.get("last-event-id", ""))
+        since = since if last is None else max(since, last)
         pushes = push(request, ground, boards, clean(auction_id), since)
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return Stream(pushes, media_type="text/event-stream", headers=headers)
@@ -110,7 +110,7 @@ class AuctionPages(Controller):
     ) -> Response[Any] | Template:
         arrived_at = ground.clock()
         fields = await form_fields(request)
-        form, errors = read_form(fields, BidForm)
+        form, errors = read_form(fields, BidForm, asks=True)
         board = await boards.get(clean(auction_id))
         if board is None:
             raise NotFound("auction", auction_id)
@@ -143,7 +143,7 @@ class AuctionPages(Controller):
         if board is None:
             raise NotFound("auction", auction_id)
         fields = {name: text for name, text in request.query_params.items() if isinstance(text, str)}
-        form, _ = read_form(fields, BidForm)
+        form, _ = read_form(fields, BidForm, asks=True)
         scored = ""
         if form is not None:
             scored = scored_as(board, form.amount, choices_in(fields))

@@ -13,6 +13,7 @@ from events.auctions import BidRefused
 from events.bounds import Amount, Code, Id
 from infra.ids import derive_id
 from infra.tokens import Principal
+from infra.web import whole
 from infra.web.languages import refusal
 from infra.web.pages import money
 from services.auctions.board import Board
@@ -47,10 +48,8 @@ class Sure:
 
 def choices_in(fields: Mapping[str, str]) -> tuple[int, ...]:
     """The option chosen for each criterion, ``choice-0`` and so on; it ends where one is missing, and the verdict says so."""
-    numbers = itertools.takewhile(
-        lambda text: text.isdecimal() and len(text) < 4, (fields.get(f"choice-{n}", "") for n in range(MOST_CHOICES))
-    )
-    return tuple(int(text) for text in numbers)
+    read = (whole(fields.get(f"choice-{n}", "")) for n in range(MOST_CHOICES))
+    return tuple(itertools.takewhile(lambda number: number is not None and number < 1_000, read))  # type: ignore[arg-type]
 
 
 def key_of(form: BidForm, fields: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ from catalogue import places
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import is_goods, is_works
 from catalogue.durations import OutsideWindow, durations, next_start
-from catalogue.numbers import digits
+from catalogue.numbers import unambiguous
 from catalogue.policy import Duration, Policy, load
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -337,5 +337,5 @@ def _vat(lines: tuple[Line, ...]) -> Fields:
     first = next(iter(lines), None)
     if first is None or first.vat_included is None:
         return {}
-    rate = {"vat_rate": digits(first.vat_rate)} if first.vat_rate is not None else {}
+    rate = {"vat_rate": unambiguous(first.vat_rate)} if first.vat_rate is not None else {}
     return {**rate, "vat_included": "on" if first.vat_included else ""}

@@ -9,13 +9,13 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue.numbers import digits, written_out
+from catalogue.numbers import unambiguous
 from catalogue.rules import RuleBroken
 from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
 from infra.places import place_named
-from infra.web import beside, misfits, read_form, read_instant
+from infra.web import beside, misfits, read_form, read_instant, whole
 from infra.web.languages import gettext, told
 from services.auctions.domain.opening import NoLines
 from services.auctions.handlers import NewAuction, NewLine
@@ -179,7 +179,7 @@ def edited(fields: Fields, action: str) -> Fields:
     said = _ACTION.fullmatch(action)
     if said is None:
         return fields
-    first, second = (int(number) if number else 0 for number in said.group(2, 3))
+    first, second = (whole(number or "") or 0 for number in said.group(2, 3))
     match said[1]:
         case "add" if len(line_numbers(fields)) < MOST_LINES:
             return fields | blank_line(_next(line_numbers(fields)))
@@ -216,12 +216,14 @@ def criterion_numbers(fields: Iterable[str]) -> list[int]:
 
 def option_numbers(fields: Iterable[str], criterion: int) -> list[int]:
     found = (_OPTION.fullmatch(name) for name in fields)
-    return sorted({int(match[2]) for match in found if match and int(match[1]) == criterion})
+    numbers = (whole(match[2]) for match in found if match and whole(match[1]) == criterion)
+    return sorted({number for number in numbers if number is not None})
 
 
 def _numbers(pattern: re.Pattern[str], fields: Iterable[str]) -> list[int]:
     found = (pattern.fullmatch(name) for name in fields)
-    return sorted({int(match[1]) for match in found if match})
+    numbers = (whole(match[1]) for match in found if match)
+    return sorted({number for number in numbers if number is not None})
 
 
 def blank_line(number: int) -> Fields:
@@ -250,8 +252,8 @@ def of_lines(lines: Iterable[Line], buyable: Iterable[str]) -> Fields:
             f"line-{number}-description": line.description,
             f"line-{number}-category": line.category.code if line.category else "",
             f"line-{number}-unit": line.unit or line.unit_text,
-            f"line-{number}-quantity": written_out(line.quantity) if line.quantity is not None else "",
-            f"line-{number}-unit_price": written_out(line.unit_price) if line.unit_price is not None else "",
+            f"line-{number}-quantity": unambiguous(line.quantity) if line.quantity is not None else "",
+            f"line-{number}-unit_price": unambiguous(line.unit_price) if line.unit_price is not None else "",
         }
     return {name: text or "" for name, text in fields.items()}
 
@@ -263,7 +265,7 @@ def of_scoring(scoring: Scoring) -> Fields:
         fields[f"criterion-{number}-title"] = criterion.title
         for which, option in enumerate(criterion.options):
             prefix = f"criterion-{number}-option-{which}-"
-            fields |= {f"{prefix}title": option.title, f"{prefix}value": digits(option.value * factor)}
+            fields |= {f"{prefix}title": option.title, f"{prefix}value": unambiguous(option.value * factor)}
     return fields
 
 

@@ -9,7 +9,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Template
 
-from catalogue.numbers import digits
+from catalogue.numbers import digits, unambiguous
 from catalogue.places import regions as regions_of
 from catalogue.rules import RuleBroken
 from events.bounds import Id, Packs, Title
@@ -99,7 +99,7 @@ async def _page(
     region = home_region(request.user)
     async with ground.database.transaction("catalogue") as tx:
         shown = await basket_of(tx, request.user, region, finder.currency)
-    quantities = {_QUANTITY + line.sku.sku_id: digits(line.quantity) for line in shown.lines}
+    quantities = {_QUANTITY + line.sku.sku_id: unambiguous(line.quantity) for line in shown.lines}
     return page(
         request,
         "catalogue/basket.html",

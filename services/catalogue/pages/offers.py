@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect, Template
 from msgspec import Meta
 
-from catalogue.numbers import digits, written_out
+from catalogue.numbers import unambiguous
 from catalogue.offers import Offer, months_later
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
@@ -261,10 +261,10 @@ def _in_its_row(error: RuleBroken, values: Mapping[str, str]) -> dict[str, str]:
 
 def fields_of(offer: Offer) -> dict[str, str]:
     """The form filled with the terms of an offer."""
-    numbers = {name: digits(getattr(offer, name)) for name in ("vat_rate", "min_quantity", "max_quantity")}
+    numbers = {name: unambiguous(getattr(offer, name)) for name in ("vat_rate", "min_quantity", "max_quantity")}
     fields = numbers | {
         "sku_id": offer.sku_id,
-        "price": written_out(offer.price),
+        "price": unambiguous(offer.price),
         "vat_included": "on" if offer.vat_included else "",
         "delivery_days": str(offer.delivery_days),
         "stock_country": offer.stock.country,
@@ -273,8 +273,8 @@ def fields_of(offer: Offer) -> dict[str, str]:
     }
     for place, tier in enumerate(offer.tiers):
         fields |= {
-            f"tier_from_quantity_{place}": digits(tier.from_quantity),
-            f"tier_price_{place}": written_out(tier.price),
+            f"tier_from_quantity_{place}": unambiguous(tier.from_quantity),
+            f"tier_price_{place}": unambiguous(tier.price),
         }
     for place, label in enumerate(offer.eco_labels):
         fields |= {

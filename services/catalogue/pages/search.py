@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from catalogue import places
 from catalogue.categories import normalise, prefixes, short_cpv
-from catalogue.numbers import digits
+from catalogue.numbers import unambiguous
 from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
@@ -149,7 +149,7 @@ async def show_sku(
         unit_name=unit_name,
         levels=levels(),
         sku=shown.sku,
-        values={"quantity": digits(shown.quantity), **values, "region": shown.region},
+        values={"quantity": unambiguous(shown.quantity), **values, "region": shown.region},
         errors=errors,
         before=offers_link(shown, -1),
         after=offers_link(shown, 1),
@@ -163,7 +163,7 @@ async def show_sku(
 
 def offers_link(shown: views.SkuPage, step: int) -> str:
     """The address of the page of its offers that is so many steps further."""
-    asked = {"region": shown.region, "quantity": digits(shown.quantity), "page": shown.page + step}
+    asked = {"region": shown.region, "quantity": unambiguous(shown.quantity), "page": shown.page + step}
     return f"/catalogue/skus/{shown.sku.sku_id}?{urlencode(asked)}#offers"
 
 

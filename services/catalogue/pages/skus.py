@@ -12,7 +12,7 @@ from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
-from catalogue.numbers import digits
+from catalogue.numbers import unambiguous
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
@@ -325,7 +325,7 @@ def wrong_in_attributes(values: Mapping[str, str], asked: list[tuple[AttributeDe
 def fields_of(card: Sku) -> dict[str, str]:
     """The form filled with a card."""
     plain = ("name", "category", "base_unit", "description", "gtin", "group", "language")
-    fields = {name: getattr(card, name) for name in plain} | {"pack_size": digits(card.pack_size)}
+    fields = {name: getattr(card, name) for name in plain} | {"pack_size": unambiguous(card.pack_size)}
     fields["base_unit"] = written_unit(card.base_unit)
     asked = {definition.name: place for place, (definition, _) in enumerate(asked_by(card.category))}
     for attribute in card.attributes:

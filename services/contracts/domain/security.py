@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from typing import get_args
 
+from catalogue.numbers import written_out
 from catalogue.rules import RuleBroken
 from events.contracts import Security
 from services.contracts.domain.deals import Contract, Deal, SecurityKind, security_due
@@ -62,7 +63,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
         raise SecurityUnnamed("Give the number of the guarantee or of the payment.", field="security-reference")
     if not named.amount.is_finite() or named.amount < due:
         raise SecurityTooSmall(
-            f"At least {due:,f} {deal.currency} are due, not {named.amount:,f}.",
+            f"At least {due:,f} {deal.currency} are due, not {written_out(named.amount, ',f')}.",
             field="security-amount",
             amount=named.amount,
             due=due,

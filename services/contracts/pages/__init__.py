@@ -9,7 +9,7 @@ from litestar import Controller, get, post
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
-from catalogue.numbers import digits
+from catalogue.numbers import unambiguous
 from catalogue.policy import TERMS, load
 from catalogue.rules import RuleBroken
 from events.bounds import Clause, Name, Quantity
@@ -293,7 +293,7 @@ class PurchasePages(Controller):
                 raise NotFound("standing offer", offer_id)
             supplier = await replicas.organisations.get(db, offer.supplier_id)
             buyer = await replicas.organisations.get(db, request.user.organisation_id)
-            values = {**values, "quantity": values.get("quantity") or digits(offer.min_quantity)}
+            values = {**values, "quantity": values.get("quantity") or unambiguous(offer.min_quantity)}
             if buyer is not None:
                 values["region"] = values.get("region") or buyer.place.region or ""
                 values["locality"] = values.get("locality") or buyer.place.locality or ""

@@ -31,6 +31,7 @@ from infra.web import (
     read_form,
     redirect,
     text_in,
+    whole,
 )
 from infra.web.errors import NotFound
 from services.contracts.api import QUEUE, visible
@@ -252,8 +253,9 @@ class ExecutionPages(Controller):
             of_dispute = f"/disputes/{fields['number']}" if action == "dispute-answer" else "#work"
             return redirect(f"/contracts/{contract_id}{of_dispute}", said)
         acted = Acted(form=fields.get("form", ""), values=fields, errors=errors)
-        if action == "dispute-answer" and fields.get("number") in {str(each.number) for each in execution.disputes}:
-            return await dispute_page(ground, request, contract_id, int(fields["number"]), acted)
+        number = whole(fields.get("number", ""))
+        if action == "dispute-answer" and number in {each.number for each in execution.disputes}:
+            return await dispute_page(ground, request, contract_id, number, acted)
         return await contract_page(ground, request, contract_id, {}, {}, acted)
 
     @post("/{contract_id:str}/disputes/{number:int}/decision", opt=allow(MODERATOR))

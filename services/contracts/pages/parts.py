@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
+from infra.web import whole
 from services.contracts.domain.execution.state import Execution
 
 PER_PART = 100
@@ -22,11 +23,11 @@ def part_with(execution: Execution, form: str) -> int:
     if count(max(len(execution.orders), len(execution.invoices)), PER_PART) == 1:
         return 0
     if found := _OF_A_DELIVERY.fullmatch(form):
-        number = int(found[1])
+        number = whole(found[1]) or 0
         order = execution.deliveries[number - 1].order if 1 <= number <= len(execution.deliveries) else 0
         return _part(order)
     found = _OF_AN_ORDER.fullmatch(form) or _OF_AN_INVOICE.fullmatch(form)
-    return _part(int(found[1])) if found else 0
+    return _part(whole(found[1]) or 0) if found else 0
 
 
 def part_of(things: int, place: int) -> int:

@@ -1,6 +1,7 @@
 """Pages on which the sides sign, object, take more time, refuse, or bring in the next bidder."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS
 from catalogue.rules import RuleBroken
-from events.bounds import Clause, Code
+from events.bounds import Amount, Clause, Code, Quantity, fitted
 from events.contracts import Point, PointAnswer
 from infra.database import Transaction
 from infra.service import Ground
@@ -45,21 +46,41 @@ class RefusalForm(msgspec.Struct, kw_only=True):
     evidence: Clause = ""
 
 
-def brought(step: str, values: Mapping[str, str]) -> Brought:
-    """What the form of a step brings. Raises msgspec.ValidationError for what is no number or date, or too long."""
+class EquivalentForm(msgspec.Struct, kw_only=True):
+    line_id: Code
+    quantity: Quantity
+    sku_id: Code = ""
+    description: Clause = ""
+
+
+class SecurityForm(msgspec.Struct, kw_only=True):
+    """What is missing in words the rule asks for, since it knows whether a security is due at all."""
+
+    kind: Code = ""
+    reference: Clause = ""
+    amount: Amount
+    valid_until: date
+
+
+_EQUIVALENT = {"quantity": "equivalent-", "sku_id": "sku-", "description": "stand-in-"}
+"""Part → how its field of a line begins."""
+
+
+def brought(step: str, values: Mapping[str, str]) -> tuple[Brought, dict[str, str]]:
+    """What the form of a step brings, and what is wrong with it, by field. Raises OutOfBounds for what no page of ours sends."""
     fields: dict[str, Any] = {}
+    errors: dict[str, str] = {}
     if step == SUPPLIER_OFFER:
-        named = [name.removeprefix("equivalent-") for name in values if name.startswith("equivalent-")]
-        fields["equivalents"] = [
-            {
-                "line_id": line_id,
-                "quantity": _number(values[f"equivalent-{line_id}"]),
-                "sku_id": values.get(f"sku-{line_id}", "").strip(),
-                "description": values.get(f"stand-in-{line_id}", "").strip(),
-            }
-            for line_id in named
-            if values[f"equivalent-{line_id}"].strip()
-        ]
+        fields["equivalents"] = []
+        for name in values:
+            line_id = name.removeprefix("equivalent-")
+            if line_id == name or not values[name].strip():
+                continue
+            typed = {part: values.get(begins + line_id, "") for part, begins in _EQUIVALENT.items()}
+            equivalent, wrong = read_form(typed | {"line_id": line_id}, EquivalentForm)
+            errors |= {_EQUIVALENT.get(part, "equivalent-") + line_id: said for part, said in wrong.items()}
+            if equivalent is not None:
+                fields["equivalents"].append(msgspec.structs.asdict(equivalent))
     if step == BUYER_DRAFT:
         fields["terms"] = [{"code": code, "text": values[code]} for code in TERMS if values.get(code, "").strip()]
         fields["refused_equivalents"] = {
@@ -68,33 +89,16 @@ def brought(step: str, values: Mapping[str, str]) -> Brought:
             if name.startswith("refuse-")
         }
     if step == SUPPLIER_SIGNATURE and values.get("security-amount", "").strip():
-        fields["security"] = {
-            "kind": values.get("security-kind", ""),
-            "reference": values.get("security-reference", "").strip(),
-            "amount": _number(values["security-amount"]),
-            "valid_until": values.get("security-valid-until", "").strip(),
-        }
-    return msgspec.convert(fields, Brought)
+        typed = {part: values.get(_security(part), "") for part in SecurityForm.__struct_fields__}
+        security, wrong = read_form(typed, SecurityForm)
+        errors |= {_security(part): said for part, said in wrong.items()}
+        if security is not None:
+            fields["security"] = msgspec.structs.asdict(security)
+    return fitted(fields, Brought), errors
 
 
-def _number(text: str) -> str:
-    return text.replace(" ", "").replace("\u00a0", "").replace(",", ".")
-
-
-_AT = {"$.security.amount": "security-amount", "$.security.valid_until": "security-valid-until"}
-
-
-def misread(error: msgspec.ValidationError) -> dict[str, str]:
-    """The error beside its field."""
-    what, _, where = str(error).partition(" - at `")
-    path = where.rstrip("`")
-    if path in _AT:
-        return {
-            _AT[path]: "must be a date, such as 2027-01-31" if "until" in path else "must be a number, such as 12.50"
-        }
-    if path.startswith("$.equivalents"):
-        return {"equivalents": "A quantity must be a number, such as 12.50."}
-    return {"": what.replace("Expected", "Expected:")}
+def _security(part: str) -> str:
+    return f"security-{part.replace('_', '-')}"
 
 
 def points_of(values: Mapping[str, str]) -> tuple[Point, ...]:
@@ -126,10 +130,9 @@ class SigningPages(Controller):
         step = values.get("step", "")
         if errors := too_long(values):
             return await contract_page(ground, request, contract_id, values, errors)
-        try:
-            with_it = brought(step, values)
-        except msgspec.ValidationError as error:
-            return await contract_page(ground, request, contract_id, values, misread(error))
+        with_it, errors = brought(step, values)
+        if errors:
+            return await contract_page(ground, request, contract_id, values, errors)
         return await self._act(
             ground,
             request,

@@ -10,7 +10,7 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue.durations import durations
-from catalogue.numbers import can_be_written_out, digits
+from catalogue.numbers import can_be_written_out, unambiguous
 from catalogue.policy import Duration, Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
@@ -219,8 +219,8 @@ def _former_demand(pool: Details, last: PoolMemberEnrolled | None, me: Organisat
         by_line = {demand.line_id: demand for demand in last.demands}
         for number, line in enumerate(pool.lines):
             if (demand := by_line.get(line.line_id)) is not None:
-                values[f"firm_{number}"] = digits(demand.firm)
-                values[f"tolerance_{number}"] = digits(demand.tolerance)
+                values[f"firm_{number}"] = unambiguous(demand.firm)
+                values[f"tolerance_{number}"] = unambiguous(demand.tolerance)
     return values
 
 

@@ -10,7 +10,7 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue import places
-from catalogue.numbers import written_out
+from catalogue.numbers import unambiguous
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
@@ -33,6 +33,7 @@ from infra.web import (
     read_instant,
     redirect,
     shown_again,
+    whole,
 )
 from infra.web.languages import gettext, told, unit_name
 from services.market.form_lines import field_of, wrong_in_line
@@ -228,8 +229,8 @@ def _pairs(skus: Sequence[str], quantities: Sequence[str]) -> Sequence[tuple[str
 
 
 def _numbers(fields: Mapping[str, str]) -> list[int]:
-    matches = (_LINE.fullmatch(name) for name in fields)
-    return sorted({int(match[1]) for match in matches if match})
+    numbers = (whole(match[1]) for name in fields if (match := _LINE.fullmatch(name)))
+    return sorted({number for number in numbers if number is not None})
 
 
 def _blank_line(number: int) -> Fields:
@@ -243,7 +244,7 @@ def _sku_line(number: int, sku_id: str, quantity: str) -> Fields:
 def _as_fields(lines: Sequence[Line]) -> Fields:
     fields: Fields = {}
     for number, line in enumerate(lines):
-        quantity = written_out(line.quantity) if line.quantity is not None else ""
+        quantity = unambiguous(line.quantity) if line.quantity is not None else ""
         if line.sku_id:
             fields |= _sku_line(number, line.sku_id, quantity)
         else:

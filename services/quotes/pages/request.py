@@ -12,7 +12,7 @@ from litestar.response import Redirect, Response, ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
 from catalogue import places
-from catalogue.numbers import digits, written_out
+from catalogue.numbers import unambiguous
 from catalogue.rules import RuleBroken
 from events.bounds import Amount, Count, Days, Percent, Reason
 from events.values import Line
@@ -266,12 +266,12 @@ def _former(shown: Details) -> dict[str, str]:
     if shown.mine is None:
         return {"vat_rate": "20"}
     prices = {
-        f"price-{line.line_id}": written_out(line.unit_price)
+        f"price-{line.line_id}": unambiguous(line.unit_price)
         for line in shown.mine.lines
         if line.unit_price is not None
     }
     return prices | {
-        "vat_rate": digits(shown.mine.vat_rate),
+        "vat_rate": unambiguous(shown.mine.vat_rate),
         "delivery_days": str(shown.mine.delivery_days),
         "comment": shown.mine.comment,
     }
