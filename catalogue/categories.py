@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from catalogue.check_digits import agrees
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_quantity, parse_unit
 
@@ -28,6 +29,12 @@ _FIRST_SERVICE_DIVISION = 50
 
 class MalformedCategory(RuleBroken):
     code = "malformed-category"
+
+
+class CheckDigitWrong(MalformedCategory):
+    """Of a code that has one: a digit was lost or mistyped, and the other digits name another category."""
+
+    code = "category-check-digit"
 
 
 class UnknownDivision(RuleBroken):
@@ -113,10 +120,17 @@ class Categories:
 
 
 def normalise(code: str) -> str:
-    """Eight digits: the check digit dropped, missing zeros filled in ("30", "30197642-5", "09"). Raises MalformedCategory."""
+    """Eight digits: the check digit held against the others and dropped ("30197642-8"), missing zeros filled in ("30", "09"). Raises
+    MalformedCategory, CheckDigitWrong."""
     digits = re.fullmatch(r"\s*([0-9]{2,8})(-[0-9])?\s*", code)
     if not digits:
         raise MalformedCategory(f"{code!r} is not a CPV code of two to eight digits.", field="category", given=code)
+    if digits[2] and (len(digits[1]) < 8 or not agrees(digits[1], int(digits[2][1]))):
+        raise CheckDigitWrong(
+            f"The check digit of {code!r} does not belong to the digits before it: one is missing or mistyped.",
+            field="category",
+            given=code,
+        )
     return digits[1].ljust(8, "0")
 
 
@@ -128,7 +142,7 @@ def read_code(code: str, field: str = "category", **numbers: object) -> str:
     try:
         plain = normalise(code)
     except MalformedCategory as malformed:
-        raise MalformedCategory(malformed.message, field=field, given=code, **numbers) from None
+        raise type(malformed)(malformed.message, field=field, given=code, **numbers) from None
     if plain[:2] not in _divisions():
         raise UnknownDivision(
             f"{code!r} lies in no division of the CPV, such as 30 or 45.", field=field, given=code, **numbers

@@ -33,9 +33,10 @@ def is_ambiguous(text: str) -> bool:
     return _AMBIGUOUS.fullmatch(text) is not None
 
 
-def unambiguous(number: Decimal) -> str:
-    """As :func:`digits`, and never what :func:`is_ambiguous`: 1.234 is ``1.2340``. So pages fill in fields and addresses."""
-    return not_misread(digits(number))
+def unambiguous(number: Decimal, *, kept: bool = False) -> str:
+    """As :func:`digits`, or with the decimals it came with, and never what :func:`is_ambiguous`: 1.234 is ``1.2340``. So pages fill in
+    fields and addresses."""
+    return not_misread(written_out(number) if kept else digits(number))
 
 
 def not_misread(text: str) -> str:

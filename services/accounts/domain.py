@@ -38,7 +38,12 @@ MOST_INVITATIONS = 50
 """Of one organisation, that are open."""
 MOST_MEMBERS = 1_000
 """Of one organisation, together with whom it invited."""
-_EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+")
+_ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+_LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
+_EMAIL = re.compile(rf"(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<host>{_LABEL}(?:\.{_LABEL})+)")
+"""A local part of atoms and a host by its name (RFC 5321 and 5322, in the letters of any language): no comments, quotes, groups or
+numbers of hosts, by which a mail program reads another address than the one that stands there."""
+_LONGEST_LOCAL = 64
 
 
 class EmailTaken(RuleBroken):
@@ -143,7 +148,8 @@ def checked_name(text: str, field: str) -> str:
 def checked_email(text: str) -> str:
     """In lower case: the same address always finds the same member."""
     email = text.strip().lower()
-    if len(email) > 254 or not _EMAIL.fullmatch(email):
+    found = _EMAIL.fullmatch(email)
+    if found is None or len(email) > 254 or len(found["local"]) > _LONGEST_LOCAL:
         raise EmailNotValid("This is no e-mail address, such as ana@agency.example.", field="email")
     return email
 

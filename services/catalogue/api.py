@@ -81,7 +81,7 @@ class CatalogueApi(Controller):
         asked = Search(
             q=q,
             category=category,
-            region=region,
+            region=region.upper(),
             served=True,
             price_from=number_in(price_from),
             price_to=number_in(price_to),

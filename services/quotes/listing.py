@@ -94,7 +94,7 @@ def _where(wanted: Wanted) -> tuple[str, list[object]]:
     if wanted.category:
         add("starts_with(category, {})", wanted.category)
     if wanted.region:
-        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region)
+        add("region = {}" if "-" in wanted.region else "country = {}", wanted.region.upper())
     if wanted.buyer_id:
         add("buyer_id = {}", wanted.buyer_id)
     if wanted.words.strip():

@@ -5,6 +5,7 @@ import pytest
 
 from catalogue.categories import (
     Categories,
+    CheckDigitWrong,
     MalformedCategory,
     attribute_definitions,
     broken_attribute,
@@ -15,6 +16,7 @@ from catalogue.categories import (
     load_cpv,
     normalise,
     prefixes,
+    read_code,
     short_cpv,
 )
 
@@ -30,6 +32,22 @@ def test_codes_are_read_with_or_without_check_digit(given, code):
 def test_what_is_no_cpv_code_is_refused(given):
     with pytest.raises(MalformedCategory):
         normalise(given)
+
+
+@pytest.mark.parametrize("given", ["3110000-5", "3019764-8", "30-9", "30197642-5", "30197624-8", "09100000-9"])
+def test_a_digit_that_was_lost_or_mistyped_is_seen_by_the_check_digit(given):
+    with pytest.raises(CheckDigitWrong) as refused:
+        read_code(given, "lines", line="1")
+    assert (refused.value.code, refused.value.field) == ("category-check-digit", "lines")
+    assert refused.value.numbers == {"given": given, "line": "1"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["31100000-7", "03300000-2", "03417100-7", "33141113-4", "72410000-7", "09000000-3", "45233140-2"],
+)
+def test_codes_that_the_vocabulary_moved_keep_their_digit(code):
+    assert normalise(code) == code[:8]
 
 
 def test_prefixes_widen_from_the_division_down():

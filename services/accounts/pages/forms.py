@@ -1,5 +1,7 @@
 """What several pages of accounts ask and say."""
 
+from typing import Any
+
 import msgspec
 
 from catalogue.rules import RuleBroken
@@ -25,14 +27,15 @@ def slow_down() -> str:
 
 async def invite_by_form(
     ground: Ground, request: MemberVisit, organisation_id: str
-) -> tuple[str, dict[str, str], dict[str, str]]:
-    """(link of the invitation or "", errors, the values to show again)"""
+) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """(link of the invitation or "", errors, the values to show again, the ticked roles among them)"""
     fields = await form_fields(request)
     form, errors = read_form(fields, InviteForm)
     roles, unfit = await form_list(request, "roles")
     errors |= unfit
+    typed = {**fields, "ticked": roles}
     if form is None or errors:
-        return "", errors, fields
+        return "", errors, typed
     try:
         async with ground.database.transaction("accounts") as tx:
             secret = await handlers.invite(
@@ -44,5 +47,5 @@ async def invite_by_form(
                 **msgspec.structs.asdict(form),
             )
     except RuleBroken as error:
-        return "", beside(error, fields.keys() | {"roles"}), fields
+        return "", beside(error, fields.keys() | {"roles"}), typed
     return f"{ground.config.public_url}/join/{secret}", {}, {}

@@ -252,8 +252,8 @@ def of_lines(lines: Iterable[Line], buyable: Iterable[str]) -> Fields:
             f"line-{number}-description": line.description,
             f"line-{number}-category": line.category.code if line.category else "",
             f"line-{number}-unit": line.unit or line.unit_text,
-            f"line-{number}-quantity": unambiguous(line.quantity) if line.quantity is not None else "",
-            f"line-{number}-unit_price": unambiguous(line.unit_price) if line.unit_price is not None else "",
+            f"line-{number}-quantity": unambiguous(line.quantity, kept=True) if line.quantity is not None else "",
+            f"line-{number}-unit_price": unambiguous(line.unit_price, kept=True) if line.unit_price is not None else "",
         }
     return {name: text or "" for name, text in fields.items()}
 

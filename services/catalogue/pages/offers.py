@@ -264,7 +264,7 @@ def fields_of(offer: Offer) -> dict[str, str]:
     numbers = {name: unambiguous(getattr(offer, name)) for name in ("vat_rate", "min_quantity", "max_quantity")}
     fields = numbers | {
         "sku_id": offer.sku_id,
-        "price": unambiguous(offer.price),
+        "price": unambiguous(offer.price, kept=True),
         "vat_included": "on" if offer.vat_included else "",
         "delivery_days": str(offer.delivery_days),
         "stock_country": offer.stock.country,
@@ -274,7 +274,7 @@ def fields_of(offer: Offer) -> dict[str, str]:
     for place, tier in enumerate(offer.tiers):
         fields |= {
             f"tier_from_quantity_{place}": unambiguous(tier.from_quantity),
-            f"tier_price_{place}": unambiguous(tier.price),
+            f"tier_price_{place}": unambiguous(tier.price, kept=True),
         }
     for place, label in enumerate(offer.eco_labels):
         fields |= {

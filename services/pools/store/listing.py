@@ -57,7 +57,7 @@ async def search(
     if group in GROUPS:
         query = query.where(col(PoolRow.stage).in_([stage.value for stage in GROUPS[group]]))
     if region:
-        query = query.where(col(PoolRow.regions).contains([region]) | (func.cardinality(PoolRow.regions) == 0))
+        query = query.where(col(PoolRow.regions).contains([region.upper()]) | (func.cardinality(PoolRow.regions) == 0))
     if category:
         query = query.where(col(PoolRow.category).startswith(category, autoescape=True))
     await (await tx.raw()).execute(PLAN_FOR_VALUES)

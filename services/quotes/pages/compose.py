@@ -244,7 +244,7 @@ def _sku_line(number: int, sku_id: str, quantity: str) -> Fields:
 def _as_fields(lines: Sequence[Line]) -> Fields:
     fields: Fields = {}
     for number, line in enumerate(lines):
-        quantity = unambiguous(line.quantity) if line.quantity is not None else ""
+        quantity = unambiguous(line.quantity, kept=True) if line.quantity is not None else ""
         if line.sku_id:
             fields |= _sku_line(number, line.sku_id, quantity)
         else:

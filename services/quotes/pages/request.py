@@ -266,7 +266,7 @@ def _former(shown: Details) -> dict[str, str]:
     if shown.mine is None:
         return {"vat_rate": "20"}
     prices = {
-        f"price-{line.line_id}": unambiguous(line.unit_price)
+        f"price-{line.line_id}": unambiguous(line.unit_price, kept=True)
         for line in shown.mine.lines
         if line.unit_price is not None
     }

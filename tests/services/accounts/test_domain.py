@@ -1,5 +1,7 @@
 """Organisations and members as pure rules; places and categories as typed."""
 
+from email.message import EmailMessage
+
 import pytest
 
 from catalogue.categories import MalformedCategory
@@ -76,6 +78,27 @@ def test_email_is_one_in_any_case_of_letters() -> None:
     for wrong in ("ana", "ana@agency", "a b@c.de", "a@b.c,d@e.fg"):
         with pytest.raises(EmailNotValid):
             checked_email(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(x)ana@x.example", "ana(x)@x.example", "ana@x(y).example", "ana:x@x.example", "ana:x@x.example;", '"ana x"@x.example',
+     "ana..x@x.example", ".ana@x.example", "ana.@x.example", "ana@[127.0.0.1]", "ana@-x.example", "ana@x-.example", "ana@x..example",
+     "ana@x.example.", "ana\\x@x.example", "ana[x]@x.example", "ana@x_y.example", f"{'a' * 65}@x.example",
+     "a\u200bna@x.example", "<ana@x.example>"],
+)  # fmt: skip
+def test_an_address_that_a_mail_program_reads_as_another_is_refused(text: str) -> None:
+    with pytest.raises(EmailNotValid):
+        checked_email(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["o'neil+tag@x.example", "ana.luisa@x-y.example", "a_b%c=d@mail.x.example", "ана@почта.рф", "1@2.example"]
+)
+def test_an_address_of_atoms_at_a_host_by_name_is_taken_and_its_letter_goes_to_it(text: str) -> None:
+    mail = EmailMessage()
+    mail["To"] = checked_email(text)
+    assert [each.addr_spec for each in mail["To"].addresses] == [text] and not mail.defects
 
 
 @pytest.mark.parametrize(
