@@ -19,7 +19,7 @@ import msgspec
 
 from catalogue.check_digits import agrees
 from catalogue.rules import RuleBroken
-from catalogue.units import parse_quantity, parse_unit
+from catalogue.units import parse_quantity, parse_unit, unit_word
 
 CPV = "CPV"
 """The scheme of the categories given here."""
@@ -299,11 +299,13 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
         return AttributeNotANumber(f"{value!r} is not a number.", field=field, value=value)
     given, asked = parse_unit(unit), parse_unit(definition.unit)
     if given is None or asked is None or given.dimension != asked.dimension:
+        word = unit_word(definition.unit)
+        wrong = f"has the unit {unit!r}" if unit.strip() else "has no unit"
         return AttributeUnitUnknown(
-            f"{definition.name!r} is measured in {definition.unit} or what converts to it, not in {unit!r}.",
+            f"{definition.name!r} {wrong}: write {word}, or a unit that converts to it.",
             field=field,
             unit=unit,
-            asked=definition.unit,
+            asked=word,
         )
     return None
 

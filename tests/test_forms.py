@@ -93,3 +93,42 @@ def test_the_head_of_a_form_counts_the_fields_to_mend_and_ends_with_one_stop() -
     assert '">Somebody else was first.</p>' in head_of({"": "Somebody else was first."})
     both = head_of({"": "Somebody else was first.", "title": "is required", "price": "is required"})
     assert '">Somebody else was first. Please mend 2 fields.</p>' in both
+
+
+ENTER = {
+    "auctions/_autobid.html": 'name="on" value="yes"',
+    "auctions/_own_amount.html": "",
+    "auctions/new.html": 'name="action" value="refresh"',
+    "catalogue/basket.html": "",
+    "contracts/execution.html": 'name="answer" value="part"',
+    "pools/new.html": 'name="do" value="enter"',
+    "quotes/new.html": 'name="action" value="enter"',
+}
+"""Forms with several buttons and a field of one line: the first button, which browsers press at Enter. It does what the fields say,
+or asks again."""
+ANY_FORM = re.compile(r"<form\b.*?</form>", re.DOTALL)
+ONE_LINE = re.compile(r'<input(?![^>]*type="(?:hidden|checkbox|radio)")|\bfield\(|\btext\(|\bquantities\(')
+BUTTON = re.compile(r"<button\b([^>]*)>")
+
+
+def test_enter_does_what_the_fields_say() -> None:
+    pressed = {
+        name: [
+            buttons[0]
+            for form in ANY_FORM.findall(text)
+            if len(buttons := BUTTON.findall(form)) > 1 and ONE_LINE.search(form)
+        ]
+        for name, text in templates().items()
+    }
+    pressed = {name: found for name, found in pressed.items() if found}
+    assert pressed.keys() == ENTER.keys()
+    for name, found in pressed.items():
+        assert len(found) == 1 and ENTER[name] in found[0], name
+
+
+def test_enter_never_asks_for_the_fields_of_another_button() -> None:
+    """A hidden button that only Enter presses sends a form as it stands: its browser holds back nothing."""
+    for name, text in templates().items():
+        for form in ANY_FORM.findall(text):
+            hidden = [each for each in BUTTON.findall(form) if "display:none" in each]
+            assert all("formnovalidate" in each or "novalidate" in form.partition(">")[0] for each in hidden), name

@@ -4,6 +4,7 @@ A reply is final where it speaks of the address or of the letter (RFC 5321, 4.2.
 server or of our account: a disk that is full (500, 552), a command it does not know (500 to 504), a login that is wanted or refused (530,
 535), a sender it does not know. Somebody mends that, and the letter waits."""
 
+from email.policy import EmailPolicy
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
@@ -16,7 +17,7 @@ OF_THE_LETTER = frozenset({550, 551, 553, 554})
 
 
 class AddressRefused(Exception):
-    """The server says for good (at RCPT) that nobody reads mail at this address."""
+    """The server says for good (at RCPT) that nobody reads mail at this address, or mail programs would read it as another."""
 
 
 class LetterRefused(Exception):
@@ -27,8 +28,16 @@ class NotNow(Exception):
     """The server is away, asks to come again (4xx), or is in trouble itself."""
 
 
+def reads_as_itself(address: str) -> bool:
+    """An older release took addresses with comments, quotes and groups, such as ``(x)ana@x.example``."""
+    read = EmailPolicy().header_factory("To", address).addresses
+    return [each.addr_spec for each in read] == [address]
+
+
 async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
     """``smtp://user:password@host:port`` (STARTTLS where offered) or ``smtps://…``. Raises the three above."""
+    if not reads_as_itself(to):
+        raise AddressRefused(f"mail programs read another address in {to!r}")
     parts = urlsplit(smtp_url)
     secure = parts.scheme == "smtps"
     try:

@@ -134,6 +134,29 @@ document.addEventListener("DOMContentLoaded", () => {
   else forms.forEach((form, number) => fillIn(form, kept[number]));
 });
 
+// A form that changes but a part of its page: what is wrong with its fields comes with the answer, and stands beside them.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  const form = requestConfig.elt;
+  if (!form.matches("form[hx-get][hx-select]") || ![200, 422].includes(xhr.status)) return;
+  event.detail.shouldSwap = true;
+  event.detail.isError = false;
+  const answer = new DOMParser().parseFromString(xhr.responseText, "text/html");
+  for (const field of form.elements) {
+    const same = field.id && answer.getElementById(field.id);
+    if (!same) continue;
+    for (const name of ["aria-invalid", "aria-describedby"]) {
+      if (same.hasAttribute(name)) field.setAttribute(name, same.getAttribute(name));
+      else field.removeAttribute(name);
+    }
+    const note = answer.getElementById(`${field.id}-note`);
+    document.getElementById(`${field.id}-note`)?.remove();
+    if (!note) continue;
+    if (note.matches(".error")) note.setAttribute("role", "alert");
+    field.after(note);
+  }
+});
+
 // Where a piece of a page cannot be had, the form it was asked for with is sent as a whole: the page that answers says why, and keeps
 // what was written.
 document.addEventListener("htmx:responseError", (event) => {

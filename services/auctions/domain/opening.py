@@ -212,7 +212,7 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
     step = max(round_money(initial_price * percent / 100, policy.currency), minor_step(policy.currency))
     if step >= initial_price:
         raise InitialPriceTooLow(
-            f"Below an initial price of {initial_price} {policy.currency} no bid could follow.",
+            f"All lines come to {initial_price} {policy.currency}: no bid a step of {step} {policy.currency} below that is above zero.",
             field="lines",
             initial_price=initial_price,
             step=step,

@@ -233,7 +233,10 @@ async def _form(
     calendar = calendar_of(buyer)
     opens_at = draft.opening_of(fields, buyer.time_zone) or now
     offered = durations(fields.get("kind", "goods"), total, policy=policy, calendar=calendar, opens_at=opens_at)
-    fields.setdefault("duration_minutes", next((str(each.minutes) for each, broken in offered if broken is None), ""))
+    if "duration_minutes" not in errors:  # what is said to be missing is not shown as chosen
+        fields.setdefault(
+            "duration_minutes", next((str(each.minutes) for each, broken in offered if broken is None), "")
+        )
     return page(
         request,
         "auctions/new.html",

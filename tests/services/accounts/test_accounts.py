@@ -163,6 +163,8 @@ def an_invitation() -> dict[str, Any]:
         ({"identifier_scheme": "RU-INN", "identifier": "0"}, "malformed-identifier"),
         ({"time_zone": "Mars/Olympus"}, "unknown-time-zone"),
         ({"email": "ana"}, "email-not-valid"),
+        ({"email": "(x)ana@x.example"}, "email-not-valid"),
+        ({"email": "ana:x@x.example"}, "email-not-valid"),
         ({"password": "short"}, "password-too-short"),
         ({"language": "tlh"}, "language-not-spoken"),
         ({"kind": "operator"}, "not-self-registered"),
@@ -582,6 +584,16 @@ async def test_pages_answer_every_visitor(market: Market) -> None:
         made = await own.post("/account/keys", {"key_name": "robot"})
         assert "lonja_" in made.text and "not shown again" in made.text
         assert "lonja_" not in (await own.get("/account")).text.replace("lonja_csrf", "")
+
+
+async def test_a_refused_invitation_keeps_the_roles_that_were_ticked(market: Market) -> None:
+    async with market.client() as client:
+        _, member = await registered(client, kind="buyer")
+    async with market.browser(ADMIN) as admin:
+        path = f"/organisations/{member['organisation_id']}/members"
+        wrong = await admin.post(path, {"name": "Sol", "email": "sol", "roles": ["buyer_approver"]})
+    assert wrong.status_code == 422 and 'value="sol"' in wrong.text
+    assert re.findall(r'name="roles" value="(\w+)" checked', wrong.text) == ["buyer_approver"]
 
 
 async def test_an_organisation_that_cannot_be_read_costs_itself_alone(market: Market) -> None:
