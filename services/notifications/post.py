@@ -30,7 +30,15 @@ class NotNow(Exception):
 
 def reads_as_itself(address: str) -> bool:
     """An older release took addresses with comments, quotes and groups, such as ``(x)ana@x.example``."""
-    read = EmailPolicy().header_factory("To", address).addresses
+    try:
+        read = EmailPolicy().header_factory("To", address).addresses
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # what the library stumbles over, others read as they like
+        return False
     return [each.addr_spec for each in read] == [address]
 
 
