@@ -16,13 +16,13 @@ from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town
 from tests.services.contracts.test_contracts_carried_out import Work, a_signed_contract
 
-ORDERS, DELIVERIES = 600, 1_200
+ORDERS, DELIVERIES = 250, 700
 ONE = {"1": "1"}
 
 
 @pytest.fixture
 async def work(market: Market) -> Work:
-    """Of orders and deliveries above the bounds, as one of a former release may be, with an invoice for each delivery."""
+    """With nearly as many orders and deliveries as are possible, and an invoice for each delivery."""
     town = await a_town(market)
     work = await a_signed_contract(town)
     await work.order(ONE)
