@@ -11,7 +11,6 @@ where nothing can be kept, is answered at once, as it is for programs and script
 """
 
 import asyncio
-import gzip
 import logging
 import secrets
 from contextlib import AbstractAsyncContextManager
@@ -31,6 +30,7 @@ from litestar.utils.scope.state import ScopeState
 from infra.database import LOST, Database
 from infra.deadline import Deadline
 from infra.tasks import background, stop_if_cancelled
+from infra.web.compression import beside, takes_gzip, unzipped, zipped
 from infra.web.kept import address, of_this_site
 from infra.web.query import API
 from infra.web.server import network
@@ -41,6 +41,7 @@ PARAMETER = "answer"
 _ASKED = "lonja_answer"
 MINUTES = 15
 PRUNED_EVERY = 60.0
+SHRINKS = 16
 PATIENCE = 2.0
 """Seconds after which an answer that could not be kept is given at once."""
 
@@ -88,10 +89,14 @@ class Answers:
         self._database = database
         self._limits = limits
 
+    def most(self, *, is_zipped: bool) -> int:
+        """Bytes of a page that is worth trying: pages shrink to a tenth, hardly to less."""
+        return self._limits.bytes if is_zipped else SHRINKS * self._limits.bytes
+
     async def keep(self, scope: Any, answer: Answer) -> str | None:
         """The number to ask for it with; None where it cannot be kept."""
         owner = _owner(scope)
-        if owner is None:
+        if owner is None or len(answer.body) > self._limits.bytes:
             return None
         number = secrets.token_hex(16)
         sealed = _cipher(number).encrypt(_ONCE, msgspec.msgpack.encode(answer), None)
@@ -200,13 +205,13 @@ def shown_from(answers: Answers) -> Any:
             if answer is None:
                 await app(scope, receive, send)
                 return
-            zipped = "gzip" in Headers.from_scope(scope).get("accept-encoding", "")
-            body = answer.body if zipped else gzip.decompress(answer.body)
+            as_kept = takes_gzip(scope)
+            body = answer.body if as_kept else await beside(unzipped, answer.body, most=0)
             headers = [
                 (b"content-type", answer.content_type.encode()),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-store"),
-                *([(b"content-encoding", b"gzip")] if zipped else []),
+                *([(b"content-encoding", b"gzip")] if as_kept else []),
             ]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
@@ -258,10 +263,11 @@ class Held:
     async def _answer(self) -> None:
         start, body = self._start, b"".join(self._body)
         headers = Headers(start["headers"])
-        zipped = body if headers.get("content-encoding") == "gzip" else await asyncio.to_thread(gzip.compress, body, 5)
-        answer = Answer(start["status"], headers.get("content-type", ""), zipped)
-        place = self._place()
-        number = await self._answers.keep(self._scope, answer) if place else None
+        is_zipped, place, number = headers.get("content-encoding") == "gzip", self._place(), None
+        if place and len(body) <= self._answers.most(is_zipped=is_zipped):
+            kept = body if is_zipped else await beside(zipped, body)
+            answer = Answer(start["status"], headers.get("content-type", ""), kept)
+            number = await self._answers.keep(self._scope, answer)
         if number is None:
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body, "more_body": False})

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 from litestar import Litestar, Request, Response, Router
-from litestar.config.compression import CompressionConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, InternalServerException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
@@ -33,6 +32,7 @@ from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
 from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page, shown_from
+from infra.web.compression import Compressed, takes_gzip
 from infra.web.csrf import SAFE, forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
 from infra.web.head import bounded
@@ -105,7 +105,7 @@ class App(Litestar):
             watched,
         ):
             held = Held(self.answers, self, scope, with_headers).send if is_form_of_a_page(scope) else with_headers
-            await super().__call__(scope, receive, held)
+            await super().__call__(scope, receive, Compressed(held).send if takes_gzip(scope) else held)
 
     def _now(self) -> datetime | None:
         """None where the clock is wrong: whoever decides by it then answers 503, and the health routes say why."""
@@ -181,7 +181,6 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             known_parameters,
             answered_in_time,
         ],
-        compression_config=CompressionConfig(backend="gzip", exclude=["/live$"]),
         template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),
         openapi_config=OpenAPIConfig(
             title="Lonja",
