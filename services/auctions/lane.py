@@ -114,7 +114,11 @@ class Lane:
         try:
             with suppress(*LOST):  # the database is away: the pulse will tell when it is back
                 await self.pulse.beat()
-            async with background(self._run(), name="bidding lane"), background(self.pulse.live(), name="pulse"):
+            async with (
+                background(self._run(), name="bidding lane"),
+                background(self.pulse.live(), name="pulse"),
+                background(self.pulse.resume(), name="lost time"),
+            ):
                 yield
         finally:
             self._fail([*self._in_hand, *self._waiting, *self._held], "the process is stopping")
@@ -228,8 +232,7 @@ class Lane:
 
     async def _commit(self, batch: list[Asked], *, wait: bool) -> Judged:
         """Decide the batch, in one transaction. Without ``wait`` auctions that are locked now are left out."""
-        if self.pulse.away:
-            await self.pulse.beat()
+        await self.pulse.ready()
         db = await self._connected()
         with in_use(db):
             judged = await self._judged(db, batch, wait=wait)
@@ -244,7 +247,8 @@ class Lane:
     async def _judged(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool) -> Judged:
         if wait:
             try:
-                return await self._guess(db, batch) or await self._under_lock(db, batch)
+                guessed = None if self.pulse.resuming else await self._guess(db, batch)
+                return guessed or await self._under_lock(db, batch)
             except asyncpg.LockNotAvailableError:
                 pass
         return await self._under_lock(db, batch, wait=False)
@@ -295,7 +299,7 @@ class Lane:
             known, standings = await bids.asked(db, {asked.key for asked in batch})
             self._standings |= standings
             now = self.clock()
-            if not wait:
+            if not wait or self.pulse.resuming:
                 current |= await give_back(db, await blocked.unblock(db, versions), now)
             judged = judge(batch, current, known, standings, now)
             if judged.written:

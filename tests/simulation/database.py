@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -26,6 +26,7 @@ from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import Stored, Unchanged
 from services.auctions.store.bids import BidKey, Kept
+from services.auctions.store.blocked import Lost, Waiting
 from services.auctions.store.facts import Fact
 from services.auctions.store.pulse import AHEAD
 from tests.simulation.fate import Fate, Process
@@ -469,7 +470,7 @@ async def lock_free(db: Connection, auction_ids: Sequence[str]) -> tuple[dict[st
     return found, locked
 
 
-async def load(db: Connection, auction_ids: Sequence[str]) -> dict[str, Stored]:
+async def load(db: Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, Stored]:
     await db.trip(f"loads {len(auction_ids)} auctions")
     found = {auction_id: db.get("auctions", auction_id) for auction_id in auction_ids}
     return {auction_id: stored for auction_id, stored in found.items() if stored is not None}
@@ -495,15 +496,6 @@ async def lock_due(db: Connection, now: datetime, limit: int, but: Sequence[str]
     return found
 
 
-async def running(db: Connection, since: datetime, until: datetime) -> list[str]:
-    await db.trip("looks for what ran")
-    return [
-        auction_id
-        for auction_id, stored in sorted(db.server.tables["auctions"].items())
-        if stored.result is None and stored.state.closes_at > since and stored.opened.opens_at < until
-    ]
-
-
 async def block(db: Connection, since: Mapping[str, datetime], until: datetime) -> None:
     if not since:
         return
@@ -511,23 +503,62 @@ async def block(db: Connection, since: Mapping[str, datetime], until: datetime) 
         await db.trip(f"blocks {len(since)} auctions")
         for auction_id in sorted(since):
             await db.lock("blocked", auction_id)
-            began, ends = db.get("blocked", auction_id) or (since[auction_id], until)
-            db.put("blocked", auction_id, (began, max(ends, until)))
+            began, ends, _ = db.get("blocked", auction_id) or (since[auction_id], until, None)
+            db.put("blocked", auction_id, (began, max(ends, until), None))
 
 
-async def standing_blocks(db: Connection) -> dict[str, datetime]:
-    await db.trip("looks for what is blocked")
-    return {each: block[1] for each, block in db.server.tables["blocked"].items() if block is not None}
+async def lose(db: Connection, since: datetime, until: datetime) -> None:
+    await db.trip("waits for whoever gives time back")
+    await db.lock("turns to give time back", 0)
+    await db.trip("looks for what ran")
+    for auction_id, stored in sorted(db.server.tables["auctions"].items()):
+        long = until - since > timedelta(seconds=stored.policy.auction.outage.after_seconds)
+        ran = stored.result is None and stored.state.closes_at > since and stored.opened.opens_at < until
+        if not (long and ran) or db.server.is_locked(("blocked", auction_id), db._work()):
+            continue
+        await db.lock("blocked", auction_id)
+        began, ends, lost_until = db.get("blocked", auction_id) or (since, until, until)
+        db.put("blocked", auction_id, (began, ends, lost_until and until))
 
 
-async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, datetime]:
+async def over(db: Connection, now: datetime, limit: int) -> list[str]:
+    await db.trip("looks for blocks that may end")
+    if db.server.is_locked(("turns to give time back", 0), db._work()):
+        return []
+    await db.lock("turns to give time back", 0)
+    ends = {each: block[1] for each, block in db.server.tables["blocked"].items() if block is not None}
+    closes = {each: db.server.tables["auctions"][each].state.closes_at for each, until in ends.items() if until <= now}
+    return sorted(closes, key=lambda each: (closes[each], each))[:limit]
+
+
+async def put_off(db: Connection, auction_ids: Collection[str], until: datetime) -> int:
+    if not auction_ids:
+        return 0
+    await db.trip(f"puts {len(auction_ids)} auctions off")
+    done = 0
+    for auction_id in sorted(auction_ids):
+        if db.get("blocked", auction_id) and not db.server.is_locked(("blocked", auction_id), db._work()):
+            await db.lock("blocked", auction_id)
+            began, ends, lost_until = db.get("blocked", auction_id)
+            db.put("blocked", auction_id, (began, max(ends, until), lost_until))
+            done += 1
+    return done
+
+
+async def count_blocks(db: Connection) -> Waiting:
+    await db.trip("counts what is blocked")
+    lost = [block[2] for block in db.server.tables["blocked"].values() if block is not None]
+    return Waiting(lost.count(None), len(lost) - lost.count(None))
+
+
+async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, Lost]:
     await db.trip(f"ends the blocks of {len(auction_ids)} auctions")
     found = {}
     for auction_id in sorted(auction_ids):
         if db.get("blocked", auction_id) is not None:
             await db.lock("blocked", auction_id)
             if (block := db.get("blocked", auction_id)) is not None:
-                found[auction_id] = block[0]
+                found[auction_id] = Lost(block[0], block[2])
                 db.put("blocked", auction_id, None)
     return found
 

@@ -25,6 +25,8 @@ _STATE = (
     " result::text as result, version"
 )
 
+WITHOUT_LINES = """jsonb_set(opened, '{lines}', '[]')::text"""
+
 
 class Course(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of an :class:`AuctionState` that few sessions have."""
@@ -116,9 +118,11 @@ async def lock_free(db: asyncpg.Connection, auction_ids: Sequence[str]) -> tuple
     return versions, {row["auction_id"] for row in there}
 
 
-async def load(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, Stored]:
+async def load(db: asyncpg.Connection, auction_ids: Sequence[str], *, whole: bool = True) -> dict[str, Stored]:
+    """Not ``whole``: without the lines of what is bought, which are most of a large session."""
+    columns = _STATE if whole else _STATE.replace("opened::text", WITHOUT_LINES)
     rows = await db.fetch(
-        f"select {_STATE} from auctions.auctions where auction_id = any($1::text[])", list(auction_ids)
+        f"select {columns} from auctions.auctions where auction_id = any($1::text[])", list(auction_ids)
     )
     return {row["auction_id"]: read_one("auction", row["auction_id"], _stored, row) for row in rows}
 
@@ -197,17 +201,6 @@ async def lock_due(
         but,
     )
     return readable(rows, itemgetter("auction_id"), _stored)
-
-
-async def running(db: asyncpg.Connection, since: datetime, until: datetime) -> list[str]:
-    """Auctions that ran, or would have, at some instant between the two, in the order of their ids."""
-    rows = await db.fetch(
-        "select auction_id from auctions.auctions where result is null and closes_at > $1 and opens_at < $2"
-        " order by auction_id",
-        since,
-        until,
-    )
-    return [row["auction_id"] for row in rows]
 
 
 def _course(state: AuctionState) -> str:

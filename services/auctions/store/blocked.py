@@ -1,12 +1,31 @@
-"""Sessions on which no bid could be decided, while others went on: their rows were locked by somebody, or deciding them failed.
+"""Sessions that wait for lost time: their rows were locked by somebody, deciding them failed, or an outage of the market is over and
+they have not got its time back yet.
 
-The clock leaves them alone until a lane has given their time back. The rows stand apart from the auctions, which are locked.
+The clock leaves them alone until a lane has given their time back. The rows stand apart from the auctions, which may be locked.
 """
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 import asyncpg
+
+ONE_AFTER_THE_OTHER = "hashtextextended('lonja/lost-time', 0)"
+"""The advisory lock of whoever gives time back in portions, and of whoever finds a new outage."""
+
+
+class Lost(NamedTuple):
+    """Nobody could bid on a session ``since``; up to ``until``, or where that is None up to now."""
+
+    since: datetime
+    until: datetime | None
+
+
+class Waiting(NamedTuple):
+    """``locked``: sessions that cannot be decided. ``resuming``: those that can, and have not got the time of an outage back yet."""
+
+    locked: int
+    resuming: int
 
 
 async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: datetime) -> None:
@@ -16,8 +35,8 @@ async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: da
         await db.execute(
             "with free as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by 1"
             " for update skip locked),"
-            " longer as (update auctions.blocked b set until = $3 from free"
-            " where b.auction_id = free.auction_id and b.until < $3)"
+            " longer as (update auctions.blocked b set until = greatest(b.until, $3), lost_until = null from free"
+            " where b.auction_id = free.auction_id and (b.until < $3 or b.lost_until is not null))"
             " insert into auctions.blocked (auction_id, since, until)"
             " select auction_id, since, $3 from unnest($1::text[], $2::timestamptz[]) n (auction_id, since)"
             " where not exists (select from auctions.blocked b where b.auction_id = n.auction_id) order by 1"
@@ -28,19 +47,68 @@ async def block(db: asyncpg.Connection, since: Mapping[str, datetime], until: da
         )
 
 
-async def standing(db: asyncpg.Connection) -> dict[str, datetime]:
-    """By auction until when its block must stand."""
-    rows = await db.fetch("select auction_id, until from auctions.blocked")
-    return {row["auction_id"]: row["until"] for row in rows}
+async def lose(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
+    """After an outage between the two: all sessions that ran then, and whose policy takes so long a silence for an outage, wait for
+    that time. One that waits already gets both and what lay between. One statement, however many they are."""
+    await db.execute(f"select pg_advisory_xact_lock({ONE_AFTER_THE_OTHER})")
+    await db.execute(
+        "with touched as materialized (select auction_id, closes_at from auctions.auctions"
+        " where result is null and closes_at > $1::timestamptz and opens_at < $2::timestamptz"
+        " and coalesce((policy #>> '{auction,outage,after_seconds}')::numeric, 0)"
+        " < extract(epoch from $2::timestamptz - $1::timestamptz)),"
+        " free as (select b.auction_id from auctions.blocked b join touched using (auction_id)"
+        " where b.lost_until is not null order by 1 for update of b skip locked),"
+        " longer as (update auctions.blocked b set lost_until = $2 from free where b.auction_id = free.auction_id)"
+        " insert into auctions.blocked (auction_id, since, until, lost_until, closes_at)"
+        " select auction_id, $1, $2, $2, closes_at from touched t"
+        " where not exists (select from auctions.blocked b where b.auction_id = t.auction_id) order by 1"
+        " on conflict (auction_id) do nothing",
+        since,
+        until,
+    )
 
 
-async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[str, datetime]:
-    """End the blocks of these auctions, whose rows are locked by the caller: since when each lasted. A block whose own row somebody keeps
+async def over(db: asyncpg.Connection, now: datetime, limit: int) -> list[str]:
+    """Auctions whose block may end, those that end soonest first. None where another does that just now: one at a time."""
+    if not await db.fetchval(f"select pg_try_advisory_xact_lock({ONE_AFTER_THE_OTHER})"):
+        return []
+    rows = await db.fetch(
+        "select auction_id from auctions.blocked where until <= $1 order by closes_at nulls first, auction_id limit $2",
+        now,
+        limit,
+    )
+    return [row["auction_id"] for row in rows]
+
+
+async def put_off(db: asyncpg.Connection, auction_ids: Collection[str], until: datetime) -> int:
+    """Their blocks stay, at least until then; what is lost stays the same. How many those are."""
+    if not auction_ids:
+        return 0
+    done = await db.execute(
+        "with free as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by 1"
+        " for update skip locked)"
+        " update auctions.blocked b set until = greatest(b.until, $2) from free where b.auction_id = free.auction_id",
+        list(auction_ids),
+        until,
+    )
+    return int(done.split()[-1])
+
+
+async def count(db: asyncpg.Connection) -> Waiting:
+    row = await db.fetchrow(
+        "select count(*) - count(lost_until) as locked, count(lost_until) as resuming from auctions.blocked"
+    )
+    return Waiting(row["locked"], row["resuming"])
+
+
+async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[str, Lost]:
+    """End the blocks of these auctions, whose rows are locked by the caller: what each lost. A block whose own row somebody keeps
     locked stands until that ends."""
     rows = await db.fetch(
         "with ended as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by auction_id"
         " for update skip locked)"
-        " delete from auctions.blocked b using ended e where b.auction_id = e.auction_id returning b.auction_id, b.since",
+        " delete from auctions.blocked b using ended e where b.auction_id = e.auction_id"
+        " returning b.auction_id, b.since, b.lost_until",
         list(auction_ids),
     )
-    return {row["auction_id"]: row["since"] for row in rows}
+    return {row["auction_id"]: Lost(row["since"], row["lost_until"]) for row in rows}

@@ -4,7 +4,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Identity, Index, Integer, LargeBinary, Numeric, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -175,13 +187,17 @@ class PulseRow(Row, table=True):
 
 
 class BlockedRow(Row, table=True):
-    """A session on which no bid can be decided, though on others they can. No foreign key: the auction's row is locked by somebody."""
+    """A session on which no bid can be decided, though on others they can; or, with ``lost_until``, one that can be decided and waits
+    for the time of an outage that ended then, in the order of ``closes_at``. No foreign key: the auction's row may be locked."""
 
     __tablename__ = "blocked"
+    __table_args__ = (Index("ix_blocked_soonest", text("closes_at nulls first"), "auction_id"),)
 
     auction_id: str = Field(primary_key=True, sa_type=Text)
     since: datetime = Field(sa_type=INSTANT)
     until: datetime = Field(sa_type=INSTANT)
+    lost_until: datetime | None = Field(default=None, sa_type=INSTANT)
+    closes_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class PastContractRow(Row, table=True):

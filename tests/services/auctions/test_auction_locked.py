@@ -1,7 +1,7 @@
 """Somebody keeps rows or tables locked: one session waits, all others go on, and the time that was lost is given back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from services.auctions import lane as lanes
 from services.auctions.domain.bids import decide
 from services.auctions.judging import Asked
 from services.auctions.lane import Lane
-from services.auctions.store import blocked, pulse
+from services.auctions.store import pulse
 from services.auctions.timers import clock
 from tests.market import Market
 from tests.services.auctions.scenes import Scene, a_scene
@@ -241,22 +241,23 @@ async def test_a_write_that_fails_for_one_auction_is_found_and_set_apart(
     async with lane.running():
         outcomes = await asyncio.gather(*(lane.place(each) for each in wanted), return_exceptions=True)
     assert [isinstance(each, lanes.LaneBlocked) for each in outcomes] == [False, False, True, False]
-    async with market.ground.database.pool.acquire() as db:
-        assert poisoned in await blocked.standing(db)
+    assert await market.fetch("select from auctions.blocked where auction_id = $1", poisoned)
 
 
 async def test_a_lock_that_outlasts_an_outage_does_not_hold_up_those_that_come_back(market: Market) -> None:
     locked, free = await a_scene(market), await a_scene(market)
     now = market.clock()
-    async with the_row(market, locked), market.ground.database.pool.acquire() as db, db.transaction():
-        async with asyncio.timeout(2):
-            await outages.resume_sessions(db, now - timedelta(minutes=2), now)
-    assert await free.events(AuctionExtended)
 
-    async def given_back() -> list[AuctionExtended]:
-        return await locked.events(AuctionExtended)
+    def given_back(scene: Scene) -> Callable[[], Awaitable[list[AuctionExtended]]]:
+        return lambda: scene.events(AuctionExtended)
 
-    await market.eventually(given_back)
+    async with the_row(market, locked):
+        async with market.ground.database.pool.acquire() as db, db.transaction():
+            await outages.lose_time(db, now - timedelta(minutes=2), now)
+        await market.eventually(given_back(free))
+        assert not await locked.events(AuctionExtended)
+    market.clock.advance(2 * outages.AGAIN)
+    await market.eventually(given_back(locked))
 
 
 async def test_the_clock_goes_on_while_one_auction_is_locked(market: Market) -> None:

@@ -276,7 +276,6 @@ async def test_what_is_due_comes_in_its_order_without_what_is_locked(here: Here)
     assert [each.opened.auction_id for each in due] == ["soon", "late"] and none == []
     async with transaction(here) as db:
         assert [each.opened.auction_id for each in await auctions.lock_due(db, AT + timedelta(hours=1), 1)] == ["held"]
-        assert await auctions.running(db, ends["soon"], AT + timedelta(hours=1)) == ["late"]
 
 
 @alike
@@ -313,12 +312,15 @@ async def test_a_blocked_session_is_left_alone_by_the_clock_until_the_block_ends
         await blocked.block(db, {"one": AT}, AT + timedelta(seconds=5))
         await blocked.block(db, {"one": AT + timedelta(seconds=1)}, AT + timedelta(seconds=6))
         await blocked.block(db, {"one": AT + timedelta(seconds=1)}, AT)
-        assert await blocked.standing(db) == {"one": AT + timedelta(seconds=6)}
+        assert await blocked.count(db) == (1, 0)
+    async with transaction(here) as db:
+        assert await blocked.over(db, AT + timedelta(seconds=5), 10) == []
+        assert await blocked.over(db, AT + timedelta(seconds=6), 10) == ["one"]
     async with transaction(here) as db:
         assert await auctions.lock_due(db, late, 10) == []
-        assert await blocked.unblock(db, ["one", "none"]) == {"one": AT}
+        assert await blocked.unblock(db, ["one", "none"]) == {"one": (AT, None)}
     async with transaction(here) as db:
-        assert await blocked.standing(db) == {}
+        assert await blocked.count(db) == (0, 0)
         assert await blocked.unblock(db, ["one"]) == {}
         assert [each.opened.auction_id for each in await auctions.lock_due(db, late, 10)] == ["one"]
 
@@ -339,6 +341,42 @@ async def test_what_is_withheld_comes_out_once_in_the_order_of_the_log(here: Her
         ]
     async with transaction(here) as db:
         assert await bids.withheld(db, ["sealed", "one"]) == []
+
+
+@alike
+async def test_sessions_wait_for_the_time_of_an_outage_in_the_order_of_their_ends(here: Here) -> None:
+    for number, auction_id in enumerate(("last", "second", "first", "over")):
+        stored = await opened(here, auction_id)
+        ends = AT + timedelta(minutes=30 - 10 * number)
+        moved = msgspec.structs.replace(stored, state=msgspec.structs.replace(stored.state, closes_at=ends))
+        async with transaction(here) as db:
+            await auctions.save(db, [moved])
+    since, until = AT + timedelta(minutes=1), AT + timedelta(minutes=2)
+    async with transaction(here) as db:
+        await blocked.lose(db, since, since + timedelta(seconds=3))
+    async with transaction(here) as db:
+        assert await blocked.count(db) == (0, 0), "so short a silence is none"
+        await blocked.lose(db, since, until)
+    async with transaction(here) as db:
+        assert await blocked.count(db) == (0, 3)
+        assert await blocked.over(db, until, 2) == ["first", "second"]
+        async with transaction(here) as other:
+            assert await blocked.over(other, until, 2) == [], "one at a time"
+        assert await blocked.put_off(db, ["first", "none"], until + timedelta(seconds=1)) == 1
+    async with transaction(here) as db:
+        assert await blocked.over(db, until, 9) == ["second", "last"]
+        assert await blocked.unblock(db, ["second"]) == {"second": (since, until)}
+    async with transaction(here) as db:
+        await blocked.block(db, {"first": until}, until)
+    async with transaction(here) as db:
+        assert await blocked.count(db) == (1, 1), "nobody could decide the first: it loses time until somebody can"
+        await blocked.lose(db, until + timedelta(minutes=1), until + timedelta(minutes=2))
+    async with transaction(here) as db:
+        assert await blocked.unblock(db, ["first", "second", "last"]) == {
+            "first": (since, None),
+            "second": (until + timedelta(minutes=1), until + timedelta(minutes=2)),
+            "last": (since, until + timedelta(minutes=2)),
+        }
 
 
 @alike
