@@ -125,4 +125,7 @@ def test_paper_asks_for_its_attributes():
             ("grammage", "80", "kg"),
         ]
     ] == ["attribute-missing", "attribute-not-a-choice", "attribute-not-a-number", "attribute-unit-unknown"]
+    unsaid, other = (broken_attribute(asked["grammage"], "80", unit).message for unit in ("", "kg"))
+    assert unsaid == "'grammage' has no unit: write gram per square metre, or a unit that converts to it."
+    assert other.startswith("'grammage' has the unit 'kg': write gram")
     assert broken_attribute(asked["recycled"], "maybe", "").code == "attribute-not-a-choice"

@@ -310,6 +310,10 @@ async def test_a_session_is_composed_and_refused_in_the_buyers_language(
         empty = await browser.post("/auctions/new", {**form, "action": "review"})
         assert empty.status_code == 422 and '<main id="main">' in empty.text
         assert re.search(r'id="title-note">es obligatorio<', empty.text) and "Corrija 1 campo" in empty.text
+        unsaid = {name: text for name, text in form.items() if name != "duration_minutes"}
+        undecided = (await browser.post("/auctions/new", {**unsaid, "title": "Papel", "action": "review"})).text
+        assert re.search(r'id="duration_minutes-note">es obligatorio<', undecided)
+        assert not re.search(r'name="duration_minutes" value="\d+" checked', undecided)
         late = words((await browser.post("/auctions/new", {**form, "title": "Papel", "action": "review"})).text)
         assert "La sesión debe caber en las horas 09:00-15:00" in late and "Abrirla el" in late
         shown = await browser.post(

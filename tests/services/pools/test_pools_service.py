@@ -430,6 +430,7 @@ async def test_the_list_filters_by_group_region_and_category(market: Market) -> 
     async with market.client() as client:
         for query, there in (
             ("group=enrolling&region=RU-MOW&category=3019", True),
+            ("group=enrolling&region=ru-mow", True),
             ("group=done", False),
             ("region=RU-SPE", False),
             ("category=33", False),
