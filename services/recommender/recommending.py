@@ -13,7 +13,7 @@ from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
 from services.recommender.store import advice, trainings
 from services.recommender.store.advice import Waiting
-from services.recommender.store.openings import Opening, candidates, horizon, reach
+from services.recommender.store.openings import Opening, ahead, candidates, horizon, reach
 from services.recommender.store.openings import uninvited as unranked
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,16 @@ class Recommending:
             return await self._make_due() if mine else 0
 
     async def _make_due(self) -> int:
-        async with self._ground.database.transaction(NAME) as tx:
+        database = self._ground.database
+        async with database.transaction(NAME) as tx:
             until = horizon(self._ground.config.policy, tx.now)
-            if await reach(tx, until):
+            if near := await ahead(tx, until):
                 await advice.mark_everyone(tx)
-            await advice.spread(tx)
+        if near:  # after the commit: who closes an opening asks for everyone next, and holds both
+            async with database.transaction(NAME) as tx:
+                await reach(tx, until)
+        await advice.spread(database)
+        async with database.transaction(NAME) as tx:
             waiting = await advice.waiting(tx, TOGETHER)
             uninvited = await unranked(tx, until)
             if not waiting and not uninvited:

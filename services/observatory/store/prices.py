@@ -9,6 +9,15 @@ from events.values import Category
 from infra.database import Transaction, columns
 from services.observatory.intake import Item, Origin, Seen, folded
 
+_LOCK = """
+select from observatory.observations where observation_id = any(array(
+  select observation_id from unnest($1::text[], $2::text[]) as documents (origin, document_id)
+  join observatory.observations using (origin, document_id)
+  union select observation_id from observatory.observations where origin = 'award' and award_id = any($3::text[])
+)) order by observation_id for update
+"""
+"""What the next statement takes away or writes anew, in one order, whoever does it."""
+
 _PUT = """
 with documents as (
   select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[])
@@ -32,6 +41,7 @@ put as (
   from said join documents d using (origin, document_id)
   where origin <> 'award'
     or not exists (select 1 from observatory.observations c where c.award_id = d.award_id and c.origin = 'contract')
+  order by id
   on conflict (observation_id) do update
   set item_key = excluded.item_key, award_id = excluded.award_id, cancelled = excluded.cancelled, body = excluded.body
 )
@@ -59,8 +69,9 @@ async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in
     Of a document that is there twice the later holds, and a contract's prices replace those of its award.
     """
     last = {(one.origin, one.document_id): one for one in seen}
-    contracted = {one.award_id for one in last.values() if one.origin is Origin.CONTRACT and one.observations}
-    contracted.discard(None)
+    contracted = {
+        one.award_id for one in last.values() if one.award_id and one.origin is Origin.CONTRACT and one.observations
+    }
     documents = [
         (one.origin, one.document_id, one.process_id, one.award_id, any(each.cancelled for each in one.observations))
         for one in last.values()
@@ -79,8 +90,15 @@ async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in
     ]
     if not documents:
         return
-    gone = await (await tx.raw()).fetch(
-        _PUT, *columns(documents), *(columns(said) if said else [[]] * 5), list(contracted)
+    db = await tx.raw()
+    await db.execute(_LOCK, *columns((origin, document) for origin, document in sorted(last)), sorted(contracted))
+    gone = await db.fetch(
+        _PUT, *columns(sorted(documents)), *(columns(sorted(said)) if said else [[]] * 5), sorted(contracted)
+    )
+    # What is put and what falls due is locked together: one after the other, each in order, is no order.
+    keys = {item.item_key for one in seen for item in one.items}.union(row["item_key"] for row in gone)
+    await db.execute(
+        "select from observatory.items where item_key = any($1::text[]) order by item_key for update", sorted(keys)
     )
     await _put_items(tx, [item for one in seen for item in one.items], due_at, in_bulk)
     await _fall_due(tx, [row["item_key"] for row in gone], due_at, in_bulk)
@@ -150,9 +168,11 @@ async def link_contracts(tx: Transaction, contracts: Mapping[str, str]) -> None:
     """The price of each award (key) is that contract's (value) from now on: it goes when the contract does."""
     if contracts:
         await (await tx.raw()).execute(
-            "update observatory.observations o set contract_id = told.contract_id"
-            " from unnest($1::text[], $2::text[]) as told (award_id, contract_id)"
-            " where o.award_id = told.award_id and o.origin = 'award'",
+            "with linked as (select o.observation_id, told.contract_id from observatory.observations o"
+            " join unnest($1::text[], $2::text[]) as told (award_id, contract_id) using (award_id) where o.origin = 'award'"
+            " order by o.observation_id for update of o)"
+            " update observatory.observations o set contract_id = linked.contract_id from linked"
+            " where o.observation_id = linked.observation_id",
             list(contracts),
             list(contracts.values()),
         )
@@ -164,11 +184,14 @@ async def withdraw(tx: Transaction, document_ids: Sequence[str], due_at: datetim
         return
     connection = await tx.raw()
     await connection.execute(
-        "insert into observatory.withdrawn (document_id) select unnest($1::text[]) on conflict do nothing", document_ids
+        "insert into observatory.withdrawn (document_id) select unnest($1::text[]) on conflict do nothing",
+        sorted(document_ids),
     )
     rows = await connection.fetch(
-        "update observatory.observations set cancelled = true"
-        " where (document_id = any($1::text[]) or contract_id = any($1::text[])) and not cancelled returning item_key",
+        "with gone as (select observation_id from observatory.observations"
+        " where (document_id = any($1::text[]) or contract_id = any($1::text[])) and not cancelled"
+        " order by observation_id for update) update observatory.observations o set cancelled = true from gone"
+        " where o.observation_id = gone.observation_id returning o.item_key",
         document_ids,
     )
     await _fall_due(tx, [row["item_key"] for row in rows], due_at, in_bulk)

@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from events.recommender import Recommendation
-from infra.database import Transaction
+from infra.database import Database, Transaction
 from infra.listing import count
 from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
 from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
 
+NAME = "recommender"
 ACTIVE = 5
 """In how many categories, at most, a supplier counts as active."""
 BROADEST = 3
@@ -62,8 +63,10 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 async def mark(tx: Transaction, suppliers: Collection[str]) -> None:
     """Their lists are made anew. Imported suppliers have no members to read a list: theirs waits until it is asked for."""
     await (await tx.raw()).execute(
-        "update recommender.suppliers set dirty_at = $2 where supplier_id = any($1::text[]) and native",
-        list(suppliers),
+        "with marked as (select supplier_id from recommender.suppliers where supplier_id = any($1::text[]) and native"
+        " order by supplier_id for update)"
+        " update recommender.suppliers one set dirty_at = $2 from marked where one.supplier_id = marked.supplier_id",
+        sorted(set(suppliers)),
         tx.now,
     )
 
@@ -86,14 +89,31 @@ async def mark_everyone(tx: Transaction) -> None:
     )
 
 
-async def spread(tx: Transaction) -> None:
-    """Work for everyone becomes a mark at each supplier of this market."""
-    connection = await tx.raw()
-    asked = await connection.fetchval(
-        "update recommender.work set done = asked where name = 'everyone' and done < asked returning done"
-    )
-    if asked is not None:
-        await connection.execute("update recommender.suppliers set dirty_at = $1 where native", tx.now)
+async def spread(database: Database) -> None:
+    """Work for everyone becomes a mark at each supplier of this market.
+
+    No transaction of it waits while it holds what another may wait for: those that somebody holds are marked after the others, each by
+    itself, and that it is done is written last. Whoever dies in between marks some of them twice.
+    """
+    async with database.transaction(NAME) as tx:
+        db = await tx.raw()
+        asked = await db.fetchval("select asked from recommender.work where name = 'everyone' and done < asked")
+        if asked is None:
+            return
+        held = await db.fetch(
+            """with free as (select supplier_id from recommender.suppliers where native order by supplier_id for update skip locked),
+               marked as (update recommender.suppliers one set dirty_at = $1 from free where one.supplier_id = free.supplier_id
+                 returning one.supplier_id)
+               select supplier_id from recommender.suppliers where native and supplier_id not in (select supplier_id from marked)""",
+            tx.now,
+        )
+    for row in held:
+        async with database.transaction(NAME) as tx:
+            await mark(tx, [row["supplier_id"]])
+    async with database.transaction(NAME) as tx:
+        await (await tx.raw()).execute(
+            "update recommender.work set done = greatest(done, $1) where name = 'everyone'", asked
+        )
 
 
 async def waiting(tx: Transaction, limit: int) -> list[Waiting]:
@@ -210,8 +230,9 @@ def _said(item: Recommendation) -> tuple[object, ...]:
 async def settle(tx: Transaction, done: Sequence[Waiting]) -> None:
     """Takes the marks away, except from who was marked again meanwhile."""
     await (await tx.raw()).execute(
-        """update recommender.suppliers one set dirty_at = null from unnest($1::text[], $2::timestamptz[]) as made (id, seen)
-           where one.supplier_id = made.id and one.dirty_at = made.seen""",
+        """with made as (select supplier_id from recommender.suppliers one join unnest($1::text[], $2::timestamptz[]) as told (id, seen)
+             on one.supplier_id = told.id and one.dirty_at = told.seen order by supplier_id for update of one)
+           update recommender.suppliers one set dirty_at = null from made where one.supplier_id = made.supplier_id""",
         [one.profile.supplier_id for one in done],
         [one.dirty_at for one in done],
     )
@@ -297,7 +318,7 @@ async def keep_invitees(tx: Transaction, invitees: dict[str, list[Scored]]) -> N
     await (await tx.raw()).executemany(
         """insert into recommender.invitees (opportunity_id, made_at, suppliers) values ($1, $2, $3::text::jsonb)
            on conflict (opportunity_id) do update set made_at = excluded.made_at, suppliers = excluded.suppliers""",
-        [(one, tx.now, msgspec.json.encode(ranked).decode()) for one, ranked in invitees.items()],
+        [(one, tx.now, msgspec.json.encode(ranked).decode()) for one, ranked in sorted(invitees.items())],
     )
 
 

@@ -1,4 +1,5 @@
-"""The copies that events feed. What came together is one statement, harmless when repeated."""
+"""The copies that events feed. What came together is one statement, harmless when repeated. Its rows come in the order of their keys:
+of two statements that have rows in common one waits for the other, and not each for the other."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -44,7 +45,7 @@ async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered
             "\n".join(code_of(category) for category in event.categories),
             event.source is None,
         )
-        for event in last.values()
+        for _, event in sorted(last.items())
     ]
     await (await tx.raw()).execute(
         """insert into recommender.suppliers as old (supplier_id, name, state, region, declared, native, dirty_at)
@@ -73,8 +74,8 @@ async def put_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
     await (await tx.raw()).execute(
         """insert into recommender.skus (sku_id, name) select * from unnest($1::text[], $2::text[])
            on conflict (sku_id) do update set name = excluded.name""",
-        list(names),
-        list(names.values()),
+        sorted(names),
+        [names[sku_id] for sku_id in sorted(names)],
     )
 
 
@@ -82,7 +83,9 @@ async def put_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
     await (await tx.raw()).execute(
         """insert into recommender.offers (offer_id, supplier_id, sku_id, category, archived)
            select *, false from unnest($1::text[], $2::text[], $3::text[], $4::text[]) on conflict do nothing""",
-        *columns((event.offer_id, event.supplier_id, event.sku_id, code_of(event.category)) for event in events),
+        *columns(
+            sorted((event.offer_id, event.supplier_id, event.sku_id, code_of(event.category)) for event in events)
+        ),
     )
 
 
@@ -92,7 +95,7 @@ async def archive_offers(tx: Transaction, events: Sequence[OfferArchived]) -> No
         """insert into recommender.offers (offer_id, supplier_id, sku_id, category, archived)
            select *, '', true from unnest($1::text[], $2::text[], $3::text[])
            on conflict (offer_id) do update set archived = true""",
-        *columns((event.offer_id, event.supplier_id, event.sku_id) for event in last.values()),
+        *columns(sorted((event.offer_id, event.supplier_id, event.sku_id) for event in last.values())),
     )
 
 
@@ -105,7 +108,7 @@ async def put_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
         for event in events
         for supplier_id in event.supplier_ids
     }
-    await _put_awards(tx, rows.values())
+    await _put_awards(tx, [row for _, row in sorted(rows.items())])
 
 
 async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -> None:
@@ -114,7 +117,7 @@ async def put_contracts(tx: Transaction, events: Sequence[ContractConcluded]) ->
         event.contract_id: _award(event, event.supplier_id, "contract", event.contract_id, event.signed_at, False)
         for event in events
     }
-    await _put_awards(tx, rows.values())
+    await _put_awards(tx, [row for _, row in sorted(rows.items())])
 
 
 def _award(
@@ -155,8 +158,10 @@ async def cancel_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> 
     if not events:
         return
     await (await tx.raw()).execute(
-        """update recommender.awards set cancelled = true, heard_at = $2
-           where award_id = any($1::text[]) and kind = 'contract'""",
+        """with ended as (select award_id, supplier_id from recommender.awards where award_id = any($1::text[]) and kind = 'contract'
+             order by award_id, supplier_id for update)
+           update recommender.awards one set cancelled = true, heard_at = $2 from ended
+           where one.award_id = ended.award_id and one.supplier_id = ended.supplier_id""",
         [event.contract_id for event in events],
         tx.now,
     )
@@ -234,12 +239,15 @@ async def put_tenders(tx: Transaction, events: Sequence[TenderImported]) -> None
             event.method,
             event.closes_at,
         )
-        for event in last.values()
+        for _, event in sorted(last.items())
         if event.closes_at is not None and event.closes_at > tx.now and event.status not in OVER
     ]
     db = await tx.raw()
     await db.execute(
-        "update recommender.opportunities set open = false where opportunity_id = any($1::text[]) and open", list(last)
+        "with over as (select opportunity_id from recommender.opportunities where opportunity_id = any($1::text[]) and open"
+        " order by opportunity_id for update) update recommender.opportunities one set open = false from over"
+        " where one.opportunity_id = over.opportunity_id",
+        sorted(last),
     )
     if rows:
         await db.execute(

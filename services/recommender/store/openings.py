@@ -64,6 +64,15 @@ def horizon(policy: str, now: datetime) -> datetime:
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(days=days)
 
 
+async def ahead(tx: Transaction, until: datetime) -> bool:
+    """Whether the horizon came to an opening that is not marked yet."""
+    return bool(
+        await (await tx.raw()).fetchval(
+            f"select exists (select from recommender.opportunities where open and not near and {ENDS})", tx.now, until
+        )
+    )
+
+
 async def reach(tx: Transaction, until: datetime) -> bool:
     """Marks openings that the horizon came to, new ones among them; whether there were any. A row that somebody else holds comes next
     time."""

@@ -1,0 +1,94 @@
+"""Two transactions that want the same rows wait one for the other, and never each for the other."""
+
+import asyncio
+
+from infra.ids import new_id
+from services.observatory import store as prices
+from services.recommender.store import advice
+from tests.market import Market
+
+
+async def suppliers(market: Market) -> list[str]:
+    """Three, by id, that were written in the opposite order."""
+    ids = [f"{number}-{new_id()}" for number in range(3)]
+    for supplier_id in reversed(ids):
+        await market.fetch(
+            "insert into recommender.suppliers (supplier_id, name, state, region, declared, native)"
+            " values ($1, '', 'active', '', '{}', true)",
+            supplier_id,
+        )
+    return ids
+
+
+async def waits(market: Market, query: str) -> None:
+    """Until a statement with these words waits for a lock."""
+    await market.eventually(
+        lambda: market.fetch(
+            "select 1 from pg_stat_activity where wait_event_type = 'Lock' and position($1 in query) > 0"
+            " and pid <> pg_backend_pid()",
+            query,
+        )
+    )
+
+
+async def test_who_waits_for_a_supplier_holds_none_behind_it(market: Market) -> None:
+    first, second, third = await suppliers(market)
+    database = market.ground.database.of("recommender")
+
+    async def mark() -> None:
+        async with database.transaction("recommender") as tx:
+            await advice.mark(tx, [third, second, first])
+
+    async with database.transaction("recommender") as tx:
+        await (await tx.raw()).execute("select from recommender.suppliers where supplier_id = $1 for update", second)
+        marking = asyncio.create_task(mark())
+        await waits(market, "with marked as")
+        assert await market.fetch("select 1 from recommender.suppliers where supplier_id = $1 for update nowait", third)
+    await marking
+
+
+async def test_work_for_everyone_waits_for_one_supplier_without_holding_what_its_holder_wants(market: Market) -> None:
+    first, second, third = await suppliers(market)
+    database = market.ground.database.of("recommender")
+    await market.fetch("delete from recommender.work")
+    async with database.transaction("recommender") as tx:
+        await advice.mark_everyone(tx)
+    async with database.transaction("recommender") as tx:
+        await advice.mark(tx, [second])
+        spreading = asyncio.create_task(advice.spread(database))
+        await waits(market, "with marked as")
+        await advice.mark(tx, [third])
+        await advice.mark(tx, [first])
+        await advice.mark_everyone(tx)
+    await spreading
+    rows = await market.fetch("select asked, done from recommender.work")
+    assert [(row["asked"], row["done"]) for row in rows] == [(2, 1)]
+    await market.fetch("update recommender.work set done = asked")
+
+
+async def test_who_waits_for_a_price_holds_none_behind_it(market: Market) -> None:
+    document = new_id()
+    ids = [f"{number}-{document}" for number in range(3)]
+    for observation_id in reversed(ids):
+        await market.fetch(
+            "insert into observatory.observations (observation_id, item_key, origin, document_id, process_id, cancelled, body)"
+            " values ($1, 'nothing', 'offer', $2, '', false, '{}')",
+            observation_id,
+            document,
+        )
+    database = market.ground.database.of("observatory")
+
+    async def withdraw() -> None:
+        async with database.transaction("observatory") as tx:
+            await prices.withdraw(tx, [document], tx.now)
+
+    async with database.transaction("observatory") as tx:
+        await (await tx.raw()).execute(
+            "select from observatory.observations where observation_id = $1 for update", ids[1]
+        )
+        withdrawing = asyncio.create_task(withdraw())
+        await waits(market, "with gone as")
+        assert await market.fetch(
+            "select 1 from observatory.observations where observation_id = $1 for update nowait", ids[2]
+        )
+    await withdrawing
