@@ -21,7 +21,7 @@ from services.contracts.domain.execution.duties import Agenda, agenda, next_at
 from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.domain.sanctions import Side
-from services.contracts.store.decoded import Decoded, Kept, decode
+from services.contracts.store.decoded import ON_LOOP, Decoded, Kept, decode
 from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
 
@@ -179,6 +179,8 @@ async def lock_due(
         limit,
         but,
     )
+    if sum(len(row["state"]) for row in rows) > ON_LOOP:
+        return await asyncio.to_thread(readable, rows, itemgetter("contract_id"), _kept)
     return readable(rows, itemgetter("contract_id"), _kept)
 
 

@@ -11,7 +11,8 @@ from infra.database import columns
 from services.contracts.api.execution import OF_PAGE
 from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution
-from services.contracts.store import decoded
+from services.contracts.store import decoded, executions
+from tests.explained import undone
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town
 from tests.services.contracts.test_contracts_carried_out import Work, a_signed_contract
@@ -133,6 +134,23 @@ async def test_an_act_writes_of_what_counts_only_what_it_changes(work: Work) -> 
     after = await _written(pool, work.contract_id)
     assert sum(before.get(key) != xmin for key, xmin in after.items()) <= 4
     assert len(before.keys() - after.keys()) <= 1
+
+
+async def test_the_clock_decodes_it_beside_the_loop(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_loop: list[bool] = []
+
+    def counted(*_: object) -> list[object]:
+        on_loop.append(threading.current_thread() is threading.main_thread())
+        return []
+
+    monkeypatch.setattr(executions, "readable", counted)
+    database = work.town.market.ground.database
+    async with undone(database, "contracts") as (tx, db):
+        await db.execute(
+            "update contracts.executions set due_at = '2000-01-01Z' where contract_id = $1", work.contract_id
+        )
+        assert await executions.lock_due(db, tx.now, 1) == []
+    assert False in on_loop, "the timers of the market have nothing as large"
 
 
 def test_what_was_read_is_held_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
