@@ -85,8 +85,17 @@ class Organisations:
         )
         if row is None:
             return None
-        known = msgspec.json.decode(row["body"], type=OrganisationRegistered)
-        return msgspec.structs.replace(known, state=row["state"])
+        return _organisation(row)
+
+    async def get_all(
+        self, db: asyncpg.Connection, organisation_ids: Iterable[str]
+    ) -> dict[str, OrganisationRegistered]:
+        """By organisation id; whoever accounts has not told of yet is absent."""
+        rows = await db.fetch(
+            f"select organisation_id, state, body::text as body from {self._table} where organisation_id = any($1::text[])",
+            list(organisation_ids),
+        )
+        return {row["organisation_id"]: _organisation(row) for row in rows}
 
     async def states(self, db: asyncpg.Connection, organisation_ids: Iterable[str]) -> dict[str, str]:
         """By organisation id; whoever accounts has not told of yet is absent."""
@@ -105,6 +114,11 @@ class Organisations:
         )
         known = {row["organisation_id"]: row["name"] for row in rows}
         return {each: known.get(each, each) for each in wanted}
+
+
+def _organisation(row: asyncpg.Record) -> OrganisationRegistered:
+    known = msgspec.json.decode(row["body"], type=OrganisationRegistered)
+    return msgspec.structs.replace(known, state=row["state"])
 
 
 class Skus:

@@ -3,10 +3,13 @@
 What a side does takes back the letters about it that did not go out yet; so does its deadline.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import chain, islice
 from typing import NamedTuple, get_args
 
 from events import Event
+from events.accounts import OrganisationRegistered
 from events.contracts import (
     CascadeAwaitsBuyer,
     ContractConcluded,
@@ -37,9 +40,14 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from services.notifications import store
 from services.notifications.domain import Duty, spoken
 from services.notifications.letters import DutyLetter
-from services.notifications.store import queue
+from services.notifications.store import Reader, claiming, queue
 
 ROLES = {"supplier": SUPPLIER_AGENT, "buyer": BUYER_OFFICER}
+MOST_TOLD = 50
+"""Members of an organisation who get a letter about one duty: the first who may do it and want such letters, always the same. The
+others see it among what waits for them."""
+PORTION = 1000
+"""Letters in one statement."""
 OTHER = {"supplier": "buyer", "buyer": "supplier"}
 STEPS = {
     "supplier-offer": "supplier",
@@ -57,7 +65,7 @@ OnContract = (
     | (OrderPlaced | DeliveryReported | DeliveryAssessed | InvoiceSubmitted | InvoicePaid | InvoiceSettled)
     | (ExecutionWithdrawn | DisputeOpened | DisputeAnswered | DisputeEnded | EndingProposed | EndingAnswered)
 )
-ON_CONTRACTS: tuple[type[Event], ...] = get_args(OnContract)
+ON_CONTRACTS: tuple[type[OnContract], ...] = get_args(OnContract)
 
 
 class Asked(NamedTuple):
@@ -121,76 +129,104 @@ def page_of(contract_id: str, form: str = "") -> str:
     return f"/contracts/{contract_id}" + (f"#{form}" if form else "")
 
 
-async def tell(tx: Transaction, duty: Duty) -> None:
-    """Claim a letter for every member who may do it and wants such letters; told again, nothing more is claimed."""
-    organisation = await store.organisations.get(await tx.raw(), duty.organisation_id)
-    if organisation is None or not duty.stands(tx.now):
-        return
+async def tell(tx: Transaction, duties: Iterable[Duty]) -> None:
+    """Claim letters for the members who may do it and want such letters, MOST_TOLD of them for each duty; told again, nothing more is
+    claimed. The statements are as many as portions of letters, and not as members or as duties."""
+    standing = [duty for duty in duties if duty.stands(tx.now)]
+    sides = {(duty.organisation_id, ROLES[duty.party]) for duty in standing}
+    organisations = await store.organisations.get_all(await tx.raw(), {organisation_id for organisation_id, _ in sides})
+    readers = await store.readers_of(tx, sides, DutyLetter.topic, MOST_TOLD)
+    made = (
+        _letter(duty, reader, organisation, tx.now)
+        for duty in standing
+        if (organisation := organisations.get(duty.organisation_id)) is not None
+        for reader in readers.get((duty.organisation_id, ROLES[duty.party]), ())
+    )
+    while portion := list(islice(made, PORTION)):
+        await claiming.add_letters(tx, portion)
+
+
+def _letter(duty: Duty, reader: Reader, organisation: OrganisationRegistered, now: datetime) -> claiming.Claim:
     slot = f"{duty.what}{duty.path}/{duty.due_at.isoformat() if duty.due_at else ''}"
-    for member in await store.members_of(tx, duty.organisation_id, ROLES[duty.party]):
-        if member.stopped is None and DutyLetter.topic in member.preferences.topics:
-            letter = DutyLetter(
-                letter_id=derive_id("duty", member.member_id, slot),
-                member_id=member.member_id,
-                organisation_id=member.organisation_id,
-                name=member.name,
-                organisation=organisation.name,
-                email=member.email,
-                language=spoken(member.language),
-                zone=organisation.time_zone,
-                claimed_at=tx.now.replace(microsecond=0),
-                duty=duty,
-            )
-            await queue.add_letter(tx, letter, slot)
+    letter = DutyLetter(
+        letter_id=derive_id("duty", reader.member_id, slot),
+        member_id=reader.member_id,
+        organisation_id=duty.organisation_id,
+        name=reader.name,
+        organisation=organisation.name,
+        email=reader.email,
+        language=spoken(reader.language),
+        zone=organisation.time_zone,
+        claimed_at=now.replace(microsecond=0),
+        duty=duty,
+    )
+    return letter, slot
 
 
 reactions = Reactions()
 
 
-@reactions.on(*ON_CONTRACTS)
-async def tell_of_contract(tx: Transaction, event: OnContract) -> None:
-    """Of a contract that was not heard of nothing can be told."""
-    if isinstance(event, ContractDrafted):
-        await store.put_contract(tx, event)
-    for form in done(event):
-        await queue.no_more_about(tx, page_of(event.contract_id, form))
-    wanted, contract = asked(event), await store.contract(tx, event.contract_id)
-    if wanted is None or contract is None:
-        return
+async def tell_of_contracts(tx: Transaction, events: Sequence[OnContract]) -> None:
+    """Of a contract that was not heard of nothing can be told. What a later event of these says is done is not told at all."""
+    if drafted := [event for event in events if isinstance(event, ContractDrafted)]:
+        await store.put_contracts(tx, drafted)
+    known = await store.contracts(tx, {event.contract_id for event in events})
+    over: set[str] = set()
+    told: dict[str, list[Duty]] = {}
+    for event in events:
+        for form in done(event):
+            over.add(path := page_of(event.contract_id, form))
+            told.pop(path, None)
+        wanted, contract = asked(event), known.get(event.contract_id)
+        if wanted is not None and contract is not None:
+            duty = _duty(wanted, contract)
+            told.setdefault(duty.path, []).append(duty)
+    if over:
+        await queue.no_more_about(tx, over)
+    await tell(tx, chain.from_iterable(told.values()))
+
+
+for kind in ON_CONTRACTS:
+    reactions.many(kind, tell_of_contracts)
+
+
+def _duty(wanted: Asked, contract: store.ContractRow) -> Duty:
     sides = {
         "buyer": (contract.buyer_id, contract.buyer_name),
         "supplier": (contract.supplier_id, contract.supplier_name),
     }
-    await tell(
-        tx,
+    return Duty(
+        party=wanted.party,
+        what=wanted.what,
+        organisation_id=sides[wanted.party][0],
+        partner=sides[OTHER[wanted.party]][1],
+        cause=sides[OTHER[wanted.party]][0],
+        title=contract.title,
+        path=page_of(contract.contract_id, wanted.form),
+        due_at=wanted.due_at,
+    )
+
+
+async def tell_of_requests(tx: Transaction, events: Sequence[PurchaseRequested]) -> None:
+    duties = (
         Duty(
-            party=wanted.party,
-            what=wanted.what,
-            organisation_id=sides[wanted.party][0],
-            partner=sides[OTHER[wanted.party]][1],
-            cause=sides[OTHER[wanted.party]][0],
-            title=contract.title,
-            path=page_of(event.contract_id, wanted.form),
-            due_at=wanted.due_at,
-        ),
+            party="supplier",
+            what="purchase-request",
+            organisation_id=event.supplier_id,
+            partner=event.buyer_name,
+            cause=event.buyer_id,
+            title=event.title,
+            path=f"/contracts/purchases/{event.process_id}",
+            due_at=event.due_at,
+        )
+        for event in events
     )
+    await tell(tx, duties)
 
 
-@reactions.on(PurchaseRequested)
-async def tell_of_request(tx: Transaction, event: PurchaseRequested) -> None:
-    duty = Duty(
-        party="supplier",
-        what="purchase-request",
-        organisation_id=event.supplier_id,
-        partner=event.buyer_name,
-        cause=event.buyer_id,
-        title=event.title,
-        path=f"/contracts/purchases/{event.process_id}",
-        due_at=event.due_at,
-    )
-    await tell(tx, duty)
+async def forget_requests(tx: Transaction, events: Sequence[PurchaseAnswered]) -> None:
+    await queue.no_more_about(tx, [f"/contracts/purchases/{event.process_id}" for event in events])
 
 
-@reactions.on(PurchaseAnswered)
-async def forget_request(tx: Transaction, event: PurchaseAnswered) -> None:
-    await queue.no_more_about(tx, f"/contracts/purchases/{event.process_id}")
+reactions.many(PurchaseRequested, tell_of_requests)
+reactions.many(PurchaseAnswered, forget_requests)

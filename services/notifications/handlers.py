@@ -13,7 +13,7 @@ from infra.web.errors import NotFound
 from services.notifications import duties, store
 from services.notifications.domain import Preferences, choose, spoken
 from services.notifications.letters import Digest
-from services.notifications.store import Member, queue
+from services.notifications.store import Member, claiming
 
 READERS = {SUPPLIER_AGENT, BUYER_OFFICER}
 """Who is written to: those who act for their organisation."""
@@ -84,7 +84,7 @@ async def compose(tx: Transaction, member: Member, slot: str) -> Digest | None:
         items=items,
         claimed_at=tx.now.replace(microsecond=0),
     )
-    return digest if await queue.add_digest(tx, digest, slot) else None
+    return digest if await claiming.add_digest(tx, digest, slot) else None
 
 
 async def digest_now(tx: Transaction, member_id: str, request_key: str) -> bool:

@@ -1,6 +1,6 @@
 """Rows of notifications. Letters hold what they are made from; ``mailed`` makes each opportunity once ever a member."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel, col, select
 from events.accounts import MemberJoined
 from events.contracts import ContractDrafted
 from events.recommender import Recommendation, RecommendationsMade
-from infra.database import Transaction, not_among, schema_of
+from infra.database import Transaction, among, columns, not_among, schema_of
 from infra.reading import listed
 from infra.service import Prune
 from services.market.replicas import Organisations
@@ -171,9 +171,35 @@ def _member(row: MemberRow) -> Member:
     return Member(**same, roles=tuple(row.roles), preferences=preferences)
 
 
-async def members_of(tx: Transaction, organisation_id: str, role: str) -> list[Member]:
-    where = (col(MemberRow.organisation_id) == organisation_id) & col(MemberRow.roles).contains([role])
-    return [_member(row) for row in await tx.session.exec(select(MemberRow).where(where).order_by("member_id"))]
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """Of letters about what waits for an organisation."""
+
+    member_id: str
+    name: str
+    email: str
+    language: str
+
+
+async def readers_of(
+    tx: Transaction, sides: Collection[tuple[str, str]], topic: str, most: int
+) -> dict[tuple[str, str], list[Reader]]:
+    """By (organisation, role): the first ``most`` of its members who have the role, want letters of the topic and get mail."""
+    if not sides:
+        return {}
+    rows = await (await tx.raw()).fetch(
+        "select side.organisation_id, side.role, reader.* from unnest($1::text[], $2::text[]) as side (organisation_id, role)"
+        " cross join lateral (select member_id, name, email, language from notifications.members one"
+        " where one.organisation_id = side.organisation_id and one.roles @> array[side.role] and one.topics @> array[$3::text]"
+        " and one.stopped is null order by member_id limit $4) reader order by reader.member_id",
+        *columns(sides),
+        topic,
+        most,
+    )
+    found: dict[tuple[str, str], list[Reader]] = {}
+    for row in rows:
+        reader = Reader(**{name: row[name] for name in Reader.__struct_fields__})
+        found.setdefault((row["organisation_id"], row["role"]), []).append(reader)
+    return found
 
 
 async def put_member(tx: Transaction, event: MemberJoined, preferences: Preferences, next_at: datetime) -> None:
@@ -261,14 +287,21 @@ def _sent(row: LetterRow) -> Sent:
     return Sent(**same, says=letter.says)
 
 
-async def put_contract(tx: Transaction, event: ContractDrafted) -> None:
-    values = {name: getattr(event, name) for name in ContractRow.model_fields}
-    statement = insert(ContractRow).values(values)
-    await tx.session.exec(statement.on_conflict_do_nothing(index_elements=["contract_id"]))
+async def put_contracts(tx: Transaction, events: Sequence[ContractDrafted]) -> None:
+    names = list(ContractRow.model_fields)
+    rows = {event.contract_id: [getattr(event, name) for name in names] for event in reversed(events)}
+    await (await tx.raw()).execute(
+        f"insert into notifications.contracts ({', '.join(names)})"
+        f" select * from unnest({', '.join(f'${number}::text[]' for number in range(1, len(names) + 1))})"
+        " on conflict (contract_id) do nothing",
+        *columns(rows.values()),
+    )
 
 
-async def contract(tx: Transaction, contract_id: str) -> ContractRow | None:
-    return await tx.session.get(ContractRow, contract_id)
+async def contracts(tx: Transaction, contract_ids: Iterable[str]) -> dict[str, ContractRow]:
+    """Those that were heard of."""
+    rows = await tx.session.exec(select(ContractRow).where(among(ContractRow.contract_id, contract_ids)))
+    return {row.contract_id: row for row in rows}
 
 
 PRUNES = (

@@ -17,7 +17,7 @@ is given to a sender is marked before, and only the word of the server that it d
 gone out is sent once more as it was, with the same Message-ID, whatever was done meanwhile: then it is known, and kept, that it went out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -28,8 +28,8 @@ from msgspec import structs
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.reading import Unreadable, readable
-from services.notifications.domain import AT_ONCE, GATHERING, GIVE_UP_AFTER, gathered_until, retry_after
-from services.notifications.letters import Digest, DutyLetter, DutyList, Letter
+from services.notifications.domain import GATHERING, GIVE_UP_AFTER, retry_after
+from services.notifications.letters import DutyLetter, DutyList, Letter
 from services.notifications.store import PUT_OFF, QUEUED, UNTOLD, WAITING, member
 
 LINED_UP = 20
@@ -51,10 +51,12 @@ ALIKE = (
     f"select letter_id from notifications.letters where {UNTOLD} and member_id = $1 and kind = $2 and letter_id <> $3"
     f" order by claimed_at limit {LONGEST_LIST - 1} for update skip locked"
 )
-TURN = (
-    f"select greatest((select min(turn) from notifications.letters where {QUEUED} and urgency = $1),"
-    f" (select max(turn) + 1 from notifications.letters where {QUEUED} and urgency = $1 and cause = $2), 0)"
-)
+
+
+def turn_of(urgency: str, cause: str) -> str:
+    """The next turn of a cause, in SQL, as these arguments or columns name it."""
+    queued = f"from notifications.letters letter where {QUEUED} and letter.urgency = {urgency}"
+    return f"greatest((select min(turn) {queued}), (select max(turn) + 1 {queued} and letter.cause = {cause}), 0)"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,57 +71,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     wanted: bool
     told: tuple[str, ...] = ()
     handed: bool = False
-
-
-async def add_letter(tx: Transaction, letter: Digest | DutyLetter, slot: str) -> bool:
-    """Claims the slot; False if it is taken."""
-    db = await tx.raw()
-    retry_at = await _gathered_until(db, letter, tx.now) or letter.claimed_at
-    added = await db.execute(
-        "insert into notifications.letters (letter_id, topic, about, moot, member_id, slot, state, body, claimed_at, retry_at,"
-        " attempts, trouble, kind, cause, urgency, turn) values ($1, $2, $3, false, $4, $5, 'claimed', $6::text::jsonb, $7, $8, 0, '',"
-        " $9, $10, $11, $12) on conflict (member_id, slot) do nothing",
-        letter.letter_id,
-        letter.topic,
-        letter.about,
-        letter.member_id,
-        slot,
-        msgspec.json.encode(letter).decode(),
-        letter.claimed_at,
-        retry_at,
-        letter.kind,
-        letter.cause,
-        letter.urgency,
-        await db.fetchval(TURN, letter.urgency, letter.cause) if retry_at <= tx.now else None,
-    )
-    return bool(added == "INSERT 0 1")
-
-
-async def add_digest(tx: Transaction, digest: Digest, slot: str) -> bool:
-    """Claims the slot and the items; False if the slot is taken."""
-    if not await add_letter(tx, digest, slot):
-        return False
-    await (await tx.raw()).execute(
-        "insert into notifications.mailed (member_id, opportunity_id, letter_id) select $1, unnest($2::text[]), $3",
-        digest.member_id,
-        [item.opportunity_id for item in digest.items],
-        digest.letter_id,
-    )
-    return True
-
-
-async def _gathered_until(db: asyncpg.Connection, letter: Letter, now: datetime) -> datetime | None:
-    """None: it goes at once."""
-    if not isinstance(letter, DutyLetter):
-        return None
-    since = await db.fetchval(
-        "select since from notifications.lately where member_id = $1 and kind = $2 and letters >= $3 and since > $4",
-        letter.member_id,
-        letter.kind,
-        AT_ONCE,
-        now - GATHERING,
-    )
-    return gathered_until(since, now, letter.duty.due_at) if since else None
 
 
 async def claim_to_send(tx: Transaction, until: datetime, urgencies: Sequence[int]) -> Attempt | None:
@@ -140,7 +91,7 @@ async def _line_up(db: asyncpg.Connection, now: datetime) -> None:
             "update notifications.letters one set turn = $2::bigint + had.number - 1, within = null"
             " from unnest($1::text[]) with ordinality had (letter_id, number) where one.letter_id = had.letter_id",
             [row["letter_id"] for row in rows],
-            await db.fetchval(TURN, urgency, cause),
+            await db.fetchval(f"select {turn_of('$1', '$2')}", urgency, cause),
         )
 
 
@@ -274,13 +225,13 @@ def _letter(row: asyncpg.Record) -> Letter:
     return found
 
 
-async def no_more_about(tx: Transaction, about: str) -> None:
-    """What did not go out yet about this duty is not sent any more."""
+async def no_more_about(tx: Transaction, abouts: Collection[str]) -> None:
+    """What did not go out yet about these duties is not sent any more."""
     await (await tx.raw()).execute(
-        f"with moot as (select letter_id from notifications.letters where about = $1 and {WAITING} and not moot"
+        f"with moot as (select letter_id from notifications.letters where about = any($1::text[]) and {WAITING} and not moot"
         " order by letter_id for update) update notifications.letters one set moot = true from moot"
         " where one.letter_id = moot.letter_id",
-        about,
+        list(abouts),
     )
 
 

@@ -17,7 +17,7 @@ from infra.ids import new_id
 from services.notifications import post, timers
 from services.notifications.domain import AT_ONCE, GATHERING, PATIENT, TURNS, URGENT, USUAL, Duty
 from services.notifications.letters import SHOWN, DutyLetter
-from services.notifications.store import queue
+from services.notifications.store import claiming, queue
 from tests.explained import listening, undone
 from tests.market import Market
 from tests.services.notifications.test_notifications_duties import an_officer, drafted
@@ -164,11 +164,10 @@ async def test_many_readers_of_one_cause_take_turns_with_the_reader_of_another(
     await reading(market, [*eager, calm, urgent])
     async with busy(market, monkeypatch) as (order, let_go):
         async with market.ground.database.of("notifications").transaction("notifications") as tx:
-            for member_id in eager:
-                await queue.add_letter(tx, a_letter(member_id, "eager", market), "one")
+            await claiming.add_letters(tx, [(a_letter(each, "eager", market), "one") for each in eager])
         async with market.ground.database.of("notifications").transaction("notifications") as tx:
-            await queue.add_letter(tx, a_letter(calm, "calm", market), "one")
-            await queue.add_letter(tx, a_letter(urgent, "eager", market, "supplier-offer"), "one")
+            rest = a_letter(calm, "calm", market), a_letter(urgent, "eager", market, "supplier-offer")
+            await claiming.add_letters(tx, [(each, "one") for each in rest])
         let_go()
 
         async def all_sent() -> bool:
@@ -357,7 +356,7 @@ async def test_what_a_former_release_wrote_or_put_off_gets_its_turn(market: Mark
     letter = a_letter(agent.member_id, "", market)
     old = structs.replace(letter, email=agent.email, duty=structs.replace(letter.duty, path=path_of(event)))
     async with undone(market.ground.database.of("notifications"), "notifications") as (tx, db):
-        await queue.add_letter(tx, old, "as it was")
+        await claiming.add_letters(tx, [(old, "as it was")])
         row = dict(await db.fetchrow("select * from notifications.letters where letter_id = $1", old.letter_id))
     for new in ("kind", "cause", "urgency", "turn", "within"):
         del row[new]
@@ -375,7 +374,7 @@ async def claims(tx: Transaction) -> None:
 async def test_the_next_letter_and_its_turn_are_found_in_an_index_however_many_wait(market: Market) -> None:
     async with undone(market.ground.database.of("notifications"), "notifications") as (tx, db):
         letter = a_letter("reader", "eager", market)
-        await queue.add_letter(tx, letter, "one")
+        await claiming.add_letters(tx, [(letter, "one")])
         await db.execute(
             "insert into notifications.letters select made.* from notifications.letters one, generate_series(1, 20000) n,"
             " jsonb_populate_record(one, jsonb_build_object('letter_id', 'many-' || n, 'slot', n, 'member_id',"
@@ -390,5 +389,5 @@ async def test_the_next_letter_and_its_turn_are_found_in_an_index_however_many_w
             await claims(tx)
         assert await heard.of(db, "letters") <= queue.LINED_UP
         async with listening(db) as heard:
-            await queue.add_letter(tx, a_letter("somebody", "c1", market), "two")
+            await claiming.add_letters(tx, [(a_letter("somebody", "c1", market), "two")])
         assert await heard.of(db, "letters") <= 2
