@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
 from events.bounds import Count, Reason
@@ -19,6 +19,7 @@ from infra.web import (
     MemberVisit,
     PageNumber,
     PathId,
+    PathNumber,
     Visit,
     allow,
     clean,
@@ -103,7 +104,7 @@ class QuotesApi(Controller):
 
     @get("/{request_id:str}/participants/{number:int}", opt=PUBLIC, raises=[NotFound])
     async def read_one_participant(
-        self, request: Visit, ground: FromGround, request_id: PathId, number: FromPath[int]
+        self, request: Visit, ground: FromGround, request_id: PathId, number: PathNumber
     ) -> Participant:
         """One quote without a name; for the buyer with all its lines and the whole comment. Not found while quotes are sealed for the
         reader."""

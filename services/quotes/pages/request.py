@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Controller, MediaType, get, post
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromQuery
 from litestar.response import Redirect, Response, ServerSentEvent, Template
 from litestar.response.sse import ServerSentEventMessage
 
@@ -27,6 +27,7 @@ from infra.web import (
     MemberVisit,
     PageNumber,
     PathId,
+    PathNumber,
     Short,
     Since,
     Visit,
@@ -110,7 +111,7 @@ class RequestPages(Controller):
 
     @get("/{request_id:str}/participants/{number:int}", opt=OFFICERS)
     async def participant_page(
-        self, request: MemberVisit, ground: FromGround, request_id: PathId, number: FromPath[int]
+        self, request: MemberVisit, ground: FromGround, request_id: PathId, number: PathNumber
     ) -> Answer:
         """One quote line by line, for the buyer. All quotes together can be many megabytes."""
         async with ground.database.transaction("quotes") as tx:
