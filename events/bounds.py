@@ -94,7 +94,7 @@ def _degrees(most: int) -> Any:
 Latitude = Annotated[float, _degrees(90)]
 Longitude = Annotated[float, _degrees(180)]
 
-_FOUND = re.compile(r"(?P<said>.*?)(?: - at (?:`key` in )?`\$?(?P<path>.*)`)?", re.DOTALL)
+_AT = " - at `"
 _SAID = (
     (re.compile(r"Expected `(?:str|bytes)` of length <= (?P<most>\d+)"), "too-long"),
     (re.compile(r"Expected `\w+` of length <= (?P<most>\d+)"), "too-many"),
@@ -114,8 +114,7 @@ _SAID = (
 
 def unfit(error: msgspec.ValidationError | str) -> OutOfBounds:
     """What msgspec found wrong, or its words, as a bound with its code: ``wrong-type`` for what is of another kind altogether."""
-    found = _FOUND.fullmatch(str(error))
-    said, path = (found["said"], found["path"] or "") if found else (str(error), "")
+    said, path = _said_and_where(str(error))
     field = re.sub(r"[.\[\]]+", ".", path).strip(".")
     for pattern, code in _SAID:
         if limits := pattern.match(said):
@@ -123,6 +122,15 @@ def unfit(error: msgspec.ValidationError | str) -> OutOfBounds:
             field = ".".join(part for part in (field, numbers.pop("name", "")) if part)
             return OutOfBounds(code, field, **numbers)
     return OutOfBounds("wrong-type", field, said=said)
+
+
+def _said_and_where(words: str) -> tuple[str, str]:
+    """``Expected `int` - at `$.lines[0]``` → (Expected `int`, .lines[0]). The words may tell a value as long as a request: they are looked
+    at once, from their end."""
+    said, at, where = words.rpartition(_AT)
+    if not at or not where.endswith("`"):
+        return words, ""
+    return said, where[:-1].removeprefix("key` in `").removeprefix("$")
 
 
 @lru_cache(maxsize=1_000)

@@ -13,7 +13,7 @@ from msgspec import inspect
 from events import Envelope, MalformedEvent, bounds, decode, documents, registry
 from events.accounts import OrganisationRegistered
 from events.auctions import BidAccepted
-from events.bounds import check, check_event, check_numbers, fitted
+from events.bounds import check, check_event, check_numbers, fitted, unfit
 from events.codec import written
 from events.limits import OutOfBounds
 from tests.bounded import unbounded
@@ -221,3 +221,12 @@ def test_every_bound_of_every_event_is_held(path: Path) -> None:
     for broken in found:
         with pytest.raises(OutOfBounds):
             check_event(broken, kind)
+
+
+def test_a_value_that_looks_like_what_is_said_of_it_is_read_once() -> None:
+    """By the square of its length this would take hours."""
+    value = " - at `" * 140_000
+    assert unfit(f"Invalid enum value '{value}'").code == "not-a-choice"
+    found = unfit(f"Invalid enum value '{value}' - at `$.lines[0].kind`")
+    assert (found.code, found.field) == ("not-a-choice", "lines.0.kind")
+    assert unfit("Expected `str` of length <= 3 - at `key` in `$.prices`").field == "prices"
