@@ -189,10 +189,10 @@ def _plain(text: str) -> str:
     """Lower case, accents off, spaces single, and the trailing trade remarks of the Brazilian catalogue dropped."""
     folded = unicodedata.normalize("NFKD", text.strip().lower())
     bare = "".join(char for char in folded if not unicodedata.combining(char))
-    return re.sub(r"\s+", " ", _REMARK.sub("", bare)).strip()
+    return _REMARK.sub("", " ".join(bare.split())).strip()
 
 
-_REMARK = re.compile(r"\s+-(\s+gener?i?c?o?)?$|\s+-\s+g(e|en|ene|ener|eneri|eneric)?$")
+_REMARK = re.compile(r" -( gener?i?c?o?)?$| - g(e|en|ene|ener|eneri|eneric)?$")
 _PACK = re.compile(
     r"(?P<container>\D*?)(?:\s+(?:of|de|c/|com|con|por|по))?\s*(?P<number>\d[\d.,]*)\s*(?P<content>\D.*)"
 )

@@ -137,3 +137,9 @@ def test_a_number_with_a_unit_is_no_unit_even_where_it_is_a_code(text: str) -> N
 
 def test_a_pack_of_a_number_of_units_is_read_as_that() -> None:
     assert parse_pack("4L") == Pack(D(4), "LTR")
+
+
+def test_a_unit_of_many_spaces_is_read_once() -> None:
+    """By the square of its length this would take hours."""
+    assert parse_unit("kg" + " " * 1_000_000 + "-") == parse_unit("kg")
+    assert parse_unit("kg" + " " * 1_000_000 + "x") is None
