@@ -119,17 +119,19 @@ class Pulse:
     async def resume(self) -> None:
         """Give sessions their time back for ever, on a connection apart: the beats go on, and bids are decided beside it. A portion
         that fails is halved, until the session at fault stands alone, and waits."""
-        limit = PORTION
+        limit, failed = PORTION, ""
         while True:
             moved = 0
             if not self.away:
                 try:
                     moved = await self._resume_portion(limit)
-                    limit = min(PORTION, 2 * limit)
+                    limit, failed = min(PORTION, 2 * limit), ""
                 except Exception as error:  # whatever it is: the sessions wait, and the next try may do it
                     if self._portions is not None:
                         self._portions.terminate()
-                    log.error("%d sessions get no time back now: %r", limit, error, exc_info=not is_away(error))
+                    if repr(error) != failed:
+                        log.error("%d sessions get no time back now: %r", limit, error, exc_info=not is_away(error))
+                    failed = repr(error)
                     limit = max(1, limit // 2)
             if not moved:
                 await asyncio.sleep(BEAT)
