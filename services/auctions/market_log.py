@@ -1,24 +1,26 @@
 """The market's Merkle log at work: closed auctions become leaves, checkpoints are signed, inclusion is proved.
 
-The tree is in memory (RFC 9162 by pymerkle) and read from the leaves where this process has fewer of them.
+Root and path come from the hashes of complete subtrees, which are kept beside the leaves (:mod:`services.auctions.domain.merkle`): each
+costs a few reads by key, however long the log is. Where subtrees are missing, the timer makes them from the leaves, in portions.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
-from pymerkle import InmemoryTree
 
 from events.auctions import MarketLogSigned
 from infra.database import Transaction
 from infra.signing import Signer
 from services.auctions import proof
-from services.auctions.domain import chain
+from services.auctions.domain import chain, merkle
 from services.auctions.store import facts
 from services.auctions.store import market_log as store
 from services.auctions.store.market_log import Checkpoint
 
 AT_ONCE = 1000
+"""Closed auctions that become leaves in one transaction."""
+BLOCKS = 16
+"""Blocks of leaves whose subtrees are made in one transaction; more keep the event loop for too long."""
 
 
 class NotProvable(Exception):
@@ -27,32 +29,39 @@ class NotProvable(Exception):
     code = "not-provable"
 
 
+class SubtreesMissing(Exception):
+    """The timer has not made them yet: come again."""
+
+
 class LogChanged(Exception):
     """Somebody changed what was signed: nothing more is appended until it is set right."""
 
 
 class MarketLog:
-    """One process's copy of the tree."""
-
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._tree = InmemoryTree(algorithm="sha256")
-        self._reading = asyncio.Lock()
 
     async def anchor(self, tx: Transaction) -> int:
-        """Append what was closed since, and sign. The advisory lock of :func:`store.waiting` makes it one after the other."""
+        """Append what was closed since, and sign. The advisory lock of :func:`store.waiting` makes it one after the other. A log
+        whose subtrees are not there yet, as a former release left it, gets them first: how much was done is more than 0 then."""
         db = await tx.raw()
         waiting = await store.waiting(db, AT_ONCE)
+        latest = await store.checkpoint(db)
+        before = latest.size if latest else 0
+        if made := await self._make_subtrees(db, before):
+            return made
         if not waiting:
             return 0
-        before = await self._read(db)
+        if latest:
+            await self._check(db, latest)
         new = [(auction_id, chain.leaf(auction_id, lines - 1, root).decode()) for auction_id, lines, root in waiting]
-        for _, leaf in new:  # where the commit fails, the next reading sees that the tree is not what was signed
-            self._tree.append_entry(leaf.encode())
-        size, root = before + len(new), self._tree.get_root()
+        await store.append(db, before + 1, new)
+        size = before + len(new)
+        await self._make_subtrees(db, size)
+        root = merkle.root(size, await self._known(db, size))
         text = chain.checkpoint_text(size, root, tx.now)
         signed = Checkpoint(size, root.hex(), tx.now, self._signer.key, self._signer.sign(text))
-        await store.append(db, before + 1, new, signed)
+        await store.sign(db, signed)
         tx.emit(
             MarketLogSigned(
                 auction_id=waiting[-1][0],
@@ -66,7 +75,8 @@ class MarketLog:
         return len(new)
 
     async def proof(self, db: asyncpg.Connection | asyncpg.Pool, auction_id: str) -> AsyncIterator[bytes]:
-        """The auction's proof (:mod:`services.auctions.proof`), in parts: a log may be long. Raises NotProvable, before the first."""
+        """The auction's proof (:mod:`services.auctions.proof`), in parts: a log may be long. Raises NotProvable, SubtreesMissing,
+        LogChanged, before the first."""
         leaf = await store.leaf_of(db, auction_id)
         signed = await store.checkpoint(db, holding=leaf) if leaf else None
         number = await facts.length(db, auction_id)
@@ -74,7 +84,7 @@ class MarketLog:
             raise NotProvable(
                 f"Auction {auction_id} is not in the market's log: it gets there seconds after its close."
             )
-        path = await self.path(db, leaf, signed.size)
+        path = await self.path(db, leaf, signed)
 
         async def parts() -> AsyncIterator[bytes]:
             root = chain.GENESIS
@@ -95,32 +105,45 @@ class MarketLog:
 
         return parts()
 
-    async def path(self, db: asyncpg.Connection | asyncpg.Pool, leaf: int, size: int) -> chain.Path:
-        """From leaf number ``leaf`` to the root of the first ``size``."""
-        await self._read(db)
-        proof = self._tree.prove_inclusion(leaf, size)
-        steps = zip(proof.rule, proof.path[1:], strict=False)
-        return [("left" if bit else "right", other.hex()) for bit, other in steps]
+    async def path(self, db: asyncpg.Connection | asyncpg.Pool, leaf: int, signed: Checkpoint) -> chain.Path:
+        """From leaf number ``leaf``, counted from 1, to the root that was signed. Raises SubtreesMissing, LogChanged."""
+        known = await self._known(db, signed.size, leaf - 1)
+        _agree(known, signed)
+        return merkle.path(signed.size, leaf - 1, known)
 
-    async def _read(self, db: asyncpg.Connection) -> int:
-        """Bring the tree to what the database has, and hold it against the latest checkpoint; its size. Raises LogChanged."""
-        async with self._reading:
-            latest = await store.checkpoint(db)
-            size, root = (latest.size, latest.root) if latest else (0, "")
-            await self._grow(db, size)
-            if size and not self._agrees(size, root):
-                self._tree = InmemoryTree(algorithm="sha256")
-                await self._grow(db, size)
-                if not self._agrees(size, root):
-                    raise LogChanged(f"the leaves of the market's log do not make the root signed for {size} of them")
-            return size
+    async def _check(self, db: asyncpg.Connection, signed: Checkpoint) -> None:
+        _agree(await self._known(db, signed.size), signed)
 
-    async def _grow(self, db: asyncpg.Connection, size: int) -> None:
-        if self._tree.get_size() > size:
-            self._tree = InmemoryTree(algorithm="sha256")
-        known = self._tree.get_size()
-        for text in await store.leaves(db, after=known, limit=size - known):
-            self._tree.append_entry(text.encode())
+    async def _known(
+        self, db: asyncpg.Connection | asyncpg.Pool, size: int, leaf: int | None = None
+    ) -> dict[merkle.Place, bytes]:
+        """What the root of the first ``size`` leaves is made of, and with a leaf its path."""
+        places = merkle.needed(size, leaf)
+        high = {place for place in places if place[0] >= merkle.LEVEL}
+        known = await store.subtrees(db, high)
+        if not high <= known.keys():
+            raise SubtreesMissing(f"the market's log of {size} leaves lacks {len(high - known.keys())} subtrees yet")
+        for block in sorted({number >> (merkle.LEVEL - level) for level, number in places - high}):
+            first = block * merkle.BLOCK
+            known |= merkle.subtrees(block, await store.leaves(db, after=first, limit=min(merkle.BLOCK, size - first)))
+        if not places <= known.keys():
+            raise LogChanged(f"the market's log lacks some of its {size} leaves")
+        return known
 
-    def _agrees(self, size: int, root: str) -> bool:
-        return bool(self._tree.get_size() == size and self._tree.get_root().hex() == root)
+    async def _make_subtrees(self, db: asyncpg.Connection, size: int) -> int:
+        """For whole blocks of the first ``size`` leaves that have none, up to :data:`BLOCKS` of them. How many blocks."""
+        made = await store.blocks(db)
+        some = min(size // merkle.BLOCK - made, BLOCKS)
+        if some <= 0:
+            return 0
+        texts = await store.leaves(db, after=made * merkle.BLOCK, limit=some * merkle.BLOCK)
+        if len(texts) < some * merkle.BLOCK:
+            raise LogChanged(f"the market's log lacks some of its {size} leaves")
+        known = await store.subtrees(db, merkle.peaks_of_blocks(made))
+        await store.put_subtrees(db, merkle.grown(made, texts, known))
+        return some
+
+
+def _agree(known: merkle.Hashes, signed: Checkpoint) -> None:
+    if merkle.root(signed.size, known).hex() != signed.root:
+        raise LogChanged(f"the leaves of the market's log do not make the root signed for {signed.size} of them")

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 from litestar import Controller, Response, get, put
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from litestar.response import Stream
 
@@ -17,7 +18,7 @@ from services.auctions import handlers, receipts
 from services.auctions.api import existing
 from services.auctions.bidders import Bidder, bidders
 from services.auctions.domain.autobid import Autobid
-from services.auctions.market_log import MarketLog, NotProvable
+from services.auctions.market_log import MarketLog, NotProvable, SubtreesMissing
 from services.auctions.receipts import Receipt
 from services.auctions.store import bids
 
@@ -89,6 +90,8 @@ class SessionApi(Controller):
             parts = await market_log.proof(ground.database.pool, clean(auction_id))
         except NotProvable:
             raise NotFound("proof yet of auction", auction_id) from None
+        except SubtreesMissing as missing:
+            raise HTTPException(status_code=503, detail=str(missing), headers={"retry-after": "10"}) from None
         name = f"auction-{clean(auction_id)}.jsonl"
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         return Stream(parts, media_type="application/jsonl", headers=headers)

@@ -11,6 +11,7 @@ remedies    deletion, outage, withdrawal, cancellation
 closing     the result
 complaints  a supplier says what is wrong, a moderator decides
 chain       the log as a hash chain
+merkle      the market's log as a tree, from the hashes of its subtrees
 audit       the public log judged again
 picture     the descent of the price as a chart
 """

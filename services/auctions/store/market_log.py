@@ -1,13 +1,13 @@
-"""The market's Merkle log: leaves and checkpoints."""
+"""The market's Merkle log: leaves, the hashes of its subtrees, and checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import asyncpg
 import msgspec
 
 from events.auctions import AuctionClosed
-from services.auctions.domain import chain
+from services.auctions.domain import chain, merkle
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -49,8 +49,8 @@ async def leaves(db: asyncpg.Connection, *, after: int = 0, limit: int | None = 
     return [row["text"] for row in rows]
 
 
-async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, str]], signed: Checkpoint) -> None:
-    """``new`` are (auction id, text) of the leaves from number ``first`` on, ``signed`` the checkpoint after them."""
+async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, str]]) -> None:
+    """``new`` are (auction id, text) of the leaves from number ``first`` on."""
     numbers = list(range(first, first + len(new)))
     ids, texts = (list(column) for column in zip(*new, strict=True))
     await db.execute(
@@ -65,6 +65,9 @@ async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, st
         numbers,
         ids,
     )
+
+
+async def sign(db: asyncpg.Connection, signed: Checkpoint) -> None:
     await db.execute(
         "insert into auctions.checkpoints (size, root, signed_at, key, signature) values ($1, $2, $3, $4, $5)",
         signed.size,
@@ -72,6 +75,34 @@ async def append(db: asyncpg.Connection, first: int, new: Sequence[tuple[str, st
         signed.signed_at,
         signed.key,
         signed.signature,
+    )
+
+
+async def blocks(db: asyncpg.Connection) -> int:
+    """How many whole blocks of leaves have their subtree: the first ones, without a gap."""
+    last: int | None = await db.fetchval(
+        "select number from auctions.subtrees where level = $1 order by number desc limit 1", merkle.LEVEL
+    )
+    return 0 if last is None else last + 1
+
+
+async def subtrees(db: asyncpg.Connection, places: Collection[merkle.Place]) -> dict[merkle.Place, bytes]:
+    """The hashes of those that are there."""
+    rows = await db.fetch(
+        "select level, number, hash from auctions.subtrees where (level, number) in"
+        " (select * from unnest($1::smallint[], $2::bigint[]))",
+        [level for level, _ in places],
+        [number for _, number in places],
+    )
+    return {(row["level"], row["number"]): row["hash"] for row in rows}
+
+
+async def put_subtrees(db: asyncpg.Connection, new: merkle.Hashes) -> None:
+    await db.execute(
+        "insert into auctions.subtrees (level, number, hash) select * from unnest($1::smallint[], $2::bigint[], $3::bytea[])",
+        [level for level, _ in new],
+        [number for _, number in new],
+        list(new.values()),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    SmallInteger,
     Text,
     text,
 )
@@ -154,6 +155,17 @@ class LeafRow(Row, table=True):
     leaf: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     auction_id: str = Field(sa_type=Text, unique=True)
     text: str = Field(sa_type=Text)
+
+
+class SubtreeRow(Row, table=True):
+    """The hash of a complete subtree of the market's log (:mod:`services.auctions.domain.merkle`). Made from the leaves: never the
+    only copy of anything."""
+
+    __tablename__ = "subtrees"
+
+    level: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    hash: bytes = Field(sa_type=LargeBinary)
 
 
 class CheckpointRow(Row, table=True):
