@@ -31,7 +31,7 @@ from services.auctions.domain import complaints, remedies
 from services.auctions.domain.auction import Fact, apply, begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.complaints import Complaint
-from services.auctions.domain.opening import OpenAuction, open_auction
+from services.auctions.domain.opening import OpenAuction, check_open, open_auction
 from services.auctions.journal import chained, entries, write
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
@@ -96,6 +96,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
         if once.first:
             db = await tx.raw()
             buyer = await buyer_of(db, principal)
+            check_open(await auctions.count_open(db, buyer.organisation_id))
             opened = await _open(tx, await _command(db, wanted, buyer, policy), policy, buyer)
             once.answer = opened.auction_id
     return once.answer

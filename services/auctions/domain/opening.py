@@ -24,6 +24,8 @@ from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
 
 BY_PRICE = Scoring()
+MOST_OPEN = 1000
+"""Sessions that one buyer has announced or running."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
 
 
@@ -72,6 +74,10 @@ class InitialPriceTooLow(RuleBroken):
 
 class OpensInThePast(RuleBroken):
     code = "opens-in-the-past"
+
+
+class TooManyOpen(RuleBroken):
+    code = "too-many-sessions-open"
 
 
 class StepNotOffered(RuleBroken):
@@ -319,3 +325,12 @@ def _fits(
             duration_minutes=command.duration_minutes,
         )
     return duration, end_of(duration, opens_at, initial_price, policy, calendar)
+
+
+def check_open(number: int) -> None:
+    """May a buyer that has so many sessions announced or running open another? Raises TooManyOpen."""
+    if number >= MOST_OPEN:
+        raise TooManyOpen(
+            f"A buyer has {MOST_OPEN} sessions announced or running at most. Open this one when others are closed.",
+            most=MOST_OPEN,
+        )

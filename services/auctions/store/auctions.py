@@ -94,6 +94,15 @@ async def insert(db: asyncpg.Connection, state: AuctionState, policy: Policy) ->
     return bool(done.endswith(" 1"))
 
 
+async def count_open(db: asyncpg.Connection, buyer_id: str) -> int:
+    """Of one buyer: announced or running. Another opening of this buyer waits until the transaction ends."""
+    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/opening/' || $1::text, 0))", buyer_id)
+    found: int = await db.fetchval(
+        "select count(*) from auctions.auctions where buyer_id = $1 and result is null", buyer_id
+    )
+    return found
+
+
 async def versions_under_lock(db: asyncpg.Connection, auction_ids: Sequence[str]) -> dict[str, int]:
     """Lock the rows, always in the order of their ids, so that two processes cannot deadlock."""
     rows = await db.fetch(

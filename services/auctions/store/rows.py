@@ -48,6 +48,7 @@ class AuctionRow(Row, table=True):
         Index("ix_auctions_due", "due_at", postgresql_where=text("result is null")),
         Index("ix_auctions_closes_at", "closes_at"),
         Index("ix_auctions_running", "closes_at", "auction_id", postgresql_where=text("result is null")),
+        Index("ix_auctions_open_of_buyer", "buyer_id", postgresql_where=text("result is null")),
         Index("ix_auctions_over", text("closes_at desc"), "auction_id", postgresql_where=OVER),
         Index("ix_auctions_over_of_buyer", "buyer_id", text("closes_at desc"), "auction_id", postgresql_where=OVER),
         Index("ix_auctions_over_in_region", "region", text("closes_at desc"), "auction_id", postgresql_where=OVER),
