@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import msgspec
@@ -18,6 +19,8 @@ PAGE = 1_000
 _LARGEST = 2**63 - 1
 JSON_LINES = "application/jsonl"
 _json = msgspec.json.Encoder(decimal_format="number")
+_RECORDS = ThreadPoolExecutor(1, "records")
+"""Large records are made one after the other: many at once would take the interpreter from the event loop in turns."""
 
 
 class OcdsApi(Controller):
@@ -78,7 +81,7 @@ class OcdsApi(Controller):
             history = await store.history(tx, ocid)
         if not history:
             raise NotFound("process of this market", ocid)
-        body = await asyncio.to_thread(_record, ground.config.public_url, history)
+        body = await asyncio.get_running_loop().run_in_executor(_RECORDS, _record, ground.config.public_url, history)
         return Response(body, media_type="application/json")
 
 

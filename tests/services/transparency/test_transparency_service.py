@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,28 @@ async def test_a_record_that_would_be_too_large_says_where_its_releases_are(
             found = (await client.get(link["url"].removeprefix(market.ground.config.public_url))).json()
             assert found["releases"] == [release]
     assert faults(validators(data)[2], answer) == []
+
+
+async def test_records_are_made_one_after_the_other(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for at once: each holds the interpreter for as long as it is made."""
+    story = Story()
+    await concluded(market, story)
+    make, under_way, most = api._record, 0, 0
+
+    def watched(public_url: str, history: Any) -> bytes:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        time.sleep(0.02)  # lets any other thread in
+        made = make(public_url, history)
+        under_way -= 1
+        return made
+
+    monkeypatch.setattr(api, "_record", watched)
+    async with market.client() as client:
+        asked = [client.get(f"/ocds/records/{ocid_of(story.process_id)}") for _ in range(6)]
+        answers = await asyncio.gather(*asked)
+    assert {answer.status_code for answer in answers} == {200} and most == 1
 
 
 @pytest.mark.parametrize("path", ["/ocds/releases/none", "/ocds/records/none"])
