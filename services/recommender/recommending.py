@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from events.recommender import Recommendation, RecommendationsMade
 from infra.away import in_short, is_away
@@ -11,9 +11,9 @@ from infra.health import HEALTH, State
 from infra.service import Ground
 from recommender import Scored, SupplierProfile
 from services.recommender.engine import Advise, Engine, Fit, Learn
-from services.recommender.store import advice, trainings
+from services.recommender.store import advice, marks, trainings
 from services.recommender.store.advice import Waiting
-from services.recommender.store.openings import Opening, ahead, candidates, horizon, reach
+from services.recommender.store.openings import Opening, candidates, horizon, reach
 from services.recommender.store.openings import uninvited as unranked
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ ITEMS = 20
 """In a published list, at most."""
 TOGETHER = 200
 """Suppliers in one question."""
+PORTIONS = 20
+"""Of suppliers who are marked, before lists are made."""
 REREAD_AFTER = timedelta(minutes=1)
 SMALL = 5000
 """A history of no more awards is read again whenever it changed, a larger one (a second for each 15,000) once in a while."""
@@ -36,7 +38,6 @@ NOBODY = Waiting(
     active=True,
     native=False,
     dismissed=frozenset(),
-    dirty_at=datetime.min.replace(tzinfo=UTC),
 )
 """A supplier of whom nothing is known: what fails with it fails for everybody."""
 
@@ -74,20 +75,13 @@ class Recommending:
             return await self._make_due() if mine else 0
 
     async def _make_due(self) -> int:
-        database = self._ground.database
-        async with database.transaction(NAME) as tx:
+        walked = await self._walk()
+        async with self._ground.database.transaction(NAME) as tx:
             until = horizon(self._ground.config.policy, tx.now)
-            if near := await ahead(tx, until):
-                await advice.mark_everyone(tx)
-        if near:  # after the commit: who closes an opening asks for everyone next, and holds both
-            async with database.transaction(NAME) as tx:
-                await reach(tx, until)
-        await advice.spread(database)
-        async with database.transaction(NAME) as tx:
-            waiting = await advice.waiting(tx, TOGETHER)
+            waiting = await advice.take_waiting(tx, TOGETHER)
             uninvited = await unranked(tx, until)
             if not waiting and not uninvited:
-                return 0
+                return walked
             openings = await candidates(tx, until)
         self._left_out = {one: why for one, why in self._left_out.items() if one in openings}
         openings = [one for one in openings if one not in self._left_out]
@@ -101,6 +95,24 @@ class Recommending:
             await self._apart(waiting, uninvited, openings)
         self._report()
         return len(waiting)
+
+    async def _walk(self) -> int:
+        """Mark some of those whom changes concern; returns how many portions there were."""
+        async with self._ground.database.transaction(NAME) as tx:
+            if reached := await reach(tx, horizon(self._ground.config.policy, tx.now)):
+                await marks.changed(tx, reached)
+            await marks.ask(tx)
+        for portions in range(PORTIONS):
+            async with self._ground.database.transaction(NAME) as tx:
+                portion = await marks.mark_portion(tx)
+            if portion is None:
+                return portions
+            for supplier_id in portion.held:
+                async with self._ground.database.transaction(NAME) as tx:
+                    await marks.mark(tx, [supplier_id])
+            async with self._ground.database.transaction(NAME) as tx:
+                await marks.go_on(tx, portion)
+        return PORTIONS
 
     async def _apart(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
         """Find what fails, and do without it. Raises what fails whichever opening is asked about: that is no opening's fault."""
@@ -120,7 +132,7 @@ class Recommending:
                 self._without_list[one.profile.supplier_id] = in_short(error)
                 failed.append(one)
         async with self._ground.database.transaction(NAME) as tx:
-            await advice.settle(tx, failed)
+            await marks.settle(tx, [one.profile.supplier_id for one in failed])
 
     async def _by_itself(self, one: Waiting, openings: list[Opening]) -> list[Opening]:
         """Make one supplier's list. Returns the openings without those on which it failed; raises where it fails on all."""
@@ -199,7 +211,7 @@ class Recommending:
                             supplier_id=one.profile.supplier_id, model_id=model_id, made_at=tx.now, items=items
                         )
                     )
-            await advice.settle(tx, waiting)
+            await marks.settle(tx, [one.profile.supplier_id for one in waiting])
             await advice.keep_invitees(tx, invitees)
         for one in waiting:
             self._without_list.pop(one.profile.supplier_id, None)

@@ -10,7 +10,7 @@ from infra.service import Ground
 from recommender import Figures, NewSupplierFigures, Rate
 from services.recommender.engine import Engine, Train, Trained
 from services.recommender.recommending import NAME, alone
-from services.recommender.store import advice, trainings
+from services.recommender.store import advice, marks, trainings
 from services.recommender.store.trainings import Training
 
 MIN_AWARDS = 200
@@ -94,7 +94,7 @@ async def _train(ground: Ground) -> Training:
     async with ground.database.transaction(NAME) as tx:
         training = _training(trained, new_id(), in_use, len(question.awards), tx.now)
         await trainings.keep(tx, training, trained.model)
-        await advice.mark_everyone(tx)
+        await marks.ask_everyone(tx)
         tx.emit(
             ModelTrained(
                 model_id=training.model_id,

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from events.recommender import Recommendation
-from infra.database import Database, Transaction
+from infra.database import Transaction
 from infra.listing import count
 from recommender import Award, Opportunity, Scored, SupplierProfile
 from recommender.interest import strongest
+from services.recommender.store import marks
 from services.recommender.store.openings import SHOWN, STILL_OPEN, Opening
 
-NAME = "recommender"
 ACTIVE = 5
 """In how many categories, at most, a supplier counts as active."""
 BROADEST = 3
@@ -23,13 +23,12 @@ HIDDEN = 50
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A supplier whose list is to be made anew, as it stood when it was marked at ``dirty_at``. ``dismissed`` are open ones."""
+    """A supplier whose list is being made anew, as it stood when it was taken. ``dismissed`` are open ones."""
 
     profile: SupplierProfile
     active: bool
     native: bool
     dismissed: frozenset[str]
-    dirty_at: datetime
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,17 +59,6 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
 # What waits
 
 
-async def mark(tx: Transaction, suppliers: Collection[str]) -> None:
-    """Their lists are made anew. Imported suppliers have no members to read a list: theirs waits until it is asked for."""
-    await (await tx.raw()).execute(
-        "with marked as (select supplier_id from recommender.suppliers where supplier_id = any($1::text[]) and native"
-        " order by supplier_id for update)"
-        " update recommender.suppliers one set dirty_at = $2 from marked where one.supplier_id = marked.supplier_id",
-        sorted(set(suppliers)),
-        tx.now,
-    )
-
-
 async def ask(tx: Transaction, supplier_id: str, fresh: timedelta) -> None:
     """Somebody wants an imported supplier's list: it is made unless one is there that is ``fresh``."""
     await (await tx.raw()).execute(
@@ -82,50 +70,21 @@ async def ask(tx: Transaction, supplier_id: str, fresh: timedelta) -> None:
     )
 
 
-async def mark_everyone(tx: Transaction) -> None:
-    await (await tx.raw()).execute(
-        """insert into recommender.work as old (name, asked, done) values ('everyone', 1, 0)
-           on conflict (name) do update set asked = old.asked + 1"""
-    )
-
-
-async def spread(database: Database) -> None:
-    """Work for everyone becomes a mark at each supplier of this market.
-
-    No transaction of it waits while it holds what another may wait for: those that somebody holds are marked after the others, each by
-    itself, and that it is done is written last. Whoever dies in between marks some of them twice.
-    """
-    async with database.transaction(NAME) as tx:
-        db = await tx.raw()
-        asked = await db.fetchval("select asked from recommender.work where name = 'everyone' and done < asked")
-        if asked is None:
-            return
-        held = await db.fetch(
-            """with free as (select supplier_id from recommender.suppliers where native order by supplier_id for update skip locked),
-               marked as (update recommender.suppliers one set dirty_at = $1 from free where one.supplier_id = free.supplier_id
-                 returning one.supplier_id)
-               select supplier_id from recommender.suppliers where native and supplier_id not in (select supplier_id from marked)""",
-            tx.now,
-        )
-    for row in held:
-        async with database.transaction(NAME) as tx:
-            await mark(tx, [row["supplier_id"]])
-    async with database.transaction(NAME) as tx:
-        await (await tx.raw()).execute(
-            "update recommender.work set done = greatest(done, $1) where name = 'everyone'", asked
-        )
-
-
-async def waiting(tx: Transaction, limit: int) -> list[Waiting]:
+async def take_waiting(tx: Transaction, limit: int) -> list[Waiting]:
+    """Those who wait longest; their lists are being made from now on, until they are settled or wait again."""
     rows = await (await tx.raw()).fetch(
-        """select supplier_id, state, region, declared, native, dirty_at,
+        f"""with one as (select supplier_id, state, region, declared, native from recommender.suppliers
+              where dirty_at is not null order by dirty_at limit $1 for update skip locked),
+            taken as (update recommender.suppliers held set dirty_at = {marks.TAKEN} from one
+              where held.supplier_id = one.supplier_id and dirty_at <> {marks.TAKEN})
+           select supplier_id, state, region, declared, native,
              array(select distinct category from recommender.offers where offers.supplier_id = one.supplier_id
                    and not archived order by 1) as offered,
              array(select opportunity_id from recommender.dismissals join recommender.opportunities using (opportunity_id)
                    where dismissals.supplier_id = one.supplier_id and open) as dismissed,
-             (select coalesce(jsonb_object_agg(category, points), '{}')::text from recommender.interest
+             (select coalesce(jsonb_object_agg(category, points), '{{}}')::text from recommender.interest
               where interest.supplier_id = one.supplier_id) as interest
-           from recommender.suppliers one where dirty_at is not null order by dirty_at limit $1""",
+           from one""",
         limit,
     )
     return [
@@ -140,7 +99,6 @@ async def waiting(tx: Transaction, limit: int) -> list[Waiting]:
             active=row["state"] == "active",
             native=row["native"],
             dismissed=frozenset(row["dismissed"]),
-            dirty_at=row["dirty_at"],
         )
         for row in rows
     ]
@@ -227,17 +185,6 @@ def _said(item: Recommendation) -> tuple[object, ...]:
     return item.opportunity_id, item.title, item.path, item.reasons
 
 
-async def settle(tx: Transaction, done: Sequence[Waiting]) -> None:
-    """Takes the marks away, except from who was marked again meanwhile."""
-    await (await tx.raw()).execute(
-        """with made as (select supplier_id from recommender.suppliers one join unnest($1::text[], $2::timestamptz[]) as told (id, seen)
-             on one.supplier_id = told.id and one.dirty_at = told.seen order by supplier_id for update of one)
-           update recommender.suppliers one set dirty_at = null from made where one.supplier_id = made.supplier_id""",
-        [one.profile.supplier_id for one in done],
-        [one.dirty_at for one in done],
-    )
-
-
 async def made(tx: Transaction, supplier_id: str, until: datetime) -> Made | None:
     """The list, of what ends up to ``until``; None while none was made yet."""
     connection = await tx.raw()
@@ -301,14 +248,14 @@ async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> Non
         opportunity_id,
         tx.now,
     )
-    await mark(tx, [supplier_id])
+    await marks.mark(tx, [supplier_id])
 
 
 async def restore(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
     await (await tx.raw()).execute(
         "delete from recommender.dismissals where supplier_id = $1 and opportunity_id = $2", supplier_id, opportunity_id
     )
-    await mark(tx, [supplier_id])
+    await marks.mark(tx, [supplier_id])
 
 
 # For buyers, and for everybody

@@ -14,6 +14,7 @@ from events.quotes import QuoteRequestOpened
 from events.transparency import TenderImported
 from events.values import Category, Place
 from infra.database import Transaction, columns
+from services.recommender.store.marks import TAKEN
 
 OVER = ("cancelled", "unsuccessful", "complete", "withdrawn")
 """OCDS tender statuses in which nobody can bid any more."""
@@ -48,12 +49,13 @@ async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered
         for _, event in sorted(last.items())
     ]
     await (await tx.raw()).execute(
-        """insert into recommender.suppliers as old (supplier_id, name, state, region, declared, native, dirty_at)
+        f"""insert into recommender.suppliers as old (supplier_id, name, state, region, declared, native, dirty_at)
            select id, name, state, region, string_to_array(declared, e'\\n'), native, case when native then $7::timestamptz end
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[])
                as told (id, name, state, region, declared, native)
            on conflict (supplier_id) do update set name = excluded.name, state = excluded.state, region = excluded.region,
-               declared = excluded.declared, native = excluded.native, dirty_at = coalesce(excluded.dirty_at, old.dirty_at)
+               declared = excluded.declared, native = excluded.native,
+               dirty_at = case when old.dirty_at > {TAKEN} then old.dirty_at else coalesce(excluded.dirty_at, old.dirty_at) end
            where excluded.native or not old.native""",
         *columns(rows),
         tx.now,
@@ -62,7 +64,8 @@ async def put_suppliers(tx: Transaction, events: Sequence[OrganisationRegistered
 
 async def set_state(tx: Transaction, event: OrganisationStateChanged) -> None:
     await (await tx.raw()).execute(
-        "update recommender.suppliers set state = $2, dirty_at = $3 where supplier_id = $1",
+        f"""update recommender.suppliers set state = $2, dirty_at = case when dirty_at > {TAKEN} then dirty_at else $3 end
+           where supplier_id = $1""",
         event.organisation_id,
         event.state,
         tx.now,

@@ -1,7 +1,7 @@
 """Openings: what there is to win, and which of it is near enough to be recommended.
 
 One that ends beyond the horizon costs nobody anything: it lies here, unread, until the horizon comes to it. Then it is marked as near,
-once, and every list is made anew. What is closed before that changes no list.
+once, and the lists of those whom it concerns are made anew (:mod:`store.marks`). What is closed before that changes no list.
 """
 
 from datetime import datetime, timedelta
@@ -59,23 +59,13 @@ SHOWN = ", ".join(Opening.__struct_fields__)
 
 def horizon(policy: str, now: datetime) -> datetime:
     """Until when an opening ends that is recommended ``now``. It moves by whole hours, so that openings that end one after the other
-    are come to together: for all of them every list is made anew once."""
+    are come to together: for all of them a list is made anew once."""
     days = load(policy).recommendation.horizon_days
     return now.replace(minute=0, second=0, microsecond=0) + timedelta(days=days)
 
 
-async def ahead(tx: Transaction, until: datetime) -> bool:
-    """Whether the horizon came to an opening that is not marked yet."""
-    return bool(
-        await (await tx.raw()).fetchval(
-            f"select exists (select from recommender.opportunities where open and not near and {ENDS})", tx.now, until
-        )
-    )
-
-
-async def reach(tx: Transaction, until: datetime) -> bool:
-    """Marks openings that the horizon came to, new ones among them; whether there were any. A row that somebody else holds comes next
-    time."""
+async def reach(tx: Transaction, until: datetime) -> list[str]:
+    """Marks openings that the horizon came to, new ones among them, and returns them. A row that somebody else holds comes next time."""
     connection = await tx.raw()
     rows = await connection.fetch(
         f"""select opportunity_id from recommender.opportunities where open and not near and {ENDS}
@@ -83,12 +73,12 @@ async def reach(tx: Transaction, until: datetime) -> bool:
         tx.now,
         until,
     )
-    if rows:
+    reached = [row["opportunity_id"] for row in rows]
+    if reached:
         await connection.execute(
-            "update recommender.opportunities set near = true where opportunity_id = any($1::text[])",
-            [row["opportunity_id"] for row in rows],
+            "update recommender.opportunities set near = true where opportunity_id = any($1::text[])", reached
         )
-    return bool(rows)
+    return reached
 
 
 async def candidates(tx: Transaction, until: datetime) -> list[Opening]:

@@ -4,7 +4,20 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, Date, DateTime, Float, Index, LargeBinary, Numeric, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Identity,
+    Index,
+    LargeBinary,
+    Numeric,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -54,6 +67,7 @@ class AwardRow(Row, table=True):
     """One winner of one award, or of a contract that names no award (``kind``)."""
 
     __tablename__ = "awards"
+    __table_args__ = (Index("ix_awards_buyer", text("left(buyer_name, 200)"), "supplier_id"),)
 
     award_id: str = Field(primary_key=True, sa_type=Text)
     supplier_id: str = Field(primary_key=True, sa_type=Text, index=True)
@@ -149,17 +163,41 @@ class TrainingRow(Row, table=True):
 
 
 class WorkRow(Row, table=True):
-    """Work for everyone's list: it is due while more was ``asked`` than ``done``."""
+    """A walk through suppliers whose lists are made anew: it is due while more was ``asked`` than ``done``. While it goes on, ``goal`` is
+    what was asked when it began, and ``reached`` the last supplier that it came to. See :mod:`services.recommender.store.marks`."""
 
     __tablename__ = "work"
 
     name: str = Field(primary_key=True, sa_type=Text)
     asked: int
     done: int
+    goal: int | None = None
+    reached: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+    begun_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    walked_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+
+
+class ChangeRow(Row, table=True):
+    """An opening that opened or closed, while nobody was asked yet whom it concerns."""
+
+    __tablename__ = "changes"
+
+    position: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    opportunity_id: str = Field(sa_type=Text)
+
+
+class TradeRow(Row, table=True):
+    """A supplier of this market declared a category of the trade: see :mod:`recommender.trades`."""
+
+    __tablename__ = "trades"
+
+    trade: str = Field(primary_key=True, sa_type=Text)
+    supplier_id: str = Field(primary_key=True, sa_type=Text)
 
 
 class InterestRow(Row, table=True):
     __tablename__ = "interest"
+    __table_args__ = (Index("ix_interest_category", "category", "supplier_id"),)
 
     supplier_id: str = Field(primary_key=True, sa_type=Text)
     category: str = Field(primary_key=True, sa_type=Text)

@@ -24,8 +24,8 @@ AHEAD = 20_000
 
 
 async def asked(market: Market) -> int:
-    """How often all lists were to be made anew."""
-    rows = await market.fetch("select coalesce(sum(asked), 0)::int as n from recommender.work where name = 'everyone'")
+    """How often lists were to be made anew."""
+    rows = await market.fetch("select coalesce(sum(asked), 0)::int as n from recommender.work")
     return int(rows[0]["n"])
 
 

@@ -21,7 +21,7 @@ from events.values import Category, Place
 from infra.health import HEALTH, State
 from infra.ids import new_id
 from services.recommender import recommending
-from services.recommender.store import advice
+from services.recommender.store import advice, marks
 from tests.market import Market
 from tests.services.quotes.told import a_request, the_end, the_withdrawal
 from tests.services.recommender.stories import (
@@ -442,8 +442,10 @@ async def test_a_mark_that_comes_while_a_list_is_made_is_not_lost(market: Market
             supplier.organisation_id,
             tx.now - timedelta(days=1),
         )
-        (seen,) = [one for one in await advice.waiting(tx, 1000) if one.profile.supplier_id == supplier.organisation_id]
-        await advice.mark(tx, [supplier.organisation_id])
-        await advice.settle(tx, [seen])
-        still = [one.profile.supplier_id for one in await advice.waiting(tx, 1000)]
+        (seen,) = [
+            one for one in await advice.take_waiting(tx, 1000) if one.profile.supplier_id == supplier.organisation_id
+        ]
+        await marks.mark(tx, [supplier.organisation_id])
+        await marks.settle(tx, [seen.profile.supplier_id])
+        still = [one.profile.supplier_id for one in await advice.take_waiting(tx, 1000)]
     assert supplier.organisation_id in still

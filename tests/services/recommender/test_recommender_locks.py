@@ -4,7 +4,8 @@ import asyncio
 
 from infra.ids import new_id
 from services.observatory import store as prices
-from services.recommender.store import advice
+from services.recommender.store import marks
+from tests.explained import undone
 from tests.market import Market
 
 
@@ -37,7 +38,7 @@ async def test_who_waits_for_a_supplier_holds_none_behind_it(market: Market) -> 
 
     async def mark() -> None:
         async with database.transaction("recommender") as tx:
-            await advice.mark(tx, [third, second, first])
+            await marks.mark(tx, [third, second, first])
 
     async with database.transaction("recommender") as tx:
         await (await tx.raw()).execute("select from recommender.suppliers where supplier_id = $1 for update", second)
@@ -47,23 +48,28 @@ async def test_who_waits_for_a_supplier_holds_none_behind_it(market: Market) -> 
     await marking
 
 
-async def test_work_for_everyone_waits_for_one_supplier_without_holding_what_its_holder_wants(market: Market) -> None:
+async def test_a_walk_passes_over_whom_somebody_holds_and_says_so(market: Market) -> None:
     first, second, third = await suppliers(market)
     database = market.ground.database.of("recommender")
-    await market.fetch("delete from recommender.work")
+    await market.fetch("update recommender.suppliers set dirty_at = null where dirty_at is not null")
     async with database.transaction("recommender") as tx:
-        await advice.mark_everyone(tx)
-    async with database.transaction("recommender") as tx:
-        await advice.mark(tx, [second])
-        spreading = asyncio.create_task(advice.spread(database))
-        await waits(market, "with marked as")
-        await advice.mark(tx, [third])
-        await advice.mark(tx, [first])
-        await advice.mark_everyone(tx)
-    await spreading
-    rows = await market.fetch("select asked, done from recommender.work")
-    assert [(row["asked"], row["done"]) for row in rows] == [(2, 1)]
-    await market.fetch("update recommender.work set done = asked")
+        await marks.ask_everyone(tx)
+        await (await tx.raw()).execute(
+            "update recommender.work set goal = null, reached = '', begun_at = case when name = 'everyone' then null else now() end"
+        )
+    async with database.transaction("recommender") as holder:
+        await marks.mark(holder, [second])
+        async with undone(database, "recommender") as (tx, db):
+            portion = await marks.mark_portion(tx)
+            assert portion is not None and second in portion.held
+            await marks.mark(holder, [second])
+            marked = await db.fetch(
+                "select supplier_id from recommender.suppliers where supplier_id = any($1::text[]) and dirty_at is not null",
+                [first, second, third],
+            )
+            assert {row["supplier_id"] for row in marked} == {first, third}
+        await marks.mark(holder, [third])
+        await marks.mark(holder, [first])
 
 
 async def test_who_waits_for_a_price_holds_none_behind_it(market: Market) -> None:

@@ -65,9 +65,7 @@ def an_opening(number: str, buyer_id: str = "buyer") -> Opening:
 def test_a_list_leaves_out_what_was_dismissed_and_its_own_purchases_and_ends() -> None:
     openings = {str(n): an_opening(str(n), buyer_id="me" if n == 1 else "buyer") for n in range(30)}
     fits = [Fit(number, 0.5, ("why",)) for number in openings]
-    supplier = Waiting(
-        profile=SupplierProfile(supplier_id="me"), active=True, native=True, dismissed=frozenset({"0"}), dirty_at=NOW
-    )
+    supplier = Waiting(profile=SupplierProfile(supplier_id="me"), active=True, native=True, dismissed=frozenset({"0"}))
     items = chosen(supplier, fits, openings)
     assert [item.opportunity_id for item in items] == [str(n) for n in range(2, 2 + ITEMS)]
 
