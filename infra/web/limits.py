@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
@@ -17,6 +17,10 @@ CALLERS = 100_000
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ANONYMOUS_SHARE = 5
 """Posting where nobody needs to be logged in (login, registration) has a fifth of the limit, counted by address."""
+WEIGHT = 64 * 1024
+"""Bytes of a body that count as one request more: to read a megabyte costs the time of many small ones."""
+MOST_WEIGHT = 1 + 1024 * 1024 // WEIGHT
+"""Of the largest body that is read (``BODY_BYTES``), and of one that does not say how long it is."""
 UNLIMITED = ("/static/", "/health", "/metrics")
 
 
@@ -29,8 +33,8 @@ class Rate:
         self._window = 0
         self._counts: Counter[str] = Counter()
 
-    def wait(self, caller: str) -> int:
-        """Count one request. 0 when it is within the limit, else the seconds until the next window."""
+    def wait(self, caller: str, weight: int = 1) -> int:
+        """Count one request, as ``weight`` of them. 0 when it is within the limit, else the seconds until the next window."""
         now = self._clock()
         window = int(now // WINDOW)
         if window != self._window:
@@ -38,7 +42,7 @@ class Rate:
             self._counts.clear()
         if caller not in self._counts and len(self._counts) >= CALLERS:
             caller = ""
-        self._counts[caller] += 1
+        self._counts[caller] += weight
         return 0 if self._counts[caller] <= self._most else int((window + 1) * WINDOW - now) + 1
 
 
@@ -53,9 +57,10 @@ def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
                 user, client = scope.get("user"), scope.get("client")
                 address = network(client[0]) if client else ""
                 counted = streams if scope["route_handler"].opt.get("streamed") else everything
-                wait = counted.wait(user.member_id if user else address)
+                weight = _weight(scope["headers"]) if scope["method"] in UNSAFE else 1
+                wait = counted.wait(user.member_id if user else address, weight)
                 if scope["method"] in UNSAFE and scope["route_handler"].opt.get("access") == "public":
-                    wait = max(wait, anonymous.wait(address))
+                    wait = max(wait, anonymous.wait(address, weight))
                 if wait:
                     raise TooManyRequestsException(headers={"retry-after": str(wait)})
             await app(scope, receive, send)
@@ -63,3 +68,12 @@ def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
         return limit
 
     return middleware
+
+
+def _weight(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    for name, value in headers:
+        if name == b"content-length":
+            return min(1 + int(value) // WEIGHT, MOST_WEIGHT) if value.isdigit() and len(value) < 10 else MOST_WEIGHT
+        if name == b"transfer-encoding":
+            return MOST_WEIGHT
+    return 1

@@ -40,9 +40,9 @@ MOST_MEMBERS = 1_000
 """Of one organisation, together with whom it invited."""
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
-_EMAIL = re.compile(rf"(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<host>{_LABEL}(?:\.{_LABEL})+)")
-"""A local part of atoms and a host by its name (RFC 5321 and 5322, in the letters of any language): no comments, quotes, groups or
-numbers of hosts, by which a mail program reads another address than the one that stands there."""
+_EMAIL = re.compile(rf"(?!.*=\?)(?P<local>{_ATOM}(?:\.{_ATOM})*)@(?P<host>{_LABEL}(?:\.{_LABEL})+)")
+"""A local part of atoms and a host by its name (RFC 5321 and 5322, in the letters of any language): no comments, quotes, groups,
+encoded words (RFC 2047) or numbers of hosts, by which a mail program reads another address than the one that stands there."""
 _LONGEST_LOCAL = 64
 
 

@@ -217,6 +217,31 @@ async def test_who_is_no_trusted_proxy_is_not_believed(tmp_path: Path) -> None:
         assert 0 < int(answers[4].headers["retry-after"]) <= 61
 
 
+async def test_a_long_body_counts_as_many_requests(tmp_path: Path) -> None:
+    async with serving(tmp_path, rate_limit=30) as (client, _):
+        long = {"text": "x" * (limits.WEIGHT * 3)}
+        posts = [(await client.post("/api/echo", json=long)).status_code for _ in range(3)]
+        assert posts == [200, 429, 429]  # four of the six that a visitor may post in a minute
+        assert (await client.get("/who")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "weight"),
+    [
+        ([], 1),
+        ([(b"content-length", b"0")], 1),
+        ([(b"host", b"x"), (b"content-length", b"65535")], 1),
+        ([(b"content-length", b"65536")], 2),
+        ([(b"content-length", b"1048576")], limits.MOST_WEIGHT),
+        ([(b"content-length", b"9" * 400)], limits.MOST_WEIGHT),
+        ([(b"content-length", b"-5")], limits.MOST_WEIGHT),
+        ([(b"transfer-encoding", b"chunked")], limits.MOST_WEIGHT),
+    ],
+)
+def test_what_a_body_weighs(headers: list[tuple[bytes, bytes]], weight: int) -> None:
+    assert limits._weight(headers) == weight
+
+
 async def test_live_streams_are_counted_by_themselves(tmp_path: Path) -> None:
     @get("/live", opt=STREAMED)
     async def live() -> str:

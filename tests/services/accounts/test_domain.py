@@ -82,7 +82,8 @@ def test_email_is_one_in_any_case_of_letters() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["(x)ana@x.example", "ana(x)@x.example", "ana@x(y).example", "ana:x@x.example", "ana:x@x.example;", '"ana x"@x.example',
+    ["=?utf-8?q?a?=@x.example", "(x)ana@x.example", "ana(x)@x.example", "ana@x(y).example", "ana:x@x.example", "ana:x@x.example;",
+     '"ana x"@x.example',
      "ana..x@x.example", ".ana@x.example", "ana.@x.example", "ana@[127.0.0.1]", "ana@-x.example", "ana@x-.example", "ana@x..example",
      "ana@x.example.", "ana\\x@x.example", "ana[x]@x.example", "ana@x_y.example", f"{'a' * 65}@x.example",
      "a\u200bna@x.example", "<ana@x.example>"],
