@@ -39,14 +39,15 @@ class Asked(msgspec.Struct, frozen=True):
 
 class Judged(msgspec.Struct, frozen=True):
     """``answers`` by bid id, as they stand in the log; ``written`` what the log gains; the bids in ``reused`` have the
-    key of another bid. Of the auctions in ``locked`` and ``failed``
-    nothing was decided: somebody else has them locked, or deciding raised an error."""
+    key of another bid. Of the auctions in ``locked``, ``failed`` and ``late`` nothing was decided: somebody else has them locked,
+    deciding raised an error, or somebody else gives them their time back just now, and until then they look over."""
 
     answers: dict[str, Kept]
     written: list[Written]
     reused: set[str] = msgspec.field(default_factory=set)
     locked: set[str] = msgspec.field(default_factory=set)
     failed: set[str] = msgspec.field(default_factory=set)
+    late: set[str] = msgspec.field(default_factory=set)
 
 
 def judge(

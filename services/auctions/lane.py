@@ -34,7 +34,7 @@ from services.auctions import receipts
 from services.auctions.domain.auction import Verdict
 from services.auctions.journal import write
 from services.auctions.judging import Asked, Judged, judge
-from services.auctions.outages import FAILING, Pulse, give_back
+from services.auctions.outages import FAILING, Pulse, give_back, looks_over
 from services.auctions.receipts import Receipt
 from services.auctions.store import auctions, bids, blocked
 from services.auctions.store.auctions import Stored, Unchanged
@@ -203,7 +203,7 @@ class Lane:
                 answer.set_exception(KeyReused())
             elif asked.auction_id in judged.failed:
                 self._fail([each], "deciding bids on this auction failed")
-            elif asked.auction_id not in judged.locked:
+            elif asked.auction_id not in judged.locked | judged.late:
                 answer.set_exception(NoSuchAuction(asked.auction_id))
             elif since > patience:
                 self._held.append(each)
@@ -290,6 +290,7 @@ class Lane:
     async def _under_lock(self, db: asyncpg.Connection, batch: list[Asked], *, wait: bool = True) -> Judged:
         wanted = sorted({asked.auction_id for asked in batch})
         locked: set[str] = set()
+        late: set[str] = set()
         async with db.transaction():
             if wait:
                 versions = await auctions.versions_under_lock(db, wanted)
@@ -301,10 +302,12 @@ class Lane:
             now = self.clock()
             if not wait or self.pulse.resuming:
                 current |= await give_back(db, await blocked.unblock(db, versions), now)
+                late = {each for each in await blocked.resuming(db, versions) if looks_over(current[each], now)}
+                current = {each: stored for each, stored in current.items() if each not in late}
             judged = judge(batch, current, known, standings, now)
             if judged.written:
                 await write(db, judged.written, now)
-        return msgspec.structs.replace(judged, locked=locked)
+        return msgspec.structs.replace(judged, locked=locked, late=late)
 
     async def _current(self, db: asyncpg.Connection, versions: Mapping[str, int]) -> dict[str, Stored]:
         if len(self._remembered) > REMEMBERED or len(self._standings) > REMEMBERED:

@@ -233,7 +233,11 @@ def _longer(stored: Stored | Exception, lost: Lost, now: datetime) -> Written | 
     return chained(stored, entries([extended]), apply(stored.state, extended), now) if extended else None
 
 
+def looks_over(stored: Stored, now: datetime) -> bool:
+    """By an end that may yet move on, as that of a turn may."""
+    return stored.state.closes_at <= now or bool(stored.state.rules.pauses_seconds)
+
+
 def _until(stored: Stored, lost: Lost, now: datetime) -> datetime:
     """Bids were decided from the fixed end of the outage on. Where the session looked over since then, or a turn did, nobody knew."""
-    looked_over = stored.state.closes_at <= now or stored.state.rules.pauses_seconds
-    return now if lost.until is None or looked_over else lost.until
+    return now if lost.until is None or looks_over(stored, now) else lost.until

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterable
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
@@ -64,8 +65,8 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 async def filled(demo: Market) -> dict[str, list[str]]:
-    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint, a draft, a dispute. By reader the
-    pages that are looked at first: one among many contracts, of which only a few are opened."""
+    """What the demonstration leaves to the visitor: a basket, a card to moderate, a complaint, a draft, a dispute, quotes to choose
+    from. By reader the pages that are looked at first: one among many contracts, of which only a few are opened."""
     async with Client.visiting(demo.url) as visitor, demo.browser() as browser:
         await browser.post("/login", {"email": "agency@demo.example", "password": PASSWORD})
         agency = await visitor.login("agency@demo.example", PASSWORD)
@@ -82,7 +83,8 @@ async def filled(demo: Market) -> dict[str, list[str]]:
         await supplier.post(f"/api/auctions/{running}/complaints", wanted, key="every page")
         contract_id = await _draft(agency, supplier, found["results"])
         await _dispute(agency)
-    return {"supplier2": [f"/contracts/{contract_id}"]}
+        request_id = await _sealed(demo, agency, supplier, sku_id)
+    return {"supplier2": [f"/contracts/{contract_id}"], "agency": [f"/quotes/{request_id}"]}
 
 
 async def _dispute(agency: Client) -> None:
@@ -96,6 +98,28 @@ async def _dispute(agency: Client) -> None:
                 await agency.post(f"{path}/disputes", wanted, key="every page")
                 return
     raise AssertionError("the demonstration has no invoice to be paid")
+
+
+async def _sealed(demo: Market, agency: Client, supplier: Client, sku_id: str) -> str:
+    """A request whose deadline is over and whose buyer has to choose: its id. Its deadline comes sooner than it was told: the market's
+    clock stays, and with it all sessions."""
+    closes_at = demo.clock() + timedelta(hours=2)
+    wanted = {"title": "Every page", "lines": [{"sku_id": sku_id, "quantity": "5"}], "closes_at": closes_at.isoformat()}
+    made = await when_heard(lambda: agency.post("/api/quotes", wanted, key="every page"))
+    request_id = str(made["request_id"])
+    quote = {"prices": {"1": "10.00"}, "vat_rate": "20", "delivery_days": 3}
+    await when_heard(lambda: supplier.post(f"/api/quotes/{request_id}/mine", quote, key="every page"))
+    over = demo.clock() - timedelta(minutes=5)
+    await demo.fetch(
+        "update quotes.quote_requests set closes_at = $2, attend_at = $2,"
+        " state = jsonb_set(state, '{opened,closes_at}', to_jsonb($3::text)) where request_id = $1",
+        request_id,
+        over,
+        over.isoformat(),
+    )
+    while (await agency.get(f"/api/quotes/{request_id}"))["status"] != "choosing":
+        await asyncio.sleep(0.2)
+    return request_id
 
 
 async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> str:

@@ -555,12 +555,18 @@ async def unblock(db: Connection, auction_ids: Collection[str]) -> dict[str, Los
     await db.trip(f"ends the blocks of {len(auction_ids)} auctions")
     found = {}
     for auction_id in sorted(auction_ids):
-        if db.get("blocked", auction_id) is not None:
+        free = not db.server.is_locked(("blocked", auction_id), db._work())  # it skips what is locked
+        if free and db.get("blocked", auction_id) is not None:
             await db.lock("blocked", auction_id)
             if (block := db.get("blocked", auction_id)) is not None:
                 found[auction_id] = Lost(block[0], block[2])
                 db.put("blocked", auction_id, None)
     return found
+
+
+async def resuming(db: Connection, auction_ids: Collection[str]) -> set[str]:
+    await db.trip("looks which sessions wait for the time of an outage")
+    return {each for each in auction_ids if (block := db.get("blocked", each)) is not None and block[2] is not None}
 
 
 @asynccontextmanager

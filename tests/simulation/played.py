@@ -34,6 +34,7 @@ STORES: tuple[tuple[Any, str, Any], ...] = (
     (blocked, "put_off", database.put_off),
     (blocked, "count", database.count_blocks),
     (blocked, "unblock", database.unblock),
+    (blocked, "resuming", database.resuming),
     (pulse, "check_tables", database.check_tables),
     (pulse, "beat", database.beat),
     (pulse, "last", database.last_beat),

@@ -112,3 +112,12 @@ async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[
         list(auction_ids),
     )
     return {row["auction_id"]: Lost(row["since"], row["lost_until"]) for row in rows}
+
+
+async def resuming(db: asyncpg.Connection, auction_ids: Collection[str]) -> set[str]:
+    """Of these, those that have not got the time of an outage back yet."""
+    rows = await db.fetch(
+        "select auction_id from auctions.blocked where auction_id = any($1::text[]) and lost_until is not null",
+        list(auction_ids),
+    )
+    return {row["auction_id"] for row in rows}

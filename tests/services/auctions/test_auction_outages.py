@@ -114,3 +114,19 @@ async def test_a_portion_that_fails_is_halved_until_the_session_at_fault_waits_a
         return await scenes[1].events(AuctionExtended)
 
     await market.eventually(given_back)
+
+
+async def test_a_bid_waits_while_another_gives_a_session_that_looks_over_its_time_back(
+    market: Market, portion: Portion
+) -> None:
+    scene = await a_scene(market, duration_minutes=3)
+    ends = datetime.fromisoformat((await scene.view())["closes_at"])
+    await an_outage(market, market.clock(), ends - timedelta(minutes=1))
+    market.clock.advance(ends + timedelta(seconds=1) - market.clock())
+    async with market.ground.database.pool.acquire() as db:
+        async with db.transaction():
+            await db.execute("select from auctions.blocked where auction_id = $1 for update", scene.auction_id)
+            asked = asyncio.create_task(scene.bid("a", "990"))
+            await asyncio.sleep(0.3)
+            assert not asked.done(), "by its old end the bid would be too late"
+        assert (await asked).status_code == 201

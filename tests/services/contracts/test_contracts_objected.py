@@ -324,7 +324,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     _, contract_id = await a_works_auction(town, kind="works", equivalents=True)
     path, supplier = f"/contracts/{contract_id}", town.suppliers[0]
     status, text = await sent(town, supplier, f"{path}/steps", step=OFFER, equivalent_1="many", stand_in_1="Grey")
-    assert status == 422 and "A quantity must be a number" in text and 'value="many"' in text
+    assert status == 422 and "must be a number" in text and 'value="many"' in text
     assert (await sent(town, supplier, f"{path}/steps", step=OFFER, equivalent_1="12,5", stand_in_1="Grey"))[0] == 200
     status, text = await sent(town, town.school, f"{path}/steps", step=DRAFT, payment="x" * 2001)
     assert status == 422 and "2\u202f000 characters" in text
@@ -335,7 +335,7 @@ async def test_a_form_that_cannot_be_read_says_so_beside_its_field_and_keeps_wha
     status, text = await sent(town, supplier, f"{path}/steps", step=SIGNATURE, security_amount="much")
     assert status == 422 and "must be a number, such as 12.50" in text
     status, text = await sent(town, supplier, f"{path}/steps", step=SIGNATURE, security_amount="10000")
-    assert status == 422 and "must be a date, such as 2027-01-31" in text
+    assert status == 422 and "is required" in text
     status, text = await sent(town, supplier, f"{path}/objection", code_1="wording", wanted_1="x" * 2001, reason_1="y")
     assert status == 422 and "more than 2\u202f000 characters" in text
     status, text = await sent(town, supplier, f"{path}/objection", code_1="price", wanted_1="More", reason_1="Steel")
