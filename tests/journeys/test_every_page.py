@@ -117,8 +117,11 @@ async def _sealed(demo: Market, agency: Client, supplier: Client, sku_id: str) -
         over,
         over.isoformat(),
     )
-    while (await agency.get(f"/api/quotes/{request_id}"))["status"] != "choosing":
-        await asyncio.sleep(0.2)
+
+    async def is_over() -> bool:
+        return bool((await agency.get(f"/api/quotes/{request_id}"))["status"] == "choosing")
+
+    await demo.eventually(is_over)
     return request_id
 
 
