@@ -168,7 +168,7 @@ class Upgrade:
         first = asyncio.create_task(self._day("--seconds", "60"))
         visiting = asyncio.create_task(self._visit())
         self.stack.callback(visiting.cancel)
-        await self._bids_go_on("the former release runs alone")
+        await self._bids_go_on("the former release runs alone", first)
         await self._import(former, range(300))
         await newer.lonja("migrate")
         books.ahead.extend(brought_further(former.tree, newer.tree))
@@ -185,7 +185,7 @@ class Upgrade:
         self.door.open_to([newer.port])
         await self._count(former)
         await asyncio.gather(*(self._end(name, child) for name, child in old.items()))
-        await self._bids_go_on("the newer release runs alone")
+        await self._bids_go_on("the newer release runs alone", others)
         over.set()
         await asyncio.gather(first, others)
         await books.all_is_heard(PATIENCE)
@@ -229,9 +229,16 @@ class Upgrade:
         text = self._record.read_text() if self._record.exists() else ""
         return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
-    async def _bids_go_on(self, while_: str) -> None:
+    async def _bids_go_on(self, while_: str, days: asyncio.Task[None]) -> None:
+        """Raises what ended the days in which people bid."""
         seen = len(self._verdicts())
-        await until(lambda: len(self._verdicts()) >= seen + BIDS, PATIENCE, f"bids are answered while {while_}")
+
+        def enough() -> bool:
+            if days.done():
+                days.result()
+            return len(self._verdicts()) >= seen + BIDS
+
+        await until(enough, PATIENCE, f"bids are answered while {while_}")
 
     async def _visit(self) -> None:
         """Somebody looks at pages all the while, as a browser that connects anew for each."""

@@ -219,7 +219,7 @@ class TestOffers:
 
     async def test_an_offer_ends_with_its_last_day(self, stall: Stall) -> None:
         sku_id, supplier = await stall.published("Metronome"), await stall.supplier()
-        today = stall.market.clock().date()
+        today = stall.market.clock().astimezone(ZoneInfo("Europe/Moscow")).date()
         await stall.offer(supplier, sku_id, valid_until=str(today))
         stays = await stall.offer(supplier, sku_id, valid_until=str(today + timedelta(days=30)))
         stall.market.clock.advance(timedelta(days=2))
