@@ -99,7 +99,11 @@ def unpack_former(folder: Path) -> None:
         tree.extractall(folder, filter="data")
     # In that release an offer stands from the first day of its supplier on: from 21:00 to 24:00 UTC a visitor of the demonstration finds
     # nothing that is offered. This is how the release after it decides.
-    _replace(folder / "catalogue" / "offers.py", "if not offer.valid_from <= on <= offer.valid_until:", "if on > offer.valid_until:")
+    _replace(
+        folder / "catalogue" / "offers.py",
+        "if not offer.valid_from <= on <= offer.valid_until:",
+        "if on > offer.valid_until:",
+    )
     prices = folder / "services" / "catalogue" / "store" / "prices.py"
     _replace(prices, "body->>'valid_from' <= $5::date::text and valid_until >= $5", "valid_until >= $5")
 
