@@ -49,6 +49,9 @@ class Deadline:
         self.set(None)
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = (
+                None  # it knows the context, which knows this deadline: no request is to leave a cycle of references
+            )
         _current.reset(self._before)
         await self._cancelling.__aexit__(kind, error, trace)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 
 import asyncpg
@@ -223,9 +224,15 @@ def _course(state: AuctionState) -> str:
     return msgspec.json.encode(course).decode()
 
 
+@lru_cache(64)
+def _policy(text: str) -> Policy:
+    """Few are in force at a time: thousands of auctions in memory share one."""
+    return msgspec.json.decode(text, type=Policy)
+
+
 def _stored(row: asyncpg.Record) -> Stored:
     opened = msgspec.json.decode(row["opened"], type=AuctionOpened)
-    policy = msgspec.json.decode(row["policy"], type=Policy)
+    policy = _policy(row["policy"])
     result = msgspec.json.decode(row["result"], type=AuctionClosed) if row["result"] else None
     course = msgspec.json.decode(row["course"], type=Course)
     state = replace(
