@@ -28,8 +28,9 @@ def answered_in_time(app: ASGIApp) -> ASGIApp:
 
         async def send_in_time(message: Message) -> None:
             nonlocal began
-            began = True
-            deadline.set(None)
+            if not began:
+                began = True
+                deadline.set(None)
             await send(message)
 
         async with Deadline(ANSWER_SECONDS) as deadline:
