@@ -13,17 +13,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import UnknownTimeZone
 
 if TYPE_CHECKING:
     from holidays import HolidayBase
 
 _DAY = timedelta(days=1)
 _SATURDAY = 5
-
-
-class UnknownTimeZone(RuleBroken):
-    code = "unknown-time-zone"
 
 
 @dataclass(frozen=True, slots=True)

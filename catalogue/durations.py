@@ -21,8 +21,8 @@ class InitialPriceTooHighForDuration(RuleBroken):
     code = "initial-price-too-high-for-duration"
 
 
-class OutsideWindow(RuleBroken):
-    code = "outside-window"
+class DurationOutsideWindow(RuleBroken):
+    code = "duration-outside-window"
 
 
 def durations(
@@ -47,7 +47,7 @@ def durations(
 def end_of(
     duration: Duration, opens_at: datetime, initial_price: Decimal, policy: Policy, calendar: RegionCalendar
 ) -> datetime:
-    """When a session of this length ends. Raises InitialPriceTooHighForDuration, OutsideWindow."""
+    """When a session of this length ends. Raises InitialPriceTooHighForDuration, DurationOutsideWindow."""
     highest = duration.max_initial_price
     if highest is not None and initial_price > highest:
         raise InitialPriceTooHighForDuration(
@@ -104,8 +104,8 @@ def _inside_windows(duration: Duration, first: datetime, last: datetime) -> None
         raise _outside(duration, "runs within", run, first, last)
 
 
-def _outside(duration: Duration, rule: str, window: Window, first: datetime, last: datetime) -> OutsideWindow:
-    return OutsideWindow(
+def _outside(duration: Duration, rule: str, window: Window, first: datetime, last: datetime) -> DurationOutsideWindow:
+    return DurationOutsideWindow(
         f"A session of {spelt(duration.minutes)} {rule} {window.first:%H:%M}-{window.last:%H:%M} of the buyer's day; "
         f"this one would run from {first:%H:%M} to {last:%H:%M}.",
         field="opens_at",

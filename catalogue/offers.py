@@ -15,11 +15,7 @@ import msgspec
 from catalogue.money import Money, UnknownCurrency, minor_units, unit_price
 from catalogue.places import Place, UnknownRegion, is_area
 from catalogue.policy.cards import USUAL, CatalogueRules
-from catalogue.rules import RuleBroken
-
-
-class PriceNotPositive(RuleBroken):
-    code = "price-not-positive"
+from catalogue.rules import PriceNotPositive, RuleBroken
 
 
 class VatRateOutOfRange(RuleBroken):

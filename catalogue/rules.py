@@ -47,5 +47,92 @@ class KeyReused(RuleBroken):
         )
 
 
+# What several rooms refuse, each in a sentence of its own. A code has one class, and a class one rule.
+
+
+class TitleMissing(RuleBroken):
+    code = "title-missing"
+
+
+class NameMissing(RuleBroken):
+    code = "name-missing"
+
+
+class ReasonMissing(RuleBroken):
+    code = "reason-missing"
+
+
+class EvidenceMissing(RuleBroken):
+    """It says where it can be seen."""
+
+    code = "evidence-missing"
+
+
+class DecisionUnexplained(RuleBroken):
+    code = "decision-unexplained"
+
+
+class DecidedOtherwise(RuleBroken):
+    """A decision stands, and is another one."""
+
+    code = "decided-otherwise"
+
+
+class UnknownKind(RuleBroken):
+    """Neither goods nor works nor services."""
+
+    code = "unknown-kind"
+
+
+class LinesMissing(RuleBroken):
+    code = "no-lines"
+
+
+class LineNotComplete(RuleBroken):
+    """A line without what every line of such a process has: an id of its own, a description, a category, a quantity, a price."""
+
+    code = "line-not-complete"
+
+
+class PriceNotPositive(RuleBroken):
+    code = "price-not-positive"
+
+
+class SkuNotPublished(RuleBroken):
+    code = "sku-not-published"
+
+
+class SupplierNotActive(RuleBroken):
+    code = "supplier-not-active"
+
+
+class BuyerNotActive(RuleBroken):
+    code = "buyer-not-active"
+
+
+class OrganisationNotActive(RuleBroken):
+    code = "organisation-not-active"
+
+
+class NotASupplier(RuleBroken):
+    """Accounts has not told of it (yet), or of it as a buyer only."""
+
+    code = "not-a-supplier"
+
+
+class NotTheBuyer(RuleBroken):
+    code = "not-the-buyer"
+
+
+class UnknownTimeZone(RuleBroken):
+    code = "unknown-time-zone"
+
+
+class WrongStage(RuleBroken):
+    """The process is past this act, or not there yet."""
+
+    code = "wrong-stage"
+
+
 def _plain(value: object) -> object:
     return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -17,7 +17,7 @@ import msgspec
 
 from catalogue.categories import attribute_definitions, broken_attribute, read_code
 from catalogue.policy.cards import USUAL, CatalogueRules
-from catalogue.rules import RuleBroken
+from catalogue.rules import NameMissing, ReasonMissing, RuleBroken
 from catalogue.units import UnknownUnit, unit
 
 LIKELY_DUPLICATE = 0.8
@@ -25,10 +25,6 @@ MOST_LETTERS = 20_000
 """Of the name, the description and the attributes of one card together. What a former release let in beyond that stays."""
 COMPARED_LETTERS = 2_000
 """The first of the name and attributes, by which cards are compared: several times what a card usually says."""
-
-
-class NameMissing(RuleBroken):
-    code = "name-missing"
 
 
 class TooFewAttributes(RuleBroken):
@@ -61,10 +57,6 @@ class WrongState(RuleBroken):
     """The card is not in a state that allows the step, such as publishing a draft nobody moderated."""
 
     code = "wrong-state"
-
-
-class ReasonMissing(RuleBroken):
-    code = "reason-missing"
 
 
 class PublishedSkuImmutable(RuleBroken):

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 from catalogue.rules import KeyReused, RuleBroken
 from infra.web.forms import beside
 from infra.web.languages import gettext, ngettext, speaking, told
-from services.contracts.domain.purchases import AboveCeiling
+from services.contracts.domain.purchases import PurchaseAboveCeiling
 
 LAYOUT = Path(__file__).parents[1] / "infra/web/templates"
 SERVICES = Path(__file__).parents[1] / "services"
@@ -56,9 +56,9 @@ def test_no_form_that_goes_where_things_are_made_is_without_a_key() -> None:
 
 
 def test_a_refusal_stands_beside_its_field_and_one_that_the_form_has_no_place_for_at_its_head() -> None:
-    dear = AboveCeiling("Too dear.", field="quantity")
+    dear = PurchaseAboveCeiling("Too dear.", field="quantity")
     assert beside(dear, {"quantity": "5"}) == {"quantity": "Too dear."}
-    assert beside(dear, {"reason"}) == beside(AboveCeiling("Too dear."), {"quantity"}) == {"": "Too dear."}
+    assert beside(dear, {"reason"}) == beside(PurchaseAboveCeiling("Too dear."), {"quantity"}) == {"": "Too dear."}
 
 
 def test_a_key_that_was_used_before_is_told_to_people_without_a_word_of_keys() -> None:

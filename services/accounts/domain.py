@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import NameMissing, RuleBroken
 from events.accounts import OrganisationStateChanged
 from events.values import Category, Place
 
@@ -82,10 +82,6 @@ class LanguageNotSpoken(RuleBroken):
 
 class NotSelfRegistered(RuleBroken):
     code = "not-self-registered"
-
-
-class NameMissing(RuleBroken):
-    code = "name-missing"
 
 
 class RoleNotOfOrganisation(RuleBroken):

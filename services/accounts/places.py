@@ -9,12 +9,8 @@ import msgspec
 import pycountry
 
 from catalogue import places
-from catalogue.rules import RuleBroken
+from catalogue.rules import UnknownTimeZone
 from events.values import Place
-
-
-class UnknownTimeZone(RuleBroken):
-    code = "unknown-time-zone"
 
 
 @cache

@@ -11,7 +11,7 @@ import msgspec
 from catalogue.money import minor_step, round_money
 from catalogue.policy import Policy, of_process
 from catalogue.references import Reference
-from catalogue.rules import RuleBroken
+from catalogue.rules import NotTheBuyer, RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
 from events.bounds import Amount, Code, Instant, Lines, Minutes, Percent, Title
@@ -41,10 +41,6 @@ from services.market.lines import lines_of as lines_wanted
 from services.market.replicas import calendar_of
 
 UNKNOWN_BUYER = "unknown"
-
-
-class NotTheBuyer(RuleBroken):
-    code = "not-the-buyer"
 
 
 class NewLine(WantedLine, frozen=True, kw_only=True):

@@ -8,16 +8,12 @@ import msgspec
 
 from catalogue.categories import read_code, short_cpv
 from catalogue.references import Reference, ReferenceNotComparable, reference_for
-from catalogue.rules import RuleBroken
+from catalogue.rules import SkuNotPublished
 from catalogue.units import read_unit
 from events.bounds import Code, Id, Quantity, Title
 from events.catalogue import SkuPublished
 from events.values import Category, Line, Place
 from services.market.replicas import ReferencePrices, Skus
-
-
-class SkuNotPublished(RuleBroken):
-    code = "sku-not-published"
 
 
 class WantedLine(msgspec.Struct, frozen=True, kw_only=True):

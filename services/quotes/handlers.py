@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import NotASupplier
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, ByLine, Code, Days, Instant, Lines, Name, Percent, Reason, Text, Title
 from events.codec import Event
@@ -43,12 +43,6 @@ from services.quotes.domain.request import (
 from services.quotes.store import Contract, Kept
 
 ORIGIN = "quote"
-
-
-class NotASupplier(RuleBroken):
-    """Accounts has not told of it (yet), or of it as a buyer only."""
-
-    code = "not-a-supplier"
 
 
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True):

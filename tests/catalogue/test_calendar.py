@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogue.calendar import RegionCalendar, UnknownTimeZone
+from catalogue.calendar import RegionCalendar
+from catalogue.rules import UnknownTimeZone
 
 MOSCOW = RegionCalendar.of_place("Europe/Moscow", "RU-MOW")
 BERLIN = RegionCalendar.of_place("Europe/Berlin", "DE-BE")

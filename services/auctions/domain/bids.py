@@ -19,7 +19,7 @@ import msgspec
 
 from catalogue.money import minor_units, round_money
 from catalogue.numbers import written_out
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, SupplierNotActive
 from events.auctions import BidAccepted, BidRefused
 from events.values import Refusal
 from services.auctions.domain.auction import AuctionState, Bid, Offered, Verdict, apply
@@ -40,10 +40,6 @@ class AuctionOver(RuleBroken):
 
 class BuyerCannotBid(RuleBroken):
     code = "buyer-cannot-bid"
-
-
-class SupplierNotActive(RuleBroken):
-    code = "supplier-not-active"
 
 
 class NotYourTurn(RuleBroken):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import DecisionUnexplained, EvidenceMissing, RuleBroken
 from events.auctions import AuctionClosed, ComplaintDecided, ComplaintFiled
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.remedies import cancel
@@ -20,10 +20,6 @@ MOST = 10
 
 class GroundsMissing(RuleBroken):
     code = "grounds-missing"
-
-
-class EvidenceMissing(RuleBroken):
-    code = "evidence-missing"
 
 
 class SessionClosed(RuleBroken):
@@ -40,10 +36,6 @@ class ComplaintWaits(RuleBroken):
 
 class TooManyComplaints(RuleBroken):
     code = "too-many-complaints"
-
-
-class DecisionUnexplained(RuleBroken):
-    code = "decision-unexplained"
 
 
 class DecidedBefore(RuleBroken):

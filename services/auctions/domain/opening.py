@@ -18,7 +18,7 @@ from catalogue.durations import DurationNotOffered, end_of, spelt
 from catalogue.money import minor_step, round_money
 from catalogue.policy import AuctionRules, Duration, Policy, text_of
 from catalogue.references import Reference
-from catalogue.rules import RuleBroken
+from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
 from events.auctions import AuctionOpened, Scoring, SessionRules
 from events.values import Category, Line, Place
 from services.auctions.domain.scoring import check as check_scoring
@@ -29,33 +29,13 @@ MOST_OPEN = 1000
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact; every ceiling is far below
 
 
-class BuyerNotActive(RuleBroken):
-    code = "buyer-not-active"
-
-
-class TitleMissing(RuleBroken):
-    code = "title-missing"
-
-
 class NotTheMarketsCurrency(RuleBroken):
     code = "not-the-markets-currency"
 
 
-class NoLines(RuleBroken):
-    code = "no-lines"
-
+class NoLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A session needs at least one line.", field="lines")
-
-
-class LineNotComplete(RuleBroken):
-    """A line without an id of its own, a category, a positive quantity or a positive unit price."""
-
-    code = "line-not-complete"
-
-
-class UnknownKind(RuleBroken):
-    code = "unknown-kind"
 
 
 class CeilingExceeded(RuleBroken):

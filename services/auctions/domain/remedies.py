@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Withdrawal
-from catalogue.rules import RuleBroken
+from catalogue.rules import ReasonMissing, RuleBroken
 from events.auctions import AuctionClosed, AuctionExtended, BidDeleted
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.closing import AlreadyClosed, closed
@@ -22,10 +22,6 @@ class DeletedBefore(RuleBroken):
 
 class TooLateToDelete(RuleBroken):
     code = "too-late-to-delete"
-
-
-class ReasonMissing(RuleBroken):
-    code = "reason-missing"
 
 
 class TooLateToWithdraw(RuleBroken):

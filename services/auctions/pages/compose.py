@@ -14,7 +14,7 @@ from litestar.response import Template
 from catalogue import places
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import is_goods, is_works
-from catalogue.durations import OutsideWindow, durations, next_start
+from catalogue.durations import DurationOutsideWindow, durations, next_start
 from catalogue.numbers import unambiguous
 from catalogue.policy import Duration, Policy, load
 from catalogue.rules import RuleBroken
@@ -266,7 +266,7 @@ async def _form(
 
 def _instead(duration: Duration, broken: RuleBroken | None, calendar: RegionCalendar, now: datetime) -> datetime | None:
     """When a length that the hour forbids could begin, on the buyer's clock."""
-    start = next_start(duration, now, calendar) if isinstance(broken, OutsideWindow) else None
+    start = next_start(duration, now, calendar) if isinstance(broken, DurationOutsideWindow) else None
     return calendar.local(start) if start else None
 
 

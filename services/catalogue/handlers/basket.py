@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, SkuNotPublished
 from infra.database import Transaction
 from infra.tokens import Principal
 from services.catalogue import store
-from services.catalogue.handlers.offers import SkuNotPublished
 from services.catalogue.pricing import broken_quantity
 from services.catalogue.store import prices
 

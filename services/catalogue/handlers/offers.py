@@ -13,7 +13,7 @@ from catalogue.categories import short_cpv
 from catalogue.offers import EcoLabel, Offer, Tier, months_later
 from catalogue.offers import broken_rules as broken_offer_rules
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import NotASupplier, OrganisationNotActive, RuleBroken, SkuNotPublished
 from events import catalogue as said
 from events.accounts import OrganisationRegistered
 from events.bounds import Code, Days, Few, Id, Name, Packs, Percent, Price
@@ -33,18 +33,6 @@ MOST_STANDING = 20
 that stays."""
 PORTION = 500
 """Offers that end in one transaction."""
-
-
-class NotActive(RuleBroken):
-    code = "organisation-not-active"
-
-
-class NotASupplier(RuleBroken):
-    code = "not-a-supplier"
-
-
-class SkuNotPublished(RuleBroken):
-    code = "sku-not-published"
 
 
 class NotYourOffer(RuleBroken):
@@ -228,7 +216,7 @@ async def active(tx: Transaction, organisation_id: str, *, lock: bool = False) -
     """None for an organisation that is not heard of yet."""
     found = await store.organisations.get(await tx.raw(), organisation_id, lock=lock)
     if found and found.state != "active":
-        raise NotActive(f"Your organisation is {found.state}.", state=found.state)
+        raise OrganisationNotActive(f"Your organisation is {found.state}.", state=found.state)
     return found
 
 

@@ -12,7 +12,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
 from catalogue.offers import NotAvailable, Offer, Priced, price_for
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import OrganisationNotActive, RuleBroken
 from events import Event
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
@@ -28,10 +28,6 @@ AT_FAULT = {
 """The input at fault, by why an offer is not available."""
 
 
-class OrganisationNotActive(RuleBroken):
-    code = "organisation-not-active"
-
-
 class OwnOffer(RuleBroken):
     code = "own-offer"
 
@@ -42,8 +38,8 @@ class OfferNotAvailable(RuleBroken):
     code = "offer-not-available"
 
 
-class AboveCeiling(RuleBroken):
-    code = "above-ceiling"
+class PurchaseAboveCeiling(RuleBroken):
+    code = "purchase-above-ceiling"
 
 
 class NotTheCheapest(RuleBroken):
@@ -148,7 +144,7 @@ def request(
         _only_the_cheapest(priced, rivals, command.quantity, region, calendar.local(now).date())
     ceiling = Money(policy.purchase.ceiling, policy.currency)
     if priced.total > ceiling:
-        raise AboveCeiling(
+        raise PurchaseAboveCeiling(
             f"A direct purchase costs {ceiling} at most, this one {priced.total}.",
             field="quantity",
             amount=priced.total.amount,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Ground, Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken
 from events import Event
 from events.contracts import ContractEnded, RefusalDisputed, RefusalDisputeDecided
 from services.contracts.domain.deals import Deal, Party
@@ -28,16 +28,10 @@ class GroundNotListed(RuleBroken):
     code = "ground-not-listed"
 
 
-class EvidenceMissing(RuleBroken):
-    """A justified ground says where it can be seen."""
-
-    code = "evidence-missing"
-
-
-class NotDisputable(RuleBroken):
+class RefusalNotDisputable(RuleBroken):
     """Nothing hangs on its ground: it was not justified to begin with, or no penalty was due."""
 
-    code = "not-disputable"
+    code = "refusal-not-disputable"
 
 
 class NotTheOtherSide(RuleBroken):
@@ -62,10 +56,6 @@ class NotDisputed(RuleBroken):
 
 class VerdictUnexplained(RuleBroken):
     code = "verdict-unexplained"
-
-
-class DecidedOtherwise(RuleBroken):
-    code = "decided-otherwise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

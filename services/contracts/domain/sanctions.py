@@ -12,7 +12,7 @@ from typing import Literal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken
 from events import Event
 from events.contracts import (
     ContractEnded,
@@ -46,14 +46,6 @@ class AppealedAlready(RuleBroken):
 
 class NotAppealed(RuleBroken):
     code = "not-appealed"
-
-
-class DecisionUnexplained(RuleBroken):
-    code = "decision-unexplained"
-
-
-class DecidedOtherwise(RuleBroken):
-    code = "decided-otherwise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 import msgspec
 
 from catalogue.numbers import written_out
-from catalogue.rules import RuleBroken
+from catalogue.rules import PriceNotPositive, RuleBroken
 from catalogue.units import Pack, parse_pack, per_base_unit
 from services.observatory.domain.observation import Observation
 
@@ -23,10 +23,6 @@ Index = Mapping[str, Decimal]
 ARITHMETIC = Context(prec=34, rounding=ROUND_HALF_EVEN)
 LOWEST, HIGHEST = Decimal("0.000001"), Decimal(10**18)
 """What compares, per base unit: a ledger has no price outside, and no figure of one inside leaves the arithmetic."""
-
-
-class PriceNotPositive(RuleBroken):
-    code = "price-not-positive"
 
 
 class PriceOutOfRange(RuleBroken):

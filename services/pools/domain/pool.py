@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, WrongStage
 from events.codec import Event
 from events.pools import (
     PoolAllocated,
@@ -46,12 +46,6 @@ class BelowMinimum(StrEnum):
 
 class NotTheLead(RuleBroken):
     code = "not-the-lead"
-
-
-class WrongStage(RuleBroken):
-    """The pool is past this act, or not there yet."""
-
-    code = "wrong-stage"
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,16 +10,14 @@ from catalogue.categories import require_codes
 from catalogue.money import minor_units
 from catalogue.places import UnknownRegion, is_area
 from catalogue.policy import Policy, text_of
-from catalogue.rules import RuleBroken
+from catalogue.rules import LinesMissing, RuleBroken
 from events.pools import PoolOpened
 from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum
 from services.pools.domain.weight import check_lines
 
 
-class NoLines(RuleBroken):
-    code = "no-lines"
-
+class NoLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A pool needs at least one line.", field="lines")
 

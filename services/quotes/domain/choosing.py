@@ -4,7 +4,7 @@ withdraw the request: then nothing is."""
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import ReasonMissing, RuleBroken, WrongStage
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Line
 from services.quotes.domain.request import (
@@ -15,7 +15,6 @@ from services.quotes.domain.request import (
     Request,
     Stage,
     Standing,
-    WrongStage,
     within,
 )
 
@@ -38,10 +37,6 @@ class ParticipantNotActive(RuleBroken):
 
 class JustificationMissing(RuleBroken):
     code = "justification-missing"
-
-
-class ReasonMissing(RuleBroken):
-    code = "reason-missing"
 
 
 LONGEST_WORDS = 2000

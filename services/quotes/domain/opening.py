@@ -7,7 +7,7 @@ from decimal import Decimal
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
 from catalogue.policy import KINDS, Policy, text_of
-from catalogue.rules import RuleBroken
+from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
 from events.quotes import QuoteRequestOpened
 from events.values import Category, Line, Place
 from services.quotes.domain.request import Request, within
@@ -24,33 +24,13 @@ class NoQuickQuotes(RuleBroken):
     code = "no-quick-quotes"
 
 
-class BuyerNotActive(RuleBroken):
-    code = "buyer-not-active"
-
-
-class TitleMissing(RuleBroken):
-    code = "title-missing"
-
-
-class UnknownKind(RuleBroken):
-    code = "unknown-kind"
-
-
-class NoLines(RuleBroken):
-    code = "no-lines"
-
+class NoLines(LinesMissing):
     def __init__(self) -> None:
         super().__init__("A request needs at least one line.", field="lines")
 
 
 class TooManyLines(RuleBroken):
     code = "too-many-lines"
-
-
-class LineNotComplete(RuleBroken):
-    """A line without a description, a category or a quantity that can be reckoned with."""
-
-    code = "line-not-complete"
 
 
 class LineNotPositive(RuleBroken):

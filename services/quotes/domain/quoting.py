@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from catalogue.money import round_money
-from catalogue.rules import RuleBroken
+from catalogue.rules import PriceNotPositive, RuleBroken, SupplierNotActive
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
 from services.quotes.domain.choosing import NOBODY, closed
@@ -29,10 +29,6 @@ class QuotingOver(RuleBroken):
     code = "quoting-over"
 
 
-class SupplierNotActive(RuleBroken):
-    code = "supplier-not-active"
-
-
 class BuyerCannotQuote(RuleBroken):
     code = "buyer-cannot-quote"
 
@@ -41,10 +37,6 @@ class PriceMissing(RuleBroken):
     """Every line has a price, and there is no price without a line."""
 
     code = "price-missing"
-
-
-class PriceNotPositive(RuleBroken):
-    code = "price-not-positive"
 
 
 class PriceNotValid(RuleBroken):

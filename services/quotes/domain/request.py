@@ -9,7 +9,7 @@ from hashlib import sha256
 import msgspec
 
 from catalogue.policy import QuoteRules
-from catalogue.rules import RuleBroken
+from catalogue.rules import NotTheBuyer, RuleBroken
 from events.codec import Event
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Line
@@ -23,16 +23,6 @@ class Stage(StrEnum):
     LAPSED = "lapsed"
     UNSUCCESSFUL = "unsuccessful"
     WITHDRAWN = "withdrawn"
-
-
-class WrongStage(RuleBroken):
-    """The request is past this act, or not there yet."""
-
-    code = "wrong-stage"
-
-
-class NotTheBuyer(RuleBroken):
-    code = "not-the-buyer"
 
 
 class TextTooLong(RuleBroken):

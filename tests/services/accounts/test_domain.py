@@ -6,6 +6,7 @@ import pytest
 
 from catalogue.categories import MalformedCategory
 from catalogue.places import UnknownCountry, UnknownRegion
+from catalogue.rules import UnknownTimeZone
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import (
     EmailNotValid,
@@ -22,7 +23,7 @@ from services.accounts.domain import (
     local_path,
     organisation_roles,
 )
-from services.accounts.places import UnknownTimeZone, resolve
+from services.accounts.places import resolve
 
 
 def an_organisation(state: str = "active") -> Organisation:

@@ -127,7 +127,7 @@ def test_windows_are_read_on_the_buyers_clock(minutes: int, hour: int, minute: i
     if fits:
         assert opened(command, now=at_moscow(3)).opens_at == command.opens_at
     else:
-        with pytest.raises(durations.OutsideWindow):
+        with pytest.raises(durations.DurationOutsideWindow):
             opened(command, now=at_moscow(3))
 
 

@@ -32,11 +32,11 @@ from services.contracts.domain.equivalents import (
     EquivalentOtherCategory,
     EquivalentOtherUnit,
     EquivalentRefusalUnexplained,
-    EquivalentsNotAllowed,
     EquivalentTooMuch,
     EquivalentTwice,
     EquivalentUndescribed,
     Proposal,
+    SessionWithoutEquivalents,
 )
 from services.contracts.domain.objections import (
     AnswerIncomplete,
@@ -480,7 +480,7 @@ class TestEquivalents:
 
     def test_a_session_without_them_takes_none(self) -> None:
         story = an_award()
-        with pytest.raises(EquivalentsNotAllowed):
+        with pytest.raises(SessionWithoutEquivalents):
             story.tell(self.offer(story, Proposal(line_id="1", quantity=D(1), description="x")))
 
     def test_the_buyer_refuses_single_ones_and_the_rest_stands_in_the_contract(self) -> None:

@@ -14,7 +14,6 @@ from events.pools import PoolMemberWithdrew
 from events.values import Category, Place
 from services.contracts.domain.awards import of_purchase
 from services.contracts.domain.purchases import (
-    AboveCeiling,
     Answer,
     AnsweredOtherwise,
     AnswerOverdue,
@@ -25,6 +24,7 @@ from services.contracts.domain.purchases import (
     OrganisationNotActive,
     OwnOffer,
     Purchase,
+    PurchaseAboveCeiling,
     RequestPurchase,
     TooManyUnanswered,
     TooManyUnansweredInAll,
@@ -124,7 +124,7 @@ class TestRequest:
     def test_the_ceiling_itself_may_be_spent_and_no_more(self):
         two_hundred = structs.replace(OFFER, price=D("200.00"), tiers=())
         assert a_request("3000", offer=two_hundred).requested.amount == MOSCOW.purchase.ceiling
-        with pytest.raises(AboveCeiling) as refused:
+        with pytest.raises(PurchaseAboveCeiling) as refused:
             a_request("3001", offer=two_hundred)
         assert refused.value.numbers == {"amount": D("600200.00"), "ceiling": MOSCOW.purchase.ceiling}
 

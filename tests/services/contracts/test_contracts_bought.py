@@ -100,7 +100,7 @@ async def test_only_the_two_parties_know_and_only_the_supplier_answers(town: Tow
         ({"quantity": "5001"}, "offer-not-available", "quantity"),
         ({"quantity": "0"}, "quantity-not-positive", "quantity"),
         ({"quantity": "NaN"}, "not-finite", "quantity"),
-        ({"quantity": "5000"}, "above-ceiling", "quantity"),
+        ({"quantity": "5000"}, "purchase-above-ceiling", "quantity"),
         ({"region": "RU-SPE"}, "offer-not-available", "region"),
         ({"region": "Nowhere"}, "unknown-region", "region"),
     ],

@@ -154,6 +154,6 @@ async def test_what_cannot_be_bought_says_the_rule_and_the_numbers_beside_the_fi
     _, text = await seen(town, town.school, form, offer=offer.offer_id, quantity="many")
     assert "must be a number" in text and 'value="many"' in text
     status, text = await sent(town, town.school, form, offer_id=offer.offer_id, quantity="5000", region="RU-MOW")
-    assert status == 422 and "above-ceiling" in text
+    assert status == 422 and "purchase-above-ceiling" in text
     assert (await seen(town, town.school, form, offer=new_id()))[0] == 404
     assert (await seen(town, town.suppliers[0], form, offer=offer.offer_id))[0] == 403

@@ -13,6 +13,7 @@ from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
 from catalogue.places import UnknownRegion
 from catalogue.policy import load, of_process, text_of
+from catalogue.rules import WrongStage
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -57,7 +58,7 @@ from services.pools.domain.enrolment import (
     ToleranceNegative,
     UnknownLine,
 )
-from services.pools.domain.pool import NotTheLead, WrongStage
+from services.pools.domain.pool import NotTheLead
 from services.pools.domain.sourcing import InitialPriceRaised
 from services.pools.domain.terms import (
     EnrolmentTooShort,

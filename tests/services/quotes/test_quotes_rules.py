@@ -11,19 +11,17 @@ from hypothesis import strategies as st
 
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load, of_process
-from catalogue.rules import RuleBroken
+from catalogue.rules import NotTheBuyer, RuleBroken, WrongStage
 from events.pools import PoolClosed
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Category
 from services.quotes.domain import choosing, opening, quoting
 from services.quotes.domain.request import (
-    NotTheBuyer,
     QuoteSealed,
     QuoteWithdrawn,
     Request,
     Stage,
     TextTooLong,
-    WrongStage,
     apply,
 )
 from tests.services.quotes.asked import AFTER, DEADLINE, MONDAY, MOSCOW, WHY, Asked, a_line, three_quotes
