@@ -81,7 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[str, dict[str, dict[int, int]]]
 
 
-class Kept(msgspec.Struct, frozen=True, array_like=True):
+class StoredMessage(msgspec.Struct, frozen=True, array_like=True):
     """A message; ``timestamp`` in milliseconds."""
 
     partition: int
@@ -226,7 +226,7 @@ async def _save_topic(kafka: AIOKafkaConsumer, directory: Path, topic: str, ends
             for partition, records in (await kafka.getmany(*left, timeout_ms=1000, max_records=BATCH)).items():
                 for record in records:
                     if record.offset < ends[partition]:
-                        kept = Kept(
+                        kept = StoredMessage(
                             record.partition,
                             record.offset,
                             record.timestamp,
@@ -240,8 +240,8 @@ async def _save_topic(kafka: AIOKafkaConsumer, directory: Path, topic: str, ends
     return count
 
 
-def _saved(directory: Path, topic: str) -> Iterator[Kept]:
-    decoder = msgspec.json.Decoder(Kept)
+def _saved(directory: Path, topic: str) -> Iterator[StoredMessage]:
+    decoder = msgspec.json.Decoder(StoredMessage)
     with gzip.open(_file(directory, topic), "rb") as file:
         yield from map(decoder.decode, file)
 
@@ -257,7 +257,7 @@ class Renumbered:
             self._named = {named_by(kept.headers) for kept in _saved(directory, DEAD_LETTERS)}
         self._now: dict[Place, int] = {}
 
-    def messages(self, topic: str) -> Iterator[Kept]:
+    def messages(self, topic: str) -> Iterator[StoredMessage]:
         """In the order of each partition, with their former offsets. A note about a letter that is gone is left out."""
         after: Counter[int] = Counter()
         for kept in _saved(self._directory, topic):

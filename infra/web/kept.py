@@ -27,7 +27,7 @@ SECRET = ("password", "current")
 NOT_WORTH_IT = ("/login", "/logout", "/language")
 
 
-class Kept(NamedTuple):
+class KeptForm(NamedTuple):
     """Where the form goes, and its fields: a name may come several times."""
 
     goal: str
@@ -39,7 +39,7 @@ class Kept(NamedTuple):
         return [text for _, text in self.fields if len(text.split()) >= A_FEW_WORDS]
 
 
-def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> Kept | None:
+def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> KeptForm | None:
     """The form that this request posted from a page of this site; with a ``fresh_key`` to be sent again as another request."""
     posted = ScopeState.from_scope(request.scope).form
     path = request.url.path
@@ -49,15 +49,15 @@ def kept(request: Request[Any, Any, Any], *, fresh_key: bool = False) -> Kept | 
     texts = [(name, text) for name, text in _pairs(posted) if isinstance(text, str) and name not in left_out]
     if fresh_key:
         texts = [(name, new_id() if name == REQUEST_KEY else text) for name, text in texts]
-    return Kept(path + (f"?{request.url.query}" if request.url.query else ""), texts) if _fits(texts) else None
+    return KeptForm(path + (f"?{request.url.query}" if request.url.query else ""), texts) if _fits(texts) else None
 
 
-def kept_by_login(posted: Iterable[tuple[str, Any]]) -> Kept | None:
+def kept_by_login(posted: Iterable[tuple[str, Any]]) -> KeptForm | None:
     """The same, out of the form of the login that carried it on."""
     fields = list(posted)
     goal = next((text for name, text in fields if name == GOAL), "")
     texts = [(name.removeprefix(PREFIX), text) for name, text in fields if name.startswith(PREFIX)]
-    return Kept(goal, texts) if goal and _fits(texts) else None
+    return KeptForm(goal, texts) if goal and _fits(texts) else None
 
 
 def _fits(texts: list[tuple[str, str]]) -> bool:

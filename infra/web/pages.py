@@ -21,7 +21,7 @@ from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
 from infra.web.answers import page_of_form
-from infra.web.kept import PREFIX, Kept
+from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
 NOTICE = "lonja_notice"
@@ -62,7 +62,7 @@ def login_page(
     email: str = "",
     goal: str = "/",
     error: str = "",
-    kept: Kept | None = None,
+    kept: KeptForm | None = None,
     status_code: int = 200,
 ) -> Template:
     """``goal`` is where to go afterwards; what was ``kept`` of a form is shown first, to be sent."""

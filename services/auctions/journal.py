@@ -18,7 +18,7 @@ from services.auctions.domain import chain
 from services.auctions.domain.auction import AuctionState, Fact, Verdict
 from services.auctions.store import auctions, bids, facts
 from services.auctions.store.auctions import Stored, Unchanged
-from services.auctions.store.bids import Kept
+from services.auctions.store.bids import StoredVerdict
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class Written(msgspec.Struct, frozen=True):
     """``after`` is the auction with its new lines; ``kept`` the verdicts among them, ``heads`` the hash of every new line."""
 
     after: Stored
-    kept: list[Kept]
+    kept: list[StoredVerdict]
     facts: list[facts.Fact]
     outgoing: list[Outgoing]
     heads: list[bytes]
@@ -56,7 +56,7 @@ def chained(
         event, event_id = (fact.event, fact.bid.bid_id) if isinstance(fact, Verdict) else (fact, new_id())
         row = outbox_row("auctions", event, at=now, cause=entry.cause, event_id=event_id, limits=limits)
         if isinstance(fact, Verdict):
-            written.kept.append(Kept(fact, number, head, row[3], sealed))
+            written.kept.append(StoredVerdict(fact, number, head, row[3], sealed))
         else:
             written.facts.append(facts.Fact(event.subject, number, event.TYPE, row[3], head))
         if isinstance(fact, AuctionClosed):
@@ -112,7 +112,7 @@ def _reveals(fact: facts.Fact) -> bool:
     return fact.type in (RoundBegan.TYPE, TurnEnded.TYPE, AuctionClosed.TYPE)
 
 
-def _late(kept: Kept, now: datetime) -> Outgoing:
+def _late(kept: StoredVerdict, now: datetime) -> Outgoing:
     """The event of a verdict that was kept back, with the bytes it has in the log."""
     event_id, topic, envelope, _ = outbox_row(
         "auctions", kept.verdict.event, at=now, cause=current_cause(), event_id=kept.verdict.bid.bid_id

@@ -13,7 +13,7 @@ from services.auctions.domain.auction import Bid
 from services.auctions.domain.bids import decide
 from services.auctions.journal import Entry, Written, chained
 from services.auctions.store.auctions import Stored
-from services.auctions.store.bids import BidKey, Kept
+from services.auctions.store.bids import BidKey, StoredVerdict
 
 log = logging.getLogger(__name__)
 UNKNOWN = "unknown"
@@ -42,7 +42,7 @@ class Judged(msgspec.Struct, frozen=True):
     key of another bid. Of the auctions in ``locked``, ``failed`` and ``late`` nothing was decided: somebody else has them locked,
     deciding raised an error, or somebody else gives them their time back just now, and until then they look over."""
 
-    answers: dict[str, Kept]
+    answers: dict[str, StoredVerdict]
     written: list[Written]
     reused: set[str] = msgspec.field(default_factory=set)
     locked: set[str] = msgspec.field(default_factory=set)
@@ -53,7 +53,7 @@ class Judged(msgspec.Struct, frozen=True):
 def judge(
     batch: Iterable[Asked],
     current: Mapping[str, Stored],
-    known: Mapping[BidKey, Kept],
+    known: Mapping[BidKey, StoredVerdict],
     standings: Mapping[str, str],
     now: datetime,
 ) -> Judged:
@@ -83,10 +83,10 @@ def judge(
 def _judge_one(
     stored: Stored,
     there: list[Asked],
-    known: Mapping[BidKey, Kept],
+    known: Mapping[BidKey, StoredVerdict],
     standings: Mapping[str, str],
     now: datetime,
-) -> tuple[dict[str, Kept], Written | None]:
+) -> tuple[dict[str, StoredVerdict], Written | None]:
     wanted = [
         Bid(
             a.bid_id,

@@ -11,7 +11,7 @@ from infra.signing import Signer, signed_by
 from services.auctions.domain import chain
 
 if TYPE_CHECKING:
-    from services.auctions.store.bids import Kept
+    from services.auctions.store.bids import StoredVerdict
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +27,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     signature: str
 
 
-def issue(signer: Signer, kept: Sequence[Kept]) -> list[Receipt]:
+def issue(signer: Signer, kept: Sequence[StoredVerdict]) -> list[Receipt]:
     """One signature for all of them."""
     if not kept:
         return []

@@ -13,7 +13,7 @@ from infra.database import Transaction
 from infra.tokens import Principal
 from services.catalogue import store, views
 from services.catalogue.handlers.basket import PUT_BACK_WITHIN
-from services.catalogue.store import Kept, Version, prices
+from services.catalogue.store import StoredBasketLine, Version, prices
 from services.catalogue.store.prices import Asked
 from services.catalogue.views import Card, RankedOffer, Refusal
 
@@ -68,7 +68,7 @@ async def basket_of(tx: Transaction, member: Principal, region: str, currency: s
     asked = {each.sku_id: Asked(region=region or common[each.sku_id].region, quantity=each.quantity) for each in inside}
     cheapest = await prices.first(tx, asked, currency, today)
 
-    def line(each: Kept) -> BasketLine:
+    def line(each: StoredBasketLine) -> BasketLine:
         card, place = cards[each.sku_id], asked[each.sku_id].region
         ranked = views.ranked_offers(cheapest[each.sku_id], card, each.quantity, place, today)
         best = next((offer for offer in ranked[:1] if offer.total is not None and each.sku_id in published), None)

@@ -12,36 +12,36 @@ from services.contracts.domain.signing import Lapse
 from services.contracts.handlers import decided, execution
 from services.contracts.handlers.purchases import answered
 from services.contracts.store import deals, executions, purchases
-from services.contracts.store.decoded import Kept
+from services.contracts.store.decoded import StoredExecution
 
 AT_ONCE = 100
 
 
-async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.Kept | Unreadable[str]]:
+async def _due_deals(tx: Transaction, but: Sequence[str]) -> list[deals.StoredDeal | Unreadable[str]]:
     return await deals.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
-async def _due_purchases(tx: Transaction, but: Sequence[str]) -> list[purchases.Kept | Unreadable[str]]:
+async def _due_purchases(tx: Transaction, but: Sequence[str]) -> list[purchases.StoredPurchase | Unreadable[str]]:
     return await purchases.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
-async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[Kept | Unreadable[str]]:
+async def _due_executions(tx: Transaction, but: Sequence[str]) -> list[StoredExecution | Unreadable[str]]:
     return await executions.lock_due(await tx.raw(), tx.now, AT_ONCE, but)
 
 
-async def lapse_steps(tx: Transaction, due: Sequence[deals.Kept]) -> None:
+async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:
     """A deal whose bids have not all arrived fails, stays due, and is tried again."""
     for kept in due:
         assert kept.deal.contract is not None, "only a contract has a step that is due"
         await decided(tx, kept, Lapse(contract_id=kept.deal.contract.contract_id))
 
 
-async def lapse_purchases(tx: Transaction, due: Sequence[purchases.Kept]) -> None:
+async def lapse_purchases(tx: Transaction, due: Sequence[purchases.StoredPurchase]) -> None:
     for kept in due:
         await answered(tx, kept, LapseAnswer())
 
 
-async def pass_deadlines(tx: Transaction, due: Sequence[Kept]) -> None:
+async def pass_deadlines(tx: Transaction, due: Sequence[StoredExecution]) -> None:
     for kept in due:
         await execution.decided(tx, kept, Tick())
 

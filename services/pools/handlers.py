@@ -39,7 +39,7 @@ from services.pools.domain import (
     decide,
 )
 from services.pools.domain import open_pool as decide_terms
-from services.pools.store import Contract, Kept
+from services.pools.store import Contract, StoredPool
 
 
 class NotAnActiveBuyer(RuleBroken):
@@ -134,7 +134,7 @@ async def _open(tx: Transaction, opening: Opening, principal: Principal, policy:
         calendar=calendar_of(lead),
         now=tx.now,
     )
-    kept = Kept(pool=apply(None, opened), opened_at=tx.now)
+    kept = StoredPool(pool=apply(None, opened), opened_at=tx.now)
     await store.save(tx, kept, opened.enrolment_ends_at, [opened])
     return opened.pool_id
 
@@ -157,7 +157,7 @@ async def enrol(tx: Transaction, pool_id: str, enrolment: Enrolment, principal: 
     )
 
 
-def policy_of(kept: Kept) -> Policy:
+def policy_of(kept: StoredPool) -> Policy:
     """The policy that the pool was opened under."""
     opened = kept.pool.opened
     return of_process(opened.policy_text, opened.policy)
@@ -182,7 +182,7 @@ async def request_sourcing(tx: Transaction, pool_id: str, sourcing: Sourcing, pr
     await act(tx, pool_id, RequestSourcing(by=lead.organisation_id, place=lead.place, **fields))
 
 
-async def act(tx: Transaction, pool_id: str, command: Command) -> Kept:
+async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
     """Load with lock, decide, save. Raises NotFound and the rule broken."""
     kept = await store.load(tx, pool_id, lock=True)
     if kept is None:
@@ -190,7 +190,7 @@ async def act(tx: Transaction, pool_id: str, command: Command) -> Kept:
     return await decided(tx, kept, command)
 
 
-async def decided(tx: Transaction, kept: Kept, command: Command) -> Kept:
+async def decided(tx: Transaction, kept: StoredPool, command: Command) -> StoredPool:
     """For a pool that is locked already."""
     happened = decide(kept.pool, command, tx.now)
     pool = kept.pool
@@ -317,7 +317,7 @@ async def record_contract(
         await store.set_due(tx, event.pool_id, await _contracting_over(tx, kept, current))
 
 
-async def _contracting_over(tx: Transaction, kept: Kept, contracts: list[Contract | None]) -> datetime | None:
+async def _contracting_over(tx: Transaction, kept: StoredPool, contracts: list[Contract | None]) -> datetime | None:
     """When nobody's contract can come any more; None while one waits for signatures."""
     known = [each for each in contracts if each is not None and each.state != "drafted"]
     if len(known) < len(contracts):

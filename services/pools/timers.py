@@ -13,11 +13,11 @@ from services.pools.handlers import decided
 AT_ONCE = 20
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept | Unreadable[str]]:
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StoredPool | Unreadable[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
-async def attend(tx: Transaction, due: Sequence[store.Kept]) -> None:
+async def attend(tx: Transaction, due: Sequence[store.StoredPool]) -> None:
     for kept in due:
         pool = kept.pool
         if pool.stage is Stage.ENROLLING:

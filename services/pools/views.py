@@ -11,7 +11,7 @@ from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.web.errors import NotFound
 from services.pools import store
-from services.pools.store import Contract, Kept
+from services.pools.store import Contract, StoredPool
 from services.pools.store.listing import Summary
 
 
@@ -42,7 +42,7 @@ class Details(Summary, frozen=True, kw_only=True):
     contracts: dict[str, Contract]
 
 
-async def existing(tx: Transaction, pool_id: str) -> Kept:
+async def existing(tx: Transaction, pool_id: str) -> StoredPool:
     """Raises NotFound."""
     kept = await store.load(tx, pool_id)
     if kept is None:
@@ -55,7 +55,7 @@ async def details(tx: Transaction, pool_id: str) -> Details:
     return await details_of(tx, await existing(tx, pool_id))
 
 
-async def details_of(tx: Transaction, kept: Kept) -> Details:
+async def details_of(tx: Transaction, kept: StoredPool) -> Details:
     pool, opened = kept.pool, kept.pool.opened
     result = None
     if (allocated := pool.allocated) is not None:
@@ -84,7 +84,7 @@ async def details_of(tx: Transaction, kept: Kept) -> Details:
     )
 
 
-def _summary(kept: Kept) -> Mapping[str, Any]:
+def _summary(kept: StoredPool) -> Mapping[str, Any]:
     pool, opened = kept.pool, kept.pool.opened
     return {
         "pool_id": opened.pool_id,

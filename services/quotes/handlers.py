@@ -40,7 +40,7 @@ from services.quotes.domain.request import (
     apply,
     numbered,
 )
-from services.quotes.store import Contract, Kept
+from services.quotes.store import Contract, StoredRequest
 
 ORIGIN = "quote"
 
@@ -103,7 +103,7 @@ async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, polic
         now=tx.now,
     )
     tx.emit(opened)
-    await store.save(tx, Kept(request=request), _due(request))
+    await store.save(tx, StoredRequest(request=request), _due(request))
     return opened.request_id
 
 
@@ -196,7 +196,7 @@ async def withdraw_request(tx: Transaction, request_id: str, reason: str, princi
     await happened(tx, kept, choosing.withdraw(kept.request, command, tx.now))
 
 
-async def _compared(tx: Transaction, kept: Kept, principal: Principal) -> Comparison:
+async def _compared(tx: Transaction, kept: StoredRequest, principal: Principal) -> Comparison:
     """For the buyer alone, whoever else asks. Raises NotTheBuyer."""
     kept.request.require_buyer(principal.organisation_id)
     return await store.comparison(tx, kept.request.opened.request_id)
@@ -212,14 +212,14 @@ async def barred(tx: Transaction, compared: Comparison) -> frozenset[str]:
 # All of them
 
 
-async def locked(tx: Transaction, request_id: str) -> Kept:
+async def locked(tx: Transaction, request_id: str) -> StoredRequest:
     kept = await store.load(tx, clean(request_id), lock=True)
     if kept is None:
         raise NotFound("quote request", request_id)
     return kept
 
 
-async def happened(tx: Transaction, kept: Kept, facts: tuple[Fact, ...]) -> None:
+async def happened(tx: Transaction, kept: StoredRequest, facts: tuple[Fact, ...]) -> None:
     """Keep and publish, for a request that is locked. Sealed facts go nowhere but into the service's own tables, and cost what that one
     quote weighs."""
     if not facts:

@@ -110,7 +110,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     state: str
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request at a version; 0: not stored yet. ``apart``: its quotes have rows of their own."""
 
     request: Request
@@ -131,7 +131,7 @@ PORTION = 8
 """Quotes whose lines are in memory, and read, at once: each can have a hundred lines of thousands of letters."""
 
 
-async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> Kept | None:
+async def load(tx: Transaction, request_id: str, *, lock: bool = False) -> StoredRequest | None:
     """As it stands, even if this transaction changed it before; without its quotes."""
     row = await (await tx.raw()).fetchrow(f"{_KEPT} where request_id = $1{' for update' if lock else ''}", request_id)
     return read_one("quote request", row["request_id"], _kept, row) if row else None
@@ -197,7 +197,7 @@ def _bodies(rows: Iterable[asyncpg.Record]) -> list[Quote]:
     return [msgspec.json.decode(row["body"], type=Quote) for row in rows]
 
 
-async def save(tx: Transaction, kept: Kept, attend_at: datetime | None) -> None:
+async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None) -> None:
     """The state. ``kept`` is new, or locked, of the version that was loaded, and apart."""
     request, opened = kept.request, kept.request.opened
     values = {
@@ -225,7 +225,7 @@ async def save(tx: Transaction, kept: Kept, attend_at: datetime | None) -> None:
     )
 
 
-async def seal(tx: Transaction, kept: Kept, quote: Quote) -> None:
+async def seal(tx: Transaction, kept: StoredRequest, quote: Quote) -> None:
     """A new version of a quote, and how many quotes stand with it. ``kept`` is locked and apart; its state stays as it is."""
     db = await tx.raw()
     request_id = kept.request.opened.request_id
@@ -271,7 +271,7 @@ async def number(tx: Transaction, request_id: str, numbers: dict[str, int]) -> N
     )
 
 
-async def keep_apart(tx: Transaction, kept: Kept) -> Kept:
+async def keep_apart(tx: Transaction, kept: StoredRequest) -> StoredRequest:
     """The same request, locked, with its quotes in rows of their own. The database moves those that the former release wrote."""
     if kept.apart:
         return kept
@@ -302,7 +302,7 @@ async def set_contract(tx: Transaction, request_id: str, contract: Contract) -> 
     )
 
 
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[StoredRequest | Unreadable[str]]:
     """Requests whose time has come, locked; those another process holds are passed over."""
     rows = await (await tx.raw()).fetch(
         f"{_KEPT} where (attend_at <= $1 or due_at <= $1) and request_id <> all($2::text[])"
@@ -314,9 +314,9 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
     return readable(rows, itemgetter("request_id"), _kept)
 
 
-def _kept(row: asyncpg.Record) -> Kept:
+def _kept(row: asyncpg.Record) -> StoredRequest:
     request = msgspec.json.decode(row["state"], type=Request)
-    return Kept(
+    return StoredRequest(
         request=msgspec.structs.replace(request, quoted=row["quoted"]),
         contract=msgspec.json.decode(row["contract"], type=Contract) if row["contract"] else None,
         version=row["version"],

@@ -15,11 +15,11 @@ from services.quotes.handlers import happened
 AT_ONCE = 20
 
 
-async def _due(tx: Transaction, but: Sequence[str]) -> list[store.Kept | Unreadable[str]]:
+async def _due(tx: Transaction, but: Sequence[str]) -> list[store.StoredRequest | Unreadable[str]]:
     return await store.lock_due(tx, AT_ONCE, but)
 
 
-async def attend(tx: Transaction, due: Sequence[store.Kept]) -> None:
+async def attend(tx: Transaction, due: Sequence[store.StoredRequest]) -> None:
     for kept in due:
         request = kept.request
         if request.stage is Stage.OPEN:

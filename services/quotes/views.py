@@ -20,7 +20,7 @@ from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Request, Stage
 from services.quotes.listing import Summary, status_of
-from services.quotes.store import Contract, Kept
+from services.quotes.store import Contract, StoredRequest
 
 COMMENT = 300
 """Letters of each comment among all participants."""
@@ -91,7 +91,7 @@ class Details(Summary, frozen=True, kw_only=True):
     version: int
 
 
-async def details(tx: Transaction, kept: Kept, reader: Principal | None) -> Details:
+async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None) -> Details:
     """As ``reader`` may see it; None is anybody."""
     request, opened = kept.request, kept.request.opened
     return Details(
@@ -113,7 +113,7 @@ def buys(request: Request, reader: Principal | None) -> bool:
     return reader is not None and reader.organisation_id == request.opened.buyer_id and reader.may(BUYER_OFFICER)
 
 
-async def participant(tx: Transaction, kept: Kept, number: int, reader: Principal | None) -> Participant:
+async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> Participant:
     """One of them, for the buyer with its lines. Raises NotFound, also while it is sealed for the reader."""
     request = kept.request
     for one in await _participants(tx, request, reader) or ():

@@ -65,17 +65,17 @@ def test_a_home_whose_restore_was_interrupted_is_not_started(tmp_path: Path) -> 
 # The numbers that dead letters and notes name, in a topic that has lost its beginning
 
 
-def a_letter(offset: int, consumer: str, about: int, *more: tuple[str, bytes]) -> backup.Kept:
+def a_letter(offset: int, consumer: str, about: int, *more: tuple[str, bytes]) -> backup.StoredMessage:
     facts = {"consumer": consumer, "topic": "lonja.pools", "partition": "1", "offset": str(about)}
     headers = [(f"lonja_{name}", value.encode()) for name, value in facts.items()]
-    return backup.Kept(0, offset, 0, b"key", None, [*headers, *more])
+    return backup.StoredMessage(0, offset, 0, b"key", None, [*headers, *more])
 
 
-def a_note(offset: int, note: str, settles: int) -> backup.Kept:
-    return backup.Kept(0, offset, 0, b"key", b"", [(note, str(settles).encode())])
+def a_note(offset: int, note: str, settles: int) -> backup.StoredMessage:
+    return backup.StoredMessage(0, offset, 0, b"key", b"", [(note, str(settles).encode())])
 
 
-def kept(directory: Path, topic: str, *messages: backup.Kept) -> None:
+def kept(directory: Path, topic: str, *messages: backup.StoredMessage) -> None:
     with gzip.open(directory / f"{topic}.jsonl.gz", "wb") as file:
         file.writelines(msgspec.json.encode(each) + b"\n" for each in messages)
 
@@ -92,8 +92,8 @@ def directory(tmp_path: Path) -> Path:
     kept(
         tmp_path,
         "lonja.pools",
-        *(backup.Kept(1, offset, 0, b"key", b"{}", []) for offset in (40, 41, 42)),
-        backup.Kept(0, 7, 0, b"key", b"{}", []),
+        *(backup.StoredMessage(1, offset, 0, b"key", b"{}", []) for offset in (40, 41, 42)),
+        backup.StoredMessage(0, 7, 0, b"key", b"{}", []),
     )
     kept(
         tmp_path,
@@ -134,5 +134,5 @@ async def test_a_restored_letter_can_be_settled(directory: Path) -> None:
 
 
 def test_a_header_without_a_value_is_kept_so(tmp_path: Path) -> None:
-    kept(tmp_path, "lonja.pools", odd := backup.Kept(0, 0, 0, b"key", None, [("ce_id", None)]))
+    kept(tmp_path, "lonja.pools", odd := backup.StoredMessage(0, 0, 0, b"key", None, [("ce_id", None)]))
     assert list(backup.Renumbered(tmp_path).messages("lonja.pools")) == [odd]

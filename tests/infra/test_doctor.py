@@ -34,7 +34,7 @@ from infra.producer import Producer
 from infra.reactions import Reaction
 from infra.runtime import prepare, run_worker
 from services.pools import handlers as pools
-from services.pools.store import Kept
+from services.pools.store import StoredPool
 from services.pools.timers import TIMERS
 from tests.faults.door import Door
 from tests.faults.living import frozen
@@ -235,7 +235,7 @@ async def test_a_consumer_that_stopped_goes_on_when_a_person_says_so_and_its_nei
 
 
 async def test_a_timer_that_fails(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(tx: Transaction, but: Sequence[str]) -> list[Kept]:
+    async def fail(tx: Transaction, but: Sequence[str]) -> list[StoredPool]:
         raise ValueError("no such column")
 
     monkeypatch.setattr(TIMERS[0].action, "_claim", fail)

@@ -10,7 +10,7 @@ from litestar import Response, get, post
 
 from infra.web import MEMBERS, PUBLIC, MemberVisit, form_fields
 from infra.web.access import COOKIE
-from infra.web.kept import Kept, kept_by_login
+from infra.web.kept import KeptForm, kept_by_login
 from tests.infra.test_http_limits import serving
 from tests.infra.test_web_safety import a_session
 
@@ -50,7 +50,7 @@ async def test_who_was_logged_out_meanwhile_logs_in_with_what_was_written(tmp_pa
         assert page.status_code == 401
         assert 'action="/login"' in page.text and "hush-hush" not in page.text
         kept = kept_by_login(iter(inputs(page.text)))
-        assert kept == Kept("/members-form", [("reason", WRITTEN), ("boxes", "1"), ("boxes", "2")])
+        assert kept == KeptForm("/members-form", [("reason", WRITTEN), ("boxes", "1"), ("boxes", "2")])
         assert dict(inputs(page.text))["_csrf_token"] == page.cookies["lonja_csrf"], "the login can be sent"
 
 

@@ -25,7 +25,7 @@ from infra.outgoing import OF_A_REQUEST, Limits, Outgoing
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import Stored, Unchanged
-from services.auctions.store.bids import BidKey, Kept
+from services.auctions.store.bids import BidKey, StoredVerdict
 from services.auctions.store.blocked import Lost, Waiting
 from services.auctions.store.facts import Fact
 from services.auctions.store.pulse import AHEAD
@@ -386,7 +386,7 @@ class PlayedDatabase:
 async def save(
     db: Connection,
     changed: Iterable[Stored],
-    verdicts: Iterable[Kept] = (),
+    verdicts: Iterable[StoredVerdict] = (),
     other: Iterable[Fact] = (),
     outgoing: Iterable[Outgoing] = (),
     announcements: Sequence[str] = (),
@@ -423,7 +423,7 @@ async def _holds(db: Connection, versions: Mapping[str, int], standings: Mapping
     return found == versions and all(states.get(each) == state for each, state in standings.items())
 
 
-async def _insert_bid(db: Connection, kept: Kept) -> None:
+async def _insert_bid(db: Connection, kept: StoredVerdict) -> None:
     event, bid = kept.verdict.event, kept.verdict.bid
     if db.server.unique:
         await db.insert("bid keys", (event.auction_id, *bid.key), kept.line)
@@ -579,7 +579,7 @@ async def _own_transaction(db: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def asked(db: Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, Kept], dict[str, str]]:
+async def asked(db: Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, StoredVerdict], dict[str, str]]:
     await db.trip(f"looks for {len(keys)} requests")
     known = {}
     for auction_id in sorted({key[0] for key in keys}):
@@ -590,12 +590,12 @@ async def asked(db: Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, 
     return known, {key[1]: states[key[1]] for key in keys if key[1] in states}
 
 
-def bids_of(server: Postgres, auction_id: str) -> list[Kept]:
+def bids_of(server: Postgres, auction_id: str) -> list[StoredVerdict]:
     """Those committed, in the order in which they were inserted."""
     return [kept for (which, _), kept in server.tables["bids"].items() if which == auction_id]
 
 
-async def withheld(db: Connection, auction_ids: Sequence[str]) -> list[Kept]:
+async def withheld(db: Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
     await db.trip("lets the withheld out")
     found = []
     for (auction_id, position), kept in list(db.server.tables["bids"].items()):

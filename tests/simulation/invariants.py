@@ -32,7 +32,7 @@ from services.auctions.domain.auction import Fact, Verdict, replay
 from services.auctions.domain.audit import Unsound, begun, follow
 from services.auctions.receipts import holds
 from services.auctions.store.auctions import Stored
-from services.auctions.store.bids import Kept
+from services.auctions.store.bids import StoredVerdict
 from tests.simulation.broker import Record
 from tests.simulation.database import bids_of
 from tests.simulation.fate import BEGINNING
@@ -64,7 +64,7 @@ class Line:
     event: Event
     data: bytes
     text: bytes
-    kept: Kept | None
+    kept: StoredVerdict | None
 
     @property
     def fact(self) -> Verdict | Fact:

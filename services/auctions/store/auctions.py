@@ -149,7 +149,7 @@ async def version(db: asyncpg.Connection, auction_id: str) -> int | None:
 async def save(
     db: asyncpg.Connection,
     changed: Iterable[Stored],
-    verdicts: Iterable[bids.Kept] = (),
+    verdicts: Iterable[bids.StoredVerdict] = (),
     other: Iterable[facts.Fact] = (),
     outgoing: Iterable[Outgoing] = (),
     announcements: Sequence[str] = (),

@@ -17,7 +17,7 @@ _BID = (
 )
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredVerdict(msgspec.Struct, frozen=True):
     """A verdict as it stands in the log: its line's number, the hash before it, and the event's bytes."""
 
     verdict: Verdict
@@ -27,7 +27,7 @@ class Kept(msgspec.Struct, frozen=True):
     withheld: bool = False
 
 
-async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, Kept], dict[str, str]]:
+async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[BidKey, StoredVerdict], dict[str, str]]:
     """The verdicts that these requests got before, and the states of the organisations that sent them, where known."""
     rows = await db.fetch(
         "select o.organisation_id, o.state, b.* from unnest($1::text[], $2::text[], $3::text[]) k (auction, supplier, key)"
@@ -40,7 +40,7 @@ async def asked(db: asyncpg.Connection, keys: Collection[BidKey]) -> tuple[dict[
     return known, {row["organisation_id"]: row["state"] for row in rows if row["organisation_id"]}
 
 
-def row(kept: Kept) -> tuple[object, ...]:
+def row(kept: StoredVerdict) -> tuple[object, ...]:
     """As the type ``auctions.saved_bid`` has it."""
     bid, accepted = kept.verdict.bid, kept.verdict.accepted
     return (
@@ -62,7 +62,7 @@ def row(kept: Kept) -> tuple[object, ...]:
     )
 
 
-async def withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[Kept]:
+async def withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[StoredVerdict]:
     """What was kept from the public, in the order of the log; from now on it is public."""
     rows = await db.fetch(
         f"update auctions.bids set withheld = false where auction_id = any($1::text[]) and withheld returning {_BID}",
@@ -71,7 +71,7 @@ async def withheld(db: asyncpg.Connection, auction_ids: Sequence[str]) -> list[K
     return sorted((_kept(row) for row in rows), key=lambda kept: (kept.verdict.event.auction_id, kept.line))
 
 
-async def of_line(db: asyncpg.Connection, auction_id: str, line: int) -> Kept | None:
+async def of_line(db: asyncpg.Connection, auction_id: str, line: int) -> StoredVerdict | None:
     row = await db.fetchrow(f"select {_BID} from auctions.bids where auction_id = $1 and line = $2", auction_id, line)
     return _kept(row) if row else None
 
@@ -156,7 +156,7 @@ def _event(row: asyncpg.Record) -> BidAccepted | BidRefused:
     return msgspec.json.decode(row["verdict"], type=BidAccepted)
 
 
-def _kept(row: asyncpg.Record) -> Kept:
+def _kept(row: asyncpg.Record) -> StoredVerdict:
     bid = Bid(
         row["bid_id"],
         row["supplier_id"],
@@ -167,4 +167,4 @@ def _kept(row: asyncpg.Record) -> Kept:
         tuple(row["choices"]),
         row["automatic"],
     )
-    return Kept(Verdict(bid, _event(row)), row["line"], row["previous"], row["verdict"], row["withheld"])
+    return StoredVerdict(Verdict(bid, _event(row)), row["line"], row["previous"], row["verdict"], row["withheld"])

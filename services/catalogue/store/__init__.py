@@ -128,7 +128,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredBasketLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line of a basket. ``quantity`` counts packs; ``removed_at`` is None while it is in."""
 
     sku_id: str
@@ -292,12 +292,12 @@ def _standing(row: OfferRow) -> Standing:
 # Baskets
 
 
-async def basket(tx: Transaction, member_id: str) -> list[Kept]:
+async def basket(tx: Transaction, member_id: str) -> list[StoredBasketLine]:
     """All lines of a member's basket in the order they came, those removed too."""
     query = select(BasketRow).where(BasketRow.member_id == member_id)
     query = query.order_by(col(BasketRow.added_at), col(BasketRow.sku_id))
     return [
-        Kept(sku_id=row.sku_id, quantity=row.quantity, removed_at=row.removed_at)
+        StoredBasketLine(sku_id=row.sku_id, quantity=row.quantity, removed_at=row.removed_at)
         for row in await tx.session.exec(query)
     ]
 

@@ -49,7 +49,7 @@ from services.contracts.domain.execution.state import (
 )
 from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import execution as handlers
-from services.contracts.store.decoded import Kept
+from services.contracts.store.decoded import StoredExecution
 
 PARTIES = allow(*handlers.ACTS)
 Quantities = ByLine[Quantity]
@@ -185,7 +185,7 @@ def insider(execution: Execution, principal: Principal | None) -> bool:
     )
 
 
-async def found(ground: Ground, contract_id: str) -> Kept:
+async def found(ground: Ground, contract_id: str) -> StoredExecution:
     """Raises NotFound where the contract is not concluded."""
     kept = await handlers.find(ground.database.pool, clean(contract_id))
     if kept is None:

@@ -60,7 +60,7 @@ class PurchaseRequestedOut(msgspec.Struct, kw_only=True):
     purchase_id: str
 
 
-async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.Kept:
+async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.StoredPurchase:
     """Raises NotFound, also for one of others."""
     found = await purchases.get(ground.database.pool, clean(purchase_id))
     if found is None or not (found.concerns(principal.organisation_id) or principal.may(*SEES_ALL)):
@@ -87,7 +87,7 @@ async def views(ground: Ground, found: Sequence[purchases.Summary]) -> list[Purc
     ]
 
 
-async def purchase_view(ground: Ground, kept: purchases.Kept) -> PurchaseView:
+async def purchase_view(ground: Ground, kept: purchases.StoredPurchase) -> PurchaseView:
     return (await views(ground, [kept.summary]))[0]
 
 

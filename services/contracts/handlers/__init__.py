@@ -198,7 +198,7 @@ def require_role(principal: Principal, role: str) -> None:
         raise RoleMissing(f"This needs the role {role.replace('_', ' ')}.", role=role)
 
 
-async def decided(tx: Transaction, kept: deals.Kept, command: Command, member_name: str = "") -> None:
+async def decided(tx: Transaction, kept: deals.StoredDeal, command: Command, member_name: str = "") -> None:
     """Decide about a deal that is locked (or new), and keep what happened."""
     db = await tx.raw()
     ranking = await replicas.ranking(db, kept.auction_id)
@@ -218,7 +218,7 @@ async def decided(tx: Transaction, kept: deals.Kept, command: Command, member_na
 async def award(tx: Transaction, deal: Deal, first: Award, auction_id: str | None) -> None:
     """Nothing where the deal is there already: its process was told of twice."""
     kept = await deals.lock(await tx.raw(), deal.process_id, deal.buyer_id)
-    await decided(tx, kept or deals.Kept(deal=deal, auction_id=auction_id), first)
+    await decided(tx, kept or deals.StoredDeal(deal=deal, auction_id=auction_id), first)
 
 
 # What other services said

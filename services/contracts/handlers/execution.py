@@ -11,7 +11,7 @@ from services.contracts.domain.execution.disputes import DecideDispute
 from services.contracts.domain.execution.state import Execution
 from services.contracts.handlers import RoleMissing
 from services.contracts.store import contracts, deals, executions
-from services.contracts.store.decoded import Kept
+from services.contracts.store.decoded import StoredExecution
 
 PARTY_ROLES = {"buyer": (BUYER_OFFICER, BUYER_APPROVER), "supplier": (SUPPLIER_AGENT,)}
 ACTS = (*PARTY_ROLES["buyer"], *PARTY_ROLES["supplier"])
@@ -25,7 +25,7 @@ async def start(tx: Transaction, contract_id: str) -> None:
         await executions.save(await tx.raw(), kept, kept.execution, (), tx.now)
 
 
-async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Kept | None:
+async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> StoredExecution | None:
     """None where there is no such contract, or it is not concluded. Until :func:`start` heard of it, it begins as its deal says."""
     db = await where.raw() if isinstance(where, Transaction) else where
     kept = await executions.get(db, contract_id, lock=lock)
@@ -40,7 +40,7 @@ async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: boo
     if lock and (kept := await executions.get(db, contract_id, lock=True)) is not None:
         return kept
     event = concluded(held.deal, latest(held.deal), contract.over_at)
-    return Kept(execution=begin(event, policy=held.deal.policy, calendar=held.deal.calendar))
+    return StoredExecution(execution=begin(event, policy=held.deal.policy, calendar=held.deal.calendar))
 
 
 async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
@@ -60,7 +60,7 @@ async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispu
     await decided(tx, await _locked(tx, contract_id), command)
 
 
-async def decided(tx: Transaction, kept: Kept, command: Command, member_name: str = "") -> None:
+async def decided(tx: Transaction, kept: StoredExecution, command: Command, member_name: str = "") -> None:
     """Decide about an execution that is locked, and keep what happened: first what the clock brought about, which nobody did."""
     execution, history = kept.execution, []
     for asked, name in ((Tick(), ""), (command, member_name)):
@@ -71,7 +71,7 @@ async def decided(tx: Transaction, kept: Kept, command: Command, member_name: st
     await executions.save(await tx.raw(), kept, execution, history, tx.now)
 
 
-async def _locked(tx: Transaction, contract_id: str) -> Kept:
+async def _locked(tx: Transaction, contract_id: str) -> StoredExecution:
     kept = await find(tx, contract_id, lock=True)
     if kept is None:
         raise NotFound("concluded contract", contract_id)

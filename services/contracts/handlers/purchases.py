@@ -87,7 +87,7 @@ async def request_purchase(
             purchases.check_unanswered(
                 policy, *await requests.count_unanswered(db, purchase.requested, policy.purchase)
             )
-            await requests.save(db, requests.Kept(purchase=purchase, requested_at=tx.now))
+            await requests.save(db, requests.StoredPurchase(purchase=purchase, requested_at=tx.now))
             tx.emit(purchase.requested)
             once.answer = purchase.requested.process_id
     return once.answer
@@ -102,7 +102,7 @@ async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reaso
     await answered(tx, kept, command)
 
 
-async def answered(tx: Transaction, kept: requests.Kept, command: Answer | LapseAnswer) -> None:
+async def answered(tx: Transaction, kept: requests.StoredPurchase, command: Answer | LapseAnswer) -> None:
     """Decide about a purchase that is locked."""
     for event in purchases.decide(kept.purchase, command, tx.now):
         assert isinstance(event, PurchaseAnswered)

@@ -12,7 +12,7 @@ from services.contracts.domain.deals import Deal
 _COLUMNS = "process_id, buyer_id, auction_id, state::text as state, version"
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredDeal(msgspec.Struct, frozen=True, kw_only=True):
     """A deal as it stands at a version; 0: not stored yet. ``auction_id`` is where its ranking comes from."""
 
     deal: Deal
@@ -20,14 +20,14 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> Kept | None:
+async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, buyer_id: str) -> StoredDeal | None:
     row = await db.fetchrow(
         f"select {_COLUMNS} from contracts.deals where process_id = $1 and buyer_id = $2", process_id, buyer_id
     )
     return read_one("deal", _key(row), _kept, row) if row else None
 
 
-async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept | None:
+async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> StoredDeal | None:
     row = await db.fetchrow(
         f"select {_COLUMNS} from contracts.deals where process_id = $1 and buyer_id = $2 for update",
         process_id,
@@ -36,14 +36,14 @@ async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Kept |
     return read_one("deal", _key(row), _kept, row) if row else None
 
 
-def key_of(kept: Kept) -> str:
+def key_of(kept: StoredDeal) -> str:
     """What ``but`` of :func:`lock_due` leaves out."""
     return f"{kept.deal.process_id}/{kept.deal.buyer_id}"
 
 
 async def lock_due(
     db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[Kept | Unreadable[str]]:
+) -> list[StoredDeal | Unreadable[str]]:
     """Deals with a step that is over, skipping those somebody decides about just now: they come with the next tick."""
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.deals where due_at <= $1 and process_id || '/' || buyer_id <> all($3::text[])"
@@ -55,7 +55,7 @@ async def lock_due(
     return readable(rows, _key, _kept)
 
 
-async def save(db: asyncpg.Connection, kept: Kept) -> None:
+async def save(db: asyncpg.Connection, kept: StoredDeal) -> None:
     """``kept`` is of the version that was loaded."""
     deal = kept.deal
     await db.execute(
@@ -75,5 +75,7 @@ def _key(row: asyncpg.Record) -> str:
     return f"{row['process_id']}/{row['buyer_id']}"
 
 
-def _kept(row: asyncpg.Record) -> Kept:
-    return Kept(deal=msgspec.json.decode(row["state"], type=Deal), auction_id=row["auction_id"], version=row["version"])
+def _kept(row: asyncpg.Record) -> StoredDeal:
+    return StoredDeal(
+        deal=msgspec.json.decode(row["state"], type=Deal), auction_id=row["auction_id"], version=row["version"]
+    )

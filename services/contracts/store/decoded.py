@@ -16,7 +16,7 @@ HELD = 8_000_000
 """Letters of JSON of which the values are held at most, but for the one that was read last."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredExecution(msgspec.Struct, frozen=True, kw_only=True):
     """An execution as it stands at a version; 0: not stored yet. ``due`` is its agenda, where it was worked out."""
 
     execution: Execution
@@ -32,7 +32,7 @@ class Decoded:
     """By contract: the row's ``stamp``, which every write changes, the size of its state, and what it says."""
 
     def __init__(self) -> None:
-        self._rows: OrderedDict[str, tuple[str, int, Kept]] = OrderedDict()
+        self._rows: OrderedDict[str, tuple[str, int, StoredExecution]] = OrderedDict()
         self._size = 0
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -47,14 +47,14 @@ class Decoded:
         """Of what is held."""
         return self._rows[contract_id][0] if contract_id in self._rows else None
 
-    def held(self, contract_id: str, stamp: str) -> Kept | None:
+    def held(self, contract_id: str, stamp: str) -> StoredExecution | None:
         found = self._rows.get(contract_id)
         if found is None or found[0] != stamp:
             return None
         self._rows.move_to_end(contract_id)
         return found[2]
 
-    def hold(self, contract_id: str, stamp: str, size: int, kept: Kept) -> None:
+    def hold(self, contract_id: str, stamp: str, size: int, kept: StoredExecution) -> None:
         _, former, _ = self._rows.pop(contract_id, ("", 0, kept))
         self._rows[contract_id] = stamp, size, kept
         self._size += size - former
@@ -63,14 +63,14 @@ class Decoded:
             self._size -= dropped
 
 
-async def decode(state: str, version: int) -> Kept:
+async def decode(state: str, version: int) -> StoredExecution:
     """With what every page of it shows."""
     return await asyncio.to_thread(_decode, state, version) if len(state) > ON_LOOP else _decode(state, version)
 
 
-def _decode(state: str, version: int) -> Kept:
+def _decode(state: str, version: int) -> StoredExecution:
     execution = msgspec.json.decode(state, type=Execution)
-    kept = Kept(execution=execution, version=version, due=agenda(execution))
+    kept = StoredExecution(execution=execution, version=version, due=agenda(execution))
     if len(state) > ON_LOOP:
         for each in (execution, execution.without_words):
             for name in ("sums", "settled", "outstanding_of", "invoiceable", "deliveries_of", "invoice_of"):

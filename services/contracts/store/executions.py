@@ -21,7 +21,7 @@ from services.contracts.domain.execution.duties import Agenda, agenda, next_at
 from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.domain.sanctions import Side
-from services.contracts.store.decoded import ON_LOOP, Decoded, Kept, decode
+from services.contracts.store.decoded import ON_LOOP, Decoded, StoredExecution, decode
 from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
 
@@ -130,7 +130,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     event: Event
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> Kept | None:
+async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> StoredExecution | None:
     """What was read before comes without its state, as long as nobody wrote the row since."""
     if lock:
         return await _get(db, contract_id, " for update")
@@ -138,7 +138,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: 
         return await _get(db, contract_id)
 
 
-async def _get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, how: str = "") -> Kept | None:
+async def _get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, how: str = "") -> StoredExecution | None:
     row = await db.fetchrow(
         f"select version, {_STAMP} as stamp, case when {_STAMP} is distinct from $2 then state::text end as state"
         f" from contracts.executions where contract_id = $1{how}",
@@ -153,7 +153,7 @@ async def _get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, how: str
     state = row["state"] or await db.fetchval(
         "select state::text from contracts.executions where contract_id = $1", contract_id
     )
-    read: Kept | Exception
+    read: StoredExecution | Exception
     try:
         read = await decode(state, row["version"])
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the contract
@@ -163,7 +163,7 @@ async def _get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, how: str
     return kept
 
 
-def _revealed(read: Kept | Exception) -> Kept:
+def _revealed(read: StoredExecution | Exception) -> StoredExecution:
     if isinstance(read, Exception):
         raise read
     return read
@@ -171,7 +171,7 @@ def _revealed(read: Kept | Exception) -> Kept:
 
 async def lock_due(
     db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[Kept | Unreadable[str]]:
+) -> list[StoredExecution | Unreadable[str]]:
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.executions where due_at <= $1 and contract_id <> all($3::text[])"
         " order by due_at limit $2 for update skip locked",
@@ -218,7 +218,11 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
 
 
 async def save(
-    db: asyncpg.Connection, kept: Kept, execution: Execution, happened: Sequence[tuple[Event, str]], now: datetime
+    db: asyncpg.Connection,
+    kept: StoredExecution,
+    execution: Execution,
+    happened: Sequence[tuple[Event, str]],
+    now: datetime,
 ) -> None:
     """What has become of ``kept``, which is of the version that was loaded; with it what happened to it now and who did it ("": the
     clock), and what both records count of it."""
@@ -270,7 +274,7 @@ async def _encoded(execution: Execution) -> str:
     return await asyncio.to_thread(encoded) if parts > PARTS_ON_LOOP else encoded()
 
 
-async def _count(db: asyncpg.Connection, kept: Kept, execution: Execution) -> None:
+async def _count(db: asyncpg.Connection, kept: StoredExecution, execution: Execution) -> None:
     """What counts no more goes, and what is new comes: the rest of its rows is left alone. The rows are those of ``kept``, for every
     release writes them with the state."""
     sides = {"buyer": execution.buyer_id, "supplier": execution.supplier_id}
@@ -345,5 +349,5 @@ def _waiting(row: asyncpg.Record) -> Waiting:
     )
 
 
-def _kept(row: asyncpg.Record) -> Kept:
-    return Kept(execution=msgspec.json.decode(row["state"], type=Execution), version=row["version"])
+def _kept(row: asyncpg.Record) -> StoredExecution:
+    return StoredExecution(execution=msgspec.json.decode(row["state"], type=Execution), version=row["version"])

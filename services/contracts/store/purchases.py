@@ -23,7 +23,7 @@ CURSOR = r"^([0-9]{0,17}\.[0-9]{1,17}\.[!-~]{1,400})?$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredPurchase(msgspec.Struct, frozen=True, kw_only=True):
     """A purchase as it stands at a version; 0: not stored yet. ``reason`` is the supplier's."""
 
     purchase: Purchase
@@ -70,7 +70,7 @@ class Found(msgspec.Struct, frozen=True):
     next: str
 
 
-async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> Kept | None:
+async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> StoredPurchase | None:
     row = await db.fetchrow(
         f"select {_COLUMNS} from contracts.purchases where process_id = $1" + (" for update" if lock else ""),
         process_id,
@@ -80,7 +80,7 @@ async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: b
 
 async def lock_due(
     db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
-) -> list[Kept | Unreadable[str]]:
+) -> list[StoredPurchase | Unreadable[str]]:
     rows = await db.fetch(
         f"select {_COLUMNS} from contracts.purchases where due_at <= $1 and process_id <> all($3::text[])"
         " order by due_at limit $2 for update skip locked",
@@ -158,7 +158,7 @@ async def count_unanswered(
     )
 
 
-async def save(db: asyncpg.Connection, kept: Kept) -> None:
+async def save(db: asyncpg.Connection, kept: StoredPurchase) -> None:
     """``kept`` is of the version that was loaded."""
     requested = kept.purchase.requested
     await db.execute(
@@ -178,8 +178,8 @@ async def save(db: asyncpg.Connection, kept: Kept) -> None:
     )
 
 
-def _kept(row: asyncpg.Record) -> Kept:
-    return Kept(
+def _kept(row: asyncpg.Record) -> StoredPurchase:
+    return StoredPurchase(
         **{name: row[name] for name in ("requested_at", "answered_at", "reason", "version")},
         purchase=msgspec.json.decode(row["state"], type=Purchase),
     )

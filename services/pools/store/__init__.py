@@ -83,7 +83,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredPool(msgspec.Struct, frozen=True, kw_only=True):
     """A pool with what the service knows beside its rules."""
 
     pool: Pool
@@ -91,13 +91,13 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     auction_id: str | None = None
 
 
-async def load(tx: Transaction, pool_id: str, *, lock: bool = False) -> Kept | None:
+async def load(tx: Transaction, pool_id: str, *, lock: bool = False) -> StoredPool | None:
     query = select(PoolRow).where(PoolRow.pool_id == pool_id)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
     return read_one("pool", row.pool_id, _kept, row) if row else None
 
 
-async def save(tx: Transaction, kept: Kept, due_at: datetime | None, happened: Iterable[Event]) -> None:
+async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happened: Iterable[Event]) -> None:
     """State, log and events to publish: together or not at all."""
     opened = kept.pool.opened
     values = {
@@ -166,7 +166,7 @@ async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> Poo
     return msgspec.json.decode(found, type=PoolMemberEnrolled) if found else None
 
 
-async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Kept | Unreadable[str]]:
+async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[StoredPool | Unreadable[str]]:
     """Pools whose time has come, locked; those another process holds are passed over."""
     query = (
         select(PoolRow)
@@ -186,8 +186,8 @@ async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
     await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id).values(auction_id=auction_id))
 
 
-def _kept(row: PoolRow) -> Kept:
-    return Kept(pool=msgspec.convert(row.state, Pool), opened_at=row.opened_at, auction_id=row.auction_id)
+def _kept(row: PoolRow) -> StoredPool:
+    return StoredPool(pool=msgspec.convert(row.state, Pool), opened_at=row.opened_at, auction_id=row.auction_id)
 
 
 async def contracts_of(tx: Transaction, pool_id: str) -> dict[str, Contract]:

@@ -32,7 +32,7 @@ class Announced:
             yield await self.said.get()
 
 
-class Kept(Boards):
+class CountedBoards(Boards):
     """Boards that are set here; ``reads`` counts."""
 
     def __init__(self) -> None:
@@ -53,9 +53,9 @@ class Kept(Boards):
 
 
 @pytest.fixture
-def boards(monkeypatch: pytest.MonkeyPatch) -> Kept:
+def boards(monkeypatch: pytest.MonkeyPatch) -> CountedBoards:
     monkeypatch.setattr("services.auctions.board.BREATH", 0)
-    return Kept()
+    return CountedBoards()
 
 
 async def next_of(watching: AsyncIterator[Board]) -> int | None:
@@ -64,7 +64,7 @@ async def next_of(watching: AsyncIterator[Board]) -> int | None:
     return board.version if board else None
 
 
-async def test_a_board_is_read_once_for_all_who_watch(boards: Kept) -> None:
+async def test_a_board_is_read_once_for_all_who_watch(boards: CountedBoards) -> None:
     watchers = [boards.watch("a") for _ in range(120)]
     assert {await next_of(each) for each in watchers} == {1}
     boards.becomes(a_board(2), 2)
@@ -72,7 +72,7 @@ async def test_a_board_is_read_once_for_all_who_watch(boards: Kept) -> None:
     assert boards.reads == 2
 
 
-async def test_a_slow_watcher_holds_nobody_up_and_then_gets_the_newest(boards: Kept) -> None:
+async def test_a_slow_watcher_holds_nobody_up_and_then_gets_the_newest(boards: CountedBoards) -> None:
     slow, quick = boards.watch("a"), boards.watch("a")
     assert (await next_of(slow), await next_of(quick)) == (1, 1)
     for version in (2, 3, 4):
@@ -81,7 +81,7 @@ async def test_a_slow_watcher_holds_nobody_up_and_then_gets_the_newest(boards: K
     assert await next_of(slow) == 4
 
 
-async def test_what_is_known_is_not_read_again_and_comes_to_nobody(boards: Kept) -> None:
+async def test_what_is_known_is_not_read_again_and_comes_to_nobody(boards: CountedBoards) -> None:
     watching = boards.watch("a")
     assert await next_of(watching) == 1
     boards.becomes(a_board(3), 2)  # the reading was ahead of the announcement
@@ -92,7 +92,7 @@ async def test_what_is_known_is_not_read_again_and_comes_to_nobody(boards: Kept)
     assert boards.reads == 3
 
 
-async def test_streams_end_with_the_session(boards: Kept) -> None:
+async def test_streams_end_with_the_session(boards: CountedBoards) -> None:
     watchers = [boards.watch("a") for _ in range(3)]
     for each in watchers:
         await next_of(each)
@@ -102,7 +102,7 @@ async def test_streams_end_with_the_session(boards: Kept) -> None:
     assert [await next_of(late), await next_of(late)] == [2, None]
 
 
-async def test_what_cannot_be_read_ends_the_streams_and_who_comes_back_watches_on(boards: Kept) -> None:
+async def test_what_cannot_be_read_ends_the_streams_and_who_comes_back_watches_on(boards: CountedBoards) -> None:
     waiting, sending = boards.watch("a"), boards.watch("a")
     assert (await next_of(waiting), await next_of(sending)) == (1, 1)
     heard = asyncio.create_task(next_of(waiting))
@@ -114,7 +114,7 @@ async def test_what_cannot_be_read_ends_the_streams_and_who_comes_back_watches_o
     assert await next_of(boards.watch("a")) == 2
 
 
-async def test_nobody_reads_for_watchers_who_are_gone(boards: Kept) -> None:
+async def test_nobody_reads_for_watchers_who_are_gone(boards: CountedBoards) -> None:
     watching = boards.watch("a")
     await next_of(watching)
     await watching.aclose()  # type: ignore[attr-defined]
@@ -124,7 +124,7 @@ async def test_nobody_reads_for_watchers_who_are_gone(boards: Kept) -> None:
 
 
 async def test_who_hears_nothing_for_a_while_gets_the_same_board_as_a_sign_of_life(
-    boards: Kept, monkeypatch: pytest.MonkeyPatch
+    boards: CountedBoards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.auctions.board.BEAT", 0.01)
     watching = boards.watch("a")

@@ -29,7 +29,7 @@ from services.auctions.domain.due import advance
 from services.auctions.domain.remedies import delete_last, resume
 from services.auctions.proof import Trailer, end, part, verify, verify_receipt
 from services.auctions.receipts import issue
-from services.auctions.store.bids import Kept
+from services.auctions.store.bids import StoredVerdict
 from tests.services.auctions.stories import NOON_UTC, a_bid, an_auction
 
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -73,11 +73,11 @@ class Log:
             self.add(result)
         return self
 
-    def kept(self, position: int) -> Kept:
+    def kept(self, position: int) -> StoredVerdict:
         verdict = self.facts[position - 1]
         assert isinstance(verdict, Verdict)
         data = msgspec.json.encode(verdict.event)
-        return Kept(verdict, position, chain.root(self.lines[:position]), data)
+        return StoredVerdict(verdict, position, chain.root(self.lines[:position]), data)
 
     def proof(self, others: int = 5) -> bytes:
         root = chain.root(self.lines)

@@ -26,7 +26,7 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.judging import Asked, judge
 from services.auctions.store import auctions, bids, blocked, pulse, replicas
 from services.auctions.store.auctions import Stored, Unchanged
-from services.auctions.store.bids import Kept
+from services.auctions.store.bids import StoredVerdict
 from tests.services.auctions.stories import NOON_UTC, an_auction
 from tests.simulation.alike import alike, connected
 from tests.simulation.broker import Kafka
@@ -131,7 +131,7 @@ def asked(auction_id: str, supplier_id: str, amount: str, key: str = "") -> Aske
     return Asked(auction_id, supplier_id, key or f"{supplier_id} {amount}", Decimal(amount), AT, cause=CAUSE)
 
 
-async def bid(here: Here, *wanted: Asked, known: dict[Any, Kept] | None = None) -> dict[str, Kept]:
+async def bid(here: Here, *wanted: Asked, known: dict[Any, StoredVerdict] | None = None) -> dict[str, StoredVerdict]:
     """As the lane does; the verdicts by request key."""
     async with transaction(here) as db:
         current = await auctions.load(

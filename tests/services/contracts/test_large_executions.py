@@ -102,7 +102,7 @@ async def test_however_often_anybody_reads_it_it_is_decoded_once_and_holds_up_no
     """And again after somebody acted."""
     where, decode = [], decoded._decode
 
-    def counted(state: str, version: int) -> decoded.Kept:
+    def counted(state: str, version: int) -> decoded.StoredExecution:
         where.append((len(state), threading.current_thread() is threading.main_thread()))
         return decode(state, version)
 
@@ -155,7 +155,7 @@ async def test_the_clock_decodes_it_beside_the_loop(work: Work, monkeypatch: pyt
 
 def test_what_was_read_is_held_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoded, "HELD", 10)
-    held, kept = decoded.Decoded(), decoded.Kept(execution=None)  # type: ignore[arg-type]
+    held, kept = decoded.Decoded(), decoded.StoredExecution(execution=None)  # type: ignore[arg-type]
     held.hold("a", "1", 6, kept)
     held.hold("b", "1", 4, kept)
     assert held.held("a", "1") and held.held("a", "2") is None

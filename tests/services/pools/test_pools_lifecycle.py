@@ -69,7 +69,7 @@ from services.pools.domain.terms import (
     UnknownSavingsRule,
 )
 from services.pools.handlers import policy_of
-from services.pools.store import Kept
+from services.pools.store import StoredPool
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
 DEADLINE = NOW + timedelta(days=3)
@@ -164,7 +164,7 @@ def test_a_pool_goes_by_the_policy_that_it_opened_under_and_one_of_the_former_re
     began = msgspec.structs.replace(load("moscow"), title="As it was")
     for text, title in ((text_of(began), "As it was"), ("", load("moscow").title)):
         opened = msgspec.structs.replace(pool.opened, policy_text=text)
-        kept = Kept(pool=msgspec.structs.replace(pool, opened=opened), opened_at=NOW)
+        kept = StoredPool(pool=msgspec.structs.replace(pool, opened=opened), opened_at=NOW)
         assert policy_of(kept).title == title
 
 
