@@ -14,7 +14,7 @@ from catalogue.policy.auction import AuctionRules, Duration, Equivalents, Outage
 from catalogue.policy.bounds import KINDS
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.cards import CatalogueRules
-from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRules, Ground, PerformanceSecurity
+from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRules, PerformanceSecurity, RefusalGround
 from catalogue.policy.jurisdiction import Policy
 from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load, of_process, text_of
 from catalogue.policy.sanctions import Sanctions, Suspension
@@ -30,7 +30,6 @@ __all__ = [
     "Duration",
     "Equivalents",
     "ExecutionRules",
-    "Ground",
     "Outage",
     "PerformanceSecurity",
     "Policy",
@@ -39,6 +38,7 @@ __all__ = [
     "PurchaseRules",
     "QuoteRules",
     "RecommendationRules",
+    "RefusalGround",
     "Restart",
     "Rounds",
     "Sanctions",

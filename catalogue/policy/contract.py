@@ -20,7 +20,7 @@ TERMS = {
 """What a draft of a contract says besides its lines, in words; delivery-time is a date."""
 
 
-class Ground(Rules, frozen=True, kw_only=True):
+class RefusalGround(Rules, frozen=True, kw_only=True):
     """A ground on which a side may refuse to sign. Where it is ``justified`` and holds, the refusal is no breach."""
 
     code: str
@@ -83,7 +83,7 @@ class ContractRules(Rules, frozen=True, kw_only=True):
     """What a protocol may change; never price, quantity or item, for these were competed."""
     performance_days: Positive = 20
     """From the draft on until everything is delivered, where the draft names no day."""
-    grounds: tuple[Ground, ...] = ()
+    grounds: tuple[RefusalGround, ...] = ()
     """The closed list; a refusal on none of them is never justified."""
     dispute_days: Positive = 5
     """The other side says that a justified ground does not hold."""
@@ -96,7 +96,7 @@ class ContractRules(Rules, frozen=True, kw_only=True):
         if len({ground.code for ground in self.grounds}) < len(self.grounds):
             raise ValueError("every ground has a code of its own")
 
-    def grounds_of(self, side: str) -> tuple[Ground, ...]:
+    def grounds_of(self, side: str) -> tuple[RefusalGround, ...]:
         return tuple(ground for ground in self.grounds if side in ground.sides)
 
 

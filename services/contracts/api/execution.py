@@ -31,8 +31,7 @@ from infra.web.errors import NotFound
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution import Command, Withdraw
 from services.contracts.domain.execution.duties import Duty
-from services.contracts.domain.execution.endings import AnswerEnding, Kind, ProposeEnding, WithdrawEnding
-from services.contracts.domain.execution.endings import Ground as EndingGround
+from services.contracts.domain.execution.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
 from services.contracts.domain.execution.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.contracts.domain.execution.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.contracts.domain.execution.state import (

@@ -12,10 +12,10 @@ from infra.service import Ground
 from infra.tokens import Principal
 from infra.web import PUBLIC, FromGround, PathId, Visit, clean
 from infra.web.errors import NotFound
+from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.performance import KINDS as PERFORMED
 from services.contracts.domain.execution.performance import Kind as PerformedKind
 from services.contracts.domain.record import KINDS, Fact, Kind
-from services.contracts.domain.sanctions import Side
 from services.contracts.handlers import SEES_ALL
 from services.contracts.store import executions, record, replicas, sanctions
 from services.contracts.store.record import Mention
@@ -41,7 +41,7 @@ class Suspended(msgspec.Struct, kw_only=True):
     """``level`` 1 is the first time. ``state`` is in-force, past or lifted; ``appeal`` none, waiting, upheld or lifted."""
 
     sanction_id: str
-    side: Side
+    side: Party
     level: int
     since: datetime
     until: datetime
@@ -55,7 +55,7 @@ class SideRecord(msgspec.Struct, kw_only=True):
     ``performed`` counts how contracts were carried out: orders delivered on time or late, deliveries by their acceptance, answers
     and payments on time or late, disputes by their end. Nothing is counted further than 1,000: of the kinds in ``more`` there is more."""
 
-    side: Side
+    side: Party
     counts: dict[Kind, int]
     contracts: dict[Kind, list[Mentioned]]
     performed: dict[PerformedKind, int]
@@ -71,7 +71,7 @@ class RecordView(msgspec.Struct, kw_only=True):
     sanctions: list[Suspended]
 
 
-def mentioned(found: Mention, side: Side, at: datetime, reader: Principal | None) -> Mentioned:
+def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | None) -> Mentioned:
     """As the record of the contract's ``side`` names it."""
     insider = reader is not None and (
         reader.organisation_id in (found.buyer_id, found.supplier_id) or reader.may(*SEES_ALL)
@@ -101,7 +101,7 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         if organisation is None:
             raise NotFound("organisation", organisation_id)
         counts = await record.counts(db, organisation_id)
-        latest: dict[tuple[Side, Kind], list[Fact]] = {}
+        latest: dict[tuple[Party, Kind], list[Fact]] = {}
         for fact in await record.latest(db, organisation_id, shown):
             latest.setdefault((fact.side, fact.kind), []).append(fact)
         spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows
@@ -137,14 +137,14 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         sanctions=[
             Suspended(
                 sanction_id=told.sanction_id,
-                side=cast(Side, told.side),
+                side=cast(Party, told.side),
                 level=told.level,
                 since=told.since,
                 until=told.until,
                 state=each.state(now),
                 appeal=each.decided.decision if each.decided else "waiting" if each.appealed else "none",
                 contracts=[
-                    mentioned(known[contract_id], cast(Side, told.side), known[contract_id].over_at, reader)
+                    mentioned(known[contract_id], cast(Party, told.side), known[contract_id].over_at, reader)
                     for contract_id in told.contract_ids
                 ],
             )

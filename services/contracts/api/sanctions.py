@@ -16,7 +16,8 @@ from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PageNumber, P
 from infra.web.errors import NotFound
 from services.contracts.api import QUEUE
 from services.contracts.api.record import Mentioned, mentioned
-from services.contracts.domain.sanctions import Decision, Sanction, Side
+from services.contracts.domain.deals import Party
+from services.contracts.domain.sanctions import Decision, Sanction
 from services.contracts.handlers import sanctions as handlers
 from services.contracts.store import record, replicas, sanctions
 
@@ -28,7 +29,7 @@ class SanctionView(msgspec.Struct, kw_only=True):
     sanction_id: str
     organisation_id: str
     organisation_name: str
-    side: Side
+    side: Party
     level: int
     contracts: list[Mentioned]
     since: datetime
@@ -78,10 +79,10 @@ async def views(ground: Ground, found: Sequence[Sanction], request: MemberVisit)
             sanction_id=told.sanction_id,
             organisation_id=told.organisation_id,
             organisation_name=names.get(told.organisation_id, told.organisation_id),
-            side=cast(Side, told.side),
+            side=cast(Party, told.side),
             level=told.level,
             contracts=[
-                mentioned(contracts[one], cast(Side, told.side), contracts[one].over_at, request.user)
+                mentioned(contracts[one], cast(Party, told.side), contracts[one].over_at, request.user)
                 for one in told.contract_ids
             ],
             since=told.since,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from catalogue.policy import Ground
+from catalogue.policy import RefusalGround
 from catalogue.rules import RuleBroken
 from events.contracts import Term
 from services.contracts.domain import objections, security, terms
@@ -20,7 +20,7 @@ class Choices:
     draft says that the buyer writes nothing into; a security is of ``security_due`` (0: none) and valid until
     ``security_valid_from`` at least; an equivalent stands for ``equivalents_percent`` of a line at most (None: there are none)."""
 
-    grounds: tuple[Ground, ...]
+    grounds: tuple[RefusalGround, ...]
     extends_until: datetime | None
     no_extension: str
     objects: bool

@@ -10,10 +10,11 @@ from typing import Literal
 
 from events import Event
 from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
-from services.contracts.domain.sanctions import Side, breach_of
+from services.contracts.domain.deals import Party
+from services.contracts.domain.sanctions import breach_of
 
 Kind = Literal["concluded", "terminated", "evaded", "refused"]
-KINDS: dict[Side, tuple[Kind, ...]] = {
+KINDS: dict[Party, tuple[Kind, ...]] = {
     "supplier": ("concluded", "terminated", "evaded"),
     "buyer": ("concluded", "terminated", "refused"),
 }
@@ -25,7 +26,7 @@ class Fact:
     """Something that happened to a contract, as it counts for one of its parties."""
 
     organisation_id: str
-    side: Side
+    side: Party
     kind: Kind
     contract_id: str
     at: datetime

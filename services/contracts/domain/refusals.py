@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from catalogue.calendar import RegionCalendar
-from catalogue.policy import Ground, Policy
+from catalogue.policy import Policy, RefusalGround
 from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken
 from events import Event
 from events.contracts import ContractEnded, RefusalDisputed, RefusalDisputeDecided
@@ -82,7 +82,7 @@ class Refusal:
         return self.disputed is not None and self.decided is None and now >= self.disputed.due_at
 
 
-def ground_of(deal: Deal, party: Party, code: str, explanation: str, evidence: str) -> Ground | None:
+def ground_of(deal: Deal, party: Party, code: str, explanation: str, evidence: str) -> RefusalGround | None:
     """The ground on the list; None where none is named. Raises GroundNotListed, RefusalUnexplained, EvidenceMissing."""
     listed = {ground.code: ground for ground in deal.policy.contract.grounds_of(party)}
     if code and code not in listed:

@@ -21,8 +21,8 @@ from events.contracts import (
     SanctionAppealDecided,
     SanctionAppealed,
 )
+from services.contracts.domain.deals import Party
 
-Side = Literal["supplier", "buyer"]
 Decision = Literal["upheld", "lifted"]
 
 
@@ -99,7 +99,7 @@ class Spoken:
     lifted: bool
 
 
-def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Side, str] | None:
+def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str] | None:
     """The side in breach and its organisation, or None where nobody is. A refusal on a justified ground is a breach only once
     a dispute decided so."""
     if isinstance(event, RefusalDisputeDecided):
@@ -114,7 +114,7 @@ def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Side, str] 
 
 def judge(
     organisation_id: str,
-    side: Side,
+    side: Party,
     breaches: Iterable[Breach],
     earlier: Iterable[Sanction | Spoken],
     calendar: RegionCalendar,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from catalogue.policy import Ground
+from catalogue.policy import RefusalGround
 from catalogue.rules import RuleBroken
 from events import Event
 from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
@@ -252,7 +252,7 @@ def _end(
     reason: str,
     party: Party,
     refusal: Refuse | None,
-    ground: Ground | None,
+    ground: RefusalGround | None,
     now: datetime,
     ranking: Sequence[RankedBid],
     derive_id: DeriveId,

@@ -39,8 +39,7 @@ from services.contracts.api.disputes import disputed, open_disputes, the_dispute
 from services.contracts.api.execution import readable
 from services.contracts.domain.execution import Command, Withdraw
 from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
-from services.contracts.domain.execution.endings import AnswerEnding, Kind, ProposeEnding, WithdrawEnding
-from services.contracts.domain.execution.endings import Ground as EndingGround
+from services.contracts.domain.execution.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
 from services.contracts.domain.execution.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.contracts.domain.execution.orders import AssessDelivery, PlaceOrder, ReportDelivery
 from services.contracts.domain.execution.state import About, Execution, Outcome

@@ -17,10 +17,10 @@ from events import Event, registry
 from infra.database import columns
 from infra.listing import Listed, count
 from infra.reading import Unreadable, listed, read_one, readable
+from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.duties import Agenda, agenda, next_at
 from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
-from services.contracts.domain.sanctions import Side
 from services.contracts.store.decoded import ON_LOOP, Decoded, StoredExecution, decode
 from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
@@ -332,8 +332,8 @@ async def statuses(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence
 
 
 async def counts(
-    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, kinds: Mapping[Side, Sequence[Kind]]
-) -> Counter[tuple[Side, Kind]]:
+    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, kinds: Mapping[Party, Sequence[Kind]]
+) -> Counter[tuple[Party, Kind]]:
     """By side and kind, as far as :func:`services.contracts.store.record.counted` counts."""
     return await counted(db, "performed", organisation_id, kinds)
 

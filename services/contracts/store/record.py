@@ -13,8 +13,8 @@ from sqlmodel import Field
 
 from infra.database import columns
 from infra.listing import COUNTED
+from services.contracts.domain.deals import Party
 from services.contracts.domain.record import KINDS, Fact, Kind
-from services.contracts.domain.sanctions import Side
 from services.contracts.store.rows import Row
 
 K = TypeVar("K", bound=str)
@@ -67,8 +67,8 @@ async def add(db: asyncpg.Connection, facts: Sequence[Fact]) -> None:
 
 
 async def counted(
-    db: asyncpg.Connection | asyncpg.Pool, table: str, organisation_id: str, kinds: Mapping[Side, Sequence[K]]
-) -> Counter[tuple[Side, K]]:
+    db: asyncpg.Connection | asyncpg.Pool, table: str, organisation_id: str, kinds: Mapping[Party, Sequence[K]]
+) -> Counter[tuple[Party, K]]:
     """How many rows of each side and kind an organisation has; COUNTED + 1 where there are more than COUNTED: a record is
     public, and of somebody with a hundred thousand contracts nobody waits for more."""
     asked = [(side, kind) for side, each in kinds.items() for kind in each]
@@ -82,7 +82,7 @@ async def counted(
     return +Counter({(row["side"], row["kind"]): row["n"] for row in rows})
 
 
-async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Side, Kind]]:
+async def counts(db: asyncpg.Connection | asyncpg.Pool, organisation_id: str) -> Counter[tuple[Party, Kind]]:
     """How many facts there are of each side and kind, as far as :func:`counted` counts."""
     return await counted(db, "facts", organisation_id, KINDS)
 

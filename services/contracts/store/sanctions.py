@@ -13,7 +13,8 @@ from sqlmodel import Field
 from events.contracts import OrganisationSanctioned
 from infra.listing import Listed, count
 from infra.reading import listed, read_one
-from services.contracts.domain.sanctions import Breach, Sanction, Side, Spoken
+from services.contracts.domain.deals import Party
+from services.contracts.domain.sanctions import Breach, Sanction, Spoken
 from services.contracts.store.rows import Row
 
 
@@ -47,7 +48,7 @@ async def hold(db: asyncpg.Connection, organisation_id: str) -> None:
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}")
 
 
-async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Side, breach: Breach) -> None:
+async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Party, breach: Breach) -> None:
     await db.execute(
         "insert into contracts.breaches (contract_id, organisation_id, side, state) values ($1, $2, $3, $4::text::jsonb)"
         " on conflict (contract_id) do nothing",
@@ -58,7 +59,9 @@ async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Side, b
     )
 
 
-async def breaches(db: asyncpg.Connection, organisation_id: str, side: Side, earlier: Sequence[Spoken]) -> list[Breach]:
+async def breaches(
+    db: asyncpg.Connection, organisation_id: str, side: Party, earlier: Sequence[Spoken]
+) -> list[Breach]:
     """Those that no earlier sanction counted."""
     rows = await db.fetch(
         "select state::text from contracts.breaches where organisation_id = $1 and side = $2"
@@ -103,7 +106,7 @@ async def of_organisation(
     return Listed.of(_listed(rows), await count(db, spoken, organisation_id))
 
 
-async def earlier(db: asyncpg.Connection, organisation_id: str, side: Side) -> list[Spoken]:
+async def earlier(db: asyncpg.Connection, organisation_id: str, side: Party) -> list[Spoken]:
     """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
     rows = await db.fetch(
         "select sanction_id, (state->'sanctioned')::text as told, state->'decided'->>'decision' as decision"

@@ -17,8 +17,8 @@ from events.contracts import ContractEnded
 from services.contracts.domain import sanctions
 from services.contracts.domain.sanctions import (
     Breach,
+    Party,
     Sanction,
-    Side,
     Spoken,
     appeal,
     apply,
@@ -38,7 +38,7 @@ def breaches(*days: int) -> list[Breach]:
     return [Breach(contract_id=f"c{day}", at=MONDAY + timedelta(days=day), policy=MOSCOW) for day in days]
 
 
-def judged(found: list[Breach], earlier: tuple[Sanction, ...] = (), side: Side = "supplier") -> tuple[Sanction, ...]:
+def judged(found: list[Breach], earlier: tuple[Sanction, ...] = (), side: Party = "supplier") -> tuple[Sanction, ...]:
     return judge("mill", side, found, earlier, CALENDAR, derive_id=derive_id)
 
 

@@ -32,8 +32,8 @@ from services.contracts.domain.execution.state import (
 )
 
 Kind = Literal["closure", "termination"]
-Ground = Literal["agreement", "delivery-overdue", "acceptance-overdue", "payment-overdue"]
-GROUNDS: dict[Party, tuple[Ground, ...]] = {
+EndingGround = Literal["agreement", "delivery-overdue", "acceptance-overdue", "payment-overdue"]
+GROUNDS: dict[Party, tuple[EndingGround, ...]] = {
     "buyer": ("agreement", "delivery-overdue"),
     "supplier": ("agreement", "acceptance-overdue", "payment-overdue"),
 }
@@ -65,7 +65,7 @@ class WorkUnfinished(RuleBroken):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeEnding(ByMember):
     kind: Kind
-    ground: Ground
+    ground: EndingGround
     reasons: str
 
 
@@ -93,7 +93,7 @@ def given(execution: Execution, ground: str) -> bool:
     return True
 
 
-def grounds(execution: Execution, party: Party) -> tuple[Ground, ...]:
+def grounds(execution: Execution, party: Party) -> tuple[EndingGround, ...]:
     """On which the side may propose to terminate now."""
     return tuple(ground for ground in GROUNDS[party] if given(execution, ground))
 
