@@ -9,8 +9,8 @@ from infra.service import Timer
 from services.contracts.domain.execution import Tick
 from services.contracts.domain.purchases import LapseAnswer
 from services.contracts.domain.signing import Lapse
-from services.contracts.handlers import decided, execution
-from services.contracts.handlers.purchases import answered
+from services.contracts.handlers import carry_out, execution
+from services.contracts.handlers.purchases import carry_out_answer
 from services.contracts.store import deals, executions, purchases
 from services.contracts.store.decoded import StoredExecution
 
@@ -33,17 +33,17 @@ async def lapse_steps(tx: Transaction, due: Sequence[deals.StoredDeal]) -> None:
     """A deal whose bids have not all arrived fails, stays due, and is tried again."""
     for kept in due:
         assert kept.deal.contract is not None, "only a contract has a step that is due"
-        await decided(tx, kept, Lapse(contract_id=kept.deal.contract.contract_id))
+        await carry_out(tx, kept, Lapse(contract_id=kept.deal.contract.contract_id))
 
 
 async def lapse_purchases(tx: Transaction, due: Sequence[purchases.StoredPurchase]) -> None:
     for kept in due:
-        await answered(tx, kept, LapseAnswer())
+        await carry_out_answer(tx, kept, LapseAnswer())
 
 
 async def pass_deadlines(tx: Transaction, due: Sequence[StoredExecution]) -> None:
     for kept in due:
-        await execution.decided(tx, kept, Tick())
+        await execution.carry_out(tx, kept, Tick())
 
 
 TIMERS = (

@@ -187,10 +187,10 @@ async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
     kept = await store.load(tx, pool_id, lock=True)
     if kept is None:
         raise NotFound("pool", pool_id)
-    return await decided(tx, kept, command)
+    return await carry_out(tx, kept, command)
 
 
-async def decided(tx: Transaction, kept: StoredPool, command: Command) -> StoredPool:
+async def carry_out(tx: Transaction, kept: StoredPool, command: Command) -> StoredPool:
     """For a pool that is locked already."""
     happened = decide(kept.pool, command, tx.now)
     pool = kept.pool
@@ -270,7 +270,7 @@ async def remember_auction(tx: Transaction, event: AuctionOpened) -> None:
 @reactions.on(AuctionOpeningRefused)
 async def record_refusal(tx: Transaction, event: AuctionOpeningRefused) -> None:
     if (kept := await store.load(tx, event.pool_id, lock=True)) is not None:
-        await decided(tx, kept, RecordSourcingRefused(refusal=event.refusal))
+        await carry_out(tx, kept, RecordSourcingRefused(refusal=event.refusal))
 
 
 @reactions.on(AuctionClosed)
@@ -285,7 +285,7 @@ async def share_out(tx: Transaction, closed: AuctionClosed) -> None:
     for member in pool.members.values():
         prices = await suggested_prices(tx, pool.opened.lines, member.place, pool.opened.currency)
         alone |= {(member.member_id, line_id): price for line_id, price in prices.items()}
-    await decided(tx, kept, RecordResult(closed=closed, alone=alone))
+    await carry_out(tx, kept, RecordResult(closed=closed, alone=alone))
 
 
 @reactions.with_envelope(ContractDrafted, ContractConcluded, ContractEnded)

@@ -8,7 +8,7 @@ from infra.reading import Unreadable
 from infra.service import Timer
 from services.pools import store
 from services.pools.domain import CloseContracting, EndEnrolment, Stage
-from services.pools.handlers import decided
+from services.pools.handlers import carry_out
 
 AT_ONCE = 20
 
@@ -22,14 +22,14 @@ async def attend(tx: Transaction, due: Sequence[store.StoredPool]) -> None:
         pool = kept.pool
         if pool.stage is Stage.ENROLLING:
             first_length = pool.opened.enrolment_ends_at - kept.opened_at
-            await decided(tx, kept, EndEnrolment(extend_to=pool.enrolment_ends_at + first_length))
+            await carry_out(tx, kept, EndEnrolment(extend_to=pool.enrolment_ends_at + first_length))
             continue
         await store.set_due(tx, pool.opened.pool_id, None)
         contracts = await store.contracts_of(tx, pool.opened.pool_id)
         over = {
             member_id: each.state == "concluded" for member_id, each in contracts.items() if each.state != "drafted"
         }
-        await decided(tx, kept, CloseContracting(concluded=over))
+        await carry_out(tx, kept, CloseContracting(concluded=over))
 
 
 TIMERS = (Timer("deadlines", 1, Due("pools deadlines", _due, lambda kept: kept.pool.opened.pool_id, attend)),)

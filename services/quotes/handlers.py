@@ -152,14 +152,14 @@ async def _submit(
         comment=clean(quote.comment),
     )
     before = await store.quote_of(tx, kept.request.opened.request_id, supplier.organisation_id)
-    await happened(tx, kept, quoting.submit(kept.request, before, command, arrived_at))
+    await record(tx, kept, quoting.submit(kept.request, before, command, arrived_at))
 
 
 async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:
     """Harmless when repeated. Raises NotFound and what :func:`domain.quoting.withdraw` names."""
     kept = await locked(tx, request_id)
     quote = await store.quote_of(tx, kept.request.opened.request_id, principal.organisation_id)
-    await happened(tx, kept, quoting.withdraw(kept.request, quote, arrived_at))
+    await record(tx, kept, quoting.withdraw(kept.request, quote, arrived_at))
 
 
 # The buyer chooses
@@ -178,7 +178,7 @@ async def choose(tx: Transaction, request_id: str, participant: int, justificati
         justification=clean(justification),
         barred=await barred(tx, compared),
     )
-    await happened(tx, kept, choosing.choose(kept.request, compared, command, tx.now))
+    await record(tx, kept, choosing.choose(kept.request, compared, command, tx.now))
 
 
 async def reject_all(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
@@ -186,14 +186,14 @@ async def reject_all(tx: Transaction, request_id: str, reason: str, principal: P
     kept = await locked(tx, request_id)
     command = RejectAll(by=principal.organisation_id, reason=clean(reason))
     compared = await _compared(tx, kept, principal)
-    await happened(tx, kept, choosing.reject_all(kept.request, compared, command, tx.now))
+    await record(tx, kept, choosing.reject_all(kept.request, compared, command, tx.now))
 
 
 async def withdraw_request(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
     """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.withdraw` names."""
     kept = await locked(tx, request_id)
     command = WithdrawRequest(by=principal.organisation_id, reason=clean(reason))
-    await happened(tx, kept, choosing.withdraw(kept.request, command, tx.now))
+    await record(tx, kept, choosing.withdraw(kept.request, command, tx.now))
 
 
 async def _compared(tx: Transaction, kept: StoredRequest, principal: Principal) -> Comparison:
@@ -219,7 +219,7 @@ async def locked(tx: Transaction, request_id: str) -> StoredRequest:
     return kept
 
 
-async def happened(tx: Transaction, kept: StoredRequest, facts: tuple[Fact, ...]) -> None:
+async def record(tx: Transaction, kept: StoredRequest, facts: tuple[Fact, ...]) -> None:
     """Keep and publish, for a request that is locked. Sealed facts go nowhere but into the service's own tables, and cost what that one
     quote weighs."""
     if not facts:

@@ -10,7 +10,7 @@ from services.quotes import store
 from services.quotes.domain.choosing import lapse
 from services.quotes.domain.quoting import end
 from services.quotes.domain.request import Stage
-from services.quotes.handlers import happened
+from services.quotes.handlers import record
 
 AT_ONCE = 20
 
@@ -23,10 +23,10 @@ async def attend(tx: Transaction, due: Sequence[store.StoredRequest]) -> None:
     for kept in due:
         request = kept.request
         if request.stage is Stage.OPEN:
-            await happened(tx, kept, end(request, tx.now))
+            await record(tx, kept, end(request, tx.now))
         else:
             compared = await store.comparison(tx, request.opened.request_id)
-            await happened(tx, kept, lapse(request, compared, tx.now))
+            await record(tx, kept, lapse(request, compared, tx.now))
 
 
 TIMERS = (Timer("deadlines", 0.5, Due("quotes deadlines", _due, lambda kept: kept.request.opened.request_id, attend)),)

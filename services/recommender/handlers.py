@@ -112,4 +112,4 @@ async def close_pool(tx: Transaction, event: PoolAllocated | PoolClosed | PoolCa
 
 async def _close(tx: Transaction, opportunity_id: str) -> None:
     if await openings.close(tx, opportunity_id):
-        await marks.changed(tx, [opportunity_id])
+        await marks.note_changed(tx, [opportunity_id])

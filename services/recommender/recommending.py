@@ -100,7 +100,7 @@ class Recommending:
         """Mark some of those whom changes concern; returns how many portions there were."""
         async with self._ground.database.transaction(NAME) as tx:
             if reached := await reach(tx, horizon(self._ground.config.policy, tx.now)):
-                await marks.changed(tx, reached)
+                await marks.note_changed(tx, reached)
             await marks.ask(tx)
         for portions in range(PORTIONS):
             async with self._ground.database.transaction(NAME) as tx:

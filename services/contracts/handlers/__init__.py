@@ -190,7 +190,7 @@ async def _act(tx: Transaction, contract_id: str, command: Command, principal: P
         require_role(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)
     kept = await deals.lock(db, contract.drafted.process_id, contract.drafted.buyer_id)
     assert kept is not None, "every contract belongs to a deal, written with it"
-    await decided(tx, kept, command, principal.name)
+    await carry_out(tx, kept, command, principal.name)
 
 
 def require_role(principal: Principal, role: str) -> None:
@@ -198,7 +198,7 @@ def require_role(principal: Principal, role: str) -> None:
         raise RoleMissing(f"This needs the role {role.replace('_', ' ')}.", role=role)
 
 
-async def decided(tx: Transaction, kept: deals.StoredDeal, command: Command, member_name: str = "") -> None:
+async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, member_name: str = "") -> None:
     """Decide about a deal that is locked (or new), and keep what happened."""
     db = await tx.raw()
     ranking = await replicas.ranking(db, kept.auction_id)
@@ -218,7 +218,7 @@ async def decided(tx: Transaction, kept: deals.StoredDeal, command: Command, mem
 async def award(tx: Transaction, deal: Deal, first: Award, auction_id: str | None) -> None:
     """Nothing where the deal is there already: its process was told of twice."""
     kept = await deals.lock(await tx.raw(), deal.process_id, deal.buyer_id)
-    await decided(tx, kept or deals.StoredDeal(deal=deal, auction_id=auction_id), first)
+    await carry_out(tx, kept or deals.StoredDeal(deal=deal, auction_id=auction_id), first)
 
 
 # What other services said

@@ -51,16 +51,16 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
         if once.first:
             kept = await _locked(tx, contract_id)
             _require_role(kept.execution, principal)
-            await decided(tx, kept, command, principal.name)
+            await carry_out(tx, kept, command, principal.name)
             once.answer = ""
 
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
     """A moderator's. Raises NotFound and what :func:`domain.execution.disputes.decide_dispute` names."""
-    await decided(tx, await _locked(tx, contract_id), command)
+    await carry_out(tx, await _locked(tx, contract_id), command)
 
 
-async def decided(tx: Transaction, kept: StoredExecution, command: Command, member_name: str = "") -> None:
+async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, member_name: str = "") -> None:
     """Decide about an execution that is locked, and keep what happened: first what the clock brought about, which nobody did."""
     execution, history = kept.execution, []
     for asked, name in ((Tick(), ""), (command, member_name)):

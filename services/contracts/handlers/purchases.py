@@ -99,10 +99,10 @@ async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reaso
     if kept is None or not kept.concerns(principal.organisation_id):
         raise NotFound("purchase", process_id)
     command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
-    await answered(tx, kept, command)
+    await carry_out_answer(tx, kept, command)
 
 
-async def answered(tx: Transaction, kept: requests.StoredPurchase, command: Answer | LapseAnswer) -> None:
+async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, command: Answer | LapseAnswer) -> None:
     """Decide about a purchase that is locked."""
     for event in purchases.decide(kept.purchase, command, tx.now):
         assert isinstance(event, PurchaseAnswered)

@@ -20,7 +20,7 @@ async def dispute(tx: Transaction, contract_id: str, reasons: str, principal: Pr
     if principal.organisation_id == refusal.other[1]:
         require_role(principal, BUYER_OFFICER if refusal.other[0] == "buyer" else SUPPLIER_AGENT)
     happened = refusals.dispute(refusal, principal.organisation_id, principal.member_id, reasons, tx.now)
-    await _happened(tx, refusal, happened)
+    await _record(tx, refusal, happened)
 
 
 async def decide(tx: Transaction, contract_id: str, verdict: Verdict, explanation: str) -> None:
@@ -28,10 +28,10 @@ async def decide(tx: Transaction, contract_id: str, verdict: Verdict, explanatio
     refusal = await store.get(await tx.raw(), contract_id, lock=True)
     if refusal is None:
         raise NotFound("refusal that may be disputed", contract_id)
-    await _happened(tx, refusal, refusals.decide(refusal, verdict, explanation, tx.now))
+    await _record(tx, refusal, refusals.decide(refusal, verdict, explanation, tx.now))
 
 
-async def _happened(tx: Transaction, refusal: Refusal, events: tuple[Event, ...]) -> None:
+async def _record(tx: Transaction, refusal: Refusal, events: tuple[Event, ...]) -> None:
     for event in events:
         refusal = refusals.apply(refusal, event)
         await store.put(await tx.raw(), refusal)

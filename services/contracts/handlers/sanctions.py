@@ -32,7 +32,7 @@ async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Pri
     if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
         raise NotFound("sanction", sanction_id)
     happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
-    await _happened(tx, sanction, happened)
+    await _record(tx, sanction, happened)
 
 
 async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
@@ -40,10 +40,10 @@ async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanat
     sanction = await store.get(await tx.raw(), sanction_id, lock=True)
     if sanction is None:
         raise NotFound("sanction", sanction_id)
-    await _happened(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
+    await _record(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
 
 
-async def _happened(tx: Transaction, sanction: Sanction, events: tuple[Event, ...]) -> None:
+async def _record(tx: Transaction, sanction: Sanction, events: tuple[Event, ...]) -> None:
     for event in events:
         sanction = sanctions.apply(sanction, event)
         await store.put(await tx.raw(), sanction)

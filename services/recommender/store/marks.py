@@ -83,7 +83,7 @@ async def keep_trades(tx: Transaction, declared: Iterable[tuple[str, Iterable[st
         )
 
 
-async def changed(tx: Transaction, opportunities: Collection[str]) -> None:
+async def note_changed(tx: Transaction, opportunities: Collection[str]) -> None:
     """These opened or closed: whom they concern gets a new list. It is only noted, so that who notes it waits for nobody."""
     await (await tx.raw()).execute(
         "insert into recommender.changes (opportunity_id) select unnest($1::text[])", list(opportunities)

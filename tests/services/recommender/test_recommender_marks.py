@@ -50,7 +50,7 @@ async def _open(tx: Transaction, category: Category, number: int = 1) -> None:
         await copies.open_auction(tx, msgspec.structs.replace(an_auction(tx.now, category), buyer_name=BUYER))
     reached = await reach(tx, tx.now + LATER)
     assert len(reached) == number
-    await marks.changed(tx, reached)
+    await marks.note_changed(tx, reached)
     await marks.ask(tx)
 
 
