@@ -17,7 +17,7 @@ import asyncpg
 
 from infra.clock import WrongClock
 from infra.health import HEALTH, State
-from infra.running import NotRunning, TablesBehind
+from infra.running import NotRunning, Outdated, TablesBehind
 from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def is_away(error: BaseException) -> bool:
         return False  # the driver cannot encode a value of the work, or refuses the arguments of its statement: too many, or too few
     if (found := _by_kafka(error)) is not None:
         return found
-    return isinstance(error, (*DATABASE, NotRunning, TablesBehind, WrongClock, MemoryError))
+    return isinstance(error, (*DATABASE, NotRunning, Outdated, TablesBehind, WrongClock, MemoryError))
 
 
 def is_locked(error: BaseException) -> bool:

@@ -47,7 +47,7 @@ from infra.ids import new_id
 from infra.once import Once, once
 from infra.outgoing import OF_A_REQUEST, Limits, Outgoing, outbox_row, write_outbox
 from infra.roles import NONE, Connections, role_of, usable
-from infra.running import Frozen, NotRunning
+from infra.running import Frozen, NotRunning, Outdated
 
 A = TypeVar("A")
 CONVENTION = {
@@ -242,8 +242,12 @@ def not_among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], column != all_(bindparam(None, list(values), ARRAY(Text))))
 
 
-class Outdated(Exception):
-    """What was to be written rests on something that is not so any more; nothing of it was written."""
+async def write_expected(db: asyncpg.Connection, statement: str, *arguments: object) -> None:
+    """Execute a statement that writes one row, as long as the row has the version that was read. Raises Outdated, and nothing was
+    written, where it has another."""
+    done: str = await db.execute(statement, *arguments)
+    if not done.endswith(" 1"):
+        raise Outdated(f"{statement.split(' (', 1)[0]}: the row has another version than the one that was read")
 
 
 class _Session(Session):

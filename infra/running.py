@@ -1,4 +1,4 @@
-"""What is said when a server that is needed does not run, or its tables are not those that are needed."""
+"""What is said when a server that is needed does not run, or its tables or rows are not those that are needed."""
 
 
 class NotRunning(Exception):
@@ -31,6 +31,10 @@ class TablesBehind(Exception):
     """The tables are those of a former release, and this one has columns that they lack."""
 
     code = "tables-behind"
+
+
+class Outdated(Exception):
+    """What was to be written rests on something that is not so any more; nothing of it was written. Whoever decided it decides again."""
 
 
 def in_words(error: BaseException | None) -> str:

@@ -19,6 +19,7 @@ from infra.away import is_away, is_of_kafka, lacks_resources
 from infra.clock import WrongClock
 from infra.ids import new_id
 from infra.reading import UnreadableRow
+from infra.running import Outdated
 from infra.web.csrf import token_cookies
 from infra.web.forms import said_of
 from infra.web.kept import kept
@@ -205,7 +206,7 @@ def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseExce
     log.warning("%s %s: what it needs is away: %s", request.method, request.url.path, driver)
     if isinstance(driver, WrongClock):
         detail = gettext("The clock of this part of the market is wrong. It decides nothing until the clock is right.")
-    elif isinstance(driver, asyncpg.LockNotAvailableError):
+    elif isinstance(driver, asyncpg.LockNotAvailableError | Outdated):
         detail = gettext("Somebody else has been changing this for some time.")
     elif is_of_kafka(error):
         detail = gettext("Kafka, which carries the messages of the market, does not answer at the moment.")

@@ -26,8 +26,9 @@ from catalogue.rules import KeyReused
 from infra import metrics
 from infra.away import is_away
 from infra.clock import Clock
-from infra.database import LOST, Outdated
+from infra.database import LOST
 from infra.deadline import Deadline, in_use
+from infra.running import Outdated
 from infra.signing import Signer
 from infra.tasks import background
 from services.auctions import receipts

@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col
 
-from infra.database import Transaction, schema_of
+from infra.database import Transaction, schema_of, write_expected
 from infra.listing import OF_WORDS
 from infra.reading import Unreadable, read_one, readable
 from services.market.replicas import Organisations, ReferencePrices, Skus
@@ -198,7 +198,7 @@ def _bodies(rows: Iterable[asyncpg.Record]) -> list[Quote]:
 
 
 async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None) -> None:
-    """The state. ``kept`` is new, or locked, of the version that was loaded, and apart."""
+    """The state. ``kept`` is new, or locked, of the version that was loaded, and apart. Raises Outdated."""
     request, opened = kept.request, kept.request.opened
     values = {
         "request_id": opened.request_id,
@@ -218,9 +218,10 @@ async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None)
     }
     given = ", ".join(f"${n}::text::jsonb" if name == "state" else f"${n}" for n, name in enumerate(values, start=1))
     changed = ", ".join(f"{name} = excluded.{name}" for name in values)
-    await (await tx.raw()).execute(
+    await write_expected(
+        await tx.raw(),
         f"insert into quotes.quote_requests ({', '.join(values)}) values ({given})"
-        f" on conflict (request_id) do update set {changed}",
+        f" on conflict (request_id) do update set {changed} where quote_requests.version = excluded.version - 1",
         *values.values(),
     )
 
@@ -252,11 +253,12 @@ async def seal(tx: Transaction, kept: StoredRequest, quote: Quote) -> None:
         quote.arrived_at,
         quote.withdrawn,
     )
-    await db.execute(
-        "update quotes.quote_requests set quoted = $2, version = $3 where request_id = $1",
+    await write_expected(
+        db,
+        "update quotes.quote_requests set quoted = $2, version = $3 + 1 where request_id = $1 and version = $3",
         request_id,
         kept.request.quoted,
-        kept.version + 1,
+        kept.version,
     )
 
 

@@ -20,8 +20,9 @@ import msgspec
 
 from catalogue.policy import Policy
 from infra.causality import current_cause
-from infra.database import Outdated, Transaction
+from infra.database import Transaction
 from infra.outgoing import OF_A_REQUEST, Limits, Outgoing
+from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Verdict
 from services.auctions.domain.chain import GENESIS
 from services.auctions.store.auctions import Stored, Unchanged

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
-from infra.database import Outdated
 from infra.outgoing import Outgoing
 from infra.reading import Unreadable, read_one, readable
+from infra.running import Outdated
 from services.auctions.domain.auction import AuctionState, Participant, Round, begin
 from services.auctions.domain.autobid import Autobid
 from services.auctions.domain.due import due_at

@@ -6,6 +6,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
+from infra.database import write_expected
 from infra.reading import Unreadable, read_one, readable
 from services.contracts.domain.deals import Deal
 
@@ -56,12 +57,14 @@ async def lock_due(
 
 
 async def save(db: asyncpg.Connection, kept: StoredDeal) -> None:
-    """``kept`` is of the version that was loaded."""
+    """``kept`` is of the version that was loaded. Raises Outdated."""
     deal = kept.deal
-    await db.execute(
+    await write_expected(
+        db,
         "insert into contracts.deals (process_id, buyer_id, auction_id, due_at, state, version)"
         " values ($1, $2, $3, $4, $5::text::jsonb, $6 + 1) on conflict (process_id, buyer_id) do update set"
-        " due_at = excluded.due_at, state = excluded.state, version = excluded.version",
+        " due_at = excluded.due_at, state = excluded.state, version = excluded.version"
+        " where deals.version = $6",
         deal.process_id,
         deal.buyer_id,
         kept.auction_id,

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
-from infra.database import columns
+from infra.database import columns, write_expected
 from infra.listing import Listed, count
 from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.deals import Party
@@ -225,16 +225,18 @@ async def save(
     now: datetime,
 ) -> None:
     """What has become of ``kept``, which is of the version that was loaded; with it what happened to it now and who did it ("": the
-    clock), and what both records count of it."""
+    clock), and what both records count of it. Raises Outdated."""
     due = agenda(execution)
     state = await _encoded(execution)
-    await db.execute(
+    await write_expected(
+        db,
         "insert into contracts.executions (contract_id, buyer_id, supplier_id, due_at, buyer_waits, supplier_waits,"
         " disputed_at, state, version, agenda, agenda_of) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1,"
         " $10::text::jsonb, $9 + 1)"
         " on conflict (contract_id) do update set due_at = excluded.due_at, buyer_waits = excluded.buyer_waits,"
         " supplier_waits = excluded.supplier_waits, disputed_at = excluded.disputed_at, state = excluded.state,"
-        " version = excluded.version, agenda = excluded.agenda, agenda_of = excluded.agenda_of",
+        " version = excluded.version, agenda = excluded.agenda, agenda_of = excluded.agenda_of"
+        " where executions.version = $9",
         execution.contract_id,
         execution.buyer_id,
         execution.supplier_id,

@@ -9,6 +9,7 @@ import msgspec
 
 from catalogue.policy.buying import PurchaseRules
 from events.contracts import PurchaseRequested
+from infra.database import write_expected
 from infra.listing import count
 from infra.reading import Unreadable, listed, read_one, readable
 from services.contracts.domain.purchases import Purchase
@@ -159,13 +160,14 @@ async def count_unanswered(
 
 
 async def save(db: asyncpg.Connection, kept: StoredPurchase) -> None:
-    """``kept`` is of the version that was loaded."""
+    """``kept`` is of the version that was loaded. Raises Outdated."""
     requested = kept.purchase.requested
-    await db.execute(
+    await write_expected(
+        db,
         "insert into contracts.purchases (process_id, buyer_id, supplier_id, requested_at, due_at, answered_at, reason, state,"
         " version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1) on conflict (process_id) do update set"
         " due_at = excluded.due_at, answered_at = excluded.answered_at, reason = excluded.reason, state = excluded.state,"
-        " version = excluded.version",
+        " version = excluded.version where purchases.version = $9",
         requested.process_id,
         requested.buyer_id,
         requested.supplier_id,

@@ -19,7 +19,8 @@ from catalogue.policy import load
 from events.accounts import OrganisationRegistered
 from infra.causality import Cause
 from infra.clock import system_clock
-from infra.database import Database, Outdated
+from infra.database import Database
+from infra.running import Outdated
 from services.auctions import journal
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS

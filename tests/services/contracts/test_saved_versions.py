@@ -1,0 +1,55 @@
+"""What was read before somebody else wrote it is not written back."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from infra.database import Transaction
+from infra.running import Outdated
+from services.contracts.store import deals, executions, purchases
+from tests.market import Market
+from tests.services.contracts.market_told import Town, a_town
+from tests.services.contracts.test_contracts_bought import asked
+from tests.services.contracts.test_contracts_carried_out import a_signed_contract
+
+Save = Callable[[Transaction], Awaitable[None]]
+
+
+@pytest.fixture
+async def town(market: Market) -> Town:
+    return await a_town(market)
+
+
+async def twice(market: Market, save: Save) -> None:
+    async with market.ground.database.transaction("contracts") as tx:
+        await save(tx)
+    with pytest.raises(Outdated):
+        async with market.ground.database.transaction("contracts") as tx:
+            await save(tx)
+
+
+async def test_a_deal_and_its_execution(town: Town) -> None:
+    work = await a_signed_contract(town)
+    pool = town.market.ground.database.pool
+    deal = await deals.get(pool, work.process_id, town.school.organisation_id)
+    execution = await executions.get(pool, work.contract_id)
+    assert deal is not None and execution is not None
+
+    async def save_deal(tx: Transaction) -> None:
+        await deals.save(await tx.raw(), deal)
+
+    async def save_execution(tx: Transaction) -> None:
+        await executions.save(await tx.raw(), execution, execution.execution, (), tx.now)
+
+    await twice(town.market, save_deal)
+    await twice(town.market, save_execution)
+
+
+async def test_a_purchase(town: Town) -> None:
+    purchase = await purchases.get(town.market.ground.database.pool, await asked(town))
+    assert purchase is not None
+
+    async def save(tx: Transaction) -> None:
+        await purchases.save(await tx.raw(), purchase)
+
+    await twice(town.market, save)
