@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 QUEUE = 256
 RETRY_SECONDS = 1.0
 _END = object()
+BEAT = object()
+BEAT_SECONDS = 15.0
+"""Between two signs of life to a watcher of whom nothing else is told."""
 
 
 class Live:
@@ -31,8 +34,9 @@ class Live:
         async with background(self._listen(), name="live"):
             yield
 
-    async def watch(self, channel: str) -> AsyncIterator[Any]:
-        """Yield what is announced on the channel; ``None`` means: something may have been missed, read the state again.
+    async def watch(self, channel: str, beat: float | None = None) -> AsyncIterator[Any]:
+        """Yield what is announced on the channel; ``None`` means: something may have been missed, read the state again; ``BEAT``, that
+        nothing was said for ``beat`` seconds. A stream that never says a word is cut off by proxies, and its reader is not missed.
 
         The first item is always ``None``, sent once listening has begun, so that nothing falls between page and stream. Ends with
         :meth:`end`.
@@ -41,7 +45,7 @@ class Live:
         self._watchers[channel].add(queue)
         try:
             yield None
-            while not self._ended and (item := await queue.get()) is not _END:
+            while not self._ended and (item := await _next(queue, beat)) is not _END:
                 yield item
         finally:
             self._watchers[channel].discard(queue)
@@ -87,3 +91,11 @@ class Live:
                 queue.get_nowait()
             item = item if item is _END else None
         queue.put_nowait(item)
+
+
+async def _next(queue: asyncio.Queue[Any], beat: float | None) -> Any:
+    try:
+        async with asyncio.timeout(beat):
+            return await queue.get()
+    except TimeoutError:
+        return BEAT

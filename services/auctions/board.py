@@ -14,7 +14,7 @@ import asyncpg
 
 from events.auctions import BidAccepted, BidRefused
 from infra.away import is_away
-from infra.live import Live
+from infra.live import BEAT_SECONDS, Live
 from infra.tasks import background
 from services.auctions.domain.auction import ranking
 from services.auctions.domain.picture import Descent, descent
@@ -34,8 +34,6 @@ STORM = 8
 """Boards one after another, each of them waiting before the breath ended."""
 AT_ONCE = 0.001
 """Seconds within which somebody is served who waits already."""
-BEAT = 15.0
-"""Seconds between two signs of life to a watcher of whom nothing else is told."""
 WOKEN = 50
 """Watchers told in one go; bids and pages are served before the next are told."""
 
@@ -111,7 +109,7 @@ class Feed:
 
     async def beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(BEAT_SECONDS)
             self._beats += 1
             await self._tell()
 

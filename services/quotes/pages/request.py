@@ -18,6 +18,7 @@ from events.bounds import Amount, Count, Days, Percent, Reason
 from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
+from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
@@ -279,10 +280,13 @@ def _former(shown: Details) -> dict[str, str]:
 
 
 async def _pushes(request: Visit, ground: Ground, request_id: str, since: int) -> AsyncIterator[ServerSentEventMessage]:
-    """Each is rendered as for a visitor: it says nothing that the page does not say to everybody."""
+    """Each is rendered as for a visitor: it says nothing that the page does not say to everybody. A comment says that there is none."""
     template = template_of(request, "quotes/_state.html")
-    async for said in ground.live.watch(channel(request_id)):
-        if said is not None and said["version"] <= since:
+    quiet = ServerSentEventMessage(data=None, comment="nothing new")
+    async for said in ground.live.watch(channel(request_id), beat=BEAT_SECONDS):
+        if said is None or said is BEAT:
+            yield quiet
+        if said is BEAT or (said is not None and said["version"] <= since):
             continue
         async with ground.database.transaction("quotes") as tx:
             try:

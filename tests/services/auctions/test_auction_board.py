@@ -126,7 +126,7 @@ async def test_nobody_reads_for_watchers_who_are_gone(boards: CountedBoards) -> 
 async def test_who_hears_nothing_for_a_while_gets_the_same_board_as_a_sign_of_life(
     boards: CountedBoards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.auctions.board.BEAT", 0.01)
+    monkeypatch.setattr("services.auctions.board.BEAT_SECONDS", 0.01)
     watching = boards.watch("a")
     assert [await next_of(watching) for _ in range(3)] == [1, 1, 1]
     assert boards.reads == 1, "a beat reads nothing"

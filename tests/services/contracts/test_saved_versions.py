@@ -32,8 +32,8 @@ async def test_a_deal_and_its_execution(town: Town) -> None:
     work = await a_signed_contract(town)
     pool = town.market.ground.database.pool
     deal = await deals.get(pool, work.process_id, town.school.organisation_id)
-    execution = await executions.get(pool, work.contract_id)
-    assert deal is not None and execution is not None
+    execution = await town.market.eventually(lambda: executions.get(pool, work.contract_id))
+    assert deal is not None
 
     async def save_deal(tx: Transaction) -> None:
         await deals.save(await tx.raw(), deal)

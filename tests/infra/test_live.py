@@ -1,0 +1,11 @@
+"""What is announced comes to those who watch; who hears nothing for a while is told so."""
+
+from infra.live import BEAT, Live
+
+
+async def test_a_watcher_of_whom_nothing_is_told_gets_a_sign_of_life() -> None:
+    live = Live("postgresql://nobody")
+    watching = live.watch("page", beat=0.01)
+    assert [await anext(watching) for _ in range(3)] == [None, BEAT, BEAT]
+    live.end()
+    assert [each async for each in watching] == []
