@@ -205,6 +205,12 @@ class Books:
             assert asyncio.get_running_loop().time() < deadline, left
             await asyncio.sleep(0.5)
 
+    async def heard_for_nothing(self) -> dict[str, int]:
+        """How many claims of each service are of no event that it handles."""
+        expected = self._expected((await self._told())[0])
+        wrong = {name: len(await self._claimed(name) - claims) for name, claims in expected.items()}
+        return {name: number for name, number in wrong.items() if number}
+
     async def keep_up(self, seconds: float) -> None:
         """Wait until each service and each view has claimed what was told by now, while more is told."""
         deadline = asyncio.get_running_loop().time() + seconds
