@@ -20,12 +20,24 @@ from infra.web.arguments import (
     form_fields,
     form_list,
 )
-from infra.web.forms import beside, instant_in, misfits, read_form, read_instant, said_of, shown_again, text_in, whole
+from infra.web.forms import (
+    CHOSEN,
+    beside,
+    instant_in,
+    misfits,
+    read_form,
+    read_instant,
+    said_of,
+    shown_again,
+    text_in,
+    whole,
+)
 from infra.web.keyed import FromKeyed
 from infra.web.pages import page, redirect
 
 __all__ = [
     "BY_LINK",
+    "CHOSEN",
     "MEMBERS",
     "PUBLIC",
     "STREAMED",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,6 +22,7 @@ from infra.database import Transaction
 from infra.listing import PAGES
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
+    CHOSEN,
     PUBLIC,
     FromGround,
     MemberVisit,
@@ -101,7 +103,7 @@ class PoolPages(Controller):
             pool = await views.details(tx, pool_id)
             shape = msgspec.defstruct(
                 "SourcingForm",
-                [("step_percent", Percent), ("duration_minutes", Minutes)]
+                [("step_percent", Percent), ("duration_minutes", Annotated[Minutes, CHOSEN])]
                 + [(f"price_{number}", Amount | None, None) for number, _ in enumerate(pool.lines)],
             )
             form, errors = read_form(values, shape)

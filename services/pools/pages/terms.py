@@ -22,6 +22,7 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED
 from infra.web import (
+    CHOSEN,
     PUBLIC,
     FromGround,
     MemberVisit,
@@ -57,7 +58,7 @@ class TermsForm(msgspec.Struct, kw_only=True):
     minimum_quantity: Packs
     enrolment_ends_at: Code
     below_minimum: Code
-    duration_minutes: Minutes
+    duration_minutes: Annotated[Minutes, CHOSEN]
     kind: Code = "goods"
 
 
