@@ -1,5 +1,6 @@
 """The Litestar factory: one app for any subset of services, with the same guards, errors, pages and limits for all."""
 
+from infra.texts import clean
 from infra.web.access import BY_LINK, MEMBERS, PUBLIC, STREAMED, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import (
@@ -15,7 +16,6 @@ from infra.web.arguments import (
     Since,
     Visit,
     Words,
-    clean,
     clean_all,
     form_fields,
     form_list,

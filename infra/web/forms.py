@@ -39,12 +39,14 @@ class Takes(NamedTuple):
 def takes(kind: Any) -> Takes:
     """Read from an annotation such as ``Price | None``."""
     found, chosen = inspect.type_info(kind), False
-    while isinstance(found, inspect.Metadata | inspect.UnionType):
-        if isinstance(found, inspect.Metadata):
-            found, chosen = found.type, chosen or bool((found.extra or {}).get("chosen"))
-        else:
-            found = next(each for each in found.types if not isinstance(each, inspect.NoneType))
-    return Takes(found, chosen)
+    while True:
+        match found:
+            case inspect.Metadata(type=inner, extra=notes):
+                found, chosen = inner, chosen or bool((notes or {}).get("chosen"))
+            case inspect.UnionType(types=several):
+                found = next(each for each in several if not isinstance(each, inspect.NoneType))
+            case _:
+                return Takes(found, chosen)
 
 
 def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) -> tuple[T | None, dict[str, str]]:

@@ -8,10 +8,10 @@ from litestar.params import JSONBody
 from events import bounds
 from events.bounds import Code, Few, Instant, Name, Reason
 from events.values import Category, Place
+from infra.denied import Missing
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
-from infra.web.errors import NotFound
 from infra.web.server import network
 from services.accounts import handlers, keys, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
@@ -187,7 +187,7 @@ class AccountsApi(Controller):
         async with ground.database.transaction("accounts") as tx:
             found = await store.organisation(tx, organisation_id)
             if found is None:
-                raise NotFound("organisation", organisation_id)
+                raise Missing("organisation", organisation_id)
             bought = await store.deals(tx, organisation_id, side="buyer", limit=0)
             sold = await store.deals(tx, organisation_id, side="supplier", limit=0)
         fields = {name: getattr(found, name) for name in Card.__struct_fields__ if hasattr(found, name)}

@@ -2,9 +2,9 @@
 
 from catalogue.rules import RuleBroken
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.accounts import passwords, store
 from services.accounts.domain import MOST_KEYS, checked_name
 
@@ -56,6 +56,6 @@ async def _require_room(tx: Transaction, member_id: str) -> None:
 
 
 async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None:
-    """Own keys only; a second time changes nothing. Raises NotFound."""
+    """Own keys only; a second time changes nothing. Raises Missing."""
     if not await store.revoke_key(tx, principal.member_id, key_id):
-        raise NotFound("API key", key_id)
+        raise Missing("API key", key_id)

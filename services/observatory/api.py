@@ -12,11 +12,11 @@ from litestar.params import QueryParameter
 from catalogue.money import QuantityNotPositive, round_money
 from events.values import Refusal
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.service import Ground
 from infra.web import PUBLIC, FromGround, PathId
 from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER, number_in
-from infra.web.errors import NotFound
 from services.observatory import answers, store
 from services.observatory.answers import PRICES, Answer, Pictures, place_of
 from services.observatory.store import Figures, Filter, Summary
@@ -86,19 +86,19 @@ def wanted(q: str, category: str, grade: str) -> Filter:
 
 
 async def whole_answer(tx: Transaction, item_key: str, place: str) -> Answer:
-    """Its verdicts are still to be paged. Raises NotFound."""
+    """Its verdicts are still to be paged. Raises Missing."""
     found = await answers.answer(tx, item_key, place_of(place) if place else None)
     if found is None:
-        raise NotFound("priced item", item_key)
+        raise Missing("priced item", item_key)
     return found
 
 
 async def snapshot(ground: Ground, reference_id: str, number: int, size: int = PRICES) -> Answer:
-    """With a page of its verdicts. Raises NotFound."""
+    """With a page of its verdicts. Raises Missing."""
     async with ground.database.transaction("observatory") as tx:
         found = await answers.cited(tx, reference_id)
         if found is None:
-            raise NotFound("reference price", reference_id)
+            raise Missing("reference price", reference_id)
         return await answers.page(tx, found, number, size)
 
 
@@ -169,7 +169,7 @@ class ObservatoryApi(Controller):
             found = await whole_answer(tx, sku, region)
         reference = found.reference
         if reference is None:
-            raise NotFound("reference price", sku)
+            raise Missing("reference price", sku)
         return Quote(
             item_key=reference.item_key,
             level=reference.level,

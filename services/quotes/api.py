@@ -9,6 +9,7 @@ from litestar.params import JSONBody, QueryParameter
 from catalogue.policy import load as load_policy
 from events.bounds import Count, Reason
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
@@ -59,18 +60,18 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read(tx: Transaction, request_id: str, reader: Principal | None) -> Details:
-    """Raises NotFound."""
+    """Raises Missing."""
     kept = await store.load(tx, clean(request_id))
     if kept is None:
-        raise NotFound("quote request", request_id)
+        raise Missing("quote request", request_id)
     return await views.details(tx, kept, reader)
 
 
 async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
-    """Raises NotFound."""
+    """Raises Missing."""
     kept = await store.load(tx, clean(request_id))
     if kept is None:
-        raise NotFound("quote request", request_id)
+        raise Missing("quote request", request_id)
     return await views.participant(tx, kept, number, reader)
 
 

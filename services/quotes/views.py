@@ -14,8 +14,8 @@ import msgspec
 
 from events.values import Line
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
-from infra.web.errors import NotFound
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Request, Stage
@@ -114,7 +114,7 @@ def buys(request: Request, reader: Principal | None) -> bool:
 
 
 async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> Participant:
-    """One of them, for the buyer with its lines. Raises NotFound, also while it is sealed for the reader."""
+    """One of them, for the buyer with its lines. Raises Missing, also while it is sealed for the reader."""
     request = kept.request
     for one in await _participants(tx, request, reader) or ():
         if one.number == number:
@@ -123,7 +123,7 @@ async def participant(tx: Transaction, kept: StoredRequest, number: int, reader:
             quote = await store.quote_of_number(tx, request.opened.request_id, number)
             assert quote is not None, "a participant has a quote"
             return msgspec.structs.replace(one, comment=quote.comment, lines=quote.lines)
-    raise NotFound("participant", str(number))
+    raise Missing("participant", str(number))
 
 
 async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:

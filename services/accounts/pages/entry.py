@@ -14,6 +14,7 @@ from litestar.response import Redirect, Response, Template
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
 from events.bounds import Secret
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SESSION_HOURS
@@ -35,7 +36,6 @@ from infra.web import (
 )
 from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
-from infra.web.errors import NotFound
 from infra.web.kept import kept_by_login
 from infra.web.languages import ENGLISH, gettext, spoken
 from infra.web.pages import login_page
@@ -206,7 +206,7 @@ class EntryPages(Controller):
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
-                raise NotFound(
+                raise Missing(
                     "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
                 ) from error
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
@@ -218,7 +218,7 @@ class EntryPages(Controller):
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
-                raise NotFound(
+                raise Missing(
                     "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
                 ) from error
         try:

@@ -14,6 +14,7 @@ from catalogue.policy import load
 from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import Listed
 from infra.service import Ground
@@ -242,7 +243,7 @@ async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> 
 async def existing(ground: Ground, auction_id: str) -> Stored:
     stored = await auctions.get(ground.database.pool, clean(auction_id))
     if stored is None:
-        raise NotFound("auction", auction_id)
+        raise Missing("auction", auction_id)
     return stored
 
 

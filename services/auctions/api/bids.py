@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from events.auctions import BidAccepted
 from events.bounds import Amount, Id
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import SUPPLIER_AGENT, Principal
 from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow, clean
@@ -101,7 +102,7 @@ async def ask(
             Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
         )
     except NoSuchAuction:
-        raise NotFound("auction", auction_id) from None
+        raise Missing("auction", auction_id) from None
     except LaneBlocked:
         raise HTTPException(
             status_code=503,

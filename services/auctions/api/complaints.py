@@ -7,6 +7,7 @@ from litestar import Controller, get, post
 from litestar.params import JSONBody
 
 from events.bounds import Reason
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import Listed
 from infra.service import Ground
@@ -97,8 +98,8 @@ async def listed(ground: Ground, number: int) -> Listed[Brief]:
 
 
 async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
-    """Raises NotFound."""
+    """Raises Missing."""
     complaint = await filed.get(ground.database.pool, clean(complaint_id))
     if complaint is None:
-        raise NotFound("complaint", complaint_id)
+        raise Missing("complaint", complaint_id)
     return complaint

@@ -11,6 +11,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 from events.bounds import Clause, Code
 from events.contracts import Equivalent, Security, Term
 from events.values import Category, Line, Place
+from infra.denied import Missing
 from infra.service import Ground
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
 from infra.web import (
@@ -179,10 +180,10 @@ def wanted_by(
 
 
 async def visible(ground: Ground, contract_id: str, principal: Principal | None) -> Contract:
-    """Raises NotFound, also for one that is not for these eyes."""
+    """Raises Missing, also for one that is not for these eyes."""
     found = await contracts.get(ground.database.pool, clean(contract_id))
     if found is None or not may_see(found, principal):
-        raise NotFound("contract", contract_id)
+        raise Missing("contract", contract_id)
     return found
 
 
@@ -310,7 +311,7 @@ async def view(ground: Ground, contract: Contract, principal: Principal | None) 
 
 
 async def shown(ground: Ground, contract_id: str, principal: Principal | None) -> ContractView:
-    """As this reader sees it. Raises NotFound."""
+    """As this reader sees it. Raises Missing."""
     return await view(ground, await visible(ground, contract_id, principal), principal)
 
 

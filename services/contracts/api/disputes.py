@@ -11,6 +11,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
 from events.bounds import Count, Reason
+from infra.denied import Missing
 from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
@@ -66,10 +67,10 @@ class OpenDisputeView(msgspec.Struct, kw_only=True):
 async def the_dispute(
     ground: Ground, contract_id: str, number: int, principal: Principal | None
 ) -> tuple[Execution, Dispute]:
-    """As the reader may see them. Raises NotFound."""
+    """As the reader may see them. Raises Missing."""
     execution = await readable(ground, contract_id, principal)
     if not 1 <= number <= len(execution.disputes):
-        raise NotFound("dispute", str(number))
+        raise Missing("dispute", str(number))
     return execution, execution.disputes[number - 1]
 
 

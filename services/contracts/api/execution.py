@@ -12,6 +12,7 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, QueryParameter
 
 from events.bounds import ByLine, Count, Days, Few, Id, Name, Quantity, Reason
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.service import Ground
@@ -185,15 +186,15 @@ def insider(execution: Execution, principal: Principal | None) -> bool:
 
 
 async def found(ground: Ground, contract_id: str) -> StoredExecution:
-    """Raises NotFound where the contract is not concluded."""
+    """Raises Missing where the contract is not concluded."""
     kept = await handlers.find(ground.database.pool, clean(contract_id))
     if kept is None:
-        raise NotFound("concluded contract", contract_id)
+        raise Missing("concluded contract", contract_id)
     return kept
 
 
 async def readable(ground: Ground, contract_id: str, principal: Principal | None) -> Execution:
-    """As the reader may see it. Raises NotFound where the contract is not concluded."""
+    """As the reader may see it. Raises Missing where the contract is not concluded."""
     execution = (await found(ground, contract_id)).execution
     return execution if insider(execution, principal) else execution.without_words
 

@@ -13,6 +13,7 @@ from litestar.params import JSONBody, QueryParameter
 from catalogue.policy import load
 from events.bounds import Clause
 from events.values import Place
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -61,10 +62,10 @@ class PurchaseRequestedOut(msgspec.Struct, kw_only=True):
 
 
 async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.StoredPurchase:
-    """Raises NotFound, also for one of others."""
+    """Raises Missing, also for one of others."""
     found = await purchases.get(ground.database.pool, clean(purchase_id))
     if found is None or not (found.concerns(principal.organisation_id) or principal.may(*SEES_ALL)):
-        raise NotFound("purchase", purchase_id)
+        raise Missing("purchase", purchase_id)
     return found
 
 

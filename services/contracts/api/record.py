@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 from litestar import Controller, get
 
+from infra.denied import Missing
 from infra.listing import COUNTED
 from infra.service import Ground
 from infra.tokens import Principal
@@ -94,12 +95,12 @@ def mentioned(found: Mention, side: Party, at: datetime, reader: Principal | Non
 
 
 async def record_of(ground: Ground, organisation_id: str, reader: Principal | None, *, shown: int = 50) -> RecordView:
-    """``shown`` contracts of a kind, and suspensions, at most, the latest; the counts are of all. Raises NotFound."""
+    """``shown`` contracts of a kind, and suspensions, at most, the latest; the counts are of all. Raises Missing."""
     organisation_id, now = clean(organisation_id), ground.clock()
     async with ground.database.pool.acquire() as db:
         organisation = await replicas.organisations.get(db, organisation_id)
         if organisation is None:
-            raise NotFound("organisation", organisation_id)
+            raise Missing("organisation", organisation_id)
         counts = await record.counts(db, organisation_id)
         latest: dict[tuple[Party, Kind], list[Fact]] = {}
         for fact in await record.latest(db, organisation_id, shown):

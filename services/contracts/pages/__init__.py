@@ -13,6 +13,7 @@ from catalogue.numbers import unambiguous
 from catalogue.policy import TERMS, load
 from catalogue.rules import RuleBroken
 from events.bounds import Clause, Name, Quantity
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
 from infra.service import Ground
@@ -38,7 +39,6 @@ from infra.web import (
     text_in,
 )
 from infra.web import Words as Search
-from infra.web.errors import NotFound
 from services.contracts.api import (
     After,
     State,
@@ -290,7 +290,7 @@ class PurchasePages(Controller):
             offer = await replicas.offer(db, offer_id)
             sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
             if offer is None or sku is None:
-                raise NotFound("standing offer", offer_id)
+                raise Missing("standing offer", offer_id)
             supplier = await replicas.organisations.get(db, offer.supplier_id)
             buyer = await replicas.organisations.get(db, request.user.organisation_id)
             values = {**values, "quantity": values.get("quantity") or unambiguous(offer.min_quantity)}
