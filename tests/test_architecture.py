@@ -33,11 +33,15 @@ KEPT_IN = {
         path.startswith("infra/") or path.endswith("/store.py") or "/store/" in path or "/migrations/" in path
     ),
     "litestar": lambda path: (
-        path.startswith("infra/") or Path(path).stem in ("api", "pages") or "/api/" in path or "/pages/" in path
+        path.startswith("infra/")
+        or Path(path).stem in ("api", "pages", "arguments")
+        or "/api/" in path
+        or "/pages/" in path
     ),
 }
-AT_THE_WEB = ("api", "pages", "service")
-"""Modules of a service that know of HTTP. What else it does, timers and consumers do too: it raises nothing that is an answer."""
+AT_THE_WEB = ("api", "pages", "arguments", "service")
+"""Modules of a service that know of HTTP; ``arguments`` are the types of what its routes take. Timers and consumers use the others too,
+so nothing there raises an answer."""
 FACES = ("api", "pages")
 """What a service shows to programs and to people. Neither is built on the other: what both show is in its views."""
 TOLD_TO_PEOPLE = {

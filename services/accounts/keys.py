@@ -15,6 +15,9 @@ REVOKED_KEPT = 50
 class MemberUnknown(Exception):
     """The token is good, and its member is none of this market: it was made elsewhere with the same keys."""
 
+    def __init__(self) -> None:
+        super().__init__("This token is of a member that is not known here. Log in again.")
+
 
 class TooManyKeys(RuleBroken):
     """It can be sent again when one was revoked."""

@@ -33,6 +33,8 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.complaints import Complaint
 from services.auctions.domain.opening import OpenAuction, check_open, open_auction
 from services.auctions.journal import chained, entries, write
+from services.auctions.judging import Asked
+from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import Stored
@@ -168,6 +170,21 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
 
 
 # While it runs
+
+
+async def place_bid(
+    lane: Lane,
+    principal: Principal,
+    auction_id: str,
+    amount: Decimal,
+    key: str,
+    arrived_at: datetime,
+    choices: tuple[int, ...] = (),
+) -> Answer:
+    """The lane's verdict and receipt. Raises Missing, LaneBlocked, KeyReused."""
+    return await lane.place(
+        Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
+    )
 
 
 async def set_autobid(

@@ -14,6 +14,9 @@ from services.pools import store
 from services.pools.store import Contract, StoredPool
 from services.pools.store.listing import Summary
 
+DEEPEST = 25_000
+"""The last place that a page of the list can begin at: the database walks over all that stands before it."""
+
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Amounts and savings of the allocations sum exactly to those of the whole."""

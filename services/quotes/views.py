@@ -15,6 +15,7 @@ import msgspec
 from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
+from infra.texts import clean
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
@@ -22,6 +23,7 @@ from services.quotes.domain.request import Request, Stage
 from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, StoredRequest
 
+PER_PAGE = 24
 COMMENT = 300
 """Letters of each comment among all participants."""
 
@@ -214,3 +216,20 @@ def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
         "closes_at": opened.closes_at,
         "choose_by": opened.choose_by,
     }
+
+
+async def read(tx: Transaction, request_id: str, reader: Principal | None) -> Details:
+    """Raises Missing."""
+    return await details(tx, await _existing(tx, request_id), reader)
+
+
+async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
+    """Raises Missing."""
+    return await participant(tx, await _existing(tx, request_id), number, reader)
+
+
+async def _existing(tx: Transaction, request_id: str) -> StoredRequest:
+    kept = await store.load(tx, clean(request_id))
+    if kept is None:
+        raise Missing("quote request", request_id)
+    return kept

@@ -4,23 +4,20 @@ from datetime import datetime, timedelta
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.exceptions import PermissionDeniedException
 
 from events.recommender import Recommendation
 from infra.database import Transaction
 from infra.denied import Missing
-from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, allow
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.advice import Invitee, Made, Together
-from services.recommender.store.openings import Opening, horizon
+from services.recommender.store.openings import horizon
 from services.recommender.store.trainings import Training
+from services.recommender.views import TRAININGS, own_opening
 
 ASKED_FRESH = timedelta(hours=1)
-TRAININGS = 20
 TOGETHER = 10
-INVITED = 10
 
 
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,19 +43,6 @@ class Trainings(msgspec.Struct, frozen=True, kw_only=True):
 
     in_use: str
     trainings: list[Training]
-
-
-async def own_opening(
-    ground: Ground, principal: Principal, opportunity_id: str
-) -> tuple[Opening, list[Invitee] | None]:
-    """An opportunity of the member's own organisation, and whom to invite. While it runs, history alone speaks: not who bids."""
-    async with ground.database.transaction("recommender") as tx:
-        opening = await openings.opening(tx, opportunity_id)
-        if opening is None:
-            raise Missing("auction", opportunity_id)
-        if opening.buyer_id != principal.organisation_id:
-            raise PermissionDeniedException("only its buyer may see whom to invite")
-        return opening, await advice.invitees(tx, opening, INVITED)
 
 
 async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:

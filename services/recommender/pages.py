@@ -7,10 +7,10 @@ from catalogue.policy import load
 from infra.denied import Missing
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
-from services.recommender.api import TRAININGS, own_opening
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.openings import horizon
 from services.recommender.training import MIN_AWARDS
+from services.recommender.views import TRAININGS, own_opening
 from services.recommender.words import category_in_words
 
 WORTH_OFFERING = 5

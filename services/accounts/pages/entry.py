@@ -38,9 +38,9 @@ from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
 from infra.web.kept import kept_by_login
 from infra.web.languages import ENGLISH, gettext, spoken
+from infra.web.limits import address_of
 from infra.web.pages import login_page
 from services.accounts import handlers, login, passwords
-from services.accounts.api import SLOW_DOWN, address_of
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import checked_email, checked_name, checked_password, local_path
 from services.accounts.handlers import InvitationOver, Registrant, Registration
@@ -121,7 +121,7 @@ class EntryPages(Controller):
         except LoginRefused:
             error, status = gettext("E-mail address and password do not match."), 401
         except TooManyTries:
-            error, status = slow_down(), SLOW_DOWN.status_code
+            error, status = slow_down(), 429
         else:
             if kept is None:
                 return entered(ground, session, redirect(goal))

@@ -16,12 +16,12 @@ from infra.tokens import OBSERVER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
-from services.auctions.api import existing
 from services.auctions.bidders import Bidder, bidders
 from services.auctions.domain.autobid import Autobid
 from services.auctions.market_log import MarketLog, NotProvable, SubtreesMissing
 from services.auctions.receipts import Receipt
 from services.auctions.store import bids
+from services.auctions.views import existing
 
 
 class AutobidIn(msgspec.Struct, kw_only=True):

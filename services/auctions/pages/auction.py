@@ -30,8 +30,7 @@ from infra.web import (
     read_form,
     whole,
 )
-from services.auctions.api import PER_PAGE, listed, status_of
-from services.auctions.api.bids import ask
+from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
 from services.auctions.lane import Answer, Lane
@@ -39,6 +38,7 @@ from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, s
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
 from services.auctions.pages.live import push
 from services.auctions.store.listing import Filter
+from services.auctions.views import PER_PAGE, listed, status_of
 
 
 class AuctionPages(Controller):
@@ -118,7 +118,7 @@ class AuctionPages(Controller):
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
-            answer = await ask(
+            answer = await handlers.place_bid(
                 lane, request.user, auction_id, form.amount, key_of(form, fields), arrived_at, choices_in(fields)
             )
         if request.headers.get("hx-request") != "true":

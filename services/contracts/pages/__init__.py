@@ -39,9 +39,17 @@ from infra.web import (
     text_in,
 )
 from infra.web import Words as Search
-from services.contracts.api import (
-    After,
-    State,
+from services.contracts.arguments import After, State
+from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
+from services.contracts.domain.purchases import Purchase
+from services.contracts.handlers import may_see
+from services.contracts.handlers import purchases as handlers
+from services.contracts.handlers.purchases import NewPurchase
+from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
+from services.contracts.store import executions, listing, purchases, replicas
+from services.contracts.store.contracts import Contract
+from services.contracts.store.listing import Summary
+from services.contracts.views import (
     choices_of,
     ending_of,
     is_insider,
@@ -52,16 +60,7 @@ from services.contracts.api import (
     visible,
     wanted_by,
 )
-from services.contracts.api.purchases import own_purchase, purchase_view
-from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
-from services.contracts.domain.purchases import Purchase
-from services.contracts.handlers import may_see
-from services.contracts.handlers import purchases as handlers
-from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
-from services.contracts.store import executions, listing, purchases, replicas
-from services.contracts.store.contracts import Contract
-from services.contracts.store.listing import Summary
+from services.contracts.views.purchases import own_purchase, purchase_view
 
 PER_PAGE = 20
 OPEN_PURCHASES = 50

@@ -34,9 +34,6 @@ from infra.web import (
     text_in,
     whole,
 )
-from services.contracts.api import QUEUE, visible
-from services.contracts.api.disputes import disputed, open_disputes, the_dispute
-from services.contracts.api.execution import readable
 from services.contracts.domain.execution import Command, Withdraw
 from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
 from services.contracts.domain.execution.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
@@ -47,6 +44,9 @@ from services.contracts.handlers import execution as handlers
 from services.contracts.pages import contract_page
 from services.contracts.pages.work import ASKED, NOTHING, Acted, forms
 from services.contracts.store import listing
+from services.contracts.views import QUEUE, visible
+from services.contracts.views.disputes import disputed, open_disputes, the_dispute
+from services.contracts.views.execution import readable
 
 Fields = dict[str, str]
 

@@ -29,6 +29,7 @@ from infra.web import (
     PageNumber,
     PathId,
     Visit,
+    allow,
     form_fields,
     page,
     read_form,
@@ -38,11 +39,12 @@ from infra.web import (
 from infra.web.languages import gettext, refusal, told, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
-from services.pools.api import OFFICERS
 from services.pools.domain import Stage
 from services.pools.domain.enrolment import CancelledByLead
 from services.pools.handlers import Enrolment, Sourcing, Wanted
 from services.pools.views import Details
+
+OFFICERS = allow(BUYER_OFFICER)
 
 SHOWN_OF_LOG = 50
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)

@@ -21,6 +21,7 @@ from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED
+from infra.tokens import BUYER_OFFICER
 from infra.web import (
     CHOSEN,
     PUBLIC,
@@ -29,6 +30,7 @@ from infra.web import (
     Several,
     Short,
     Visit,
+    allow,
     clean,
     form_fields,
     form_list,
@@ -42,10 +44,12 @@ from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import payable, price
 from services.market.replicas import calendar_of
 from services.pools import handlers, store
-from services.pools.api import DEEPEST, OFFICERS
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
 from services.pools.handlers import Opening, OpeningLine
 from services.pools.store import listing
+from services.pools.views import DEEPEST
+
+OFFICERS = allow(BUYER_OFFICER)
 
 PAGE = 24
 LINES = 50

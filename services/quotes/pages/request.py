@@ -33,6 +33,7 @@ from infra.web import (
     Since,
     Visit,
     Words,
+    allow,
     beside,
     clean,
     form_fields,
@@ -45,10 +46,12 @@ from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
 from services.quotes import handlers, store
-from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read, read_participant
 from services.quotes.handlers import NewQuote, channel
 from services.quotes.listing import Summary, Wanted, search
-from services.quotes.views import Details
+from services.quotes.views import PER_PAGE, Details, read, read_participant
+
+OFFICERS = allow(BUYER_OFFICER)
+AGENTS = allow(SUPPLIER_AGENT)
 
 Answer = Response[str] | Template | Redirect
 
