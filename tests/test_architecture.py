@@ -33,9 +33,22 @@ KEPT_IN = {
         path.startswith("infra/") or path.endswith("/store.py") or "/store/" in path or "/migrations/" in path
     ),
     "litestar": lambda path: (
-        path.startswith("infra/") or Path(path).stem in ("api", "pages") or "/api/" in path or "/pages/" in path
+        path.startswith("infra/")
+        or Path(path).stem in ("api", "pages", "arguments")
+        or "/api/" in path
+        or "/pages/" in path
     ),
 }
+AT_THE_WEB = ("api", "pages", "arguments", "service")
+"""Modules of a service that know of HTTP; ``arguments`` are the types of what its routes take. Timers and consumers use the others too,
+so nothing there raises an answer."""
+FACES = ("api", "pages")
+"""What a service shows to programs and to people. Neither is built on the other: what both show is in its views."""
+TOLD_TO_PEOPLE = {
+    "services/market/form_lines.py": "infra.web.languages",
+    "services/notifications/letters.py": "infra.web.pages",
+}
+"""What is no page and says what pages say, with the one module of the web that it says it by."""
 BY_NAME = {
     "infra/runtime.py": "the services",
     "infra/cli/__init__.py": "the commands",
@@ -88,9 +101,11 @@ def breaches(path: str, source: str) -> Iterator[str]:
     if (lines := source.count("\n")) > MOST_LINES:
         yield f"{path}: has {lines} lines, more than {MOST_LINES}"
     tree = ast.parse(source)
+    named = aliases(tree)
     parts = path.split("/")
     room = parts[0]
-    domain = room == "services" and len(parts) > 2 and parts[2].removesuffix(".py") in PURE_IN_SERVICES
+    stem = parts[2].removesuffix(".py") if room == "services" and len(parts) > 2 else ""
+    domain = stem in PURE_IN_SERVICES
     for name in imported(tree):
         top = name.split(".")[0]
         if top in STDLIB:
@@ -102,10 +117,13 @@ def breaches(path: str, source: str) -> Iterator[str]:
         if room == "infra" and top in OWN - {"infra", "events", "catalogue"}:
             yield f"{path}: infra may not import {name}"
         if room == "services" and len(parts) > 2:
-            yield from service_breaches(path, parts[1], parts[2].removesuffix(".py") if domain else "", name)
+            yield from service_breaches(path, parts[1], stem if domain else "", name)
         if top in KEPT_IN and not KEPT_IN[top](path):
             yield f"{path}: {top} is kept out of this file"
-    named = aliases(tree)
+    if any(isinstance(node, ast.ImportFrom) and node.level for node in statements(tree)):
+        yield f"{path}: imports are written in full, from the project on"
+    if stem:
+        yield from misplaced(path, parts[1], stem, tree)
     if at_the_door(parts) and path not in READERS:
         yield from unbounded(path, tree, named)
     if path not in BY_NAME and any(each in IMPORTS_BY_NAME for each in named.values()):
@@ -147,6 +165,30 @@ def service_breaches(path: str, service: str, pure: str, name: str) -> Iterator[
         yield f"{path}: services meet in events alone, not in {name}"
     elif top == "recommender" and service != "recommender":
         yield f"{path}: only services.recommender uses {name}"
+
+
+def misplaced(path: str, service: str, stem: str, tree: ast.AST) -> Iterator[str]:
+    """What a module of a service imports of the web, or of its service's own face to it. ``stem`` is the module or package of the service
+    that the file is or is in."""
+    for name in reached(tree):
+        if is_below(name, "infra.web") and stem not in AT_THE_WEB and not is_below(name, TOLD_TO_PEOPLE.get(path)):
+            yield f"{path}: what is no page and no API knows of no web, as {name} does"
+        for face in FACES:
+            if is_below(name, f"services.{service}.{face}") and stem not in (face, "service"):
+                yield f"{path}: what {stem} shares with {face} is in views, not in {name}"
+
+
+def is_below(name: str, module: str | None) -> bool:
+    return module is not None and f"{name}.".startswith(f"{module}.")
+
+
+def reached(tree: ast.AST) -> Iterator[str]:
+    """What imports name, in full: of ``from services.pools import api`` that is services.pools.api."""
+    for node in statements(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def dotted(node: ast.AST) -> str:
@@ -243,6 +285,20 @@ def test_every_file_keeps_the_rules_of_its_room() -> None:
         ("services/pools/handlers.py", "from aiokafka import AIOKafkaProducer", "aiokafka is kept out"),
         ("services/pools/api.py", "from sqlmodel import select", "sqlmodel is kept out"),
         ("services/pools/store.py", "from litestar import get", "litestar is kept out"),
+        ("services/pools/handlers.py", "from litestar.exceptions import HTTPException", "litestar is kept out"),
+        ("services/pools/timers.py", "from litestar.exceptions import HTTPException", "litestar is kept out"),
+        ("services/pools/handlers.py", "from infra.web.errors import NotFound", "knows of no web"),
+        ("services/pools/handlers/x.py", "from infra.web.arguments import clean", "knows of no web"),
+        ("services/pools/timers.py", "import infra.web.errors as e\nraise e.NotFound", "knows of no web"),
+        ("services/pools/views.py", "from infra import web", "knows of no web"),
+        ("services/pools/pages.py", "from services.pools.api import OFFICERS", "is in views"),
+        ("services/pools/pages/x.py", "from services.pools.api.terms import OFFICERS", "is in views"),
+        ("services/pools/pages/x.py", "from services.pools import api as shared", "is in views"),
+        ("services/pools/pages/x.py", "def x():\n    import services.pools.api", "is in views"),
+        ("services/pools/pages/x.py", "from ..api import OFFICERS", "written in full"),
+        ("services/pools/views.py", "from services.pools.api import PoolOut", "is in views"),
+        ("services/pools/handlers.py", "from services.pools.api import PoolOut", "is in views"),
+        ("services/pools/api.py", "from services.pools.pages import shown", "is in views"),
         ("services/pools/service.py", "import faust", "faust is kept out"),
         ("infra/x.py", "x = 1\n" * (MOST_LINES + 1), "has 401 lines"),
         ("services/x/pages/y.py", "import msgspec as m\nx = m.convert(fields, Y)", "within bounds"),

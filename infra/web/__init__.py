@@ -1,5 +1,6 @@
 """The Litestar factory: one app for any subset of services, with the same guards, errors, pages and limits for all."""
 
+from infra.texts import clean
 from infra.web.access import BY_LINK, MEMBERS, PUBLIC, STREAMED, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import (
@@ -15,17 +16,28 @@ from infra.web.arguments import (
     Since,
     Visit,
     Words,
-    clean,
     clean_all,
     form_fields,
     form_list,
 )
-from infra.web.forms import beside, instant_in, misfits, read_form, read_instant, said_of, shown_again, text_in, whole
+from infra.web.forms import (
+    CHOSEN,
+    beside,
+    instant_in,
+    misfits,
+    read_form,
+    read_instant,
+    said_of,
+    shown_again,
+    text_in,
+    whole,
+)
 from infra.web.keyed import FromKeyed
 from infra.web.pages import page, redirect
 
 __all__ = [
     "BY_LINK",
+    "CHOSEN",
     "MEMBERS",
     "PUBLIC",
     "STREAMED",

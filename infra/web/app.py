@@ -23,6 +23,7 @@ from events.limits import OutOfBounds
 from infra import metrics, telemetry
 from infra.causality import caused_by
 from infra.clock import Clock, WrongClock
+from infra.denied import Missing, NotAllowed
 from infra.embedded import addresses
 from infra.ids import new_id
 from infra.operations.figures import Observer
@@ -193,6 +194,8 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         exception_handlers={
             RuleBroken: errors.on_rule_broken,
             OutOfBounds: errors.on_out_of_bounds,
+            Missing: errors.on_denied,
+            NotAllowed: errors.on_denied,
             NotFoundException: on_no_route,
             HTTPException: errors.on_http_error,
             Exception: errors.on_crash,

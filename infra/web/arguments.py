@@ -13,6 +13,7 @@ from events.bounds import Id, fitted
 from events.limits import OutOfBounds, check_length, shown
 from infra.listing import PAGES
 from infra.service import Ground
+from infra.texts import clean
 from infra.tokens import Principal
 from infra.web.forms import check_written, said_of
 
@@ -66,13 +67,8 @@ def number_in(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def clean(text: str) -> str:
-    """PostgreSQL's text holds no NUL."""
-    return text.replace("\x00", "").strip()
-
-
 def clean_all(body: T) -> T:
-    """A body of a request with every text in it as :func:`clean` makes it."""
+    """A body of a request with every text in it as :func:`infra.texts.clean` makes it."""
     return msgspec.convert(_cleaned(msgspec.to_builtins(body)), type(body))
 
 

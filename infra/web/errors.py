@@ -17,6 +17,7 @@ from events.bounds import unfit
 from events.limits import OutOfBounds
 from infra.away import is_away, is_of_kafka, lacks_resources
 from infra.clock import WrongClock
+from infra.denied import Missing, NotAllowed
 from infra.ids import new_id
 from infra.reading import UnreadableRow
 from infra.running import Outdated
@@ -67,18 +68,10 @@ def _words(status: int) -> tuple[str, str]:
 
 
 class NotFound(HTTPException):
-    """``NotFound("auction", id)``"""
+    """The answer to :class:`infra.denied.Missing`, as routes name it in ``raises``. Nothing raises it: what decides and reads knows of
+    no web."""
 
     status_code = 404
-
-    def __init__(self, what: str, which: str) -> None:
-        super().__init__(detail=f"no {what} {which!r}")
-
-
-class Conflict(HTTPException):
-    """The thing is no longer in the state that the request was made for."""
-
-    status_code = 409
 
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
@@ -152,6 +145,12 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
 def _address(path: str, query: str = "") -> str:
     """A path of this site, as it stands in a link."""
     return "/" + quote(path.lstrip("/")) + (f"?{query}" if query else "")
+
+
+def on_denied(request: Request[Any, Any, Any], error: Missing | NotAllowed) -> Response[Any]:
+    _speak_to(request)
+    status = HTTPStatus.NOT_FOUND if isinstance(error, Missing) else HTTPStatus.FORBIDDEN
+    return _answer(request, status, status.phrase, str(error), {})
 
 
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

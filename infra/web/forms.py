@@ -4,24 +4,49 @@ import re
 from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeVar, get_type_hints
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Meta, inspect
 
 from catalogue.numbers import is_ambiguous, unambiguous
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Instant, Minutes, Reason, check, fitted
+from events.bounds import Instant, Reason, check, fitted
 from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds
 from events.notation import notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
 from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told, written
 
-_BOUND = re.compile(r"Expected `\w+` (?P<length>of length )?(?P<sign><=|>=) (?P<limit>\S+)")
 _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
 """What parts groups of digits, as our own pages write them."""
 T = TypeVar("T", bound=msgspec.Struct)
+CHOSEN = Meta(extra={"chosen": True})
+"""Of a field that people fill in from a list: ``Annotated[Minutes, CHOSEN]``. Whatever else arrives is told to be none of the choices."""
+
+
+class Takes(NamedTuple):
+    """What a field of a form takes. ``type`` is a value's own type as msgspec describes it, without the None of a field that may be
+    blank."""
+
+    type: inspect.Type
+    chosen: bool
+
+
+@lru_cache(maxsize=1_000)
+def takes(kind: Any) -> Takes:
+    """Read from an annotation such as ``Price | None``."""
+    found, chosen = inspect.type_info(kind), False
+    while True:
+        match found:
+            case inspect.Metadata(type=inner, extra=notes):
+                found, chosen = inner, chosen or bool((notes or {}).get("chosen"))
+            case inspect.UnionType(types=several):
+                found = next(each for each in several if not isinstance(each, inspect.NoneType))
+            case _:
+                return Takes(found, chosen)
 
 
 def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) -> tuple[T | None, dict[str, str]]:
@@ -34,33 +59,32 @@ def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) 
     """
     values: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    hints = get_type_hints(shape, include_extras=True)
     for field in msgspec.structs.fields(shape):
-        kind = hints[field.name]
+        kind, taken = field.type, takes(field.type).type
         text = fields.get(field.name, "").strip()
         if not text:
-            if kind is bool:
+            if isinstance(taken, inspect.BoolType):
                 values[field.name] = False
             elif field.required:
                 errors[field.name] = gettext("is required")
             continue
-        if kind is bool:
+        if isinstance(taken, inspect.BoolType):
             text = "true" if text in ("on", "yes", "1") else text
-        elif "Decimal" in str(kind):
+        elif isinstance(taken, inspect.DecimalType):
             if not asks and (either := _two_meanings(text, kind)):
                 errors[field.name] = either
                 continue
             text = re.sub(_GROUPED, "", text).replace(",", ".")
         try:
             check_written(text)
-            if "date" in str(kind):
+            if isinstance(taken, inspect.DateType | inspect.DateTimeType):
                 _check_year(text)
             values[field.name] = msgspec.convert(text, kind, strict=False)
             if (notation := notation_of(kind)) is not None:
                 notation(text, None)
             check(values[field.name], kind, arrived())
-        except msgspec.ValidationError as error:
-            errors[field.name] = _plain(str(error), kind)
+        except msgspec.ValidationError:
+            errors[field.name] = _unfit(text, takes(kind))
         except OutOfBounds as error:
             errors[field.name] = _said_of_number(error, values.get(field.name)) or said_of(error)
     return (None, errors) if errors else (shape(**values), {})
@@ -185,26 +209,36 @@ def shown_again(fields: Mapping[str, str], refused: RuleBroken) -> dict[str, str
     return {**fields, "request_key": new_id()} if isinstance(refused, KeyReused) else dict(fields)
 
 
-def _plain(message: str, kind: Any) -> str:
-    """What msgspec says of a value, as the person who typed it would say it."""
-    if kind == Minutes:
+def _unfit(text: str, field: Takes) -> str:
+    """What is wrong with a text that is no value of a field, as the person who typed it would say it."""
+    if field.chosen:
         return gettext("must be one of the choices")
-    bound = _BOUND.match(message)
-    if bound:
-        most, limit = bound["sign"] == "<=", said(bound["limit"])
-        if bound["length"]:
-            return gettext("must have at most %(limit)s characters", limit=limit) if most else gettext("is too short")
-        return (
-            gettext("must be at most %(limit)s", limit=limit)
-            if most
-            else gettext("must be at least %(limit)s", limit=limit)
-        )
-    if "Decimal" in str(kind):
-        return gettext("must be a number, such as 12.50")
-    if "date" in str(kind):
-        return gettext("must be a date, such as 2027-01-31")
-    if "int" in str(kind):
-        return gettext("must be a whole number")
-    if message.startswith("Invalid enum value"):
-        return gettext("must be one of the choices")
+    match field.type:
+        case inspect.LiteralType() | inspect.EnumType():
+            return gettext("must be one of the choices")
+        case inspect.StrType(max_length=int(most)) if len(text) > most:
+            return gettext("must have at most %(limit)s characters", limit=said(most))
+        case inspect.StrType(min_length=int(least)) if len(text) < least:
+            return gettext("is too short")
+        case inspect.IntType() as number:
+            return _outside(text, number) or gettext("must be a whole number")
+        case inspect.DecimalType():
+            return gettext("must be a number, such as 12.50")
+        case inspect.DateType() | inspect.DateTimeType():
+            return gettext("must be a date, such as 2027-01-31")
     return gettext("is not written as it should be")
+
+
+def _outside(text: str, field: inspect.IntType) -> str:
+    """Which bound a whole number breaks; "" of a text that is none."""
+    try:
+        number = msgspec.convert(text, int, strict=False)
+    except msgspec.ValidationError:
+        return ""
+    least = field.ge if field.gt is None else field.gt + 1
+    most = field.le if field.lt is None else field.lt - 1
+    if most is not None and number > most:
+        return gettext("must be at most %(limit)s", limit=said(most))
+    if least is not None and number < least:
+        return gettext("must be at least %(limit)s", limit=said(least))
+    return ""

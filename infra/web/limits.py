@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from litestar import Request
 from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +24,11 @@ WEIGHT = 64 * 1024
 MOST_WEIGHT = 1 + 1024 * 1024 // WEIGHT
 """Of the largest body that is read (``BODY_BYTES``), and of one that does not say how long it is."""
 UNLIMITED = ("/static/", "/health", "/metrics")
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """Whom tries are counted for; in IPv6 it is the network that one subscriber has to himself."""
+    return network(request.client.host) if request.client else "?"
 
 
 class Rate:

@@ -8,17 +8,16 @@ from litestar.params import JSONBody
 from events import bounds
 from events.bounds import Code, Few, Instant, Name, Reason
 from events.values import Category, Place
+from infra.denied import Missing
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
-from infra.web.errors import NotFound
-from infra.web.server import network
+from infra.web.limits import address_of
 from services.accounts import handlers, keys, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
 REFUSED = NotAuthorizedException("E-mail address and password do not match.")
-UNKNOWN = NotAuthorizedException("This token is of a member that is not known here. Log in again.")
 SLOW_DOWN = TooManyRequestsException("Too many failed logins. Wait a minute.", headers={"retry-after": "60"})
 
 
@@ -84,11 +83,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     more_as_supplier: bool = False
 
 
-def address_of(request: Visit) -> str:
-    """Whom tries are counted for; in IPv6 it is the network that one subscriber has to himself."""
-    return network(request.client.host) if request.client else "?"
-
-
 class AccountsApi(Controller):
     path = "/api"
     tags = ["accounts"]
@@ -147,8 +141,8 @@ class AccountsApi(Controller):
         try:
             async with ground.database.transaction("accounts") as tx:
                 return NewKey(await keys.make_key(tx, request.user, data.name, idempotency_key))
-        except keys.MemberUnknown:
-            raise UNKNOWN from None
+        except keys.MemberUnknown as unknown:
+            raise NotAuthorizedException(str(unknown)) from None
 
     @post("/me/keys/{key_id:str}/revoke", opt=MEMBERS, status_code=204)
     async def revoke_key(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, key_id: PathId) -> None:
@@ -187,7 +181,7 @@ class AccountsApi(Controller):
         async with ground.database.transaction("accounts") as tx:
             found = await store.organisation(tx, organisation_id)
             if found is None:
-                raise NotFound("organisation", organisation_id)
+                raise Missing("organisation", organisation_id)
             bought = await store.deals(tx, organisation_id, side="buyer", limit=0)
             sold = await store.deals(tx, organisation_id, side="supplier", limit=0)
         fields = {name: getattr(found, name) for name in Card.__struct_fields__ if hasattr(found, name)}

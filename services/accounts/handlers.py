@@ -15,9 +15,9 @@ from events.contracts import ContractConcluded, ContractEnded, OrganisationSanct
 from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.values import Category
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.reactions import Reactions
-from infra.web.errors import NotFound
 from services.accounts import passwords, places, store
 from services.accounts.categories import category
 from services.accounts.domain import (
@@ -217,7 +217,7 @@ async def invite(
     request_key: str = "",
 ) -> str:
     """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
-    request ``by`` the same member gets the same link. Raises NotFound, KeyReused, TooManyInvitations, TooManyMembers and what
+    request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations, TooManyMembers and what
     :mod:`domain` names."""
     body = [organisation_id, name, email, roles, language]
     async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
@@ -225,7 +225,7 @@ async def invite(
         if once.first:
             organisation = await store.organisation(tx, organisation_id)
             if organisation is None:
-                raise NotFound("organisation", organisation_id)
+                raise Missing("organisation", organisation_id)
             await _require_room(tx, organisation_id)
             email = checked_email(email)
             await _must_be_free(tx, email)
@@ -267,9 +267,9 @@ async def _require_room(tx: Transaction, organisation_id: str) -> None:
 
 
 async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> None:
-    """Its link is of no use any more. Raises NotFound: none of this organisation's, or it is over."""
+    """Its link is of no use any more. Raises Missing: none of this organisation's, or it is over."""
     if not await store.withdraw_invitation(tx, organisation_id, invitation_id):
-        raise NotFound("invitation", invitation_id)
+        raise Missing("invitation", invitation_id)
 
 
 async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
@@ -294,11 +294,11 @@ async def set_state(
     """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
     suspensions hold, and only its own is the administrator's to end.
 
-    Raises StateChangeNotAllowed, SanctionInForce, NotFound.
+    Raises StateChangeNotAllowed, SanctionInForce, Missing.
     """
     organisation = await store.organisation(tx, organisation_id, lock=True)
     if organisation is None:
-        raise NotFound("organisation", organisation_id)
+        raise Missing("organisation", organisation_id)
     if state == "suspended" and organisation.state in ("active", "suspended"):
         held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
         await store.put_suspension(tx, organisation_id, held)

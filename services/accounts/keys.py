@@ -2,9 +2,9 @@
 
 from catalogue.rules import RuleBroken
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.accounts import passwords, store
 from services.accounts.domain import MOST_KEYS, checked_name
 
@@ -14,6 +14,9 @@ REVOKED_KEPT = 50
 
 class MemberUnknown(Exception):
     """The token is good, and its member is none of this market: it was made elsewhere with the same keys."""
+
+    def __init__(self) -> None:
+        super().__init__("This token is of a member that is not known here. Log in again.")
 
 
 class TooManyKeys(RuleBroken):
@@ -56,6 +59,6 @@ async def _require_room(tx: Transaction, member_id: str) -> None:
 
 
 async def revoke_key(tx: Transaction, principal: Principal, key_id: str) -> None:
-    """Own keys only; a second time changes nothing. Raises NotFound."""
+    """Own keys only; a second time changes nothing. Raises Missing."""
     if not await store.revoke_key(tx, principal.member_id, key_id):
-        raise NotFound("API key", key_id)
+        raise Missing("API key", key_id)

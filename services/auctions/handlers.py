@@ -19,12 +19,12 @@ from events.contracts import ContractConcluded, ContractEnded
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line, Place, Refusal
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import derive_id, new_id
 from infra.places import place_named
 from infra.reactions import Reactions
+from infra.texts import clean
 from infra.tokens import Principal
-from infra.web.arguments import clean
-from infra.web.errors import NotFound
 from services.auctions import last_time
 from services.auctions.domain import autobid as floors
 from services.auctions.domain import complaints, remedies
@@ -33,6 +33,8 @@ from services.auctions.domain.chain import GENESIS
 from services.auctions.domain.complaints import Complaint
 from services.auctions.domain.opening import OpenAuction, check_open, open_auction
 from services.auctions.journal import chained, entries, write
+from services.auctions.judging import Asked
+from services.auctions.lane import Answer, Lane
 from services.auctions.store import auctions, replicas
 from services.auctions.store import complaints as filed
 from services.auctions.store.auctions import Stored
@@ -170,10 +172,25 @@ async def _open(tx: Transaction, command: OpenAuction, policy: Policy, buyer: Or
 # While it runs
 
 
+async def place_bid(
+    lane: Lane,
+    principal: Principal,
+    auction_id: str,
+    amount: Decimal,
+    key: str,
+    arrived_at: datetime,
+    choices: tuple[int, ...] = (),
+) -> Answer:
+    """The lane's verdict and receipt. Raises Missing, LaneBlocked, KeyReused."""
+    return await lane.place(
+        Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
+    )
+
+
 async def set_autobid(
     tx: Transaction, auction_id: str, floor: Decimal, on: bool, principal: Principal
 ) -> floors.Autobid:
-    """The supplier's floor from now on, or off. Raises NotFound and what :mod:`domain.autobid` names."""
+    """The supplier's floor from now on, or off. Raises Missing and what :mod:`domain.autobid` names."""
     db = await tx.raw()
     stored = await locked(db, auction_id)
     supplier_id = principal.organisation_id
@@ -191,13 +208,13 @@ async def set_autobid(
 
 
 async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal) -> None:
-    """Where the policy lets a bidder take its last bid back. Raises NotFound and what :func:`remedies.delete_last` does."""
+    """Where the policy lets a bidder take its last bid back. Raises Missing and what :func:`remedies.delete_last` does."""
     stored = await locked(await tx.raw(), auction_id)
     await _add(tx, stored, remedies.delete_last(stored.state, principal.organisation_id, tx.now))
 
 
 async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Principal) -> None:
-    """By the buyer. Harmless when repeated. Raises NotFound, NotTheBuyer and what :func:`remedies.withdraw` does."""
+    """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer and what :func:`remedies.withdraw` does."""
     db = await tx.raw()
     stored = await locked(db, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
@@ -212,7 +229,7 @@ async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Pri
 async def complain(
     tx: Transaction, auction_id: str, grounds: str, evidence: str, principal: Principal, key: str
 ) -> str:
-    """File a complaint; its id, the same for a repeat of ``key``. Raises NotFound and what :func:`complaints.file` does."""
+    """File a complaint; its id, the same for a repeat of ``key``. Raises Missing and what :func:`complaints.file` does."""
     body = [auction_id, grounds, evidence]
     async with tx.once("complaint", key, caller=principal.organisation_id, body=body, answer=str) as once:
         if once.first:
@@ -236,12 +253,12 @@ async def complain(
 async def decide_complaint(
     tx: Transaction, complaint_id: str, decision: Literal["upheld", "rejected"], reason: str
 ) -> Complaint:
-    """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises NotFound and what
+    """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises Missing and what
     :func:`complaints.decide` does."""
     db = await tx.raw()
     complaint = await filed.get(db, clean(complaint_id))
     if complaint is None:
-        raise NotFound("complaint", complaint_id)
+        raise Missing("complaint", complaint_id)
     stored = await locked(db, complaint.auction_id)
     complaint = await filed.get(db, complaint.complaint_id, lock=True) or complaint
     if complaint.decision == decision:
@@ -258,7 +275,7 @@ async def decide_complaint(
 async def locked(db: asyncpg.Connection, auction_id: str) -> Stored:
     stored = await auctions.lock(db, clean(auction_id))
     if stored is None:
-        raise NotFound("auction", auction_id)
+        raise Missing("auction", auction_id)
     return stored
 
 

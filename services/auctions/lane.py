@@ -28,6 +28,7 @@ from infra.away import is_away
 from infra.clock import Clock
 from infra.database import LOST
 from infra.deadline import Deadline, in_use
+from infra.denied import Missing
 from infra.running import Outdated
 from infra.signing import Signer
 from infra.tasks import background
@@ -60,10 +61,6 @@ writing eight bids. Another lane or the clock holds a row for a few milliseconds
 A process that freezes must not keep its rows from the others."""
 REMEMBERED = 10_000
 """Auctions kept in memory, and bidders; when there are more, all are forgotten and read again."""
-
-
-class NoSuchAuction(LookupError):
-    pass
 
 
 class LaneBlocked(Exception):
@@ -127,7 +124,7 @@ class Lane:
             self.pulse.hang_up()
 
     async def place(self, asked: Asked) -> Answer:
-        """The bid's one verdict, stored, with its receipt. Raises NoSuchAuction, LaneBlocked, KeyReused."""
+        """The bid's one verdict, stored, with its receipt. Raises Missing, LaneBlocked, KeyReused."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append(Waiting(asked, answer, loop.time()))
@@ -205,7 +202,7 @@ class Lane:
             elif asked.auction_id in judged.failed:
                 self._fail([each], "deciding bids on this auction failed")
             elif asked.auction_id not in judged.locked | judged.late:
-                answer.set_exception(NoSuchAuction(asked.auction_id))
+                answer.set_exception(Missing("auction", asked.auction_id))
             elif since > patience:
                 self._held.append(each)
             else:

@@ -17,8 +17,8 @@ from catalogue.units import unit_word
 from events.observatory import ReferencePricePublished
 from events.values import Category, Place
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.finder import Finder
 from services.catalogue.handlers.offers import category_of
@@ -208,13 +208,13 @@ async def sku_page(
     """A published or archived SKU, with prices of the day that the reader's organisation has. Without a region, that which
     most of its first offers serve; without a quantity, the smallest minimum.
 
-    Raises NotFound, QuantityNotPositive.
+    Raises Missing, QuantityNotPositive.
     """
     for error in broken_quantity(quantity):
         raise error
     version = (await store.published(tx, [sku_id])).get(sku_id) or await store.newest(tx, sku_id)
     if version is None or version.state not in ("published", "archived"):
-        raise NotFound("SKU", sku_id)
+        raise Missing("SKU", sku_id)
     summary = (await prices.summaries(tx, [sku_id]))[sku_id]
     region = region or summary.region
     quantity = quantity or summary.least or Decimal(1)

@@ -6,10 +6,10 @@ from events.accounts import MemberJoined
 from events.notifications import MailUnsubscribed
 from events.recommender import RecommendationsMade
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
-from infra.web.errors import NotFound
 from services.notifications import duties, store
 from services.notifications.domain import Preferences, choose, spoken
 from services.notifications.letters import Digest
@@ -20,15 +20,15 @@ READERS = {SUPPLIER_AGENT, BUYER_OFFICER}
 
 
 async def reader(tx: Transaction, member_id: str) -> Member:
-    """Raises NotFound: neither a supplier's agent nor a buyer's officer, or not heard of yet."""
+    """Raises Missing: neither a supplier's agent nor a buyer's officer, or not heard of yet."""
     found = await store.member(tx, member_id, lock=True)
     if found is None:
-        raise NotFound("mail settings of member", member_id)
+        raise Missing("mail settings of member", member_id)
     return found
 
 
 async def set_preferences(tx: Transaction, member_id: str, wanted: Preferences) -> Member:
-    """Raises what :meth:`Preferences.check` names, and NotFound. The same again changes nothing."""
+    """Raises what :meth:`Preferences.check` names, and Missing. The same again changes nothing."""
     wanted.check()
     before = await reader(tx, member_id)
     if wanted == before.preferences:

@@ -20,6 +20,7 @@ from infra.web import (
     MemberVisit,
     PathId,
     Visit,
+    allow,
     beside,
     form_fields,
     page,
@@ -27,10 +28,12 @@ from infra.web import (
     redirect,
 )
 from services.notifications import handlers, store
-from services.notifications.api import AGENTS, READERS
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
 from services.notifications.store import Member
+
+AGENTS = allow(SUPPLIER_AGENT)
+READERS = allow(*sorted(handlers.READERS))
 
 
 class SettingsForm(msgspec.Struct, kw_only=True):

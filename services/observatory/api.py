@@ -11,30 +11,16 @@ from litestar.params import QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
 from events.values import Refusal
-from infra.database import Transaction
-from infra.service import Ground
+from infra.denied import Missing
 from infra.web import PUBLIC, FromGround, PathId
 from infra.web import PageNumber as ListPage
 from infra.web.arguments import NUMBER, number_in
-from infra.web.errors import NotFound
-from services.observatory import answers, store
-from services.observatory.answers import PRICES, Answer, Pictures, place_of
-from services.observatory.store import Figures, Filter, Summary
+from services.observatory import store, views
+from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
+from services.observatory.store import Figures, Summary
+from services.observatory.views import PAGE, PRICES, Answer, Pictures, snapshot, wanted, whole_answer
 
-PAGE = 50
 MOST = 10**12
-
-PlaceCode = Annotated[
-    str,
-    QueryParameter(
-        description="country, region or region/locality: BR, BR-SE, BR-SE/Aracaju",
-        pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?(/[^/]+)?)?$",
-        max_length=200,
-    ),
-]
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
-Words = Annotated[str, QueryParameter(max_length=200)]
-Grade = Annotated[str, QueryParameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,27 +67,6 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     instead: Refusal | None
 
 
-def wanted(q: str, category: str, grade: str) -> Filter:
-    return Filter(q=q, category=category.strip(), grade=grade)
-
-
-async def whole_answer(tx: Transaction, item_key: str, place: str) -> Answer:
-    """Its verdicts are still to be paged. Raises NotFound."""
-    found = await answers.answer(tx, item_key, place_of(place) if place else None)
-    if found is None:
-        raise NotFound("priced item", item_key)
-    return found
-
-
-async def snapshot(ground: Ground, reference_id: str, number: int, size: int = PRICES) -> Answer:
-    """With a page of its verdicts. Raises NotFound."""
-    async with ground.database.transaction("observatory") as tx:
-        found = await answers.cited(tx, reference_id)
-        if found is None:
-            raise NotFound("reference price", reference_id)
-        return await answers.page(tx, found, number, size)
-
-
 def _further(found: Answer, number: int, place: str) -> str | None:
     """A snapshot's verdicts go on at its own address, where they never change."""
     if number * PRICES >= found.judged:
@@ -136,7 +101,7 @@ class ObservatoryApi(Controller):
         async with ground.database.transaction("observatory") as tx:
             found = await whole_answer(tx, item_key, place)
             return ItemAnswer(
-                answer=await answers.page(tx, found, page),
+                answer=await views.page(tx, found, page),
                 versions=await store.versions(tx, item_key),
                 next=_further(found, page, place),
             )
@@ -145,7 +110,7 @@ class ObservatoryApi(Controller):
     async def pictures(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> Pictures:
         """Prices by month, their distribution, and by place: of the newest 2000 that count."""
         async with ground.database.transaction("observatory") as tx:
-            return await answers.pictures(tx, await whole_answer(tx, item_key, place))
+            return await views.pictures(tx, await whole_answer(tx, item_key, place))
 
     @get("/references/{reference_id:str}")
     async def reference_by_id(self, ground: FromGround, reference_id: PathId, page: PageNumber = 1) -> Cited:
@@ -169,7 +134,7 @@ class ObservatoryApi(Controller):
             found = await whole_answer(tx, sku, region)
         reference = found.reference
         if reference is None:
-            raise NotFound("reference price", sku)
+            raise Missing("reference price", sku)
         return Quote(
             item_key=reference.item_key,
             level=reference.level,

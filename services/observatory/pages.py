@@ -16,10 +16,10 @@ from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
 from infra.web import PageNumber as ListPage
 from infra.web.languages import told
-from services.observatory import answers, store
-from services.observatory.answers import PRICES, Answer
-from services.observatory.api import PAGE, Grade, PageNumber, PlaceCode, Words, snapshot, wanted, whole_answer
+from services.observatory import store, views
+from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
+from services.observatory.views import PAGE, PRICES, Answer, snapshot, wanted, whole_answer
 
 ROWS = 5000
 """Observations a CSV file has."""
@@ -70,18 +70,18 @@ class ObservatoryPages(Controller):
     ) -> Template:
         async with ground.database.transaction("observatory") as tx:
             whole = await whole_answer(tx, item_key, place)
-            large = await answers.too_many(tx, item_key)
+            large = await views.too_many(tx, item_key)
             return page(
                 request,
                 "observatory/item.html",
                 versions=await store.versions(tx, item_key),
                 place=place,
                 large=told(large) if large else None,
-                spots=[] if large else answers.spots(await store.places(tx, item_key)),
-                pictures=(pictures := await answers.pictures(tx, whole)),
+                spots=[] if large else views.spots(await store.places(tx, item_key)),
+                pictures=(pictures := await views.pictures(tx, whole)),
                 histogram=bars(pictures.bins, whole.reference),
                 **_listing(
-                    await answers.page(tx, whole, number), number, f"/observatory/items/{item_key}", {"place": place}
+                    await views.page(tx, whole, number), number, f"/observatory/items/{item_key}", {"place": place}
                 ),
             )
 

@@ -13,11 +13,9 @@ from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit
 from services.pools import handlers, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
 from services.pools.store.listing import Summary, search
-from services.pools.views import Details
+from services.pools.views import DEEPEST, Details
 
 OFFICERS = allow(BUYER_OFFICER)
-DEEPEST = 25_000
-"""The last place that a page of the list can begin at: the database walks over all that stands before it."""
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -16,11 +16,11 @@ from events.envelope import Envelope
 from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.market.lines import beside_references
 from services.market.replicas import calendar_of
 from services.pools import store
@@ -183,10 +183,10 @@ async def request_sourcing(tx: Transaction, pool_id: str, sourcing: Sourcing, pr
 
 
 async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
-    """Load with lock, decide, save. Raises NotFound and the rule broken."""
+    """Load with lock, decide, save. Raises Missing and the rule broken."""
     kept = await store.load(tx, pool_id, lock=True)
     if kept is None:
-        raise NotFound("pool", pool_id)
+        raise Missing("pool", pool_id)
     return await carry_out(tx, kept, command)
 
 

@@ -9,10 +9,13 @@ import msgspec
 from events.pools import Allocation, PoolMemberEnrolled
 from events.values import Line, Refusal
 from infra.database import Transaction
-from infra.web.errors import NotFound
+from infra.denied import Missing
 from services.pools import store
 from services.pools.store import Contract, StoredPool
 from services.pools.store.listing import Summary
+
+DEEPEST = 25_000
+"""The last place that a page of the list can begin at: the database walks over all that stands before it."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,15 +46,15 @@ class Details(Summary, frozen=True, kw_only=True):
 
 
 async def existing(tx: Transaction, pool_id: str) -> StoredPool:
-    """Raises NotFound."""
+    """Raises Missing."""
     kept = await store.load(tx, pool_id)
     if kept is None:
-        raise NotFound("pool", pool_id)
+        raise Missing("pool", pool_id)
     return kept
 
 
 async def details(tx: Transaction, pool_id: str) -> Details:
-    """Raises NotFound."""
+    """Raises Missing."""
     return await details_of(tx, await existing(tx, pool_id))
 
 

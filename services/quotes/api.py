@@ -8,9 +8,8 @@ from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
 from events.bounds import Count, Reason
-from infra.database import Transaction
 from infra.ids import new_id
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     PUBLIC,
     FromGround,
@@ -25,14 +24,13 @@ from infra.web import (
     clean,
 )
 from infra.web.errors import NotFound
-from services.quotes import handlers, store, views
+from services.quotes import handlers
 from services.quotes.handlers import NewQuote, NewRequest
 from services.quotes.listing import Summary, Wanted, search
-from services.quotes.views import Details, Participant
+from services.quotes.views import PER_PAGE, Details, Participant, read, read_participant
 
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
-PER_PAGE = 24
 Short = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -56,22 +54,6 @@ class RequestPage(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
     page: int
     requests: list[Summary]
-
-
-async def read(tx: Transaction, request_id: str, reader: Principal | None) -> Details:
-    """Raises NotFound."""
-    kept = await store.load(tx, clean(request_id))
-    if kept is None:
-        raise NotFound("quote request", request_id)
-    return await views.details(tx, kept, reader)
-
-
-async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
-    """Raises NotFound."""
-    kept = await store.load(tx, clean(request_id))
-    if kept is None:
-        raise NotFound("quote request", request_id)
-    return await views.participant(tx, kept, number, reader)
 
 
 class QuotesApi(Controller):

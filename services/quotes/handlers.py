@@ -15,12 +15,12 @@ from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.quotes import QuotingEnded
 from events.values import Place
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.reactions import Reactions
+from infra.texts import clean
 from infra.tokens import Principal
-from infra.web.arguments import clean
-from infra.web.errors import NotFound
 from services.market.lines import WantedLine, lines_of
 from services.market.replicas import calendar_of
 from services.quotes import store
@@ -125,7 +125,7 @@ async def buyer_of(tx: Transaction, principal: Principal) -> OrganisationRegiste
 async def submit(
     tx: Transaction, request_id: str, quote: NewQuote, principal: Principal, arrived_at: datetime, key: str
 ) -> None:
-    """A first quote, or a new version of it. A repeat of ``key`` changes nothing. Raises NotFound, NotASupplier and what
+    """A first quote, or a new version of it. A repeat of ``key`` changes nothing. Raises Missing, NotASupplier and what
     :func:`domain.quoting.submit` names."""
     act = f"submit/{clean(request_id)}"
     async with tx.once(act, key, caller=principal.organisation_id, body=quote, answer=str) as once:
@@ -156,7 +156,7 @@ async def _submit(
 
 
 async def withdraw(tx: Transaction, request_id: str, principal: Principal, arrived_at: datetime) -> None:
-    """Harmless when repeated. Raises NotFound and what :func:`domain.quoting.withdraw` names."""
+    """Harmless when repeated. Raises Missing and what :func:`domain.quoting.withdraw` names."""
     kept = await locked(tx, request_id)
     quote = await store.quote_of(tx, kept.request.opened.request_id, principal.organisation_id)
     await record(tx, kept, quoting.withdraw(kept.request, quote, arrived_at))
@@ -166,7 +166,7 @@ async def withdraw(tx: Transaction, request_id: str, principal: Principal, arriv
 
 
 async def choose(tx: Transaction, request_id: str, participant: int, justification: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.choose` names."""
+    """Harmless when repeated. Raises Missing and what :func:`domain.choosing.choose` names."""
     kept = await locked(tx, request_id)
     compared = await _compared(tx, kept, principal)
     chosen = compared.participant(participant)
@@ -182,7 +182,7 @@ async def choose(tx: Transaction, request_id: str, participant: int, justificati
 
 
 async def reject_all(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.reject_all` names."""
+    """Harmless when repeated. Raises Missing and what :func:`domain.choosing.reject_all` names."""
     kept = await locked(tx, request_id)
     command = RejectAll(by=principal.organisation_id, reason=clean(reason))
     compared = await _compared(tx, kept, principal)
@@ -190,7 +190,7 @@ async def reject_all(tx: Transaction, request_id: str, reason: str, principal: P
 
 
 async def withdraw_request(tx: Transaction, request_id: str, reason: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises NotFound and what :func:`domain.choosing.withdraw` names."""
+    """Harmless when repeated. Raises Missing and what :func:`domain.choosing.withdraw` names."""
     kept = await locked(tx, request_id)
     command = WithdrawRequest(by=principal.organisation_id, reason=clean(reason))
     await record(tx, kept, choosing.withdraw(kept.request, command, tx.now))
@@ -215,7 +215,7 @@ async def barred(tx: Transaction, compared: Comparison) -> frozenset[str]:
 async def locked(tx: Transaction, request_id: str) -> StoredRequest:
     kept = await store.load(tx, clean(request_id), lock=True)
     if kept is None:
-        raise NotFound("quote request", request_id)
+        raise Missing("quote request", request_id)
     return kept
 
 

@@ -14,14 +14,16 @@ import msgspec
 
 from events.values import Line
 from infra.database import Transaction
+from infra.denied import Missing
+from infra.texts import clean
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
-from infra.web.errors import NotFound
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
 from services.quotes.domain.request import Request, Stage
 from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, StoredRequest
 
+PER_PAGE = 24
 COMMENT = 300
 """Letters of each comment among all participants."""
 
@@ -114,7 +116,7 @@ def buys(request: Request, reader: Principal | None) -> bool:
 
 
 async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> Participant:
-    """One of them, for the buyer with its lines. Raises NotFound, also while it is sealed for the reader."""
+    """One of them, for the buyer with its lines. Raises Missing, also while it is sealed for the reader."""
     request = kept.request
     for one in await _participants(tx, request, reader) or ():
         if one.number == number:
@@ -123,7 +125,7 @@ async def participant(tx: Transaction, kept: StoredRequest, number: int, reader:
             quote = await store.quote_of_number(tx, request.opened.request_id, number)
             assert quote is not None, "a participant has a quote"
             return msgspec.structs.replace(one, comment=quote.comment, lines=quote.lines)
-    raise NotFound("participant", str(number))
+    raise Missing("participant", str(number))
 
 
 async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
@@ -214,3 +216,20 @@ def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
         "closes_at": opened.closes_at,
         "choose_by": opened.choose_by,
     }
+
+
+async def read(tx: Transaction, request_id: str, reader: Principal | None) -> Details:
+    """Raises Missing."""
+    return await details(tx, await _existing(tx, request_id), reader)
+
+
+async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
+    """Raises Missing."""
+    return await participant(tx, await _existing(tx, request_id), number, reader)
+
+
+async def _existing(tx: Transaction, request_id: str) -> StoredRequest:
+    kept = await store.load(tx, clean(request_id))
+    if kept is None:
+        raise Missing("quote request", request_id)
+    return kept

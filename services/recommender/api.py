@@ -4,23 +4,20 @@ from datetime import datetime, timedelta
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.exceptions import PermissionDeniedException
 
 from events.recommender import Recommendation
 from infra.database import Transaction
-from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.denied import Missing
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, Short, allow
-from infra.web.errors import NotFound
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.advice import Invitee, Made, Together
-from services.recommender.store.openings import Opening, horizon
+from services.recommender.store.openings import horizon
 from services.recommender.store.trainings import Training
+from services.recommender.views import TRAININGS, own_opening
 
 ASKED_FRESH = timedelta(hours=1)
-TRAININGS = 20
 TOGETHER = 10
-INVITED = 10
 
 
 class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,23 +45,10 @@ class Trainings(msgspec.Struct, frozen=True, kw_only=True):
     trainings: list[Training]
 
 
-async def own_opening(
-    ground: Ground, principal: Principal, opportunity_id: str
-) -> tuple[Opening, list[Invitee] | None]:
-    """An opportunity of the member's own organisation, and whom to invite. While it runs, history alone speaks: not who bids."""
-    async with ground.database.transaction("recommender") as tx:
-        opening = await openings.opening(tx, opportunity_id)
-        if opening is None:
-            raise NotFound("auction", opportunity_id)
-        if opening.buyer_id != principal.organisation_id:
-            raise PermissionDeniedException("only its buyer may see whom to invite")
-        return opening, await advice.invitees(tx, opening, INVITED)
-
-
 async def dismiss(tx: Transaction, supplier_id: str, opportunity_id: str) -> None:
-    """Raises NotFound."""
+    """Raises Missing."""
     if await openings.opening(tx, opportunity_id) is None:
-        raise NotFound("opportunity", opportunity_id)
+        raise Missing("opportunity", opportunity_id)
     await advice.dismiss(tx, supplier_id, opportunity_id)
 
 
@@ -107,7 +91,7 @@ class RecommenderApi(Controller):
         """For a supplier that imported data speak of. It is made when asked for; those of members are their own affair."""
         async with ground.database.transaction("recommender") as tx:
             if not await advice.is_imported(tx, supplier_id):
-                raise NotFound("imported supplier", supplier_id)
+                raise Missing("imported supplier", supplier_id)
             await advice.ask(tx, supplier_id, ASKED_FRESH)
             return answer(supplier_id, await advice.made(tx, supplier_id, horizon(ground.config.policy, tx.now)))
 

@@ -4,13 +4,13 @@ from litestar import Controller, get, post
 from litestar.response import Redirect, Template
 
 from catalogue.policy import load
+from infra.denied import Missing
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
-from infra.web.errors import NotFound
-from services.recommender.api import TRAININGS, own_opening
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.openings import horizon
 from services.recommender.training import MIN_AWARDS
+from services.recommender.views import TRAININGS, own_opening
 from services.recommender.words import category_in_words
 
 WORTH_OFFERING = 5
@@ -49,7 +49,7 @@ class RecommendationPages(Controller):
         async with ground.database.transaction("recommender") as tx:
             opening = await openings.opening(tx, opportunity_id)
             if opening is None:
-                raise NotFound("opportunity", opportunity_id)
+                raise Missing("opportunity", opportunity_id)
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
         return redirect(
             "/recommendations", f"“{opening.title}” is hidden. You find it below the list, to show it again."

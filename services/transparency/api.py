@@ -10,8 +10,8 @@ from litestar import Controller, Response, get
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
+from infra.denied import Missing
 from infra.web import PUBLIC, FromGround, PathId
-from infra.web.errors import NotFound
 from services.transparency import store
 from services.transparency.ocds.publication import package, record_package
 
@@ -70,7 +70,7 @@ class OcdsApi(Controller):
         async with ground.database.transaction(store.NAME) as tx:
             found = await store.release(tx, release_id)
         if found is None:
-            raise NotFound("release", release_id)
+            raise Missing("release", release_id)
         path = f"/ocds/releases/{release_id}"
         envelope = package(ground.config.public_url, path, found.released_at)
         return _answer({**envelope, "releases": [found.release]})
@@ -80,7 +80,7 @@ class OcdsApi(Controller):
         async with ground.database.transaction(store.NAME) as tx:
             history = await store.history(tx, ocid)
         if not history:
-            raise NotFound("process of this market", ocid)
+            raise Missing("process of this market", ocid)
         body = await asyncio.get_running_loop().run_in_executor(_RECORDS, _record, ground.config.public_url, history)
         return Response(body, media_type="application/json")
 

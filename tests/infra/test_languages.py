@@ -109,7 +109,7 @@ def rules() -> dict[str, set[str]]:
             "infra.outgoing",
             "services.auctions.handlers",
         ),
-        *("services.observatory.answers", "services.pools.handlers", "services.quotes.handlers"),
+        *("services.observatory.views", "services.pools.handlers", "services.quotes.handlers"),
         *(f"services.quotes.domain.{module}" for module in ("choosing", "opening", "quoting", "request")),
         *(f"services.pools.domain.{module}" for module in ("enrolment", "pool", "sourcing", "terms")),
         *(f"catalogue.{module}" for module in ("categories", "offers", "skus")),

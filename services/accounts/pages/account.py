@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Controller, get, post
+from litestar.exceptions import NotAuthorizedException
 from litestar.response import Redirect, Response, Template
 
 from catalogue.rules import RuleBroken
@@ -24,8 +25,8 @@ from infra.web import (
     text_in,
 )
 from infra.web.languages import gettext
+from infra.web.limits import address_of
 from services.accounts import handlers, keys, login, store
-from services.accounts.api import UNKNOWN, address_of
 from services.accounts.domain import MANAGERS, MEMBER_ROLES
 from services.accounts.login import TooManyTries
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form, slow_down
@@ -73,8 +74,8 @@ class AccountPages(Controller):
         try:
             async with ground.database.transaction("accounts") as tx:
                 secret = await keys.make_key(tx, request.user, form.key_name, fields.get("request_key", ""))
-        except keys.MemberUnknown:
-            raise UNKNOWN from None
+        except keys.MemberUnknown as unknown:
+            raise NotAuthorizedException(str(unknown)) from None
         except RuleBroken as error:
             return await self._page(ground, request, errors=beside(error, fields), values=fields)
         return await self._page(ground, request, secret=secret)

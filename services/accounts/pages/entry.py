@@ -14,6 +14,7 @@ from litestar.response import Redirect, Response, Template
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
 from events.bounds import Secret
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SESSION_HOURS
@@ -35,12 +36,11 @@ from infra.web import (
 )
 from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
-from infra.web.errors import NotFound
 from infra.web.kept import kept_by_login
 from infra.web.languages import ENGLISH, gettext, spoken
+from infra.web.limits import address_of
 from infra.web.pages import login_page
 from services.accounts import handlers, login, passwords
-from services.accounts.api import SLOW_DOWN, address_of
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import checked_email, checked_name, checked_password, local_path
 from services.accounts.handlers import InvitationOver, Registrant, Registration
@@ -121,7 +121,7 @@ class EntryPages(Controller):
         except LoginRefused:
             error, status = gettext("E-mail address and password do not match."), 401
         except TooManyTries:
-            error, status = slow_down(), SLOW_DOWN.status_code
+            error, status = slow_down(), 429
         else:
             if kept is None:
                 return entered(ground, session, redirect(goal))
@@ -206,7 +206,7 @@ class EntryPages(Controller):
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
-                raise NotFound(
+                raise Missing(
                     "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
                 ) from error
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
@@ -218,7 +218,7 @@ class EntryPages(Controller):
             try:
                 invitation, organisation = await handlers.invited(tx, secret)
             except InvitationOver as error:
-                raise NotFound(
+                raise Missing(
                     "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
                 ) from error
         try:

@@ -8,6 +8,7 @@ from litestar.response import Response, Template
 
 from catalogue.rules import RuleBroken
 from events.bounds import Code, Reason
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import ADMINISTRATOR
@@ -25,7 +26,6 @@ from infra.web import (
     read_form,
     redirect,
 )
-from infra.web.errors import NotFound
 from services.accounts import handlers, store
 from services.accounts.domain import MEMBER_ROLES, NEXT_STATES
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form
@@ -77,7 +77,7 @@ class OrganisationPages(Controller):
         async with ground.database.transaction("accounts") as tx:
             organisation = await store.organisation(tx, organisation_id)
             if organisation is None:
-                raise NotFound("organisation", organisation_id)
+                raise Missing("organisation", organisation_id)
             bought = await store.deals(tx, organisation_id, side="buyer", limit=10)
             sold = await store.deals(tx, organisation_id, side="supplier", limit=10)
         shown: dict[str, Any] = {"errors": {}, "values": {}, "link": "", "request_key": new_id()} | more

@@ -15,8 +15,6 @@ from events.auctions import BidAccepted, BidRefused
 from events.bounds import Reason
 from events.values import Category, Line, Place
 from infra.ids import new_id
-from infra.listing import Listed
-from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import (
     PUBLIC,
@@ -33,18 +31,16 @@ from infra.web import (
 )
 from infra.web.errors import NotFound
 from services.auctions import handlers
-from services.auctions.api.bids import BidIn, BidsApi
+from services.auctions.api.bids import BidIn, BidsApi, on_blocked
 from services.auctions.board import Boards
 from services.auctions.domain.auction import AuctionState
 from services.auctions.domain.bids import next_bid
 from services.auctions.handlers import NewAuction
-from services.auctions.lane import Lane
+from services.auctions.lane import Lane, LaneBlocked
 from services.auctions.market_log import MarketLog
-from services.auctions.store import auctions, bids, listing, replicas
-from services.auctions.store.auctions import Stored
-from services.auctions.store.listing import Filter, Summary
-
-PER_PAGE = 50
+from services.auctions.store import bids
+from services.auctions.store.listing import Filter
+from services.auctions.views import existing, listed, status_of, winner_name
 
 __all__ = ["AuctionsApi", "BidIn", "BidsApi", "existing", "status_of", "with_lane"]
 
@@ -110,15 +106,6 @@ class WithdrawalIn(msgspec.Struct, kw_only=True):
     reason: Reason
 
 
-def status_of(state: AuctionState, over: bool, now: datetime) -> str:
-    """scheduled, open, settling (ended, not closed yet) or closed; ``over`` by all bids, also those that are sealed."""
-    if state.closed:
-        return "closed"
-    if now < state.opened.opens_at:
-        return "scheduled"
-    return "settling" if over else "open"
-
-
 def summary(state: AuctionState, participants: int, over: bool, now: datetime) -> dict[str, Any]:
     """Of the public state."""
     opened = state.opened
@@ -139,14 +126,6 @@ def summary(state: AuctionState, participants: int, over: bool, now: datetime) -
         "opens_at": opened.opens_at,
         "closes_at": state.closes_at,
     }
-
-
-async def winner_name(ground: Ground, stored: Stored) -> str | None:
-    """After the close only."""
-    if stored.result is None or stored.result.winner_id is None:
-        return None
-    found = await replicas.organisations.get(ground.database.pool, stored.result.winner_id)
-    return found.name if found else stored.result.winner_id
 
 
 class AuctionsApi(Controller):
@@ -233,24 +212,11 @@ class AuctionsApi(Controller):
             await keyed.do(tx, lambda: handlers.withdraw(tx, auction_id, data.reason, request.user))
 
 
-async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
-    """A page of the list."""
-    async with ground.database.pool.acquire() as db:
-        return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
-
-
-async def existing(ground: Ground, auction_id: str) -> Stored:
-    stored = await auctions.get(ground.database.pool, clean(auction_id))
-    if stored is None:
-        raise NotFound("auction", auction_id)
-    return stored
-
-
 def with_lane(lane: Lane, boards: Boards, market_log: MarketLog, *routes: Any) -> Router:
-    """Each may take the process's ``lane``, ``boards`` and ``market_log`` as arguments."""
+    """Each may take the process's ``lane``, ``boards`` and ``market_log`` as arguments, and place bids."""
     shared = {
         "lane": Provide(lambda: lane, sync_to_thread=False),
         "boards": Provide(lambda: boards, sync_to_thread=False),
         "market_log": Provide(lambda: market_log, sync_to_thread=False),
     }
-    return Router(path="", route_handlers=routes, dependencies=shared)
+    return Router(path="", route_handlers=routes, dependencies=shared, exception_handlers={LaneBlocked: on_blocked})

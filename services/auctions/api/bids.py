@@ -13,15 +13,13 @@ from msgspec import Meta
 
 from events.auctions import BidAccepted
 from events.bounds import Amount, Id
-from infra.ids import new_id
-from infra.tokens import SUPPLIER_AGENT, Principal
-from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow, clean
-from infra.web.errors import PROBLEM, NotFound
+from infra.tokens import SUPPLIER_AGENT
+from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
+from infra.web.errors import PROBLEM, NotFound, on_http_error
 from infra.web.languages import gettext
 from services.auctions import handlers
 from services.auctions.domain.auction import Verdict
-from services.auctions.judging import Asked
-from services.auctions.lane import Answer, Lane, LaneBlocked, NoSuchAuction
+from services.auctions.lane import Answer, Lane, LaneBlocked
 from services.auctions.receipts import Receipt
 
 
@@ -69,7 +67,7 @@ class BidsApi(Controller):
         """201 when the bid leads, 422 with the rule it broke when it was refused. Either is stored; a repeat with the same
         ``Idempotency-Key`` gets the same verdict, and a receipt of it that is signed anew."""
         arrived_at = lane.clock()
-        answer = await ask(
+        answer = await handlers.place_bid(
             lane, request.user, auction_id, data.amount, key or data.request_key, arrived_at, data.choices
         )
         verdict = answer.verdict
@@ -86,34 +84,20 @@ class BidsApi(Controller):
             await keyed.do(tx, lambda: handlers.delete_last_bid(tx, auction_id, request.user))
 
 
-async def ask(
-    lane: Lane,
-    principal: Principal,
-    auction_id: str,
-    amount: Decimal,
-    key: str,
-    arrived_at: datetime,
-    choices: tuple[int, ...] = (),
-) -> Answer:
-    """The lane's verdict and receipt, its errors as HTTP's: 404, 503 with the remedy."""
-    try:
-        return await lane.place(
-            Asked(clean(auction_id), principal.organisation_id, clean(key) or new_id(), amount, arrived_at, choices)
-        )
-    except NoSuchAuction:
-        raise NotFound("auction", auction_id) from None
-    except LaneBlocked:
-        raise HTTPException(
-            status_code=503,
-            detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"
-            " after all, you get that verdict.",
-            headers={"retry-after": "1"},
-            extra={
-                "said": gettext(
-                    "The bid could not be decided now. Send it again: if it was decided after all, you get that verdict."
-                )
-            },
-        ) from None
+def on_blocked(request: Visit, _: LaneBlocked) -> Response[Any]:
+    """Bids of pages and of programs alike: 503 with the remedy."""
+    blocked = HTTPException(
+        status_code=503,
+        detail="The bid could not be decided now. Send it again with the same Idempotency-Key: if it was decided"
+        " after all, you get that verdict.",
+        headers={"retry-after": "1"},
+        extra={
+            "said": gettext(
+                "The bid could not be decided now. Send it again: if it was decided after all, you get that verdict."
+            )
+        },
+    )
+    return on_http_error(request, blocked)
 
 
 def _body(answer: Answer) -> Any:

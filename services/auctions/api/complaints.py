@@ -8,17 +8,12 @@ from litestar.params import JSONBody
 
 from events.bounds import Reason
 from infra.ids import new_id
-from infra.listing import Listed
-from infra.service import Ground
 from infra.tokens import MODERATOR, SUPPLIER_AGENT
-from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
+from infra.web import FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow
 from infra.web.errors import NotFound
 from services.auctions import handlers
 from services.auctions.domain.complaints import Complaint
-from services.auctions.store import complaints as filed
-from services.auctions.store.complaints import Brief
-
-PER_PAGE = 50
+from services.auctions.views import listed_complaints, the_complaint
 
 
 class ComplaintIn(msgspec.Struct, kw_only=True):
@@ -71,7 +66,7 @@ class ComplaintsApi(Controller):
     @get("/complaints", opt=allow(MODERATOR))
     async def list_complaints(self, ground: FromGround, number: PageNumber = 1) -> ComplaintPage:
         """Those to be decided first, complainants in turn; of each text 500 characters at most, the whole is at the complaint."""
-        found = await listed(ground, number)
+        found = await listed_complaints(ground, number)
         complaints = [each.complaint for each in found.rows]
         return ComplaintPage(total=found.total, more=found.more, page=number, complaints=complaints)
 
@@ -88,17 +83,3 @@ class ComplaintsApi(Controller):
             return await keyed.once(
                 tx, Complaint, lambda: handlers.decide_complaint(tx, complaint_id, data.decision, data.reason)
             )
-
-
-async def listed(ground: Ground, number: int) -> Listed[Brief]:
-    """A page of the list."""
-    async with ground.database.pool.acquire() as db:
-        return await filed.listing(db, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
-
-
-async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
-    """Raises NotFound."""
-    complaint = await filed.get(ground.database.pool, clean(complaint_id))
-    if complaint is None:
-        raise NotFound("complaint", complaint_id)
-    return complaint

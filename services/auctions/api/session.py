@@ -11,16 +11,17 @@ from litestar.params import JSONBody
 from litestar.response import Stream
 
 from events.bounds import Amount
+from infra.denied import Missing
 from infra.tokens import OBSERVER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PathId, PathNumber, allow, clean
 from infra.web.errors import NotFound
 from services.auctions import handlers, receipts
-from services.auctions.api import existing
 from services.auctions.bidders import Bidder, bidders
 from services.auctions.domain.autobid import Autobid
 from services.auctions.market_log import MarketLog, NotProvable, SubtreesMissing
 from services.auctions.receipts import Receipt
 from services.auctions.store import bids
+from services.auctions.views import existing
 
 
 class AutobidIn(msgspec.Struct, kw_only=True):
@@ -46,7 +47,7 @@ class SessionApi(Controller):
         stored = await existing(ground, auction_id)
         autobid = stored.autobids.get(request.user.organisation_id)
         if autobid is None:
-            raise NotFound("autobid of yours in auction", auction_id)
+            raise Missing("autobid of yours in auction", auction_id)
         return AutobidOut(floor=autobid.floor, on=autobid.on, set_at=autobid.set_at)
 
     @put("/autobid", opt=allow(SUPPLIER_AGENT), raises=[NotFound])
@@ -71,7 +72,7 @@ class SessionApi(Controller):
         """The signed receipt of one's own bid, by the number of its line in the log: a file that ``lonja verify receipt`` checks."""
         kept = await bids.of_line(ground.database.pool, clean(auction_id), position)
         if kept is None or kept.verdict.bid.supplier_id != request.user.organisation_id:
-            raise NotFound("bid of yours in the log's line", str(position))
+            raise Missing("bid of yours in the log's line", str(position))
         (receipt,) = receipts.issue(ground.signer, [kept])
         name = f"receipt-{kept.verdict.event.auction_id}-{position}.json"
         return Response(receipt, headers={"content-disposition": f'attachment; filename="{name}"'})
@@ -89,7 +90,7 @@ class SessionApi(Controller):
         try:
             parts = await market_log.proof(ground.database.pool, clean(auction_id))
         except NotProvable:
-            raise NotFound("proof yet of auction", auction_id) from None
+            raise Missing("proof yet of auction", auction_id) from None
         except SubtreesMissing as missing:
             raise HTTPException(status_code=503, detail=str(missing), headers={"retry-after": "10"}) from None
         name = f"auction-{clean(auction_id)}.jsonl"

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream, Template
 
+from infra.denied import Missing
 from infra.service import Ground
 from infra.tokens import OBSERVER, SUPPLIER_AGENT, Principal
 from infra.web import (
@@ -29,9 +30,7 @@ from infra.web import (
     read_form,
     whole,
 )
-from infra.web.errors import NotFound
-from services.auctions.api import PER_PAGE, listed, status_of
-from services.auctions.api.bids import ask
+from services.auctions import handlers
 from services.auctions.bidders import bidders
 from services.auctions.board import Boards
 from services.auctions.lane import Answer, Lane
@@ -39,6 +38,7 @@ from services.auctions.pages.bidding import BidForm, Sure, choices_in, key_of, s
 from services.auctions.pages.fragments import SERVER_NOW, context, fragment, render
 from services.auctions.pages.live import push
 from services.auctions.store.listing import Filter
+from services.auctions.views import PER_PAGE, listed, status_of
 
 
 class AuctionPages(Controller):
@@ -92,7 +92,7 @@ class AuctionPages(Controller):
         """Pushes what changed after the log's first ``since`` lines, or after those that a browser connecting again says it has seen:
         rendered once for all watchers, but for each one's own position."""
         if await boards.get(clean(auction_id)) is None:
-            raise NotFound("auction", auction_id)
+            raise Missing("auction", auction_id)
         last = whole(request.headers.get("last-event-id", ""))
         since = since if last is None else max(since, last)
         pushes = push(request, ground, boards, clean(auction_id), since)
@@ -113,12 +113,12 @@ class AuctionPages(Controller):
         form, errors = read_form(fields, BidForm, asks=True)
         board = await boards.get(clean(auction_id))
         if board is None:
-            raise NotFound("auction", auction_id)
+            raise Missing("auction", auction_id)
         answer, sure = None, None
         if form is not None:
             sure = to_be_sure(board, request.user, form, fields) if form.sure != "yes" else None
         if form is not None and sure is None:
-            answer = await ask(
+            answer = await handlers.place_bid(
                 lane, request.user, auction_id, form.amount, key_of(form, fields), arrived_at, choices_in(fields)
             )
         if request.headers.get("hx-request") != "true":
@@ -141,7 +141,7 @@ class AuctionPages(Controller):
         """What a bid of this ``amount`` and these choices would be ranked on, as words; it need not be complete."""
         board = await boards.get(clean(auction_id))
         if board is None:
-            raise NotFound("auction", auction_id)
+            raise Missing("auction", auction_id)
         fields = {name: text for name, text in request.query_params.items() if isinstance(text, str)}
         form, _ = read_form(fields, BidForm, asks=True)
         scored = ""
@@ -165,7 +165,7 @@ async def shown(
     (``sure``), else ``errors`` beside the fields ``amount`` and ``floor``, or under "" where the refusal is of no field."""
     board = await boards.get(clean(auction_id))
     if board is None:
-        raise NotFound("auction", auction_id)
+        raise Missing("auction", auction_id)
     refused = errors or (answer and not answer.verdict.accepted)
     user: Principal | None = request.scope.get("user")
     named = board.stored.result is not None and user is not None and user.may(OBSERVER)

@@ -23,8 +23,7 @@ from infra.web import (
 )
 from infra.web.languages import gettext as _
 from services.auctions import handlers
-from services.auctions.api import existing
-from services.auctions.api.complaints import PER_PAGE, listed, the_complaint
+from services.auctions.views import PER_PAGE, existing, listed_complaints, the_complaint
 
 
 class ComplaintPages(Controller):
@@ -33,7 +32,7 @@ class ComplaintPages(Controller):
 
     @get(opt=allow(MODERATOR))
     async def list_page(self, request: MemberVisit, ground: FromGround, number: PageNumber = 1) -> Template:
-        found = await listed(ground, number)
+        found = await listed_complaints(ground, number)
         return page(request, "auctions/complaints.html", found=found, number=number, last=found.pages(PER_PAGE))
 
     @get("/{complaint_id:str}", opt=allow(MODERATOR))

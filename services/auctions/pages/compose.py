@@ -21,6 +21,7 @@ from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened
 from events.values import Category, Line
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
@@ -37,7 +38,6 @@ from infra.web import (
     redirect,
     shown_again,
 )
-from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import number as written
 from services.auctions import handlers, last_time
@@ -76,7 +76,7 @@ class ComposePages(Controller):
             if again:
                 before = await auctions.get(db, clean(again))
                 if before is None:
-                    raise NotFound("auction", again)
+                    raise Missing("auction", again)
                 opened = before.opened
                 known = await replicas.skus.get(db, [line.sku_id for line in opened.lines if line.sku_id])
                 fields |= draft.of_lines(opened.lines, known) | draft.of_place(opened.place) | _vat(opened.lines)
@@ -85,7 +85,7 @@ class ComposePages(Controller):
             elif contract:
                 signed = await past.get(db, clean(contract))
                 if signed is None or signed.buyer_id != request.user.organisation_id:
-                    raise NotFound("contract of yours", contract)
+                    raise Missing("contract of yours", contract)
                 known = await replicas.skus.get(db, [line.sku_id for line in signed.lines if line.sku_id])
                 fields |= draft.of_lines(signed.lines, known) | draft.of_place(signed.place) | _vat(signed.lines)
                 fields["title"] = signed.title

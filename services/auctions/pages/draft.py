@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -15,7 +16,7 @@ from events.auctions import Criterion, Option, Scoring
 from events.bounds import Amount, Code, Id, Minutes, Name, Percent, Quantity, Title
 from events.values import Line, Place
 from infra.places import place_named
-from infra.web import beside, misfits, read_form, read_instant, whole
+from infra.web import CHOSEN, beside, misfits, read_form, read_instant, whole
 from infra.web.languages import gettext, told
 from services.auctions.domain.opening import NoLines
 from services.auctions.handlers import NewAuction, NewLine
@@ -48,7 +49,7 @@ class OptionForm(msgspec.Struct):
 
 class HeadForm(msgspec.Struct):
     title: Title
-    duration_minutes: Minutes
+    duration_minutes: Annotated[Minutes, CHOSEN]
     step_percent: Percent
     kind: Code = "goods"
     vat_rate: Percent = Decimal(0)

@@ -29,10 +29,10 @@ from infra.web import (
 )
 from infra.web.languages import gettext as _
 from services.auctions import handlers
-from services.auctions.api import existing
 from services.auctions.board import Boards
 from services.auctions.pages.auction import shown
 from services.auctions.store import bids
+from services.auctions.views import existing
 
 RECEIPTS = 500
 """On one page."""

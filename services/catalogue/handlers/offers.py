@@ -20,9 +20,9 @@ from events.bounds import Code, Days, Few, Id, Name, Packs, Percent, Price
 from events.catalogue import OfferArchived, OfferPublished
 from events.values import Category
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.store import Standing, endings
 from services.catalogue.store.endings import Ended, Ending
@@ -206,7 +206,7 @@ async def _own(tx: Transaction, offer_id: str, principal: Principal) -> Standing
     """Locked."""
     found = await store.offer(tx, offer_id, lock=True)
     if found is None:
-        raise NotFound("offer", offer_id)
+        raise Missing("offer", offer_id)
     if found.offer.supplier_id != principal.organisation_id:
         raise NotYourOffer("This is another supplier's offer.")
     return found

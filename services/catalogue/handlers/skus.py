@@ -26,9 +26,9 @@ from events.bounds import Code, Few, Name, Packs, Phrase, Text, Title
 from events.catalogue import SkuArchived, SkuProposed, SkuPublished, SkuReturned
 from events.values import Refusal
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.catalogue import store
 from services.catalogue.handlers.offers import active, category_of, end_all
 from services.catalogue.store import Version, proposals
@@ -230,5 +230,5 @@ async def _known(tx: Transaction, sku_id: str, number: int | None = None) -> Ver
         else await store.version(tx, sku_id, number, lock=True)
     )
     if found is None:
-        raise NotFound("SKU", sku_id)
+        raise Missing("SKU", sku_id)
     return found

@@ -17,6 +17,7 @@ from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events.bounds import Id, Name, Packs, Percent, Price
 from events.catalogue import EcoLabel
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SUPPLIER_AGENT
@@ -34,7 +35,6 @@ from infra.web import (
     redirect,
     shown_again,
 )
-from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -121,7 +121,7 @@ class OfferPages(Controller):
             former = await store.offer(tx, copy) if copy else None
             today = local_date(seat, tx.now)
         if copy and (former is None or former.offer.supplier_id != request.user.organisation_id):
-            raise NotFound("offer of yours", copy)
+            raise Missing("offer of yours", copy)
         latest = months_later(today, load_policy(ground.config.policy).catalogue.offer_months)
         if former:
             values, regions = fields_of(former.offer), list(former.offer.regions)
@@ -186,7 +186,7 @@ class OfferPages(Controller):
             known = (await store.published(tx, [sku_id])).get(sku_id)
             today = await store.today(tx, request.user)
         if known is None:
-            raise NotFound("published SKU", sku_id)
+            raise Missing("published SKU", sku_id)
         months = load_policy(ground.config.policy).catalogue.offer_months
         choices = await region_choices(request.user, regions)
         ticked = {code: choices.get(code, code) for code in regions}

@@ -18,6 +18,7 @@ from catalogue.rules import RuleBroken
 from catalogue.skus import Sku, State, broken_rules
 from catalogue.units import UNITS, written_unit
 from events.bounds import Code, Name, Packs, Phrase, Text, Title
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import Listed
 from infra.service import Ground
@@ -38,7 +39,6 @@ from infra.web import (
     text_in,
     whole,
 )
-from infra.web.errors import NotFound
 from infra.web.languages import gettext, ngettext, told, unit_name
 from services.catalogue import store
 from services.catalogue.finder import Finder
@@ -86,7 +86,7 @@ class SkuPages(Controller):
             async with ground.database.transaction("catalogue") as tx:
                 known = await store.newest(tx, sku)
             if known is None or known.state not in (State.PUBLISHED, State.RETURNED):
-                raise NotFound("SKU that can be changed", sku)
+                raise Missing("SKU that can be changed", sku)
             values = fields_of(known.sku)
         return await self._form(ground, request, {**values, "sku": sku}, {})
 

@@ -1,18 +1,11 @@
 """JSON API of contracts. Concluded contracts are public; unsigned ones are their two parties'."""
 
-from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal
-
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody
 
 from events.bounds import Clause, Code
-from events.contracts import Equivalent, Security, Term
-from events.values import Category, Line, Place
-from infra.service import Ground
-from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
     PUBLIC,
     FromGround,
@@ -29,48 +22,12 @@ from infra.web import (
 from infra.web import Words as Search
 from infra.web.errors import NotFound
 from services.contracts import handlers
-from services.contracts.domain.choices import Choices, choices
-from services.contracts.domain.deals import PARTIES, Party
-from services.contracts.domain.refusals import Refusal
-from services.contracts.handlers import SEES_ALL, Brought, may_see
-from services.contracts.store import contracts, deals, listing
-from services.contracts.store import refusals as disputable
-from services.contracts.store.contracts import Contract
-from services.contracts.store.listing import CURSOR, Filter, Summary
-from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
+from services.contracts.arguments import After, State
+from services.contracts.handlers import Brought
+from services.contracts.store import listing
+from services.contracts.views import ContractSummary, ContractView, as_listed, shown, visible, wanted_by
 
 PER_PAGE = 50
-QUEUE = 20
-"""Refusals, appeals, suspensions and contracts with a dispute on one page: each has long texts."""
-PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
-After = Annotated[str, QueryParameter(max_length=420, pattern=CURSOR)]
-"""Where the page before this one ended."""
-State = Annotated[Literal["", "running", "concluded", "ended"], QueryParameter(name="state")]
-"""The name ``state`` itself is the framework's."""
-
-
-class ContractSummary(msgspec.Struct, kw_only=True):
-    """``waits_for`` is the organisation whose turn it is; the ``step`` is to be taken by ``due_at``."""
-
-    contract_id: str
-    process_id: str
-    origin: str
-    pool_id: str | None
-    title: str
-    buyer_id: str
-    buyer_name: str
-    supplier_id: str
-    supplier_name: str
-    rank: int
-    category: Category | None
-    currency: str
-    amount: Decimal
-    state: str
-    step: str | None
-    due_at: datetime | None
-    waits_for: str | None
-    drafted_at: datetime
-    concluded_at: datetime | None
 
 
 class ContractPage(msgspec.Struct, kw_only=True):
@@ -82,67 +39,6 @@ class ContractPage(msgspec.Struct, kw_only=True):
     next: str = ""
     page: int
     contracts: list[ContractSummary]
-
-
-class Step(msgspec.Struct, kw_only=True):
-    """``taken_at`` is None while it is ahead; ``member`` is named to the parties only."""
-
-    step: str
-    party: str
-    taken_at: datetime | None
-    member: str | None
-
-
-class DisputeView(msgspec.Struct, kw_only=True):
-    """The ground of a refusal, disputed by the other side. ``may_dispute`` is the reader's organisation's right to do so now, until
-    ``dispute_until``; ``decide_by`` is set once it did, ``decision`` justified or unjustified once a moderator decided."""
-
-    may_dispute: bool
-    dispute_until: datetime | None
-    reasons: str | None
-    decide_by: datetime | None
-    overdue: bool
-    decision: str | None
-    explanation: str | None
-    decided_at: datetime | None
-
-
-class Ending(msgspec.Struct, kw_only=True):
-    """``reason`` is lapsed or refused, ``by`` buyer or supplier; ``next_rank`` is who could be asked if the buyer wants.
-    ``ground`` is the code of a ground on the policy's list, "" for none; ``dispute`` is None where there is nothing to dispute."""
-
-    reason: str
-    by: str
-    evasion: bool
-    explanation: str
-    ended_at: datetime | None
-    next_rank: int | None
-    ground: str
-    ground_title: str
-    evidence: str
-    justified: bool
-    dispute: DisputeView | None
-
-
-class ContractView(ContractSummary, kw_only=True):
-    """``drafts``, ``objections`` and ``extensions`` in their order. The two sides and who watches over the market read all of it, of
-    a concluded contract everybody reads the last draft without requisites. ``choices`` are those of the reader's side, None where
-    it has none."""
-
-    kind: str
-    place: Place
-    lines: tuple[Line, ...]
-    steps: list[Step]
-    version: int
-    terms: tuple[Term, ...]
-    drafts: tuple[Draft, ...]
-    objections: tuple[Objection, ...]
-    extensions: tuple[Extension, ...]
-    equivalents: tuple[Equivalent, ...]
-    security_due: Decimal
-    security: Security | None
-    choices: Choices | None
-    ending: Ending | None
 
 
 class StepIn(Brought, frozen=True, kw_only=True):
@@ -157,161 +53,6 @@ class RefusalIn(msgspec.Struct, kw_only=True):
     explanation: Clause
     ground: Code = ""
     evidence: Clause = ""
-
-
-def is_party(principal: Principal | None) -> bool:
-    """Somebody of an organisation that signs contracts."""
-    return principal is not None and principal.may(*PARTY_ROLES)
-
-
-def wanted_by(
-    principal: Principal | None, *, mine: bool | None = None, state: str = "", process: str = "", q: str = ""
-) -> Filter:
-    """What a visitor, a party or an observer may list. ``mine`` is what a party asks for unless it says otherwise."""
-    return Filter(
-        viewer_id=principal.organisation_id if principal else "",
-        all=principal is not None and principal.may(*SEES_ALL),
-        mine=is_party(principal) if mine is None else mine and principal is not None,
-        state=clean(state),
-        process_id=clean(process),
-        q=clean(q),
-    )
-
-
-async def visible(ground: Ground, contract_id: str, principal: Principal | None) -> Contract:
-    """Raises NotFound, also for one that is not for these eyes."""
-    found = await contracts.get(ground.database.pool, clean(contract_id))
-    if found is None or not may_see(found, principal):
-        raise NotFound("contract", contract_id)
-    return found
-
-
-def summary(contract: Contract) -> dict[str, Any]:
-    drafted = contract.drafted
-    same = "contract_id process_id origin pool_id title buyer_id buyer_name supplier_id supplier_name rank category currency amount"
-    return {name: getattr(drafted, name) for name in same.split()} | {
-        "state": contract.state,
-        "step": contract.step,
-        "due_at": contract.due_at,
-        "waits_for": contract.waits_for or None,
-        "drafted_at": contract.drafted_at,
-        "concluded_at": contract.over_at if contract.state == "concluded" else None,
-    }
-
-
-def as_listed(found: Summary) -> ContractSummary:
-    same = {name: getattr(found, name) for name in ContractSummary.__struct_fields__ if name != "concluded_at"}
-    concluded_at = found.over_at if found.state == "concluded" else None
-    return ContractSummary(**same | {"waits_for": found.waits_for or None, "concluded_at": concluded_at})
-
-
-def is_insider(contract: Contract, principal: Principal | None) -> bool:
-    return principal is not None and (contract.concerns(principal.organisation_id) or principal.may(*SEES_ALL))
-
-
-def paper_for(contract: Contract, principal: Principal | None) -> Paper:
-    """As much of the paper as this reader may read."""
-    return contract.paper if is_insider(contract, principal) else as_published(contract.paper)
-
-
-def side_of(contract: Contract, principal: Principal | None) -> Party | None:
-    """As whom the reader may act here; None for neither."""
-    if principal is None:
-        return None
-    if principal.organisation_id == contract.drafted.buyer_id and principal.may(BUYER_OFFICER):
-        return "buyer"
-    if principal.organisation_id == contract.drafted.supplier_id and principal.may(SUPPLIER_AGENT):
-        return "supplier"
-    return None
-
-
-def steps_of(contract: Contract, principal: Principal | None) -> list[Step]:
-    """Those taken and those ahead."""
-    insider = is_insider(contract, principal)
-    taken = {each.step: each for each in contract.steps}
-    return [
-        Step(
-            step=step,
-            party=PARTIES[step],
-            taken_at=taken[step].at if step in taken else None,
-            member=taken[step].member_name if step in taken and insider else None,
-        )
-        for step in contract.flow
-    ]
-
-
-async def choices_of(ground: Ground, contract: Contract, principal: Principal | None) -> Choices | None:
-    side = side_of(contract, principal)
-    if side is None or contract.step is None:
-        return None
-    kept = await deals.get(ground.database.pool, contract.drafted.process_id, contract.drafted.buyer_id)
-    latest = kept.deal.contract if kept else None
-    if kept is None or latest is None or latest.contract_id != contract.drafted.contract_id:
-        return None
-    return choices(kept.deal, side, ground.clock())
-
-
-def dispute_view(refusal: Refusal, principal: Principal | None, now: datetime) -> DisputeView:
-    side, organisation_id = refusal.other
-    role = BUYER_OFFICER if side == "buyer" else SUPPLIER_AGENT
-    concerned = principal is not None and principal.organisation_id == organisation_id and principal.may(role)
-    disputed, decided = refusal.disputed, refusal.decided
-    return DisputeView(
-        may_dispute=concerned and refusal.may_be_disputed(now),
-        dispute_until=refusal.ended.dispute_until,
-        reasons=disputed.reasons if disputed else None,
-        decide_by=disputed.due_at if disputed else None,
-        overdue=refusal.overdue(now),
-        decision=decided.decision if decided else None,
-        explanation=decided.explanation if decided else None,
-        decided_at=decided.decided_at if decided else None,
-    )
-
-
-async def ending_of(ground: Ground, contract: Contract, principal: Principal | None) -> Ending | None:
-    ended = contract.ended
-    if ended is None:
-        return None
-    refusal = await disputable.get(ground.database.pool, ended.contract_id) if ended.dispute_until else None
-    return Ending(
-        reason=ended.reason,
-        by=ended.by,
-        evasion=ended.evasion,
-        explanation=ended.explanation,
-        ended_at=contract.over_at,
-        next_rank=contract.next_rank,
-        ground=ended.ground,
-        ground_title=ended.ground_title,
-        evidence=ended.evidence,
-        justified=ended.justified,
-        dispute=dispute_view(refusal, principal, ground.clock()) if refusal else None,
-    )
-
-
-async def view(ground: Ground, contract: Contract, principal: Principal | None) -> ContractView:
-    paper = paper_for(contract, principal)
-    return ContractView(
-        **summary(contract),
-        kind=contract.drafted.kind,
-        place=contract.drafted.place,
-        lines=contract.drafted.lines,
-        steps=steps_of(contract, principal),
-        version=paper.version,
-        terms=paper.terms,
-        drafts=paper.drafts,
-        objections=paper.objections,
-        extensions=paper.extensions,
-        equivalents=paper.equivalents,
-        security_due=contract.drafted.security_due,
-        security=paper.security,
-        choices=await choices_of(ground, contract, principal),
-        ending=await ending_of(ground, contract, principal),
-    )
-
-
-async def shown(ground: Ground, contract_id: str, principal: Principal | None) -> ContractView:
-    """As this reader sees it. Raises NotFound."""
-    return await view(ground, await visible(ground, contract_id, principal), principal)
 
 
 class ContractsApi(Controller):

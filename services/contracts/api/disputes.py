@@ -1,39 +1,20 @@
 """JSON of disputes: one with all that was said, what its sides and the moderator do, and the moderators' list."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from heapq import nsmallest
-from operator import attrgetter
-
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody
 
 from events.bounds import Count, Reason
-from infra.listing import Listed
-from infra.service import Ground
-from infra.tokens import ADMINISTRATOR, MODERATOR, Principal
+from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import PUBLIC, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, PathNumber, Visit, allow, clean
 from infra.web.errors import NotFound
-from services.contracts.api import QUEUE
-from services.contracts.api.execution import (
-    PARTIES,
-    Act,
-    DisputeSummary,
-    ExecutionView,
-    acting,
-    readable,
-    summary,
-    view,
-)
+from services.contracts.api.execution import PARTIES, Act, acting
 from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
-from services.contracts.domain.execution.state import About, Dispute, Execution, Outcome
+from services.contracts.domain.execution.state import About, Dispute, Outcome
 from services.contracts.handlers import execution as handlers
-from services.contracts.store import executions
-
-OF_ONE = 5
-"""Open disputes of one contract in the list of all."""
+from services.contracts.views.disputes import OpenDisputeView, disputed, open_disputes, the_dispute
+from services.contracts.views.execution import ExecutionView, view
 
 
 class DisputeIn(msgspec.Struct, kw_only=True):
@@ -55,22 +36,6 @@ class DisputeAnswerIn(msgspec.Struct, kw_only=True):
 class DisputeDecisionIn(msgspec.Struct, kw_only=True):
     outcome: Outcome
     explanation: Reason
-
-
-class OpenDisputeView(msgspec.Struct, kw_only=True):
-    contract_id: str
-    dispute: DisputeSummary
-    overdue: bool
-
-
-async def the_dispute(
-    ground: Ground, contract_id: str, number: int, principal: Principal | None
-) -> tuple[Execution, Dispute]:
-    """As the reader may see them. Raises NotFound."""
-    execution = await readable(ground, contract_id, principal)
-    if not 1 <= number <= len(execution.disputes):
-        raise NotFound("dispute", str(number))
-    return execution, execution.disputes[number - 1]
 
 
 class DisputesApi(Controller):
@@ -120,18 +85,3 @@ class DisputesApi(Controller):
     ) -> list[OpenDisputeView]:
         """Summaries of open disputes, of 20 contracts at a time and five of each: what is to be decided first first."""
         return open_disputes((await disputed(ground, number)).rows, ground.clock())
-
-
-async def disputed(ground: Ground, number: int) -> Listed[Execution]:
-    """A page of the contracts with an open dispute."""
-    return await executions.disputed(ground.database.pool, limit=QUEUE, offset=QUEUE * (number - 1))
-
-
-def open_disputes(found: Sequence[Execution], now: datetime) -> list[OpenDisputeView]:
-    """Of each contract those that are to be decided first: many of one do not hide those of others."""
-    open_ones = [
-        OpenDisputeView(contract_id=each.contract_id, dispute=summary(dispute), overdue=now >= dispute.decide_by)
-        for each in found
-        for dispute in nsmallest(OF_ONE, (one for one in each.disputes if one.open), key=attrgetter("decide_by"))
-    ]
-    return sorted(open_ones, key=lambda each: each.dispute.decide_by)

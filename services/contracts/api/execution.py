@@ -1,10 +1,8 @@
 """JSON of contracts that are carried out: how one stands, and what each side does next."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from datetime import date
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get, post
@@ -28,103 +26,21 @@ from infra.web import (
     clean,
 )
 from infra.web.errors import NotFound
-from services.contracts.domain.deals import Party
 from services.contracts.domain.execution import Command, Withdraw
-from services.contracts.domain.execution.duties import Duty
 from services.contracts.domain.execution.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
 from services.contracts.domain.execution.invoices import ConfirmReceipt, PayInvoice, SubmitInvoice
 from services.contracts.domain.execution.orders import AssessDelivery, PlaceOrder, ReportDelivery
-from services.contracts.domain.execution.state import (
-    About,
-    Balance,
-    Delivery,
-    Dispute,
-    Ending,
-    Execution,
-    Invoice,
-    Order,
-    Outcome,
-    balances,
-)
-from services.contracts.handlers import SEES_ALL
+from services.contracts.domain.execution.state import Delivery, Invoice, Order
 from services.contracts.handlers import execution as handlers
-from services.contracts.store.decoded import StoredExecution
+from services.contracts.views.execution import DisputeSummary, ExecutionView, of_page, readable, summary, view
 
 PARTIES = allow(*handlers.ACTS)
 Quantities = ByLine[Quantity]
 """By line id."""
 
 
-SHORT = 300
-"""Letters of a text in a summary."""
-OF_PAGE = 50
-"""Orders, deliveries, invoices or disputes in one answer."""
-KINDS = ("orders", "deliveries", "invoices", "disputes")
-T = TypeVar("T")
 BeforeNumber = Annotated[int, QueryParameter(name="before", ge=0, le=10**9)]
 """0: the newest."""
-
-
-class DisputeSummary(msgspec.Struct, kw_only=True):
-    """A dispute without what was said in it: that is :class:`Dispute`'s. ``asked`` is what its opener wanted,
-    ``buyer_asks`` and ``supplier_asks`` what each side would settle for now, None while it has said nothing. ``words`` are how the
-    opening begins."""
-
-    number: int
-    about: About
-    subject: int
-    word: str
-    by: Party
-    asked: Outcome
-    words: str
-    statements: int
-    buyer_asks: Outcome | None
-    supplier_asks: Outcome | None
-    opened_at: datetime
-    answer_by: datetime
-    decide_by: datetime
-    outcome: str
-    how: str
-    ended_at: datetime | None
-
-
-def summary(dispute: Dispute) -> DisputeSummary:
-    same = "number about subject word by asked answer_by decide_by outcome how ended_at"
-    first = dispute.said[0]
-    return DisputeSummary(
-        **{name: getattr(dispute, name) for name in same.split()},
-        words=first.words if len(first.words) <= SHORT else f"{first.words[:SHORT]}…",
-        statements=len(dispute.said),
-        buyer_asks=dispute.asks("buyer"),
-        supplier_asks=dispute.asks("supplier"),
-        opened_at=first.at,
-    )
-
-
-class ExecutionView(msgspec.Struct, kw_only=True):
-    """``status`` is running, closed or terminated; ``how`` fulfilled, agreement or the ground. ``paid`` is what was settled of
-    ``amount``. ``due`` says what is for whom to do, the most urgent first, fifty things of a side at most. Of orders, deliveries, invoices
-    and disputes the newest fifty are here, in the order of their numbers; ``totals`` says how many there are of each, and ``more`` of
-    which there are earlier ones, to be read at ``…/execution/KIND?before=NUMBER``. Words of the sides (delivery notes, invoice numbers,
-    reasons) are for the two of them and whoever watches over the market; to others they are ""."""
-
-    contract_id: str
-    status: str
-    how: str
-    over_at: datetime | None
-    term_until: datetime
-    currency: str
-    amount: Decimal
-    paid: Decimal
-    lines: tuple[Balance, ...]
-    orders: tuple[Order, ...]
-    deliveries: tuple[Delivery, ...]
-    invoices: tuple[Invoice, ...]
-    disputes: tuple[DisputeSummary, ...]
-    ending: Ending | None
-    due: tuple[Duty, ...]
-    totals: dict[str, int]
-    more: tuple[str, ...]
 
 
 class OrderIn(msgspec.Struct, kw_only=True):
@@ -175,51 +91,6 @@ class EndingIn(msgspec.Struct, kw_only=True):
 class EndingAnswerIn(msgspec.Struct, kw_only=True):
     agrees: bool
     words: Reason = ""
-
-
-def insider(execution: Execution, principal: Principal | None) -> bool:
-    """One of the two sides, or who watches over the market."""
-    return principal is not None and (
-        principal.organisation_id in (execution.buyer_id, execution.supplier_id) or principal.may(*SEES_ALL)
-    )
-
-
-async def found(ground: Ground, contract_id: str) -> StoredExecution:
-    """Raises NotFound where the contract is not concluded."""
-    kept = await handlers.find(ground.database.pool, clean(contract_id))
-    if kept is None:
-        raise NotFound("concluded contract", contract_id)
-    return kept
-
-
-async def readable(ground: Ground, contract_id: str, principal: Principal | None) -> Execution:
-    """As the reader may see it. Raises NotFound where the contract is not concluded."""
-    execution = (await found(ground, contract_id)).execution
-    return execution if insider(execution, principal) else execution.without_words
-
-
-def of_page(parts: Sequence[T], before: int = 0) -> tuple[T, ...]:
-    """The newest whose numbers are below ``before`` (0: the newest of all), in the order of their numbers."""
-    end = min(before - 1, len(parts)) if before else len(parts)
-    return tuple(parts[max(0, end - OF_PAGE) : end])
-
-
-async def view(ground: Ground, contract_id: str, principal: Principal | None) -> ExecutionView:
-    kept, now = await found(ground, contract_id), ground.clock()
-    execution = kept.execution if insider(kept.execution, principal) else kept.execution.without_words
-    same = "contract_id status how over_at term_until currency amount ending"
-    return ExecutionView(
-        **{name: getattr(execution, name) for name in same.split()},
-        paid=execution.settled,
-        lines=balances(execution),
-        orders=of_page(execution.orders),
-        deliveries=of_page(execution.deliveries),
-        invoices=of_page(execution.invoices),
-        disputes=tuple(map(summary, of_page(execution.disputes))),
-        due=kept.agenda.duties(now),
-        totals={kind: len(getattr(execution, kind)) for kind in KINDS},
-        more=tuple(kind for kind in KINDS if len(getattr(execution, kind)) > OF_PAGE),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,5 @@
 """JSON API of direct purchases: asking a supplier for what it offers, and its answer."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import Annotated
 from urllib.parse import quote
 
@@ -12,17 +9,15 @@ from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load
 from events.bounds import Clause
-from events.values import Place
 from infra.ids import new_id
-from infra.service import Ground
-from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
+from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
 from services.contracts.api import PER_PAGE
-from services.contracts.handlers import SEES_ALL
 from services.contracts.handlers import purchases as handlers
 from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.store import listing, purchases
+from services.contracts.store import purchases
+from services.contracts.views.purchases import PurchaseView, as_seen, own_purchase, purchase_view
 
 After = Annotated[str, QueryParameter(max_length=440, pattern=purchases.CURSOR)]
 
@@ -32,63 +27,8 @@ class AnswerIn(msgspec.Struct, kw_only=True):
     reason: Clause = ""
 
 
-class PurchaseView(msgspec.Struct, kw_only=True):
-    """``answer`` is "" until there is one: accepted, refused or lapsed. ``contract_id`` is the latest contract's."""
-
-    purchase_id: str
-    offer_id: str
-    sku_id: str
-    title: str
-    buyer_id: str
-    buyer_name: str
-    supplier_id: str
-    supplier_name: str
-    quantity: Decimal
-    unit_price: Decimal
-    amount: Decimal
-    currency: str
-    place: Place
-    requested_at: datetime
-    due_at: datetime
-    answer: str
-    reason: str
-    answered_at: datetime | None
-    contract_id: str | None
-
-
 class PurchaseRequestedOut(msgspec.Struct, kw_only=True):
     purchase_id: str
-
-
-async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -> purchases.StoredPurchase:
-    """Raises NotFound, also for one of others."""
-    found = await purchases.get(ground.database.pool, clean(purchase_id))
-    if found is None or not (found.concerns(principal.organisation_id) or principal.may(*SEES_ALL)):
-        raise NotFound("purchase", purchase_id)
-    return found
-
-
-async def views(ground: Ground, found: Sequence[purchases.Summary]) -> list[PurchaseView]:
-    deals = [(each.requested.process_id, each.requested.buyer_id) for each in found]
-    newest = await listing.newest_of(ground.database.pool, deals)
-    same = "offer_id sku_id title buyer_id buyer_name supplier_id quantity unit_price amount currency place due_at"
-    return [
-        PurchaseView(
-            **{name: getattr(each.requested, name) for name in same.split()},
-            purchase_id=each.requested.process_id,
-            supplier_name=each.supplier_name,
-            requested_at=each.requested_at,
-            answer=each.answer,
-            reason=each.reason,
-            answered_at=each.answered_at,
-            contract_id=newest.get(each.requested.process_id),
-        )
-        for each in found
-    ]
-
-
-async def purchase_view(ground: Ground, kept: purchases.StoredPurchase) -> PurchaseView:
-    return (await views(ground, [kept.summary]))[0]
 
 
 class PurchasesApi(Controller):
@@ -105,7 +45,7 @@ class PurchasesApi(Controller):
         offset = PER_PAGE * (number - 1)
         found = await purchases.listing(ground.database.pool, own, limit=PER_PAGE, offset=offset, after=after)
         link = f'</api/contracts/purchases?after={quote(found.next)}>; rel="next"'
-        return Response(await views(ground, found.rows), headers={"link": link} if found.next else {})
+        return Response(await as_seen(ground, found.rows), headers={"link": link} if found.next else {})
 
     @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
     async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:

@@ -13,7 +13,7 @@ from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
 from services.contracts import handlers
-from services.contracts.api import ContractView, shown
+from services.contracts.views import ContractView, shown
 
 
 class ExtensionIn(msgspec.Struct, kw_only=True):

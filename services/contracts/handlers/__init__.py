@@ -17,10 +17,10 @@ from events.pools import PoolAllocated, PoolOpened
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
 from infra.tokens import ADMINISTRATOR, BUYER_OFFICER, MODERATOR, OBSERVER, SUPPLIER_AGENT, Principal
-from infra.web.errors import NotFound
 from services.contracts.domain import awards, signing
 from services.contracts.domain.deals import Deal, apply
 from services.contracts.domain.equivalents import Card, EquivalentUndescribed, Proposal
@@ -94,7 +94,7 @@ def may_see(contract: Contract | Summary, principal: Principal | None) -> bool:
 async def take_step(
     tx: Transaction, contract_id: str, step: str, principal: Principal, brought: Brought = NOTHING
 ) -> None:
-    """Harmless when repeated, as all of these are. Raises NotFound, RoleMissing and what :mod:`domain.signing` names."""
+    """Harmless when repeated, as all of these are. Raises Missing, RoleMissing and what :mod:`domain.signing` names."""
     command = TakeStep(
         contract_id=contract_id,
         step=step,
@@ -184,7 +184,7 @@ async def _act(tx: Transaction, contract_id: str, command: Command, principal: P
     db = await tx.raw()
     contract = await contracts.get(db, contract_id)
     if contract is None or not may_see(contract, principal):
-        raise NotFound("contract", contract_id)
+        raise Missing("contract", contract_id)
     if contract.concerns(principal.organisation_id):
         buys = principal.organisation_id == contract.drafted.buyer_id
         require_role(principal, BUYER_OFFICER if buys else SUPPLIER_AGENT)

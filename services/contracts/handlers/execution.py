@@ -3,8 +3,8 @@
 import asyncpg
 
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.tokens import BUYER_APPROVER, BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web.errors import NotFound
 from services.contracts.domain.deals import concluded, latest
 from services.contracts.domain.execution import Command, Tick, apply, begin, decide
 from services.contracts.domain.execution.disputes import DecideDispute
@@ -44,7 +44,7 @@ async def find(where: Transaction | asyncpg.Pool, contract_id: str, *, lock: boo
 
 
 async def act(tx: Transaction, contract_id: str, command: Command, principal: Principal, request_key: str) -> None:
-    """Once for each key of an organisation. Raises NotFound, RoleMissing and what :mod:`domain.execution` names."""
+    """Once for each key of an organisation. Raises Missing, RoleMissing and what :mod:`domain.execution` names."""
     key = f"{type(command).__name__}/{request_key}"
     caller = principal.organisation_id
     async with tx.once(f"execution/{contract_id}", key, caller=caller, body=command, answer=str) as once:
@@ -56,7 +56,7 @@ async def act(tx: Transaction, contract_id: str, command: Command, principal: Pr
 
 
 async def decide_dispute(tx: Transaction, contract_id: str, command: DecideDispute) -> None:
-    """A moderator's. Raises NotFound and what :func:`domain.execution.disputes.decide_dispute` names."""
+    """A moderator's. Raises Missing and what :func:`domain.execution.disputes.decide_dispute` names."""
     await carry_out(tx, await _locked(tx, contract_id), command)
 
 
@@ -74,7 +74,7 @@ async def carry_out(tx: Transaction, kept: StoredExecution, command: Command, me
 async def _locked(tx: Transaction, contract_id: str) -> StoredExecution:
     kept = await find(tx, contract_id, lock=True)
     if kept is None:
-        raise NotFound("concluded contract", contract_id)
+        raise Missing("concluded contract", contract_id)
     return kept
 
 

@@ -11,10 +11,10 @@ from events.accounts import OrganisationRegistered
 from events.bounds import Id, Name, Quantity
 from events.contracts import PurchaseAnswered
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.tokens import Principal
-from infra.web.errors import NotFound
 from services.contracts.domain import awards, purchases
 from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
 from services.contracts.handlers import award
@@ -39,12 +39,12 @@ class NewPurchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def quote(tx: Transaction, wanted: NewPurchase, principal: Principal, policy: Policy) -> Purchase:
-    """The purchase as it would be requested now. Raises NotFound, UnknownRegion, what :func:`domain.purchases.request` does."""
+    """The purchase as it would be requested now. Raises Missing, UnknownRegion, what :func:`domain.purchases.request` does."""
     db = await tx.raw()
     offer = await replicas.offer(db, wanted.offer_id)
     sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
     if offer is None or sku is None:
-        raise NotFound("standing offer", wanted.offer_id)
+        raise Missing("standing offer", wanted.offer_id)
     buyer = await known(db, principal.organisation_id, principal.organisation_name)
     place = delivered_to(wanted.region, wanted.locality, buyer.place)
     calendar = calendar_of(buyer)
@@ -94,10 +94,10 @@ async def request_purchase(
 
 
 async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
-    """Accepted, a contract is drafted. Raises NotFound and what :func:`domain.purchases.decide` does."""
+    """Accepted, a contract is drafted. Raises Missing and what :func:`domain.purchases.decide` does."""
     kept = await requests.get(await tx.raw(), process_id, lock=True)
     if kept is None or not kept.concerns(principal.organisation_id):
-        raise NotFound("purchase", process_id)
+        raise Missing("purchase", process_id)
     command = Answer(organisation_id=principal.organisation_id, accepts=accepts, reason=reason.strip())
     await carry_out_answer(tx, kept, command)
 

@@ -2,8 +2,8 @@
 
 from events.codec import Event
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web.errors import NotFound
 from services.contracts.domain import refusals
 from services.contracts.domain.refusals import Refusal, Verdict
 from services.contracts.handlers import require_role
@@ -11,12 +11,12 @@ from services.contracts.store import refusals as store
 
 
 async def dispute(tx: Transaction, contract_id: str, reasons: str, principal: Principal) -> None:
-    """Harmless when repeated. Raises NotFound, also for others' contracts, RoleMissing and what :func:`domain.refusals.dispute`
+    """Harmless when repeated. Raises Missing, also for others' contracts, RoleMissing and what :func:`domain.refusals.dispute`
     names."""
     refusal = await store.get(await tx.raw(), contract_id, lock=True)
     ended = refusal.ended if refusal else None
     if refusal is None or ended is None or principal.organisation_id not in (ended.buyer_id, ended.supplier_id):
-        raise NotFound("refusal that may be disputed", contract_id)
+        raise Missing("refusal that may be disputed", contract_id)
     if principal.organisation_id == refusal.other[1]:
         require_role(principal, BUYER_OFFICER if refusal.other[0] == "buyer" else SUPPLIER_AGENT)
     happened = refusals.dispute(refusal, principal.organisation_id, principal.member_id, reasons, tx.now)
@@ -24,10 +24,10 @@ async def dispute(tx: Transaction, contract_id: str, reasons: str, principal: Pr
 
 
 async def decide(tx: Transaction, contract_id: str, verdict: Verdict, explanation: str) -> None:
-    """Raises NotFound and what :func:`domain.refusals.decide` names."""
+    """Raises Missing and what :func:`domain.refusals.decide` names."""
     refusal = await store.get(await tx.raw(), contract_id, lock=True)
     if refusal is None:
-        raise NotFound("refusal that may be disputed", contract_id)
+        raise Missing("refusal that may be disputed", contract_id)
     await _record(tx, refusal, refusals.decide(refusal, verdict, explanation, tx.now))
 
 

@@ -10,10 +10,10 @@ from events.codec import Event
 from events.contracts import ContractConcluded, ContractEnded, RefusalDisputeDecided
 from events.envelope import Envelope
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import derive_id
 from infra.reactions import Reactions
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
-from infra.web.errors import NotFound
 from services.contracts.domain import sanctions
 from services.contracts.domain.record import facts_of
 from services.contracts.domain.sanctions import Breach, Decision, Sanction
@@ -27,19 +27,19 @@ APPEALS = (SUPPLIER_AGENT, BUYER_OFFICER)
 
 
 async def appeal(tx: Transaction, sanction_id: str, reasons: str, principal: Principal) -> None:
-    """Raises NotFound, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
+    """Raises Missing, also for others' sanctions, and what :func:`domain.sanctions.appeal` names."""
     sanction = await store.get(await tx.raw(), sanction_id, lock=True)
     if sanction is None or sanction.sanctioned.organisation_id != principal.organisation_id:
-        raise NotFound("sanction", sanction_id)
+        raise Missing("sanction", sanction_id)
     happened = sanctions.appeal(sanction, principal.organisation_id, principal.member_id, reasons, tx.now)
     await _record(tx, sanction, happened)
 
 
 async def decide(tx: Transaction, sanction_id: str, decision: Decision, explanation: str) -> None:
-    """Raises NotFound and what :func:`domain.sanctions.decide_appeal` names."""
+    """Raises Missing and what :func:`domain.sanctions.decide_appeal` names."""
     sanction = await store.get(await tx.raw(), sanction_id, lock=True)
     if sanction is None:
-        raise NotFound("sanction", sanction_id)
+        raise Missing("sanction", sanction_id)
     await _record(tx, sanction, sanctions.decide_appeal(sanction, decision, explanation, tx.now))
 
 

@@ -13,6 +13,7 @@ from catalogue.numbers import unambiguous
 from catalogue.policy import TERMS, load
 from catalogue.rules import RuleBroken
 from events.bounds import Clause, Name, Quantity
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.listing import PAGES
 from infra.service import Ground
@@ -38,10 +39,17 @@ from infra.web import (
     text_in,
 )
 from infra.web import Words as Search
-from infra.web.errors import NotFound
-from services.contracts.api import (
-    After,
-    State,
+from services.contracts.arguments import After, State
+from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
+from services.contracts.domain.purchases import Purchase
+from services.contracts.handlers import may_see
+from services.contracts.handlers import purchases as handlers
+from services.contracts.handlers.purchases import NewPurchase
+from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
+from services.contracts.store import executions, listing, purchases, replicas
+from services.contracts.store.contracts import Contract
+from services.contracts.store.listing import Summary
+from services.contracts.views import (
     choices_of,
     ending_of,
     is_insider,
@@ -52,16 +60,7 @@ from services.contracts.api import (
     visible,
     wanted_by,
 )
-from services.contracts.api.purchases import own_purchase, purchase_view
-from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
-from services.contracts.domain.purchases import Purchase
-from services.contracts.handlers import may_see
-from services.contracts.handlers import purchases as handlers
-from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
-from services.contracts.store import executions, listing, purchases, replicas
-from services.contracts.store.contracts import Contract
-from services.contracts.store.listing import Summary
+from services.contracts.views.purchases import own_purchase, purchase_view
 
 PER_PAGE = 20
 OPEN_PURCHASES = 50
@@ -290,7 +289,7 @@ class PurchasePages(Controller):
             offer = await replicas.offer(db, offer_id)
             sku = (await replicas.skus.get(db, [offer.sku_id])).get(offer.sku_id) if offer else None
             if offer is None or sku is None:
-                raise NotFound("standing offer", offer_id)
+                raise Missing("standing offer", offer_id)
             supplier = await replicas.organisations.get(db, offer.supplier_id)
             buyer = await replicas.organisations.get(db, request.user.organisation_id)
             values = {**values, "quantity": values.get("quantity") or unambiguous(offer.min_quantity)}

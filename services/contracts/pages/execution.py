@@ -11,6 +11,7 @@ from litestar.response import Redirect, Template
 
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Count, Days, Id, Name, Quantity
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.places import delivered_to
 from infra.service import Ground
@@ -33,10 +34,6 @@ from infra.web import (
     text_in,
     whole,
 )
-from infra.web.errors import NotFound
-from services.contracts.api import QUEUE, visible
-from services.contracts.api.disputes import disputed, open_disputes, the_dispute
-from services.contracts.api.execution import readable
 from services.contracts.domain.execution import Command, Withdraw
 from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
 from services.contracts.domain.execution.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
@@ -47,6 +44,9 @@ from services.contracts.handlers import execution as handlers
 from services.contracts.pages import contract_page
 from services.contracts.pages.work import ASKED, NOTHING, Acted, forms
 from services.contracts.store import listing
+from services.contracts.views import QUEUE, visible
+from services.contracts.views.disputes import disputed, open_disputes, the_dispute
+from services.contracts.views.execution import readable
 
 Fields = dict[str, str]
 
@@ -116,7 +116,7 @@ def _assessment(fields: Fields, execution: Execution, by: Fields) -> Command:
     """Two buttons of the form say all of it or nothing; the third what is written in the fields."""
     form, lines = _form(fields, _NumberForm, execution)
     if not 1 <= form.number <= len(execution.deliveries):
-        raise NotFound("delivery", fields["number"])
+        raise Missing("delivery", fields["number"])
     if fields.get("answer") == "all":
         lines = {line.line_id: line.quantity for line in execution.deliveries[form.number - 1].lines}
     elif fields.get("answer") == "none":
@@ -233,7 +233,7 @@ class ExecutionPages(Controller):
         self, ground: FromGround, request: MemberVisit, contract_id: PathId, action: PathId
     ) -> Template | Redirect:
         if action not in ACTS:
-            raise NotFound("form", action)
+            raise Missing("form", action)
         read, said = ACTS[action]
         contract_id, fields = clean(contract_id), await form_fields(request)
         by = {"organisation_id": request.user.organisation_id, "member_id": request.user.member_id}

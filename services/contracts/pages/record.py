@@ -4,7 +4,7 @@ from litestar import Controller, get
 from litestar.response import Template
 
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
-from services.contracts.api.record import record_of
+from services.contracts.views.record import record_of
 
 SHOWN = 10
 SIDES = {"supplier": "As supplier", "buyer": "As buyer"}

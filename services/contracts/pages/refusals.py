@@ -21,11 +21,11 @@ from infra.web import (
     redirect,
     text_in,
 )
-from services.contracts.api import QUEUE
-from services.contracts.api.refusals import waiting
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.pages import contract_page, too_long
+from services.contracts.views import QUEUE
+from services.contracts.views.refusals import waiting
 
 
 class RefusalPages(Controller):

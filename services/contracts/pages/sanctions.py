@@ -22,10 +22,10 @@ from infra.web import (
     redirect,
     text_in,
 )
-from services.contracts.api import QUEUE
-from services.contracts.api.sanctions import appealed, own_sanctions, views
 from services.contracts.domain.sanctions import Decision
 from services.contracts.handlers import sanctions as handlers
+from services.contracts.views import QUEUE
+from services.contracts.views.sanctions import appealed, as_seen, own_sanctions
 
 
 class SanctionPages(Controller):
@@ -81,12 +81,12 @@ class SanctionPages(Controller):
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
-        found = await own_sanctions(ground, request, number)
+        found = await own_sanctions(ground, request.user.organisation_id, number)
         return page(
             request,
             "contracts/sanctions.html",
             status_code=422 if errors else 200,
-            sanctions=await views(ground, found.rows, request),
+            sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
             pages=found.pages(QUEUE),
             appeals=request.user.may(*handlers.APPEALS),
@@ -109,7 +109,7 @@ class SanctionPages(Controller):
             request,
             "contracts/appeals.html",
             status_code=422 if errors else 200,
-            sanctions=await views(ground, found.rows, request),
+            sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
             pages=found.pages(QUEUE),
             decides=request.user.may(MODERATOR),

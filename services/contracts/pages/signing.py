@@ -29,11 +29,11 @@ from infra.web import (
     whole,
 )
 from services.contracts import handlers
-from services.contracts.api import choices_of, visible
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import Brought
 from services.contracts.pages import contract_page, too_long
 from services.contracts.store import listing
+from services.contracts.views import choices_of, visible
 
 ROWS = 2
 MOST_ROWS = 20

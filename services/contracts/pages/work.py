@@ -28,7 +28,6 @@ from infra.ids import new_id
 from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
-from services.contracts.api.execution import insider, readable, summary
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.disputes import WORDS, may_dispute
 from services.contracts.domain.execution.duties import Duty, duties
@@ -48,6 +47,7 @@ from services.contracts.handlers.execution import PARTY_ROLES
 from services.contracts.pages import parts
 from services.contracts.store import executions, listing
 from services.contracts.store.executions import Waiting
+from services.contracts.views.execution import insider, readable, summary
 
 AT_MOST = 50
 """Contracts whose duties are listed at once."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,12 +22,14 @@ from infra.database import Transaction
 from infra.listing import PAGES
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
+    CHOSEN,
     PUBLIC,
     FromGround,
     MemberVisit,
     PageNumber,
     PathId,
     Visit,
+    allow,
     form_fields,
     page,
     read_form,
@@ -36,11 +39,12 @@ from infra.web import (
 from infra.web.languages import gettext, refusal, told, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
-from services.pools.api import OFFICERS
 from services.pools.domain import Stage
 from services.pools.domain.enrolment import CancelledByLead
 from services.pools.handlers import Enrolment, Sourcing, Wanted
 from services.pools.views import Details
+
+OFFICERS = allow(BUYER_OFFICER)
 
 SHOWN_OF_LOG = 50
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
@@ -101,7 +105,7 @@ class PoolPages(Controller):
             pool = await views.details(tx, pool_id)
             shape = msgspec.defstruct(
                 "SourcingForm",
-                [("step_percent", Percent), ("duration_minutes", Minutes)]
+                [("step_percent", Percent), ("duration_minutes", Annotated[Minutes, CHOSEN])]
                 + [(f"price_{number}", Amount | None, None) for number, _ in enumerate(pool.lines)],
             )
             form, errors = read_form(values, shape)

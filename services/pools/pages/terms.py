@@ -21,13 +21,16 @@ from events.bounds import Amount, Code, Id, Minutes, Packs, Percent, Title
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED
+from infra.tokens import BUYER_OFFICER
 from infra.web import (
+    CHOSEN,
     PUBLIC,
     FromGround,
     MemberVisit,
     Several,
     Short,
     Visit,
+    allow,
     clean,
     form_fields,
     form_list,
@@ -41,10 +44,12 @@ from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import payable, price
 from services.market.replicas import calendar_of
 from services.pools import handlers, store
-from services.pools.api import DEEPEST, OFFICERS
 from services.pools.domain.terms import EnrolmentTooShort, NoLines, check_end
 from services.pools.handlers import Opening, OpeningLine
 from services.pools.store import listing
+from services.pools.views import DEEPEST
+
+OFFICERS = allow(BUYER_OFFICER)
 
 PAGE = 24
 LINES = 50
@@ -57,7 +62,7 @@ class TermsForm(msgspec.Struct, kw_only=True):
     minimum_quantity: Packs
     enrolment_ends_at: Code
     below_minimum: Code
-    duration_minutes: Minutes
+    duration_minutes: Annotated[Minutes, CHOSEN]
     kind: Code = "goods"
 
 

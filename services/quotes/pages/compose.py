@@ -21,11 +21,13 @@ from events.values import Line
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.places import delivered_to
+from infra.tokens import BUYER_OFFICER
 from infra.web import (
     FromGround,
     MemberVisit,
     Several,
     Short,
+    allow,
     clean,
     form_fields,
     page,
@@ -40,7 +42,6 @@ from services.market.form_lines import field_of, wrong_in_line
 from services.market.lines import WantedLine, beside_references
 from services.market.replicas import calendar_of
 from services.quotes import handlers, store
-from services.quotes.api import OFFICERS
 from services.quotes.domain.opening import MOST_LINES, NoLines
 from services.quotes.handlers import NewRequest
 
@@ -68,7 +69,7 @@ class HeadForm(msgspec.Struct):
 class ComposePages(Controller):
     path = "/quotes/new"
     include_in_schema = False
-    opt = OFFICERS
+    opt = allow(BUYER_OFFICER)
 
     @get()
     async def compose_page(

@@ -17,6 +17,7 @@ from catalogue.rules import RuleBroken
 from events.bounds import Amount, Count, Days, Percent, Reason
 from events.values import Line
 from infra.database import Transaction
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
@@ -33,6 +34,7 @@ from infra.web import (
     Since,
     Visit,
     Words,
+    allow,
     beside,
     clean,
     form_fields,
@@ -41,15 +43,16 @@ from infra.web import (
     redirect,
     text_in,
 )
-from infra.web.errors import NotFound
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
 from services.market.lines import beside_references
 from services.quotes import handlers, store
-from services.quotes.api import AGENTS, OFFICERS, PER_PAGE, read, read_participant
 from services.quotes.handlers import NewQuote, channel
 from services.quotes.listing import Summary, Wanted, search
-from services.quotes.views import Details
+from services.quotes.views import PER_PAGE, Details, read, read_participant
+
+OFFICERS = allow(BUYER_OFFICER)
+AGENTS = allow(SUPPLIER_AGENT)
 
 Answer = Response[str] | Template | Redirect
 
@@ -119,7 +122,7 @@ class RequestPages(Controller):
             one = await read_participant(tx, request_id, number, request.user)
             shown = await read(tx, request_id, request.user)
         if not one.lines:
-            raise NotFound("participant", str(number))
+            raise Missing("participant", str(number))
         return await rendered_beside(request, page(request, "quotes/participant.html", shown=shown, one=one))
 
     @get("/{request_id:str}/live", opt=STREAMED)
@@ -291,7 +294,7 @@ async def _pushes(request: Visit, ground: Ground, request_id: str, since: int) -
         async with ground.database.transaction("quotes") as tx:
             try:
                 shown: Any = await read(tx, request_id, None)
-            except NotFound:
+            except Missing:
                 return
             context = {"shown": shown, "now": ground.clock, "pushed": True}
         if shown.version > since:

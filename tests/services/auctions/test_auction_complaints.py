@@ -8,8 +8,8 @@ import msgspec
 from events.auctions import ComplaintFiled
 from infra.ids import new_id
 from infra.tokens import MODERATOR, Principal
-from services.auctions.api.complaints import PER_PAGE
 from services.auctions.domain.complaints import MOST
+from services.auctions.views import PER_PAGE
 from tests.market import Market
 from tests.services.auctions.scenes import Scene, a_scene, an_organisation
 from tests.services.auctions.test_auction_languages import speaks

@@ -4,9 +4,9 @@ import asyncpg
 
 from infra.ids import new_id
 from infra.listing import COUNTED, PAGES
-from services.auctions.api import PER_PAGE
 from services.auctions.store import listing
 from services.auctions.store.listing import Filter
+from services.auctions.views import PER_PAGE
 from tests.explained import listening, undone
 from tests.market import Market
 from tests.services.auctions.scenes import a_scene

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from infra.tokens import Principal
-from services.contracts.api import QUEUE
-from services.contracts.api.disputes import OF_ONE, open_disputes
 from services.contracts.store import executions
+from services.contracts.views import QUEUE
+from services.contracts.views.disputes import OF_ONE, open_disputes
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_member, a_town
 from tests.services.contracts.test_contracts_carried_out import a_signed_contract

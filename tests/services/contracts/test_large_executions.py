@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from infra.database import columns
-from services.contracts.api.execution import OF_PAGE
 from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.store import decoded, executions
+from services.contracts.views.execution import OF_PAGE
 from tests.explained import undone
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.ids import new_id
-from services.observatory import answers, handlers, store
+from services.observatory import handlers, store, views
 from services.observatory.store import reading
 from tests.market import Market
 from tests.services.observatory.stories import a_contract
@@ -52,8 +52,8 @@ class Watched:
         self.judged: list[int] = []
         self.drawn: list[int] = []
         self.decoded: list[int] = []
-        self._count(monkeypatch, answers, "judge", lambda item, seen, *rest: self.judged.append(len(seen)))
-        self._count(monkeypatch, answers, "_drawn", lambda reference, seen, *rest: self.drawn.append(len(seen)))
+        self._count(monkeypatch, views, "judge", lambda item, seen, *rest: self.judged.append(len(seen)))
+        self._count(monkeypatch, views, "_drawn", lambda reference, seen, *rest: self.drawn.append(len(seen)))
         self._count(monkeypatch, reading, "_decoded", lambda rows, *rest: self.decoded.append(len(rows)))
 
     def _count(self, monkeypatch: pytest.MonkeyPatch, room: Any, name: str, count: Callable[..., None]) -> None:
@@ -90,7 +90,7 @@ async def test_every_answer_about_20_000_prices_is_small_and_judges_nothing(
             assert answer.status_code == 200, (route, answer.text[:500])
             assert len(answer.content) < 5 * MEGABYTE, route
     assert watched.judged == []
-    assert watched.drawn and max(watched.drawn) <= answers.PICTURED
+    assert watched.drawn and max(watched.drawn) <= views.PICTURED
     assert watched.decoded and max(watched.decoded) <= 5000
 
 
@@ -122,16 +122,16 @@ async def test_a_value_for_a_place_is_not_worked_out_of_too_many_prices_and_that
     observatory: Observatory, key: str
 ) -> None:
     market = observatory.market
-    await has(market, key, answers.MOST)
+    await has(market, key, views.MOST)
     worked_out = await observatory.item(key, "BR-SE")
     assert (worked_out["answer"]["reference_id"], worked_out["answer"]["instead"]) == (None, None)
-    assert worked_out["answer"]["judged"] == answers.MOST and len(worked_out["answer"]["verdicts"]) == answers.PRICES
+    assert worked_out["answer"]["judged"] == views.MOST and len(worked_out["answer"]["verdicts"]) == views.PRICES
     async with market.client() as client:
         second = (await client.get(worked_out["next"])).json()
     assert second["answer"]["verdicts"] != worked_out["answer"]["verdicts"]
 
     await observatory.hears(a_contract(key, "10", observatory.today))
-    published = await observatory.settled(key, answers.MOST + 1)
+    published = await observatory.settled(key, views.MOST + 1)
     refused = await observatory.item(key, "BR-SE")
     assert refused["answer"]["reference"] == published["answer"]["reference"]
     assert refused["answer"]["instead"]["rule"] == "too-many-prices"

@@ -10,8 +10,8 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.listing import COUNTED, PAGES
 from services.observatory import store
-from services.observatory.api import PAGE
 from services.observatory.store import Filter, listing
+from services.observatory.views import PAGE
 from tests.explained import Reading, listening, undone
 from tests.market import Market
 from tests.services.observatory.stories import a_contract, a_sku

@@ -9,8 +9,8 @@ import msgspec
 import events
 from infra.listing import COUNTED
 from services.quotes import store
-from services.quotes.api import PER_PAGE
 from services.quotes.listing import Wanted, search
+from services.quotes.views import PER_PAGE
 from tests.explained import listening, undone
 from tests.market import Market
 from tests.services.quotes.test_quotes_service import a_buyer, asked, in_stage, seen, two_quotes

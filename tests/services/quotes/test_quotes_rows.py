@@ -15,8 +15,8 @@ from infra.database import Transaction
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.quotes import handlers
-from services.quotes.api import read, read_participant
 from services.quotes.handlers import NewQuote
+from services.quotes.views import read, read_participant
 from tests.explained import undone
 from tests.market import Market
 from tests.services.quotes.test_quotes_service import (

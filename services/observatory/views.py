@@ -12,6 +12,8 @@ from catalogue import places as atlas
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from infra.database import Transaction
+from infra.denied import Missing
+from infra.service import Ground
 from services.observatory import store
 from services.observatory.domain import (
     Bin,
@@ -28,7 +30,9 @@ from services.observatory.domain import (
 )
 from services.observatory.handlers import POLICY, judge
 from services.observatory.intake import Item
+from services.observatory.store import Filter
 
+PAGE = 50
 MOST = 2000
 """Prices of an item that are judged while somebody waits for the answer. Those of a larger item are judged in the background alone."""
 PRICES = 200
@@ -280,3 +284,24 @@ def _public(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
 
 def _by_size(counts: Counter[str]) -> dict[str, int]:
     return dict(counts.most_common())
+
+
+def wanted(q: str, category: str, grade: str) -> Filter:
+    return Filter(q=q, category=category.strip(), grade=grade)
+
+
+async def whole_answer(tx: Transaction, item_key: str, place: str) -> Answer:
+    """Its verdicts are still to be paged. Raises Missing."""
+    found = await answer(tx, item_key, place_of(place) if place else None)
+    if found is None:
+        raise Missing("priced item", item_key)
+    return found
+
+
+async def snapshot(ground: Ground, reference_id: str, number: int, size: int = PRICES) -> Answer:
+    """With a page of its verdicts. Raises Missing."""
+    async with ground.database.transaction("observatory") as tx:
+        found = await cited(tx, reference_id)
+        if found is None:
+            raise Missing("reference price", reference_id)
+        return await page(tx, found, number, size)

@@ -1,0 +1,61 @@
+"""What pages and API of auctions show beside the boards of those who watch."""
+
+from datetime import datetime
+
+from infra.denied import Missing
+from infra.listing import Listed
+from infra.service import Ground
+from infra.texts import clean
+from services.auctions.domain.auction import AuctionState
+from services.auctions.domain.complaints import Complaint
+from services.auctions.store import auctions, listing, replicas
+from services.auctions.store import complaints as filed
+from services.auctions.store.auctions import Stored
+from services.auctions.store.complaints import Brief
+from services.auctions.store.listing import Filter, Summary
+
+PER_PAGE = 50
+
+
+def status_of(state: AuctionState, over: bool, now: datetime) -> str:
+    """scheduled, open, settling (ended, not closed yet) or closed; ``over`` by all bids, also those that are sealed."""
+    if state.closed:
+        return "closed"
+    if now < state.opened.opens_at:
+        return "scheduled"
+    return "settling" if over else "open"
+
+
+async def winner_name(ground: Ground, stored: Stored) -> str | None:
+    """After the close only."""
+    if stored.result is None or stored.result.winner_id is None:
+        return None
+    found = await replicas.organisations.get(ground.database.pool, stored.result.winner_id)
+    return found.name if found else stored.result.winner_id
+
+
+async def listed(ground: Ground, wanted: Filter, now: datetime, number: int) -> Listed[Summary]:
+    """A page of the list."""
+    async with ground.database.pool.acquire() as db:
+        return await listing.search(db, wanted, now=now, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+
+
+async def existing(ground: Ground, auction_id: str) -> Stored:
+    stored = await auctions.get(ground.database.pool, clean(auction_id))
+    if stored is None:
+        raise Missing("auction", auction_id)
+    return stored
+
+
+async def the_complaint(ground: Ground, complaint_id: str) -> Complaint:
+    """Raises Missing."""
+    complaint = await filed.get(ground.database.pool, clean(complaint_id))
+    if complaint is None:
+        raise Missing("complaint", complaint_id)
+    return complaint
+
+
+async def listed_complaints(ground: Ground, number: int) -> Listed[Brief]:
+    """A page of them."""
+    async with ground.database.pool.acquire() as db:
+        return await filed.listing(db, limit=PER_PAGE, offset=PER_PAGE * (number - 1))

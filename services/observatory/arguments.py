@@ -1,0 +1,17 @@
+"""What routes of the observatory take, those of pages and of the API."""
+
+from typing import Annotated
+
+from litestar.params import QueryParameter
+
+PlaceCode = Annotated[
+    str,
+    QueryParameter(
+        description="country, region or region/locality: BR, BR-SE, BR-SE/Aracaju",
+        pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?(/[^/]+)?)?$",
+        max_length=200,
+    ),
+]
+PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
+Words = Annotated[str, QueryParameter(max_length=200)]
+Grade = Annotated[str, QueryParameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]

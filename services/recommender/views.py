@@ -1,0 +1,25 @@
+"""What pages and API of the recommender show."""
+
+from infra.denied import Missing, NotAllowed
+from infra.service import Ground
+from infra.tokens import Principal
+from services.recommender.store import advice, openings
+from services.recommender.store.advice import Invitee
+from services.recommender.store.openings import Opening
+
+TRAININGS = 20
+INVITED = 10
+
+
+async def own_opening(
+    ground: Ground, principal: Principal, opportunity_id: str
+) -> tuple[Opening, list[Invitee] | None]:
+    """An opportunity of the member's own organisation, and whom to invite. While it runs, history alone speaks: not who bids.
+    Raises Missing, NotAllowed."""
+    async with ground.database.transaction("recommender") as tx:
+        opening = await openings.opening(tx, opportunity_id)
+        if opening is None:
+            raise Missing("auction", opportunity_id)
+        if opening.buyer_id != principal.organisation_id:
+            raise NotAllowed("only its buyer may see whom to invite")
+        return opening, await advice.invitees(tx, opening, INVITED)
