@@ -12,6 +12,7 @@ from catalogue.policy.bounds import Positive, Rules
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.policy.contract import ContractRules, ExecutionRules
+from catalogue.policy.observatory import USUAL_OBSERVATORY, ObservatoryRules
 from catalogue.policy.sanctions import Sanctions
 from catalogue.rules import RuleBroken
 
@@ -38,6 +39,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     sanctions: Sanctions | None = None
     catalogue: CatalogueRules = USUAL
     recommendation: RecommendationRules = RecommendationRules()
+    observatory: ObservatoryRules = USUAL_OBSERVATORY
     execution: ExecutionRules = ExecutionRules(
         acceptance_days=20,
         silence_accepts=False,
