@@ -1,4 +1,5 @@
-"""Deadlines of the observatory: items whose prices changed are judged after a pause, standing figures once a day."""
+"""Deadlines of the observatory: items whose prices changed are judged after a pause, standing figures once a day, and all
+of them when the policy has other numbers."""
 
 from collections.abc import Sequence
 
@@ -18,4 +19,8 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
         await assess(tx, cards, load(ground.config.policy).observatory)
 
     due = Due("observatory assess", due_items, lambda card: card.item.item_key, assess_by_policy, aside=store.set_aside)
-    return (Timer("assess", 1, due),)
+
+    async def mark_changed(tx: Transaction) -> int:
+        return await store.mark_changed(tx, load(ground.config.policy).observatory)
+
+    return (Timer("assess", 1, due), Timer("numbers", 5, mark_changed))
