@@ -170,6 +170,8 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
         ("[auction]\nfloor_percent = 'nan'", None),
         ('currency = "RUR"', None),
         (f"[purchase]\nin_demand = {['x' * 90] * 250}", None),
+        ("vat_percent = 101", "vat_percent"),
+        ("vat_percent = -1", "vat_percent"),
         ("surprise = 1", None),
     ],
 )
@@ -227,6 +229,12 @@ def test_what_a_card_says_and_how_long_an_offer_stands_are_numbers_of_the_policy
 @pytest.mark.parametrize("name", ["moscow", "demo", "pregao", "prozorro", "acordar"])
 def test_a_part_that_a_preset_leaves_out_is_not_stored_for_the_former_release_may_not_know_it(name: str) -> None:
     assert not {'"catalogue"', '"observatory"', '"recommendation"'} & set(re.findall(r'"\w+"', text_of(load(name))))
+
+
+def test_the_usual_vat_is_a_number_of_the_policy_and_stored_only_where_it_is_another(tmp_path: Path) -> None:
+    usual, ours = load("moscow"), load("own", own(tmp_path, 'based_on = "moscow"\nvat_percent = 22\n'))
+    assert (usual.vat_percent, ours.vat_percent) == (20, 22)
+    assert "vat_percent" not in text_of(usual) and '"vat_percent":"22"' in text_of(ours)
 
 
 def test_the_numbers_of_the_observatory_are_numbers_of_the_policy(tmp_path: Path) -> None:
