@@ -5,7 +5,8 @@ preset of which the file changes only what it says: tables merge, everything els
 what of the preset does not hold here, such as "auction.withdrawal.window". A policy is stored
 with each process at its beginning, in the event that opens it (``text_of``, ``of_process``), so a later edit never touches a running one.
 
-``auction``, ``contract``, ``sanctions``, ``buying``, ``cards`` and ``advice`` are the parts · ``jurisdiction`` puts them together ·
+``auction``, ``contract``, ``sanctions``, ``buying``, ``cards``, ``observatory`` and ``advice`` are the parts ·
+``jurisdiction`` puts them together ·
 ``bounds`` is what they share · ``loading`` reads the files.
 """
 
@@ -17,6 +18,7 @@ from catalogue.policy.cards import CatalogueRules
 from catalogue.policy.contract import TERMS, Bracket, ContractRules, ExecutionRules, PerformanceSecurity, RefusalGround
 from catalogue.policy.jurisdiction import Policy
 from catalogue.policy.loading import NAME, PolicyNotValid, UnknownPolicy, keep_own_in, load, of_process, text_of
+from catalogue.policy.observatory import ObservatoryRules, OutlierRules
 from catalogue.policy.sanctions import Sanctions, Suspension
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "Duration",
     "Equivalents",
     "ExecutionRules",
+    "ObservatoryRules",
     "Outage",
+    "OutlierRules",
     "PerformanceSecurity",
     "Policy",
     "PolicyNotValid",

@@ -135,6 +135,10 @@ class AuctionRules(Rules, frozen=True, kw_only=True):
         if not self.rounds and self.scorings != ("price",):
             raise ValueError("only rounds rank bids by more than their price: scorings wants rounds")
 
+    def is_bound_by(self, grade: str) -> bool:
+        """Whether an initial price may not exceed a reference price of that grade."""
+        return grade in self.reference_grades
+
     def kinds(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(kind for duration in self.durations for kind in duration.kinds))
 

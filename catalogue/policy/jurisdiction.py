@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.money import minor_units
 from catalogue.policy.advice import RecommendationRules
 from catalogue.policy.auction import AuctionRules
-from catalogue.policy.bounds import Positive, Rules
+from catalogue.policy.bounds import FieldNotValid, Positive, Rules
 from catalogue.policy.buying import PoolRules, PurchaseRules, QuoteRules
 from catalogue.policy.cards import USUAL, CatalogueRules
 from catalogue.policy.contract import ContractRules, ExecutionRules
+from catalogue.policy.observatory import USUAL_OBSERVATORY, ObservatoryRules
 from catalogue.policy.sanctions import Sanctions
 from catalogue.rules import RuleBroken
 
@@ -27,6 +29,8 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     title: str
     source: str
     currency: str
+    vat_percent: Decimal = Decimal(20)
+    """What forms begin with, and what a price has whose maker names no rate."""
     working_day_minutes: Positive | None = None
     """Where a rehearsal shortens a working day to minutes; None: the region calendar's working days."""
     auction: AuctionRules
@@ -38,6 +42,7 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     sanctions: Sanctions | None = None
     catalogue: CatalogueRules = USUAL
     recommendation: RecommendationRules = RecommendationRules()
+    observatory: ObservatoryRules = USUAL_OBSERVATORY
     execution: ExecutionRules = ExecutionRules(
         acceptance_days=20,
         silence_accepts=False,
@@ -49,6 +54,8 @@ class Policy(Rules, frozen=True, kw_only=True, omit_defaults=True):
     )
 
     def __post_init__(self) -> None:
+        if not 0 <= self.vat_percent <= 100:
+            raise FieldNotValid("vat_percent", "lies between 0 and 100")
         try:
             minor_units(self.currency)
         except RuleBroken as error:

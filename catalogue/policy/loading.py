@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from catalogue.numbers import can_be_written_out
+from catalogue.policy.bounds import FieldNotValid
 from catalogue.policy.jurisdiction import Policy
 from catalogue.rules import RuleBroken
 
@@ -55,10 +57,15 @@ def load(name: str, folder: Path | None = None) -> Policy:
             raise PolicyNotValid(f"{found[0].name} is based on {base.stem!r}, which is not shipped.", field="based_on")
         absent = numbers.pop("without", [])
         numbers = _merged(_without(_read(base), absent, found[0]), numbers)
+    _check_finite(numbers, "", found[0])
     try:
         policy = msgspec.convert({**numbers, "name": name}, Policy)
     except msgspec.ValidationError as error:
-        raise PolicyNotValid(f"{found[0].name}: {error}.", field=_path(str(error)), file=found[0].name) from error
+        raise PolicyNotValid(f"{found[0].name}: {error}.", field=_field(error), file=found[0].name) from error
+    except ArithmeticError as error:  # "nan" in quotation marks
+        raise PolicyNotValid(
+            f"{found[0].name} has something that is no number to go by.", file=found[0].name
+        ) from error
     if (length := len(text_of(policy))) > LONGEST_TEXT:
         raise PolicyNotValid(
             f"{found[0].name} has {length} characters as JSON; what goes with a process has {LONGEST_TEXT} at most.",
@@ -96,6 +103,20 @@ def _parsed(path: Path, edited: int) -> dict[str, Any]:
         raise PolicyNotValid(f"{path.name} is no TOML: {error}.", file=path.name) from error
 
 
+def _check_finite(value: object, field: str, file: Path) -> None:
+    """No number of a policy is "nan", "inf" or longer than anybody would write it: they compare with nothing."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_finite(inner, f"{field}.{key}" if field else key, file)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _check_finite(inner, f"{field}[{number}]", file)
+    elif isinstance(value, Decimal) and not can_be_written_out(value):
+        raise PolicyNotValid(
+            f"{file.name}: {field} is {value}, which is no number to go by.", field=field, file=file.name
+        )
+
+
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     both = dict(base)
     for key, value in changes.items():
@@ -115,7 +136,9 @@ def _without(base: dict[str, Any], absent: list[str], file: Path) -> dict[str, A
     return base
 
 
-def _path(message: str) -> str | None:
-    """msgspec ends its sentence with where it is: "Expected `int`, got `str` - at `$.auction.settle_seconds`"."""
-    where = re.search(r"`\$\.?([^`]*)`$", message)
-    return (where[1] or None) if where else None
+def _field(error: msgspec.ValidationError) -> str | None:
+    """msgspec ends its sentence with where it is: "Expected `int`, got `str` - at `$.auction.settle_seconds`"; of a part whose numbers
+    do not fit together that is the part."""
+    where = re.search(r"`\$\.?([^`]*)`$", str(error))
+    named = error.__cause__.field if isinstance(error.__cause__, FieldNotValid) else ""
+    return ".".join(part for part in (where[1] if where else "", named) if part) or None

@@ -52,7 +52,8 @@ class NewLine(WantedLine, frozen=True, kw_only=True):
 
 
 class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a buyer asks for. Prices include VAT at ``vat_rate`` percent, or with ``vat_included`` false are without it."""
+    """What a buyer asks for. Prices include VAT at ``vat_rate`` percent (None: the policy's), or with ``vat_included`` false are without
+    it."""
 
     title: Title
     lines: Lines[NewLine]
@@ -60,7 +61,7 @@ class NewAuction(msgspec.Struct, frozen=True, kw_only=True):
     step_percent: Percent
     kind: Code = "goods"
     place: Place = Place()
-    vat_rate: Percent = Decimal(20)
+    vat_rate: Percent | None = None
     vat_included: bool = True
     opens_at: Instant | None = None
     scoring: Scoring = Scoring()
@@ -90,6 +91,7 @@ def suggested(reference: Reference, currency: str) -> Decimal:
 
 async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Principal, policy: Policy, key: str) -> str:
     """Open in the name of the principal's organisation; the id, the same for a repeat of ``key``. Raises RuleBroken."""
+    wanted = _with_vat(wanted, policy)
     async with tx.once("open", key, caller=principal.organisation_id, body=wanted, answer=str) as once:
         if once.first:
             db = await tx.raw()
@@ -100,12 +102,16 @@ async def open_for_buyer(tx: Transaction, wanted: NewAuction, principal: Princip
     return once.answer
 
 
+def _with_vat(wanted: NewAuction, policy: Policy) -> NewAuction:
+    return wanted if wanted.vat_rate is not None else msgspec.structs.replace(wanted, vat_rate=policy.vat_percent)
+
+
 async def preview(
     db: asyncpg.Connection, wanted: NewAuction, principal: Principal, policy: Policy, now: datetime
 ) -> AuctionOpened:
     """What :func:`open_for_buyer` would open. Raises RuleBroken."""
     buyer = await buyer_of(db, principal)
-    return await _opened(db, await _command(db, wanted, buyer, policy), policy, buyer, now)
+    return await _opened(db, await _command(db, _with_vat(wanted, policy), buyer, policy), policy, buyer, now)
 
 
 async def _delivered(place: Place) -> Place:

@@ -10,6 +10,7 @@ from litestar import Controller, get
 from litestar.params import QueryParameter
 
 from catalogue.money import QuantityNotPositive, round_money
+from catalogue.policy import load
 from events.values import Refusal
 from infra.denied import Missing
 from infra.web import PUBLIC, FromGround, PathId
@@ -99,7 +100,7 @@ class ObservatoryApi(Controller):
         """The standing snapshot with the verdict on every price, 200 a page; with ``place``, the answer worked out for it. Of an item
         with more than 2000 prices that is not worked out: the published snapshot is answered, and ``instead`` says so."""
         async with ground.database.transaction("observatory") as tx:
-            found = await whole_answer(tx, item_key, place)
+            found = await whole_answer(tx, item_key, place, load(ground.config.policy).observatory)
             return ItemAnswer(
                 answer=await views.page(tx, found, page),
                 versions=await store.versions(tx, item_key),
@@ -109,8 +110,9 @@ class ObservatoryApi(Controller):
     @get("/items/{item_key:str}/pictures")
     async def pictures(self, ground: FromGround, item_key: PathId, place: PlaceCode = "") -> Pictures:
         """Prices by month, their distribution, and by place: of the newest 2000 that count."""
+        rules = load(ground.config.policy).observatory
         async with ground.database.transaction("observatory") as tx:
-            return await views.pictures(tx, await whole_answer(tx, item_key, place))
+            return await views.pictures(tx, await whole_answer(tx, item_key, place, rules), rules)
 
     @get("/references/{reference_id:str}")
     async def reference_by_id(self, ground: FromGround, reference_id: PathId, page: PageNumber = 1) -> Cited:
@@ -130,8 +132,9 @@ class ObservatoryApi(Controller):
         wanted = number_in(quantity) or Decimal(0)
         if not 0 < wanted <= MOST:
             raise QuantityNotPositive(f"A quantity lies above 0 and up to {MOST}, not {wanted}.", field="quantity")
+        policy = load(ground.config.policy)
         async with ground.database.transaction("observatory") as tx:
-            found = await whole_answer(tx, sku, region)
+            found = await whole_answer(tx, sku, region, policy.observatory)
         reference = found.reference
         if reference is None:
             raise Missing("reference price", sku)
@@ -145,7 +148,7 @@ class ObservatoryApi(Controller):
             p25=reference.p25,
             p75=reference.p75,
             grade=reference.grade,
-            is_ceiling=found.is_ceiling,
+            is_ceiling=found.current and policy.auction.is_bound_by(reference.grade),
             valued_on=reference.valued_on,
             quantity=wanted,
             amount=round_money(reference.median * wanted, reference.currency),

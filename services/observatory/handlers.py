@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
+from catalogue.policy import ObservatoryRules
 from events import Envelope, Event
 from events.auctions import BidDisclosed
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
@@ -26,7 +27,6 @@ from services.observatory import intake, store
 from services.observatory.domain import (
     NoReference,
     Observation,
-    Policy,
     Reference,
     home,
     reference,
@@ -37,7 +37,6 @@ from services.observatory.domain import (
 from services.observatory.intake import Item
 from services.observatory.store import Card, Outcome, Snapshot
 
-POLICY = Policy()
 PAUSE = timedelta(seconds=3)
 """From the first price an item's reference does not know until it is judged anew."""
 TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
@@ -136,8 +135,8 @@ async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card | Unreadable
     return await store.claim_due(tx, BATCH, PRICES)
 
 
-async def assess(tx: Transaction, cards: Sequence[Card]) -> None:
-    """Judge items; a changed figure becomes a new version, and an event while it is current."""
+async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> None:
+    """Judge items by the numbers in force; a changed figure becomes a new version, and an event while it is current."""
     keys = [card.item.item_key for card in cards]
     seen = await store.observations(tx, keys)
     standing = await store.snapshots(tx, [card.reference_id for card in cards if card.reference_id])
@@ -146,7 +145,7 @@ async def assess(tx: Transaction, cards: Sequence[Card]) -> None:
     for card in cards:
         prices = seen.get(card.item.item_key, [])
         old = standing.get(card.reference_id or "")
-        answer, current = await asyncio.to_thread(judge, card.item, prices, tx.now.date())
+        answer, current = await asyncio.to_thread(judge, card.item, prices, tx.now.date(), rules)
         outcome = _decide(card, old, last.get(card.item.item_key, 0), prices, answer, current, tx.now)
         outcomes.append(outcome)
         for event in _news(card, old, outcome, answer):
@@ -155,13 +154,13 @@ async def assess(tx: Transaction, cards: Sequence[Card]) -> None:
 
 
 def judge(
-    item: Item, seen: Sequence[Observation], today: date, place: Place | None = None
+    item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None = None
 ) -> tuple[Reference | NoReference, bool]:
     """(the reference for a buyer at ``place``, whether it is current). Without a place: the country most prices are from."""
     observations = [intake.with_unit_of(item, one) for one in seen]
-    at = valued_on(observations, today, POLICY)
+    at = valued_on(observations, today, rules)
     where = home(observations) if place is None else place
-    return reference(observations, at=at, place=where, policy=POLICY), at == today
+    return reference(observations, at=at, place=where, rules=rules), at == today
 
 
 def _decide(

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from litestar import Controller, get
 from litestar.response import Response, Template
 
+from catalogue.policy import Policy, load
 from catalogue.units import unit_word
 from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
@@ -57,6 +58,7 @@ class ObservatoryPages(Controller):
             unit=unit_word,
             number=number,
             link=_links("/observatory", asked),
+            **_told(load(ground.config.policy)),
         )
 
     @get("/items/{item_key:str}")
@@ -68,8 +70,10 @@ class ObservatoryPages(Controller):
         place: PlaceCode = "",
         number: PageNumber = 1,
     ) -> Template:
+        policy = load(ground.config.policy)
+        rules = policy.observatory
         async with ground.database.transaction("observatory") as tx:
-            whole = await whole_answer(tx, item_key, place)
+            whole = await whole_answer(tx, item_key, place, rules)
             large = await views.too_many(tx, item_key)
             return page(
                 request,
@@ -77,9 +81,10 @@ class ObservatoryPages(Controller):
                 versions=await store.versions(tx, item_key),
                 place=place,
                 large=told(large) if large else None,
-                spots=[] if large else views.spots(await store.places(tx, item_key)),
-                pictures=(pictures := await views.pictures(tx, whole)),
+                spots=[] if large else views.spots(await store.places(tx, item_key), rules),
+                pictures=(pictures := await views.pictures(tx, whole, rules)),
                 histogram=bars(pictures.bins, whole.reference),
+                **_told(policy),
                 **_listing(
                     await views.page(tx, whole, number), number, f"/observatory/items/{item_key}", {"place": place}
                 ),
@@ -98,6 +103,7 @@ class ObservatoryPages(Controller):
             request,
             "observatory/reference.html",
             parts=-(-found.judged // ROWS),
+            **_told(load(ground.config.policy)),
             **_listing(found, number, f"/observatory/references/{reference_id}", {}),
         )
 
@@ -171,6 +177,11 @@ def as_csv(found: Answer) -> str:
         )
         writer.writerow([cell(value) for value in row])
     return out.getvalue()
+
+
+def _told(policy: Policy) -> dict[str, Any]:
+    """What pages say of the numbers in force."""
+    return {"rules": policy.observatory, "is_bound_by": policy.auction.is_bound_by}
 
 
 def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from services.observatory.agents import VIEWS
 from services.observatory.api import ObservatoryApi
 from services.observatory.handlers import reactions
 from services.observatory.pages import ObservatoryPages
-from services.observatory.timers import TIMERS
+from services.observatory.timers import timers
 
 NAME = "observatory"
 
@@ -18,6 +18,6 @@ def create(ground: Ground) -> Service:
         metadata=store.Row.metadata,
         routes=[routes(ground, ObservatoryApi, ObservatoryPages)],
         reactions=reactions,
-        timers=TIMERS,
+        timers=timers(ground),
         views=VIEWS,
     )

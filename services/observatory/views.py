@@ -9,6 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from catalogue import places as atlas
+from catalogue.policy import ObservatoryRules
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from infra.database import Transaction
@@ -28,7 +29,7 @@ from services.observatory.domain import (
     points,
     series,
 )
-from services.observatory.handlers import POLICY, judge
+from services.observatory.handlers import judge
 from services.observatory.intake import Item
 from services.observatory.store import Filter
 
@@ -53,8 +54,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """``reference`` or the ``reason`` there is none, and one page of the verdicts on all ``judged`` prices: what counts first, each part
     newest first. ``dropped`` counts those that do not count, by the rule. ``instead`` says why this is the published snapshot and
     not the value for the place that was asked for. With a ``reference_id`` it is that
-    published snapshot; without, it was worked out for this question, and may not be cited. Only a ``current`` one of grade A or B
-    bounds an initial price."""
+    published snapshot; without, it was worked out for this question, and may not be cited. Only a ``current`` one bounds an initial
+    price, if its grade does (:meth:`catalogue.policy.AuctionRules.is_bound_by`)."""
 
     item: Item
     current: bool
@@ -69,10 +70,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     dropped: dict[str, int] = {}
     in_trouble: bool = False
     """The newest prices could not be judged; what stands here is the last that could be."""
-
-    @property
-    def is_ceiling(self) -> bool:
-        return self.current and self.reference is not None and self.reference.is_ceiling
 
 
 class Spot(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +102,7 @@ class Pictures(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 0
 
 
-async def answer(tx: Transaction, item_key: str, place: Place | None = None) -> Answer | None:
+async def answer(tx: Transaction, item_key: str, rules: ObservatoryRules, place: Place | None = None) -> Answer | None:
     """None where no such item was ever seen. Without a place: the standing snapshot, of the country most prices are from. Its
     verdicts are not read yet (see :func:`page`); those of an answer that was worked out now are all there."""
     card = await store.card(tx, item_key)
@@ -129,7 +126,7 @@ async def answer(tx: Transaction, item_key: str, place: Place | None = None) -> 
     if why:
         return Answer(item=card.item, current=False, reason=why)
     seen = (await store.observations(tx, [item_key])).get(item_key, [])
-    return await asyncio.to_thread(_worked_out, card.item, seen, tx.now.date(), place)
+    return await asyncio.to_thread(_worked_out, card.item, seen, tx.now.date(), rules, place)
 
 
 async def too_many(tx: Transaction, item_key: str) -> TooManyPrices | None:
@@ -143,8 +140,10 @@ async def too_many(tx: Transaction, item_key: str) -> TooManyPrices | None:
     )
 
 
-def _worked_out(item: Item, seen: Sequence[Observation], today: date, place: Place | None) -> Answer:
-    judged, current = judge(item, seen, today, place)
+def _worked_out(
+    item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules, place: Place | None
+) -> Answer:
+    judged, current = judge(item, seen, today, rules, place)
     verdicts = sorted(reversed(judged.verdicts), key=lambda one: one.dropped is not None)
     found = Answer(
         item=item,
@@ -194,7 +193,7 @@ def place_of(code: str) -> Place:
     return Place(country=area[:2].upper(), region=area.upper() if "-" in area else None, locality=locality or None)
 
 
-def spots(places: Iterable[tuple[Place, int]]) -> list[Spot]:
+def spots(places: Iterable[tuple[Place, int]], rules: ObservatoryRules) -> list[Spot]:
     """Of how many prices come from each place: countries, regions, and the localities with enough prices for a reference of their
     own; each kind by name."""
     counts: Counter[tuple[int, str, str]] = Counter()
@@ -207,12 +206,12 @@ def spots(places: Iterable[tuple[Place, int]]) -> list[Spot]:
         if place.locality:
             area = place.region or place.country
             counts[2, f"{area}/{place.locality}", f"{place.locality}, {_region_name(place)}"] += prices
-    enough = Counter({key: count for key, count in counts.items() if key[0] < 2 or count >= POLICY.minimum})
+    enough = Counter({key: count for key, count in counts.items() if key[0] < 2 or count >= rules.fewest_prices})
     ordered = sorted((key for key, _ in enough.most_common(SPOTS)), key=lambda key: (key[0], key[2], key[1]))
     return [Spot(code=code, name=name, count=counts[kind, code, name]) for kind, code, name in ordered]
 
 
-async def pictures(tx: Transaction, found: Answer) -> Pictures:
+async def pictures(tx: Transaction, found: Answer, rules: ObservatoryRules) -> Pictures:
     """``found`` is as :func:`answer` gave it."""
     reference = found.reference
     if reference is None:
@@ -225,10 +224,10 @@ async def pictures(tx: Transaction, found: Answer) -> Pictures:
         for month in await store.months(tx, found.item.item_key)
         if (month.currency, month.unit) == (reference.currency, reference.unit)
     ]
-    return await asyncio.to_thread(_drawn, reference, verdicts, rolling)
+    return await asyncio.to_thread(_drawn, reference, verdicts, rolling, rules.supplier_share_one_in)
 
 
-def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[Month]) -> Pictures:
+def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[Month], share_one_in: int) -> Pictures:
     kept = [
         Priced(observation=located(one.observation), price=one.price, unit=reference.unit, currency=reference.currency)
         for one in verdicts
@@ -237,7 +236,7 @@ def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[
     return Pictures(
         unit=reference.unit,
         currency=reference.currency,
-        months=series(kept),
+        months=series(kept, share_one_in),
         rolling=tuple(rolling),
         bins=histogram(kept),
         points=tuple(
@@ -248,7 +247,7 @@ def _drawn(reference: Reference, verdicts: Iterable[Verdict], rolling: Sequence[
                 median=point.median,
                 count=point.count,
             )
-            for point in points(kept)
+            for point in points(kept, share_one_in)
         ),
         shown=len(kept),
         kept=reference.observations,
@@ -290,9 +289,9 @@ def wanted(q: str, category: str, grade: str) -> Filter:
     return Filter(q=q, category=category.strip(), grade=grade)
 
 
-async def whole_answer(tx: Transaction, item_key: str, place: str) -> Answer:
+async def whole_answer(tx: Transaction, item_key: str, place: str, rules: ObservatoryRules) -> Answer:
     """Its verdicts are still to be paged. Raises Missing."""
-    found = await answer(tx, item_key, place_of(place) if place else None)
+    found = await answer(tx, item_key, rules, place_of(place) if place else None)
     if found is None:
         raise Missing("priced item", item_key)
     return found

@@ -58,11 +58,12 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewQuote(msgspec.Struct, frozen=True, kw_only=True):
-    """``prices`` are of one unit (pack) of each line, by its id, as the buyer pays them: VAT at ``vat_rate`` percent is included."""
+    """``prices`` are of one unit (pack) of each line, by its id, as the buyer pays them: VAT at ``vat_rate`` percent (None: that
+    of the policy which the request was opened under) is included."""
 
     prices: ByLine[Amount]
     delivery_days: Days
-    vat_rate: Percent = Decimal(20)
+    vat_rate: Percent | None = None
     comment: Reason = ""
 
 
@@ -127,11 +128,20 @@ async def submit(
 ) -> None:
     """A first quote, or a new version of it. A repeat of ``key`` changes nothing. Raises Missing, NotASupplier and what
     :func:`domain.quoting.submit` names."""
+    if quote.vat_rate is None:
+        quote = msgspec.structs.replace(quote, vat_rate=await _usual_vat(tx, request_id))
     act = f"submit/{clean(request_id)}"
     async with tx.once(act, key, caller=principal.organisation_id, body=quote, answer=str) as once:
         if once.first:
             await _submit(tx, request_id, quote, principal, arrived_at)
             once.answer = "taken"
+
+
+async def _usual_vat(tx: Transaction, request_id: str) -> Decimal:
+    kept = await store.load(tx, clean(request_id))
+    if kept is None:
+        raise Missing("quote request", request_id)
+    return kept.usual_vat
 
 
 async def _submit(
@@ -147,7 +157,7 @@ async def _submit(
         standing=supplier.state,
         quote_id=new_id(),
         prices=quote.prices,
-        vat_rate=quote.vat_rate,
+        vat_rate=quote.vat_rate if quote.vat_rate is not None else kept.usual_vat,
         delivery_days=quote.delivery_days,
         comment=clean(quote.comment),
     )

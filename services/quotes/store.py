@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, Column, DateTime, Index, Numeric, Text, text,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel, col
 
+from catalogue.policy import of_process
 from infra.database import Transaction, schema_of, write_expected
 from infra.listing import OF_WORDS
 from infra.reading import Unreadable, read_one, readable
@@ -117,6 +118,11 @@ class StoredRequest(msgspec.Struct, frozen=True, kw_only=True):
     contract: Contract | None = None
     version: int = 0
     apart: bool = True
+
+    @property
+    def usual_vat(self) -> Decimal:
+        """What a quote has that names no rate, by the policy that the request was opened under."""
+        return of_process(self.request.opened.policy_text, self.request.opened.policy).vat_percent
 
 
 _KEPT = (

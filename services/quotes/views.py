@@ -79,12 +79,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Details(Summary, frozen=True, kw_only=True):
-    """``participants`` is None while they are sealed for the reader; ``ceiling`` the highest total of a quote."""
+    """``participants`` is None while they are sealed for the reader; ``ceiling`` the highest total of a quote,
+    ``vat_percent`` what a quote has that names no rate."""
 
     lines: tuple[Line, ...]
     requirements: str
     policy: str
     ceiling: Decimal | None
+    vat_percent: Decimal
     justification_characters: int
     participants: tuple[Participant, ...] | None
     mine: OwnQuote | None
@@ -102,6 +104,7 @@ async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None
         requirements=opened.requirements,
         policy=opened.policy,
         ceiling=request.rules.ceiling,
+        vat_percent=kept.usual_vat,
         justification_characters=request.rules.justification_characters,
         participants=await _participants(tx, request, reader),
         mine=await _own(tx, request, reader),

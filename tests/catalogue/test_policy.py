@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -145,8 +146,32 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
         ('[auction]\nscorings = ["price", "quality"]', "auction"),
         ("[purchase]\nceiling = 0", "purchase"),
         ("working_day_minutes = 0", "working_day_minutes"),
+        ("[observatory]\nfewest_price = 3", "observatory"),
+        ("[observatory]\nfewest_prices = 0", "observatory.fewest_prices"),
+        ("[observatory]\nfewest_prices = 2.5", "observatory.fewest_prices"),
+        ("[observatory]\nfewest_suppliers = 2", "observatory.fewest_suppliers"),
+        ("[observatory]\nsupplier_share_one_in = 0", "observatory.supplier_share_one_in"),
+        ("[observatory]\ncontract_months = 0", "observatory.contract_months"),
+        ("[observatory]\nother_months = 601", "observatory.other_months"),
+        ('[observatory]\nkinds = ["rumour"]', "observatory.kinds[0]"),
+        ('[observatory]\nkinds = ["bid", "bid"]', "observatory.kinds"),
+        ("[observatory]\nkinds = []", "observatory.kinds"),
+        ("[observatory]\ngrade_a_percent = -1", "observatory.grade_a_percent"),
+        ("[observatory]\ngrade_b_percent = 14", "observatory.grade_b_percent"),
+        ("[observatory]\ngrade_b_percent = nan", "observatory.grade_b_percent"),
+        ("[observatory]\ndecimal_places = 7", "observatory.decimal_places"),
+        ("[observatory.outliers]\nz_from = 3", "observatory.outliers.z_from"),
+        ("[observatory.outliers]\nz_limit = 0", "observatory.outliers.z_limit"),
+        ("[observatory.outliers]\nfences_from = 1", "observatory.outliers.fences_from"),
+        ("[observatory.outliers]\nfences = inf", "observatory.outliers.fences"),
+        ("[observatory.outliers]\nflat_percent = -0.5", "observatory.outliers.flat_percent"),
+        ("[auction]\nstep_percents = [1, nan]", "auction.step_percents[1]"),
+        ("[purchase]\nceiling = 1e400", "purchase.ceiling"),
+        ("[auction]\nfloor_percent = 'nan'", None),
         ('currency = "RUR"', None),
         (f"[purchase]\nin_demand = {['x' * 90] * 250}", None),
+        ("vat_percent = 101", "vat_percent"),
+        ("vat_percent = -1", "vat_percent"),
         ("surprise = 1", None),
     ],
 )
@@ -201,8 +226,23 @@ def test_what_a_card_says_and_how_long_an_offer_stands_are_numbers_of_the_policy
         load("own", own(tmp_path, 'based_on = "moscow"\n[catalogue]\noffer_months = 0\n'))
 
 
-def test_a_part_that_a_preset_leaves_out_is_not_stored_for_the_former_release_may_not_know_it() -> None:
-    assert '"catalogue"' not in text_of(load("moscow"))
+@pytest.mark.parametrize("name", ["moscow", "demo", "pregao", "prozorro", "acordar"])
+def test_a_part_that_a_preset_leaves_out_is_not_stored_for_the_former_release_may_not_know_it(name: str) -> None:
+    assert not {'"catalogue"', '"observatory"', '"recommendation"'} & set(re.findall(r'"\w+"', text_of(load(name))))
+
+
+def test_the_usual_vat_is_a_number_of_the_policy_and_stored_only_where_it_is_another(tmp_path: Path) -> None:
+    usual, ours = load("moscow"), load("own", own(tmp_path, 'based_on = "moscow"\nvat_percent = 22\n'))
+    assert (usual.vat_percent, ours.vat_percent) == (20, 22)
+    assert "vat_percent" not in text_of(usual) and '"vat_percent":"22"' in text_of(ours)
+
+
+def test_the_numbers_of_the_observatory_are_numbers_of_the_policy(tmp_path: Path) -> None:
+    text = 'based_on = "moscow"\n[observatory]\nfewest_prices = 5\ngrade_a_percent = 10\n[observatory.outliers]\nz_limit = 3\n'
+    ours, usual = load("own", own(tmp_path, text)).observatory, load("moscow").observatory
+    assert (ours.fewest_prices, ours.grade_a_percent, ours.outliers.z_limit) == (5, 10, 3)
+    assert (ours.contract_months, ours.outliers.fences) == (usual.contract_months, usual.outliers.fences)
+    assert usual.step == Decimal("0.000001")
 
 
 def test_how_many_requests_may_wait_is_a_number_of_the_policy_and_stored_only_where_it_is_not_the_usual_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from datetime import time
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,9 @@ from catalogue.policy import (
     ContractRules,
     Equivalents,
     ExecutionRules,
+    ObservatoryRules,
     Outage,
+    OutlierRules,
     Policy,
     PoolRules,
     PurchaseRules,
@@ -218,8 +221,23 @@ def test_the_security_that_is_due(kind: str, amount: str, due: int) -> None:
     assert security is not None and security.due(kind, Decimal(amount)) == due
 
 
+OBSERVATORY = ObservatoryRules(
+    kinds=("contract", "quote", "offer", "bid"),
+    contract_months=12,
+    other_months=6,
+    fewest_prices=3,
+    fewest_suppliers=3,
+    supplier_share_one_in=3,
+    outliers=OutlierRules(
+        z_from=8, z_limit=Decimal("3.5"), fences_from=4, fences=Decimal("1.5"), flat_percent=Decimal(15)
+    ),
+    grade_a_percent=Decimal(15),
+    grade_b_percent=Decimal(33),
+    decimal_places=6,
+)
 SUSPENSIONS = (Suspension(after=3, within_days=30, months=(3, 6, 24)), Suspension(after=1, within_days=30, months=(3,)))
 PURCHASE = PurchaseRules(ceiling=Decimal(600_000), answer_days=1, contract_days=20)
+CEILINGS = {"RUB": Decimal(600_000), "BRL": Decimal("62725.59"), "UAH": Decimal(100_000), "ARS": Decimal(1_000_000)}
 
 
 def test_the_presets_have_these_numbers_for_pools_direct_purchases_and_sanctions() -> None:
@@ -227,7 +245,8 @@ def test_the_presets_have_these_numbers_for_pools_direct_purchases_and_sanctions
     assert [policy.pool for policy in policies] == [PoolRules(min_enrolment_days=days) for days in (0, 8, 0, 0, 0)]
     rolls = {"moscow": ("33761",), "demo": ("33761",)}
     assert [policy.purchase for policy in policies] == [
-        msgspec.structs.replace(PURCHASE, in_demand=rolls.get(name, ())) for name in NAMES
+        msgspec.structs.replace(PURCHASE, ceiling=CEILINGS[policy.currency], in_demand=rolls.get(policy.name, ()))
+        for policy in policies
     ]
     for policy in policies:
         minutes = 10 if policy.name == "demo" else None
@@ -235,6 +254,27 @@ def test_the_presets_have_these_numbers_for_pools_direct_purchases_and_sanctions
         assert policy.sanctions == Sanctions(
             supplier=supplier, buyer=buyer, appeal_days=10, decision_days=10, month_minutes=minutes
         )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_preset_names_money_of_another_country(name: str) -> None:
+    policy, text = load(name), (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    assert policy.currency == "RUB" or "rouble" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_presets_have_the_usual_numbers_of_the_observatory(name: str) -> None:
+    assert load(name).observatory == OBSERVATORY
+
+
+def test_the_numbers_of_the_observatory_that_a_file_shows_are_the_usual_ones() -> None:
+    """They stand there as comments: what is copied from there is what holds without it."""
+    shown = (FOLDER / "moscow.toml").read_text(encoding="utf-8").partition("# [observatory]\n")[2].partition("\n\n")[0]
+    text = "[observatory]\n" + "\n".join(line.removeprefix("# ") for line in shown.splitlines())
+    told = tomllib.loads(text, parse_float=Decimal)["observatory"]
+    assert msgspec.convert(told, ObservatoryRules) == OBSERVATORY
+    assert set(told) == set(ObservatoryRules.__struct_fields__)
+    assert set(told["outliers"]) == set(OutlierRules.__struct_fields__)
 
 
 def test_acordar_has_no_live_auction_and_says_so() -> None:

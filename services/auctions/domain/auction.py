@@ -193,12 +193,17 @@ def replay(opened: AuctionOpened, log: Iterable[Verdict | Fact], rules: SessionR
 
 def ranking(state: AuctionState) -> list[tuple[str, Participant, Offered]]:
     """Who has a bid that stands, the best first: by score, then the earlier one."""
-    return sorted(_standing(state), key=lambda entry: (worth(state, entry[2]), entry[2].sequence))
+    return sorted(_standing(state), key=lambda entry: _order(state, entry[2]))
 
 
 def worth(state: AuctionState, offered: Offered) -> Fraction:
     """What a bid is ranked on; lower is better."""
     return score(state.opened.scoring, offered.amount, offered.choices)
+
+
+def _order(state: AuctionState, offered: Offered) -> tuple[Fraction, int]:
+    """By which leader, winner and ranks are found: what it is worth, then the earlier bid."""
+    return worth(state, offered), offered.sequence
 
 
 def _standing(state: AuctionState) -> Iterator[tuple[str, Participant, Offered]]:
@@ -213,7 +218,7 @@ def _accepted(state: AuctionState, bid: Bid, event: BidAccepted) -> AuctionState
     after = Participant(event.participant, offered, known.last if known else None, bool(known and known.deleted))
     participants = {**state.participants, bid.supplier_id: after}
     leading = state.last_of(state.leader_id or "")
-    leads = leading is None or worth(state, offered) < worth(state, leading)
+    leads = leading is None or _order(state, offered) < _order(state, leading)
     state = replace(
         state,
         price=event.amount if leads else state.price,
@@ -248,8 +253,6 @@ def _extended(state: AuctionState, event: AuctionExtended) -> AuctionState:
 
 def _led(state: AuctionState) -> AuctionState:
     """The same with price and leader found anew."""
-    best = min(
-        _standing(state), key=lambda entry: (worth(state, entry[2]), entry[2].sequence), default=(None, None, None)
-    )
+    best = min(_standing(state), key=lambda entry: _order(state, entry[2]), default=(None, None, None))
     leader_id, _, offered = best
     return replace(state, leader_id=leader_id, price=offered.amount if offered else state.opened.initial_price)

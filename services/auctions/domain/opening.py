@@ -274,7 +274,7 @@ def _under_references(lines: tuple[Line, ...], references: Mapping[str, Referenc
     binding: list[str] = []
     for line in lines:
         reference = references.get(line.line_id)
-        if reference is None or reference.grade not in policy.auction.reference_grades:
+        if reference is None or not policy.auction.is_bound_by(reference.grade):
             continue
         if line.unit_price is not None and line.unit_price > reference.unit_price:
             raise AboveReferencePrice(

@@ -72,7 +72,7 @@ class ComposePages(Controller):
         ``sku`` and ``quantity`` are lines to begin with."""
         async with ground.database.pool.acquire() as db:
             buyer = await handlers.buyer_of(db, request.user)
-            fields = _head(buyer)
+            fields = _head(buyer, load(ground.config.policy))
             if again:
                 before = await auctions.get(db, clean(again))
                 if before is None:
@@ -324,10 +324,10 @@ def _suggest(fields: Fields, beside: list[Beside], policy: Policy) -> None:
             fields[name] = str(handlers.suggested(each.reference, policy.currency))
 
 
-def _head(buyer: OrganisationRegistered) -> Fields:
+def _head(buyer: OrganisationRegistered, policy: Policy) -> Fields:
     return {
         "kind": "goods",
-        "vat_rate": "20",
+        "vat_rate": unambiguous(policy.vat_percent),
         "vat_included": "on",
         "step_percent": "1",
         "request_key": new_id(),

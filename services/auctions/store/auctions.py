@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import asyncpg
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionClosed, AuctionOpened
@@ -30,7 +30,7 @@ WITHOUT_LINES = """jsonb_set(opened, '{lines}', '[]')::text"""
 
 
 class Course(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The parts of an :class:`AuctionState` that few sessions have."""
+    """The parts of an :class:`AuctionState` that few sessions have, by the names that they have there."""
 
     shown: dict[str, Participant] | None = None
     round: Round | None = None
@@ -214,13 +214,7 @@ async def lock_due(
 
 
 def _course(state: AuctionState) -> str:
-    course = Course(
-        shown=None if state.shown is None else dict(state.shown),
-        round=state.round,
-        automatic_at=state.automatic_at,
-        resumed_at=state.resumed_at,
-        restarted=state.restarted,
-    )
+    course = Course(**{name: getattr(state, name) for name in Course.__struct_fields__})
     return msgspec.json.encode(course).decode()
 
 
@@ -242,12 +236,8 @@ def _stored(row: asyncpg.Record) -> Stored:
         leader_id=row["leader_id"],
         sequence=row["sequence"],
         participants=msgspec.json.decode(row["participants"], type=dict[str, Participant]),
-        shown=course.shown,
-        round=course.round,
-        automatic_at=course.automatic_at,
-        resumed_at=course.resumed_at,
-        restarted=course.restarted,
         closed=result is not None,
+        **asdict(course),
     )
     return Stored(
         state=state,

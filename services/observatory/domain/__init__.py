@@ -8,7 +8,7 @@ which day · ``rolling`` monthly figures as events come · ``picture`` series, h
 from services.observatory.domain.observation import Kind, Observation
 from services.observatory.domain.picture import Bin, MonthPoint, PlacePoint, histogram, points, series
 from services.observatory.domain.price import Index, Priced, Rates, Valuation, priced
-from services.observatory.domain.reference import NoReference, Policy, Position, Reference, Verdict, reference
+from services.observatory.domain.reference import NoReference, Position, Reference, Verdict, reference
 from services.observatory.domain.rolling import Entry, Month, entry
 from services.observatory.domain.snapshot import home, same_figures, same_snapshot, valued_on
 
@@ -22,7 +22,6 @@ __all__ = [
     "NoReference",
     "Observation",
     "PlacePoint",
-    "Policy",
     "Position",
     "Priced",
     "Rates",

@@ -1,6 +1,7 @@
 """Pictures of prices made comparable: over time, their distribution, by place. Of one item, unit and currency each.
 
-Supplier weights are those of the reference, so that a picture and the figure beside it agree.
+Supplier weights are those of the reference (at most one part in ``share_one_in`` for each), so that a picture and the figure beside it
+agree.
 """
 
 from collections import defaultdict
@@ -40,14 +41,14 @@ class PlacePoint(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-def series(prices: Iterable[Priced]) -> tuple[MonthPoint, ...]:
+def series(prices: Iterable[Priced], share_one_in: int) -> tuple[MonthPoint, ...]:
     """One point a month that has prices, in order."""
     months: dict[str, list[Priced]] = defaultdict(list)
     for price in prices:
         months[month_of(price.observation.date)].append(price)
     points = []
     for month, group in sorted(months.items()):
-        p25, median, p75 = _quartiles(group)
+        p25, median, p75 = _quartiles(group, share_one_in)
         points.append(MonthPoint(month=month, p25=p25, median=median, p75=p75, count=len(group)))
     return tuple(points)
 
@@ -71,7 +72,7 @@ def histogram(prices: Iterable[Priced], most: int = 20) -> tuple[Bin, ...]:
     return tuple(Bin(low=edges[i], high=edges[i + 1], count=count) for i, count in enumerate(counts))
 
 
-def points(prices: Iterable[Priced]) -> tuple[PlacePoint, ...]:
+def points(prices: Iterable[Priced], share_one_in: int) -> tuple[PlacePoint, ...]:
     """One point a place, by country, region and locality; prices without coordinates are on no map."""
     places: dict[tuple[str, str, str], list[Priced]] = defaultdict(list)
     for price in prices:
@@ -81,11 +82,13 @@ def points(prices: Iterable[Priced]) -> tuple[PlacePoint, ...]:
     found = []
     for _, group in sorted(places.items()):
         first = min(group, key=lambda price: price.observation.observation_id)
-        found.append(PlacePoint(place=first.observation.place, median=_quartiles(group)[1], count=len(group)))
+        found.append(
+            PlacePoint(place=first.observation.place, median=_quartiles(group, share_one_in)[1], count=len(group))
+        )
     return tuple(found)
 
 
-def _quartiles(group: Sequence[Priced]) -> tuple[Decimal, Decimal, Decimal]:
-    shares = weights([price.observation.supplier_id or "" for price in group])
+def _quartiles(group: Sequence[Priced], share_one_in: int) -> tuple[Decimal, Decimal, Decimal]:
+    shares = weights([price.observation.supplier_id or "" for price in group], share_one_in)
     weighted = [(price.price, share) for price, share in zip(group, shares, strict=True)]
     return quantile(weighted, Fraction(1, 4)), quantile(weighted, Fraction(1, 2)), quantile(weighted, Fraction(3, 4))

@@ -11,11 +11,12 @@ from fractions import Fraction
 import msgspec
 
 from catalogue.numbers import digits
+from catalogue.policy import ObservatoryRules
 from catalogue.rules import RuleBroken
 from events.values import Place, Refusal
 from services.observatory.domain.observation import Kind, Observation
-from services.observatory.domain.price import ARITHMETIC, Index, Priced, Rates, Valuation, priced
-from services.observatory.domain.spread import OutlierRule, band, quantile, variation, weights
+from services.observatory.domain.price import ARITHMETIC, Index, Priced, PriceOutOfRange, Rates, Valuation, priced
+from services.observatory.domain.spread import band, quantile, variation, weights
 
 
 class ContractCancelled(RuleBroken):
@@ -48,24 +49,6 @@ class TooFewObservations(RuleBroken):
     code = "too-few-observations"
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of section 7. ``kinds`` are tried in this order, what was paid before what was asked; the first with
-    enough observations makes the reference."""
-
-    kinds: tuple[Kind, ...] = (Kind.CONTRACT, Kind.QUOTE, Kind.OFFER, Kind.BID)
-    contract_months: int = 12
-    other_months: int = 6
-    minimum: int = 3
-    """Kept observations a reference needs."""
-    minimum_suppliers: int = 3
-    """With fewer, somebody weighs more than a third whatever the weights, so the figure is advisory: grade C."""
-    outliers: OutlierRule = OutlierRule()
-    grade_a_percent: Decimal = Decimal(15)
-    grade_b_percent: Decimal = Decimal(33)
-    step: Decimal = Decimal("0.000001")
-    """Published prices are rounded to it, half-even, once: finer than the minor unit, because a tablet costs 0.0237."""
-
-
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One observation, kept (``dropped`` None, ``weight`` its share in percent) or dropped and why. ``price`` per base unit is
     None where none could be made."""
@@ -84,8 +67,7 @@ class Position(StrEnum):
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """Prices per ``unit``, VAT excluded, in the money of ``valued_on``'s month. ``level`` is locality, region or country and
-    ``place_code`` says which one. ``variation`` is in percent. Unknown suppliers count as one; fewer than three suppliers
-    make grade C, because no weighting can keep each of them below a third."""
+    ``place_code`` says which one. ``variation`` is in percent. Unknown suppliers count as one."""
 
     item_key: str
     kind: Kind
@@ -102,11 +84,6 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
     grade: str
     valued_on: date
     verdicts: tuple[Verdict, ...]
-
-    @property
-    def is_ceiling(self) -> bool:
-        """Grade C is advisory: no ceiling follows from it."""
-        return self.grade in ("A", "B")
 
     @property
     def kept(self) -> tuple[Priced, ...]:
@@ -145,7 +122,7 @@ def reference(
     *,
     at: date,
     place: Place,
-    policy: Policy,
+    rules: ObservatoryRules,
     currency: str | None = None,
     unit: str | None = None,
     rates: Rates | None = None,
@@ -153,7 +130,7 @@ def reference(
 ) -> Reference | NoReference:
     """The reference of one item (all ``observations`` share its key; their ids are distinct) for a buyer at ``place``.
 
-    ``currency`` and ``unit`` (a base unit) default to those most observations have. Of the kinds in the policy's order, and
+    ``currency`` and ``unit`` (a base unit) default to those most observations have. Of the kinds in the order of the rules, and
     of locality, region and country, the first with enough kept observations is used. The result does not depend on
     the order of ``observations``.
     """
@@ -163,8 +140,8 @@ def reference(
     verdicts: dict[str, Verdict] = {}
     for observation in seen:
         try:
-            _check_counts(observation, at, policy)
-            candidates.append(priced(observation, valuation))
+            _check_counts(observation, at, rules)
+            candidates.append(_publishable(priced(observation, valuation), rules))
         except RuleBroken as reason:
             verdicts[observation.observation_id] = _dropped(observation, reason)
     unit = unit or _commonest(candidate.unit for candidate in candidates)
@@ -174,13 +151,13 @@ def reference(
         OtherUnit(f"The price is not per {unit}, the unit of the reference.", unit=unit),
     )
     best = 0
-    for kind in policy.kinds:
+    for kind in rules.kinds:
         of_kind = [candidate for candidate in comparable if candidate.observation.kind == kind]
         for level in _levels(place):
             here = [candidate for candidate in of_kind if level.holds(candidate.observation.place)]
-            kept, outliers = _judge(here, policy)
+            kept, outliers = _judge(here, rules)
             best = max(best, len(kept))
-            if len(kept) < policy.minimum:
+            if len(kept) < rules.fewest_prices:
                 continue
             others = [candidate for candidate in comparable if candidate.observation.kind != kind]
             elsewhere = [candidate for candidate in of_kind if not level.holds(candidate.observation.place)]
@@ -189,26 +166,26 @@ def reference(
                 others, OtherKind(f"There are enough {kind} prices; the kinds are kept apart.", kind=kind)
             )
             verdicts |= _drop_all(elsewhere, OtherPlace(f"Outside the {level.name} {level.code}.", level=level.code))
-            return _published(kept, verdicts, level, valuation, policy)
+            return _published(kept, verdicts, level, valuation, rules)
     too_few = TooFewObservations(
-        f"A reference needs {policy.minimum} comparable prices of one kind; there are {best}.",
-        needed=policy.minimum,
+        f"A reference needs {rules.fewest_prices} comparable prices of one kind; there are {best}.",
+        needed=rules.fewest_prices,
         found=best,
     )
     verdicts |= _drop_all(comparable, too_few)
     return NoReference(reason=Refusal.of(too_few), verdicts=_in_order(verdicts))
 
 
-def counts_from(kind: Kind, at: date, policy: Policy) -> date:
+def counts_from(kind: Kind, at: date, rules: ObservatoryRules) -> date:
     """The first day whose prices count at ``at``."""
-    months = policy.contract_months if kind is Kind.CONTRACT else policy.other_months
+    months = rules.contract_months if kind is Kind.CONTRACT else rules.other_months
     return _months_before(at, months)
 
 
-def _check_counts(observation: Observation, at: date, policy: Policy) -> None:
+def _check_counts(observation: Observation, at: date, rules: ObservatoryRules) -> None:
     if observation.cancelled:
         raise ContractCancelled("What was cancelled does not count.")
-    first = counts_from(observation.kind, at, policy)
+    first = counts_from(observation.kind, at, rules)
     if not first <= observation.date <= at:
         raise OutsideWindow(
             f"Dated {observation.date}; {observation.kind} prices count from {first} to {at}.",
@@ -218,10 +195,21 @@ def _check_counts(observation: Observation, at: date, policy: Policy) -> None:
         )
 
 
-def _judge(here: Sequence[Priced], policy: Policy) -> tuple[list[Priced], dict[str, Verdict]]:
+def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
+    """Raises PriceOutOfRange where the digits that are published show nothing of it."""
+    if not _shown(candidate.price, rules):
+        raise PriceOutOfRange(
+            f"Published prices have {rules.decimal_places} digits after the point; this one is {candidate.price:.3e}.",
+            price=candidate.price,
+            lowest=rules.step,
+        )
+    return candidate
+
+
+def _judge(here: Sequence[Priced], rules: ObservatoryRules) -> tuple[list[Priced], dict[str, Verdict]]:
     """Those kept, and the verdicts on the outliers."""
-    shares = weights([candidate.observation.supplier_id or "" for candidate in here])
-    limits = band([candidate.price for candidate in here], shares, policy.outliers)
+    shares = weights([candidate.observation.supplier_id or "" for candidate in here], rules.supplier_share_one_in)
+    limits = band([candidate.price for candidate in here], shares, rules.outliers)
     if limits is None:
         return list(here), {}
     kept = [candidate for candidate in here if limits.low <= candidate.price <= limits.high]
@@ -229,7 +217,7 @@ def _judge(here: Sequence[Priced], policy: Policy) -> tuple[list[Priced], dict[s
     for candidate in here:
         if limits.low <= candidate.price <= limits.high:
             continue
-        price, low, high = (_shown(x, policy) for x in (candidate.price, limits.low, limits.high))
+        price, low, high = (_shown(x, rules) for x in (candidate.price, limits.low, limits.high))
         usual = f"{digits(low)} to {digits(high)}, the usual range of {len(here)} prices ({limits.rule})"
         reason = Outlier(
             f"{digits(price)} lies outside {usual}.",
@@ -243,17 +231,17 @@ def _judge(here: Sequence[Priced], policy: Policy) -> tuple[list[Priced], dict[s
 
 
 def _published(
-    kept: Sequence[Priced], dropped: dict[str, Verdict], level: _Level, valuation: Valuation, policy: Policy
+    kept: Sequence[Priced], dropped: dict[str, Verdict], level: _Level, valuation: Valuation, rules: ObservatoryRules
 ) -> Reference:
     suppliers = [candidate.observation.supplier_id or "" for candidate in kept]
-    shares = weights(suppliers)
+    shares = weights(suppliers, rules.supplier_share_one_in)
     weighted = [(candidate.price, share) for candidate, share in zip(kept, shares, strict=True)]
-    p25, middle, p75 = (_shown(quantile(weighted, Fraction(quarter, 4)), policy) for quarter in (1, 2, 3))
+    p25, middle, p75 = (_shown(quantile(weighted, Fraction(quarter, 4)), rules) for quarter in (1, 2, 3))
     spread = variation(weighted).quantize(Decimal("0.01"), context=ARITHMETIC)
     verdicts = dropped | {
         candidate.observation.observation_id: Verdict(
             observation=candidate.observation,
-            price=_shown(candidate.price, policy),
+            price=_shown(candidate.price, rules),
             weight=ARITHMETIC.divide(Decimal(100 * share.numerator), Decimal(share.denominator)).quantize(
                 Decimal("0.01")
             ),
@@ -274,16 +262,16 @@ def _published(
         observations=len(kept),
         suppliers=len(set(suppliers)),
         variation=spread,
-        grade=_grade(spread, len(set(suppliers)), policy),
+        grade=_grade(spread, len(set(suppliers)), rules),
         valued_on=valuation.at,
         verdicts=_in_order(verdicts),
     )
 
 
-def _grade(spread: Decimal, suppliers: int, policy: Policy) -> str:
-    if suppliers < policy.minimum_suppliers or spread > policy.grade_b_percent:
+def _grade(spread: Decimal, suppliers: int, rules: ObservatoryRules) -> str:
+    if suppliers < rules.fewest_suppliers or spread > rules.grade_b_percent:
         return "C"
-    return "A" if spread <= policy.grade_a_percent else "B"
+    return "A" if spread <= rules.grade_a_percent else "B"
 
 
 def _levels(place: Place) -> list[_Level]:
@@ -317,8 +305,8 @@ def _commonest(values: Iterable[str]) -> str:
     return min(counts, key=lambda value: (-counts[value], value), default="")
 
 
-def _shown(price: Decimal, policy: Policy) -> Decimal:
-    return price.quantize(policy.step, context=ARITHMETIC)
+def _shown(price: Decimal, rules: ObservatoryRules) -> Decimal:
+    return price.quantize(rules.step, context=ARITHMETIC)
 
 
 def _dropped(observation: Observation, reason: RuleBroken, price: Decimal | None = None) -> Verdict:

@@ -4,19 +4,24 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
+from catalogue.policy import ObservatoryRules
 from events.values import Place
 from services.observatory.domain.observation import Observation
-from services.observatory.domain.reference import Policy, Reference, counts_from
+from services.observatory.domain.reference import Reference, counts_from
 
 
-def valued_on(observations: Sequence[Observation], today: date, policy: Policy) -> date:
+def valued_on(observations: Sequence[Observation], today: date, rules: ObservatoryRules) -> date:
     """Today while any price counts today, else the day of the latest one.
 
     Imports bring prices of years ago. Valued today they would all lie outside the window; valued on the day of the latest
     they show what the item cost then. Such a reference is history: shown with its day, never a ceiling.
     """
-    dates = [(seen.date, seen.kind) for seen in observations if not seen.cancelled and seen.date <= today]
-    if not dates or any(day >= counts_from(kind, today, policy) for day, kind in dates):
+    dates = [
+        (seen.date, seen.kind)
+        for seen in observations
+        if seen.kind in rules.kinds and not seen.cancelled and seen.date <= today
+    ]
+    if not dates or any(day >= counts_from(kind, today, rules) for day, kind in dates):
         return today
     return max(day for day, _ in dates)
 

@@ -11,23 +11,13 @@ from statistics import quantiles
 
 import msgspec
 
+from catalogue.policy import OutlierRules
 from services.observatory.domain.price import ARITHMETIC
 
 _NORMAL = Decimal("0.6745")
 """MAD over standard deviation of a normal distribution: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993."""
 
 _HALF = Fraction(1, 2)
-
-
-class OutlierRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers of the outlier rules; fewer than ``fences_from`` prices are all kept."""
-
-    z_from: int = 8
-    z_limit: Decimal = Decimal("3.5")
-    fences_from: int = 4
-    fences: Decimal = Decimal("1.5")
-    flat_percent: Decimal = Decimal(15)
-    """Where at least half of the prices are equal nothing measures a usual distance; then this far from the median is kept."""
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +28,12 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
     high: Decimal
 
 
-def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRule) -> Band | None:
+def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRules) -> Band | None:
     """The range beyond which a price is an outlier; None when there are too few prices to tell.
 
     Distances are measured on the logarithm, because errors of unit and pack multiply: ten times too dear and ten times
-    too cheap are equally far. From 8 prices: modified z above 3.5, by the median absolute deviation; with fewer, or
-    where that deviation is 0: Tukey's fences, quartiles interpolated between closest ranks; IQR 0 as well: flat band.
+    too cheap are equally far. From ``z_from`` prices: modified z above ``z_limit``, by the median absolute deviation; with fewer,
+    or where that deviation is 0: Tukey's fences, quartiles interpolated between closest ranks; IQR 0 as well: flat band.
     Both medians use the suppliers' ``shares``, else a supplier could flood the list until the others look odd.
     """
     if len(prices) < rule.fences_from:
@@ -63,14 +53,14 @@ def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRul
         return Band(rule="flat", low=(middle - reach).exp(), high=(middle + reach).exp())
 
 
-def weights(suppliers: Sequence[str], most: Fraction = Fraction(1, 3)) -> list[Fraction]:
-    """Weight of each observation, given its supplier; they sum to 1 and no supplier's together exceed ``most``.
+def weights(suppliers: Sequence[str], share_one_in: int) -> list[Fraction]:
+    """Weight of each observation, given its supplier; they sum to 1 and no supplier's together exceed one part in so many.
 
     All observations weigh the same until a supplier would exceed the cap; it then has exactly the cap, shared evenly by its
     observations. Fewer suppliers than the cap needs (two, for a third) cannot meet it: then each has the same weight,
     which is as near as they come.
     """
-    counts = Counter(suppliers)
+    counts, most = Counter(suppliers), Fraction(1, share_one_in)
     if not counts:
         return []
     if len(counts) * most <= 1:

@@ -1,9 +1,11 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
-``reading`` items and snapshots as values · ``listing`` items to choose from · ``months`` the rolling view."""
+``reading`` items and snapshots as values · ``listing`` items to choose from · ``months`` the rolling view ·
+``numbers`` by which items are judged."""
 
 from services.observatory.store.assessing import Outcome, claim_due, last_versions, set_aside, settle
 from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find
 from services.observatory.store.months import add_to_months, forget_months, months
+from services.observatory.store.numbers import mark_changed
 from services.observatory.store.prices import link_contracts, put_all, put_skus, withdraw
 from services.observatory.store.reading import (
     Card,
@@ -38,6 +40,7 @@ __all__ = [
     "has_more",
     "last_versions",
     "link_contracts",
+    "mark_changed",
     "months",
     "observations",
     "places",

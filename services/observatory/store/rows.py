@@ -127,6 +127,17 @@ _SNAPSHOTS = SnapshotRow.metadata.tables["observatory.snapshots"].c
 Index("uq_snapshots_item", _SNAPSHOTS.item_key, _SNAPSHOTS.version, unique=True)
 
 
+class NumbersRow(Row, table=True):
+    """The one row says by which numbers of the policy items are judged, in JSON. ``marked_to`` is the last item that was marked to be
+    judged again since they changed; None: all were."""
+
+    __tablename__ = "numbers"
+
+    only: bool = Field(default=True, primary_key=True, sa_column_kwargs={"server_default": text("true")})
+    rules: str = Field(sa_type=Text)
+    marked_to: str | None = Field(default=None, sa_type=Text)
+
+
 class RollingRow(Row, table=True):
     """Kept by the Faust view alone."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -11,7 +10,7 @@ from litestar import Controller, get, post
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Redirect, Template
 
-from catalogue.numbers import digits
+from catalogue.numbers import unambiguous
 from catalogue.places import regions as regions_of
 from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
@@ -53,7 +52,6 @@ OFFICERS = allow(BUYER_OFFICER)
 
 PAGE = 24
 LINES = 50
-VAT = Decimal(20)
 """Of a line that somebody begins."""
 
 
@@ -176,11 +174,11 @@ async def _page(
 
 
 async def _line(tx: Transaction, sku_id: str, lead: OrganisationRegistered, policy: Policy) -> dict[str, str]:
-    """A line as form fields, its price the reference price where there is one (VAT of 20 % as a beginning)."""
-    line = {"sku": sku_id, "price": "", "vat": digits(VAT), "reference": ""}
+    """A line as form fields, its price the reference price where there is one (with the policy's VAT as a beginning)."""
+    line = {"sku": sku_id, "price": "", "vat": unambiguous(policy.vat_percent), "reference": ""}
     sku = (await store.skus.get(await tx.raw(), [sku_id])).get(sku_id)
     if sku is not None:
-        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=VAT))
+        priced = handlers.line_of(sku, OpeningLine(sku_id=sku_id, vat_rate=policy.vat_percent))
         reference = (await handlers.suggested_prices(tx, (priced,), lead.place, policy.currency)).get(sku_id)
         if reference is not None:
             line["price"] = payable(reference, policy.currency)

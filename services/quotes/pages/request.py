@@ -269,7 +269,7 @@ def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote
 def _former(shown: Details) -> dict[str, str]:
     """The reader's own quote as form fields, also a withdrawn one."""
     if shown.mine is None:
-        return {"vat_rate": "20"}
+        return {"vat_rate": unambiguous(shown.vat_percent)}
     prices = {
         f"price-{line.line_id}": unambiguous(line.unit_price, kept=True)
         for line in shown.mine.lines

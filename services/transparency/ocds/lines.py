@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from catalogue.categories import CPV, read_code
 from catalogue.rules import RuleBroken
 from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place
@@ -133,7 +134,27 @@ def read_category(classification: Node, item_id: str) -> Category | None:
         return None
     if not scheme:
         classification.ledger.add(f"{classification.path}.scheme: missing", code)
+    scheme = believed(scheme, code, classification.ledger, f"{classification.path}.id")
     return Category(code=code, scheme=scheme, title=" ".join(title.split()))
+
+
+def believed(scheme: str, code: str, ledger: NotUnderstood, where: str) -> str:
+    """The scheme that a code is said to be of; "" where it is said to be CPV and cannot be, by the rule that holds for whoever sells and
+    buys here. The code is kept as it is written."""
+    if scheme == CPV and (broken := _no_cpv(code)):
+        ledger.add(f"{where}: {broken.replace('-', ' ')}", code)
+        return ""
+    return scheme
+
+
+@lru_cache(maxsize=10_000)
+def _no_cpv(code: str) -> str:
+    """The rule that it breaks, or ""."""
+    try:
+        read_code(code)
+    except RuleBroken as broken:
+        return broken.code
+    return ""
 
 
 def read_location(location: Node, place: Place) -> Place:

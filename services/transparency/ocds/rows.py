@@ -12,7 +12,7 @@ from catalogue.units import parse_pack, parse_unit
 from events.values import Category, Line, Place, Source
 from services.transparency.ocds import vocabulary
 from services.transparency.ocds.fitting import KEY, LABEL, PROSE, cut, left_out
-from services.transparency.ocds.lines import per_unit
+from services.transparency.ocds.lines import believed, per_unit
 from services.transparency.ocds.organisations import RegionCode, no_regions
 from services.transparency.ocds.process import Award, Contract, Organisation, Process, derived_id
 from services.transparency.ocds.tables import FIELDS, ColumnMapping, Row, RowRefused
@@ -286,7 +286,8 @@ class _Reading:
         text = self.text("unit_text")
         unit, size = self._unit(text)
         code = self.text("category") or self.text("item_code")
-        scheme = self.mapping.constants.category_scheme
+        field = "category" if self.text("category") else "item_code"
+        scheme = believed(self.mapping.constants.category_scheme, code, self.ledger, self.column(field)) if code else ""
         title = self.text("category_title") or self.text("item")[:LABEL]
         if unit_price is None and amount is not None and quantity:
             unit_price = per_unit(amount, quantity)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.auctions import AuctionClosed, BidDisclosed
-from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, replay
+from services.auctions.domain.auction import AuctionState, Bid, Verdict, apply, ranking, replay
 from services.auctions.domain.bids import Decided, decide, place_bid
 from services.auctions.domain.closing import close
 from tests.services.auctions.stories import NOON_UTC, a_bid, a_line, an_auction
@@ -113,6 +113,7 @@ def test_every_step_holds_the_invariants_and_the_log_replays(
             assert bid.arrived_at < state.closes_at
             assert now.closes_at >= state.closes_at or now.price <= now.floor
             assert verdict.accepted.extended == (now.closes_at > state.closes_at)
+        assert [who for who, _, _ in ranking(now)][:1] == ([now.leader_id] if now.leader_id else [])
         state = now
         log.append(verdict)
     assert replay(start.opened, log) == state

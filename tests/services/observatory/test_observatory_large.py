@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from catalogue.policy import load
 from infra.ids import new_id
 from services.observatory import handlers, store, views
 from services.observatory.store import reading
@@ -42,7 +43,7 @@ async def has(market: Market, key: str, prices: int) -> None:
     async with market.ground.database.transaction("observatory") as tx:
         card = await store.card(tx, key)
         assert card is not None
-        await handlers.assess(tx, [card])
+        await handlers.assess(tx, [card], load("moscow").observatory)
 
 
 class Watched:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from catalogue.policy import ObservatoryRules
 from events.values import Place, Source
 from services.observatory.domain import (
     Kind,
     Observation,
-    Policy,
     Priced,
     entry,
     histogram,
@@ -44,7 +44,7 @@ class TestPictures:
     def test_a_series_has_one_point_a_month_in_order(self) -> None:
         may = [a_price(price) for price in ("3", "1", "2")]
         april = a_price("9", on=date(2026, 4, 30))
-        found = series([*may, april])
+        found = series([*may, april], 3)
         assert [(p.month, p.median, p.count) for p in found] == [("2026-04", 9, 1), ("2026-05", 2, 3)]
 
     def test_a_histogram_has_equal_ratios_and_loses_no_price(self) -> None:
@@ -63,7 +63,7 @@ class TestPictures:
 
     def test_points_are_the_places_with_coordinates(self) -> None:
         aracaju = Place(country="BR", region="BR-SE", locality="Aracaju", latitude=-10.9, longitude=-37.1)
-        found = points([a_price("4", place=aracaju), a_price("6", place=aracaju), a_price("9")])
+        found = points([a_price("4", place=aracaju), a_price("6", place=aracaju), a_price("9")], 3)
         assert [(point.place, point.median, point.count) for point in found] == [(aracaju, 5, 2)]
 
 
@@ -84,14 +84,14 @@ class TestRollingEntry:
 class TestSnapshot:
     def test_is_valued_today_while_a_price_counts_today(self) -> None:
         seen = [a_price("8", on=date(2025, 7, 1)).observation, a_price("8", on=date(2019, 1, 1)).observation]
-        assert valued_on(seen, date(2026, 6, 30), Policy()) == date(2026, 6, 30)
+        assert valued_on(seen, date(2026, 6, 30), ObservatoryRules()) == date(2026, 6, 30)
 
     def test_is_history_valued_on_the_day_of_the_latest_price_that_stands(self) -> None:
         seen = [a_price("8", on=date(2016, 3, day)).observation for day in (1, 9)]
         seen += [a_price("8", on=date(2016, 4, 1), cancelled=True).observation]
         seen += [a_price("8", on=date(2099, 1, 1)).observation]
-        assert valued_on(seen, date(2026, 6, 30), Policy()) == date(2016, 3, 9)
-        assert valued_on([], date(2026, 6, 30), Policy()) == date(2026, 6, 30)
+        assert valued_on(seen, date(2026, 6, 30), ObservatoryRules()) == date(2016, 3, 9)
+        assert valued_on([], date(2026, 6, 30), ObservatoryRules()) == date(2026, 6, 30)
 
     def test_its_home_is_the_country_of_most_prices(self) -> None:
         places = [Place(country="PY"), Place(country="BR", region="BR-SE"), Place(country="BR"), NOWHERE]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalogue.policy import ObservatoryRules, OutlierRules, load
 from catalogue.units import UnparseableUnit
 from events.values import Place
 from services.observatory.domain import (
@@ -14,7 +15,6 @@ from services.observatory.domain import (
     Kind,
     NoReference,
     Observation,
-    Policy,
     Position,
     Rates,
     Reference,
@@ -31,6 +31,8 @@ from services.observatory.domain.price import (
     VatRateUnknown,
 )
 
+is_bound_by = load("moscow").auction.is_bound_by
+USUAL = ObservatoryRules()
 TODAY = date(2026, 6, 15)
 ARACAJU = Place(country="BR", region="BR-SE", locality="Aracaju")
 ITABAIANA = Place(country="BR", region="BR-SE", locality="Itabaiana")
@@ -61,11 +63,12 @@ class Asked:
     observations: list[Observation]
     rates: Rates | None = None
     index: Index | None = None
+    rules: ObservatoryRules = USUAL
 
     @property
     def answer(self) -> Reference | NoReference:
         return reference(
-            self.observations, at=TODAY, place=ARACAJU, policy=Policy(), rates=self.rates, index=self.index
+            self.observations, at=TODAY, place=ARACAJU, rules=self.rules, rates=self.rates, index=self.index
         )
 
     @property
@@ -129,18 +132,18 @@ class TestReference:
         assert (found.p25, found.median, found.p75) == (8, 10, 12)
         assert (found.observations, found.suppliers, found.variation, found.grade) == (3, 3, 20, "B")
         assert (found.unit, found.currency, found.level, found.kind) == ("KGM", "BRL", "locality", Kind.CONTRACT)
-        assert found.is_ceiling
+        assert is_bound_by(found.grade)
         assert found.position(Decimal("12.01")) is Position.ABOVE
 
     @pytest.mark.parametrize(("high", "grade"), [("11", "A"), ("12", "B"), ("20", "C")])
     def test_grades_follow_the_variation(self, high: str, grade: str) -> None:
         found = Asked([seen("8.5"), seen("10"), seen(high)]).published
-        assert found.grade == grade and found.is_ceiling is (grade != "C")
+        assert found.grade == grade and is_bound_by(found.grade) is (grade != "C")
 
     def test_fewer_than_three_suppliers_are_advisory_however_close_their_prices(self) -> None:
         two = [seen("10", by="a"), seen("10.1", by="b"), seen("10.2", by="b", observation_id="again")]
         found = Asked(two).published
-        assert (found.suppliers, found.grade, found.is_ceiling) == (2, "C", False)
+        assert (found.suppliers, found.grade, is_bound_by(found.grade)) == (2, "C", False)
         assert Asked([*two, seen("10.3", by="c")]).published.grade == "A"
 
     def test_two_observations_make_none_and_both_say_why(self) -> None:
@@ -212,3 +215,86 @@ class TestReference:
         shuffled = data.draw(st.permutations(observations))
         assert Asked(observations).answer == Asked(shuffled).answer
         assert len(Asked(observations).answer.verdicts) == len(observations)
+
+
+class TestOtherNumbers:
+    """Each number of the policy decides: the same prices, another answer."""
+
+    @staticmethod
+    def told(prices: list[Observation], **numbers: Any) -> Reference | NoReference:
+        return Asked(prices, rules=ObservatoryRules(**numbers)).answer
+
+    def median(self, prices: list[Observation], **numbers: Any) -> Decimal | None:
+        found = self.told(prices, **numbers)
+        return found.median if isinstance(found, Reference) else None
+
+    def grade(self, prices: list[Observation], **numbers: Any) -> str:
+        found = self.told(prices, **numbers)
+        assert isinstance(found, Reference)
+        return found.grade
+
+    def test_how_many_prices_a_reference_needs(self) -> None:
+        two = [seen("8"), seen("10")]
+        assert (self.median(two), self.median(two, fewest_prices=2)) == (None, 9)
+        found = self.told(two, fewest_prices=5)
+        assert isinstance(found, NoReference) and "needs 5 comparable prices" in found.reason.message
+
+    def test_how_long_a_price_counts(self) -> None:
+        old = [seen(price, date=date(2024, 9, 1)) for price in ("8", "9", "10")]
+        assert (self.median(old), self.median(old, contract_months=24)) == (None, 9)
+        offers = [seen(price, kind=Kind.OFFER, date=date(2026, 1, 1)) for price in ("8", "9", "10")]
+        assert (self.median(offers), self.median(offers, other_months=5)) == (9, None)
+
+    def test_which_kinds_count_and_which_first(self) -> None:
+        paid = [seen(price) for price in ("8", "9", "10")]
+        asked = [seen(price, kind=Kind.OFFER) for price in ("18", "19", "20")]
+        both = paid + asked
+        assert (self.median(both), self.median(both, kinds=("offer", "contract"))) == (9, 19)
+        assert (self.median(asked), self.median(asked, kinds=("contract", "bid"))) == (19, None)
+
+    def test_how_much_one_supplier_weighs(self) -> None:
+        flood = [seen("10", by="flood", observation_id=str(number)) for number in range(10)]
+        prices = [*flood, *(seen(price) for price in ("11", "12", "13"))]
+        wide = OutlierRules(flat_percent=Decimal(1000))
+        assert self.median(prices, outliers=wide) == Decimal(11)
+        assert self.median(prices, outliers=wide, supplier_share_one_in=1) == Decimal(10)
+
+    def test_how_many_suppliers_make_a_grade(self) -> None:
+        four = [seen(price) for price in ("9.9", "10", "10.1", "10.2")]
+        assert (self.grade(four), self.grade(four, fewest_suppliers=5)) == ("A", "C")
+
+    def test_how_far_prices_of_a_grade_differ(self) -> None:
+        prices = [seen(price) for price in ("8", "10", "12")]
+        assert [
+            self.grade(prices),
+            self.grade(prices, grade_a_percent=Decimal(20)),
+            self.grade(prices, grade_b_percent=Decimal(19)),
+        ] == ["B", "A", "C"]
+
+    @pytest.mark.parametrize(
+        ("prices", "rule"),
+        [
+            (("9", "9.5", "9.8", "10", "10.2", "10.5", "11", "15"), {"z_limit": Decimal(9)}),
+            (("9", "9.5", "10", "10.5", "14"), {"fences": Decimal(9)}),
+            (("9", "9.5", "10", "10.5", "14"), {"fences_from": 6}),
+            (("5", "5", "5", "5", "5", "7"), {"flat_percent": Decimal(50)}),
+        ],
+    )
+    def test_how_far_from_the_others_a_price_may_lie(self, prices: tuple[str, ...], rule: dict[str, Any]) -> None:
+        told = [seen(price, by=str(number)) for number, price in enumerate(prices)]
+        usual, other = self.told(told), self.told(told, outliers=OutlierRules(**rule))
+        assert isinstance(usual, Reference) and isinstance(other, Reference)
+        assert (usual.observations, other.observations) == (len(prices) - 1, len(prices))
+
+    def test_from_how_many_prices_on_the_modified_score_judges(self) -> None:
+        told = [seen(price) for price in ("9.6", "9.8", "10", "10.2", "10.4", "12")]
+        later, sooner = self.told(told, outliers=OutlierRules()), self.told(told, outliers=OutlierRules(z_from=6))
+        told_why = [reason.message for answer in (later, sooner) for v in answer.verdicts if (reason := v.dropped)]
+        assert [why.split()[-1] for why in told_why] == ["(tukey).", "(modified-z)."]
+
+    def test_how_many_digits_are_published_and_what_they_do_not_show_is_set_aside(self) -> None:
+        tablets = [seen(price) for price in ("0.0232", "0.0237", "0.0241")]
+        assert self.median(tablets) == Decimal("0.0237")
+        assert self.median(tablets, decimal_places=2) == Decimal("0.02")
+        found = self.told(tablets, decimal_places=1)
+        assert [v.dropped.rule for v in found.verdicts if v.dropped] == ["price-out-of-range"] * 3

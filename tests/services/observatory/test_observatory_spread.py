@@ -6,9 +6,10 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.observatory.domain.spread import Band, OutlierRule, band, quantile, variation, weights
+from catalogue.policy import OutlierRules
+from services.observatory.domain.spread import Band, band, quantile, variation, weights
 
-RULE = OutlierRule()
+RULE = OutlierRules()
 PRICES = st.lists(st.decimals("0.01", "9999", places=2), min_size=1, max_size=30)
 SUPPLIERS = st.lists(st.sampled_from("abcdef"), min_size=1, max_size=30)
 
@@ -56,7 +57,7 @@ class TestOutliers:
 
     def test_a_flood_from_one_supplier_does_not_make_outliers_of_the_others(self) -> None:
         prices = [Decimal(price) for price in ["12"] * 9 + ["10", "10.4", "10.8"]]
-        limits = band(prices, weights(["flood"] * 9 + ["b", "c", "d"]), RULE)
+        limits = band(prices, weights(["flood"] * 9 + ["b", "c", "d"], 3), RULE)
         assert limits and limits.low < 10 and limits.high > 12
 
     @given(PRICES)
@@ -70,21 +71,21 @@ class TestOutliers:
 
 class TestWeights:
     def test_a_flood_from_one_supplier_weighs_a_third(self) -> None:
-        assert weights(["flood"] * 10 + ["b", "c"]) == [Fraction(1, 30)] * 10 + [Fraction(1, 3)] * 2
+        assert weights(["flood"] * 10 + ["b", "c"], 3) == [Fraction(1, 30)] * 10 + [Fraction(1, 3)] * 2
         prices = [Decimal(1)] * 10 + [Decimal(2), Decimal(3)]
-        weighted = list(zip(prices, weights(["flood"] * 10 + ["b", "c"]), strict=True))
+        weighted = list(zip(prices, weights(["flood"] * 10 + ["b", "c"], 3), strict=True))
         assert quantile(weighted, Fraction(1, 2)) == 2
 
     def test_two_suppliers_cannot_meet_the_cap_and_weigh_a_half_each(self) -> None:
-        assert weights(["a", "a", "a", "b"]) == [Fraction(1, 6)] * 3 + [Fraction(1, 2)]
+        assert weights(["a", "a", "a", "b"], 3) == [Fraction(1, 6)] * 3 + [Fraction(1, 2)]
 
     def test_observations_weigh_the_same_while_no_supplier_is_over_the_cap(self) -> None:
-        assert weights(list("aabbccdd")) == [Fraction(1, 8)] * 8
+        assert weights(list("aabbccdd"), 3) == [Fraction(1, 8)] * 8
 
     @given(SUPPLIERS)
     def test_no_supplier_weighs_more_than_a_third_if_there_are_three(self, suppliers: list[str]) -> None:
         shares: dict[str, Fraction] = defaultdict(Fraction)
-        for supplier, share in zip(suppliers, weights(suppliers), strict=True):
+        for supplier, share in zip(suppliers, weights(suppliers, 3), strict=True):
             shares[supplier] += share
         assert sum(shares.values()) == 1
         assert max(shares.values()) <= max(Fraction(1, 3), Fraction(1, len(shares)))

@@ -11,6 +11,7 @@ from publications import a_release, processes, read
 
 from catalogue.units import parse_unit
 from events.contracts import ContractConcluded
+from events.values import Category
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.merging import latest, merge
 from services.transparency.ocds.process import Process
@@ -273,13 +274,39 @@ def test_a_misspelt_publication_is_read(understand: Callable[..., Process]) -> N
         "dateSigned": "2024-04-21",
         "value": {"amount": 100, "currency": "eur"},
         "suppliers": {"name": "Other Ltd", "identifiers": {"key": "k"}},
-        "items": [{"id": 1, "quantity": 2, "classification": {"schema": "CPV", "id": "1"}, "unit": {"name": "kg"}}],
+        "items": [{"id": 1, "quantity": 2, "classification": {"schema": "CPV", "id": "30"}, "unit": {"name": "kg"}}],
     }
     (found,) = understand(a_release(contracts=[contract])).contracts
     assert found.suppliers[0].name == "Other Ltd"
     assert found.lines[0].category is not None and found.lines[0].category.scheme == "CPV"
     assert found.lines[0].unit_price == 50
     assert found.award_id is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("banana", "malformed category"),
+        ("3110000-5", "category check digit"),
+        ("30197644-7", "category check digit"),
+        ("99000000", "unknown division"),
+    ],
+)
+def test_what_is_said_to_be_cpv_and_cannot_be_is_no_cpv_and_counted(
+    code: str, why: str, understand: Callable[..., Process], ledger: NotUnderstood
+) -> None:
+    release = a_release()
+    release["awards"][0]["items"][0]["classification"] = {"scheme": "CPV", "id": code, "description": "Fruit"}
+    category = understand(release).awards[0].lines[0].category
+    assert category == Category(code=code, scheme="", title="Fruit")
+    assert ledger.kinds[f"awards.items.classification.id: {why}"] == 1
+
+
+@pytest.mark.parametrize("code", ["30197644-2", "30197644", "30"])
+def test_a_cpv_code_is_kept_as_it_is_written(code: str, understand: Callable[..., Process]) -> None:
+    release = a_release()
+    release["awards"][0]["items"][0]["classification"] = {"scheme": "CPV-2008", "id": code}
+    assert understand(release).awards[0].lines[0].category == Category(code=code, scheme="CPV", title="")
 
 
 def test_units_keep_their_text_and_unknown_ones_are_counted(

@@ -264,3 +264,18 @@ def test_an_amount_that_grows_beyond_all_bounds_is_left_out(
     (found,) = results(publish(f"{HEADER}\n{row}\n"), mapping, ledger)
     assert isinstance(found, Process) and found.amount is None
     assert ledger.kinds["quantity x unit price: too many digits"] == 1
+
+
+@pytest.mark.parametrize(("code", "scheme"), [("30197644-2", "CPV"), ("banana", "p")])
+def test_a_column_of_cpv_codes_is_held_against_the_rule_for_them(
+    code: str, scheme: str, publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    text = MAPPING.replace("[columns]", '[columns]\ncategory = "Rubro"').replace(
+        "[constants]", '[constants]\ncategory_scheme = "CPV"'
+    )
+    mapping = load_mapping(publish(text, "m.toml"))
+    (process,) = results(publish(f"{HEADER};Rubro\n{ROW};{code}\n", "f.csv"), mapping, ledger)
+    assert isinstance(process, Process)
+    category = process.contracts[0].lines[0].category
+    assert category is not None and (category.code, category.scheme) == (code, scheme)
+    assert dict(ledger.kinds).get("Rubro: malformed category", 0) == (scheme == "p")

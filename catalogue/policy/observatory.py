@@ -1,0 +1,79 @@
+"""Price observatory: which prices count, which are too far from the others, and what may be published of the rest."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from catalogue.policy.bounds import FieldNotValid, Rules
+
+Months = Annotated[int, Meta(ge=1, le=600)]
+Few = Annotated[int, Meta(ge=1, le=1000)]
+Kind = Literal["contract", "quote", "offer", "bid"]
+
+
+class OutlierRules(Rules, frozen=True, kw_only=True):
+    """How far from the others a price may lie, measured on the logarithm; fewer than ``fences_from`` prices are all kept."""
+
+    z_from: Few = 8
+    """From so many prices on the modified z-score judges; with fewer, Tukey's fences."""
+    z_limit: Decimal = Decimal("3.5")
+    fences_from: Annotated[int, Meta(ge=2, le=1000)] = 4
+    fences: Decimal = Decimal("1.5")
+    """Interquartile ranges beyond the quartiles."""
+    flat_percent: Decimal = Decimal(15)
+    """Where at least half of the prices are equal nothing measures a usual distance; then this far from the median is kept."""
+
+    def __post_init__(self) -> None:
+        for name in ("z_limit", "fences", "flat_percent"):
+            if not 0 < getattr(self, name) <= 1000:
+                raise FieldNotValid(name, "lies above 0 and up to 1000")
+        if self.z_from < self.fences_from:
+            raise FieldNotValid("z_from", "is fences_from at least, because fewer prices are all kept")
+
+
+class ObservatoryRules(Rules, frozen=True, kw_only=True):
+    """From prices that were seen to a reference price and its grade."""
+
+    kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)] = ("contract", "quote", "offer", "bid")
+    """Tried in this order, what was paid before what was asked; the first with enough prices makes the reference. A kind that is
+    not named makes none."""
+    contract_months: Months = 12
+    """So long a contract's price counts."""
+    other_months: Months = 6
+    fewest_prices: Few = 3
+    """Kept prices that a reference needs."""
+    fewest_suppliers: Few = 3
+    """A reference of fewer is advisory: grade C."""
+    supplier_share_one_in: Few = 3
+    """The prices of one supplier weigh at most one part in so many together."""
+    outliers: OutlierRules = OutlierRules()
+    grade_a_percent: Decimal = Decimal(15)
+    """Highest coefficient of variation of grade A."""
+    grade_b_percent: Decimal = Decimal(33)
+    decimal_places: Annotated[int, Meta(ge=0, le=6)] = 6
+    """Of published prices, rounded once, half to even: finer than the minor unit, because a tablet costs 0.0237."""
+
+    def __post_init__(self) -> None:
+        if len(set(self.kinds)) < len(self.kinds):
+            raise FieldNotValid("kinds", "names each kind once")
+        if not 0 <= self.grade_a_percent <= 1000:
+            raise FieldNotValid("grade_a_percent", "lies between 0 and 1000")
+        if not self.grade_a_percent <= self.grade_b_percent <= 1000:
+            raise FieldNotValid("grade_b_percent", "lies between grade_a_percent and 1000")
+        if self.fewest_suppliers < self.supplier_share_one_in:
+            raise FieldNotValid(
+                "fewest_suppliers",
+                "is supplier_share_one_in at least, because fewer suppliers cannot each weigh so little",
+            )
+
+    @property
+    def step(self) -> Decimal:
+        """What published prices are rounded to."""
+        return Decimal(1).scaleb(-self.decimal_places)
+
+
+USUAL_OBSERVATORY = ObservatoryRules()
+"""Where a policy says nothing else."""

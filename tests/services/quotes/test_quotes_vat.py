@@ -1,0 +1,43 @@
+"""Which VAT a quote has that names none: that of the policy which its request was opened under, whatever the file says later."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from catalogue.policy import keep_own_in
+from infra.ids import new_id
+from tests.market import Market
+from tests.services.quotes.test_quotes_service import a_buyer, a_supplier, asked, quoting, seen
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    keep_own_in(tmp_path)
+    yield tmp_path
+    keep_own_in(None)
+
+
+async def test_a_request_keeps_the_usual_vat_that_it_was_opened_under(market: Market, folder: Path) -> None:
+    name = market.ground.config.policy
+    buyer, supplier = await a_buyer(market), await a_supplier(market)
+    file = folder / f"{name}.toml"
+    file.write_text(f'based_on = "{name}"\nvat_percent = 12.5\n')
+    request_id = await asked(market, buyer)
+    file.write_text(f'based_on = "{name}"\nvat_percent = 7\n')
+    told = quoting("12")
+    del told["vat_rate"]
+    async with market.browser(supplier) as browser:
+        page = (await browser.get(f"/quotes/{request_id}")).text
+    assert 'value="12.5"' in page
+    key = new_id()
+    async with market.client(supplier) as client:
+        for _ in range(2):
+            answer = await client.post(f"/api/quotes/{request_id}/mine", json=told, headers={"idempotency-key": key})
+            assert answer.status_code == 200, answer.text
+    found = await seen(market, request_id, supplier)
+    assert Decimal(found["mine"]["vat_rate"]) == Decimal("12.5")
+    assert Decimal(found["vat_percent"]) == Decimal("12.5")
