@@ -15,6 +15,8 @@ from services.pools.domain.weight import check_shares
 
 MOST_TOLD = 100
 """How often a member may say what it wants of one pool. Each time stays in the log, and all who look at the pool are shown the log."""
+MOST_MEMBERS = 300
+"""How many members a pool has at most. Each gets a contract, and all of these are drafted in one act, for which others wait."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
 
 
@@ -24,6 +26,10 @@ class EnrolmentOver(RuleBroken):
 
 class ToldTooOften(RuleBroken):
     code = "told-too-often"
+
+
+class PoolFull(RuleBroken):
+    code = "pool-full"
 
 
 class FirmQuantityNotPositive(RuleBroken):
@@ -117,6 +123,12 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
         raise ToldTooOften(
             f"A member can enrol in a pool, or change its enrolment, {MOST_TOLD} times; withdrawing is always possible.",
             most=MOST_TOLD,
+        )
+    if before is None and len(pool.members) >= MOST_MEMBERS:
+        raise PoolFull(
+            f"A pool has {MOST_MEMBERS} members at most, and this one has so many. Enrol in another, or open one.",
+            members=len(pool.members),
+            most=MOST_MEMBERS,
         )
     _check_demands(pool, command.demands)
     regions = pool.opened.regions

@@ -47,6 +47,7 @@ from services.pools.domain import (
     open_pool,
 )
 from services.pools.domain.enrolment import (
+    MOST_MEMBERS,
     MOST_TOLD,
     DeliveryInThePast,
     EnrolmentOver,
@@ -54,6 +55,7 @@ from services.pools.domain.enrolment import (
     MinimumNotReached,
     NotEnrolled,
     PlaceOutsideRegions,
+    PoolFull,
     ToldTooOften,
     ToleranceNegative,
     UnknownLine,
@@ -270,6 +272,18 @@ class TestEnrolment:
         assert list(story.pool.members) == ["b"]
         with pytest.raises(ToldTooOften):
             story.enrols("a", pens="5")
+
+    def test_a_full_pool_takes_in_nobody_and_its_members_still_change_and_leave(self) -> None:
+        story = Story()
+        (first,) = story.does(an_enrolment("m0", (Demand(line_id="pens", firm=Decimal(5)),)))
+        many = {f"m{number}": msgspec.structs.replace(first, member_id=f"m{number}") for number in range(MOST_MEMBERS)}
+        story.pool = msgspec.structs.replace(story.pool, members=many)
+        with pytest.raises(PoolFull) as broken:
+            story.enrols("late", pens="5")
+        assert broken.value.numbers["most"] == MOST_MEMBERS
+        assert story.enrols("m0", pens="6").pool.members["m0"].demands[0].firm == 6
+        story.does(Withdraw(member_id="m1"))
+        assert "late" in story.enrols("late", pens="5").pool.members
 
     def test_nobody_enrols_from_the_deadline_on_even_before_the_timer(self) -> None:
         with pytest.raises(EnrolmentOver):
