@@ -326,6 +326,7 @@ async def open_for_pool(tx: Transaction, event: PoolSourcingRequested) -> None:
         pool_id=event.pool_id,
     )
     try:
+        check_open(await auctions.count_open(db, event.lead_id))
         await _open(tx, command, of_process(event.policy_text, event.policy), buyer)
     except RuleBroken as broken:
         tx.emit(AuctionOpeningRefused(pool_id=event.pool_id, buyer_id=event.lead_id, refusal=Refusal.of(broken)))

@@ -39,6 +39,7 @@ from services.pools.domain import (
     decide,
 )
 from services.pools.domain import open_pool as decide_terms
+from services.pools.domain.terms import check_open
 from services.pools.store import Contract, StoredPool
 
 
@@ -112,6 +113,7 @@ async def open_pool(
 
 async def _open(tx: Transaction, opening: Opening, principal: Principal, policy: Policy) -> str:
     lead = await active_buyer(tx, principal)
+    check_open(await store.count_open(tx, lead.organisation_id))
     currency = opening.currency or policy.currency
     lines, first = await _lines(tx, opening.lines, lead.place, currency)
     (opened,) = decide_terms(

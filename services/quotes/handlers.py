@@ -26,7 +26,7 @@ from services.market.replicas import calendar_of
 from services.quotes import store
 from services.quotes.domain import choosing, quoting
 from services.quotes.domain.choosing import Choose, RejectAll, WithdrawRequest
-from services.quotes.domain.opening import OpenRequest, open_request
+from services.quotes.domain.opening import OpenRequest, check_open, open_request
 from services.quotes.domain.quoting import Submit
 from services.quotes.domain.request import (
     Comparison,
@@ -85,6 +85,7 @@ async def open_for_buyer(tx: Transaction, wanted: NewRequest, principal: Princip
 
 async def _open(tx: Transaction, wanted: NewRequest, principal: Principal, policy: Policy) -> str:
     buyer = await buyer_of(tx, principal)
+    check_open(await store.count_open(tx, buyer.organisation_id))
     lines = await lines_of(await tx.raw(), store.skus, wanted.lines)
     request, opened = open_request(
         OpenRequest(

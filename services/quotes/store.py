@@ -36,6 +36,9 @@ skus = Skus(Row.metadata, searched=True)
 references = ReferencePrices(Row.metadata)
 
 
+_UNDECIDED = "stage in ('open', 'choosing')"
+
+
 class RequestRow(Row, table=True):
     """``state`` is the domain's request; ``attend_at`` when the timer looks at it next; ``contract`` what the choice led to; ``quoted``
     how many quotes stand. ``kept_apart``: since it is not null, quotes have rows of their own; it is the ``version`` at which the state
@@ -49,6 +52,7 @@ class RequestRow(Row, table=True):
         Index("ix_quote_requests_attend", "attend_at", postgresql_where=text("attend_at is not null")),
         Index("ix_quote_requests_latest", text("closes_at desc"), "request_id"),
         Index("ix_quote_requests_of_buyer", "buyer_id", text("closes_at desc"), "request_id"),
+        Index("ix_quote_requests_open_of_buyer", "buyer_id", postgresql_where=text(_UNDECIDED)),
         Index("ix_quote_requests_in_region", "region", text("closes_at desc"), "request_id"),
         Index("ix_quote_requests_in_country", "country", text("closes_at desc"), "request_id"),
         Index("ix_quote_requests_category", text("category text_pattern_ops")),
@@ -201,6 +205,16 @@ async def whole(tx: Transaction, request_id: str, supplier_ids: Sequence[str]) -
 
 def _bodies(rows: Iterable[asyncpg.Record]) -> list[Quote]:
     return [msgspec.json.decode(row["body"], type=Quote) for row in rows]
+
+
+async def count_open(tx: Transaction, buyer_id: str) -> int:
+    """Requests of one buyer that are not decided. Another opening of this buyer waits until the transaction ends."""
+    db = await tx.raw()
+    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/asking/' || $1::text, 0))", buyer_id)
+    found: int = await db.fetchval(
+        f"select count(*) from quotes.quote_requests where buyer_id = $1 and {_UNDECIDED}", buyer_id
+    )
+    return found
 
 
 async def save(tx: Transaction, kept: StoredRequest, attend_at: datetime | None) -> None:

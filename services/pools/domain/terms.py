@@ -16,6 +16,13 @@ from events.values import Category, Line
 from services.pools.domain.pool import BelowMinimum
 from services.pools.domain.weight import check_lines
 
+MOST_OPEN = 100
+"""Pools of one lead that go on."""
+
+
+class TooManyPoolsOpen(RuleBroken):
+    code = "too-many-pools-open"
+
 
 class NoLines(LinesMissing):
     def __init__(self) -> None:
@@ -120,4 +127,13 @@ def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, no
             field="enrolment_ends_at",
             enrolment_ends_at=ends_at,
             earliest=earliest,
+        )
+
+
+def check_open(number: int) -> None:
+    """May a buyer that leads so many pools that go on open another? Raises TooManyPoolsOpen."""
+    if number >= MOST_OPEN:
+        raise TooManyPoolsOpen(
+            f"A buyer leads {MOST_OPEN} pools at most that go on. Open this one when others are closed or cancelled.",
+            most=MOST_OPEN,
         )

@@ -28,12 +28,16 @@ skus = Skus(Row.metadata)
 references = ReferencePrices(Row.metadata)
 
 
+_GOES_ON = "stage not in ('closed', 'cancelled')"
+
+
 class PoolRow(Row, table=True):
     """``due_at``: when the timer looks at it next (end of enrolment, or nobody left whose contract could still come)."""
 
     __tablename__ = "pools"
     __table_args__ = (
         Index("ix_pools_due", "due_at", postgresql_where=text("due_at is not null")),
+        Index("ix_pools_open_of_lead", text("(state->'opened'->>'lead_id')"), postgresql_where=text(_GOES_ON)),
         Index("ix_pools_category", text("category text_pattern_ops")),
         Index("ix_pools_regions", "regions", postgresql_using="gin"),
         Index("ix_pools_anywhere", "opened_at", postgresql_where=text("cardinality(regions) = 0")),
@@ -95,6 +99,16 @@ async def load(tx: Transaction, pool_id: str, *, lock: bool = False) -> StoredPo
     query = select(PoolRow).where(PoolRow.pool_id == pool_id)
     row = (await tx.session.exec(query.with_for_update() if lock else query)).one_or_none()
     return read_one("pool", row.pool_id, _kept, row) if row else None
+
+
+async def count_open(tx: Transaction, lead_id: str) -> int:
+    """Pools of one lead that go on. Another opening of this lead waits until the transaction ends."""
+    db = await tx.raw()
+    await db.execute("select pg_advisory_xact_lock(hashtextextended('lonja/pooling/' || $1::text, 0))", lead_id)
+    found: int = await db.fetchval(
+        f"select count(*) from pools.pools where state->'opened'->>'lead_id' = $1 and {_GOES_ON}", lead_id
+    )
+    return found
 
 
 async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happened: Iterable[Event]) -> None:

@@ -13,6 +13,8 @@ from events.values import Category, Line, Place
 from services.quotes.domain.request import Request, within
 
 MOST_LINES = 100
+MOST_OPEN = 300
+"""Requests of one buyer that are not decided."""
 LONGEST_TITLE, LONGEST_TEXT = 300, 4000
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
 _FINEST = 6
@@ -22,6 +24,10 @@ class NoQuickQuotes(RuleBroken):
     """The policy has none."""
 
     code = "no-quick-quotes"
+
+
+class TooManyRequestsOpen(RuleBroken):
+    code = "too-many-requests-open"
 
 
 class NoLines(LinesMissing):
@@ -166,3 +172,12 @@ def _length(minutes: int) -> str:
     return " ".join(
         part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest or not hours else "") if part
     )
+
+
+def check_open(number: int) -> None:
+    """May a buyer with so many requests of which none is decided open another? Raises TooManyRequestsOpen."""
+    if number >= MOST_OPEN:
+        raise TooManyRequestsOpen(
+            f"A buyer has {MOST_OPEN} requests for quotes at most that are not decided. Open this one when others are.",
+            most=MOST_OPEN,
+        )

@@ -19,6 +19,7 @@ from events.observatory import ReferencePricePublished
 from events.pools import PoolSourcingRequested
 from events.values import Category, Line
 from infra.ids import derive_id, new_id
+from services.auctions.domain import opening
 from services.auctions.domain.auction import begin
 from services.auctions.domain.chain import GENESIS
 from services.auctions.journal import chained, entries, write
@@ -356,6 +357,21 @@ async def test_a_pool_whose_demand_breaks_a_rule_is_told_which(market: Market) -
 
     (event,) = await market.eventually(refused)
     assert event.refusal.rule == "duration-not-offered"
+
+
+async def test_the_session_of_a_pool_counts_among_those_that_its_lead_has_open(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MOST_OPEN", 0)
+    lead = await an_organisation(market, "buyer")
+    asked = sourcing(lead.organisation_id)
+    await market.publish(asked)
+
+    async def refused() -> list[str]:
+        told = await market.published("auctions", AuctionOpeningRefused)
+        return [event.refusal.rule for event in told if event.pool_id == asked.pool_id]
+
+    assert await market.eventually(refused) == ["too-many-sessions-open"]
 
 
 async def test_the_api_opens_lists_and_refuses_like_the_pages(market: Market) -> None:

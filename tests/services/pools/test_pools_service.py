@@ -21,6 +21,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.pools import store
 from services.pools.domain import Pool, apply
+from services.pools.domain import terms as pool_terms
 from services.pools.pages.pool import SHOWN_OF_LOG
 from tests.explained import listening, undone
 from tests.market import Market
@@ -371,6 +372,18 @@ async def test_the_same_request_again_opens_one_pool(market: Market) -> None:
     assert first.json()["pool_id"] == again.json()["pool_id"]
     opened = [each for each in await market.published("pools", PoolOpened) if each.lead_id == lead.organisation_id]
     assert len(opened) == 1
+
+
+async def test_a_buyer_leads_so_many_pools_and_opens_the_next_when_one_is_over(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_terms, "MOST_OPEN", 1)
+    lead, sku_id = await a_buyer(market), await a_sku(market)
+    first = await a_pool(market, lead, sku_id)
+    refused = (await say(market, lead, "", terms(market, sku_id))).json()
+    assert (refused["rule"], refused["numbers"]) == ("too-many-pools-open", {"most": 1})
+    assert (await say(market, lead, f"/{first}/cancel", {"reason": "No budget."})).status_code < 300
+    await a_pool(market, lead, sku_id)
 
 
 async def test_a_line_without_a_price_begins_at_the_reference(market: Market) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 
 from catalogue.units import base_unit
 from events.accounts import OrganisationRegistered, OrganisationStateChanged
@@ -17,6 +18,7 @@ from events.values import Category, Place
 from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.tokens import Principal
+from services.quotes.domain import opening as quote_opening
 from tests.market import Market
 from tests.unreadable import lists, only_a_newer_release_reads
 
@@ -404,6 +406,21 @@ async def first_push(market: Market, reader: Principal | None, request_id: str) 
             if said.rstrip().endswith("</section>"):
                 return said
     raise AssertionError("nothing came")
+
+
+async def test_a_buyer_asks_so_often_and_the_next_time_when_one_is_decided(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quote_opening, "MOST_OPEN", 1)
+    buyer = await a_buyer(market)
+    first = await asked(market, buyer)
+    async with market.client(buyer) as client:
+        refused = (await client.post("/api/quotes", json=asking(market))).json()
+        assert (refused["rule"], refused["numbers"]) == ("too-many-requests-open", {"most": 1})
+        assert (
+            await client.post(f"/api/quotes/{first}/withdrawal", json={"reason": "We have some."})
+        ).status_code < 300
+    await asked(market, buyer)
 
 
 class TestChoice:
