@@ -11,6 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from litestar import Litestar
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from requests import Session
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
@@ -85,6 +86,22 @@ async def test_the_document_is_made_for_its_first_readers_and_not_for_a_start(
     assert first.json()["paths"]["/api/login"]["post"]["responses"]["default"] == {
         "$ref": "#/components/responses/Problem"
     }
+
+
+async def test_the_document_is_written_once_and_only_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    write = OpenAPIRenderPlugin.render_json
+    monkeypatch.setattr(
+        OpenAPIRenderPlugin,
+        "render_json",
+        staticmethod(lambda request, schema: (written.append(1), write(request, schema))[1]),
+    )
+    app = composed(tmp_path)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as visitor:
+        answers = [await visitor.get(DOCUMENT) for _ in range(3)]
+        for name in ("openapi.yaml", "openapi.yml"):
+            assert (await visitor.get(f"/api/schema/{name}")).status_code == 404
+    assert len({answer.content for answer in answers}) == 1 and len(written) == 1
 
 
 def plain(path: str) -> str:

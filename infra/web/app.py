@@ -12,7 +12,6 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, InternalServerException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from litestar.openapi.spec import Components
 from litestar.static_files import create_static_files_router
 from litestar.template import TemplateConfig
@@ -187,8 +186,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             title="Lonja",
             version="1",
             openapi_router=openapi.router(),
-            # the document alone: pages that show it fetch scripts from elsewhere, which this site forbids
-            render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
+            render_plugins=[openapi.Rendered()],
             components=Components(security_schemes=openapi.SCHEMES),
         ),
         exception_handlers={

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from litestar import Litestar, Request, Router
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -41,6 +42,20 @@ REFUSAL = OpenAPIResponse(
         )
     },
 )
+
+
+class Rendered(JsonRenderPlugin):
+    """The document alone, in JSON, written once and not for each reader: YAML would take half a second of everybody's time, and pages
+    that show it fetch scripts from elsewhere, which this site forbids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        if self._written is None:
+            self._written = super().render(request, openapi_schema)
+        return self._written
 
 
 def router() -> Router:
