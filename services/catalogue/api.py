@@ -188,7 +188,7 @@ class CatalogueApi(Controller):
         self, ground: FromGround, request: MemberVisit, data: JSONBody[Terms], idempotency_key: IdempotencyKey = ""
     ) -> Standing:
         """Valid from today. With ``replaces`` it is an edit: the former offer is archived in the same step. Of one supplier at most 20
-        offers stand on one SKU (``too-many-offers``)."""
+        offers stand on one SKU (``too-many-offers``), and fifty are published on it within a day (``too-many-offers-of-a-day``)."""
         async with ground.database.transaction("catalogue") as tx:
             return await offers.publish_offer(
                 tx, data, request.user, load_policy(ground.config.policy), idempotency_key

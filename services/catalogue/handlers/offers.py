@@ -31,6 +31,8 @@ from services.market.replicas import local_date
 MOST_STANDING = 20
 """Offers of one supplier on one SKU: it needs one for each group of regions with a price of its own. What a former release let in beyond
 that stays."""
+MOST_A_DAY = 50
+"""Offers that one supplier publishes on one SKU within 24 hours, edits included."""
 PORTION = 500
 """Offers that end in one transaction."""
 
@@ -51,6 +53,10 @@ class OffersEnding(RuleBroken):
 
 class TooManyOffers(RuleBroken):
     code = "too-many-offers"
+
+
+class TooManyOffersOfDay(RuleBroken):
+    code = "too-many-offers-of-a-day"
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,8 +127,8 @@ async def check(tx: Transaction, terms: Terms, principal: Principal, policy: Pol
 async def publish_offer(
     tx: Transaction, terms: Terms, principal: Principal, policy: Policy, request_key: str = ""
 ) -> Standing:
-    """Raises what :func:`drafted` does, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded, TooManyOffers, and the first rule
-    the offer breaks.
+    """Raises what :func:`drafted` does, SkuNotPublished, OffersEnding, NotYourOffer, OfferEnded, TooManyOffers, TooManyOffersOfDay, and
+    the first rule the offer breaks.
 
     The same request again returns what it made.
     """
@@ -145,9 +151,10 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
         former = await _own(tx, terms.replaces, principal)
         if former.ended or former.offer.sku_id != terms.sku_id:
             raise OfferEnded(f"The offer to replace was archived before: {former.ended}.", field="replaces")
+        await _require_room(tx, terms.sku_id, principal, one_more=False)
         await end_offers(tx, [former], "replaced")
     else:
-        await _require_room(tx, terms.sku_id, principal)
+        await _require_room(tx, terms.sku_id, principal, one_more=True)
     made = Standing(offer=offer, supplier_name=principal.organisation_name, published_at=tx.now)
     store.add_offer(tx, made)
     await tx.session.flush()
@@ -191,9 +198,17 @@ async def _say_ended(tx: Transaction, ended: Sequence[Ended], reason: str) -> No
         tx.emit(OfferArchived(**msgspec.structs.asdict(each), reason=reason))
 
 
-async def _require_room(tx: Transaction, sku_id: str, principal: Principal) -> None:
-    count = await store.count_own(tx, sku_id, principal.organisation_id)
-    if count >= MOST_STANDING:
+async def _require_room(tx: Transaction, sku_id: str, principal: Principal, *, one_more: bool) -> None:
+    """For ``one_more``, or for one that takes the place of another. Each stays for ever among the prices that were asked."""
+    count, of_day = await store.count_own(tx, sku_id, principal.organisation_id)
+    if of_day >= MOST_A_DAY:
+        raise TooManyOffersOfDay(
+            f"You published {of_day} offers on this SKU within a day, and at most {MOST_A_DAY} are possible: edit it tomorrow.",
+            field="sku_id",
+            offers=of_day,
+            most=MOST_A_DAY,
+        )
+    if one_more and count >= MOST_STANDING:
         raise TooManyOffers(
             f"{count} offers of yours stand on this SKU, and at most {MOST_STANDING} are possible: edit or withdraw one of them.",
             field="sku_id",

@@ -2,7 +2,7 @@
 the search."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -66,6 +66,7 @@ class OfferRow(Row, table=True):
         Index("ix_offers_own", "supplier_id", "sku_id", postgresql_where=text("ended is null")),
         Index("ix_offers_listed", "supplier_id", text("(ended is not null)"), text("published_at desc")),
         Index("ix_offers_of_supplier", "supplier_id", "offer_id", postgresql_where=text("ended is null")),
+        Index("ix_offers_of_day", "sku_id", "supplier_id", "published_at"),
         Index("ix_offers_expiring", "valid_until", postgresql_where=text("ended is null")),
     )
 
@@ -250,18 +251,20 @@ async def expired(
     return readable(rows, lambda row: row.offer_id, _standing)
 
 
-async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> int:
-    """How many of the supplier's offers on the SKU stand. Nobody else counts them before this transaction ends."""
+async def count_own(tx: Transaction, sku_id: str, supplier_id: str) -> tuple[int, int]:
+    """How many of the supplier's offers on the SKU stand, and how many were published within a day. Nobody else counts them before
+    this transaction ends."""
     db = await tx.raw()
     lock = f"catalogue/offers/{supplier_id}/{sku_id}"
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
-    return int(
-        await db.fetchval(
-            "select count(*) from catalogue.offers where sku_id = $1 and supplier_id = $2 and ended is null",
-            sku_id,
-            supplier_id,
-        )
+    row = await db.fetchrow(
+        "select (select count(*) from catalogue.offers where sku_id = $1 and supplier_id = $2 and ended is null) as standing,"
+        " (select count(*) from catalogue.offers where sku_id = $1 and supplier_id = $2 and published_at > $3) as of_day",
+        sku_id,
+        supplier_id,
+        tx.now - timedelta(days=1),
     )
+    return row["standing"], row["of_day"]
 
 
 def add_offer(tx: Transaction, made: Standing) -> None:

@@ -21,7 +21,7 @@ from infra.ids import new_id
 from infra.tokens import Principal
 from services.catalogue import views
 from services.catalogue.finder import Finder
-from services.catalogue.handlers.offers import MOST_STANDING
+from services.catalogue.handlers.offers import MOST_A_DAY, MOST_STANDING
 from services.catalogue.pricing import best_price
 from services.catalogue.store import prices
 from tests.market import Market
@@ -89,6 +89,16 @@ class TestTheBound:
         await stall.offer(supplier, sku_id, replaces=first)
         assert await standing(stall, sku_id) == MOST_STANDING + 6
         assert await refused(stall, supplier, sku_id) == "too-many-offers"
+
+    async def test_an_offer_is_edited_so_often_a_day(self, stall: Stall) -> None:
+        supplier, sku_id = await stall.supplier(), await stall.published("Guitar stool, round")
+        first = await stall.offer(supplier, sku_id)
+        await copies(stall, first, MOST_A_DAY - 2)
+        last = await stall.offer(supplier, sku_id, price="79", replaces=first)
+        answer = await stall.post(supplier, "/offers", some_terms(sku_id, price="78", replaces=last))
+        assert answer.json()["rule"] == "too-many-offers-of-a-day"
+        stall.market.clock.advance(timedelta(days=1, seconds=1))
+        await stall.offer(supplier, sku_id, price="78", replaces=last)
 
     async def test_the_form_says_so_and_keeps_what_was_typed(self, stall: Stall) -> None:
         supplier, sku_id = await stall.supplier(), await stall.published("Guitar stand, folding")
