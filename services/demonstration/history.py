@@ -29,8 +29,10 @@ QUANTITIES = (10, 20, 40, 60, 100)
 SOURCE = Source(publisher="Archive of the demonstration", document="contracts of last year")
 
 
-async def tell(database: Database, members: Mapping[str, Client], players: Cast, sku_ids: Mapping[str, str]) -> None:
-    """Once a market."""
+async def tell(
+    database: Database, members: Mapping[str, Client], players: Cast, sku_ids: Mapping[str, str], currency: str
+) -> None:
+    """Once a market, in the money that it buys in."""
     async with (
         database.transaction("transparency") as tx,
         tx.once("demo", "history", caller="", body="", answer=str) as once,
@@ -39,12 +41,18 @@ async def tell(database: Database, members: Mapping[str, Client], players: Cast,
             return
         for good in players.skus:
             for number in range(CONTRACTS_OF_A_GOOD):
-                tx.emit(_contract(tx, good, number, members, players, sku_ids[good.name]))
+                tx.emit(_contract(tx, good, number, members, players, sku_ids[good.name], currency))
         once.answer = "told"
 
 
 def _contract(
-    tx: Transaction, good: Good, number: int, members: Mapping[str, Client], players: Cast, sku_id: str
+    tx: Transaction,
+    good: Good,
+    number: int,
+    members: Mapping[str, Client],
+    players: Cast,
+    sku_id: str,
+    currency: str,
 ) -> ContractConcluded:
     """The ``number``-th back from today."""
     chance = random.Random(f"{good.name}/{number}")
@@ -83,7 +91,7 @@ def _contract(
         category=category,
         method="open",
         place=_place(chance.choice((*players.agencies, *players.suppliers))),
-        currency="RUB",
+        currency=currency,
         amount=line.amount,
         lines=(line,),
         signed_at=tx.now - timedelta(days=days),

@@ -69,7 +69,7 @@ async def seed(url: str, database: Database, password: str, policy: Policy, say:
         )
         say(f"demo market: {len(players.skus)} goods to the catalogue")
         sku_ids = await publish_goods(members, players)
-        await history.tell(database, members, players, sku_ids)
+        await history.tell(database, members, players, sku_ids, policy.currency)
         say("demo market: offers")
         offers = await publish_offers(members, players, sku_ids)
         say("demo market: a purchase, two mini-auctions, a quick quote and a pool")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import catalogue
 from catalogue.policy import keep_own_in, load
 from infra.ids import new_id
 from services.observatory import store
@@ -14,6 +15,7 @@ from services.observatory.store import numbers
 from tests.services.observatory.stories import a_contract
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
 
+SHIPPED = Path(catalogue.__file__).parent / "policies"
 pytestmark = pytest.mark.servers
 __all__ = ["observatory"]
 
@@ -26,9 +28,9 @@ def folder(tmp_path: Path, observatory: Observatory) -> Iterator[Path]:
     keep_own_in(None)
 
 
-def write(folder: Path, market: Observatory, text: str) -> None:
-    name = market.market.ground.config.policy
-    (folder / f"{name}.toml").write_text(f'based_on = "{name}"\n[observatory]\n{text}\n')
+def write(folder: Path, market: Observatory, text: str, change: tuple[str, str] = ("", "")) -> None:
+    name = f"{market.market.ground.config.policy}.toml"
+    (folder / name).write_text(f"{(SHIPPED / name).read_text().replace(*change, 1)}\n[observatory]\n{text}\n")
 
 
 async def test_what_was_judged_by_other_numbers_is_judged_again(observatory: Observatory, folder: Path) -> None:
@@ -78,7 +80,7 @@ async def test_which_grades_bound_an_initial_price_is_the_policys_word(observato
             return bool((await client.get("/api/observatory/reference", params={"sku": sku})).json()["is_ceiling"])
 
     assert await bounds()
-    write(folder, observatory, "[auction]\nreference_grades = []")
+    write(folder, observatory, "", change=("[auction]", "[auction]\nreference_grades = []"))
     assert not await bounds()
 
 
