@@ -1,6 +1,5 @@
 """Login and API tokens: who proves to be whom, how often one may try, and the token that says it to every service."""
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 
@@ -13,6 +12,7 @@ from infra.service import Ground
 from infra.tokens import SESSION_HOURS, Principal
 from services.accounts import passwords, store
 from services.accounts.domain import Member, PasswordWrong, checked_password
+from services.accounts.turns import TooMany, in_turn, under_way
 
 WINDOW = timedelta(minutes=1)
 TRIES = 10
@@ -22,9 +22,6 @@ TRIES_PER_EMAIL = 100
 TRIES_PER_ADDRESS = 30
 """A network address stands for many people behind one office's router, so it may fail more often."""
 KEY_TOKEN_HOURS = 1
-_FEW = asyncio.Semaphore(4)
-"""Tries that this process counts at once. Those of one address wait for each other, and must not do so with all connections of the
-process in hand."""
 
 
 class LoginRefused(Exception):
@@ -47,10 +44,29 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
     """Raises LoginRefused, TooManyTries.
 
     The try is written down before the password is looked at and taken back when it was right: a thousand guesses sent at
-    once meet the same limit, and whoever knows the password is never counted.
+    once meet the same limit, and whoever knows the password is never counted. Those that would be refused behind tries that
+    are under way are refused at once: nobody's login waits behind a thousand of one member.
     """
     email = email.strip().lower()[:254]
-    async with _FEW, ground.database.transaction("accounts") as tx:
+    by_email, by_address = ("e-mail", email), ("address", address)
+    most = ((("both", email, address), TRIES), (by_email, TRIES_PER_EMAIL), (by_address, TRIES_PER_ADDRESS))
+    try:
+        with under_way(most):
+            async with in_turn(by_address, by_email):
+                found, this_try = await _counted(ground, email, address)
+            right = await passwords.matches(password, found[1] if found else None)
+    except TooMany:
+        raise TooManyTries from None
+    if not right or found is None:
+        raise LoginRefused
+    async with ground.database.transaction("accounts") as tx:
+        await store.forgive_try(tx, this_try)
+        return await _session(ground, tx, found[0], new_id(), SESSION_HOURS)
+
+
+async def _counted(ground: Ground, email: str, address: str) -> tuple[tuple[Member, str] | None, int]:
+    """Who has the address, with the hash of the password, and the number of the try. Raises TooManyTries."""
+    async with ground.database.transaction("accounts") as tx:
         # two name spaces, in this order everywhere: an e-mail address can be written like a network address
         await store.hold(tx, "try of e-mail", email)
         await store.hold(tx, "try from address", address)
@@ -58,12 +74,7 @@ async def log_in(ground: Ground, email: str, password: str, address: str) -> Ses
         if failed.of_both >= TRIES or failed.by_email >= TRIES_PER_EMAIL or failed.by_address >= TRIES_PER_ADDRESS:
             raise TooManyTries
         this_try = await store.add_try(tx, email, address)
-        found = await store.member_by_email(tx, email)
-    if not await passwords.matches(password, found[1] if found else None) or found is None:
-        raise LoginRefused
-    async with ground.database.transaction("accounts") as tx:
-        await store.forgive_try(tx, this_try)
-        return await _session(ground, tx, found[0], new_id(), SESSION_HOURS)
+        return await store.member_by_email(tx, email), this_try
 
 
 async def token_for_secret(ground: Ground, secret: str) -> Session:

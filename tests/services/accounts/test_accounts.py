@@ -19,7 +19,7 @@ from events.values import Place, Source
 from infra.ids import new_id
 from infra.tasks import background
 from infra.tokens import Principal
-from services.accounts import passwords
+from services.accounts import passwords, store, turns
 from services.accounts.cli import app
 from services.accounts.handlers import NewMember, ensure_member
 from services.accounts.login import TRIES, TRIES_PER_EMAIL, LoginRefused, TooManyTries, log_in
@@ -264,6 +264,23 @@ async def test_tries_at_once_keep_nobody_from_the_database_and_never_wait_for_ea
     async with background(watch(), name="watch"):
         await asyncio.gather(*map(a_try, range(80)))
     assert 0 < most < 10
+
+
+async def test_tries_of_one_address_wait_for_each_other_alone_and_more_than_may_fail_are_refused_at_once(
+    market: Market,
+) -> None:
+    busy, here = f"{new_id()}@busy.example", "198.51.100.5"
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        async with market.ground.database.transaction("accounts") as tx:
+            await store.hold(tx, "try of e-mail", busy)  # somebody counts, and takes long
+            tries = [asyncio.create_task(log_in(market.ground, busy, "wrong", here)) for _ in range(TRIES + 20)]
+            assert (await session(client, sent["email"])).status_code == 200
+            early = [each for each in tries if each.done()]
+            assert [type(each.exception()) for each in early] == [TooManyTries] * 20
+        found = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(each) for each in found].count(LoginRefused) == TRIES
+    assert not turns._under_way and not turns._turns
 
 
 async def test_a_stranger_elsewhere_keeps_nobody_out_but_all_strangers_together_are_limited(market: Market) -> None:
