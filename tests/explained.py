@@ -13,12 +13,14 @@ from infra.database import Database, Transaction
 
 
 class Reading:
-    """The queries that were made while it listened."""
+    """The statements that were made while it listened, and those of them that are queries."""
 
     def __init__(self) -> None:
+        self.statements: list[str] = []
         self.queries: list[tuple[str, tuple[Any, ...]]] = []
 
     def heard(self, query: str, values: Any) -> None:
+        self.statements.append(query)
         if query.lstrip().lower().startswith("select"):
             self.queries.append((query, tuple(values or ())))
 

@@ -12,6 +12,7 @@ from catalogue.rules import SkuNotPublished
 from catalogue.units import read_unit
 from events.bounds import Code, Id, Quantity, Title
 from events.catalogue import SkuPublished
+from events.observatory import ReferencePricePublished
 from events.values import Category, Line, Place
 from services.market.replicas import ReferencePrices, Skus
 
@@ -77,6 +78,13 @@ async def beside_references(
     """Each line beside the reference price that speaks for it at the place of delivery."""
     lines = list(lines)
     published = await references.get(db, [line.sku_id for line in lines if line.sku_id])
+    return beside(lines, published, place, currency)
+
+
+def beside(
+    lines: Iterable[Line], published: Mapping[str, Sequence[ReferencePricePublished]], place: Place, currency: str
+) -> list[Beside]:
+    """The same for references that are read already, by SKU."""
     answers = []
     for line in lines:
         try:

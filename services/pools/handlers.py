@@ -21,7 +21,7 @@ from infra.ids import new_id
 from infra.places import delivered_to
 from infra.reactions import Reactions
 from infra.tokens import Principal
-from services.market.lines import beside_references
+from services.market.lines import beside, beside_references
 from services.market.replicas import calendar_of
 from services.pools import store
 from services.pools.domain import (
@@ -30,6 +30,7 @@ from services.pools.domain import (
     Enrol,
     Freeze,
     OpenPool,
+    Pool,
     RecordResult,
     RecordSourcingRefused,
     RequestSourcing,
@@ -219,8 +220,8 @@ async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationReg
 
 async def suggested_prices(tx: Transaction, lines: tuple[Line, ...], place: Place, currency: str) -> dict[str, Decimal]:
     """The reference price of a pack at the place, by line id, for the lines that have one."""
-    beside = await beside_references(await tx.raw(), store.references, lines, place, currency)
-    return {each.line.line_id: each.reference.unit_price for each in beside if each.reference}
+    found = await beside_references(await tx.raw(), store.references, lines, place, currency)
+    return {each.line.line_id: each.reference.unit_price for each in found if each.reference}
 
 
 async def _lines(
@@ -282,12 +283,26 @@ async def share_out(tx: Transaction, closed: AuctionClosed) -> None:
         return
     if kept.auction_id not in (None, closed.auction_id):
         return  # an earlier attempt's end, heard late
-    pool = kept.pool
-    alone: dict[tuple[str, str], Decimal] = {}
+    await carry_out(tx, kept, RecordResult(closed=closed, alone=await _prices_alone(tx, kept.pool)))
+
+
+async def _prices_alone(tx: Transaction, pool: Pool) -> dict[tuple[str, str], Decimal]:
+    """By (member id, line id), for the lines that a member wants and that have a reference price at its place. The references are
+    read once for all members, and compared once for each place."""
+    lines = {line.line_id: line for line in pool.opened.lines}
+    published = await store.references.get(await tx.raw(), [line.sku_id for line in lines.values() if line.sku_id])
+    wanted: dict[Place, dict[str, list[str]]] = {}
     for member in pool.members.values():
-        prices = await suggested_prices(tx, pool.opened.lines, member.place, pool.opened.currency)
-        alone |= {(member.member_id, line_id): price for line_id, price in prices.items()}
-    await carry_out(tx, kept, RecordResult(closed=closed, alone=alone))
+        of_place = wanted.setdefault(member.place, {})
+        for demand in member.demands:
+            of_place.setdefault(demand.line_id, []).append(member.member_id)
+    alone: dict[tuple[str, str], Decimal] = {}
+    for place, members in wanted.items():
+        for each in beside([lines[line_id] for line_id in members], published, place, pool.opened.currency):
+            if each.reference is not None:
+                line_id, price = each.line.line_id, each.reference.unit_price
+                alone |= {(member_id, line_id): price for member_id in members[line_id]}
+    return alone
 
 
 @reactions.with_envelope(ContractDrafted, ContractConcluded, ContractEnded)
@@ -299,32 +314,26 @@ async def record_contract(
     The cascade drafts the next contract together with the end of the former, but from a certain rank on it waits for the buyer:
     an end counts only after the time that a buyer has for its draft.
     """
-    if event.pool_id is None or (kept := await store.load(tx, event.pool_id, lock=True)) is None:
+    if event.pool_id is None or (stage := await store.lock_stage(tx, event.pool_id)) is None:
         return
-    contracts = await store.contracts_of(tx, event.pool_id)
-    before = contracts.get(event.buyer_id)
-    same = before is not None and before.contract_id == event.contract_id
-    if isinstance(event, ContractDrafted) and same:
-        return
-    if isinstance(event, ContractEnded) and before is not None and (not same or before.state == "concluded"):
-        return  # the end of one that was replaced already, or of one that was signed: the pool has done its part
     states = {ContractDrafted: "drafted", ContractConcluded: "concluded", ContractEnded: "ended"}
     contract = Contract(
         member_id=event.buyer_id, contract_id=event.contract_id, state=states[type(event)], at=envelope.time
     )
-    await store.put_contract(tx, event.pool_id, contract)
-    if kept.pool.stage is Stage.CONTRACTING and kept.pool.allocated is not None:
-        contracts[event.buyer_id] = contract
-        current = [contracts.get(each.member_id) for each in kept.pool.allocated.allocations]
-        await store.set_due(tx, event.pool_id, await _contracting_over(tx, kept, current))
+    if await store.put_contract(tx, event.pool_id, contract) and stage is Stage.CONTRACTING:
+        waits = await store.waits_for_signatures(tx, event.pool_id)
+        await store.set_due(tx, event.pool_id, None if waits else await _contracting_over(tx, event.pool_id))
 
 
-async def _contracting_over(tx: Transaction, kept: StoredPool, contracts: list[Contract | None]) -> datetime | None:
-    """When nobody's contract can come any more; None while one waits for signatures."""
-    known = [each for each in contracts if each is not None and each.state != "drafted"]
-    if len(known) < len(contracts):
+async def _contracting_over(tx: Transaction, pool_id: str) -> datetime | None:
+    """When nobody's contract can come any more; None while one is missing. No contract of the pool waits for signatures."""
+    kept = await store.load(tx, pool_id)
+    if kept is None or kept.pool.allocated is None:
         return None
-    ended = [each.at for each in known if each.state == "ended"]
+    contracts = await store.contracts_of(tx, pool_id)
+    if any(each.member_id not in contracts for each in kept.pool.allocated.allocations):
+        return None
+    ended = [each.at for each in contracts.values() if each.state == "ended"]
     if not ended:
         return tx.now
     policy = policy_of(kept)

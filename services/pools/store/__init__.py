@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text, update
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, and_, not_, text, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlmodel import Field, SQLModel, col, select
 
@@ -16,7 +16,7 @@ from events.values import Refusal
 from infra.database import Transaction, not_among, schema_of
 from infra.reading import Unreadable, read_one, readable
 from services.market.replicas import Organisations, ReferencePrices, Skus
-from services.pools.domain import Pool
+from services.pools.domain import Pool, Stage
 
 
 class Row(SQLModel, registry=schema_of("pools")):
@@ -193,7 +193,9 @@ async def lock_due(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list
 
 
 async def set_due(tx: Transaction, pool_id: str, due_at: datetime | None) -> None:
-    await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id).values(due_at=due_at))
+    """A row that says so already is not written again: it carries the whole pool."""
+    other = col(PoolRow.due_at).is_distinct_from(due_at)
+    await tx.session.exec(update(PoolRow).where(col(PoolRow.pool_id) == pool_id, other).values(due_at=due_at))
 
 
 async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
@@ -210,7 +212,31 @@ async def contracts_of(tx: Transaction, pool_id: str) -> dict[str, Contract]:
     return {row.member_id: Contract(**row.model_dump(exclude={"pool_id"})) for row in rows}
 
 
-async def put_contract(tx: Transaction, pool_id: str, contract: Contract) -> None:
-    values = {"pool_id": pool_id, **msgspec.structs.asdict(contract)}
-    statement = insert(ContractRow).values(values)
-    await tx.session.exec(statement.on_conflict_do_update(index_elements=["pool_id", "member_id"], set_=values))
+async def lock_stage(tx: Transaction, pool_id: str) -> Stage | None:
+    """Locks the pool and leaves its state, which grows with its members, unread."""
+    found = await (await tx.raw()).fetchval("select stage from pools.pools where pool_id = $1 for update", pool_id)
+    return Stage(found) if found else None
+
+
+async def put_contract(tx: Transaction, pool_id: str, contract: Contract) -> bool:
+    """Whether it says something new of the member. A draft that is known does not, nor does the end of a contract that was replaced
+    already, or of one that was signed: the pool has done its part."""
+    statement = insert(ContractRow).values(pool_id=pool_id, **msgspec.structs.asdict(contract))
+    new, old = statement.excluded, ContractRow
+    same = col(old.contract_id) == new.contract_id
+    news = {"drafted": not_(same), "concluded": true(), "ended": and_(same, col(old.state) != "concluded")}
+    changed = {name: new[name] for name in ("contract_id", "state", "at")}
+    done = await tx.session.exec(
+        statement.on_conflict_do_update(
+            index_elements=["pool_id", "member_id"], set_=changed, where=news[contract.state]
+        ).returning(col(old.member_id))
+    )
+    return done.first() is not None
+
+
+async def waits_for_signatures(tx: Transaction, pool_id: str) -> bool:
+    """Whether a contract of the pool is drafted, and neither signed nor ended."""
+    found: bool = await (await tx.raw()).fetchval(
+        "select exists (select from pools.contracts where pool_id = $1 and state = 'drafted')", pool_id
+    )
+    return found

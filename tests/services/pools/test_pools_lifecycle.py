@@ -126,9 +126,9 @@ class Story:
         self.does(an_enrolment(who, tuple(demands)), NOW + timedelta(minutes=minute))
         return self
 
-    def sourced(self) -> "Story":
-        self.does(Freeze(by="lead"))
-        self.does(RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal("0.5")))
+    def sourced(self, lead: str = "lead") -> "Story":
+        self.does(Freeze(by=lead))
+        self.does(RequestSourcing(by=lead, place=MOSCOW, step_percent=Decimal("0.5")))
         assert self.pool.stage is Stage.SOURCING
         return self
 
@@ -149,7 +149,8 @@ class Story:
         after = lower_in_proportion(before, Money(Decimal(total), "RUB"))
         lines = tuple(msgspec.structs.replace(line, amount=after[key].amount) for key, line in priced.items())
         initial_price = sum((money.amount for money in before.values()), Decimal(0))
-        return RecordResult(closed=an_auction(lines, initial_price, Decimal(total)), **changes)
+        closed = an_auction(lines, initial_price, Decimal(total), pool_id=self.pool.opened.pool_id)
+        return RecordResult(closed=closed, **changes)
 
 
 def test_the_policy_that_a_pool_opened_under_goes_with_it_to_its_sourcing_and_its_contracts() -> None:
@@ -175,7 +176,9 @@ def an_enrolment(who: str, demands: Iterable[Demand], **changes: Any) -> Enrol:
     return Enrol(member_id=who, demands=tuple(demands), **(usual | changes))
 
 
-def an_auction(lines: tuple[Line, ...], initial_price: Decimal, amount: Decimal | None) -> AuctionClosed:
+def an_auction(
+    lines: tuple[Line, ...], initial_price: Decimal, amount: Decimal | None, pool_id: str = "pool"
+) -> AuctionClosed:
     return AuctionClosed(
         auction_id="auction",
         buyer_id="lead",
@@ -194,7 +197,7 @@ def an_auction(lines: tuple[Line, ...], initial_price: Decimal, amount: Decimal 
         policy="moscow",
         opened_at=NOW,
         closed_at=LATER,
-        pool_id="pool",
+        pool_id=pool_id,
     )
 
 

@@ -1,0 +1,172 @@
+"""What a pool with many members costs: a few statements, whether it is shared out or hears of one contract."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from events.accounts import OrganisationRegistered
+from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
+from events.envelope import Envelope
+from events.pools import PoolAllocated
+from events.values import Place
+from infra.database import Transaction
+from infra.ids import new_id
+from services.pools import handlers, store
+from services.pools.domain import Pool, Stage
+from services.pools.domain.enrolment import MOST_MEMBERS
+from services.pools.store import Contract, StoredPool
+from tests.explained import listening, undone
+from tests.market import Market
+from tests.services.pools.test_pools_lifecycle import PAPER, Story
+from tests.services.pools.test_pools_service import a_reference, concluded, drafted, ended
+
+FEW, MANY = 2, MOST_MEMBERS
+PLACES = [Place(country="RU", region="RU-MOW", locality=f"Town {number}") for number in range(7)]
+
+
+def a_story(members: int) -> Story:
+    """In which all of them want one pack of paper, and a mini-auction runs."""
+    line = msgspec.structs.replace(PAPER, sku_id=new_id(), vat_rate=Decimal(20), vat_included=False)
+    story = Story(pool_id=new_id(), lines=(line,), lead_id=new_id())
+    (enrolled,) = story.enrols("first", paper="50").pool.members.values()
+    many = {
+        f"m{number:03}": msgspec.structs.replace(
+            enrolled, member_id=f"m{number:03}", member_name=f"School {number}", place=PLACES[number % len(PLACES)]
+        )
+        for number in range(members)
+    }
+    story.pool = msgspec.structs.replace(story.pool, members=many)
+    return story.sourced(story.pool.opened.lead_id)
+
+
+async def kept(tx: Transaction, pool: Pool) -> str:
+    await store.save(tx, StoredPool(pool=pool, opened_at=tx.now), None, [])
+    return pool.opened.pool_id
+
+
+async def an_allocated(tx: Transaction, members: int) -> str:
+    story = a_story(members)
+    story.allocated(f"{members * 200}.00")
+    return await kept(tx, story.pool)
+
+
+def a_draft(market: Market, pool_id: str, member_id: str, rank: int = 1) -> ContractDrafted:
+    """As contracts would tell it."""
+    officer: Any = type("Officer", (), {"organisation_id": member_id, "organisation_name": member_id})
+    return drafted({"pool_id": pool_id, "opened_at": market.clock()}, officer, rank)
+
+
+async def tell(tx: Transaction, *events: ContractDrafted | ContractConcluded | ContractEnded) -> None:
+    for event in events:
+        envelope = Envelope(
+            id="e", type=event.TYPE, source="/test", subject="s", time=tx.now, correlationid="e", causationid="e"
+        )
+        await handlers.record_contract(tx, event, envelope)
+
+
+async def has_drafts(tx: Transaction, market: Market, pool_id: str, members: int) -> list[ContractDrafted]:
+    drafts = [a_draft(market, pool_id, f"m{number:03}") for number in range(members)]
+    for draft in drafts:
+        contract = Contract(member_id=draft.buyer_id, contract_id=draft.contract_id, state="drafted", at=tx.now)
+        await store.put_contract(tx, pool_id, contract)
+    return drafts
+
+
+async def due(tx: Transaction, pool_id: str) -> Any:
+    return await (await tx.raw()).fetchval("select due_at from pools.pools where pool_id = $1", pool_id)
+
+
+def load_the_state(statements: Sequence[str]) -> list[str]:
+    return [each for each in statements if "pools.pools" in each and re.search(r"\bstate\b", each)]
+
+
+async def test_a_contract_of_a_large_pool_costs_its_own_row_and_not_the_pool(market: Market) -> None:
+    async with undone(market.ground.database, "pools") as (tx, db):
+        spent = []
+        for members in (FEW, MANY):
+            pool_id = await an_allocated(tx, members)
+            first, *_ = await has_drafts(tx, market, pool_id, members)
+            second = a_draft(market, pool_id, first.buyer_id, rank=2)
+            async with listening(db, tx) as reading:
+                await tell(tx, first, ended(first), second, concluded(second), first)
+            assert not load_the_state(reading.statements), reading.statements
+            assert await due(tx, pool_id) is None
+            spent.append(len(reading.statements))
+        assert spent[0] == spent[1] <= 20
+
+
+async def test_the_last_contract_of_a_pool_decides_its_end(market: Market) -> None:
+    async with undone(market.ground.database, "pools") as (tx, _):
+        pool_id = await an_allocated(tx, FEW)
+        one, two = await has_drafts(tx, market, pool_id, FEW)
+        await tell(tx, concluded(one))
+        assert await due(tx, pool_id) is None
+        await tell(tx, concluded(two))
+        assert await due(tx, pool_id) == tx.now
+        await tell(tx, a_draft(market, pool_id, two.buyer_id, rank=2))
+        assert await due(tx, pool_id) is None, "one waits for signatures again"
+
+
+async def test_a_pool_waits_for_members_of_whose_contracts_nothing_was_told_yet(market: Market) -> None:
+    async with undone(market.ground.database, "pools") as (tx, _):
+        pool_id = await an_allocated(tx, FEW)
+        first = a_draft(market, pool_id, "m000")
+        await tell(tx, first, concluded(first))
+        assert await due(tx, pool_id) is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_comes_twice_late_or_of_no_pool_changes_nothing(market: Market, known: bool) -> None:
+    async with undone(market.ground.database, "pools") as (tx, _):
+        pool_id = await an_allocated(tx, FEW) if known else new_id()
+        first, second = (a_draft(market, pool_id, "m000", rank=rank) for rank in (1, 2))
+        await tell(tx, first, ended(first), second, ended(first), concluded(second), ended(second), second)
+        contracts = await store.contracts_of(tx, pool_id)
+        if known:
+            assert (contracts["m000"].contract_id, contracts["m000"].state) == (second.contract_id, "concluded")
+        else:
+            assert not contracts
+
+
+async def test_a_result_is_shared_out_with_as_many_statements_among_many_as_among_few(market: Market) -> None:
+    async with undone(market.ground.database, "pools") as (tx, db):
+        spent = []
+        for members in (FEW, MANY):
+            story = a_story(members)
+            (line,) = story.pool.opened.lines
+            assert line.sku_id is not None
+            await store.references.put_all(tx, [a_reference(line.sku_id, "3")])
+            pool_id = await kept(tx, story.pool)
+            async with listening(db, tx) as reading:
+                await handlers.share_out(tx, story.result(f"{members * 200}.00").closed)
+                await tx.flush()
+            spent.append(len(reading.statements))
+            shared = await store.load(tx, pool_id)
+            assert shared is not None and shared.pool.stage is Stage.CONTRACTING
+            allocated = shared.pool.allocated
+            assert isinstance(allocated, PoolAllocated) and len(allocated.allocations) == members
+            # 10 packs of 5 reams at 3.00 a ream
+            assert {each.standalone for each in allocated.allocations} == {Decimal("150.00")}
+        assert max(spent) <= 10, reading.statements  # among the first are two by which the driver learns a type
+
+
+async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> None:
+    async with undone(market.ground.database, "pools") as (tx, _):
+        story = a_story(FEW)
+        story.allocated("400.00")
+        pool_id = await kept(tx, story.pool)
+        lead = OrganisationRegistered(
+            organisation_id=story.pool.opened.lead_id,
+            roles=("buyer",),
+            name="Lead",
+            place=PLACES[0],
+            time_zone="Europe/Moscow",
+        )
+        await store.organisations.put_all(tx, [lead])
+        one, two = await has_drafts(tx, market, pool_id, FEW)
+        await tell(tx, ended(one), ended(two))
+        assert (await due(tx, pool_id)) > tx.now
