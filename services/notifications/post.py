@@ -4,6 +4,7 @@ A reply is final where it speaks of the address or of the letter (RFC 5321, 4.2.
 server or of our account: a disk that is full (500, 552), a command it does not know (500 to 504), a login that is wanted or refused (530,
 535), a sender it does not know. Somebody mends that, and the letter waits."""
 
+import asyncio
 from email.policy import EmailPolicy
 from urllib.parse import unquote, urlsplit
 
@@ -48,18 +49,17 @@ async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None
         raise AddressRefused(f"mail programs read another address in {to!r}")
     parts = urlsplit(smtp_url)
     secure = parts.scheme == "smtps"
+    client = aiosmtplib.SMTP(
+        hostname=parts.hostname,
+        port=parts.port or (465 if secure else 25),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        use_tls=secure,
+        timeout=SECONDS,
+    )
     try:
-        await aiosmtplib.send(
-            letter,
-            sender=from_address,
-            recipients=[to],
-            hostname=parts.hostname,
-            port=parts.port or (465 if secure else 25),
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            use_tls=secure,
-            timeout=SECONDS,
-        )
+        await client.connect()
+        await client.sendmail(from_address, [to], letter)
     except aiosmtplib.SMTPRecipientsRefused as error:
         reply = error.recipients[0]
         if reply.code in OF_THE_ADDRESS:
@@ -72,3 +72,12 @@ async def send(smtp_url: str, from_address: str, to: str, letter: bytes) -> None
         raise NotNow(f"{error.code} {error.message}") from error
     except (aiosmtplib.SMTPException, OSError) as error:
         raise NotNow(str(error) or type(error).__name__) from error
+    finally:
+        _leave(client)
+
+
+def _leave(client: aiosmtplib.SMTP) -> None:
+    """Say so, and wait for no reply: it would tell nothing of a letter that was taken."""
+    if isinstance(client.transport, asyncio.WriteTransport) and not client.transport.is_closing():
+        client.transport.write(b"QUIT\r\n")
+    client.close()

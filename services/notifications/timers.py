@@ -1,9 +1,12 @@
 """Digests fall due, and letters go out: claimed, sending, sent, each its own commit, with the mail server between the last two."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import cycle
+
+from msgspec import structs
 
 from events.notifications import DigestSent, DutyMailed
 from infra import kept_mail, metrics
@@ -23,7 +26,9 @@ from services.notifications.writing import Writer
 
 log = logging.getLogger(__name__)
 AT_ONCE = 20
-LEASE = timedelta(seconds=3 * post.SECONDS)
+ATTEMPT = 2 * post.SECONDS
+"""Seconds that one may take in all, however many commands the server is slow with: everybody's letters wait behind it."""
+LEASE = timedelta(seconds=ATTEMPT + post.SECONDS)
 """Longer than any attempt can take: after it the sender is dead, and another may try."""
 
 
@@ -61,6 +66,7 @@ class Postman:
 
     async def send_one(self, _: Transaction) -> int:
         """The timer's own transaction stays empty: no lock is held while a mail server thinks."""
+        until = asyncio.get_running_loop().time() + ATTEMPT
         async with self._database.transaction("notifications") as tx:
             attempt = await queue.claim_to_send(tx, tx.now + LEASE, next(self._turns))
         if attempt is None:
@@ -72,23 +78,29 @@ class Postman:
             log.error("letter %s cannot be read", attempt.letter_id, exc_info=attempt.letter.error)
             await self._put_off(attempt, in_short(attempt.letter.error))
         else:
-            await self._send(attempt, attempt.letter)
+            await self._send(attempt, attempt.letter, until)
         return 1
 
-    async def _send(self, attempt: Attempt, letter: Letter) -> None:
+    async def _send(self, attempt: Attempt, letter: Letter, until: float) -> None:
         try:
-            content = await self._writer.write(letter)
+            async with asyncio.timeout_at(until):
+                content = await self._writer.write(letter)
         except Exception as error:
             log.exception("letter %s cannot be written", attempt.letter_id)
             return await self._put_off(attempt, in_short(error))
         try:
-            await post.send(self._smtp_url, self._from, letter.email, content)
+            async with asyncio.timeout_at(until):
+                await post.send(self._smtp_url, self._from, letter.email, content)
         except post.AddressRefused as refused:
             await self._settle(attempt, "refused", str(refused), stopped=letter.member_id)
         except post.LetterRefused as refused:
             await self._settle(attempt, "failed", str(refused))
         except post.NotNow as trouble:
             await self._put_off(attempt, str(trouble))
+        except TimeoutError:  # it may have taken it
+            await self._put_off(
+                structs.replace(attempt, handed=True), f"the mail server was not done within {ATTEMPT} s"
+            )
         else:
             await self._settle(attempt, "sent", sent=letter)
 

@@ -232,6 +232,31 @@ async def test_killed_between_acceptance_and_commit_the_twin_letter_is_identical
     assert len(await sent(market, agent)) == 1
 
 
+async def test_an_attempt_ends_before_another_sender_may_try_and_what_may_have_gone_out_goes_as_it_was(
+    market: Market, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is slow with each of its commands, but with none so slow that it is given up."""
+    assert timedelta(seconds=timers.ATTEMPT) < timers.LEASE
+    agent = await an_agent(market)
+
+    async def never_done(smtp_url: str, from_address: str, to: str, letter: bytes) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(timers.post, "send", never_done)
+    monkeypatch.setattr(timers, "ATTEMPT", 0.2)
+    await recommend(market, agent, 1)
+    await market.eventually(
+        lambda: market.fetch(
+            "select 1 from notifications.letters where member_id = $1 and trouble like '%not done%' and handed",
+            agent.member_id,
+        )
+    )
+    monkeypatch.undo()
+    market.clock.advance(timedelta(seconds=30))
+    await ended(market, agent, "sent")
+    assert len(server.to(agent.email)) == 1
+
+
 async def _true(value: Any) -> Any:
     return value
 
