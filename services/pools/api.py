@@ -9,7 +9,7 @@ from litestar.params import JSONBody, QueryParameter
 from catalogue.policy import load as load_policy
 from events.bounds import Reason
 from infra.tokens import BUYER_OFFICER
-from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, allow
+from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, Visit, allow
 from services.pools import handlers, views
 from services.pools.handlers import Enrolment, Opening, Sourcing
 from services.pools.store.listing import Summary, search
@@ -42,9 +42,10 @@ class PoolsApi(Controller):
         return found
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: FromGround, pool_id: PathId) -> Details:
+    async def pool(self, ground: FromGround, request: Visit, pool_id: PathId, page: PageNumber = 1) -> Details:
+        """``page`` is of the members, and of what came to each."""
         async with ground.database.transaction("pools") as tx:
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.scope.get("user"), page)
 
     @post(opt=OFFICERS)
     async def open_pool(
@@ -54,7 +55,7 @@ class PoolsApi(Controller):
         policy = load_policy(ground.config.policy)
         async with ground.database.transaction("pools") as tx:
             pool_id = await handlers.open_pool(tx, data, request.user, policy, idempotency_key)
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS, status_code=200)
     async def enrol(
@@ -63,7 +64,7 @@ class PoolsApi(Controller):
         """The firm demand of the caller's organisation; sent again before the freeze it replaces the former."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.enrol(tx, pool_id, data, request.user))
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/withdraw", opt=OFFICERS, status_code=200)
     async def withdraw(
@@ -72,14 +73,14 @@ class PoolsApi(Controller):
         """Free before the freeze; after it a default that is published with its reason."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.withdraw(tx, pool_id, request.user, data.reason))
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/freeze", opt=OFFICERS, status_code=200)
     async def freeze(self, ground: FromGround, keyed: FromKeyed, request: MemberVisit, pool_id: PathId) -> Details:
         """The lead ends enrolment early."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.freeze(tx, pool_id, request.user))
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/source", opt=OFFICERS, status_code=200)
     async def source(
@@ -88,7 +89,7 @@ class PoolsApi(Controller):
         """The lead asks for a mini-auction of the frozen demand; ``auction_id`` follows once it is open."""
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.request_sourcing(tx, pool_id, data, request.user))
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.user)
 
     @post("/{pool_id:str}/cancel", opt=OFFICERS, status_code=200)
     async def cancel(
@@ -96,4 +97,4 @@ class PoolsApi(Controller):
     ) -> Details:
         async with ground.database.transaction("pools") as tx:
             await keyed.do(tx, lambda: handlers.cancel(tx, pool_id, request.user, data.reason))
-            return await views.details(tx, pool_id)
+            return await views.details(tx, pool_id, request.user)

@@ -10,6 +10,7 @@ from events.pools import Allocation, PoolMemberEnrolled
 from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.denied import Missing
+from infra.tokens import Principal
 from services.pools import store
 from services.pools.store import Contract, StoredPool
 from services.pools.store.listing import Summary
@@ -19,7 +20,7 @@ DEEPEST = 25_000
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts and savings of the allocations sum exactly to those of the whole."""
+    """``allocations`` are of the members shown, ``mine`` is the reader's. Amounts and savings of all sum exactly to those of the whole."""
 
     supplier_id: str
     supplier_name: str
@@ -27,10 +28,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     standalone: Decimal
     saving: Decimal
     allocations: tuple[Allocation, ...]
+    mine: Allocation | None
 
 
 class Details(Summary, frozen=True, kw_only=True):
-    """``lines`` carry initial prices; ``demand`` the packs that the members want together. ``contracts`` are by member."""
+    """``lines`` carry initial prices; ``demand`` the packs that the members want together.
+
+    ``members`` are those of one ``page`` of ``pages``, in the order that they enrolled, ``allocations`` and ``contracts`` (by member)
+    are theirs. ``mine`` is the reader's own enrolment, which is on a page too; its contract is there on every page.
+    """
 
     lines: tuple[Line, ...]
     demand: tuple[Line, ...]
@@ -39,7 +45,10 @@ class Details(Summary, frozen=True, kw_only=True):
     policy: str
     duration_minutes: int
     extended: bool
+    page: int
+    pages: int
     members: tuple[PoolMemberEnrolled, ...]
+    mine: PoolMemberEnrolled | None
     refusal: Refusal | None
     result: Result | None
     contracts: dict[str, Contract]
@@ -47,19 +56,21 @@ class Details(Summary, frozen=True, kw_only=True):
 
 async def existing(tx: Transaction, pool_id: str) -> StoredPool:
     """Raises Missing."""
-    kept = await store.load(tx, pool_id)
+    kept = await store.read(tx, pool_id)
     if kept is None:
         raise Missing("pool", pool_id)
     return kept
 
 
-async def details(tx: Transaction, pool_id: str) -> Details:
-    """Raises Missing."""
-    return await details_of(tx, await existing(tx, pool_id))
+async def details(tx: Transaction, pool_id: str, reader: Principal | None = None, number: int = 1) -> Details:
+    """``number`` is the page of the members. Raises Missing."""
+    return await details_of(tx, await existing(tx, pool_id), reader.organisation_id if reader else "", number)
 
 
-async def details_of(tx: Transaction, kept: StoredPool) -> Details:
+async def details_of(tx: Transaction, kept: StoredPool, reader: str, number: int) -> Details:
+    """``reader`` is an organisation, ``number`` the page of the members: behind the last there is nobody."""
     pool, opened = kept.pool, kept.pool.opened
+    members = pool.pages[number - 1] if number <= len(pool.pages) else ()
     result = None
     if (allocated := pool.allocated) is not None:
         supplier = await store.organisations.get(await tx.raw(), allocated.supplier_id)
@@ -69,7 +80,8 @@ async def details_of(tx: Transaction, kept: StoredPool) -> Details:
             amount=allocated.amount,
             standalone=allocated.standalone,
             saving=allocated.saving,
-            allocations=allocated.allocations,
+            allocations=tuple(share for each in members if (share := pool.shares.get(each.member_id)) is not None),
+            mine=pool.shares.get(reader),
         )
     return Details(
         **_summary(kept),
@@ -80,10 +92,13 @@ async def details_of(tx: Transaction, kept: StoredPool) -> Details:
         policy=opened.policy,
         duration_minutes=opened.duration_minutes,
         extended=pool.extended,
-        members=tuple(sorted(pool.members.values(), key=lambda each: (each.enrolled_at, each.member_id))),
+        page=number,
+        pages=len(pool.pages),
+        members=members,
+        mine=pool.members.get(reader),
         refusal=pool.refusal,
         result=result,
-        contracts=await store.contracts_of(tx, opened.pool_id),
+        contracts=await store.contracts_of_members(tx, opened.pool_id, {reader, *(each.member_id for each in members)}),
     )
 
 

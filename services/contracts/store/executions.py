@@ -15,20 +15,19 @@ from sqlmodel import Field
 
 from events import Event, registry
 from infra.database import columns, write_expected
+from infra.decoded import ON_LOOP, Decoded
 from infra.listing import Listed, count
-from infra.reading import Unreadable, listed, read_one, readable
+from infra.reading import Unreadable, listed, readable
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.duties import Agenda, agenda, next_at
 from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
-from services.contracts.store.decoded import ON_LOOP, Decoded, StoredExecution, decode
+from services.contracts.store.decoded import StoredExecution, decode
 from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
 
 _COLUMNS = "contract_id, state::text as state, version"
-_STAMP = "xmin::text || ctid::text || ':' || version || ':' || pg_column_size(state)"
-"""Another one after every write of the row."""
-_decoded = Decoded()
+_decoded = Decoded("execution", "contracts.executions", "contract_id", "version", decode)
 PARTS_ON_LOOP = 150
 """Orders, deliveries, invoices and disputes that are encoded where everybody waits for it."""
 _BRIEF = """(case when jsonb_typeof(state->'disputes') = 'array' then jsonb_set(state, '{disputes}', (
@@ -132,41 +131,7 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
 
 async def get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, *, lock: bool = False) -> StoredExecution | None:
     """What was read before comes without its state, as long as nobody wrote the row since."""
-    if lock:
-        return await _get(db, contract_id, " for update")
-    async with _decoded.turn(contract_id):
-        return await _get(db, contract_id)
-
-
-async def _get(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, how: str = "") -> StoredExecution | None:
-    row = await db.fetchrow(
-        f"select version, {_STAMP} as stamp, case when {_STAMP} is distinct from $2 then state::text end as state"
-        f" from contracts.executions where contract_id = $1{how}",
-        contract_id,
-        _decoded.stamp(contract_id),
-    )
-    if row is None:
-        return None
-    kept = _decoded.held(contract_id, row["stamp"]) if row["state"] is None else None
-    if kept is not None:
-        return kept
-    state = row["state"] or await db.fetchval(
-        "select state::text from contracts.executions where contract_id = $1", contract_id
-    )
-    read: StoredExecution | Exception
-    try:
-        read = await decode(state, row["version"])
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is said with the contract
-        read = error
-    kept = read_one("execution", contract_id, _revealed, read)
-    _decoded.hold(contract_id, row["stamp"], len(state), kept)
-    return kept
-
-
-def _revealed(read: StoredExecution | Exception) -> StoredExecution:
-    if isinstance(read, Exception):
-        raise read
-    return read
+    return await (_decoded.lock if lock else _decoded.get)(db, contract_id)
 
 
 async def lock_due(

@@ -3,12 +3,14 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
 from catalogue.rules import RuleBroken, WrongStage
 from events.codec import Event
 from events.pools import (
+    Allocation,
     PoolAllocated,
     PoolCancelled,
     PoolClosed,
@@ -48,10 +50,14 @@ class NotTheLead(RuleBroken):
     code = "not-the-lead"
 
 
-class Pool(msgspec.Struct, frozen=True, kw_only=True):
+MEMBERS_SHOWN = 50
+DEMANDS_SHOWN = 1_000
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again.
     ``told`` counts how often each said what it wants, also before it withdrew. ``refusal`` says why the last sourcing failed, or why
-    the pool was cancelled."""
+    the pool was cancelled. What is worked out of them is worked out once."""
 
     opened: PoolOpened
     stage: Stage
@@ -65,7 +71,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     allocated: PoolAllocated | None = None
     refusal: Refusal | None = None
 
-    @property
+    @cached_property
     def wants(self) -> dict[str, list[Want]]:
         """By line, without those that nobody wants."""
         found: dict[str, list[Want]] = {}
@@ -80,12 +86,12 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
                 found.setdefault(demand.line_id, []).append(want)
         return found
 
-    @property
+    @cached_property
     def firm_quantity(self) -> Decimal:
         """What the minimum is measured on: the firm units of all lines together."""
         return sum((want.firm for of_line in self.wants.values() for want in of_line), Decimal(0))
 
-    @property
+    @cached_property
     def demand(self) -> tuple[Line, ...]:
         """The lines to buy, those nobody wants left out. ``quantity`` counts what the unit price buys: packs where there are
         packs, as everywhere a line has an amount; the demands behind it are in units."""
@@ -95,6 +101,25 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
             if units:
                 lines.append(msgspec.structs.replace(line, quantity=units / line.pack_size))
         return tuple(lines)
+
+    @cached_property
+    def pages(self) -> tuple[tuple[PoolMemberEnrolled, ...], ...]:
+        """The members as they enrolled, so many at once as people are shown: at most MEMBERS_SHOWN that want no more than DEMANDS_SHOWN
+        lines together, and at least one."""
+        pages: list[list[PoolMemberEnrolled]] = [[]]
+        demands = 0
+        for member in sorted(self.members.values(), key=lambda each: (each.enrolled_at, each.member_id)):
+            demands += len(member.demands)
+            if pages[-1] and (len(pages[-1]) == MEMBERS_SHOWN or demands > DEMANDS_SHOWN):
+                pages.append([])
+                demands = len(member.demands)
+            pages[-1].append(member)
+        return tuple(map(tuple, pages))
+
+    @cached_property
+    def shares(self) -> dict[str, Allocation]:
+        """By member, once the result is shared out."""
+        return {each.member_id: each for each in self.allocated.allocations} if self.allocated else {}
 
     def require_lead(self, by: str) -> None:
         if by != self.opened.lead_id:

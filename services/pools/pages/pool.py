@@ -1,6 +1,6 @@
 """One pool, from enrolment to contracts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar import Controller, get, post
+from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.durations import durations
@@ -16,8 +17,8 @@ from catalogue.policy import Duration, Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Amount, Minutes, Name, Packs, Percent
-from events.pools import PoolMemberEnrolled
-from events.values import Refusal
+from events.pools import Allocation, Demand, PoolMemberEnrolled
+from events.values import Line, Refusal
 from infra.database import Transaction
 from infra.listing import PAGES
 from infra.tokens import BUYER_OFFICER, Principal
@@ -42,12 +43,19 @@ from services.pools import handlers, store, views
 from services.pools.domain import Stage
 from services.pools.domain.enrolment import CancelledByLead
 from services.pools.handlers import Enrolment, Sourcing, Wanted
+from services.pools.store import StoredPool
 from services.pools.views import Details
 
 OFFICERS = allow(BUYER_OFFICER)
 
 SHOWN_OF_LOG = 50
+LINES_SHOWN = 10
+"""Lines at once: each is a column of the table of members."""
 STEPS = (Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING, Stage.CONTRACTING, Stage.CLOSED)
+
+
+Members = Annotated[int, QueryParameter(ge=1, le=PAGES)]
+Lines = Annotated[int, QueryParameter(ge=1, le=PAGES)]
 
 
 class PriceForm(msgspec.Struct, kw_only=True):
@@ -59,10 +67,18 @@ class PoolPages(Controller):
     include_in_schema = False
 
     @get("/{pool_id:str}", opt=PUBLIC)
-    async def pool(self, ground: FromGround, request: Visit, pool_id: PathId, number: PageNumber = 1) -> Template:
-        """``page`` is of the log."""
+    async def pool(
+        self,
+        ground: FromGround,
+        request: Visit,
+        pool_id: PathId,
+        number: PageNumber = 1,
+        members: Members = 1,
+        lines: Lines = 1,
+    ) -> Template:
+        """``page`` is of the log, ``members`` and ``lines`` are pages of these."""
         async with ground.database.transaction("pools") as tx:
-            return await _page(tx, request, pool_id, number=number)
+            return await _page(tx, request, pool_id, number=number, members=members, lines=lines)
 
     @post("/{pool_id:str}/enrolment", opt=OFFICERS)
     async def enrol(self, ground: FromGround, request: MemberVisit, pool_id: PathId) -> Template | Redirect:
@@ -143,26 +159,26 @@ async def _page(
     pool_id: str,
     *,
     number: int = 1,
+    members: int = 1,
+    lines: int = 1,
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Template:
-    """``number`` is the page of the log. ``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
+    """``number`` is the page of the log; of members and lines the last page stands for those behind it. ``values`` and ``errors`` are
+    of the form that was refused; the page is then a 422."""
     kept = await views.existing(tx, pool_id)
-    pool = await views.details_of(tx, kept)
+    user: Principal | None = request.scope.get("user")
+    reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
+    pool = await views.details_of(tx, kept, reader, min(members, len(kept.pool.pages)))
+    line_pages = max(1, -(-len(pool.lines) // LINES_SHOWN))
+    lines = min(lines, line_pages)
+    shown = pool.lines[LINES_SHOWN * (lines - 1) : LINES_SHOWN * lines]
     log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=SHOWN_OF_LOG * (number - 1))
     named = await store.organisations.names(await tx.raw(), {each.member_id for each in log if each.member_id})
-    user: Principal | None = request.scope.get("user")
-    me = (
-        await store.organisations.get(await tx.raw(), user.organisation_id)
-        if user and user.may(BUYER_OFFICER)
-        else None
-    )
-    mine = next((member for member in pool.members if me and member.member_id == me.organisation_id), None)
-    policy = handlers.policy_of(kept)
+    me = await store.organisations.get(await tx.raw(), reader) if reader else None
+    mine = pool.mine
     former = mine or (await store.former_enrolment(tx, pool_id, me.organisation_id) if me else None)
-    lead = await store.organisations.get(await tx.raw(), pool.lead_id)
-    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
-    references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
+    leads = bool(me and me.organisation_id == pool.lead_id)
     return page(
         request,
         "pools/pool.html",
@@ -172,19 +188,59 @@ async def _page(
         number=number,
         more=len(log) > SHOWN_OF_LOG and number < PAGES,
         refused=_refused,
-        names={**named, **{member.member_id: member.member_name for member in pool.members}},
+        names={
+            who: kept.pool.members[who].member_name if who in kept.pool.members else name for who, name in named.items()
+        },
+        shown=shown,
+        rows=_rows(pool, shown),
+        shares=_shares(pool, shown),
+        lines=lines,
+        line_pages=line_pages,
         unit_name=unit_name,
         steps=STEPS,
         me=me,
         mine=mine,
-        leads=bool(me and me.organisation_id == pool.lead_id),
+        leads=leads,
         enrols=bool(me and "buyer" in me.roles and me.state == "active"),
         values={**(_former_demand(pool, former, me) if me else {}), **(values or {})},
         errors=errors or {},
-        references=references,
-        step_percents=policy.auction.step_percents,
-        durations=_lengths(pool, policy, lead, tx.now, values or {}, references),
+        **(await _of_sourcing(tx, kept, pool, values or {}) if leads and pool.stage is Stage.FROZEN else {}),
     )
+
+
+def _rows(pool: Details, shown: Sequence[Line]) -> list[tuple[PoolMemberEnrolled, dict[str, Demand]]]:
+    """The members of the page, the reader's own first where it is on another, each with what it wants of the lines shown."""
+    ids = {line.line_id for line in shown}
+    apart = (pool.mine,) if pool.mine is not None and pool.mine not in pool.members else ()
+    return [
+        (member, {each.line_id: each for each in member.demands if each.line_id in ids})
+        for member in (*apart, *pool.members)
+    ]
+
+
+def _shares(pool: Details, shown: Sequence[Line]) -> list[tuple[Allocation, list[Line]]]:
+    """What came to the members of :func:`_rows`, each with its part of the lines shown."""
+    result = pool.result
+    if result is None:
+        return []
+    ids = {line.line_id for line in shown}
+    apart = (result.mine,) if result.mine is not None and result.mine not in result.allocations else ()
+    return [(part, [line for line in part.lines if line.line_id in ids]) for part in (*apart, *result.allocations)]
+
+
+async def _of_sourcing(
+    tx: Transaction, kept: StoredPool, pool: Details, values: Mapping[str, str]
+) -> dict[str, object]:
+    """What only the form that asks for a mini-auction shows."""
+    policy = handlers.policy_of(kept)
+    lead = await store.organisations.get(await tx.raw(), pool.lead_id)
+    assert lead is not None, "whoever opened a pool was in the replica, and nobody leaves it"
+    references = await handlers.suggested_prices(tx, pool.lines, lead.place, pool.currency)
+    return {
+        "references": references,
+        "step_percents": policy.auction.step_percents,
+        "durations": _lengths(pool, policy, lead, tx.now, values, references),
+    }
 
 
 def _refused(kept: Refusal, currency: str) -> str:

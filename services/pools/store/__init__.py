@@ -1,7 +1,7 @@
 """Rows of pools: the state of each pool with its log, the contracts it led to, and copies of organisations, SKUs and
 reference prices as others announced them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from events.codec import Event
 from events.pools import PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction, not_among, schema_of
+from infra.decoded import Decoded
 from infra.reading import Unreadable, read_one, readable
 from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Pool, Stage
@@ -111,6 +112,22 @@ async def count_open(tx: Transaction, lead_id: str) -> int:
     return found
 
 
+async def read(tx: Transaction, pool_id: str) -> StoredPool | None:
+    """For people, who look at one pool again and again: what nobody wrote since is neither sent nor decoded anew."""
+    return await _decoded.get(await tx.raw(), pool_id)
+
+
+def _decode(state: str, row: Any) -> StoredPool:
+    """With what every page of it shows."""
+    pool = msgspec.json.decode(state, type=Pool)
+    for each in ("wants", "firm_quantity", "demand", "pages", "shares"):
+        getattr(pool, each)
+    return StoredPool(pool=pool, opened_at=row["opened_at"], auction_id=row["auction_id"])
+
+
+_decoded = Decoded("pool", "pools.pools", "pool_id", "opened_at, auction_id", _decode)
+
+
 async def save(tx: Transaction, kept: StoredPool, due_at: datetime | None, happened: Iterable[Event]) -> None:
     """State, log and events to publish: together or not at all."""
     opened = kept.pool.opened
@@ -146,11 +163,19 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None
 
 
+_LEFT = "'PoolMemberWithdrew'"
+_OF_MEMBERS = f"('PoolMemberEnrolled', {_LEFT})"
+_REFUSED = "('PoolSourcingFailed', 'PoolCancelled')"
+
+
 async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
-    """The newest first."""
+    """The newest first. Nothing is looked for where it is not: the database takes an event of megabytes apart for each thing."""
     rows = await (await tx.raw()).fetch(
-        "select position, at, type, data->>'member_id' as member_id, data->>'default' as is_default, data->>'reason' as reason,"
-        " (data->'refusal')::text as refusal from pools.log where pool_id = $1 order by position desc limit $2 offset $3",
+        f"select position, at, type, case when type in {_OF_MEMBERS} then data->>'member_id' end as member_id,"
+        f" case when type = {_LEFT} then data->>'default' end as is_default,"
+        f" case when type = {_LEFT} then data->>'reason' end as reason,"
+        f" case when type in {_REFUSED} then (data->'refusal')::text end as refusal"
+        " from pools.log where pool_id = $1 order by position desc limit $2 offset $3",
         pool_id,
         limit,
         offset,
@@ -204,6 +229,16 @@ async def set_auction(tx: Transaction, pool_id: str, auction_id: str) -> None:
 
 def _kept(row: PoolRow) -> StoredPool:
     return StoredPool(pool=msgspec.convert(row.state, Pool), opened_at=row.opened_at, auction_id=row.auction_id)
+
+
+async def contracts_of_members(tx: Transaction, pool_id: str, members: Collection[str]) -> dict[str, Contract]:
+    """By member, of these."""
+    rows = await (await tx.raw()).fetch(
+        "select member_id, contract_id, state, at from pools.contracts where pool_id = $1 and member_id = any($2::text[])",
+        pool_id,
+        list(members),
+    )
+    return {row["member_id"]: Contract(**row) for row in rows}
 
 
 async def contracts_of(tx: Transaction, pool_id: str) -> dict[str, Contract]:

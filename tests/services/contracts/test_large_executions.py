@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from infra.database import columns
+from infra.decoded import ON_LOOP
 from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.store import decoded, executions
@@ -111,11 +112,11 @@ async def test_however_often_anybody_reads_it_it_is_decoded_once_and_holds_up_no
         for _ in range(3):
             for path in (f"/api/contracts/{work.contract_id}/execution", f"/contracts/{work.contract_id}"):
                 assert (await client.get(path)).status_code == 200
-    assert [on_loop for size, on_loop in where if size > decoded.ON_LOOP] == [False]
+    assert [on_loop for size, on_loop in where if size > ON_LOOP] == [False]
     status, shown = await work.tell(work.buyer, "ending", {"kind": "closure", "reasons": "Enough"})
     assert (status, shown["ending"]["kind"]) == (201, "closure")
     assert (await work.shown())["ending"]["by"] == "buyer"
-    assert [on_loop for size, on_loop in where if size > decoded.ON_LOOP] == [False, False]
+    assert [on_loop for size, on_loop in where if size > ON_LOOP] == [False, False]
 
 
 async def test_an_act_writes_of_what_counts_only_what_it_changes(work: Work) -> None:
@@ -151,15 +152,3 @@ async def test_the_clock_decodes_it_beside_the_loop(work: Work, monkeypatch: pyt
         )
         assert await executions.lock_due(db, tx.now, 1) == []
     assert False in on_loop, "the timers of the market have nothing as large"
-
-
-def test_what_was_read_is_held_up_to_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoded, "HELD", 10)
-    held, kept = decoded.Decoded(), decoded.StoredExecution(execution=None)  # type: ignore[arg-type]
-    held.hold("a", "1", 6, kept)
-    held.hold("b", "1", 4, kept)
-    assert held.held("a", "1") and held.held("a", "2") is None
-    held.hold("c", "1", 4, kept)
-    assert [held.stamp(each) for each in "abc"] == ["1", None, "1"]
-    held.hold("c", "2", 40, kept)
-    assert [held.stamp(each) for each in "abc"] == [None, None, "2"]
