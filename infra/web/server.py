@@ -1,7 +1,8 @@
 """The HTTP server: uvicorn, whose connections have limits of size, time and number.
 
 uvicorn itself limits neither the head of a request nor the time that one takes to come, and anybody may hold any number of
-connections. Here each connection has a deadline, which one look a second at all of them enforces: no timer a request.
+connections. Here each connection has a deadline, which one look a second at all of them enforces: no timer a request. Nor does
+uvicorn limit how many requests one read brings, or what a body in chunks brings beside the body; the parser is stopped here.
 
 The body's size is the app's limit (``request_max_body_size``), which answers in the reader's language. What still comes after an
 answer is thrown away for a short while only.
@@ -20,13 +21,18 @@ from http import HTTPStatus
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from infra.config import Config
 
 HEAD_BYTES = 32 * 1024
-"""Of the request line and all headers."""
+"""Of the request line and all headers; again of all that comes with a body in chunks and is none of it; of empty lines before a
+request."""
 HEADERS = 100
+WAITING = 16
+"""Requests of a connection that wait for the answer to an earlier one."""
+PIECE = 16 * 1024
+"""Bytes of a read that are parsed before their size is looked at."""
 HEAD_SECONDS = 10.0
 """From the connection, or the first byte of a request, to the end of its headers."""
 BODY_SECONDS = 60.0
@@ -99,6 +105,8 @@ class Connection(HttpToolsProtocol):
     """Of the answer that refused a request; 0 while none was."""
     _unread = 0
     _unread_since = math.inf
+    _running: RequestResponseCycle | None = None
+    """The request that is being answered; ``cycle`` is the one that came last."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -109,53 +117,82 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.leave(self._host)
-        super().connection_lost(exc)
+        super().connection_lost(exc)  # which tells the request that came last
+        self._stop_running()
 
     @property
     def _host(self) -> str:
         return self.client[0] if self.client else ""
 
+    @property
+    def _answering(self) -> bool:
+        return self._running is not None and not self._running.response_complete
+
     def data_received(self, data: bytes) -> None:
-        if self._status:
-            return  # it was answered
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES and not self._status:
-            self._refuse(431)
+        for start in range(0, len(data), PIECE):
+            if self._status or self.transport.is_closing():
+                break
+            piece = data[start : start + PIECE]
+            self._head_bytes += len(piece)
+            super().data_received(piece)
+            if self._head_bytes > HEAD_BYTES and not self._status:
+                self._refuse(431 if self._in_head else 400)
+        if self._status and self._answering and not self.transport.is_closing():
+            self.flow.pause_reading()  # until the answers before the refusal are given
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= WAITING:
+            self._refuse(429)
+            raise _Refused
         super().on_message_begin()
         self._in_head = True
         self._deadline = self.loop.time() + HEAD_SECONDS
 
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        # What came since the last request is more than its head, and nearly always little enough.
-        if (self._head_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES) or len(self.headers) > HEADERS:
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers are left out: uvicorn would put them among the headers, which say who asks."""
+        if not self._in_head:
+            return
+        if len(self.headers) >= HEADERS:
             self._refuse(431)
             raise _Refused
-        self._head_bytes, self._body_to_come = 0, True
-        self._deadline = self.loop.time() + BODY_SECONDS
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        # What came since the last request is more than its head, and nearly always little enough.
+        if self._head_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
+            self._refuse(431)
+            raise _Refused
         super().on_headers_complete()
+        self._in_head, self._head_bytes, self._body_to_come = False, 0, True
+        self._deadline = self.loop.time() + BODY_SECONDS
 
     def _size_of_head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes -= len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        self._head_bytes = 0  # the body's
-        self._body_to_come, self._deadline = False, math.inf
+        self._head_bytes, self._body_to_come = 0, False
+        # It may have been answered already, and then no answer will follow that sets the next deadline.
+        self._deadline = math.inf if self._answering else self.loop.time() + IDLE_SECONDS
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._in_head or not self.cycle.response_complete:
-            return  # another request came before this answer
-        if self._body_to_come:
+        if self._answering or self.transport.is_closing():
+            return  # another request came before this answer, or this was the last answer
+        if self._status:
+            self._end(_answer(self._status))
+        elif self._body_to_come:
             self._deadline = min(self._deadline, self.loop.time() + LINGER_SECONDS)
-        else:
-            self._deadline = (
-                self.loop.time() + IDLE_SECONDS + HEAD_SECONDS
-            )  # of empty lines uvicorn would read any number
+        elif not self._in_head:
+            self._deadline = self.loop.time() + IDLE_SECONDS + HEAD_SECONDS  # of few bytes: see data_received
 
     def send_400_response(self, msg: str) -> None:
         """The parser has stopped: by itself, or after :meth:`_refuse`."""
@@ -163,18 +200,34 @@ class Connection(HttpToolsProtocol):
             self._refuse(400)
 
     def _refuse(self, status: int) -> None:
-        """Answer for the app and read on for a moment. Where the app is in the middle of an answer only the end is left."""
+        """Answer for the app, after the answers to requests that came whole before, and read on for a moment. Where the app is in
+        the middle of an answer to what is refused, or has given it, only the end is left."""
         self._status = status
-        self._deadline = self.loop.time() + LINGER_SECONDS
-        waits = self.cycle is not None and not self.cycle.response_complete
-        if waits:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if waits and (self.pipeline or self.cycle.response_started or not self._body_to_come):
-            self.transport.close()
+        if self._answering and not self._body_to_come:
+            self._deadline = math.inf
+        elif not self._answering:
+            self._end(b"" if self._body_to_come else _answer(status))
         else:
-            self.transport.write(_answer(status))
-            self.transport.write_eof()
+            unanswered = self._running is self.cycle and not self.cycle.response_started
+            self._stop_running()
+            if unanswered:
+                self._end(_answer(status))
+            else:
+                self.transport.close()
+
+    def _stop_running(self) -> None:
+        """Tell the app that nobody reads its answer. uvicorn tells only the request that came last: a live stream with another
+        request behind it would never end."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected, self._running.waiting_for_100_continue = True, False
+            self._running.message_event.set()
+        self._running = None
+
+    def _end(self, answer: bytes) -> None:
+        """Say this and no more."""
+        self._deadline = self.loop.time() + LINGER_SECONDS
+        self.transport.write(answer)
+        self.transport.write_eof()
 
     def look(self, now: float) -> None:
         """Close what is over its time; called once a second."""
@@ -193,10 +246,10 @@ class Connection(HttpToolsProtocol):
 
 
 def _answer(status: int) -> bytes:
-    """Of programs rather than of people: browsers do not come here. 503 says when to come again."""
+    """Of programs rather than of people: browsers do not come here. 429 and 503 say when to come again."""
     phrase = HTTPStatus(status).phrase
     body = json.dumps({"type": "about:blank", "title": phrase, "status": status}).encode()
-    again = "retry-after: 5\r\n" if status == 503 else ""
+    again = "retry-after: 5\r\n" if status in (429, 503) else ""
     head = (
         f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/problem+json\r\n"
         f"content-length: {len(body)}\r\n{again}connection: close\r\n\r\n"

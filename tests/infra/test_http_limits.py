@@ -95,6 +95,11 @@ def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
 
 
+def statuses(answer: bytes) -> list[int]:
+    return [int(each) for each in re.findall(rb"HTTP/1.1 (\d+)", answer)]
+
+
+GET = b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
 HEAD = b"POST /api/echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 
@@ -166,6 +171,44 @@ async def test_requests_one_behind_the_other_are_all_answered(tmp_path: Path) ->
     async with serving(tmp_path) as (_, connect):
         answer = await said(await connect(), one * 3 + last)
         assert len(re.findall(rb"HTTP/1.1 200", answer)) == 4
+
+
+async def test_a_connection_whose_body_came_after_the_answer_ends(
+    tmp_path: Path, quick: None, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(server, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(server, "LINGER_SECONDS", 20)
+    async with serving(tmp_path) as (_, connect):
+        reader, writer = await connect()
+        writer.write(b"POST /api/nobody-reads HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n")
+        assert status(await reader.readuntil(b"answered")) == 200
+        assert await said((reader, writer), b"0123456789") == b""
+
+
+async def test_a_live_stream_with_a_request_behind_it_ends_with_the_connection(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    @get("/live", opt=STREAMED)
+    async def live() -> ServerSentEvent:
+        async def news() -> AsyncIterator[str]:
+            try:
+                while True:
+                    yield "news"
+                    await asyncio.sleep(0.01)
+            finally:
+                ended.set()
+
+        return ServerSentEvent(news())
+
+    async with serving(tmp_path, live) as (_, connect):
+        reader, writer = await connect()
+        writer.write(b"GET /live HTTP/1.1\r\nhost: x\r\n\r\n")
+        await reader.readuntil(b"news")
+        writer.write(GET)
+        await reader.readuntil(b"news")
+        writer.transport.abort()
+        async with asyncio.timeout(20):
+            await ended.wait()
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path, quick: None) -> None:
