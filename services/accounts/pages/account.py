@@ -9,6 +9,7 @@ from litestar.response import Redirect, Response, Template
 
 from catalogue.rules import RuleBroken
 from events.bounds import Name, Secret
+from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
 from infra.web import (
@@ -92,9 +93,15 @@ class AccountPages(Controller):
         return await self._page(ground, request, errors=errors, values=values, link=link)
 
     @post("/invitations/{invitation_id:str}/withdraw", opt=allow(*MANAGERS))
-    async def withdraw_invitation(self, ground: FromGround, request: MemberVisit, invitation_id: PathId) -> Redirect:
-        async with ground.database.transaction("accounts") as tx:
-            await handlers.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
+    async def withdraw_invitation(
+        self, ground: FromGround, request: MemberVisit, invitation_id: PathId
+    ) -> Response[Any]:
+        try:
+            async with ground.database.transaction("accounts") as tx:
+                await handlers.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
+        except Missing:
+            over = gettext("This invitation is over: it was used or withdrawn already, or its days have passed.")
+            return await self._page(ground, request, errors={"": over})
         return redirect("/account", gettext("The invitation is withdrawn."))
 
     async def _page(self, ground: Ground, request: MemberVisit, **more: Any) -> Template:

@@ -118,15 +118,21 @@ async def test_members_and_invited_have_a_limit_and_the_invited_always_have_thei
 
 
 @pytest.mark.parametrize(
-    ("language", "key_said", "invited_said", "gone"),
+    ("language", "key_said", "invited_said", "gone", "already"),
     [
-        ("en", "revoke one", "withdraw one", "is withdrawn"),
-        ("es", "revoque uno", "retire una", "se ha retirado"),
-        ("ru", "отзовите тот", "отзовите одно", "отозвано"),
+        ("en", "revoke one", "withdraw one", "is withdrawn", "was used or withdrawn already"),
+        ("es", "revoque uno", "retire una", "se ha retirado", "ya se usó o se retiró"),
+        ("ru", "отзовите тот", "отзовите одно", "отозвано", "уже использовали или отозвали"),
     ],
 )
 async def test_the_page_says_the_limit_in_the_readers_language_and_withdraws(
-    market: Market, monkeypatch: pytest.MonkeyPatch, language: str, key_said: str, invited_said: str, gone: str
+    market: Market,
+    monkeypatch: pytest.MonkeyPatch,
+    language: str,
+    key_said: str,
+    invited_said: str,
+    gone: str,
+    already: str,
 ) -> None:
     monkeypatch.setattr(keys, "MOST_KEYS", 1)
     monkeypatch.setattr(handlers, "MOST_INVITATIONS", 1)
@@ -149,3 +155,5 @@ async def test_the_page_says_the_limit_in_the_readers_language_and_withdraws(
         assert found is not None
         assert gone in (await own.post(found[1])).text
         assert invitation["email"] not in (await own.get("/account")).text
+        over = await own.post(found[1], {"seen_in": "another tab"})
+        assert over.status_code == 422 and already in over.text and 'action="/account/members"' in over.text
