@@ -78,6 +78,28 @@ class DecidedOtherwise(RuleBroken):
     code = "decided-otherwise"
 
 
+class DoneOtherwise(RuleBroken):
+    """The act was done before with other content, and that stands."""
+
+    code = "done-otherwise"
+
+
+def require_repeat(same: bool, stands: str) -> None:
+    """Of an act that was done before: it may come again as it was, and then changes nothing. What comes with other content is not
+    dropped in silence: its sender is told what ``stands``. Raises DoneOtherwise."""
+    if not same:
+        words = stands.strip()
+        kept = f"“{words if len(words) <= MOST_TOLD else words[:MOST_TOLD] + '…'}”" if words else "–"
+        raise DoneOtherwise(
+            f"This was done before with other content, and that stands: {kept} What you sent now changed nothing.",
+            stands=kept,
+        )
+
+
+MOST_TOLD = 500
+"""Characters of what stands that a refusal repeats."""
+
+
 class UnknownKind(RuleBroken):
     """Neither goods nor works nor services."""
 

@@ -11,7 +11,7 @@ import msgspec
 from catalogue.money import minor_step, round_money
 from catalogue.policy import Policy, of_process
 from catalogue.references import Reference
-from catalogue.rules import NotTheBuyer, RuleBroken
+from catalogue.rules import NotTheBuyer, RuleBroken, require_repeat
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionOpened, AuctionOpeningRefused, Scoring
 from events.bounds import Amount, Code, Instant, Lines, Minutes, Percent, Title
@@ -220,12 +220,14 @@ async def delete_last_bid(tx: Transaction, auction_id: str, principal: Principal
 
 
 async def withdraw(tx: Transaction, auction_id: str, reason: str, principal: Principal) -> None:
-    """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer and what :func:`remedies.withdraw` does."""
+    """By the buyer. Harmless when repeated. Raises Missing, NotTheBuyer, DoneOtherwise where it was withdrawn for another reason, and
+    what :func:`remedies.withdraw` does."""
     db = await tx.raw()
     stored = await locked(db, auction_id)
     if stored.opened.buyer_id != principal.organisation_id:
         raise NotTheBuyer("Only the buyer withdraws its session.")
     if stored.result is not None and stored.result.outcome == "withdrawn":
+        require_repeat(reason.strip() == stored.result.reason, stored.result.reason)
         return
     calendar = calendar_of(await buyer_of(db, principal))
     rules = stored.policy.auction.withdrawal
@@ -259,8 +261,8 @@ async def complain(
 async def decide_complaint(
     tx: Transaction, complaint_id: str, decision: Literal["upheld", "rejected"], reason: str
 ) -> Complaint:
-    """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises Missing and what
-    :func:`complaints.decide` does."""
+    """By a moderator; upheld, the session is cancelled. Harmless when repeated. Raises Missing, DoneOtherwise
+    where the same was decided for another reason, and what :func:`complaints.decide` does."""
     db = await tx.raw()
     complaint = await filed.get(db, clean(complaint_id))
     if complaint is None:
@@ -268,6 +270,7 @@ async def decide_complaint(
     stored = await locked(db, complaint.auction_id)
     complaint = await filed.get(db, complaint.complaint_id, lock=True) or complaint
     if complaint.decision == decision:
+        require_repeat(reason.strip() == complaint.reason, complaint.reason)
         return complaint
     decided, cancelled = complaints.decide(stored.state, complaint, decision, reason, tx.now)
     tx.emit(decided)

@@ -105,6 +105,7 @@ def rules() -> dict[str, set[str]]:
             "catalogue.identifiers",
             "catalogue.places",
             "catalogue.references",
+            "catalogue.rules",
             "services.market.lines",
             "infra.outgoing",
             "services.auctions.handlers",

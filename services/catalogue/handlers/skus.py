@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from catalogue.calendar import RegionCalendar
 from catalogue.categories import MalformedCategory, normalise
 from catalogue.policy import Policy
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, require_repeat
 from catalogue.skus import (
     Attribute,
     Similar,
@@ -195,11 +195,13 @@ async def publish(tx: Transaction, sku_id: str, number: int | None = None) -> Ve
 
 
 async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], number: int | None = None) -> Version:
-    """A moderator returns the version with reasons. Done twice, it is done once."""
+    """A moderator returns the version with reasons. Done twice, it is done once. Raises DoneOtherwise where it was returned with
+    others."""
     judged = await _known(tx, sku_id, number)
-    if judged.state is State.RETURNED:
-        return judged
     reasons = tuple(reason.strip() for reason in reasons if reason.strip())
+    if judged.state is State.RETURNED:
+        require_repeat(reasons == judged.reasons, "; ".join(judged.reasons))
+        return judged
     after = replace(judged, state=next_state(judged.state, Step.RETURN, judged.sku, reasons=reasons), reasons=reasons)
     await store.save(tx, after)
     told = tuple(Refusal(rule="moderation", message=reason) for reason in reasons)
@@ -208,9 +210,11 @@ async def send_back(tx: Transaction, sku_id: str, reasons: tuple[str, ...], numb
 
 
 async def archive(tx: Transaction, sku_id: str, reason: str) -> Version:
-    """A moderator takes a SKU out of the catalogue, and its offers with it. Done twice, it is done once."""
+    """A moderator takes a SKU out of the catalogue, and its offers with it. Done twice, it is done once. Raises DoneOtherwise where
+    it was taken out for another reason."""
     judged = (await store.published(tx, [sku_id])).get(sku_id) or await _known(tx, sku_id)
     if judged.state is State.ARCHIVED:
+        require_repeat(judged.reasons == (reason,), "; ".join(judged.reasons))
         return judged
     after = replace(
         judged, state=next_state(judged.state, Step.ARCHIVE, judged.sku, reasons=(reason,)), reasons=(reason,)

@@ -64,11 +64,12 @@ PARTIES: dict[str, Party] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over; ``ended_by`` says who ended it.
+    """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over; ``ended_by`` says who ended it, ``ended``
+    how (None also where a former release kept who alone).
 
-    ``version`` is the draft's, 0 before there is one. ``points`` are those of the last of so many ``objections``, ``answers``
-    empty while it waits for them. ``extensions`` has a side once for each time it took more time, ``step_extended`` whether
-    that was for the running step."""
+    ``version`` is the draft's, 0 before there is one; ``drafted`` are the terms of its first version. ``points`` are those of the
+    last of so many ``objections``, ``answers`` empty while it waits for them. ``extensions`` has a side once for each time it
+    took more time, ``step_extended`` whether that was for the running step."""
 
     contract_id: str
     award_id: str
@@ -82,8 +83,10 @@ class Contract:
     taken: tuple[str, ...] = ()
     state: Literal["running", "concluded", "ended"] = "running"
     ended_by: str = ""
+    ended: ContractEnded | None = None
     version: int = 0
     terms: tuple[Term, ...] = ()
+    drafted: tuple[Term, ...] = ()
     equivalents: tuple[Equivalent, ...] = ()
     security: Security | None = None
     objections: int = 0
@@ -160,7 +163,8 @@ def apply(deal: Deal, event: Event) -> Deal:
             return replace(deal, contract=replace(latest(deal), state="concluded"))
         case ContractEnded():
             return replace(
-                deal, contract=replace(latest(deal), state="ended", ended_by=event.by, step=None, due_at=None)
+                deal,
+                contract=replace(latest(deal), state="ended", ended_by=event.by, ended=event, step=None, due_at=None),
             )
     raise TypeError(f"{type(event).__name__} does not happen to a deal")
 
@@ -174,7 +178,7 @@ def _stepped(contract: Contract, event: ContractStepTaken) -> Contract:
     if event.step == SUPPLIER_OFFER:
         return replace(after, equivalents=event.equivalents)
     if event.step == BUYER_DRAFT:
-        return replace(after, version=1, terms=event.terms, equivalents=event.equivalents)
+        return replace(after, version=1, terms=event.terms, drafted=event.terms, equivalents=event.equivalents)
     return replace(after, security=event.security)
 
 

@@ -153,5 +153,33 @@ def answered(contract: Contract, refused: Mapping[str, str]) -> tuple[Equivalent
     return tuple(structs.replace(each, refused=refused.get(each.line_id, "").strip()) for each in contract.equivalents)
 
 
+def repeats(contract: Contract, proposals: tuple[Proposal, ...]) -> bool:
+    """Whether the supplier's offer named the same."""
+    named = {(each.line_id, each.quantity, each.description, each.sku_id) for each in contract.equivalents}
+    again = {
+        (
+            each.line_id,
+            each.quantity,
+            each.description.strip() or (each.card.name if each.card else ""),
+            each.card.sku_id if each.card else None,
+        )
+        for each in proposals
+    }
+    return named == again and len(proposals) == len(contract.equivalents)
+
+
+def refused_alike(contract: Contract, refused: Mapping[str, str]) -> bool:
+    """Whether the buyer's draft refused the same, for the same reasons."""
+    before = {each.line_id: each.refused for each in contract.equivalents if each.refused}
+    return before == {line_id: reason.strip() for line_id, reason in refused.items()}
+
+
+def told(contract: Contract) -> str:
+    return "; ".join(
+        f"{digits(each.quantity)} {each.description}" + (f" ({each.refused})" if each.refused else "")
+        for each in contract.equivalents
+    )
+
+
 def _field(line: Line) -> str:
     return f"equivalent-{line.line_id}"

@@ -12,7 +12,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
 from catalogue.offers import NotAvailable, Offer, Priced, price_for
 from catalogue.policy import Policy
-from catalogue.rules import OrganisationNotActive, RuleBroken
+from catalogue.rules import OrganisationNotActive, RuleBroken, require_repeat
 from events import Event
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
@@ -74,7 +74,8 @@ class AnsweredOtherwise(RuleBroken):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """``line`` is what is bought, priced with VAT; ``answer`` is "" until there is one: accepted, refused or lapsed."""
+    """``line`` is what is bought, priced with VAT; ``answer`` is "" until there is one: accepted, refused or lapsed. ``reason`` is what
+    the supplier wrote with it, None until then, and where a former release kept the answer alone."""
 
     requested: PurchaseRequested
     supplier_name: str
@@ -82,6 +83,7 @@ class Purchase:
     policy: Policy
     calendar: RegionCalendar
     answer: str = ""
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +220,7 @@ def _only_the_cheapest(priced: Priced, rivals: Iterable[Offer], quantity: Decima
 
 def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> tuple[PurchaseAnswered, ...]:
     """Nothing where it repeats the answer given, or the time to answer still runs. Who is suspended may still answer:
-    it finishes what it owes."""
+    it finishes what it owes. Raises DoneOtherwise where the same answer was given with another message."""
     overdue = now >= purchase.requested.due_at
     if isinstance(command, LapseAnswer):
         return (_answered(purchase, "lapsed", ""),) if overdue and not purchase.answer else ()
@@ -226,6 +228,7 @@ def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> 
         raise NotTheSupplier("Only the supplier answers a request.", field="organisation_id")
     answer = "accepted" if command.accepts else "refused"
     if purchase.answer == answer:
+        require_repeat(purchase.reason is None or command.reason == purchase.reason, purchase.reason or "")
         return ()
     if purchase.answer and purchase.answer != "lapsed":
         raise AnsweredOtherwise(f"The request was {purchase.answer} already.", answer=purchase.answer)
@@ -241,7 +244,7 @@ def decide(purchase: Purchase, command: Answer | LapseAnswer, now: datetime) -> 
 def apply(purchase: Purchase, event: Event) -> Purchase:
     """The purchase after the event; TypeError for an event that no purchase has."""
     if isinstance(event, PurchaseAnswered):
-        return replace(purchase, answer=event.answer)
+        return replace(purchase, answer=event.answer, reason=event.reason)
     raise TypeError(f"{type(event).__name__} does not happen to a purchase")
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy, RefusalGround
-from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken
+from catalogue.rules import DecidedOtherwise, EvidenceMissing, RuleBroken, require_repeat
 from events import Event
 from events.contracts import ContractEnded, RefusalDisputed, RefusalDisputeDecided
 from services.contracts.domain.deals import Deal, Party
@@ -143,11 +143,12 @@ def dispute(
 
 def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) -> tuple[RefusalDisputeDecided, ...]:
     """Also after the deadline: no side loses its case by the market's delay. Nothing where it repeats the decision.
-    Raises a RuleBroken of this module."""
+    Raises a RuleBroken of this module, DecidedOtherwise, DoneOtherwise where the explanation was another one."""
     if refusal.disputed is None:
         raise NotDisputed("Nobody disputed this refusal.", field="contract_id")
     if refusal.decided is not None:
         if refusal.decided.decision == verdict:
+            require_repeat(explanation.strip() == refusal.decided.explanation, refusal.decided.explanation)
             return ()
         raise DecidedOtherwise(f"The refusal was found {refusal.decided.decision} already.", field="decision")
     if not explanation.strip():

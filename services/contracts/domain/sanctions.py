@@ -12,7 +12,7 @@ from typing import Literal
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
-from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken
+from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken, require_repeat
 from events import Event
 from events.contracts import (
     ContractEnded,
@@ -194,11 +194,12 @@ def decide_appeal(
     sanction: Sanction, decision: Decision, explanation: str, now: datetime
 ) -> tuple[SanctionAppealDecided, ...]:
     """Also after the deadline: an organisation does not lose its appeal by the market's delay. Nothing where it repeats the
-    decision. Raises a RuleBroken of this module."""
+    decision. Raises a RuleBroken of this module, DecidedOtherwise, DoneOtherwise where the explanation was another one."""
     if sanction.appealed is None:
         raise NotAppealed("Nobody appealed against this suspension.", field="sanction_id")
     if sanction.decided is not None:
         if sanction.decided.decision == decision:
+            require_repeat(explanation.strip() == sanction.decided.explanation, sanction.decided.explanation)
             return ()
         raise DecidedOtherwise(f"The appeal was {sanction.decided.decision} already.", field="decision")
     if not explanation.strip():

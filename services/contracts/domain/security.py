@@ -42,6 +42,13 @@ def valid_from(deal: Deal, contract: Contract) -> date | None:
     return end + timedelta(days=rules.valid_days) if rules is not None and end is not None else None
 
 
+def told(contract: Contract) -> str:
+    named = contract.security
+    if named is None:
+        return "no performance security"
+    return f"{named.kind} {named.reference}, {written_out(named.amount, ',f')}, {named.valid_until}"
+
+
 def checked(deal: Deal, contract: Contract, named: Security | None) -> Security | None:
     """What the supplier named, if it is enough; None where none is due. Raises a RuleBroken of this module."""
     due = security_due(deal, contract.amount)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from catalogue.policy import RefusalGround
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, require_repeat
 from events import Event
 from events.contracts import CascadeAwaitsBuyer, ContractEnded, ContractStepTaken, Security, StepExtended, Term
 from events.values import Line
@@ -115,7 +115,7 @@ def decide(
     deal: Deal, command: Command, now: datetime, *, derive_id: DeriveId, ranking: Sequence[RankedBid] = ()
 ) -> tuple[Event, ...]:
     """What happens; nothing where the command repeats what was done already. Raises a RuleBroken of this module, or of the one
-    that the command is about.
+    that the command is about; DoneOtherwise where the step or refusal was done with other content.
 
     ``ranking`` holds every bid of the process and is needed where a contract may end or the next bidder be activated.
     """
@@ -152,6 +152,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         raise StepOutOfOrder(f"{command.step!r} is no step of this contract.", field="step", step=command.step)
     require_side(command.step, party)
     if command.step in contract.taken:
+        _require_repeat(contract, command)
         return ()
     require_running(contract, now)
     require_step(contract, command.step)
@@ -170,6 +171,17 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         return (taken,)
     after = apply(deal, taken)
     return (taken, concluded(after, latest(after), now))
+
+
+def _require_repeat(contract: Contract, command: TakeStep) -> None:
+    if command.step == SUPPLIER_OFFER:
+        same = equivalents.repeats(contract, command.equivalents)
+        require_repeat(same, equivalents.told(contract) or "no equivalents")
+    elif command.step == BUYER_DRAFT:
+        same = terms.repeats(contract, command.terms) and equivalents.refused_alike(contract, command.refused)
+        require_repeat(same, "; ".join(filter(None, (terms.told(contract), equivalents.told(contract)))))
+    else:
+        require_repeat(contract.security == command.security, security.told(contract))
 
 
 def _brought(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> dict[str, Any]:
@@ -211,7 +223,13 @@ def _refuse(
 ) -> tuple[Event, ...]:
     contract = current(deal, command.contract_id)
     party = party_of(deal, contract, command.organisation_id)
-    if contract.ended_by == party:
+    ended = contract.ended
+    if contract.ended_by == party and ended is None:  # kept by a former release, without its words
+        return ()
+    if contract.ended_by == party and ended is not None and ended.reason == "refused":
+        words = (command.ground, command.explanation.strip(), command.evidence.strip())
+        said = (ended.ground, ended.explanation, ended.evidence)
+        require_repeat(words == said, "; ".join(filter(None, (ended.ground_title, ended.explanation, ended.evidence))))
         return ()
     require_running(contract, now)
     ground = ground_of(deal, party, command.ground, command.explanation, command.evidence)

@@ -54,6 +54,22 @@ def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
     return tuple(sorted(found.values(), key=lambda term: (order.index(term.code), term.line_id)))
 
 
+def repeats(contract: Contract, written: Sequence[Term]) -> bool:
+    """Whether the buyer's draft said the same. When and where all is delivered need not be written: then they are not compared."""
+    first = {(term.code, term.line_id): term.text for term in contract.drafted or contract.terms}
+    again = [((term.code, term.line_id), term.text.strip()) for term in written if term.text.strip()]
+    left_out = first.keys() - dict(again)
+    return (
+        len(again) == len(first) - len(left_out)
+        and all(first.get(key) == text for key, text in again)
+        and left_out <= {(DELIVERY_TIME, ""), (DELIVERY_PLACE, "")}
+    )
+
+
+def told(contract: Contract) -> str:
+    return "; ".join(f"{TERMS[term.code]}: {term.text}" for term in contract.drafted or contract.terms)
+
+
 def defaults(deal: Deal, now: datetime) -> tuple[Term, ...]:
     """What a draft says where the buyer does not write it."""
     days = deal.policy.contract.performance_days

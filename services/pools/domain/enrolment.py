@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, require_repeat
 from events.codec import Event
 from events.pools import Demand, PoolExtended, PoolMemberEnrolled, PoolMemberWithdrew
 from events.values import Place
@@ -150,8 +150,11 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
 
 
 def withdraw(pool: Pool, command: Withdraw) -> Sequence[Event]:
-    """Free before the freeze; after it a default, and the others' demand is announced anew while it can still be sourced."""
+    """Free before the freeze; after it a default, and the others' demand is announced anew while it can still be sourced. Nothing
+    where it repeats the withdrawal; raises DoneOtherwise where that had another reason."""
     if command.member_id in pool.withdrawn:
+        reason = pool.reasons.get(command.member_id)
+        require_repeat(reason is None or command.reason == reason, reason or "")
         return []
     pool.require(Stage.ENROLLING, Stage.FROZEN, Stage.SOURCING)
     if command.member_id not in pool.members:
@@ -194,9 +197,12 @@ def end(pool: Pool, command: EndEnrolment, now: datetime) -> Sequence[Event]:
 
 
 def cancel(pool: Pool, command: CancelPool) -> Sequence[Event]:
-    """By the lead, until a mini-auction runs."""
+    """By the lead, until a mini-auction runs. Nothing where it repeats the cancellation; raises DoneOtherwise where that had another
+    reason."""
     pool.require_lead(command.by)
-    if pool.stage is Stage.CANCELLED:
+    why = pool.refusal
+    if pool.stage is Stage.CANCELLED and why is not None and why.rule == CancelledByLead.code:
+        require_repeat(command.reason == why.message, why.message)
         return []
     pool.require(Stage.ENROLLING, Stage.FROZEN)
     return [cancelled(pool, CancelledByLead(command.reason))]

@@ -55,7 +55,8 @@ DEMANDS_SHOWN = 1_000
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again.
+    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again,
+    ``reasons`` what they said then (of those whom a former release kept it has none).
     ``told`` counts how often each said what it wants, also before it withdrew. ``refusal`` says why the last sourcing failed, or why
     the pool was cancelled. What is worked out of them is worked out once."""
 
@@ -65,6 +66,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     extended: bool = False
     members: dict[str, PoolMemberEnrolled] = {}
     withdrawn: frozenset[str] = frozenset()
+    reasons: dict[str, str] = {}
     told: dict[str, int] = {}
     sourcing: PoolSourcingRequested | None = None
     attempts: int = 0
@@ -145,10 +147,13 @@ def apply(pool: Pool | None, event: Event) -> Pool:
                 return pool
             told = pool.told | {member_id: pool.told.get(member_id, 0) + 1}
             members = pool.members | {member_id: event}
-            return change(pool, members=members, withdrawn=pool.withdrawn - {member_id}, told=told)
+            reasons = {key: reason for key, reason in pool.reasons.items() if key != member_id}
+            withdrawn = pool.withdrawn - {member_id}
+            return change(pool, members=members, withdrawn=withdrawn, reasons=reasons, told=told)
         case PoolMemberWithdrew(member_id=member_id):
             rest = {key: member for key, member in pool.members.items() if key != member_id}
-            return change(pool, members=rest, withdrawn=pool.withdrawn | {member_id})
+            reasons = pool.reasons | {member_id: event.reason}
+            return change(pool, members=rest, withdrawn=pool.withdrawn | {member_id}, reasons=reasons)
         case PoolExtended(enrolment_ends_at=ends_at):
             return change(pool, enrolment_ends_at=ends_at, extended=True)
         case PoolFrozen():

@@ -6,7 +6,7 @@ from decimal import Context, Decimal
 import msgspec
 
 from catalogue.money import Money, round_money, split
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, require_repeat
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -73,10 +73,13 @@ class CloseContracting(msgspec.Struct, frozen=True, kw_only=True):
 
 def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
     pool.require_lead(command.by)
+    opened = pool.opened
     if pool.stage is Stage.SOURCING:
+        asked = pool.sourcing
+        assert asked is not None, "it was asked for"
+        require_repeat(_asked_alike(pool, asked, command), _told(asked))
         return []
     pool.require(Stage.FROZEN)
-    opened = pool.opened
     return [
         PoolSourcingRequested(
             pool_id=opened.pool_id,
@@ -95,6 +98,19 @@ def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
             attempt=pool.attempts + 1,
         )
     ]
+
+
+def _asked_alike(pool: Pool, asked: PoolSourcingRequested, command: RequestSourcing) -> bool:
+    fixed = {line.line_id: line.unit_price for line in pool.opened.lines}
+    wanted = (command.step_percent, command.duration_minutes or pool.opened.duration_minutes)
+    return wanted == (asked.step_percent, asked.duration_minutes) and all(
+        command.unit_prices.get(line.line_id, fixed[line.line_id]) == line.unit_price for line in asked.lines
+    )
+
+
+def _told(asked: PoolSourcingRequested) -> str:
+    prices = "; ".join(f"{line.description}: {line.unit_price}" for line in asked.lines)
+    return f"{asked.duration_minutes} min, {asked.step_percent} %; {prices}"
 
 
 def record_refused(pool: Pool, command: RecordSourcingRefused) -> Sequence[Event]:

@@ -4,7 +4,7 @@ withdraw the request: then nothing is."""
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalogue.rules import ReasonMissing, RuleBroken, WrongStage
+from catalogue.rules import ReasonMissing, RuleBroken, WrongStage, require_repeat
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Line
 from services.quotes.domain.request import (
@@ -74,9 +74,11 @@ def cheapest(compared: Comparison, barred: frozenset[str] = frozenset()) -> Stan
 
 
 def choose(request: Request, compared: Comparison, command: Choose, now: datetime) -> tuple[Fact, ...]:
-    """Nothing where the same participant was chosen already. Raises a RuleBroken of this module, NotTheBuyer, WrongStage."""
+    """Nothing where the same participant was chosen already for the same reason. Raises a RuleBroken of this module, NotTheBuyer,
+    WrongStage, DoneOtherwise where the reason was another one."""
     request.require_buyer(command.by)
     if request.stage is Stage.AWARDED and request.closed is not None and request.closed.winner == command.participant:
+        require_repeat(command.justification.strip() == request.closed.justification, request.closed.justification)
         return ()
     _require_choosing(request, now)
     chosen = compared.participant(command.participant)
@@ -107,9 +109,10 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
 
 
 def reject_all(request: Request, compared: Comparison, command: RejectAll, now: datetime) -> tuple[Fact, ...]:
-    """Nothing where they were rejected already. Raises as :func:`choose`, ReasonMissing."""
+    """Nothing where they were rejected already for the same reason. Raises as :func:`choose`, ReasonMissing."""
     request.require_buyer(command.by)
-    if request.stage is Stage.REJECTED:
+    if request.stage is Stage.REJECTED and request.closed is not None:
+        require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
     _require_choosing(request, now)
     reason = within(command.reason, "reason", LONGEST_WORDS)
@@ -119,10 +122,11 @@ def reject_all(request: Request, compared: Comparison, command: RejectAll, now: 
 
 
 def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple[Fact, ...]:
-    """No quote is disclosed. Nothing where it was withdrawn already. Raises NotTheBuyer, WrongStage from the deadline on,
-    ReasonMissing, TextTooLong."""
+    """No quote is disclosed. Nothing where it was withdrawn already for the same reason. Raises NotTheBuyer, WrongStage from the
+    deadline on, ReasonMissing, TextTooLong, DoneOtherwise where the reason was another one."""
     request.require_buyer(command.by)
-    if request.stage is Stage.WITHDRAWN:
+    if request.stage is Stage.WITHDRAWN and request.closed is not None:
+        require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
     if request.stage is not Stage.OPEN or now >= request.opened.closes_at:
         raise WrongStage(

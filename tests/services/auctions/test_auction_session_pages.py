@@ -98,6 +98,10 @@ async def test_the_buyer_withdraws_by_a_page_that_says_what_it_means(market: Mar
         assert refused.status_code == 422 and "says why" in refused.text
         done = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
         assert "The session is withdrawn." in done.text and "The budget was cut." in done.text
+        again = await buyer.post(f"{path}/withdrawal", {"reason": "The budget was cut."})
+        assert again.status_code == 200
+        other = await buyer.post(f"{path}/withdrawal", {"reason": "We found some."})
+        assert other.status_code == 422 and "that stands: “The budget was cut.”" in other.text
 
 
 async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_naming_anybody(market: Market) -> None:
@@ -124,6 +128,8 @@ async def test_a_complaint_is_filed_decided_and_cancels_the_session_without_nami
         for _ in range(2):
             done = await judge.post(target, {"decision": "upheld", "reason": "A brand without 'or equivalent'."})
             assert "The complaint is upheld." in done.text
+        other = await judge.post(target, {"decision": "upheld", "reason": "The session names a single maker."})
+        assert other.status_code == 422 and "that stands: “A brand without" in other.text
     (decided,) = await scene.events(ComplaintDecided)
     (closed,) = await scene.events(AuctionClosed)
     assert (decided.decision, closed.outcome, closed.winner_id) == ("upheld", "cancelled", None)

@@ -96,6 +96,10 @@ async def test_a_buyer_proposes_by_form_and_a_moderator_returns_and_publishes(st
             f"/catalogue/skus/{row['sku_id']}/return", {"version": 1, "reasons": "say its length"}
         )
         assert "is returned" in returned.text
+        other = await moderator.post(
+            f"/catalogue/skus/{row['sku_id']}/return", {"version": 1, "reasons": "say its width"}
+        )
+        assert other.status_code == 422 and "that stands: “say its length”" in other.text
     async with stall.market.browser(stall.buyer) as buyer:
         assert "say its length" in (await buyer.get("/catalogue/new")).text
         mended = await form_at(buyer, f"/catalogue/new?sku={row['sku_id']}")
@@ -132,6 +136,11 @@ async def test_a_reason_that_does_not_fit_stands_beside_its_field_and_archives_n
         assert (await stall.get(f"/skus/{sku_id}"))["state"] == "published"
         done = await moderator.post(f"/catalogue/skus/{sku_id}/archive", {"reason": "made no more"})
         assert "is archived" in done.text
+        assert (
+            await moderator.post(f"/catalogue/skus/{sku_id}/archive", {"reason": "made no more"})
+        ).status_code == 200
+        other = await moderator.post(f"/catalogue/skus/{sku_id}/archive", {"reason": "of no use"})
+        assert other.status_code == 422 and "that stands: “made no more”" in other.text
 
 
 async def test_near_duplicates_are_shown_with_a_box_to_tick(stall: Stall) -> None:

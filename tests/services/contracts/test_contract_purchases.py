@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal as D
 
@@ -7,6 +8,7 @@ from msgspec import structs
 from catalogue.money import CurrencyMismatch, QuantityNotPositive
 from catalogue.offers import Offer, Tier
 from catalogue.places import Place as StockPlace
+from catalogue.rules import DoneOtherwise
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
 from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
@@ -154,9 +156,19 @@ class TestAnswer:
     def test_the_supplier_answers_once(self, accepts, answer):
         purchase, (event,) = answered(accepts, reason="Out of stock")
         assert (event.answer, event.reason, purchase.answer) == (answer, "Out of stock", answer)
-        assert answered(accepts, purchase=purchase)[1] == ()
+        assert answered(accepts, reason="Out of stock", purchase=purchase)[1] == ()
         with pytest.raises(AnsweredOtherwise):
-            answered(not accepts, purchase=purchase)
+            answered(not accepts, reason="Out of stock", purchase=purchase)
+
+    @pytest.mark.parametrize("accepts", [True, False])
+    def test_the_same_answer_with_another_message_is_refused_and_told_what_stands(self, accepts):
+        purchase, _ = answered(accepts, reason="Out of stock")
+        with pytest.raises(DoneOtherwise, match="“Out of stock”"):
+            answered(accepts, reason="Too far", purchase=purchase)
+
+    def test_an_answer_of_a_former_release_is_not_compared_since_its_message_was_not_kept(self):
+        purchase, _ = answered(True, reason="Yes")
+        assert answered(True, reason="No words", purchase=replace(purchase, reason=None))[1] == ()
 
     def test_nobody_else_answers(self):
         with pytest.raises(NotTheSupplier):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from catalogue.policy import load
+from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded, RefusalDisputeDecided
 from events.pools import PoolClosed
 from services.contracts.domain.record import facts_of
@@ -167,7 +168,9 @@ class TestDispute:
         assert not refusal.overdue(MONDAY + 14 * DAY) and refusal.overdue(MONDAY + 15 * DAY)
         refusal = apply(refusal, decided(refusal, now=MONDAY + 60 * DAY))
         assert not refusal.overdue(MONDAY + 60 * DAY)
-        assert decide(refusal, "unjustified", "Again", MONDAY + 61 * DAY) == ()
+        assert decide(refusal, "unjustified", " No fire was seen ", MONDAY + 61 * DAY) == ()
+        with pytest.raises(DoneOtherwise):
+            decide(refusal, "unjustified", "Again", MONDAY + 61 * DAY)
         with pytest.raises(DecidedOtherwise):
             decide(refusal, "justified", "Else", MONDAY + 61 * DAY)
 

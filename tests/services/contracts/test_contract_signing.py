@@ -8,10 +8,21 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from catalogue.policy import load
-from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded, ContractStepTaken
+from catalogue.rules import DoneOtherwise
+from events.contracts import (
+    AwardMade,
+    ContractConcluded,
+    ContractDrafted,
+    ContractEnded,
+    ContractStepTaken,
+    Equivalent,
+    Security,
+    Term,
+)
 from events.pools import PoolClosed
 from services.contracts.domain.cascade import RankingIncomplete, awaits_activation
 from services.contracts.domain.deals import apply
+from services.contracts.domain.equivalents import Proposal
 from services.contracts.domain.refusals import RefusalUnexplained
 from services.contracts.domain.signing import ActivateNext, Lapse, NobodyToActivate, Refuse, TakeStep
 from services.contracts.domain.turns import ContractOver, NotAParty, StepOfOtherParty, StepOutOfOrder, StepOverdue
@@ -63,6 +74,83 @@ class TestStep:
         assert isinstance(concluded, ContractConcluded)
         assert concluded.amount == sum(line.amount for line in concluded.lines) == D("800.00")
         assert (concluded.method, concluded.signed_at, story.contract.state) == ("open", story.now, "concluded")
+
+    def test_a_draft_repeated_changes_nothing_and_another_is_refused_and_told_what_stands(self):
+        story = an_award()
+        story.take("supplier-offer")
+        place = Term(code="delivery-place", text="Moscow, gate 7")
+        draft = TakeStep(
+            contract_id=story.contract.contract_id,
+            step="buyer-draft",
+            organisation_id="school",
+            member_id="ann",
+            terms=(place, Term(code="payment", text="10 days")),
+        )
+        story.tell(draft)
+        same = replace(draft, member_id="ben", terms=tuple(reversed(draft.terms)))
+        for signed in (False, True):
+            if signed:
+                story.take("supplier-signature")
+            assert story.tell(same, story.now + timedelta(days=1)) == ()
+            for terms in ((place,), (*draft.terms, Term(code="acceptance", text="At once")), ()):
+                with pytest.raises(DoneOtherwise):
+                    story.tell(replace(draft, terms=terms))
+            elsewhere = Term(code="delivery-place", text="Perm")
+            with pytest.raises(DoneOtherwise, match="Moscow, gate 7"):
+                story.tell(replace(draft, terms=(elsewhere, draft.terms[1])))
+
+    def test_a_draft_without_words_of_its_own_is_repeated_on_a_later_day(self):
+        story = an_award()
+        story.take("supplier-offer")
+        story.take("buyer-draft")
+        assert story.take("buyer-draft", now=MONDAY + timedelta(days=2)) == ()
+
+    def test_the_first_draft_is_compared_also_where_an_objection_changed_it(self):
+        story = an_award()
+        story.take("supplier-offer")
+        story.take("buyer-draft")
+        changed = tuple(structs.replace(term, text="Elsewhere") for term in story.contract.terms)
+        story.deal = replace(story.deal, contract=replace(story.contract, version=2, terms=changed))
+        assert story.take("buyer-draft") == ()
+
+    def test_a_signature_repeated_with_a_security_is_refused(self):
+        story = an_award()
+        for step in STEPS:
+            story.take(step)
+        named = Security(kind="deposit", reference="7", amount=D(50), valid_until=MONDAY.date())
+        again = TakeStep(
+            contract_id=story.contract.contract_id,
+            step="supplier-signature",
+            organisation_id=story.contract.supplier_id,
+            member_id="ann",
+        )
+        assert story.tell(again) == ()
+        with pytest.raises(DoneOtherwise, match="no performance security"):
+            story.tell(replace(again, security=named))
+
+    def test_an_offer_repeated_with_an_equivalent_is_refused(self):
+        story = an_award()
+        story.take("supplier-offer")
+        another = Proposal(line_id="1", quantity=D(1), description="Other paper")
+        again = TakeStep(
+            contract_id=story.contract.contract_id,
+            step="supplier-offer",
+            organisation_id=story.contract.supplier_id,
+            member_id="ann",
+        )
+        assert story.tell(again) == ()
+        with pytest.raises(DoneOtherwise, match="no equivalents"):
+            story.tell(replace(again, equivalents=(another,)))
+        named = Equivalent(line_id="1", quantity=D(1), description="Other paper", sku_id=None)
+        story.deal = replace(story.deal, contract=replace(story.contract, equivalents=(named,)))
+        assert story.tell(replace(again, equivalents=(another,))) == ()
+        for other in (
+            replace(another, quantity=D(2)),
+            replace(another, description="Card"),
+            replace(another, line_id="2"),
+        ):
+            with pytest.raises(DoneOtherwise, match="Other paper"):
+                story.tell(replace(again, equivalents=(other,)))
 
     def test_the_weekend_does_not_run_the_clock(self):
         story = an_award()
@@ -152,6 +240,29 @@ class TestRefusal:
         again = refusal(story, by="school")
         story.tell(again)
         assert story.tell(again) == ()
+
+    @pytest.mark.parametrize(
+        "words", [{"explanation": "We moved"}, {"ground": "force-majeure"}, {"evidence": "Letter 7"}]
+    )
+    def test_repeated_with_other_words_it_is_refused_and_told_what_stands(self, words):
+        story = an_award()
+        first = refusal(story, by="school")
+        story.tell(first)
+        with pytest.raises(DoneOtherwise, match="“Our mill burnt down”"):
+            story.tell(replace(first, **words))
+
+    def test_of_a_former_release_it_is_not_compared_since_its_words_were_not_kept(self):
+        story = an_award()
+        story.tell(refusal(story, by="school"))
+        story.deal = replace(story.deal, contract=replace(story.contract, ended=None))
+        assert story.tell(refusal(story, by="school", explanation="We moved")) == ()
+
+    def test_a_side_that_let_it_lapse_cannot_refuse_it_any_more(self):
+        story = an_award()
+        story.take("supplier-offer")
+        story.tell(Lapse(contract_id=story.contract.contract_id), story.contract.due_at)
+        with pytest.raises(ContractOver):
+            story.tell(refusal(story, by="school"))
 
     def test_a_concluded_contract_is_not_refused(self):
         story = an_award()

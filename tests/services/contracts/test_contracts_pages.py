@@ -50,6 +50,40 @@ async def test_signing_goes_from_turn_to_turn_until_everybody_reads_it(town: Tow
     assert contract_id in text
 
 
+async def test_a_draft_with_other_terms_from_a_second_tab_is_refused_and_what_stands_is_told(town: Town) -> None:
+    _, contract_id = await a_won_auction(town)
+    steps = f"/contracts/{contract_id}/steps"
+    await sent(town, town.suppliers[0], steps, step="supplier-offer")
+    draft = {"step": "buyer-draft", "delivery-place": "Moscow, gate 7"}
+    for _ in range(2):
+        status, text = await sent(town, town.school, steps, **draft)
+        assert status == 200 and "Both sides see it now" in text
+    status, text = await sent(town, town.school, steps, **draft | {"delivery-place": "Perm"})
+    assert status == 422 and "Moscow, gate 7" in text and "What you sent now changed nothing." in text
+    assert "Both sides see it now" not in text
+    async with town.market.client(town.school) as client:
+        body = {"step": "buyer-draft", "terms": [{"code": "delivery-place", "text": "Perm"}]}
+        refused = await client.post(f"/api{steps}", json=body)
+        assert (refused.status_code, refused.json()["rule"]) == (422, "done-otherwise")
+        body["terms"] = [{"code": "delivery-place", "text": "Moscow, gate 7"}]
+        assert (await client.post(f"/api{steps}", json=body)).status_code == 201
+
+
+async def test_a_refusal_on_another_ground_from_a_second_tab_is_refused_and_what_stands_is_told(town: Town) -> None:
+    _, contract_id = await a_won_auction(town)
+    refusal = {"explanation": "No money this year", "confirmed": "on"}
+    for _ in range(2):
+        status, _ = await sent(town, town.school, f"/contracts/{contract_id}/refuse", **refusal)
+        assert status == 200
+    status, text = await sent(
+        town, town.school, f"/contracts/{contract_id}/refuse", **refusal | {"explanation": "Found some"}
+    )
+    assert status == 422 and "that stands: “No money this year”" in text
+    async with town.market.client(town.school) as client:
+        refused = await client.post(f"/api/contracts/{contract_id}/refuse", json={"explanation": "Found some"})
+    assert (refused.status_code, refused.json()["rule"]) == (422, "done-otherwise")
+
+
 async def test_a_step_with_a_character_that_cannot_be_shown_is_refused_beside_its_field(town: Town) -> None:
     _, contract_id = await a_won_auction(town)
     steps = f"/contracts/{contract_id}/steps"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalogue.money import QuantityNotPositive
-from catalogue.rules import RuleBroken
+from catalogue.rules import DoneOtherwise, RuleBroken
 from events.contracts import (
     ContractClosed,
     ContractConcluded,
@@ -448,6 +448,17 @@ class TestDispute:
         work.dispute("delivery", by=SCHOOL)
         assert kinds(work.reply(by=MILL, asks="set-aside")) == [DisputeAnswered, DisputeEnded, ExecutionWithdrawn]
         assert outstanding(work.state, work.state.orders[0]) == ALL
+
+    def test_a_decision_repeated_changes_nothing_and_for_another_reason_it_is_refused(self):
+        work = delivered()
+        work.dispute("delivery", by=SCHOOL)
+        work.after(work.state.disputes[0].answer_by)
+        work.decision("stands")
+        assert work.decision("stands", explanation=" It was seen ") == ()
+        with pytest.raises(DoneOtherwise, match="“It was seen”"):
+            work.decision("stands", explanation="It was heard")
+        with pytest.raises(DisputeOver):
+            work.decision("set-aside")
 
     def test_a_disputed_invoice_stands_with_fresh_time_or_is_gone(self):
         work = invoiced()

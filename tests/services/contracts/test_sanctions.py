@@ -13,6 +13,7 @@ from msgspec import structs
 
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
+from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded
 from services.contracts.domain import sanctions
 from services.contracts.domain.sanctions import (
@@ -151,7 +152,9 @@ def test_a_decision_needs_an_appeal_and_words_and_stands() -> None:
         decide_appeal(one, "upheld", " ", now)
     (decided,) = decide_appeal(one, "upheld", "No fire was seen", now)
     one = apply(one, decided)
-    assert decide_appeal(one, "upheld", "No fire was seen", now) == ()
+    assert decide_appeal(one, "upheld", " No fire was seen ", now) == ()
+    with pytest.raises(DoneOtherwise, match="“No fire was seen”"):
+        decide_appeal(one, "upheld", "It was too late", now)
     with pytest.raises(sanctions.DecidedOtherwise):
         decide_appeal(one, "lifted", "There was", now)
 

@@ -13,7 +13,7 @@ from catalogue.categories import MalformedCategory, UnknownDivision
 from catalogue.money import Money, lower_in_proportion
 from catalogue.places import UnknownRegion
 from catalogue.policy import load, of_process, text_of
-from catalogue.rules import WrongStage
+from catalogue.rules import DoneOtherwise, WrongStage
 from events.auctions import AuctionClosed
 from events.codec import Event
 from events.pools import (
@@ -305,6 +305,47 @@ class TestEnrolment:
         assert story.pool.members == {} and story.does(Withdraw(member_id="a")) == []
         with pytest.raises(NotEnrolled):
             story.does(Withdraw(member_id="stranger"))
+
+    def test_withdrawing_again_for_another_reason_is_refused_until_the_member_enrols_again(self) -> None:
+        story = Story().enrols("a", pens="40")
+        story.does(Withdraw(member_id="a", reason="no funds"))
+        assert story.does(Withdraw(member_id="a", reason="no funds")) == []
+        with pytest.raises(DoneOtherwise, match="“no funds”"):
+            story.does(Withdraw(member_id="a", reason="found some"))
+        story.enrols("a", pens="40")
+        (event,) = story.does(Withdraw(member_id="a", reason="found some"))
+        assert isinstance(event, PoolMemberWithdrew) and event.reason == "found some"
+
+    def test_a_withdrawal_of_a_former_release_is_not_compared_since_its_reason_was_not_kept(self) -> None:
+        story = Story().enrols("a", pens="40")
+        story.does(Withdraw(member_id="a", reason="no funds"))
+        story.pool = msgspec.structs.replace(story.pool, reasons={})
+        assert story.does(Withdraw(member_id="a", reason="found some")) == []
+
+    def test_cancelled_again_for_another_reason_it_is_refused_and_one_that_cancelled_itself_is_not_cancelled(
+        self,
+    ) -> None:
+        story = Story().enrols("a", pens="40")
+        story.does(CancelPool(by="lead", reason="no funds"))
+        assert story.does(CancelPool(by="lead", reason="no funds")) == []
+        with pytest.raises(DoneOtherwise, match="“no funds”"):
+            story.does(CancelPool(by="lead", reason="found some"))
+        empty = Story().enrols("a", pens="40").sourced()
+        empty.does(Withdraw(member_id="a"))
+        with pytest.raises(WrongStage):
+            empty.does(CancelPool(by="lead", reason="no funds"))
+
+    def test_sourced_again_with_other_terms_it_is_refused(self) -> None:
+        story = Story().enrols("a", pens="40").sourced()
+        asked = RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal("0.5"))
+        assert story.does(asked) == []
+        for other in (
+            {"step_percent": Decimal(1)},
+            {"duration_minutes": 61},
+            {"unit_prices": {"pens": Decimal("0.01")}},
+        ):
+            with pytest.raises(DoneOtherwise):
+                story.does(msgspec.structs.replace(asked, **other))
 
 
 class TestFreeze:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from catalogue.categories import MalformedCategory, NotOneFunctionalGroup, UnknownDivision
 from catalogue.policy import load, of_process
-from catalogue.rules import NotTheBuyer, RuleBroken, WrongStage
+from catalogue.rules import DoneOtherwise, NotTheBuyer, RuleBroken, WrongStage
 from events.pools import PoolClosed
 from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Category
@@ -239,6 +239,14 @@ class TestChoice:
         with pytest.raises(WrongStage):
             story.chosen("three")
 
+    def test_chosen_again_for_another_reason_is_refused_and_told_what_stands(self) -> None:
+        story = three_quotes()
+        story.chosen("one", WHY)
+        assert story.chosen("one", WHY) == ()
+        with pytest.raises(DoneOtherwise) as refused:
+            story.chosen("one", "It also comes in blue, which nobody else has.")
+        assert WHY in refused.value.message
+
     def test_who_was_suspended_since_is_not_chosen_and_nobody_justifies_passing_it_over(self) -> None:
         story = three_quotes()
         with pytest.raises(choosing.ParticipantNotActive):
@@ -276,6 +284,8 @@ class TestChoice:
         )
         assert len(disclosed) == 3 and not any(quote.chosen for quote in disclosed)  # type: ignore[union-attr]
         assert story.rejected("All are too dear") == ()
+        with pytest.raises(DoneOtherwise, match="“All are too dear”"):
+            story.rejected("We found some")
 
     def test_a_request_is_withdrawn_before_its_deadline_and_what_was_quoted_stays_sealed(self) -> None:
         story = Asked()
@@ -291,7 +301,9 @@ class TestChoice:
         assert isinstance(closed, QuoteRequestClosed)
         assert (closed.outcome, closed.reason, closed.quotes, closed.ended_at) == ("withdrawn", "We found some", 1, now)
         assert (closed.cheapest, closed.winner_id, closed.lines) == (None, None, ())
-        assert story.called_off("Once more", now=AFTER) == ()
+        assert story.called_off(" We found some ", now=AFTER) == ()
+        with pytest.raises(DoneOtherwise, match="“We found some”"):
+            story.called_off("Once more", now=AFTER)
         with pytest.raises(quoting.QuotingOver):
             story.quoted("two", "9")
         assert story.ended() == ()

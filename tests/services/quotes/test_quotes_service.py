@@ -504,6 +504,49 @@ class TestChoice:
         assert (closed.outcome, closed.cheapest) == ("withdrawn", None)
         assert not [each for each in await market.published("quotes", QuoteDisclosed) if each.request_id == request_id]
 
+    @pytest.mark.parametrize(
+        ("language", "said"),
+        [("en", "that stands: “Found in the attic”"), ("es", "vigente: “Found in"), ("ru", "в силе: “Found in")],
+    )
+    async def test_withdrawn_again_for_another_reason_what_stands_is_told_at_the_head(
+        self, market: Market, language: str, said: str
+    ) -> None:
+        buyer = await a_buyer(market)
+        request_id = await asked(market, buyer)
+        async with market.browser(buyer) as browser:
+            browser.client.cookies.set("lonja_language", language)
+            await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "Found in the attic"})
+            other = await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "No money this year"})
+        assert other.status_code == 422 and said in other.text
+        async with market.client(buyer) as client:
+            refused = await client.post(f"/api/quotes/{request_id}/withdrawal", json={"reason": "No money this year"})
+        assert (refused.status_code, refused.json()["rule"]) == (422, "done-otherwise")
+
+    async def test_once_there_is_a_result_a_second_tab_is_told_at_the_head_why_nothing_was_done(
+        self, market: Market
+    ) -> None:
+        request_id, buyer, _, cheap = await to_choose(market)
+        taken = await number_of(market, request_id, cheap)
+        assert (await choice(market, request_id, buyer, taken)).status_code == 200
+        async with market.browser(buyer) as browser:
+            for path, fields in (
+                ("choice", {"participant": str(3 - taken), "justification": WHY}),
+                ("choice", {"participant": ""}),
+                ("choice", {"participant": str(taken), "justification": WHY}),
+                ("rejection", {"reason": "No money"}),
+                ("withdrawal", {"reason": "No need"}),
+            ):
+                answer = await browser.post(f"/quotes/{request_id}/{path}", fields)
+                assert answer.status_code == 422 and answer.text.count('class="error" role="alert"') == 1, path
+                head, _, _ = answer.text.partition('<div class="columns">')
+                assert 'class="error" role="alert"' in head, path
+
+    async def test_a_withdrawal_after_the_deadline_is_refused_where_it_is_seen(self, market: Market) -> None:
+        request_id, buyer, _, _ = await to_choose(market)
+        async with market.browser(buyer) as browser:
+            answer = await browser.post(f"/quotes/{request_id}/withdrawal", {"reason": "No need"})
+        assert answer.status_code == 422 and "before its deadline only" in answer.text
+
     async def test_not_chosen_in_time_it_lapses_and_without_quotes_it_may_be_opened_again(self, market: Market) -> None:
         request_id, buyer, _, _ = await to_choose(market)
         empty = await asked(market, buyer, title="Nobody wants this")

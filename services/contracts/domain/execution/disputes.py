@@ -8,7 +8,7 @@ waited is gone, an answered one waits again, with fresh time.
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, require_repeat
 from events import Event
 from events.contracts import DisputeAnswered, DisputeEnded, DisputeOpened
 from services.contracts.domain.deals import Party
@@ -173,6 +173,7 @@ def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) 
     if 1 <= command.dispute <= len(execution.disputes):
         before = execution.disputes[command.dispute - 1]
         if (before.how, before.outcome) == ("decided", command.outcome):
+            require_repeat(command.explanation.strip() == before.explanation, before.explanation)
             return ()
     dispute = _the_open(execution, command.dispute)
     if dispute.asks(OTHER[dispute.by]) is None and now < dispute.answer_by:
