@@ -9,10 +9,11 @@ from msgspec import structs
 from catalogue.calendar import RegionCalendar
 from catalogue.policy import of_process
 from catalogue.rules import RuleBroken
+from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
-from events.contracts import ContractEnded, Point, PointAnswer, Security, Term
+from events.contracts import ContractDrafted, ContractEnded, Point, PointAnswer, Security, Term
 from events.pools import PoolAllocated, PoolOpened
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
@@ -33,6 +34,8 @@ from services.contracts.store.contracts import Contract
 from services.contracts.store.listing import Summary
 from services.market.replicas import calendar_of
 
+AT_ONCE = 100
+"""How many deals of a process are written in one statement: each has its lines and its policy."""
 SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
 
 
@@ -215,10 +218,28 @@ async def carry_out(tx: Transaction, kept: deals.StoredDeal, command: Command, m
     await contracts.write(db, happened, tx.now, member_name)
 
 
-async def award(tx: Transaction, deal: Deal, first: Award, auction_id: str | None) -> None:
-    """Nothing where the deal is there already: its process was told of twice."""
-    kept = await deals.lock(await tx.raw(), deal.process_id, deal.buyer_id)
-    await carry_out(tx, kept or deals.StoredDeal(deal=deal, auction_id=auction_id), first)
+async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, Award]) -> None:
+    """The deals of one process. Those that are there already stay as they are: the process was told of twice. However many there
+    are, a portion of them costs as many statements as one."""
+    db = await tx.raw()
+    for start in range(0, len(awarded), AT_ONCE):
+        portion = awarded[start : start + AT_ONCE]
+        process_id = portion[0][0].process_id
+        known = await deals.buyers_of(db, process_id, [deal.buyer_id for deal, _ in portion])
+        new, drafted = [], []
+        for deal, first in portion:
+            if deal.buyer_id in known:
+                continue
+            for event in signing.decide(deal, first, tx.now, derive_id=derive_id):
+                deal = apply(deal, event)
+                tx.emit(event)
+                if isinstance(event, ContractDrafted):
+                    drafted.append(event)
+            new.append(deals.StoredDeal(deal=deal, auction_id=auction_id))
+        if new:
+            await deals.save(db, *new)
+            await contracts.put_drafted(db, drafted, tx.now)
+            await tx.flush()
 
 
 # What other services said
@@ -256,7 +277,7 @@ async def award_auction(tx: Transaction, closed: AuctionClosed) -> None:
         calendar=await _calendar(db, closed.buyer_id, closed.place),
     )
     if deal is not None:
-        await award(tx, *deal, auction_id=closed.auction_id)
+        await award(tx, closed.auction_id, deal)
 
 
 @reactions.on(QuoteRequestClosed)
@@ -272,7 +293,7 @@ async def award_quote(tx: Transaction, closed: QuoteRequestClosed) -> None:
         calendar=await _calendar(db, closed.buyer_id, closed.place),
     )
     if deal is not None:
-        await award(tx, *deal, auction_id=closed.request_id)
+        await award(tx, closed.request_id, deal)
 
 
 @reactions.on(PoolAllocated)
@@ -282,12 +303,16 @@ async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
     policy = await replicas.pool_policy(db, allocated.pool_id)
     if policy is None:
         raise LookupError(f"pool {allocated.pool_id} was shared out and never opened")
-    calendars = {part.member_id: await _calendar(db, part.member_id, part.place) for part in allocated.allocations}
-    name = await _name(db, allocated.supplier_id)
-    for deal in awards.of_pool(
-        allocated, winner_name=name, policy=of_process(allocated.policy_text, policy), calendars=calendars
-    ):
-        await award(tx, *deal, auction_id=allocated.auction_id)
+    known = await replicas.organisations.get_all(db, [part.member_id for part in allocated.allocations])
+    awarded = awards.of_pool(
+        allocated,
+        winner_name=await _name(db, allocated.supplier_id),
+        policy=of_process(allocated.policy_text, policy),
+        calendars={
+            part.member_id: _calendar_of(known.get(part.member_id), part.place) for part in allocated.allocations
+        },
+    )
+    await award(tx, allocated.auction_id, *awarded)
 
 
 async def _name(db: asyncpg.Connection, organisation_id: str) -> str:
@@ -297,6 +322,9 @@ async def _name(db: asyncpg.Connection, organisation_id: str) -> str:
 
 
 async def _calendar(db: asyncpg.Connection, buyer_id: str, place: Place) -> RegionCalendar:
+    return _calendar_of(await replicas.organisations.get(db, buyer_id), place)
+
+
+def _calendar_of(buyer: OrganisationRegistered | None, place: Place) -> RegionCalendar:
     """The buyer's; where it is not known yet, that of the place of delivery."""
-    buyer = await replicas.organisations.get(db, buyer_id)
     return calendar_of(buyer) if buyer else RegionCalendar.of_place("UTC", place.region or place.country)

@@ -112,7 +112,7 @@ async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, comma
             await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
         )
         if (deal := awards.of_purchase(after)) is not None:
-            await award(tx, *deal, auction_id=None)
+            await award(tx, None, deal)
 
 
 async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:

@@ -18,6 +18,7 @@ from events.contracts import (
     ObjectionFiled,
     StepExtended,
 )
+from infra.database import columns
 from infra.reading import read_one
 from services.contracts.domain.deals import BUYER_ANSWER, FLOWS, PARTIES, SUPPLIER_SIGNATURE
 from services.contracts.store.papers import Paper, written
@@ -68,7 +69,8 @@ async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, 
     for event in events:
         match event:
             case ContractDrafted():
-                await _insert(db, event, now)
+                await _end_turn(db, event.process_id, event.buyer_id)
+                await put_drafted(db, [event], now)
             case ContractStepTaken():
                 taken = (StepTaken(step=event.step, member_name=member_name, at=now),)
                 await _step(db, event.contract_id, event.next_step, event.due_at, taken)
@@ -102,26 +104,40 @@ async def write(db: asyncpg.Connection, events: Sequence[Event], now: datetime, 
                 )
 
 
-async def _insert(db: asyncpg.Connection, event: ContractDrafted, now: datetime) -> None:
+async def put_drafted(db: asyncpg.Connection, drafted: Sequence[ContractDrafted], now: datetime) -> None:
+    """At least one, of deals in which nobody else's turn it is."""
+    rows = [
+        (
+            event.contract_id,
+            event.process_id,
+            event.buyer_id,
+            event.supplier_id,
+            event.rank,
+            event.supplier_id if PARTIES[event.step] == "supplier" else event.buyer_id,
+            event.step,
+            event.due_at,
+            msgspec.json.encode(event).decode(),
+        )
+        for event in drafted
+    ]
+    await db.execute(
+        "insert into contracts.contracts (contract_id, process_id, buyer_id, supplier_id, rank, state, waits_for, step,"
+        " due_at, drafted_at, drafted, steps)"
+        " select contract_id, process_id, buyer_id, supplier_id, rank, 'running', waits_for, step, due_at, $10, drafted::jsonb, '[]'"
+        " from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])"
+        " as told (contract_id, process_id, buyer_id, supplier_id, rank, waits_for, step, due_at, drafted)",
+        *columns(rows),
+        now,
+    )
+
+
+async def _end_turn(db: asyncpg.Connection, process_id: str, buyer_id: str) -> None:
+    """Whoever's turn it was in a deal, it no longer is: another contract begins."""
     await db.execute(
         "update contracts.contracts set waits_for = '', next_rank = null"
         " where process_id = $1 and buyer_id = $2 and waits_for <> ''",
-        event.process_id,
-        event.buyer_id,
-    )
-    await db.execute(
-        "insert into contracts.contracts (contract_id, process_id, buyer_id, supplier_id, rank, state, waits_for, step,"
-        " due_at, drafted_at, drafted, steps) values ($1, $2, $3, $4, $5, 'running', $6, $7, $8, $9, $10::text::jsonb, '[]')",
-        event.contract_id,
-        event.process_id,
-        event.buyer_id,
-        event.supplier_id,
-        event.rank,
-        event.supplier_id if PARTIES[event.step] == "supplier" else event.buyer_id,
-        event.step,
-        event.due_at,
-        now,
-        msgspec.json.encode(event).decode(),
+        process_id,
+        buyer_id,
     )
 
 

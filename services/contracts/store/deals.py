@@ -6,7 +6,7 @@ from datetime import datetime
 import asyncpg
 import msgspec
 
-from infra.database import write_expected
+from infra.database import columns, write_expected
 from infra.reading import Unreadable, read_one, readable
 from services.contracts.domain.deals import Deal
 
@@ -37,6 +37,14 @@ async def lock(db: asyncpg.Connection, process_id: str, buyer_id: str) -> Stored
     return read_one("deal", _key(row), _kept, row) if row else None
 
 
+async def buyers_of(db: asyncpg.Connection, process_id: str, among: Sequence[str]) -> set[str]:
+    """Those of these buyers that have a deal of the process."""
+    rows = await db.fetch(
+        "select buyer_id from contracts.deals where process_id = $1 and buyer_id = any($2::text[])", process_id, among
+    )
+    return {row["buyer_id"] for row in rows}
+
+
 def key_of(kept: StoredDeal) -> str:
     """What ``but`` of :func:`lock_due` leaves out."""
     return f"{kept.deal.process_id}/{kept.deal.buyer_id}"
@@ -56,21 +64,30 @@ async def lock_due(
     return readable(rows, _key, _kept)
 
 
-async def save(db: asyncpg.Connection, kept: StoredDeal) -> None:
-    """``kept`` is of the version that was loaded. Raises Outdated."""
-    deal = kept.deal
+async def save(db: asyncpg.Connection, *kept: StoredDeal) -> None:
+    """Each is of the version that was loaded. Raises Outdated."""
+    rows = [
+        (
+            each.deal.process_id,
+            each.deal.buyer_id,
+            each.auction_id,
+            each.deal.contract.due_at if each.deal.contract else None,
+            msgspec.json.encode(each.deal).decode(),
+            each.version + 1,
+        )
+        for each in kept
+    ]
     await write_expected(
         db,
         "insert into contracts.deals (process_id, buyer_id, auction_id, due_at, state, version)"
-        " values ($1, $2, $3, $4, $5::text::jsonb, $6 + 1) on conflict (process_id, buyer_id) do update set"
+        " select process_id, buyer_id, auction_id, due_at, state::jsonb, version"
+        " from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[])"
+        " as said (process_id, buyer_id, auction_id, due_at, state, version)"
+        " on conflict (process_id, buyer_id) do update set"
         " due_at = excluded.due_at, state = excluded.state, version = excluded.version"
-        " where deals.version = $6",
-        deal.process_id,
-        deal.buyer_id,
-        kept.auction_id,
-        deal.contract.due_at if deal.contract else None,
-        msgspec.json.encode(deal).decode(),
-        kept.version,
+        " where deals.version = excluded.version - 1",
+        *columns(rows),
+        rows=len(rows),
     )
 
 
