@@ -2,8 +2,8 @@
 
 A browser keeps no page that is personal. Where such a page answered a POST, the browser has to send the form again to show it, and warns
 of it. So what answers the form of one of our pages, a refusal with what was typed and why, is kept for a quarter of an hour. The browser
-is sent (303) to the page of the form, with the number of the answer in the query: a GET of that address shows it. When it is gone,
-the same address is the page of the form as it always is.
+is sent (303) to the page of the form, with the number of the answer in the query: a GET of that address shows it
+(:mod:`infra.web.shown_again`). When it is gone, the same address is the page of the form as it always is.
 
 An answer belongs to the session whose token its forms carry, and to the member of it; nobody else is shown it. It is enciphered with its
 number, which is in the browser alone. What is kept is bounded in each way (see :data:`LIMITS`); what does not fit, and whatever comes
@@ -14,6 +14,7 @@ import asyncio
 import logging
 import secrets
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -22,15 +23,15 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from litestar import Request
 from litestar.datastructures import Headers
-from litestar.enums import ScopeType
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import Message
 from litestar.utils.scope.state import ScopeState
 
 from infra.database import LOST, Database
 from infra.deadline import Deadline
 from infra.tasks import background, stop_if_cancelled
-from infra.web.compression import beside, takes_gzip, unzipped, zipped
+from infra.web.compression import beside, zipped
+from infra.web.exact import arrived
 from infra.web.kept import address, of_this_site
 from infra.web.query import API
 from infra.web.server import network
@@ -38,7 +39,8 @@ from infra.web.server import network
 log = logging.getLogger(__name__)
 PARAMETER = "answer"
 """Of the query: the number of the answer that is to be shown."""
-_ASKED = "lonja_answer"
+ASKED = "lonja_answer"
+"""Of the scope: the same, taken out of the query."""
 MINUTES = 15
 PRUNED_EVERY = 60.0
 SHRINKS = 16
@@ -75,11 +77,12 @@ returning true
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """``body`` is compressed."""
+    """``body`` is compressed. ``sent_at``: when the form was; None of what the former release kept."""
 
     status: int
     content_type: str
     body: bytes
+    sent_at: datetime | None = None
 
 
 class Answers:
@@ -191,34 +194,7 @@ def asked_for(scope: Any) -> Any:
     query, number = (
         ("", "") if scope["path"].startswith(API) else without_number(scope["query_string"].decode("latin-1"))
     )
-    return {**scope, "query_string": query.encode("latin-1"), _ASKED: number} if number else scope
-
-
-def shown_from(answers: Answers) -> Any:
-    """Middleware, after the check of the session: shows the answer that is asked for while it is kept, else the page."""
-
-    def middleware(app: ASGIApp) -> ASGIApp:
-        async def show(scope: Scope, receive: Receive, send: Send) -> None:
-            answer = None
-            if scope["type"] == ScopeType.HTTP and scope["method"] == "GET" and _ASKED in scope:
-                answer = await answers.kept(scope, scope[_ASKED])  # type: ignore[literal-required]
-            if answer is None:
-                await app(scope, receive, send)
-                return
-            as_kept = takes_gzip(scope)
-            body = answer.body if as_kept else await beside(unzipped, answer.body, most=0)
-            headers = [
-                (b"content-type", answer.content_type.encode()),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                *([(b"content-encoding", b"gzip")] if as_kept else []),
-            ]
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-
-        return show
-
-    return middleware
+    return {**scope, "query_string": query.encode("latin-1"), ASKED: number} if number else scope
 
 
 def is_form_of_a_page(scope: Any) -> bool:
@@ -242,7 +218,7 @@ class Held:
     ``app`` knows which addresses can be loaded.
     """
 
-    def __init__(self, answers: Answers, app: Any, scope: Any, send: Send) -> None:
+    def __init__(self, answers: Answers, app: Any, scope: Any, send: Any) -> None:
         self._answers = answers
         self._app = app
         self._scope = scope
@@ -266,7 +242,7 @@ class Held:
         is_zipped, place, number = headers.get("content-encoding") == "gzip", self._place(), None
         if place and len(body) <= self._answers.most(is_zipped=is_zipped):
             kept = body if is_zipped else await beside(zipped, body)
-            answer = Answer(start["status"], headers.get("content-type", ""), kept)
+            answer = Answer(start["status"], headers.get("content-type", ""), kept, arrived())
             number = await self._answers.keep(self._scope, answer)
         if number is None:
             await self._send(start)

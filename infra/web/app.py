@@ -31,7 +31,7 @@ from infra.secrets import secret
 from infra.service import Ground, Service
 from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
-from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page, shown_from
+from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page
 from infra.web.compression import Compressed, takes_gzip
 from infra.web.csrf import SAFE, forms_of_the_session
 from infra.web.exact import ExactRequest, arriving
@@ -43,6 +43,7 @@ from infra.web.limits import limited
 from infra.web.pages import engine
 from infra.web.patience import answered_in_time
 from infra.web.query import known_parameters, remember_parameters
+from infra.web.shown_again import shown_from
 
 ON_EVERY_ANSWER = [
     (

@@ -1,9 +1,11 @@
 """What answers a form has an address of its own: of one session, for a time, and never so much that it fills the database."""
 
+import gzip
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,16 +13,17 @@ import httpx
 import msgspec
 import pytest
 from litestar import Response, get, post
+from litestar.response import Template
 from litestar.utils.scope.state import ScopeState
 
-from infra.clock import system_clock
+from infra.clock import Clock, ManualClock, system_clock
 from infra.config import Config
 from infra.database import Database
 from infra.embedded import Servers
 from infra.runtime import standing
-from infra.service import Service
+from infra.service import Ground, Service
 from infra.tokens import Principal
-from infra.web import MEMBERS, PUBLIC, Visit, create_app, form_fields, routes
+from infra.web import MEMBERS, PUBLIC, Visit, create_app, form_fields, page, routes
 from infra.web.access import COOKIE
 from infra.web.answers import LIMITS, Answer, Answers
 from tests.market import database_with_tables
@@ -123,6 +126,22 @@ async def refusing(request: Visit) -> Response[str]:
     return Response(f"{typed} is wrong {'.' * 2000}", status_code=422, media_type="text/html")
 
 
+@get("/page/{name:str}", opt=PUBLIC)
+async def a_page(request: Visit, name: str) -> Template:
+    return page(request, "base.html")
+
+
+@post("/page/{name:str}", opt=PUBLIC)
+async def refused_page(request: Visit, name: str) -> Template:
+    return page(request, "base.html", notice='is wrong: data-server-now="x" <!--answer-->', status_code=422)
+
+
+@post("/counting", opt=PUBLIC)
+async def counting(ground: Ground) -> Response[str]:
+    text = f'<b data-until="z" data-server-now="{ground.clock().isoformat()}">{"." * 2000}</b>'
+    return Response(text, status_code=422, media_type="text/html")
+
+
 @post("/nobody-loads-this", opt=MEMBERS)
 async def refusing_members() -> Response[str]:
     return Response("wrong", status_code=422, media_type="text/html")
@@ -139,11 +158,11 @@ async def of_programs() -> Response[str]:
 
 
 @asynccontextmanager
-async def serving(servers: Servers) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
+async def serving(servers: Servers, clock: Clock | None = None) -> AsyncIterator[tuple[httpx.AsyncClient, Any]]:
     config = Config.load({**os.environ, "LONJA_HOME": str(servers.home)})
     config = replace(config, database_url=await database_with_tables(servers))
-    async with standing(config) as ground:
-        handlers = (a_form, refusing, refusing_members, failing, of_programs)
+    async with standing(config, clock) as ground:
+        handlers = (a_page, refused_page, counting, a_form, refusing, refusing_members, failing, of_programs)
         app = create_app(ground, [Service(name="forms", routes=[routes(ground, *handlers)])], config.home / "static")
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as client:
             yield client, ground
@@ -228,3 +247,59 @@ async def test_an_answer_is_not_shown_to_the_next_session_of_a_member(servers: S
             msgspec.structs.replace(somebody, name="N"), ground.clock(), hours=1
         )
         assert (await client.get(place)).status_code == 200
+
+
+SENT_AT = datetime(2026, 11, 29, 23, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_time_that_is_left_is_counted_from_the_reading_not_from_the_sending(
+    servers: Servers, encoding: str
+) -> None:
+    clock = ManualClock(SENT_AT)
+    async with serving(servers, clock) as (client, _):
+        place = (await sent(client, "/counting")).headers["location"]
+        for _ in range(2):
+            now = clock.advance(timedelta(seconds=50))
+            text = (await client.get(place, headers={"accept-encoding": encoding})).text
+            assert text.startswith(f'<b data-until="z" data-server-now="{now.isoformat()}">...')
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("This is the answer to what was sent at", "See the page as it is now")),
+        ("es", ("Esta es la respuesta a lo que se envió", "Ver la página como está ahora")),
+        ("ru", ("Это ответ на то, что было отправлено", "Показать страницу, какая она сейчас")),
+    ],
+)
+async def test_an_answer_that_is_shown_again_later_says_at_its_head_when_it_was_sent(
+    servers: Servers, language: str, words: tuple[str, str]
+) -> None:
+    clock = ManualClock(SENT_AT)
+    async with serving(servers, clock) as (client, _):
+        client.cookies["lonja_language"] = language
+        referer = "http://market/page/%C3%A1?a=1&b=%22%3E"
+        place = (await sent(client, "/page/x", referer=referer)).headers["location"]
+        assert words[0] not in (await client.get(place)).text, "nobody needs it straight after sending"
+        clock.advance(timedelta(minutes=2))
+        answer = await client.get(place)
+        assert answer.status_code == 422
+        head = answer.text.partition('<main id="main"')[2][:500]
+        assert words[0] in head and words[1] in head and f'lang="{language}"' in head
+        assert 'datetime="2026-11-29T23:10:00Z"' in head and "23:10" in head
+        assert '<a href="/page/%C3%A1?a=1&amp;b=%22%3E">' in head
+        assert "data-server-now=&#34;x&#34; &lt;!--answer--&gt;" in answer.text, "what a person wrote stays as it is"
+        assert answer.text.count(words[0]) == 1
+        assert words[0] not in (await client.get("/page/x")).text
+
+
+async def test_an_answer_that_the_former_release_kept_is_shown(servers: Servers, database: Database) -> None:
+    clock = ManualClock(SENT_AT)
+    async with serving(servers, clock) as (client, ground):
+        await sent(client, "/page/x")
+        scope = a_scope(client.cookies["lonja_csrf"])
+        body = gzip.compress(b'<main id="main"><!--answer--><b data-server-now="then">')
+        number = await Answers(ground.database).keep(scope, Answer(422, "text/html", body))
+        text = (await client.get(f"/page/x?answer={number}")).text
+        assert text == f'<main id="main"><!--answer--><b data-server-now="{SENT_AT.isoformat()}">'
