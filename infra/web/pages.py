@@ -20,7 +20,7 @@ from catalogue.numbers import can_be_written_out, digits, not_misread, unambiguo
 from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
-from infra.web.answers import page_of_form
+from infra.web.answers import MINUTES, page_of_form
 from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
@@ -110,6 +110,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
     environment.globals |= {
         "now": clock,
         "public_url": config.public_url,
+        "answer_minutes": MINUTES,
         "principal": None,
         "notice": "",
         "path": "",

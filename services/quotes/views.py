@@ -32,8 +32,8 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True):
     """A quote without a name. ``above_cheapest`` is 0 for the cheapest. ``comment`` is for the buyer alone, ``supplier_id`` and
     ``supplier_name`` for observers after the choice; ``eligible`` is false for one suspended since.
 
-    Among the participants of a request ``comment`` is its first 300 letters, and ``lines`` is empty: the whole comment and the lines,
-    for the buyer alone, are at ``/api/quotes/{request_id}/participants/{number}``."""
+    Among the participants of a request ``comment`` is its first 300 letters, ``comment_cut`` where it goes on, and ``lines`` is empty:
+    the whole comment and the lines, for the buyer alone, are at ``/api/quotes/{request_id}/participants/{number}``."""
 
     number: int
     amount: Decimal
@@ -43,6 +43,7 @@ class Participant(msgspec.Struct, frozen=True, kw_only=True):
     chosen: bool
     eligible: bool
     comment: str = ""
+    comment_cut: bool = False
     lines: tuple[Line, ...] = ()
     supplier_id: str | None = None
     supplier_name: str | None = None
@@ -127,7 +128,7 @@ async def participant(tx: Transaction, kept: StoredRequest, number: int, reader:
                 return one
             quote = await store.quote_of_number(tx, request.opened.request_id, number)
             assert quote is not None, "a participant has a quote"
-            return msgspec.structs.replace(one, comment=quote.comment, lines=quote.lines)
+            return msgspec.structs.replace(one, comment=quote.comment, comment_cut=False, lines=quote.lines)
     raise Missing("participant", str(number))
 
 
@@ -140,7 +141,7 @@ async def _participants(tx: Transaction, request: Request, reader: Principal | N
     told = request.closed is not None and reader is not None and reader.may(OBSERVER)
     named = await _names(tx, (quote.supplier_id for quote in compared.standing)) if told else {}
     barred = await handlers.barred(tx, compared) if request.closed is None else frozenset()
-    comments = await store.comments(tx, opened.request_id, COMMENT) if buys(request, reader) else {}
+    comments = await store.comments(tx, opened.request_id, COMMENT + 1) if buys(request, reader) else {}
     lowest = cheapest(compared, barred)
     return tuple(
         Participant(
@@ -151,12 +152,17 @@ async def _participants(tx: Transaction, request: Request, reader: Principal | N
             delivery_days=quote.delivery_days,
             chosen=request.closed is not None and request.closed.winner_id == quote.supplier_id,
             eligible=quote.supplier_id not in barred,
-            comment=comments.get(quote.supplier_id, ""),
+            comment=_beginning(comments.get(quote.supplier_id, "")),
+            comment_cut=len(comments.get(quote.supplier_id, "")) > COMMENT,
             supplier_id=quote.supplier_id if named else None,
             supplier_name=named.get(quote.supplier_id),
         )
         for quote in compared.standing
     )
+
+
+def _beginning(comment: str) -> str:
+    return comment if len(comment) <= COMMENT else comment[:COMMENT].rstrip()
 
 
 async def _own(tx: Transaction, request: Request, reader: Principal | None) -> OwnQuote | None:

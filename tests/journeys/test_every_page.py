@@ -43,6 +43,8 @@ ALIKE = 2
 LOOKS = 20
 """So often, every ``SETTLES``, it is looked whether charts and maps have taken another width."""
 
+LONG_WORD = "W" * 290
+"""A name or description that no blank parts."""
 AT_ONCE = 2
 """Pages that are looked at beside one another."""
 
@@ -55,9 +57,8 @@ async def unlinked(demo: Market) -> dict[str, list[str]]:
     async with Client.visiting(demo.url) as visitor:
         agency = await visitor.login("agency@demo.example", PASSWORD)
         supplier = await visitor.login("supplier2@demo.example", PASSWORD)
-        invited = await agency.post(
-            "/api/members", {"email": "colleague@demo.example", "name": "A colleague", "roles": ["buyer_officer"]}
-        )
+        colleague = {"email": f"{'c' * 64}@demo.example", "name": LONG_WORD, "roles": ["buyer_officer"]}
+        invited = await agency.post("/api/members", colleague)
         config = demo.ground.config
         links = Links(secret(config.secrets_dir, "unsubscribe"), "")
     return {"": [invited["path"], links.url(supplier.me["member_id"], "digest"), "/register/regions?country=RU"]}
@@ -104,10 +105,17 @@ async def _sealed(demo: Market, agency: Client, supplier: Client, sku_id: str) -
     """A request whose deadline is over and whose buyer has to choose: its id. Its deadline comes sooner than it was told: the market's
     clock stays, and with it all sessions."""
     closes_at = demo.clock() + timedelta(hours=2)
-    wanted = {"title": "Every page", "lines": [{"sku_id": sku_id, "quantity": "5"}], "closes_at": closes_at.isoformat()}
+    described = {"description": LONG_WORD, "category": "30197630", "unit": "piece", "quantity": "2"}
+    lines = [{"sku_id": sku_id, "quantity": "5"}, described]
+    wanted = {"title": "Every page", "lines": lines, "closes_at": closes_at.isoformat()}
     made = await when_heard(lambda: agency.post("/api/quotes", wanted, key="every page"))
     request_id = str(made["request_id"])
-    quote = {"prices": {"1": "10.00"}, "vat_rate": "20", "delivery_days": 3}
+    quote = {
+        "prices": {"1": "10.00", "2": "1200.00"},
+        "vat_rate": "20",
+        "delivery_days": 3,
+        "comment": "On pallets. " * 40,
+    }
     await when_heard(lambda: supplier.post(f"/api/quotes/{request_id}/mine", quote, key="every page"))
     over = demo.clock() - timedelta(minutes=5)
     await demo.fetch(

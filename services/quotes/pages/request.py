@@ -123,7 +123,8 @@ class RequestPages(Controller):
             shown = await read(tx, request_id, request.user)
         if not one.lines:
             raise Missing("participant", str(number))
-        return await rendered_beside(request, page(request, "quotes/participant.html", shown=shown, one=one))
+        shown_page = page(request, "quotes/participant.html", shown=shown, one=one, unit_name=unit_name)
+        return await rendered_beside(request, shown_page)
 
     @get("/{request_id:str}/live", opt=STREAMED)
     async def live(self, request: Visit, ground: FromGround, request_id: PathId, since: Since = -1) -> ServerSentEvent:

@@ -593,13 +593,16 @@ async def test_pages_answer_every_visitor(market: Market) -> None:
             f"/organisations/{member['organisation_id']}/members",
             {"name": "Sol", "email": f"{new_id()}@supplies.example", "roles": "supplier_agent"},
         )
-        assert "/join/join_" in answer.text
+        assert "/join/join_" in answer.text and "for 15 minutes at most" in answer.text
     async with market.browser() as own:
         own.client.cookies.set("lonja_session", token, domain="127.0.0.1")
         refused = await own.post("/account/keys", {"key_name": "n" * 3000})
         assert refused.status_code == 422 and "must have at most 300 characters" in refused.text
         made = await own.post("/account/keys", {"key_name": "robot"})
-        assert "lonja_" in made.text and "not shown again" in made.text
+        assert "lonja_" in made.text and "for 15 minutes at most" in made.text
+        assert "lonja_" in (await own.get(own.page.removeprefix(str(own.client.base_url)))).text, (
+            "so long a reload shows it"
+        )
         assert "lonja_" not in (await own.get("/account")).text.replace("lonja_csrf", "")
 
 

@@ -127,10 +127,12 @@ async def test_what_is_told_of_many_large_quotes_is_small_and_their_lines_are_re
         shown = await read(tx, request_id, buyer)
         assert shown.participants is not None and len(shown.participants) == MANY
         assert not any(one.lines for one in shown.participants)
+        assert all(one.comment_cut and len(one.comment) <= 300 for one in shown.participants)
         assert len(msgspec.json.encode(shown.participants)) < 1_000 * MANY
         one = await read_participant(tx, request_id, 7, buyer)
         assert len(one.lines) == LINES and one.lines[0].description.startswith(LONG.strip()[:30])
-        assert (one.number, len(one.comment)) == (7, len(("A comment that is long. " * 40).strip()))
+        whole = ("A comment that is long. " * 40).strip()
+        assert (one.number, one.comment, one.comment_cut) == (7, whole, False)
         work = Work(db)
         before = await work.so_far()
         db.add_query_logger(work.heard)

@@ -335,6 +335,22 @@ class TestSealed:
         assert len(rows) == 1 and QuoteRequestOpened.TYPE in rows[0]["envelope"]
         assert not [word for word in SECRETS if word.encode() in rows[0]["data"]]
 
+    async def test_a_comment_that_goes_on_says_so_and_leads_to_the_whole(self, market: Market) -> None:
+        buyer = await a_buyer(market)
+        request_id = await asked(market, buyer)
+        comments = {"a" * 300: "5", "b" * 299 + " " + "b" * 50: "6"}
+        for comment, price in comments.items():
+            supplier = await a_supplier(market)
+            assert (await quote(market, request_id, supplier, price, comment=comment)).status_code == 200
+        market.clock.advance(timedelta(minutes=11))
+        await in_stage(market, request_id, "choosing")
+        number = await number_of(market, request_id, supplier)
+        async with market.browser(buyer) as browser:
+            page = (await browser.get(f"/quotes/{request_id}")).text
+        whole = f'<a href="/quotes/{request_id}/participants/{number}">The whole comment</a>'
+        assert "“" + "a" * 300 + "”" in page and "“" + "b" * 299 + "…” " + whole in page
+        assert page.count("The whole comment") == 1
+
     async def test_the_buyer_sees_participants_without_names_and_nobody_else_does(self, market: Market) -> None:
         request_id, buyer, dear, cheap = await to_choose(market)
         names = (dear.organisation_id, dear.organisation_name, cheap.organisation_id, cheap.organisation_name)
@@ -353,6 +369,8 @@ class TestSealed:
             assert "Very soft paper" in line_by_line and one["lines"][0]["description"] in line_by_line
             assert f"/quotes/{request_id}/participants/{number}" in page and not [n for n in names if n in line_by_line]
             assert (await browser.get(f"/quotes/{request_id}/participants/3")).status_code == 404
+            assert '<td class="num">2 piece</td>' in line_by_line, "price by quantity is the amount"
+            assert 'class="scroll" tabindex="0"' in line_by_line and 'class="words"' in line_by_line
         for reader in (None, a_member("observer"), await a_buyer(market), dear):
             async with market.client(reader) as client:
                 assert (await client.get(f"/api/quotes/{request_id}/participants/{number}")).status_code == 404
