@@ -42,6 +42,7 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
             "notice": notice,
             "path": request.url.path,
             "here": here,
+            "answers_a_form": request.method == "POST",
             **context,
         },
         status_code=status_code,
@@ -115,6 +116,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "notice": "",
         "path": "",
         "here": "/",
+        "answers_a_form": False,
     }
     environment.globals |= {
         "language": spoken,
