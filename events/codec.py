@@ -165,6 +165,17 @@ _read_once = lru_cache(maxsize=REMEMBERED)(_read)
 _read_large_once = lru_cache(maxsize=REMEMBERED_LARGE)(_read)
 
 
+def is_newer(type_: str) -> bool:
+    """Whether it is a version that a newer release may read, and this one does not."""
+    try:
+        _ = _registry.get(type_) or _unknown(type_)
+    except UnknownVersion:
+        return True
+    except UnknownEvent:
+        pass
+    return False
+
+
 def _unknown(type_: str) -> type[Event]:
     kind, _, version = type_.rpartition(".v")
     known = [cls.VERSION for cls in _registry.values() if kind_of(cls.TYPE) == kind]

@@ -13,7 +13,7 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 import infra.mended_aiokafka  # noqa: F401 - wherever aiokafka is used
-from events.codec import Message, encode
+from events.codec import Message, encode, is_newer
 from events.envelope import Received
 from events.topics import DEAD_LETTERS
 from infra import metrics
@@ -72,6 +72,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return told.tzinfo is not None and told < instant
 
+    @property
+    def waits_for_a_newer_release(self) -> bool:
+        """A person set it aside: whoever heard of it again would wait before it again."""
+        return is_newer(self.type)
+
 
 class Unsettled(msgspec.Struct, frozen=True):
     """A dead letter that nobody replayed or dismissed, in short."""
@@ -126,6 +131,12 @@ class TooOld(Exception):
     code = "dead-letter-too-old"
 
 
+class Unreadable(Exception):
+    """No part of this release can read the event, and all of it would wait before it."""
+
+    code = "dead-letter-unreadable"
+
+
 async def bury(
     kafka: Producer, consumer: str, record: ConsumerRecord, error: BaseException, part: Message | None = None
 ) -> None:
@@ -175,11 +186,16 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
 
 async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
     """Send the message to its topic again, as it first came, and note that. Handlers that did handle it ignore the repeat: all their
-    claims ``since`` then are there. Raises TooOld for an event from before."""
+    claims ``since`` then are there. Raises TooOld for an event from before, and Unreadable."""
     if letter.happened_before(since):
         raise TooOld(
             f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
             " forgotten that, and would handle it again. A view gets it by `lonja rebuild`"
+        )
+    if letter.waits_for_a_newer_release:
+        raise Unreadable(
+            f"dead letter {letter.position} is in a version of a newer release: whoever hears of it would wait before it again. Replay it"
+            " with that release, or `lonja dead-letters dismiss` it"
         )
     first = (
         await record_at(kafka.bootstrap, Place(letter.topic, letter.partition, letter.offset))

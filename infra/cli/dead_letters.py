@@ -72,7 +72,10 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="Replay every dead letter that was not.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a dead letter to its topic again; consumers that had handled it ignore the repeat."""
+    """Send a dead letter to its topic again; consumers that had handled it ignore the repeat.
+
+    One that is too old, or that only a newer release can read, is refused; --all passes over both.
+    """
     from infra import deadletters
     from infra.cli.market import market_time
 
@@ -80,13 +83,16 @@ def replay(
     config = Config.running()
     # by the same clock as claims are forgotten
     since = asyncio.run(market_time(config)) - timedelta(days=config.keep.claims_days)
-    old = [each for each in letters if each.happened_before(since)] if everything else []
-    young = [each for each in letters if each not in old]
-    asyncio.run(_with_producer(young, lambda kafka, letter: deadletters.replay(kafka, letter, since)))
+    unreadable = [each for each in letters if everything and each.waits_for_a_newer_release]
+    old = [each for each in letters if everything and each not in unreadable and each.happened_before(since)]
+    others = [each for each in letters if each not in unreadable and each not in old]
+    asyncio.run(_with_producer(others, lambda kafka, letter: deadletters.replay(kafka, letter, since)))
     if as_json:
-        print_json({"replayed": [each.position for each in young], "too_old": [each.position for each in old]})
+        told = {"replayed": others, "too_old": old, "unreadable": unreadable}
+        print_json({name: [each.position for each in those] for name, those in told.items()})
     else:
-        say(f"replayed {len(young)}" + (f", {len(old)} are too old" if old else ""))
+        passed_over = ((old, "are too old"), (unreadable, "only a newer release can read"))
+        say(", ".join([f"replayed {len(others)}", *(f"{len(those)} {why}" for those, why in passed_over if those)]))
 
 
 @app.command()

@@ -96,9 +96,28 @@ async def test_a_dead_letter_is_listed_shown_and_replayed_as_it_came(home: Serve
     assert await lonja("dead-letters", "replay", str(buried.offset)) == {
         "replayed": [buried.offset],
         "too_old": [],
+        "unreadable": [],
     }
     after = {row["name"]: row["messages"] for row in await lonja("topics")}
     assert after["lonja.pools"] == before["lonja.pools"] + 1
+
+
+async def test_replay_of_all_passes_over_what_a_person_had_set_aside(home: Servers) -> None:
+    kafka = Producer(home.kafka_bootstrap)
+    await kafka.start()
+    facts = {"consumer": "auctions", "topic": "lonja.pools", "partition": "0", "offset": "8", "error": "set aside"}
+    noted = [(f"lonja_{name}", text.encode()) for name, text in facts.items()]
+    never, other = [
+        (await kafka.send_and_wait(DEAD_LETTERS, b"{}", key=b"pool-1", headers=[("ce_type", type_), *noted])).offset
+        for type_ in (b"lonja.pools.PoolOpened.v99", b"lonja.pools.tried")
+    ]
+    await kafka.stop()
+    told = await lonja("dead-letters", "replay", "--all")
+    assert (never in told["unreadable"], other in told["replayed"]) == (True, True)
+    assert never not in told["replayed"]
+    refused = await asyncio.to_thread(CliRunner().invoke, app, ["dead-letters", "replay", str(never)])
+    assert f"dead letter {never} is in a version of a newer release" in str(refused.exception)
+    assert {letter["position"] for letter in await lonja("dead-letters", "list")} >= {never}
 
 
 async def test_a_number_that_is_no_dead_letter_is_refused(home: Servers) -> None:

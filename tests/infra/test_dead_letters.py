@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
+from msgspec.structs import replace
 
 from infra import deadletters
-from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, Follower, TooOld, replay
+from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, Follower, TooOld, Unreadable, replay
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -51,6 +52,17 @@ async def test_one_about_an_event_that_may_be_forgotten_is_refused() -> None:
     with pytest.raises(TooOld, match="dead letter 7"):
         await replay(kafka, letter, NOW - timedelta(days=60))  # type: ignore[arg-type]
     assert kafka.topics == []
+
+
+async def test_one_that_only_a_newer_release_reads_is_refused_as_a_person_set_it_aside() -> None:
+    """Sent again it would stop each partition that was freed of it."""
+    kafka = Sent()
+    letter = replace(a_letter(ce_time=NOW.isoformat()), type="lonja.auctions.AuctionClosed.v99")
+    with pytest.raises(Unreadable, match="dead letter 7"):
+        await replay(kafka, letter, NOW - timedelta(days=60))  # type: ignore[arg-type]
+    assert kafka.topics == []
+    for type_ in ("lonja.auctions.AuctionClosed.v1", "lonja.auctions.Nothing.v99", "?", ""):
+        assert not replace(letter, type=type_).waits_for_a_newer_release
 
 
 @pytest.mark.parametrize("headers", [{}, {"ce_time": "yesterday"}, {"ce_time": "2020-01-01T00:00:00"}])
