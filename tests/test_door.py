@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import httpx
 import msgspec
@@ -21,7 +21,7 @@ from catalogue.numbers import unambiguous
 from events import bounds
 from events.limits import OutOfBounds
 from infra.tokens import Tokens
-from infra.web import instant_in, misfits, read_form, read_instant, text_in
+from infra.web import CHOSEN, instant_in, misfits, read_form, read_instant, text_in
 from infra.web.app import guarded
 from infra.web.exact import arriving
 from infra.web.forms import NotFitting
@@ -218,7 +218,7 @@ class Typed(msgspec.Struct):
     rate: bounds.Percent = Decimal(0)
     day: date | None = None
     amount: bounds.Amount = Decimal(0)
-    minutes: bounds.Minutes = 0
+    minutes: Annotated[bounds.Minutes, CHOSEN] = 0
     days: bounds.Days = 0
 
 

@@ -15,7 +15,7 @@ from infra.listing import PAGES
 from infra.service import Ground
 from infra.texts import clean
 from infra.tokens import Principal
-from infra.web.forms import check_written, said_of
+from infra.web.forms import check_typed, said_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 FromGround = NamedDependency[Ground]
@@ -100,8 +100,7 @@ async def form_list(request: Visit, name: str, most: int = MOST_CHOSEN) -> tuple
     try:
         check_length("too-many", most, chosen, None)
         for text in chosen:
-            check_written(text)
-            fitted(text, Id)
+            check_typed(text, Id)
     except OutOfBounds as error:
         return chosen[:most], {name: said_of(error)}
     return chosen, {}

@@ -13,8 +13,8 @@ from msgspec import Meta, inspect
 
 from catalogue.numbers import is_ambiguous, unambiguous
 from catalogue.rules import KeyReused, RuleBroken
-from events.bounds import Instant, Reason, check, fitted
-from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds
+from events.bounds import Instant, Reason, check
+from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds, check_length
 from events.notation import notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
@@ -115,9 +115,9 @@ class NotFitting(RuleBroken):
 
 def text_in(fields: Mapping[str, str], name: str, kind: Any = Reason) -> str:
     """A text of a form that goes to a rule as it was written. Raises NotFitting, which stands beside the field as refusals do."""
+    text = fields.get(name, "")
     try:
-        check_written(fields.get(name, ""))
-        text: str = fitted(fields.get(name, ""), kind)
+        check_typed(text, kind)
     except OutOfBounds as error:
         raise NotFitting(error.inside(name)) from None
     return text
@@ -163,6 +163,15 @@ def check_written(text: str) -> None:
     """Raises OutOfBounds for a text in which :func:`infra.web.form_fields` replaced a character that cannot be shown."""
     if REPLACEMENT in text:
         raise OutOfBounds("control-character")
+
+
+def check_typed(text: str, kind: Any) -> None:
+    """Raises OutOfBounds for what does not fit a ``kind`` of text, such as :data:`events.bounds.Reason`."""
+    check_written(text)
+    match takes(kind).type:
+        case inspect.StrType(max_length=int(most)):
+            check_length("too-long", most, text, None)
+    check(text, kind)
 
 
 def _check_year(text: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Meta
 
 from events.bounds import Count, Instant, Minutes, Packs, Percent
-from infra.web.forms import CHOSEN, read_form
+from infra.web.forms import CHOSEN, NotFitting, read_form, text_in
 from infra.web.languages import speaking
 
 WHOLE, NUMBER, DAY = "must be a whole number", "must be a number, such as 12.50", "must be a date, such as 2027-01-31"
@@ -93,3 +93,11 @@ def test_it_is_said_in_the_language_of_the_reader() -> None:
         assert read(Count, "abc")[1] == "debe ser un número entero"
     with speaking("ru"):
         assert "1\u202f000\u202f000" in read(Count, "1000001")[1]
+
+
+def test_what_is_said_of_a_text_does_not_hang_on_the_words_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.bounds._SAID", ())
+    with pytest.raises(NotFitting, match="more than 4\u202f000 characters") as wrong:
+        text_in({"reason": "x" * 4_001}, "reason")
+    assert (wrong.value.code, wrong.value.field) == ("too-long", "reason")
+    assert text_in({"reason": "x" * 4_000}, "reason") == "x" * 4_000
