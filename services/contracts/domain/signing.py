@@ -152,7 +152,7 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
         raise StepOutOfOrder(f"{command.step!r} is no step of this contract.", field="step", step=command.step)
     require_side(command.step, party)
     if command.step in contract.taken:
-        _require_repeat(contract, command)
+        _require_repeat(deal, contract, command, now)
         return ()
     require_running(contract, now)
     require_step(contract, command.step)
@@ -173,12 +173,14 @@ def _take_step(deal: Deal, command: TakeStep, now: datetime) -> tuple[Event, ...
     return (taken, concluded(after, latest(after), now))
 
 
-def _require_repeat(contract: Contract, command: TakeStep) -> None:
+def _require_repeat(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -> None:
     if command.step == SUPPLIER_OFFER:
         same = equivalents.repeats(contract, command.equivalents)
         require_repeat(same, equivalents.told(contract) or "no equivalents")
     elif command.step == BUYER_DRAFT:
-        same = terms.repeats(contract, command.terms) and equivalents.refused_alike(contract, command.refused)
+        same = terms.repeats(deal, contract, command.terms, now) and equivalents.refused_alike(
+            contract, command.refused
+        )
         require_repeat(same, "; ".join(filter(None, (terms.told(contract), equivalents.told(contract)))))
     else:
         require_repeat(contract.security == command.security, security.told(contract))

@@ -54,16 +54,16 @@ def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
     return tuple(sorted(found.values(), key=lambda term: (order.index(term.code), term.line_id)))
 
 
-def repeats(contract: Contract, written: Sequence[Term]) -> bool:
-    """Whether the buyer's draft said the same. When and where all is delivered need not be written: then they are not compared."""
+def repeats(deal: Deal, contract: Contract, written: Sequence[Term], now: datetime) -> bool:
+    """Whether the buyer's draft said the same. A place that is left out is the default one. A time that is left out is not compared:
+    its default moves with the day of the draft, and a repeat may come later."""
     first = {(term.code, term.line_id): term.text for term in contract.drafted or contract.terms}
     again = [((term.code, term.line_id), term.text.strip()) for term in written if term.text.strip()]
-    left_out = first.keys() - dict(again)
-    return (
-        len(again) == len(first) - len(left_out)
-        and all(first.get(key) == text for key, text in again)
-        and left_out <= {(DELIVERY_TIME, ""), (DELIVERY_PLACE, "")}
-    )
+    time = (DELIVERY_TIME, "")
+    meant = {(term.code, term.line_id): term.text for term in defaults(deal, now)} | dict(again)
+    if time not in dict(again):
+        meant[time] = first.get(time, "")
+    return meant == first and len(again) == len(dict(again))
 
 
 def told(contract: Contract) -> str:

@@ -105,6 +105,20 @@ class TestStep:
         story.take("buyer-draft")
         assert story.take("buyer-draft", now=MONDAY + timedelta(days=2)) == ()
 
+    def test_a_draft_that_leaves_the_place_out_means_the_place_of_the_process(self):
+        story = an_award()
+        story.take("supplier-offer")
+        draft = TakeStep(
+            contract_id=story.contract.contract_id,
+            step="buyer-draft",
+            organisation_id="school",
+            member_id="ann",
+            terms=(Term(code="delivery-place", text="Perm, gate 7"),),
+        )
+        story.tell(draft)
+        with pytest.raises(DoneOtherwise, match="Perm, gate 7"):
+            story.tell(replace(draft, terms=()))
+
     def test_the_first_draft_is_compared_also_where_an_objection_changed_it(self):
         story = an_award()
         story.take("supplier-offer")
