@@ -111,7 +111,8 @@ class ContractStepTaken(Event, frozen=True, kw_only=True):
     """A side did its part in time: the step taken, and the next one with its end (both None when nothing is left).
 
     ``equivalents`` are those the supplier names with its offer, and again as the buyer's draft takes or refuses them;
-    ``terms`` are those of the buyer's draft, ``security`` the one named with the supplier's signature.
+    ``terms`` are those of the buyer's draft, of which those with the codes ``left_out`` are not the buyer's words but what holds
+    where it writes none (None: this was not told); ``security`` is the one named with the supplier's signature.
     """
 
     process_id: Key
@@ -124,6 +125,7 @@ class ContractStepTaken(Event, frozen=True, kw_only=True):
     equivalents: Many[Equivalent] = ()
     terms: Many[Term] = ()
     security: Security | None = None
+    left_out: Many[Key] | None = None
 
 
 @event(key="process_id")

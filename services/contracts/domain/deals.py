@@ -67,7 +67,8 @@ class Contract:
     """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over; ``ended_by`` says who ended it, ``ended``
     how (None also where a former release kept who alone).
 
-    ``version`` is the draft's, 0 before there is one; ``drafted`` are the terms of its first version. ``points`` are those of the
+    ``version`` is the draft's, 0 before there is one; ``drafted`` are the terms of its first version, and ``left_out`` the codes of those
+    that the buyer did not write (None where a former release kept it). ``points`` are those of the
     last of so many ``objections``, ``answers`` empty while it waits for them. ``extensions`` has a side once for each time it
     took more time, ``step_extended`` whether that was for the running step."""
 
@@ -87,6 +88,7 @@ class Contract:
     version: int = 0
     terms: tuple[Term, ...] = ()
     drafted: tuple[Term, ...] = ()
+    left_out: tuple[str, ...] | None = None
     equivalents: tuple[Equivalent, ...] = ()
     security: Security | None = None
     objections: int = 0
@@ -178,7 +180,14 @@ def _stepped(contract: Contract, event: ContractStepTaken) -> Contract:
     if event.step == SUPPLIER_OFFER:
         return replace(after, equivalents=event.equivalents)
     if event.step == BUYER_DRAFT:
-        return replace(after, version=1, terms=event.terms, drafted=event.terms, equivalents=event.equivalents)
+        return replace(
+            after,
+            version=1,
+            terms=event.terms,
+            drafted=event.terms,
+            left_out=event.left_out,
+            equivalents=event.equivalents,
+        )
     return replace(after, security=event.security)
 
 

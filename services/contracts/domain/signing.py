@@ -194,6 +194,7 @@ def _brought(deal: Deal, contract: Contract, command: TakeStep, now: datetime) -
         return {
             "equivalents": equivalents.answered(contract, command.refused),
             "terms": terms.drafted(deal, contract, command.terms, now),
+            "left_out": terms.left_out(deal, command.terms, now),
         }
     return {"security": security.checked(deal, contract, command.security)}
 

@@ -55,15 +55,22 @@ def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
 
 
 def repeats(deal: Deal, contract: Contract, written: Sequence[Term], now: datetime) -> bool:
-    """Whether the buyer's draft said the same. A place that is left out is the default one. A time that is left out is not compared:
-    its default moves with the day of the draft, and a repeat may come later."""
+    """Whether the buyer's draft said the same. A place that is left out is the default one. A time that is left out is the one of the
+    first draft, if that left it out as well: the default moves with the day, and a repeat may come later."""
     first = {(term.code, term.line_id): term.text for term in contract.drafted or contract.terms}
     again = [((term.code, term.line_id), term.text.strip()) for term in written if term.text.strip()]
     time = (DELIVERY_TIME, "")
     meant = {(term.code, term.line_id): term.text for term in defaults(deal, now)} | dict(again)
     if time not in dict(again):
-        meant[time] = first.get(time, "")
+        wrote_time = contract.left_out is not None and DELIVERY_TIME not in contract.left_out
+        meant[time] = "" if wrote_time else first.get(time, "")
     return meant == first and len(again) == len(dict(again))
+
+
+def left_out(deal: Deal, written: Sequence[Term], now: datetime) -> tuple[str, ...]:
+    """The codes of the terms that hold by default, since the buyer did not write them."""
+    wrote = {term.code for term in written if term.text.strip() and not term.line_id}
+    return tuple(term.code for term in defaults(deal, now) if term.code not in wrote)
 
 
 def told(contract: Contract) -> str:

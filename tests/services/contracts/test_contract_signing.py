@@ -119,6 +119,28 @@ class TestStep:
         with pytest.raises(DoneOtherwise, match="Perm, gate 7"):
             story.tell(replace(draft, terms=()))
 
+    def test_a_draft_with_a_time_of_its_own_is_not_repeated_by_one_that_leaves_it_out(self):
+        story = an_award()
+        story.take("supplier-offer")
+        draft = TakeStep(
+            contract_id=story.contract.contract_id,
+            step="buyer-draft",
+            organisation_id="school",
+            member_id="ann",
+            terms=(Term(code="delivery-time", text="2026-12-24"),),
+        )
+        story.tell(draft)
+        assert story.tell(draft, story.now + timedelta(days=1)) == ()
+        with pytest.raises(DoneOtherwise, match="2026-12-24"):
+            story.tell(replace(draft, terms=()), story.now + timedelta(days=1))
+
+    def test_of_a_former_release_a_time_that_is_left_out_is_not_compared_since_who_wrote_it_was_not_kept(self):
+        story = an_award()
+        story.take("supplier-offer")
+        story.take("buyer-draft")
+        story.deal = replace(story.deal, contract=replace(story.contract, left_out=None))
+        assert story.take("buyer-draft", now=MONDAY + timedelta(days=2)) == ()
+
     def test_the_first_draft_is_compared_also_where_an_objection_changed_it(self):
         story = an_award()
         story.take("supplier-offer")
