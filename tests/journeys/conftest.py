@@ -99,6 +99,10 @@ async def demo(market: Market) -> Market:
     return market
 
 
+CUT_SHORT = ("htmx:afterRequest", "htmx:sendAbort")
+"""What htmx says when a newer request takes the place of one under way, or a person leaves the page: no fault. Each fault has a word of
+its own beside the first."""
+
 Meet = Callable[..., Awaitable[Person]]
 Api = Callable[[str], Awaitable[Client]]
 
@@ -119,7 +123,7 @@ async def meet(demo: Market, browser: Browser) -> AsyncIterator[Meet]:
             met.append(person)
 
             def heard(message: ConsoleMessage) -> None:
-                if message.type == "error":
+                if message.type == "error" and message.text not in CUT_SHORT:
                     person.errors.append(f"{key or 'visitor'} at {person.page.url}: {message.text}")
 
             person.page.on("console", heard)

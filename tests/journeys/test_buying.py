@@ -7,6 +7,51 @@ from tests.journeys.conftest import Meet
 STEP = "form[action$='/steps'] button"
 
 
+async def test_a_click_on_a_result_right_after_typing_opens_it(meet: Meet) -> None:
+    """The field that loses the focus must not ask for the results again: the new ones would take the place of the link between the
+    press and the release of the button."""
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    await page.locator("#q").press_sequentially("office paper A4")
+    result = page.get_by_role("link", name=re.compile("Office paper A4")).first
+    await expect(page).to_have_url(re.compile("q=office"))
+    await expect(result).to_be_visible()
+    await result.hover()
+    await page.mouse.down()
+    await page.wait_for_timeout(500)
+    await page.mouse.up()
+    await expect(page).to_have_url(re.compile("/catalogue/skus/"))
+
+
+async def test_a_press_that_lasts_is_not_lost_to_a_piece_that_comes_anew(meet: Meet) -> None:
+    """The opening page asks for its figures every ten seconds."""
+    visitor = await meet()
+    page = await visitor.open("/")
+    link = page.locator("#now a").first
+    await link.hover()
+    goal = await link.get_attribute("href")
+    await page.mouse.down()
+    async with page.expect_response(lambda response: response.url == page.url, timeout=20_000):
+        pass
+    await page.wait_for_timeout(300)
+    await page.mouse.up()
+    await expect(page).to_have_url(re.compile(re.escape(goal or "-") + "$"))
+
+
+async def test_an_agency_buys_at_the_price_of_the_quantity_it_typed(meet: Meet) -> None:
+    agency = await meet("agency")
+    page = await agency.open("/catalogue?q=office+paper+A4")
+    await page.get_by_role("link", name=re.compile("Office paper A4")).first.click()
+    await page.locator("#quantity").press_sequentially("7")
+    buy = page.get_by_role("link", name=re.compile("^Buy")).first
+    await expect(buy).to_have_attribute("href", re.compile("quantity=.*7"))
+    await buy.hover()
+    await page.mouse.down()
+    await page.wait_for_timeout(500)
+    await page.mouse.up()
+    await expect(page.get_by_role("heading", name="What it costs")).to_be_visible()
+
+
 async def test_an_agency_finds_compares_and_buys_directly_and_both_sign(meet: Meet) -> None:
     agency, supplier = await meet("agency"), await meet("supplier7")
     page = await agency.open("/catalogue")

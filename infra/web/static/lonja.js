@@ -76,6 +76,15 @@ document.addEventListener("htmx:load", (event) => {
   countdowns();
 });
 
+// What a person presses is not replaced before they let go, or the press would do nothing. A piece that asks again by itself comes then.
+let pressed = null;
+document.addEventListener("pointerdown", (event) => (pressed = event.target));
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => (pressed = null)));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const asks = event.detail.requestConfig?.elt;
+  if (pressed && event.detail.target.contains(pressed) && asks?.matches("[hx-trigger^=every]")) event.detail.shouldSwap = false;
+});
+
 // A form that is not sent yet comes along into another language: it is put down here and filled in when its page comes again. Where
 // a form says in data-again how it is shown again, lines that were added and all, the server fills it in.
 document.documentElement.classList.add("scripted");
