@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from catalogue.rules import NameMissing, RuleBroken
+from catalogue.rules import NameMissing, RuleBroken, require_repeat
 from events.accounts import OrganisationStateChanged
 from events.values import Category, Place
 
@@ -217,6 +217,13 @@ def longest(suspensions: Iterable[Suspension], now: datetime) -> Suspension | No
     """Of several in force the one that ends last holds; None where none is in force."""
     held = [each for each in suspensions if each.until is None or each.until > now]
     return max(held, key=lambda each: (each.until is None, each.until or now, each.suspension_id), default=None)
+
+
+def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, now: datetime) -> None:
+    """A suspension that is in force to the same end is not given another reason in silence. Raises DoneOtherwise."""
+    for held in suspensions:
+        if (held.suspension_id, held.until) == (wanted.suspension_id, wanted.until) and longest([held], now):
+            require_repeat(held.reason == wanted.reason, held.reason)
 
 
 def restate(

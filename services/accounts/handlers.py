@@ -8,7 +8,7 @@ import msgspec
 
 from catalogue.categories import CPV
 from catalogue.identifiers import read_identifier
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, require_repeat
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.bounds import Code, Few, Name, Secret
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
@@ -42,6 +42,7 @@ from services.accounts.domain import (
     checked_password,
     longest,
     organisation_roles,
+    require_same_reason,
     restate,
 )
 
@@ -294,16 +295,18 @@ async def set_state(
     """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
     suspensions hold, and only its own is the administrator's to end.
 
-    Raises StateChangeNotAllowed, SanctionInForce, Missing.
+    Raises StateChangeNotAllowed, SanctionInForce, Missing, DoneOtherwise where the same was done for another reason.
     """
     organisation = await store.organisation(tx, organisation_id, lock=True)
     if organisation is None:
         raise Missing("organisation", organisation_id)
     if state == "suspended" and organisation.state in ("active", "suspended"):
         held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
+        require_same_reason(await store.suspensions(tx, organisation_id), held, tx.now)
         await store.put_suspension(tx, organisation_id, held)
         return await _restated(tx, organisation)
-    if organisation.state == state:
+    if organisation.state == state and (stands := await store.state_reason(tx, organisation_id)) != "":
+        require_repeat(stands is None or checked_name(reason, "reason") == stands, stands or "")
         return organisation
     if state == "active" and organisation.state == "suspended":
         ended = await store.end_suspension(tx, organisation_id, BY_HAND)
@@ -326,7 +329,7 @@ async def _restated(tx: Transaction, organisation: Organisation) -> Organisation
 
 
 async def _changed(tx: Transaction, organisation: Organisation, changed: OrganisationStateChanged) -> Organisation:
-    await store.save_state(tx, organisation.organisation_id, changed.state, changed.until)
+    await store.save_state(tx, organisation.organisation_id, changed.state, changed.until, changed.reason)
     tx.emit(changed)
     return msgspec.structs.replace(organisation, state=changed.state, suspended_until=changed.until)
 

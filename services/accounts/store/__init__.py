@@ -39,6 +39,7 @@ from services.accounts.store.organisations import (
     put_imported,
     put_suspension,
     save_state,
+    state_reason,
     suspensions,
     suspensions_over,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "revoke_key",
     "save_password",
     "save_state",
+    "state_reason",
     "suspensions",
     "suspensions_over",
     "tries",

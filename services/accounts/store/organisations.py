@@ -64,13 +64,21 @@ def add_organisation(tx: Transaction, new: Organisation) -> None:
             categories=msgspec.to_builtins(new.categories),
             imported=False,
             registered_at=tx.now,
+            state_reason="",
+            reason_of=new.state,
         )
     )
 
 
-async def save_state(tx: Transaction, organisation_id: str, state: str, until: datetime | None) -> None:
+async def save_state(tx: Transaction, organisation_id: str, state: str, until: datetime | None, reason: str) -> None:
     row = await tx.session.get_one(OrganisationRow, organisation_id)
-    row.state, row.suspended_until = state, until
+    row.state, row.suspended_until, row.state_reason, row.reason_of = state, until, reason, state
+
+
+async def state_reason(tx: Transaction, organisation_id: str) -> str | None:
+    """Why it is in its state; "" where nobody has set one since it registered, None where a former release kept the state alone."""
+    row = await tx.session.get_one(OrganisationRow, organisation_id)
+    return row.state_reason if row.reason_of == row.state else None
 
 
 async def suspensions(tx: Transaction, organisation_id: str) -> list[Suspension]:

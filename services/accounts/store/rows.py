@@ -50,6 +50,9 @@ class OrganisationRow(Row, table=True):
     suspended_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), index=True)
     imported: bool
     registered_at: datetime = Field(sa_type=DateTime(timezone=True))
+    state_reason: str | None = Field(default=None, sa_type=Text)
+    reason_of: str | None = Field(default=None, sa_type=Text)
+    """The state that the reason belongs to: a former release sets the one without the other."""
 
 
 class SuspensionRow(Row, table=True):

@@ -96,12 +96,39 @@ async def told(market: Market, organisation_id: str, *expected: tuple[str, datet
     await market.eventually(all_told)
 
 
-async def by_hand(market: Market, organisation_id: str, state: str) -> tuple[int, str]:
+async def by_hand(
+    market: Market, organisation_id: str, state: str, reason: str = "an inquiry", until: datetime | None = None
+) -> tuple[int, str]:
     async with market.client(ADMIN) as admin:
-        answer = await admin.post(
-            f"/api/organisations/{organisation_id}/state", json={"state": state, "reason": "an inquiry"}
-        )
+        body = {"state": state, "reason": reason} | ({"until": until.isoformat()} if until else {})
+        answer = await admin.post(f"/api/organisations/{organisation_id}/state", json=body)
         return answer.status_code, answer.json().get("rule", "")
+
+
+async def test_a_state_is_set_again_as_it_was_and_for_another_reason_is_refused(market: Market) -> None:
+    mill = await a_supplier(market)
+    assert await by_hand(market, mill, "active") == (422, "state-change-not-allowed"), "nobody had set it"
+    for state in ("suspended", "active", "closed"):
+        assert await by_hand(market, mill, state) == (200, "")
+        assert await by_hand(market, mill, state, reason=" an  inquiry ") == (200, "")
+        assert await by_hand(market, mill, state, reason="another inquiry") == (422, "done-otherwise")
+    await told(market, mill, ("suspended", None), ("active", None), ("closed", None))
+
+
+async def test_a_suspension_is_given_another_end_and_another_reason_with_it(market: Market) -> None:
+    mill = await a_supplier(market)
+    until = market.clock() + timedelta(days=5)
+    assert await by_hand(market, mill, "suspended", until=until) == (200, "")
+    assert await by_hand(market, mill, "suspended", "it grew", until) == (422, "done-otherwise")
+    assert await by_hand(market, mill, "suspended", "it grew", until + timedelta(days=1)) == (200, "")
+    await told(market, mill, ("suspended", until), ("suspended", until + timedelta(days=1)))
+
+
+async def test_a_state_that_a_former_release_set_is_not_compared_since_its_reason_was_not_kept(market: Market) -> None:
+    mill = await a_supplier(market)
+    await by_hand(market, mill, "closed")
+    await market.fetch("update accounts.organisations set state_reason = null where organisation_id = $1", mill)
+    assert await by_hand(market, mill, "closed", reason="another") == (200, "")
 
 
 async def test_a_sanction_suspends_once_until_its_end_and_ends_by_itself(market: Market) -> None:
