@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import ParameterKwarg
+from litestar.params import ParameterKwarg, QueryParameter
 from msgspec import inspect
 
 from catalogue.numbers import unambiguous
@@ -166,6 +166,45 @@ def test_a_number_in_a_form_is_written_as_people_write_it(written: str) -> None:
     value, errors = read_form({"amount": written}, Fields)
     assert value is None and list(errors) == ["amount"]
     assert read_form({"amount": "1\u00a0250,40"}, Fields)[0] == Fields(Decimal("1250.40"))
+
+
+@pytest.mark.parametrize("text", ["+1", "01", "-0", "1_0", "%D9%A3", "%EF%BC%91", "1%20", "1.0"])
+async def test_a_whole_number_in_an_address_is_written_in_one_way(market: Outside, text: str) -> None:
+    wrong, tried = [], 0
+    for path, handler in guarded(market.app):
+        method = min(handler.http_methods - {"OPTIONS"})
+        api = path.startswith(("/api/", "/ocds"))
+        if not api and method != "GET":
+            continue  # a form asks for its token first
+        headers = {"accept": "application/json" if api else "text/html"}
+        if ":int}" in path:
+            async with market.client(roles_of(handler)) as client:
+                answer = await client.request(method, path_with(path, text), headers=headers)
+            tried += 1
+            if answer.status_code != 404:
+                wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        for name in sorted(whole_numbers(handler)):
+            async with market.client(roles_of(handler)) as client:
+                answer = await client.request(method, f"{filled(path, 'x')}?{name}={text}", headers=headers)
+            tried += 1
+            if answer.status_code not in (400, 422):
+                wrong.append(f"{method} {path}?{name}: {answer.status_code} {answer.text[:300]}")
+    assert tried > 35 and not wrong, "\n".join(wrong)
+
+
+def path_with(path: str, number: str) -> str:
+    return re.sub(r"\{[^:}]+:([^}]*)\}", lambda found: number if found[1] == "int" else "1", path)
+
+
+def whole_numbers(handler: HTTPRouteHandler) -> set[str]:
+    """The names of the parameters of the query that are whole numbers."""
+    found: set[str] = set()
+    for model in (handler.signature_model, *(each.signature_model for each in handler.resolve_dependencies().values())):
+        for name, field in model._fields.items():
+            taken = field.kwarg_definition
+            if isinstance(taken, QueryParameter) and field.annotation in (int, int | None):
+                found.add(taken.name or name)
+    return found
 
 
 async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outside) -> None:

@@ -1,14 +1,19 @@
 """The API takes the parameters that its routes know, once each: a misspelt filter is told by its name, instead of answering everything.
 
 Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
+
+A whole number, in a path or a query, is written in one way: as what it addresses has one address, ``01`` and ``+1`` are not ``1``.
 """
 
+import re
 from collections.abc import Collection
 from typing import Any
 
 from litestar import Litestar, Request
 from litestar.datastructures import MultiDict
 from litestar.enums import ScopeType
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -16,20 +21,31 @@ from events.limits import OutOfBounds
 from infra.web.exact import ExactRequest
 
 API = ("/api/", "/ocds")
-_KNOWN, _LISTS = "query_parameters", "query_lists"
-"""Of a route: the names of its parameters by those of its arguments."""
+_KNOWN, _LISTS, _NUMBERS = "query_parameters", "query_lists", "query_numbers"
+"""Of a route: the names of its parameters by those of its arguments, and of those the ones that are whole numbers."""
+_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _SHOWN = 100
 """Characters of a name that are said again."""
 
 
 def remember_parameters(app: Litestar) -> None:
-    """Note at each route which parameters it takes, those of what it depends on among them, and whether several times."""
+    """Note at each route which parameters it takes, those of what it depends on among them, whether several times, and whether as
+    numbers."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, arguments in route.route_handler_map.values():
                 asked = arguments.expected_query_params
                 handler.opt[_KNOWN] = {each.field_name: each.field_alias for each in asked}
                 handler.opt[_LISTS] = frozenset(each.field_alias for each in asked if each.is_sequence)
+                numbers = _numbers(handler)
+                handler.opt[_NUMBERS] = frozenset(each.field_alias for each in asked if each.field_name in numbers)
+
+
+def _numbers(handler: HTTPRouteHandler) -> set[str]:
+    """Its arguments, and those of what it depends on, that are whole numbers."""
+    models = [handler.signature_model, *(each.signature_model for each in handler.resolve_dependencies().values())]
+    kinds = {name: field.annotation for model in models for name, field in model._fields.items()}
+    return {name for name, kind in kinds.items() if kind in (int, int | None)}
 
 
 def as_asked(request: Request[Any, Any, Any], argument: str) -> str:
@@ -39,16 +55,36 @@ def as_asked(request: Request[Any, Any, Any], argument: str) -> str:
 
 
 def known_parameters(app: ASGIApp) -> ASGIApp:
-    """Middleware, after the check of access. Raises OutOfBounds."""
+    """Middleware, after the check of access. Raises OutOfBounds, and NotFoundException for a path with a number that is not written as
+    our links write it."""
 
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["query_string"] and scope["path"].startswith(API):
-            options = scope["route_handler"].opt
-            if _KNOWN in options:
-                _check(ExactRequest(scope).query_params, options[_KNOWN].values(), options[_LISTS])
+        if scope["type"] == ScopeType.HTTP and _KNOWN in (options := scope["route_handler"].opt):
+            _check_path(scope)
+            if scope["query_string"]:
+                given = ExactRequest(scope).query_params
+                if scope["path"].startswith(API):
+                    _check(given, options[_KNOWN].values(), options[_LISTS])
+                _check_numbers(given, options[_NUMBERS])
         await app(scope, receive, send)
 
     return check
+
+
+def _check_path(scope: Any) -> None:
+    """Each number that the route took from the path stands there as it would be written."""
+    taken = {f"{{{name}}}": str(value) for name, value in scope["path_params"].items() if isinstance(value, int)}
+    if taken:
+        for place, text in zip(scope["path_template"].split("/"), scope["path"].split("/"), strict=False):
+            if taken.get(place, text) != text:
+                raise NotFoundException
+
+
+def _check_numbers(given: MultiDict[Any], numbers: Collection[str]) -> None:
+    for name in numbers:
+        for text in given.getall(name, []):
+            if not _NUMBER.fullmatch(text):
+                raise OutOfBounds("not-as-written", name)
 
 
 def _check(given: MultiDict[Any], known: Collection[str], lists: Collection[str]) -> None:
