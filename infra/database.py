@@ -156,10 +156,10 @@ class Transaction:
         assert driver is not None
         return driver
 
-    def emit(self, event: Event, *, event_id: str | None = None) -> str:
+    def emit(self, event: Event, *, event_id: str | None = None, cause: Cause | None = None) -> str:
         """Publish with the commit. Returns the event's id (new unless given). Raises OutOfBounds, EventTooLarge."""
-        event_id = event_id or new_id()
-        row = outbox_row(self.service, event, at=self.now, cause=self.cause, event_id=event_id, limits=self.limits)
+        event_id, cause = event_id or new_id(), cause or self.cause
+        row = outbox_row(self.service, event, at=self.now, cause=cause, event_id=event_id, limits=self.limits)
         self._pending.append(row)
         return row[0]
 

@@ -9,8 +9,10 @@ A service's ``handlers.py`` makes one :class:`Reactions`, and its functions say 
 
     reactions.many(SkuPublished, skus.put_all)  # one array statement for all that arrived together
 
-The inbox keeps the order of one Kafka key; events of different keys may be grouped by type. What a reaction emits names its event
-as its cause, and of many the first.
+    reactions.together(publish_all, AwardMade, ContractDrafted)  # the same for several types, in the order of their keys
+
+The inbox keeps the order of one Kafka key; events of different keys may be grouped by reaction. What a reaction emits names its event
+as its cause, and of many the first, unless it says of which (:func:`cause_of`).
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -20,7 +22,7 @@ from typing import Any, TypeVar, overload
 from events.codec import Event, Message
 from events.envelope import Envelope
 from infra import telemetry
-from infra.causality import caused_by, current_cause
+from infra.causality import Cause, caused_by, current_cause
 from infra.database import Transaction
 
 A = TypeVar("A", bound=Event)
@@ -40,7 +42,7 @@ class TwoReactions(TypeError):
 
 @dataclass(frozen=True)
 class Reaction:
-    """``run`` takes the messages of one type, in their order; at most ``most`` in one call."""
+    """``run`` takes messages of the types that it was registered for, in their order; at most ``most`` in one call."""
 
     run: Callable[[Transaction, Sequence[Message]], Awaitable[None]]
     most: int
@@ -109,6 +111,13 @@ class Reactions:
 
         self._add(kind, Reaction(run, self.MANY))
 
+    def together(self, react: React[Sequence[Message]], *kinds: type[Event]) -> None:
+        """``react`` takes all events of all these classes that arrived together, in their order, with their envelopes, in one call: for
+        events that alternate within one key, where each change of class would else begin another call."""
+        reaction = Reaction(react, self.MANY)
+        for kind in kinds:
+            self._add(kind, reaction)
+
     def __iter__(self) -> Iterator[type[Event]]:
         return iter(self._by_kind)
 
@@ -132,24 +141,30 @@ class Reactions:
 
 
 def calls(reactions: Reactions, messages: Iterable[Message]) -> list[list[Message]]:
-    """The messages as their reactions take them: each list is one call, of one type.
+    """The messages as their reactions take them: each list is one call, of one reaction.
 
     Messages of one topic and subject (that is one Kafka key) stay in their order, across types too.
     """
     made: list[list[Message]] = []
-    newest: dict[type[Event], int] = {}
-    """The last call of each type."""
+    newest: dict[Reaction, int] = {}
+    """The last call of each reaction."""
     last: dict[tuple[str, str], int] = {}
     """The last call with a message of each key."""
     for message in messages:
-        kind, key = type(message.event), (message.event.TOPIC, message.envelope.subject)
-        place = newest.get(kind, -1)
-        if place < last.get(key, 0) or len(made[place]) >= reactions[kind].most:
-            place = newest[kind] = len(made)
+        reaction, key = reactions[type(message.event)], (message.event.TOPIC, message.envelope.subject)
+        place = newest.get(reaction, -1)
+        if place < last.get(key, 0) or len(made[place]) >= reaction.most:
+            place = newest[reaction] = len(made)
             made.append([])
         made[place].append(message)
         last[key] = place
     return made
+
+
+def cause_of(message: Message) -> Cause:
+    """For :meth:`infra.database.Transaction.emit`, in a reaction that takes many."""
+    envelope = message.envelope
+    return Cause(envelope.correlationid, envelope.id, envelope.traceparent)
 
 
 async def react(reaction: Reaction, tx: Transaction, messages: Sequence[Message]) -> None:

@@ -5,5 +5,6 @@ what was read, ``telling`` tells the market of it in the packs of ``packing``, a
 
 In:  lonja.accounts (particulars of parties), lonja.auctions, lonja.contracts
 Out: lonja.transparency (ReleasePublished), lonja.imports
-Tables: originals, sources, imported_organisations, told (imports); parties, disclosed_bids, sessions (replicas); releases (the feed)
+Tables: originals, sources, imported_organisations, told (imports); parties, disclosed_bids, sessions (replicas); releases (the feed),
+process_parties (the roles that releases gave), feed_figures
 """

@@ -1,160 +1,139 @@
-"""What transparency hears of this market, and publishes. Imported facts are not ours to publish: their source did.
+"""What transparency hears of this market, and publishes.
 
 A release is made of the event that calls for it and of what was heard before. Events of one process come in order; the particulars of
-its organisations, from another topic, may come later, and then show from the next release on.
+its organisations, from another topic, may come later, and then show from the next release on. All that arrives together costs a few
+statements: the hundreds of contracts of one pool come at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import cast
 
-from events import Envelope
+import msgspec
+
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionExtended, AuctionOpened, BidAccepted, BidDisclosed, RoundBegan
-from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
-from events.quotes import QuoteDisclosed, QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
+from events.codec import Message
+from events.quotes import QuoteDisclosed
 from events.transparency import ReleasePublished
+from infra.causality import Cause
 from infra.database import Transaction
-from infra.reactions import Reactions
+from infra.reactions import Reactions, cause_of
 from services.transparency import store
-from services.transparency.ocds import implementation, outgoing, outgoing_quotes
-from services.transparency.ocds.mapping import ORIGIN
-from services.transparency.ocds.parts import Json
-
-reactions = Reactions()
-reactions.on(AuctionExtended, RoundBegan)(store.move_end)
+from services.transparency.ocds import happened, outgoing, outgoing_quotes
+from services.transparency.ocds.happened import HAPPENED, Happened
+from services.transparency.ocds.history import History, Roles
 
 
 async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
     await store.keep_parties(tx, [event for event in events if event.source is None])
 
 
-reactions.many(OrganisationRegistered, keep_parties)
+async def keep_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
+    await store.keep_bids(tx, [event for event in events if event.source is None])
 
 
-@reactions.with_envelope(AuctionOpened)
-async def publish_opened(tx: Transaction, event: AuctionOpened, envelope: Envelope) -> None:
-    at = envelope.time
-    known = await store.parties(tx, outgoing.organisations_of(event))
-    await store.open_session(tx, event)
-    await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_opened(event, at, known), at)
+async def keep_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None:
+    await store.keep_bids(tx, [outgoing_quotes.as_bid(event) for event in events])
 
 
-@reactions.on(BidAccepted)
-async def follow_bid(tx: Transaction, event: BidAccepted) -> None:
-    """Only the end matters here, and it moves in few of the bids."""
-    if event.extended:
-        await store.move_end(tx, event)
+async def follow_ends(tx: Transaction, messages: Sequence[Message]) -> None:
+    """Of the bids the end alone matters here, and it moves in few of them."""
+    ends = {}
+    for event in (message.event for message in messages):
+        if isinstance(event, AuctionExtended | RoundBegan) or (isinstance(event, BidAccepted) and event.extended):
+            ends[event.auction_id] = event.closes_at
+    if ends:
+        await store.move_ends(tx, ends)
 
 
-@reactions.on(BidDisclosed)
-async def keep_bid(tx: Transaction, event: BidDisclosed) -> None:
-    if event.source is None:
-        await store.keep_bid(tx, event)
+class _News(msgspec.Struct, frozen=True):
+    """An event whose release the feed has not."""
+
+    event: Happened
+    at: datetime
+    cause: Cause
 
 
-@reactions.with_envelope(AuctionClosed)
-async def publish_closed(tx: Transaction, event: AuctionClosed, envelope: Envelope) -> None:
-    at = envelope.time
-    bids = await store.disclosed_bids(tx, event.auction_id)
-    await store.close_session(tx, event.auction_id)
-    known = await store.parties(tx, outgoing.organisations_of(event, bids))
-    await _publish(tx, event.pool_id or event.auction_id, outgoing.tender_closed(event, bids, at, known), at)
+async def publish(tx: Transaction, messages: Sequence[Message]) -> None:
+    """A release for each event, in their order; none for what is in the feed already."""
+    news = await _fresh(tx, messages)
+    if not news:
+        return
+    events = [each.event for each in news]
+    await _follow_sessions(tx, events)
+    bids = await store.disclosed_bids(tx, ids) if (ids := {*filter(None, map(happened.session_of, events))}) else {}
+    known = await store.parties(tx, {each for event in events for each in happened.organisations_of(event)})
+    history = History(await store.said_of(tx, {*filter(None, map(happened.asked_of, events))}))
+    made = []
+    for each in news:
+        of_session = bids.get(happened.session_of(each.event) or "", ())
+        release = happened.release(each.event, each.at, known, of_session, history)
+        if release is not None:
+            history.add(release)
+            made.append((store.New(happened.process_of(each.event), release, each.at), each.cause))
+    await _add(tx, made)
 
 
-@reactions.with_envelope(QuoteRequestOpened)
-async def publish_request(tx: Transaction, event: QuoteRequestOpened, envelope: Envelope) -> None:
-    at = envelope.time
-    known = await store.parties(tx, {event.buyer_id})
-    await _publish(tx, event.request_id, outgoing_quotes.opened(event, at, known), at)
+async def _fresh(tx: Transaction, messages: Iterable[Message]) -> list[_News]:
+    """Each once."""
+    news: dict[str, _News] = {}
+    for message in messages:
+        event = cast(Happened, message.event)
+        if happened.is_ours(event):
+            news.setdefault(happened.release_id_of(event), _News(event, message.envelope.time, cause_of(message)))
+    there = await store.in_feed(tx, news) if news else set()
+    return [each for release_id, each in news.items() if release_id not in there]
 
 
-@reactions.with_envelope(QuotingEnded)
-async def publish_end_of_quoting(tx: Transaction, event: QuotingEnded, envelope: Envelope) -> None:
-    at = envelope.time
-    await _publish(tx, event.request_id, outgoing_quotes.ended(event, at), at)
-
-
-@reactions.on(QuoteDisclosed)
-async def keep_quote(tx: Transaction, event: QuoteDisclosed) -> None:
-    await store.keep_bid(tx, outgoing_quotes.as_bid(event))
-
-
-@reactions.with_envelope(QuoteRequestClosed)
-async def publish_choice(tx: Transaction, event: QuoteRequestClosed, envelope: Envelope) -> None:
-    at = envelope.time
-    quotes = await store.disclosed_bids(tx, event.request_id)
-    known = await store.parties(tx, {event.winner_id} if event.winner_id else set())
-    await _publish(tx, event.request_id, outgoing_quotes.closed(event, quotes, at, known), at)
-
-
-@reactions.with_envelope(AwardMade)
-async def publish_award(tx: Transaction, event: AwardMade, envelope: Envelope) -> None:
-    at = envelope.time
-    if event.origin != ORIGIN:
-        known = await store.parties(tx, outgoing.organisations_of(event))
-        await _publish(tx, event.process_id, outgoing.award_made(event, at, known), at)
-
-
-@reactions.with_envelope(ContractDrafted)
-async def publish_draft(tx: Transaction, event: ContractDrafted, envelope: Envelope) -> None:
-    at = envelope.time
-    known = await store.parties(tx, outgoing.organisations_of(event))
-    await _publish(tx, event.process_id, outgoing.contract_drafted(event, at, known), at)
-
-
-@reactions.with_envelope(ContractConcluded)
-async def publish_contract(tx: Transaction, event: ContractConcluded, envelope: Envelope) -> None:
-    at = envelope.time
-    if event.origin != ORIGIN:
-        known = await store.parties(tx, outgoing.organisations_of(event))
-        said = await store.said_of_contract(tx, outgoing.ocid_of(event.process_id), event.contract_id)
-        await _publish(tx, event.process_id, outgoing.contract_concluded(event, at, known, said), at)
-
-
-@reactions.with_envelope(ContractEnded)
-async def publish_end(tx: Transaction, event: ContractEnded, envelope: Envelope) -> None:
-    at = envelope.time
-    said = await store.said_of_contract(tx, outgoing.ocid_of(event.process_id), event.contract_id)
-    release = outgoing.contract_ended(event, at, said)
-    if release is not None:
-        await _publish(tx, event.process_id, release, at)
-
-
-@reactions.with_envelope(*implementation.CARRIED_OUT)
-async def publish_carried_out(tx: Transaction, event: implementation.CarriedOut, envelope: Envelope) -> None:
-    """Orders as milestones, payments as transactions, and the closure."""
-    at = envelope.time
-    known = await store.parties(tx, implementation.sides_of(event))
-    milestone = implementation.milestone_of(event)
-    said = await store.said_of_contract(tx, outgoing.ocid_of(event.subject), event.contract_id, milestone)
-    release = implementation.carried_out(event, at, known, said)
-    if release is not None:
-        await _publish(tx, event.subject, release, at)
+async def _follow_sessions(tx: Transaction, events: Sequence[Happened]) -> None:
+    if opened := [event for event in events if isinstance(event, AuctionOpened)]:
+        await store.open_sessions(tx, opened)
+    if closed := [event.auction_id for event in events if isinstance(event, AuctionClosed)]:
+        await store.close_sessions(tx, closed)
 
 
 async def moved_ends(tx: Transaction, but: Sequence[str]) -> list[store.Session]:
+    """Nobody who publishes waits for a session that is locked here."""
+    await store.lock_feed(tx)
     return await store.lock_moved(tx, 100, but)
 
 
 async def tell_ends(tx: Transaction, moved: Sequence[store.Session]) -> None:
     """The timer's: many bids may move an end within seconds, and the feed says where it is now."""
-    for each in moved:
-        release = outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now)
-        await _publish(tx, each.process_id, release, tx.now)
+    releases = [outgoing.tender_extended(each.process_id, each.opens_at, each.closes_at, tx.now) for each in moved]
+    made = zip(moved, releases, strict=True)
+    await _add(tx, [(store.New(each.process_id, release, tx.now), tx.cause) for each, release in made])
     await store.set_told(tx, [each.auction_id for each in moved])
 
 
-async def _publish(tx: Transaction, process_id: str, release: Json, at: datetime) -> None:
-    """Add the release to the feed and tell; one that is there already is left alone."""
-    named = [party["id"] for party in release.get("parties", ())]
-    release = outgoing.with_earlier_roles(release, await store.parties_before(tx, release["ocid"], named))
-    if await store.publish(tx, process_id, release, at):
-        tx.emit(
-            ReleasePublished(
-                process_id=process_id,
-                ocid=release["ocid"],
-                release_id=release["id"],
-                tags=tuple(release["tag"]),
-                released_at=at,
-            )
-        )
+async def _add(tx: Transaction, made: Sequence[tuple[store.New, Cause]]) -> None:
+    """To the feed, with all roles of the parties, and tell; one that is there already is left alone."""
+    if not made:
+        return
+    named = {(new.release["ocid"], party["id"]) for new, _ in made for party in new.release.get("parties", ())}
+    roles = Roles(await store.roles_before(tx, named))
+    complete = [msgspec.structs.replace(new, release=roles.all_in(new.release)) for new, _ in made]
+    added = await store.publish(tx, complete)
+    for new, cause in zip(complete, (cause for _, cause in made), strict=True):
+        if new.release["id"] in added:
+            added.remove(new.release["id"])
+            tx.emit(_published(new), cause=cause)
+
+
+def _published(new: store.New) -> ReleasePublished:
+    return ReleasePublished(
+        process_id=new.process_id,
+        ocid=new.release["ocid"],
+        release_id=new.release["id"],
+        tags=tuple(new.release["tag"]),
+        released_at=new.released_at,
+    )
+
+
+reactions = Reactions()
+reactions.many(OrganisationRegistered, keep_parties)
+reactions.many(BidDisclosed, keep_bids)
+reactions.many(QuoteDisclosed, keep_quotes)
+reactions.together(follow_ends, AuctionExtended, RoundBegan, BidAccepted)
+reactions.together(publish, *HAPPENED)

@@ -72,6 +72,14 @@ def test_the_order_within_a_key_is_kept_across_types() -> None:
     ]
 
 
+def test_types_of_one_reaction_stay_together_where_they_alternate_within_a_key() -> None:
+    reactions = Reactions()
+    reactions.together(nothing, OrganisationRegistered, OrganisationStateChanged)
+    assert dealt(reactions, registered("a"), suspended("a"), registered("a"), suspended("b")) == [
+        [("Registered", "a"), ("StateChanged", "a"), ("Registered", "a"), ("StateChanged", "b")]
+    ]
+
+
 def test_a_call_takes_no_more_than_the_reaction_bears() -> None:
     assert [len(call) for call in calls(many(OrganisationRegistered, most=2), map(registered, "abcde"))] == [2, 2, 1]
 

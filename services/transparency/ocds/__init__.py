@@ -5,6 +5,6 @@ ocid → one), ``releases`` (→ ``process``, by ``node``, ``organisations``, ``
 hold), ``mapping`` (→ the events that native processes bring), ``candidates`` (what is to be kept and told of a record); ``tables`` and
 ``rows`` read CSV files by the mappings in ``mappings/``; ``tolerance`` counts what was not understood.
 
-Writing: ``outgoing`` (``outgoing_quotes``) makes a release of an event out of ``parts``, ``implementation`` of one in a contract that is
-carried out, ``publication`` packs releases and records.
+Writing: ``happened`` chooses who makes the release of an event: ``outgoing`` (``outgoing_quotes``) out of ``parts``, or ``implementation``
+where a contract is carried out; ``history`` is what was published before. ``publication`` packs releases and records.
 """

@@ -55,9 +55,11 @@ def carried_out(event: CarriedOut, at: datetime, known: Known, history: Sequence
     if milestone is None:
         return None
     if milestone["status"] != "met" and any(
-        each["id"] == milestone["id"] and each.get("dateMet") for one in before for each in one.get("milestones", ())
+        each["id"] == milestone["id"] and "dateMet" in each for one in before for each in one.get("milestones", ())
     ):
-        milestone["dateMet"] = None  # so a merged record forgets what a dispute set aside
+        milestone["dateMet"] = (
+            None  # so a merged record forgets what a dispute set aside, and the next release knows that it was met
+        )
     sections: Json = {"milestones": [milestone]}
     if isinstance(event, InvoiceSettled):
         sections["transactions"] = [_transaction(event, parties)]

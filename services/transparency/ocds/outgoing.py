@@ -255,9 +255,13 @@ def known_contract(contract_id: str, history: Sequence[Json]) -> Json | None:
 
 
 def release_of(process_id: str, event: Event, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
+    return _numbered(process_id, number_of(process_id, event), at, tags, parties, sections)
+
+
+def number_of(process_id: str, event: Event) -> str:
+    """The id of the release of this event."""
     content = hashlib.sha256(msgspec.json.encode(event)).hexdigest()
-    number = derived_id("release", ocid_of(process_id), event.TYPE, content)
-    return _numbered(process_id, number, at, tags, parties, sections)
+    return derived_id("release", ocid_of(process_id), event.TYPE, content)
 
 
 def _numbered(process_id: str, number: str, at: datetime, tags: list[str], parties: Parties, sections: Json) -> Json:
@@ -270,20 +274,4 @@ def _numbered(process_id: str, number: str, at: datetime, tags: list[str], parti
         "initiationType": "tender",
         **filled({"parties": list(parties)}),
         **named,
-    }
-
-
-def with_earlier_roles(release: Json, history: Sequence[Json]) -> Json:
-    """Merging replaces lists of words: a party that was tenderer and is supplier now says both."""
-    roles: dict[str, set[str]] = {}
-    for one in history:
-        for party in one.get("parties", ()):
-            roles.setdefault(party["id"], set()).update(party["roles"])
-    if "parties" not in release:
-        return release
-    return {
-        **release,
-        "parties": [
-            {**party, "roles": sorted({*party["roles"], *roles.get(party["id"], ())})} for party in release["parties"]
-        ],
     }

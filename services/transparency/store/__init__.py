@@ -1,5 +1,5 @@
 """Rows of transparency: what was imported, with its originals, and the releases of this market. ``rows`` the tables · ``imports`` ·
-``organisations`` · ``sessions`` mini-auctions that run · ``published`` the feed.
+``organisations`` · ``sessions`` mini-auctions that run · ``publishing`` into the feed · ``published`` the feed as it is read.
 
 An import writes by the thousand and a handler waits for nobody: everything here is one statement, with arrays where there are many.
 """
@@ -32,20 +32,18 @@ from services.transparency.store.published import (
     feed_state,
     history,
     latest,
-    parties_before,
-    publish,
     release,
-    said_of_contract,
 )
+from services.transparency.store.publishing import New, in_feed, lock_feed, publish, roles_before, said_of
 from services.transparency.store.rows import NAME, Row
 from services.transparency.store.sessions import (
     Session,
-    close_session,
+    close_sessions,
     disclosed_bids,
-    keep_bid,
+    keep_bids,
     lock_moved,
-    move_end,
-    open_session,
+    move_ends,
+    open_sessions,
     set_told,
 )
 
@@ -55,11 +53,12 @@ __all__ = [
     "FeedState",
     "Imported",
     "ImportedSource",
+    "New",
     "Published",
     "Row",
     "Session",
     "all_releases",
-    "close_session",
+    "close_sessions",
     "decoded",
     "disclosed_bids",
     "feed",
@@ -67,7 +66,8 @@ __all__ = [
     "history",
     "imported",
     "imported_organisations",
-    "keep_bid",
+    "in_feed",
+    "keep_bids",
     "keep_imported_organisations",
     "keep_originals",
     "keep_parties",
@@ -75,16 +75,17 @@ __all__ = [
     "known_originals",
     "known_processes",
     "latest",
+    "lock_feed",
     "lock_moved",
-    "move_end",
+    "move_ends",
     "one_import_at_a_time",
-    "open_session",
+    "open_sessions",
     "originals_of",
     "parties",
-    "parties_before",
     "publish",
     "release",
-    "said_of_contract",
+    "roles_before",
+    "said_of",
     "set_told",
     "told",
 ]

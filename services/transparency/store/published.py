@@ -1,6 +1,6 @@
-"""The feed: the releases of this market, in an order that never changes."""
+"""The feed as it is read: the releases of this market, in an order that never changes."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,13 +9,11 @@ import asyncpg
 import msgspec
 
 from infra.database import Database, Transaction
-from services.transparency.store.rows import CONTRACT, MILESTONE
 
 AT_ONCE = 20
 """Releases that are read in one statement. The largest that the market can make are half a megabyte each."""
 LARGEST_ANSWER = 4_000_000
 """Bytes of releases in one answer. The first comes however large it is."""
-_json = msgspec.json.Encoder(decimal_format="number")
 _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -36,28 +34,6 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
     released_at: datetime | None
 
 
-async def publish(tx: Transaction, process_id: str, release: Mapping[str, Any], released_at: datetime) -> bool:
-    """Add a release to the feed; False where it is there already.
-
-    A sequence gives numbers in the order of asking, and transactions commit in another: a reader that has seen 8 could miss 7
-    for ever. So whoever publishes holds one lock from before the number is drawn until its commit. Then positions become
-    visible in their order, and "since the last I saw" loses nothing. A rolled-back transaction leaves a gap, which is no loss.
-    """
-    connection = await tx.raw()
-    await connection.execute("select pg_advisory_xact_lock(hashtextextended('transparency/feed', 0))")
-    position = await connection.fetchval(
-        "insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)"
-        " values ($1, $2, $3, $4::text[], $5, $6::text::jsonb) on conflict do nothing returning position",
-        release["id"],
-        release["ocid"],
-        process_id,
-        list(release["tag"]),
-        released_at,
-        _json.encode(release).decode(),
-    )
-    return position is not None
-
-
 async def history(tx: Transaction, ocid: str) -> list[str]:
     """All releases of a process of this market as JSON, oldest first: see :func:`decoded`."""
     rows = await (await tx.raw()).fetch(
@@ -69,40 +45,6 @@ async def history(tx: Transaction, ocid: str) -> list[str]:
 def decoded(bodies: Sequence[str]) -> list[dict[str, Any]]:
     """Releases with their numbers as Decimal."""
     return [_exact.decode(body) for body in bodies]
-
-
-async def said_of_contract(tx: Transaction, ocid: str, contract_id: str, milestone: str = "") -> list[dict[str, Any]]:
-    """The history of one contract of a process, oldest first, as far as the next release of it needs it: releases that hold this
-    contract alone, without its items. Of how it is carried out only one that says that it began, and what was said of the one
-    milestone: a contract may have thousands, and a process many contracts, and each would read what all before it said."""
-    of_contract = f"from transparency.releases where body ? 'contracts' and ocid = $1 and {CONTRACT} = $2"
-    rows = await (await tx.raw()).fetch(
-        "select position, jsonb_build_object('contracts', jsonb_build_array((body->'contracts'->0) - 'items'))::text as body from ("
-        f" select position, body {of_contract} and {MILESTONE} is null"
-        f" union all select position, body {of_contract} and {MILESTONE} = $3"
-        f" union all (select position, body {of_contract} and {MILESTONE} < $3 limit 1)"
-        f" union all (select position, body {of_contract} and {MILESTONE} > $3 limit 1)) as said order by position",
-        ocid,
-        contract_id,
-        milestone,
-    )
-    return decoded([row["body"] for row in rows])
-
-
-async def parties_before(tx: Transaction, ocid: str, organisation_ids: Sequence[str]) -> list[dict[str, Any]]:
-    """These parties of a process with all roles that its releases gave them so far, as a history of one release. Each release gives a
-    party all its former roles, so the last that names it has them."""
-    if not organisation_ids:
-        return []
-    rows = await (await tx.raw()).fetch(
-        "select asked.id, array(select distinct jsonb_array_elements_text(party->'roles') as role order by role) as roles"
-        " from unnest($2::text[]) as asked (id) cross join lateral (select body->'parties' as parties from transparency.releases"
-        " where ocid = $1 and body->'parties' @> jsonb_build_array(jsonb_build_object('id', asked.id))"
-        " order by (- position) limit 1) as last, jsonb_array_elements(last.parties) as party where party->>'id' = asked.id",
-        ocid,
-        organisation_ids,
-    )
-    return [{"parties": [dict(row) for row in rows]}]
 
 
 async def release(tx: Transaction, release_id: str) -> Published | None:

@@ -98,7 +98,7 @@ class SessionRow(Row, table=True):
 
 
 class ReleaseRow(Row, table=True):
-    """An OCDS release of this market. Never changed; ``position`` is its place in the feed (see :func:`publish`). Within a process they
+    """An OCDS release of this market. Never changed; ``position`` is its place in the feed (see :func:`lock_feed`). Within a process they
     are sorted by what no other index has: else the database looks for the last ones of a process by leafing through the whole feed."""
 
     __tablename__ = "releases"
@@ -122,6 +122,16 @@ class ReleaseRow(Row, table=True):
     tags: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     released_at: datetime = Field(sa_type=DateTime(timezone=True))
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ProcessPartyRow(Row, table=True):
+    """All roles that the releases of a process gave a party. A trigger keeps them, whichever release publishes."""
+
+    __tablename__ = "process_parties"
+
+    ocid: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(primary_key=True, sa_type=Text)
+    roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
 
 
 class FeedFiguresRow(Row, table=True):

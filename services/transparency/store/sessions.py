@@ -1,28 +1,34 @@
 """Replicas of mini-auctions: those that run, and the bids known since their close."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from events.auctions import AuctionExtended, AuctionOpened, BidAccepted, BidDisclosed, RoundBegan
-from infra.database import Transaction
+from events.auctions import AuctionOpened, BidDisclosed
+from infra.database import Transaction, columns
 
 
-async def keep_bid(tx: Transaction, event: BidDisclosed) -> None:
+async def keep_bids(tx: Transaction, events: Sequence[BidDisclosed]) -> None:
     await (await tx.raw()).execute(
-        "insert into transparency.disclosed_bids (bid_id, auction_id, event) values ($1, $2, $3) on conflict do nothing",
-        event.bid_id,
-        event.auction_id,
-        msgspec.json.encode(event),
+        "insert into transparency.disclosed_bids (bid_id, auction_id, event)"
+        " select * from unnest($1::text[], $2::text[], $3::bytea[]) on conflict do nothing",
+        [event.bid_id for event in events],
+        [event.auction_id for event in events],
+        [msgspec.json.encode(event) for event in events],
     )
 
 
-async def disclosed_bids(tx: Transaction, auction_id: str) -> list[BidDisclosed]:
+async def disclosed_bids(tx: Transaction, auction_ids: Collection[str]) -> dict[str, list[BidDisclosed]]:
+    """By auction, of these."""
     rows = await (await tx.raw()).fetch(
-        "select event from transparency.disclosed_bids where auction_id = $1", auction_id
+        "select event from transparency.disclosed_bids where auction_id = any($1::text[])", list(auction_ids)
     )
-    return [msgspec.json.decode(row["event"], type=BidDisclosed) for row in rows]
+    bids: dict[str, list[BidDisclosed]] = {}
+    for row in rows:
+        bid = msgspec.json.decode(row["event"], type=BidDisclosed)
+        bids.setdefault(bid.auction_id, []).append(bid)
+    return bids
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -32,25 +38,30 @@ class Session(msgspec.Struct, frozen=True):
     closes_at: datetime
 
 
-async def open_session(tx: Transaction, event: AuctionOpened) -> None:
+async def open_sessions(tx: Transaction, events: Sequence[AuctionOpened]) -> None:
     await (await tx.raw()).execute(
-        "insert into transparency.sessions (auction_id, process_id, opens_at, closes_at, told) values ($1, $2, $3, $4, $4)"
+        "insert into transparency.sessions (auction_id, process_id, opens_at, closes_at, told) select *, closes_at from"
+        " unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as opened (auction_id, process_id, opens_at, closes_at)"
         " on conflict do nothing",
-        event.auction_id,
-        event.pool_id or event.auction_id,
-        event.opens_at,
-        event.closes_at,
+        *columns(
+            (event.auction_id, event.pool_id or event.auction_id, event.opens_at, event.closes_at) for event in events
+        ),
     )
 
 
-async def move_end(tx: Transaction, event: AuctionExtended | RoundBegan | BidAccepted) -> None:
+async def move_ends(tx: Transaction, ends: Mapping[str, datetime]) -> None:
+    """By auction."""
     await (await tx.raw()).execute(
-        "update transparency.sessions set closes_at = $2 where auction_id = $1", event.auction_id, event.closes_at
+        "update transparency.sessions set closes_at = moved.closes_at"
+        " from unnest($1::text[], $2::timestamptz[]) as moved (auction_id, closes_at)"
+        " where sessions.auction_id = moved.auction_id and sessions.closes_at <> moved.closes_at",
+        list(ends),
+        list(ends.values()),
     )
 
 
-async def close_session(tx: Transaction, auction_id: str) -> None:
-    await (await tx.raw()).execute("delete from transparency.sessions where auction_id = $1", auction_id)
+async def close_sessions(tx: Transaction, auction_ids: Sequence[str]) -> None:
+    await (await tx.raw()).execute("delete from transparency.sessions where auction_id = any($1::text[])", auction_ids)
 
 
 async def lock_moved(tx: Transaction, limit: int, but: Sequence[str] = ()) -> list[Session]:

@@ -1,5 +1,6 @@
 """What happens in a market: an auction of paper, its bids, its award and contract; ids are new with each story."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,10 +25,18 @@ from events.contracts import (
 )
 from events.values import Category, Line, Place
 from infra.ids import new_id
+from services.transparency.ocds.history import Roles
+from services.transparency.ocds.parts import Json
 
 OPENS = datetime(2026, 11, 18, 9, tzinfo=UTC)
 MOSCOW = Place(country="RU", region="RU-MOW", locality="Moscow", latitude=55.75, longitude=37.62)
 PAPER = Category(code="30197630", title="Printing paper")
+
+
+def with_all_roles(releases: Sequence[Json]) -> list[Json]:
+    """As the feed has them, of processes that it had nothing of."""
+    roles = Roles({})
+    return [roles.all_in(release) for release in releases]
 
 
 class Story:

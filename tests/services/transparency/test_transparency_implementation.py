@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from happenings import OPENS, Story
+from happenings import OPENS, Story, with_all_roles
 from official import faults, validators
 from test_transparency_outgoing import plain
 
@@ -29,8 +29,8 @@ def told(story: Story, events: list[Any] | None = None) -> list[dict[str, Any]]:
         of_event = {number: known[number] for number in sides_of(event)}
         release = carried_out(event, OPENS + timedelta(hours=hours), of_event, found)
         if release is not None:
-            found.append(outgoing.with_earlier_roles(release, found))
-    return found
+            found.append(release)
+    return with_all_roles(found)
 
 
 @pytest.mark.parametrize("origin", ["auction", "pool", "purchase"])

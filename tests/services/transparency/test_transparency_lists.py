@@ -6,6 +6,7 @@ import pytest
 from infra.database import Transaction
 from infra.ids import new_id
 from services.transparency import store
+from services.transparency.ocds.history import Asked, History
 from services.transparency.pages import SHOWN, SOURCES
 from services.transparency.store import sessions
 from tests.explained import listening, undone
@@ -54,7 +55,7 @@ async def test_the_figures_are_those_of_the_feed(market: Market) -> None:
         ocid = f"ocid-{new_id()}"
         for number in (1, 2, 2):
             release = {"id": f"{ocid}-{number}", "ocid": ocid, "tag": ["tender"]}
-            await store.publish(tx, ocid, release, tx.now)
+            await store.publish(tx, [store.New(ocid, release, tx.now)])
         state = await store.feed_state(tx)
         assert (state.releases - before.releases, state.processes - before.processes) == (2, 1)
         assert state.released_at == tx.now
@@ -64,16 +65,18 @@ async def test_a_release_reads_little_of_a_process_of_many_contracts(market: Mar
     async with undone(market.ground.database, store.NAME) as (tx, db):
         await _years_of_releases(db)
         async with listening(db) as reading:
-            said = await store.said_of_contract(tx, "ocid-0", "contract-7", "order-50")
-            (parties,) = await store.parties_before(tx, "ocid-0", ["buyer"])
-        assert await reading.of(db, "releases") <= 10
-        milestones = [
-            each["contracts"][0].get("implementation", {}).get("milestones", [{}])[0].get("id") for each in said
-        ]
-        assert milestones.count(None) == 3 and "order-50" in milestones
-        assert len(said) <= 6 and not any("items" in each["contracts"][0] for each in said)
-        assert parties == {"parties": [{"id": "buyer", "roles": ["buyer", "payer"]}]}
-        assert await store.parties_before(tx, "ocid-0", ["nobody"]) == [{"parties": []}]
+            contracts = [Asked("ocid-0", f"contract-{number}", "order-50") for number in range(1, 91)]
+            history = History(await store.said_of(tx, contracts))
+            roles = await store.roles_before(tx, [("ocid-0", "buyer"), ("ocid-0", "nobody"), ("ocid-1", "buyer")])
+        assert await reading.of(db, "releases") <= 6 * len(contracts)
+        assert roles == {("ocid-0", "buyer"): ["buyer", "payer"]}
+        for asked in contracts:
+            said = history.of(asked)
+            milestones = [
+                each["contracts"][0].get("implementation", {}).get("milestones", [{}])[0].get("id") for each in said
+            ]
+            assert milestones.count(None) == 3 and milestones[-1] == "order-50"
+            assert len(said) == 5 and not any("items" in each["contracts"][0] for each in said)
 
 
 async def test_of_thousands_of_publications_the_largest_are_listed(market: Market) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from happenings import OPENS, Story
+from happenings import OPENS, Story, with_all_roles
 from official import faults, validators
 
 from services.transparency.ocds import outgoing
@@ -38,7 +38,7 @@ def releases(story: Story) -> list[dict[str, Any]]:
     terminated = outgoing.contract_ended(story.ended(), at[7], told)
     assert lapsed and terminated
     extended = outgoing.tender_extended(story.process_id, OPENS, OPENS + timedelta(hours=4), at[8])
-    return [plain(outgoing.with_earlier_roles(release, told)) for release in (*told, lapsed, terminated, extended)]
+    return [plain(release) for release in with_all_roles([*told, lapsed, terminated, extended])]
 
 
 @pytest.mark.parametrize("origin", ["auction", "pool", "purchase"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from happenings import MOSCOW, OPENS, PAPER, Story
+from happenings import MOSCOW, OPENS, PAPER, Story, with_all_roles
 from official import faults, validators
 from test_transparency_outgoing import plain
 
@@ -114,7 +114,7 @@ class Quotes:
             outgoing_quotes.opened(self.opened(), OPENS, self.known),
             outgoing_quotes.closed(event, [], event.closed_at, self.known),
         ]
-        return [plain(outgoing.with_earlier_roles(release, told)) for release in told]
+        return [plain(release) for release in with_all_roles(told)]
 
     def releases(self, outcome: str = "awarded") -> list[dict[str, Any]]:
         quotes = 0 if outcome == "unsuccessful" else 2
@@ -127,7 +127,7 @@ class Quotes:
         if outcome == "awarded":
             told.append(outgoing.award_made(self.story.awarded(), ENDS + timedelta(hours=2), self.known))
             told.append(outgoing.contract_drafted(self.story.drafted(), ENDS + timedelta(hours=3), self.known))
-        return [plain(outgoing.with_earlier_roles(release, told)) for release in told]
+        return [plain(release) for release in with_all_roles(told)]
 
 
 def test_releases_and_records_of_every_outcome_are_valid(data: Path) -> None:

@@ -23,6 +23,7 @@ from infra.ids import new_id
 from infra.tokens import ROLES, Principal
 from services.transparency import api, store
 from services.transparency.cli import export_app
+from services.transparency.ocds.history import Asked, History
 from services.transparency.ocds.outgoing import ocid_of
 from services.transparency.ocds.parts import date
 from services.transparency.ocds.publication import record_package
@@ -173,15 +174,16 @@ async def test_a_release_of_a_contract_reads_what_was_said_of_its_own_milestone_
     await market.publish(*orders)
     await history(market, story, 10)
     async with market.ground.database.transaction(store.NAME) as tx:
-        said = await store.said_of_contract(tx, ocid_of(story.process_id), story.contract_id, "order-5")
-        others = await store.said_of_contract(tx, ocid_of(story.process_id), story.award_id)
+        asked = Asked(ocid_of(story.process_id), story.contract_id, "order-5")
+        said = History(await store.said_of(tx, [asked])).of(asked)
+        others = await store.said_of(tx, [Asked(ocid_of(story.process_id), story.award_id)])
     milestones = [
         milestone["id"]
         for release in said
         for contract in release["contracts"]
         for milestone in contract.get("implementation", {}).get("milestones", ())
     ]
-    assert milestones == ["order-1", "order-5"] and others == []
+    assert milestones == ["order-1", "order-5"] and others == {}
     assert not any("items" in contract for release in said for contract in release["contracts"])
 
 
@@ -262,7 +264,7 @@ async def test_the_feed_loses_nothing_when_transactions_commit_out_of_order(mark
     async def publish(name: str, *, slowly: bool) -> None:
         async with market.ground.database.transaction("transparency") as tx:
             release = {"ocid": name, "id": name, "tag": ["tender"], "date": "2026-11-18T09:00:00Z"}
-            await store.publish(tx, name, release, tx.now)
+            await store.publish(tx, [store.New(name, release, tx.now)])
             if slowly:
                 asked.set()
                 await go_on.wait()

@@ -1,0 +1,104 @@
+"""What happened in this market → the OCDS release that says so. Pure: what was published before is an argument (:mod:`history`)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import assert_never, get_args
+
+from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
+from events.codec import Event
+from events.contracts import AwardMade, ContractConcluded, ContractDrafted, ContractEnded
+from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
+from services.transparency.ocds import implementation, outgoing, outgoing_quotes
+from services.transparency.ocds.history import Asked, History
+from services.transparency.ocds.implementation import CarriedOut
+from services.transparency.ocds.mapping import ORIGIN
+from services.transparency.ocds.outgoing import Known, number_of, ocid_of
+from services.transparency.ocds.parts import Json
+
+Happened = (
+    AuctionOpened
+    | AuctionClosed
+    | QuoteRequestOpened
+    | QuotingEnded
+    | QuoteRequestClosed
+    | AwardMade
+    | ContractDrafted
+    | ContractConcluded
+    | ContractEnded
+    | CarriedOut
+)
+HAPPENED: tuple[type[Event], ...] = get_args(Happened)
+"""The events that lead to a release."""
+
+
+def is_ours(event: Happened) -> bool:
+    """Imported facts are not ours to publish: their source did."""
+    return not (isinstance(event, AwardMade | ContractConcluded) and event.origin == ORIGIN)
+
+
+def process_of(event: Happened) -> str:
+    if isinstance(event, AuctionOpened | AuctionClosed):
+        return event.pool_id or event.auction_id
+    return event.subject
+
+
+def release_id_of(event: Happened) -> str:
+    """Known before the release is made: the same event has the same."""
+    return number_of(process_of(event), event)
+
+
+def session_of(event: Happened) -> str | None:
+    """Whose disclosed bids or quotes its release shows."""
+    if isinstance(event, AuctionClosed | QuoteRequestClosed):
+        return event.subject
+    return None
+
+
+def organisations_of(event: Happened) -> set[str]:
+    """Whose particulars its release may show."""
+    match event:
+        case QuoteRequestOpened():
+            return {event.buyer_id}
+        case AuctionClosed() | QuoteRequestClosed():
+            return {event.buyer_id, event.winner_id} if event.winner_id else {event.buyer_id}
+        case AuctionOpened() | AwardMade() | ContractDrafted() | ContractConcluded():
+            return outgoing.organisations_of(event)
+    return implementation.sides_of(event)
+
+
+def asked_of(event: Happened) -> Asked | None:
+    """The contract, and the milestone of it ("" for none), whose history its release needs."""
+    match event:
+        case ContractConcluded() | ContractEnded():
+            return Asked(ocid_of(event.process_id), event.contract_id)
+        case _ if isinstance(event, CarriedOut):
+            return Asked(ocid_of(event.process_id), event.contract_id, implementation.milestone_of(event))
+    return None
+
+
+def release(event: Happened, at: datetime, known: Known, bids: Sequence[BidDisclosed], history: History) -> Json | None:
+    """None where there is nothing to publish. ``known`` may hold the particulars of others too."""
+    asked = asked_of(event)
+    said = history.of(asked) if asked else ()
+    match event:
+        case AuctionOpened():
+            return outgoing.tender_opened(event, at, known)
+        case AuctionClosed():
+            return outgoing.tender_closed(event, bids, at, known)
+        case QuoteRequestOpened():
+            return outgoing_quotes.opened(event, at, known)
+        case QuotingEnded():
+            return outgoing_quotes.ended(event, at)
+        case QuoteRequestClosed():
+            return outgoing_quotes.closed(event, bids, at, known)
+        case AwardMade():
+            return outgoing.award_made(event, at, known)
+        case ContractDrafted():
+            return outgoing.contract_drafted(event, at, known)
+        case ContractConcluded():
+            return outgoing.contract_concluded(event, at, known, said)
+        case ContractEnded():
+            return outgoing.contract_ended(event, at, said)
+        case _ if isinstance(event, CarriedOut):
+            return implementation.carried_out(event, at, known, said)
+    assert_never(event)

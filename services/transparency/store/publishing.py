@@ -1,0 +1,119 @@
+"""Into the feed: what is asked of the releases so far before new ones are made, and the new ones. Each is one statement for many."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from infra.database import Transaction, columns
+from services.transparency.ocds.history import Asked
+from services.transparency.store.published import decoded
+from services.transparency.store.rows import CONTRACT, MILESTONE
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class New(msgspec.Struct, frozen=True):
+    """A release that is to be added to the feed."""
+
+    process_id: str
+    release: dict[str, Any]
+    released_at: datetime
+
+
+async def lock_feed(tx: Transaction) -> None:
+    """A sequence gives numbers in the order of asking, and transactions commit in another: a reader that has seen 8 could miss 7
+    for ever. So whoever publishes holds one lock from before the number is drawn until its commit. Then positions become
+    visible in their order, and "since the last I saw" loses nothing. A rolled-back transaction leaves a gap, which is no loss."""
+    await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended('transparency/feed', 0))")
+
+
+async def publish(tx: Transaction, new: Sequence[New]) -> set[str]:
+    """Add releases (at least one) to the feed, in their order. Returns the ids of those that were not there already."""
+    await lock_feed(tx)
+    rows = await (await tx.raw()).fetch(
+        "insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)"
+        " select release_id, ocid, process_id, array(select jsonb_array_elements_text(body->'tag')), released_at, body"
+        " from (select release_id, ocid, process_id, released_at, body::jsonb as body, number from"
+        " unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])"
+        " with ordinality as told (release_id, ocid, process_id, released_at, body, number)) as new"
+        " order by number on conflict do nothing returning release_id",
+        *columns(
+            (
+                each.release["id"],
+                each.release["ocid"],
+                each.process_id,
+                each.released_at,
+                _json.encode(each.release).decode(),
+            )
+            for each in new
+        ),
+    )
+    return {row["release_id"] for row in rows}
+
+
+async def in_feed(tx: Transaction, release_ids: Collection[str]) -> set[str]:
+    """Those of them that are there."""
+    rows = await (await tx.raw()).fetch(
+        "select release_id from transparency.releases where release_id = any($1::text[])", list(release_ids)
+    )
+    return {row["release_id"] for row in rows}
+
+
+_BARE = "jsonb_build_object('contracts', jsonb_build_array((body->'contracts'->0) - 'items'))::text as body"
+_OF_CONTRACT = (
+    f"from transparency.releases where body ? 'contracts' and ocid = asked.ocid and {CONTRACT} = asked.contract_id"
+)
+
+
+async def said_of(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+    """For :class:`~services.transparency.ocds.history.History`: what was said of these contracts and milestones."""
+    contracts = {each.contract for each in asked}
+    milestones = {each for each in asked if each.milestone}
+    return await _of_contracts(tx, contracts) | await _of_milestones(tx, milestones)
+
+
+async def _of_contracts(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+    """All that was said of the contract itself (it was drafted, signed, ended), and of how it is carried out one release."""
+    if not asked:
+        return {}
+    rows = await (await tx.raw()).fetch(
+        f"select asked.ocid, asked.contract_id, {_BARE} from unnest($1::text[], $2::text[]) as asked (ocid, contract_id)"
+        f" cross join lateral (select position, body {_OF_CONTRACT} and {MILESTONE} is null"
+        f" union all (select position, body {_OF_CONTRACT} and {MILESTONE} is not null limit 1)) as said order by position",
+        [each.ocid for each in asked],
+        [each.contract_id for each in asked],
+    )
+    said: dict[Asked, list[dict[str, Any]]] = {}
+    for row, body in zip(rows, decoded([row["body"] for row in rows]), strict=True):
+        said.setdefault(Asked(row["ocid"], row["contract_id"]), []).append(body)
+    return said
+
+
+async def _of_milestones(tx: Transaction, asked: Collection[Asked]) -> dict[Asked, list[dict[str, Any]]]:
+    """The last of each. They are sorted by what no index has: else the database looks for it by leafing through the whole process."""
+    if not asked:
+        return {}
+    rows = await (await tx.raw()).fetch(
+        f"select asked.ocid, asked.contract_id, asked.milestone, {_BARE}"
+        " from unnest($1::text[], $2::text[], $3::text[]) as asked (ocid, contract_id, milestone) cross join lateral"
+        f" (select body {_OF_CONTRACT} and {MILESTONE} = asked.milestone order by position + 0 desc limit 1) as last",
+        *columns(asked),
+    )
+    bodies = decoded([row["body"] for row in rows])
+    return {
+        Asked(row["ocid"], row["contract_id"], row["milestone"]): [body] for row, body in zip(rows, bodies, strict=True)
+    }
+
+
+async def roles_before(tx: Transaction, parties: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """All roles that the releases of a process gave a party so far, by (ocid, party)."""
+    if not parties:
+        return {}
+    rows = await (await tx.raw()).fetch(
+        "select ocid, organisation_id, roles from unnest($1::text[], $2::text[]) as asked (ocid, organisation_id)"
+        " join transparency.process_parties using (ocid, organisation_id)",
+        *columns(parties),
+    )
+    return {(row["ocid"], row["organisation_id"]): row["roles"] for row in rows}

@@ -1,0 +1,187 @@
+"""The contracts of one pool come together: what is published of them costs a few statements, and is what one by one would give."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from happenings import Story
+
+from events.codec import Event, Message
+from events.contracts import AwardMade, ContractConcluded
+from infra.database import Transaction
+from infra.ids import new_id
+from infra.reactions import calls, react
+from services.transparency import store
+from services.transparency.handlers import reactions
+from services.transparency.ocds.outgoing import ocid_of
+from tests.explained import listening, undone
+from tests.infra.test_reactions import told
+from tests.market import Market
+
+pytestmark = pytest.mark.servers
+FEW, MANY = 2, 300
+
+
+def a_pool(members: int) -> list[Story]:
+    """Of each member its contract; one supplier won all of it."""
+    pool_id = new_id()
+    stories = [Story("pool") for _ in range(members)]
+    for story in stories:
+        story.process_id, story.winner = pool_id, f"winner-{pool_id}"
+    return stories
+
+
+def awarded(stories: Sequence[Story]) -> list[Event]:
+    """As contracts tells it: the draft straight after the award."""
+    return [event for story in stories for event in (story.awarded(), story.drafted())]
+
+
+def carried_out(stories: Sequence[Story]) -> list[Event]:
+    """All members order, then all are delivered to, and so on."""
+    return [event for step in zip(*(story.carried_out() for story in stories), strict=True) for event in step]
+
+
+async def hear(tx: Transaction, events: Sequence[Event]) -> list[Message]:
+    messages = [told(event) for event in events]
+    await in_portions(tx, messages)
+    return messages
+
+
+async def in_portions(tx: Transaction, messages: Sequence[Message], at_once: int = 500) -> None:
+    """As the inbox does with what it reads."""
+    for first in range(0, len(messages), at_once):
+        for call in calls(reactions, messages[first : first + at_once]):
+            await react(reactions[type(call[0].event)], tx, call)
+
+
+async def releases(db: asyncpg.Connection, process_id: str) -> list[dict[str, Any]]:
+    rows = await db.fetch(
+        "select body::text as body from transparency.releases where ocid = $1 order by position", ocid_of(process_id)
+    )
+    return [msgspec.json.decode(row["body"]) for row in rows]
+
+
+async def test_many_contracts_cost_as_many_statements_as_few(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        spent: list[list[int]] = []
+        for members in (FEW, FEW, MANY):  # with the first the driver learns types
+            stories = a_pool(members)
+            spent.append([])
+            for events in (
+                awarded(stories)[:500],
+                [story.concluded() for story in stories],
+                carried_out(stories)[:500],
+            ):
+                async with listening(db, tx) as reading:
+                    await hear(tx, events)
+                    await tx.flush()
+                spent[-1].append(len(reading.statements))
+                assert await reading.of(db, "releases") <= 6 * len(events), "it reads more than what it asks for"
+        _, few, many = spent
+        assert all(of_many <= of_few <= 8 for of_few, of_many in zip(few, many, strict=True)), spent
+
+
+async def test_heard_together_they_are_what_they_are_one_by_one(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        stories = a_pool(3)
+        (auction,) = [story.opened(auction_id=new_id(), pool_id=story.process_id) for story in stories[:1]]
+        await hear(tx, [each for story in stories for each in story.organisations()])
+        events = [
+            auction,
+            *[msgspec.structs.replace(bid, auction_id=auction.auction_id) for bid in stories[0].disclosed()],
+            stories[0].closed(auction_id=auction.auction_id, pool_id=stories[0].process_id),
+            *awarded(stories),
+            *[story.concluded() for story in stories],
+            *carried_out(stories),
+        ]
+        messages, found = [told(event) for event in events], []
+        for at_once in (len(events), 1):
+            await in_portions(tx, messages, at_once)
+            found.append(await releases(db, stories[0].process_id))
+            await db.execute("delete from transparency.releases where process_id = $1", stories[0].process_id)
+            await db.execute("delete from transparency.process_parties where ocid = $1", ocid_of(stories[0].process_id))
+            assert not await db.fetch("select from transparency.sessions where auction_id = $1", auction.auction_id), (
+                "the session is over"
+            )
+        together, one_by_one = found
+        assert len(together) == len(events) - len(stories[0].disclosed()) and together == one_by_one
+        roles = {party["id"]: party["roles"] for release in together for party in release.get("parties", ())}
+        assert {"supplier", "tenderer", "payee"} <= set(roles[stories[0].winner])
+
+
+async def test_what_comes_twice_is_published_told_and_counted_once(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        before = await store.feed_state(tx)
+        stories = a_pool(5)
+        events = [*awarded(stories), *[story.concluded() for story in stories], *carried_out(stories)]
+        await hear(tx, [*events[:7], *events[:7]])
+        await hear(tx, [*events, *events])
+        await hear(tx, events)
+        await tx.flush()
+        there = await releases(db, stories[0].process_id)
+        assert len(there) == len({each["id"] for each in there}) == len(events)
+        state = await store.feed_state(tx)
+        assert (state.releases - before.releases, state.processes - before.processes) == (len(events), 1)
+        said = await db.fetch(
+            "select convert_from(data, 'utf8')::jsonb->>'release_id' as id from transparency.outbox"
+            " where convert_from(data, 'utf8')::jsonb->>'process_id' = $1 order by position",
+            stories[0].process_id,
+        )
+        assert [row["id"] for row in said] == [each["id"] for each in there]
+
+
+async def test_each_release_is_told_as_a_consequence_of_its_own_event(market: Market) -> None:
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        (story,) = a_pool(1)
+        messages = await hear(tx, [story.awarded(), story.concluded()])
+        await tx.flush()
+        rows = await db.fetch(
+            "select envelope::jsonb->>'causationid' as cause from transparency.outbox"
+            " where convert_from(data, 'utf8')::jsonb->>'process_id' = $1 order by position",
+            story.process_id,
+        )
+        assert [row["cause"] for row in rows] == [each.envelope.id for each in messages]
+        assert [type(each.event) for each in messages] == [AwardMade, ContractConcluded]
+
+
+async def test_a_milestone_of_many_deliveries_knows_that_it_was_met_from_the_last(market: Market) -> None:
+    """Met, then set aside by a dispute, then delivered again in part: the record forgets when it was met."""
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        (story,) = a_pool(1)
+        await hear(tx, [story.awarded(), story.concluded()])
+        ordered, _, part, met, *_ = story.carried_out()
+        parts = [msgspec.structs.replace(part, delivery=number) for number in range(3, 9)]
+        for each in (ordered, part, met, *parts):
+            await hear(tx, [each])
+        said = [
+            milestone.get("dateMet", "unsaid")
+            for release in await releases(db, story.process_id)
+            for contract in release.get("contracts", ())
+            for milestone in contract.get("implementation", {}).get("milestones", ())
+        ]
+        assert said == ["unsaid", "unsaid", said[2], *[None] * 6] and said[2]
+
+
+async def test_roles_of_what_former_releases_published_are_kept_as_well(market: Market) -> None:
+    """By the trigger, whichever release publishes; by the migration, of what is older."""
+    migration = import_module("services.transparency.migrations.0006_parties_of_processes")
+    async with undone(market.ground.database, store.NAME) as (tx, db):
+        (story,) = a_pool(1)
+        ocid = ocid_of(story.process_id)
+        await db.execute(
+            "insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)"
+            " select $1 || n, $1, $2, '{award}', now(), jsonb_build_object('parties', jsonb_build_array(jsonb_build_object("
+            " 'id', 'one', 'roles', jsonb_build_array('buyer', 'role-' || n)))) from generate_series(1, 3) n",
+            ocid,
+            story.process_id,
+        )
+        kept = await store.roles_before(tx, [(ocid, "one")])
+        assert kept == {(ocid, "one"): ["buyer", "role-1", "role-2", "role-3"]}
+        await db.execute("delete from transparency.process_parties where ocid = $1", ocid)
+        last = await db.fetchval("select max(position) from transparency.releases")
+        for _ in range(2):
+            await db.execute(str(migration.FORMER).replace(":after", "0").replace(":last", str(last)))
+            assert await store.roles_before(tx, [(ocid, "one")]) == kept
