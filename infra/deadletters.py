@@ -29,7 +29,18 @@ DISMISSED = f"{PREFIX}dismissed"
 
 LEFT_OUT = f"{PREFIX}left_out"
 """The header of a dead letter whose message is too large to stand in it: it stands in its own topic alone."""
+TO = f"{PREFIX}to"
+"""The header of a message that was sent again: the one reader that it is for, as "service/" or "service/view". All others pass over it:
+each has the message in effect, or a dead letter of its own."""
+ANY = "*"
+"""In the place of the view: whichever reader of the service failed. Letters of former releases do not say."""
 LONGEST_NAME = 500
+
+
+def is_for(service: str, view: str, headers: Received) -> bool:
+    """Whether this reader, with "" the service itself, is to take the message in."""
+    return all(value in (f"{service}/{view}".encode(), f"{service}/{ANY}".encode()) for name, value in headers if name == TO)
+
 
 
 class Place(NamedTuple):
@@ -51,6 +62,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     type: str
     event_id: str
+    view: str = ANY
     error: str
     traceback: str
     key: bytes | None
@@ -138,12 +150,20 @@ class Unreadable(Exception):
 
 
 async def bury(
-    kafka: Producer, consumer: str, record: ConsumerRecord, error: BaseException, part: Message | None = None
+    kafka: Producer,
+    consumer: str,
+    record: ConsumerRecord,
+    error: BaseException,
+    part: Message | None = None,
+    *,
+    view: str = "",
 ) -> None:
-    """Put the record, or that ``part`` of what it tells, into the dead letter topic, durably, before its offset is committed."""
+    """Put the record, or that ``part`` of what it tells, into the dead letter topic, durably, before its offset is committed. ``view``:
+    of the service ``consumer``, where one failed."""
     key, value, headers = encode(part.envelope, part.event) if part else (record.key, record.value, record.headers)
     facts = {
         "consumer": consumer,
+        "view": view,
         "topic": record.topic,
         "partition": str(record.partition),
         "offset": str(record.offset),
@@ -185,8 +205,9 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
 
 
 async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
-    """Send the message to its topic again, as it first came, and note that. Handlers that did handle it ignore the repeat: all their
-    claims ``since`` then are there. Raises TooOld for an event from before, and Unreadable."""
+    """Send the message to its topic again, as it first came, for the reader that failed, and note that. A release that knows no such
+    address has all take it in; who did handle it ignores the repeat: all claims ``since`` then are there. Raises TooOld for an event
+    from before, and Unreadable."""
     if letter.happened_before(since):
         raise TooOld(
             f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
@@ -202,7 +223,10 @@ async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
         if letter.left_out
         else letter
     )
-    await kafka.send_and_wait(letter.topic, key=first.key, value=first.value, headers=list(first.headers))
+    headers = [(name, value) for name, value in first.headers if name != TO]
+    if letter.consumer:
+        headers.append((TO, f"{letter.consumer}/{letter.view}".encode()))
+    await kafka.send_and_wait(letter.topic, key=first.key, value=first.value, headers=headers)
     await kafka.send_and_wait(DEAD_LETTERS, key=letter.key or b"", headers=[(REPLAYED, str(letter.position).encode())])
 
 
@@ -276,6 +300,7 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
     return DeadLetter(
         position=record.offset,
         consumer=fact(f"{PREFIX}consumer"),
+        view=fact(f"{PREFIX}view", ANY.encode()) if headers.get(f"{PREFIX}view") != b"" else "",
         topic=fact(f"{PREFIX}topic"),
         partition=_number(headers.get(PREFIX + "partition")),
         offset=_number(headers.get(PREFIX + "offset")),

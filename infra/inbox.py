@@ -23,7 +23,7 @@ from events.envelope import MalformedEvent
 from infra import given_up, metrics
 from infra.away import PAUSE, in_short, is_away, is_locked, remedy, there
 from infra.database import LOCK_PATIENCE, Database, Transaction
-from infra.deadletters import bury
+from infra.deadletters import bury, is_for
 from infra.deadline import Deadline
 from infra.held import NEWER_RELEASE, ConsumerStopped, Held
 from infra.outgoing import OF_A_CONSEQUENCE
@@ -84,6 +84,7 @@ class Inbox:
     ) -> None:
         self.service = service
         self.name = view or service
+        self._view = view
         self._reactions = reactions
         self._kinds = {kind_of(kind.TYPE) for kind in reactions}
         self._database = database
@@ -166,6 +167,8 @@ class Inbox:
                 await asyncio.sleep(0)
             type_ = type_in(record.headers)
             if type_ is not None and kind_of(type_) not in self._kinds:
+                continue
+            if not is_for(self.service, self._view, record.headers):
                 continue
             if held and _partition(record) in held:
                 continue
@@ -294,7 +297,7 @@ class Inbox:
     async def _fresh(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
         """Those that are not in effect yet, each once. They are claimed from now on. Raises _Divided.
 
-        A part is in effect where its whole is: a dead letter of one service comes to all of them when it is replayed.
+        A part is in effect where its whole is: a dead letter that a former release replayed comes to all.
         """
         claims = [self._claim_of(message) for message in messages]
         fresh = await tx.claim(claims)
@@ -358,7 +361,7 @@ class Inbox:
         """Wait until the dead letter is there: nothing is passed over without one."""
         while True:
             try:
-                await bury(self._dead_letters, self.service, record, error, part)
+                await bury(self._dead_letters, self.service, record, error, part, view=self._view)
                 self.buried += 1
                 return
             except Exception as away:

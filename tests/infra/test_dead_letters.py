@@ -35,9 +35,11 @@ def a_letter(**headers: str) -> DeadLetter:
 class Sent:
     def __init__(self) -> None:
         self.topics: list[str] = []
+        self.messages: list[dict[str, Any]] = []
 
-    async def send_and_wait(self, topic: str, **message: object) -> None:
+    async def send_and_wait(self, topic: str, **message: Any) -> None:
         self.topics.append(topic)
+        self.messages.append(message)
 
 
 async def test_one_about_a_young_event_is_sent_again_and_noted() -> None:
@@ -74,6 +76,36 @@ def test_nor_was_one_whose_instant_has_no_value() -> None:
     letter = a_letter()
     letter.headers.append(("ce_time", None))
     assert not letter.happened_before(NOW)
+
+
+# Whom a letter goes to when it is sent again
+
+
+@pytest.mark.parametrize(
+    ("view", "taken_by"),
+    [
+        ("", [("contracts", "")]),
+        ("figures", [("contracts", "figures")]),
+        (None, [("contracts", ""), ("contracts", "figures"), ("contracts", "others")]),  # a letter of a former release
+    ],
+)
+async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
+    view: str | None, taken_by: list[tuple[str, str]]
+) -> None:
+    kafka = Sent()
+    record = a_record(1, [("ce_time", NOW.isoformat().encode())], topic="lonja.auctions")
+    await deadletters.bury(kafka, "contracts", record, ValueError("no such row"), view=view or "")  # type: ignore[arg-type]
+    kept = [each for each in kafka.messages[0]["headers"] if view is not None or each[0] != "lonja_view"]
+    letter = deadletters._letter(a_record(0, kept))
+    await replay(kafka, letter, NOW - timedelta(days=60))  # type: ignore[arg-type]
+    again = kafka.messages[1]["headers"]
+    readers = [(service, view) for service in ("contracts", "pools") for view in ("", "figures", "others")]
+    assert [reader for reader in readers if deadletters.is_for(*reader, again)] == taken_by
+    assert all(deadletters.is_for(*reader, record.headers) for reader in readers)
+    # it fails there again, and is sent again
+    await deadletters.bury(kafka, "contracts", a_record(2, again, topic="lonja.auctions"), ValueError(), view="others")  # type: ignore[arg-type]
+    await replay(kafka, deadletters._letter(a_record(3, kafka.messages[3]["headers"])), NOW - timedelta(days=60))  # type: ignore[arg-type]
+    assert [r for r in readers if deadletters.is_for(*r, kafka.messages[4]["headers"])] == [("contracts", "others")]
 
 
 # Records that others wrote

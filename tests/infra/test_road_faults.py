@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
 from events.accounts import OrganisationRegistered
 from events.topics import LARGEST_MESSAGE
 from infra import deadletters, inbox
 from infra.clock import system_clock
-from infra.database import Transaction
+from infra.database import Transaction, schema_of
 from infra.health import State
 from infra.held import ConsumerStopped
 from tests.road import BAD_RECORDS, Road, always, locking, until, until_buried, until_committed, until_heard
@@ -235,3 +236,23 @@ async def test_a_message_that_is_too_large_to_be_kept_twice_is_a_dead_letter_tha
         road.fails = lambda name: None
         await deadletters.replay(road.kafka, letter, system_clock() - timedelta(days=1))
         await until_heard(road, ["after", "bad"])
+
+
+async def test_bytes_that_are_no_event_are_replayed_to_the_consumer_that_failed_alone(road: Road) -> None:
+    """All others have a dead letter of their own, and would have one more."""
+    neighbour = Road(f"{road.service}_next", road.topic, road.url, road.bootstrap, road.database, road.kafka)
+    async with road.database.engine.begin() as connection:
+        await connection.execute(text(f"create schema {neighbour.service}"))
+        await connection.run_sync(schema_of(neighbour.service).metadata.create_all)
+        await connection.execute(text(f"create table {neighbour.service}.heard (n serial, name text)"))
+    await road.send_bytes(b"\xff")
+    async with road.listening(), neighbour.listening():
+        await until_buried(road, 1)
+        await until_buried(neighbour, 1)
+        [letter] = [each async for each in deadletters.read(road.bootstrap) if each.consumer == road.service]
+        await deadletters.replay(road.kafka, letter, system_clock() - timedelta(days=1))
+        await road.send("after")
+        await until_heard(road, ["after"])
+        await until_heard(neighbour, ["after"])
+    await until_buried(road, 2)
+    assert len(await neighbour.dead()) == 1
