@@ -45,6 +45,8 @@ class _Kept:
     detail: str = "starting"
     failures: int = 0
     """In a row."""
+    ended: str = ""
+    """How and when it ended last, in words that follow its name; until it is sound again."""
 
     @property
     def name(self) -> str:
@@ -104,7 +106,8 @@ class Supervisor:
                     f"FAILING: {kept.name} has failed {kept.failures} times in a row; it is tried again and again, all else goes on. "
                     f"Its last lines:\n{tail(kept.child.log)}"
                 )
-            self._mark(kept, State.waiting, trouble)
+            kept.ended = f"{trouble} at {datetime.now(UTC):%H:%M:%S} UTC"
+            self._mark(kept, State.waiting, f"{kept.ended}, and is started again in {pause:.1f} s")
             await asyncio.sleep(pause)
 
     async def _run_once(self, kept: _Kept) -> str:
@@ -114,11 +117,11 @@ class Supervisor:
             await asyncio.to_thread(stop_leftover, kept.child.pid_file, kept.child.part)
             kept.child.start()
             kept.started = datetime.now(UTC)
-            self._mark(kept, State.waiting, "starting")
+            self._mark(kept, State.waiting, f"{kept.ended}, and is starting again" if kept.ended else "starting")
             await kept.child.wait_ready()
             where = f", port {kept.child.part.port}" if kept.child.part.port else ""
             self._say(f"{kept.name} is ready ({time.monotonic() - began:.1f} s{where})")
-            self._mark(kept, State.running)
+            self._mark_running(kept)
             if not kept.first.done():
                 kept.first.set_result(None)
             return await self._until_it_ends(kept)
@@ -137,8 +140,8 @@ class Supervisor:
             await asyncio.sleep(LOOK_EVERY)
             now = time.monotonic()
             if kept.failures and now - ready > STEADY_SECONDS:
-                kept.failures = 0
-                self._mark(kept, State.running)
+                kept.failures, kept.ended = 0, ""
+                self._mark_running(kept)
             if now - checked < (LOOK_EVERY if child.part.beats else CHECK_EVERY):
                 continue
             checked = now
@@ -146,7 +149,7 @@ class Supervisor:
                 alive = time.monotonic()
                 if quiet:
                     quiet = False
-                    self._mark(kept, State.running)
+                    self._mark_running(kept)
                 continue
             silence, most = time.monotonic() - max(alive, self._awake_since), child.part.silent_for
             if silence > most:
@@ -183,6 +186,9 @@ class Supervisor:
             if trouble and trouble != before:
                 self._say(trouble)
             await asyncio.sleep(KEEP_HOUSE_EVERY)
+
+    def _mark_running(self, kept: _Kept) -> None:
+        self._mark(kept, State.running, f"{kept.ended}, and runs again" if kept.ended else "")
 
     def _mark(self, kept: _Kept, state: State, detail: str = "") -> None:
         """A part that fails again and again is degraded, whatever it does just now, until it is sound again."""

@@ -169,13 +169,23 @@ def _how_to_start(config: Config, server: str) -> str:
 
 
 def _kept_parts(config: Config) -> Iterator[Finding]:
-    """What the supervisor of this home knows of its parts."""
+    """What the supervisor of this home knows of its parts, and whether what it knows to run does."""
+    import psutil
+
+    from infra.embedded import is_owned
+    from infra.health import State
     from infra.supervisor import read_state
 
     for name, part in read_state(config.home).items():
-        well = part.get("state") != "degraded"
-        remedy = f"look into {config.logs_dir / f'{name}.log'}"
-        yield Finding(f"supervised {name}", well, part.get("detail") or part.get("state", "started"), remedy)
+        state, log = part.get("state", State.running), config.logs_dir / f"{name}.log"
+        found = part.get("detail") or state
+        remedy = f"look into {log}"
+        if state == State.running and not psutil.pid_exists(part["pid"]):
+            state, found = State.stopped, f"process {part['pid']} has ended"
+        if state in (State.waiting, State.stopped):
+            again = is_owned(config.home)
+            remedy = f"wait: `lonja up` starts it again; see {log}" if again else f"`make run`, and look into {log}"
+        yield Finding(f"supervised {name}", state == State.running, found, remedy)
 
 
 async def _market(config: Config, url: str, bootstrap: str) -> list[Finding]:

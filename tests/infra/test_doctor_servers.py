@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from infra.cli import app
+from infra.cli.doctor import _kept_parts
+from infra.config import Config
 from infra.embedded import HomeLock
 
 
@@ -50,3 +53,50 @@ async def test_a_server_that_others_keep_is_not_started_by_make_run(
         found["kafka"]["remedy"]
         == "see that this server runs and lets Lonja in, or set LONJA_KAFKA_BOOTSTRAP to another"
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "detail", "pid", "ok", "found", "remedy"),
+    [
+        ("running", "", None, True, "running", ""),
+        (
+            "running",
+            "ended with signal 9 at 10:00:00 UTC, and runs again",
+            None,
+            True,
+            "ended with signal 9 at 10:00:00 UTC, and runs again",
+            "",
+        ),
+        (
+            "waiting",
+            "ended with signal 9 at 10:00:00 UTC, and is started again in 0.2 s",
+            None,
+            False,
+            "started again",
+            "wait",
+        ),
+        ("waiting", "starting", None, False, "starting", "wait"),
+        ("degraded", "7 failures in a row; it runs again", None, False, "7 failures", "look into"),
+        ("running", "", 2**22 + 1, False, "has ended", "wait"),
+    ],
+)
+def test_a_part_is_well_while_it_runs_and_what_happened_to_it_is_said(
+    state: str,
+    detail: str,
+    pid: int | None,
+    ok: bool,
+    found: str,
+    remedy: str,
+    tmp_path: Path,
+) -> None:
+    kept = {"kafka": {"pid": pid or os.getpid(), "port": None, "state": state, "detail": detail}}
+    (tmp_path / "state.json").write_text(json.dumps(kept))
+    config = Config.load({"LONJA_HOME": str(tmp_path)})
+    lock = HomeLock(tmp_path)
+    (told,) = _kept_parts(config)
+    assert (told.what, told.ok) == ("supervised kafka", ok)
+    assert found in told.found and (ok or told.remedy.startswith(remedy))
+    lock.release()
+    (told,) = _kept_parts(config)
+    assert told.ok == ok
+    assert "wait" not in told.remedy  # nobody is there who starts anything

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,9 @@ async def test_a_crashed_part_is_started_again_and_said(tmp_path: Path) -> None:
     await until(lambda: read_state(tmp_path)["part"]["pid"] != first)
     assert psutil.pid_exists(read_state(tmp_path)["part"]["pid"])
     assert any("CRASH: part ended with signal 9" in line for line in said)
+    await until(lambda: read_state(tmp_path)["part"]["state"] == "running")
+    detail = read_state(tmp_path)["part"]["detail"]
+    assert re.fullmatch(r"ended with signal 9 at \d\d:\d\d:\d\d UTC, and runs again", detail)
     await keeper.stop()
     assert read_state(tmp_path) == {}
 
