@@ -39,8 +39,9 @@ LONGEST_NAME = 500
 
 def is_for(service: str, view: str, headers: Received) -> bool:
     """Whether this reader, with "" the service itself, is to take the message in."""
-    return all(value in (f"{service}/{view}".encode(), f"{service}/{ANY}".encode()) for name, value in headers if name == TO)
-
+    return all(
+        value in (f"{service}/{view}".encode(), f"{service}/{ANY}".encode()) for name, value in headers if name == TO
+    )
 
 
 class Place(NamedTuple):

@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg, QueryParameter
+from litestar.routes import HTTPRoute
 from msgspec import inspect
 
 from catalogue.numbers import unambiguous
@@ -142,6 +143,37 @@ async def test_a_parameter_that_an_api_route_does_not_know_is_refused_by_name(ma
             if (answer.status_code, said.get("rule"), said.get("field")) != (400, "unknown-parameter", "stauts"):
                 wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
     assert tried > 100 and not wrong, "\n".join(wrong)
+
+
+REQUIRED = {
+    "en": "The address of this page needs a value for “{}”.",
+    "es": "La dirección de esta página necesita un valor para «{}».",
+    "ru": "В адресе этой страницы нужно значение «{}».",
+}
+
+
+async def test_a_parameter_that_a_route_cannot_do_without_is_named_in_the_readers_language(market: Outside) -> None:
+    routes = [each for each in market.app.routes if isinstance(each, HTTPRoute)]
+    asked = [
+        (route.path, handler, each.field_alias)
+        for route in routes
+        for handler, arguments in route.route_handler_map.values()
+        for each in arguments.expected_query_params
+        if each.is_required
+    ]
+    assert len(asked) >= 4
+    for path, handler, name in asked:
+        async with market.client(roles_of(handler)) as client:
+            for query in ("", f"?{name}="):
+                if path.startswith(("/api/", "/ocds")):
+                    answer = await client.get(filled(path, "x") + query)
+                    said = answer.json()
+                    assert (answer.status_code, said["rule"], said["field"]) == (400, "missing", name), path
+                    continue
+                for language, words in REQUIRED.items():
+                    headers = {"accept": "text/html", "accept-language": language}
+                    answer = await client.get(filled(path, "x") + query, headers=headers)
+                    assert answer.status_code == 400 and words.format(name) in answer.text, path
 
 
 async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> None:

@@ -127,6 +127,9 @@ def _on_wrong_address(request: Request[Any, Any, Any], error: OutOfBounds, statu
     """A page has no form here whose field could be mended: it names the parameter, and links to itself without the query."""
     name = error.field.partition(".")[0]
     head = gettext("This was not understood")
+    if error.code == "missing":
+        said = gettext("The address of this page needs a value for “%(name)s”.", name=name)
+        return _answer(request, status, "out of bounds", detail, {}, said, (head, gettext("Start from the home page.")))
     if name not in request.query_params:
         said = gettext("The address of this page has a part that cannot be right.")
         words = head, gettext("Start from the home page.")

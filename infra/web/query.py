@@ -1,4 +1,5 @@
 """The API takes the parameters that its routes know, once each: a misspelt filter is told by its name, instead of answering everything.
+What a route cannot do without is told by its name as well, by the API and by pages.
 
 Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
 
@@ -21,22 +22,24 @@ from events.limits import OutOfBounds
 from infra.web.exact import ExactRequest
 
 API = ("/api/", "/ocds")
-_KNOWN, _LISTS, _NUMBERS = "query_parameters", "query_lists", "query_numbers"
-"""Of a route: the names of its parameters by those of its arguments, and of those the ones that are whole numbers."""
+_KNOWN, _LISTS, _REQUIRED, _NUMBERS = "query_parameters", "query_lists", "query_required", "query_numbers"
+"""Of a route: the names of its parameters by those of its arguments; of those the ones that may come several times, that must come, and
+that are whole numbers."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _SHOWN = 100
 """Characters of a name that are said again."""
 
 
 def remember_parameters(app: Litestar) -> None:
-    """Note at each route which parameters it takes, those of what it depends on among them, whether several times, and whether as
-    numbers."""
+    """Note at each route which parameters it takes, those of what it depends on among them, and which of them it takes several times,
+    cannot do without, and takes as numbers."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler, arguments in route.route_handler_map.values():
                 asked = arguments.expected_query_params
                 handler.opt[_KNOWN] = {each.field_name: each.field_alias for each in asked}
                 handler.opt[_LISTS] = frozenset(each.field_alias for each in asked if each.is_sequence)
+                handler.opt[_REQUIRED] = tuple(each.field_alias for each in asked if each.is_required)
                 numbers = _numbers(handler)
                 handler.opt[_NUMBERS] = frozenset(each.field_alias for each in asked if each.field_name in numbers)
 
@@ -61,10 +64,11 @@ def known_parameters(app: ASGIApp) -> ASGIApp:
     async def check(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP and _KNOWN in (options := scope["route_handler"].opt):
             _check_path(scope)
-            if scope["query_string"]:
+            if scope["query_string"] or options[_REQUIRED]:
                 given = ExactRequest(scope).query_params
                 if scope["path"].startswith(API):
                     _check(given, options[_KNOWN].values(), options[_LISTS])
+                _check_required(given, options[_REQUIRED])
                 _check_numbers(given, options[_NUMBERS])
         await app(scope, receive, send)
 
@@ -93,3 +97,9 @@ def _check(given: MultiDict[Any], known: Collection[str], lists: Collection[str]
             raise OutOfBounds("unknown-parameter", name[:_SHOWN])
         if len(given.getall(name)) > 1 and name not in lists:
             raise OutOfBounds("twice", name)
+
+
+def _check_required(given: MultiDict[Any], required: Collection[str]) -> None:
+    for name in required:
+        if not given.get(name):
+            raise OutOfBounds("missing", name)
