@@ -31,6 +31,7 @@ SENTENCES = {
     "too-many-decimals": "has more than {places} decimals",
     "too-short": "has a length below {least}",
     "twice": "may be given once",
+    "unknown-member": "is not known here; known are {known}",
     "unknown-parameter": "is not a parameter of this address",
     "wrong-type": "is not of the right kind: {said}",
 }

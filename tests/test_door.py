@@ -67,6 +67,48 @@ def test_every_body_is_bounded(app: Litestar) -> None:
     assert sorted(set(found)) == []
 
 
+async def test_a_member_that_a_body_does_not_have_is_refused_by_name(market: Outside) -> None:
+    wrong, tried = [], 0
+    for path, handler in guarded(market.app):
+        data = handler.parsed_fn_signature.parameters.get("data")
+        if data is None:
+            continue
+        method, tried = min(handler.http_methods - {"OPTIONS"}), tried + 1
+        async with market.client(roles_of(handler)) as client:
+            for place, body in unknown_members(data.annotation):
+                answer = await client.request(method, filled(path, "x"), json=body)
+                said = answer.json()
+                if (answer.status_code, said.get("rule"), said.get("field")) != (422, "unknown-member", place):
+                    wrong.append(f"{method} {path} {place}: {answer.status_code} {answer.text[:300]}")
+                assert "known are" in said["detail"] or wrong
+    assert tried > 50 and not wrong, "\n".join(wrong)
+
+
+def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:
+    """(place, value) with one member that no such value has: in the value itself, and in all that it is made of."""
+
+    def within(kind: inspect.Type) -> Iterator[tuple[str, Any]]:
+        match kind:
+            case inspect.Metadata():
+                yield from within(kind.type)
+            case inspect.UnionType():
+                for each in kind.types:
+                    yield from within(each)
+            case inspect.VarTupleType():
+                yield from ((f"1.{place}", [{}, value]) for place, value in within(kind.item_type))
+            case inspect.DictType():
+                yield from ((f"any.{place}", {"any": value}) for place, value in within(kind.value_type))
+            case inspect.StructType():
+                yield "vat_rtae", {"vat_rtae": 20}
+                for field in kind.fields:
+                    yield from (
+                        (f"{field.encode_name}.{place}", {field.encode_name: value})
+                        for place, value in within(field.type)
+                    )
+
+    return within(inspect.type_info(kind))
+
+
 def parameters(app: Litestar) -> Iterator[tuple[str, inspect.Field]]:
     """(path, field) of what routes, and what they depend on, take from path, query and headers."""
     for path, handler in guarded(app):

@@ -104,6 +104,33 @@ async def test_the_document_is_written_once_and_only_in_json(tmp_path: Path, mon
     assert len({answer.content for answer in answers}) == 1 and len(written) == 1
 
 
+async def test_every_object_of_a_body_is_said_to_take_no_other_members(tmp_path: Path) -> None:
+    app = composed(tmp_path)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as visitor:
+        found = (await visitor.get(DOCUMENT)).json()
+    schemas, open_, tried = found["components"]["schemas"], [], set[str]()
+
+    def look(schema: Any, where: str) -> None:
+        if isinstance(schema, list):
+            for each in schema:
+                look(each, where)
+        elif isinstance(schema, dict):
+            name = str(schema.get("$ref", "")).rpartition("/")[2]
+            if name and name not in tried:
+                tried.add(name)
+                look(schemas[name], name)
+            if "properties" in schema and schema.get("additionalProperties") is not False:
+                open_.append(where)
+            for part in schema.values():
+                look(part, where)
+
+    for path, operations in found["paths"].items():
+        for method, operation in operations.items():
+            look(operation.get("requestBody") if isinstance(operation, dict) else None, f"{method} {path}")
+    assert {"NewAuction", "Terms"} <= {name.rpartition("_")[2] for name in tried} and len(tried) > 50
+    assert open_ == []
+
+
 def plain(path: str) -> str:
     """``/x/{id:str}`` as ``/x/{id}``."""
     return path.replace(":str}", "}").replace(":path}", "}").replace(":int}", "}")

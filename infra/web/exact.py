@@ -1,5 +1,6 @@
 """JSON bodies as they were written, and in bounds: a number with a fraction is read by its digits, never by way of a float, and
-what no rule of the market could mean is refused before a rule sees it (:mod:`events.bounds`)."""
+what no rule of the market could mean is refused before a rule sees it (:mod:`events.bounds`), as is a member that nobody would read
+(:mod:`infra.web.members`)."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from litestar.types import Empty
 from litestar.utils.scope.state import ScopeState
 
 from events.bounds import fitted
+from infra.web.members import members_of
 
 T = TypeVar("T")
 _numbers = msgspec.json.Decoder(float_hook=Decimal)
@@ -102,7 +104,11 @@ def _decoded(body: bytes, kind: Any, now: datetime | None) -> Any:
         raise SerializationException("the JSON is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SerializationException(str(error)) from error
-    return found if kind is Any else fitted(found, kind, now)
+    if kind is Any:
+        return found
+    if (walk := members_of(kind)) is not None:
+        walk(found, now)
+    return fitted(found, kind, now)
 
 
 async def _fields(body: bytes) -> dict[str, Any]:

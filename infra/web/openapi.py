@@ -1,6 +1,8 @@
-"""What the API's document says beyond the types of its routes: how it refuses, and which routes want a token."""
+"""What the API's document says beyond the types of its routes: how it refuses, which routes want a token, and that a
+body has no members but those that are named."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from litestar import Litestar, Request, Router
@@ -12,6 +14,7 @@ from litestar.openapi.spec import (
     Operation,
     PathItem,
     Reference,
+    RequestBody,
     Schema,
     SecurityScheme,
 )
@@ -88,7 +91,36 @@ def describe(app: Litestar) -> None:
             for method in handler.http_methods & there.keys():
                 if handler.opt.get("access") != "public":
                     there[method].security = [{BEARER: []}]
+    sent = [
+        each.schema
+        for path in paths.values()
+        for operation in operations(path).values()
+        if isinstance(operation.request_body, RequestBody)
+        for each in operation.request_body.content.values()
+    ]
+    _close(sent, document.components.schemas)
     document.components.responses = {"Problem": REFUSAL}
+
+
+def _close(sent: Iterable[Schema | Reference | None], named: dict[str, Schema]) -> None:
+    """Say of each object that a body has or is that it takes no other members (:mod:`infra.web.members`)."""
+    left, seen = list(sent), set[str]()
+    while left:
+        schema = left.pop()
+        if isinstance(schema, Reference):
+            name = schema.ref.rpartition("/")[2]
+            if name in seen:
+                continue
+            seen.add(name)
+            schema = named[name]
+        if not isinstance(schema, Schema):
+            continue
+        if schema.properties:
+            schema.additional_properties = False
+        further = (schema.items, schema.additional_properties, *(schema.one_of or ()), *(schema.any_of or ()))
+        left += [
+            each for each in (*(schema.properties or {}).values(), *further) if isinstance(each, Schema | Reference)
+        ]
 
 
 def operations(path: PathItem) -> dict[str, Operation]:
