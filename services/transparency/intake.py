@@ -33,10 +33,10 @@ from services.transparency.ocds.candidates import (
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.process import Organisation
 from services.transparency.ocds.rows import RowReader
+from services.transparency.ocds.sheet import NoTable
 from services.transparency.ocds.tables import (
     ColumnMapping,
     MappingError,
-    NoTable,
     Row,
     RowRefused,
     choose_mapping,

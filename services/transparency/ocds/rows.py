@@ -16,7 +16,14 @@ from services.transparency.ocds.lines import believed, per_unit
 from services.transparency.ocds.organisations import RegionCode, no_regions
 from services.transparency.ocds.process import Award, Contract, Organisation, Process, derived_id
 from services.transparency.ocds.tables import FIELDS, ColumnMapping, Row, RowRefused
-from services.transparency.ocds.tolerance import NotUnderstood, read_choice, read_currency, read_date, read_decimal
+from services.transparency.ocds.tolerance import (
+    NotUnderstood,
+    currency_in,
+    read_choice,
+    read_currency,
+    read_date,
+    read_decimal,
+)
 
 _MOST_KEPT = 50_000
 _NAMES = "title buyer buyer_id buyer_locality supplier supplier_id supplier_locality category_title unit_text"
@@ -214,6 +221,9 @@ class _Reading:
         text = self.text(field)
         if not text:
             return None
+        if field != "quantity" and self._is_in_another_currency(text):
+            ledger.add(f"{self.column(field)}: in another currency than the row", text)
+            return None
         read = self.mapping.read
         thousands = read.thousands if field == "quantity" else None
         found = read_decimal(text, self.column(field), ledger, read.decimal_mark, thousands)
@@ -224,6 +234,12 @@ class _Reading:
             ledger.add(f"{self.column(field)}: zero is no price", found)
             return None
         return found
+
+    def _is_in_another_currency(self, text: str) -> bool:
+        if text.isascii() and not (text[0].isalpha() or text[-1].isalpha() or "$" in text):
+            return False
+        own, named = read_currency(self.text("currency"), "", NotUnderstood()), currency_in(text)
+        return own is not None and named is not None and own != named
 
     def product(self, unit_price: Decimal, quantity: Decimal) -> Decimal | None:
         return read_decimal(unit_price * quantity, "quantity x unit price", self.ledger)

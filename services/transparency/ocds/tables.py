@@ -8,7 +8,7 @@ A mapping is a small TOML file; those shipped are in ``mappings/``, and each say
     namespace = "br-bps"                 # prefix of the ids, unique to the publisher
     required = ["date", "unit_price"]    # a row without one of these is refused
 
-    [columns]                            # our field = its column, or several: the first that is filled
+    [columns]                            # our field = its column by its head, or several: the first that is filled
     date = "compra"
     unit_text = ["unidade_fornecimento_capacidade", "unidade_fornecimento"]
 
@@ -26,22 +26,18 @@ A mapping is a small TOML file; those shipped are in ``mappings/``, and each say
 Our fields are those of :data:`FIELDS`.
 """
 
-import codecs
-import csv
-import gzip
 import hashlib
-import io
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, cast
 
 import msgspec
 
 from services.transparency.ocds import vocabulary
+from services.transparency.ocds.sheet import Heads, NoTable, opened, read_heads, records
 
 SHIPPED = Path(__file__).parent / "mappings"
 _CHUNK = 1024 * 1024
@@ -58,10 +54,6 @@ FIELDS = frozenset(_FIELDS.split())
 
 class MappingError(Exception):
     """A mapping file that says something we do not know, or a CSV file that lacks what it names."""
-
-
-class NoTable(Exception):
-    """A file that is no CSV file whatever the mapping."""
 
 
 class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,25 +136,51 @@ def choose_mapping(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMap
     fitting = []
     missing: list[str] = []
     for mapping in candidates:
-        with _opened(path, mapping) as lines:
-            header, _ = _header(lines, mapping)
-        absent = [column for field in mapping.columns for column in mapping.sources(field) if column not in header]
+        with opened(path, mapping.read.encoding) as stream:
+            try:
+                heads = read_heads(stream, mapping.read.delimiter)
+            except NoTable as error:
+                _raise_unless_text(path, mapping)
+                raise NoTable(f"{path.name}: {error}") from error
+        absent = _absent(heads, mapping)
         if absent:
             more = f" and {len(absent) - 4} more" if len(absent) > 4 else ""
             missing.append(f"{mapping.publisher} lacks {', '.join(absent[:4])}{more}")
         else:
-            fitting.append(mapping)
+            fitting.append((mapping, heads))
     if not fitting:
         _raise_unless_text(path, candidates[0])
         raise MappingError(
-            f"{path.name} fits no known mapping: {'; '.join(missing)}. Write one, as `lonja import fields` tells, and name it by --mapping."
+            f"{path.name} fits no known mapping: {'; '.join(missing)}. Its heads are {heads}. Write one that names them, as"
+            " `lonja import fields` tells, and name it by --mapping."
         )
-    return max(fitting, key=lambda mapping: len(mapping.columns))
+    chosen, heads = max(fitting, key=lambda each: len(each[0].columns))
+    _raise_if_double(path, heads, chosen)
+    return chosen
+
+
+def _wanted(mapping: ColumnMapping) -> list[str]:
+    return [column for field in mapping.columns for column in mapping.sources(field)]
+
+
+def _absent(heads: Heads, mapping: ColumnMapping) -> list[str]:
+    return [column for column in _wanted(mapping) if not heads.places(column)]
+
+
+def _raise_if_double(path: Path, heads: Heads, mapping: ColumnMapping) -> None:
+    """Of two columns of one name nobody can say which is meant."""
+    for column in _wanted(mapping):
+        if len(places := heads.places(column)) > 1:
+            named = " and ".join(str(place + 1) for place in places)
+            raise MappingError(
+                f"{path.name}, line {heads.lines}: columns {named} are both called {column};"
+                " rename all but the one that is meant"
+            )
 
 
 def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
     """Windows-1252 reads anything: so what is no text is known by its control characters."""
-    with _opened(path, mapping) as lines:
+    with opened(path, mapping.read.encoding) as lines:
         start = lines.read(_CHUNK)
     if found := _CONTROL.search(start):
         line = start.count("\n", 0, found.start()) + 1
@@ -170,32 +188,20 @@ def _raise_unless_text(path: Path, mapping: ColumnMapping) -> None:
 
 
 def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = None) -> Iterator[Row | RowRefused]:
-    """All rows in order; the header must have every column that the mapping names. ``seen`` counts rows by digest; who asks may
-    forget there those that do not count. Raises MappingError, OSError."""
-    with _opened(path, mapping) as lines:
-        header, delimiter = _header(lines, mapping)
+    """All rows in order; the heads must have every column that the mapping names, once. ``seen`` counts rows by digest; who asks may
+    forget there those that do not count. Raises MappingError, NoTable, OSError."""
+    with opened(path, mapping.read.encoding) as stream:
+        heads = read_heads(stream, mapping.read.delimiter)
+        if absent := _absent(heads, mapping):
+            raise MappingError(f"{path.name} has no column {', '.join(absent)}; it has {heads}")
+        _raise_if_double(path, heads, mapping)
         wanted = {field: mapping.sources(field) for field in mapping.columns}
-        absent = [column for columns in wanted.values() for column in columns if column not in header]
-        if absent:
-            raise MappingError(f"{path.name} has no column {', '.join(absent)}; it has {', '.join(header)}")
-        place = {column: position for position, column in enumerate(header)}
-        places = [(field, [place[column] for column in columns]) for field, columns in wanted.items()]
+        places = [(field, [heads.places(column)[0] for column in columns]) for field, columns in wanted.items()]
         seen = Counter() if seen is None else seen
-        reader = csv.reader(lines, delimiter=delimiter)
-        while True:
-            number = reader.line_num + 2
+        for number, cells, wrong in records(stream, heads):
             where = f"{path.name}:{number}"
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                yield RowRefused(where, number, "", str(error))
-                continue
-            if cells is None:
-                return
-            if not any(map(str.strip, cells)):
-                continue
-            if len(cells) != len(header):
-                yield RowRefused(where, number, "", f"{len(cells)} cells under {len(header)} columns")
+            if wrong or _is_total(cells):
+                yield RowRefused(where, number, "", wrong or "a total, and no row")
                 continue
             fields = {}
             for field, positions in places:
@@ -213,45 +219,14 @@ def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = No
             yield Row(where, number, fields, digest, seen[digest])
 
 
+def _is_total(cells: Sequence[str]) -> bool:
+    """It begins with the word, and hardly says anything else."""
+    if cells[0].strip(" :").casefold() not in vocabulary.TOTALS:
+        return False
+    return 2 * sum(map(bool, map(str.strip, cells))) <= len(cells) + 1
+
+
 @lru_cache(maxsize=50_000)
 def _clean(cell: str) -> str:
     text = " ".join(cell.replace("\x00", "").split())
     return "" if text.casefold() in vocabulary.NOTHING else text
-
-
-def _header(lines: IO[str], mapping: ColumnMapping) -> tuple[list[str], str]:
-    """Column names, and the sign that parts them."""
-    first = lines.readline()
-    delimiter = mapping.read.delimiter or max(",;\t|", key=first.count)
-    names = next(csv.reader([first], delimiter=delimiter), [])
-    return [name.strip().strip("\ufeff") for name in names], delimiter
-
-
-def _opened(path: Path, mapping: ColumnMapping) -> io.TextIOWrapper:
-    return io.TextIOWrapper(
-        _binary(path), encoding=mapping.read.encoding or _encoding(path), errors="replace", newline=""
-    )
-
-
-def _binary(path: Path) -> IO[bytes]:
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")
-
-
-def _encoding(path: Path) -> str:
-    """By the byte order mark; else UTF-8 if all of the file is; else Windows-1252, which reads anything."""
-    with _binary(path) as stream:
-        start = stream.read(4)
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            return "utf-16"
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        try:
-            chunk = start
-            while chunk:
-                decoder.decode(chunk)
-                chunk = stream.read(_CHUNK)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8-sig"

@@ -153,8 +153,7 @@ def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str
         return Decimal(text)
     plain = _MONEY_SIGNS.sub("", re.sub(r"[\s\u00a0\u2007\u2009\u202f]+", " ", text).strip())
     plain = plain.replace("\u2212", "-").replace("\u2019", "'").strip()
-    negative = plain.startswith("-") or (plain.startswith("(") and plain.endswith(")"))
-    plain = plain.strip("+-() ")
+    plain, negative = _signed(plain)
     if thousands and re.fullmatch(rf"[1-9][0-9]{{0,2}}(?:{re.escape(thousands)}[0-9]{{3}})+", plain):
         plain = plain.replace(thousands, "")
     if decimal_mark is None:
@@ -169,6 +168,27 @@ def decimal_from_text(text: str, decimal_mark: str | None = None, thousands: str
         raise UnclearNumber("not a number")
     number = Decimal(digits)
     return -number if negative else number
+
+
+def _signed(plain: str) -> tuple[str, bool]:
+    """(the number without its sign, whether it is negative): "-5", "5-" and "(5)" are. Raises UnclearNumber for half a pair of brackets."""
+    bare = plain.strip("+-() ")
+    before, _, after = plain.partition(bare) if bare else ("", "", "")
+    around = f"{before.strip()} {after.strip()}".strip()
+    if around not in ("", "+", "-", "( )"):
+        raise UnclearNumber("not a number")
+    return bare, around in ("-", "( )")
+
+
+def currency_in(text: str) -> str | None:
+    """The currency that an amount names beside its number, where it means one only: "US$ 5" does, "$ 5" does not."""
+    found = _MONEY_SIGNS.search(text.strip())
+    sign = found[0].strip().casefold().rstrip(".") if found else ""
+    code = vocabulary.CURRENCY_WORDS.get(sign) or (sign.upper() if len(sign) == 3 and sign.isalpha() else "")
+    try:
+        return code if code and minor_units(code) >= 0 else None
+    except UnknownCurrency:
+        return None
 
 
 def _decimal_mark(plain: str) -> str:

@@ -305,6 +305,23 @@ def country_of_address(address: str) -> str | None:
     return _COUNTRY.get("gb" if found[2] == "uk" else found[2])
 
 
+TOTALS = frozenset(
+    {
+        "total",
+        "totals",
+        "subtotal",
+        "totales",
+        "total general",
+        "totais",
+        "grand total",
+        "sum",
+        "suma",
+        "soma",
+        "итого",
+        "всего",
+    }
+)
+"""With which a row begins that adds up the others."""
 CURRENCY_WORDS = {
     "$b": "BOB",
     "r$": "BRL",

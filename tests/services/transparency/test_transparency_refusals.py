@@ -39,7 +39,7 @@ REFUSED = [
     ("3", "row", "day", "no such date", "31.31.2024"),
     ("4", "row", "price", "zero is no price", "0"),
     ("5", "value", "how many", "negative", "-3"),
-    ("6", "row", "", "2 cells under 4 columns", ""),
+    ("6", "row", "", "2 cells under 4 columns; give each head a cell, empty where there is nothing to say", ""),
     ("7", "value", "how many", "not a number", "many"),
     ("7", "row", "price", "not a number", ("9x" * 400)[:LONGEST_VALUE]),
     ("8", "row", "day", "not a date", "soon"),

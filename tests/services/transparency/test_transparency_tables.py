@@ -1,5 +1,6 @@
 """CSV files by column mappings."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,10 +13,11 @@ from events.contracts import ContractConcluded
 from services.transparency.ocds.mapping import events_of
 from services.transparency.ocds.process import Process
 from services.transparency.ocds.rows import read_row
+from services.transparency.ocds.sheet import NoTable
 from services.transparency.ocds.tables import (
     ColumnMapping,
     MappingError,
-    NoTable,
+    Row,
     RowRefused,
     choose_mapping,
     load_mapping,
@@ -87,7 +89,7 @@ def test_each_row_is_imported_or_refused_with_row_column_and_reason(
     assert [(one.number, one.column, one.reason) for one in found if isinstance(one, RowRefused)] == [
         (3, "Precio", "not a number: viel"),
         (4, "Fecha", "empty"),
-        (5, "", "2 cells under 7 columns"),
+        (5, "", "2 cells under 7 columns; give each head a cell, empty where there is nothing to say"),
         (7, "Fecha", "no such date: 33/04/2020"),
     ]
     first, again = (one for one in found if isinstance(one, Process))
@@ -279,3 +281,163 @@ def test_a_column_of_cpv_codes_is_held_against_the_rule_for_them(
     category = process.contracts[0].lines[0].category
     assert category is not None and (category.code, category.scheme) == (code, scheme)
     assert dict(ledger.kinds).get("Rubro: malformed category", 0) == (scheme == "p")
+
+
+# Files as programs write them, and as people spoil them
+
+SMALL = """
+kind = "prices"
+publisher = "P"
+namespace = "small"
+required = ["date", "unit_price"]
+[columns]
+date = "date"
+item = "item"
+unit_price = "price"
+quantity = "qty"
+[constants]
+country = "BR"
+currency = "BRL"
+"""
+HEADS, FIRST, SECOND = "date,item,price,qty", "2026-09-01,Paper,10.5,1", "2026-09-02,Pen,2.5,4"
+
+
+def read(publish: Callable[..., Path], content: str | bytes) -> list[tuple[int, str]]:
+    """(line, title or reason) of all rows, by a mapping that was chosen as a command does."""
+    path, small = publish(content, "f.csv"), load_mapping(publish(SMALL, "small.toml"))
+    rows = read_rows(path, choose_mapping(path, [small]))
+    return [(row.number, row.reason if isinstance(row, RowRefused) else row.fields["item"]) for row in rows]
+
+
+BOTH = [(2, "Paper"), (3, "Pen")]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (f"sep=;\n{HEADS}\n{FIRST}\n{SECOND}".replace(",", ";"), [(3, "Paper"), (4, "Pen")]),
+        (f'\ufeff"sep=\t"\r\n{HEADS}\r\n{FIRST}'.replace(",", "\t"), [(3, "Paper")]),
+        (f"SEP=,\n{HEADS}\n{FIRST}", [(3, "Paper")]),
+        (f"\ufeff{HEADS}\n{FIRST}\n{SECOND}", BOTH),
+        ('\ufeff"date",item,price,qty\n' + FIRST, [(2, "Paper")]),
+        (f"\n \n{HEADS}\n{FIRST}", [(4, "Paper")]),
+        (f'date,item,"price\n(BRL)",qty\n{FIRST}\n{SECOND}', [(3, "Paper"), (4, "Pen")]),
+        (f'"date\r\n(day; month; year)",item,price,qty\r\n{FIRST}', [(3, "Paper")]),
+        (f'date,"name; brand; model; colour; size",item,price,qty\n{FIRST.replace(",", ",x,", 1)}', [(2, "Paper")]),
+        (f"date,item,,price,qty\n{FIRST.replace('Paper', 'Paper,x')}", [(2, "Paper")]),
+        (f"{HEADS},,\n{FIRST},,\n{SECOND}\nTotal,,13,,,\n", [*BOTH, (4, "a total, and no row")]),
+        (f"{HEADS}\n{FIRST},,,\n{SECOND},", BOTH),
+        (f"{HEADS},,\n{FIRST},a note,\n{SECOND}", BOTH),
+        (f"{HEADS},note,note\n{FIRST},a,b", [(2, "Paper")]),
+    ],
+)  # fmt: skip
+def test_a_table_is_read_however_its_heads_are_written(
+    content: str, found: list[tuple[int, str]], publish: Callable[..., Path]
+) -> None:
+    assert read(publish, content.encode()) == found
+
+
+def test_cells_without_a_head_do_not_make_another_row_of_what_was_imported(publish: Callable[..., Path]) -> None:
+    """The digest is of all cells: by it a row is known again."""
+    small = load_mapping(publish(SMALL, "small.toml"))
+    rows = [
+        next(read_rows(publish(f"{HEADS},,\n{row}\n", "f.csv"), small)) for row in (f"{FIRST},,", FIRST, f"{FIRST},,,")
+    ]
+    digests = {row.digest for row in rows if isinstance(row, Row)}
+    assert digests == {hashlib.sha256("\x1f".join([*FIRST.split(","), "", ""]).encode()).hexdigest()}
+
+
+UNCLOSED = "a quote is not closed; close it, or write it twice"
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (['2026-09-01,"Paper 21"" A,10.5,1', SECOND, FIRST], [(2, UNCLOSED), (3, "Pen"), (4, "Paper")]),
+        ([FIRST, '2026-09-01,"Paper,10.5,1'], [(2, "Paper"), (3, UNCLOSED)]),
+        (['2026-09-01,Paper,10.5,"1', SECOND, FIRST], [(2, UNCLOSED), (3, "Pen"), (4, "Paper")]),
+        (
+            ['2026-09-01,"Paper,10.5,1', SECOND, '2026-09-03,"Ink",3,1', FIRST],
+            [(2, UNCLOSED), (3, "Pen"), (4, "Ink"), (5, "Paper")],
+        ),
+        (['2026-09-01,"Paper\nof two, or three\nlines",10.5,1', SECOND], [(2, "Paper of two, or three lines"), (5, "Pen")]),
+        (
+            ['2026-09-01,"Paper,10.5,1', *[SECOND] * 250, FIRST],
+            [(2, UNCLOSED), *((3 + number, "Pen") for number in range(250)), (253, "Paper")],
+        ),
+        ([f'2026-09-01,"{"x" * 140_000},10.5,1', SECOND], [(2, "field larger than field limit (131072)"), (3, "Pen")]),
+    ],
+)  # fmt: skip
+def test_a_quote_that_is_not_closed_costs_its_own_line_alone(
+    rows: list[str], found: list[tuple[int, str]], publish: Callable[..., Path]
+) -> None:
+    assert read(publish, "\n".join([HEADS, *rows])) == found
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("2026-09-01,Paper", "2 cells under 4 columns; give each head a cell, empty where there is nothing to say"),
+        ("2026-09-01,Paper,10,50,1", "5 cells under 4 columns; put quotes around a cell that has “,” in it"),
+        (
+            "2026-09-01;Paper;10;1",
+            "1 cells under 4 columns; the sign between cells is “,” in the heads and “;” here, use one",
+        ),
+    ],
+)
+def test_a_ragged_row_is_refused_with_what_to_do(row: str, why: str, publish: Callable[..., Path]) -> None:
+    assert read(publish, f"{HEADS}\n{row}\n{SECOND}\n") == [(2, why), (3, "Pen")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("date,item,price,price,qty\n2026-09-01,Paper,1,2,1", r"line 1: columns 3 and 4 are both called price; rename"),
+        ('date,item,"price\n(BRL)","price\n(USD)",qty\n2026-09-01,Paper,1,2,1', "columns 3 and 4 are both called price"),
+        (f'date,"item,price,qty\n{FIRST}\n{SECOND}', "a quote that opens in the heads, line 1, is never closed"),
+        (f"\n{FIRST}", "lacks date, item, price, qty. Its heads are “2026-09-01”, “Paper”"),
+        ("x" * 70_000, "line 1 has more than 65,536 letters"),
+        ("\n\n", "Its heads are none"),
+    ],
+)  # fmt: skip
+def test_heads_that_cannot_be_read_are_named(content: str, said: str, publish: Callable[..., Path]) -> None:
+    with pytest.raises((MappingError, NoTable), match=said):
+        read(publish, content)
+
+
+def test_one_damaged_letter_makes_no_other_encoding_of_the_rest(
+    publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    content = f"{HEADS}\n{FIRST.replace('Paper', 'Papel Ação')}\n".encode() + b"2026-09-02,Caf\xe9,1,1\n"
+    assert read(publish, content) == [(2, "Papel Ação"), (3, "Caf\ufffd")]
+    assert read(publish, f"{HEADS}\n{FIRST.replace('Paper', 'Papel Ação')}\n".encode("cp1252")) == [(2, "Papel Ação")]
+
+
+@pytest.mark.parametrize(
+    ("price", "found"),
+    [
+        ("R$ 100,50", "100.50"),
+        ("100.50 BRL", "100.50"),
+        ("$ 100.50", "100.50"),
+        ("US$ 100.50", "in another currency than the row"),
+        ("€ 10", "in another currency than the row"),
+        ("10 €", "in another currency than the row"),
+        ("USD 5", "in another currency than the row"),
+        ("100.50-", "negative"),
+        ("1.234,50-", "negative"),
+        ("(5)", "negative"),
+        ("5)", "not a number"),
+        ("(5", "not a number"),
+        ("--5", "not a number"),
+        ("+5", "5"),
+    ],
+)
+def test_sign_and_currency_of_a_price_are_read_or_the_row_is_refused(
+    price: str, found: str, publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    small = load_mapping(publish(SMALL, "small.toml"))
+    (one,) = results(publish(f'{HEADS}\n2026-09-01,Paper,"{price}",1\n', "f.csv"), small, ledger)
+    if isinstance(one, RowRefused):
+        assert (one.column, one.reason.partition(": ")[0]) == ("price", found)
+    else:
+        assert one.contracts[0].lines[0].unit_price == Decimal(found)

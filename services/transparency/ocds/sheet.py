@@ -1,0 +1,226 @@
+"""A CSV file as programs write them: its encoding, the sign between its cells, its heads, and its rows with the line each begins in.
+
+A quote that nobody closes would take all lines after it into one cell. A row is therefore held to be the first of its lines alone where
+its quotes take in lines that look like rows themselves; that line is refused, and the others are read.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+SIGNS = ",;\t|"
+"""Which may stand between cells."""
+MOST_LINES = 100
+"""Of one row, by line breaks within quotes."""
+_CHUNK = 1024 * 1024
+_MOST_HEADS = 64 * 1024
+"""Letters."""
+_QUOTED = re.compile(r'(?:^|(?<=[,;\t|]))[ ]*"(?:[^"]|"")*"')
+_UNCLOSED = re.compile(r'(?:^|[,;\t|])[ ]*"(?:[^"]|"")*\Z')
+_NAMES_SIGN = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The first line of a file that was written for Excel."""
+_SHOWN, _MOST_SHOWN = 60, 40
+
+
+class NoTable(Exception):
+    """A file that is no CSV file whatever the mapping."""
+
+
+class Heads(NamedTuple):
+    """``names`` are as they stand, line breaks within them too. ``lines`` of the file are before the first row."""
+
+    names: list[str]
+    sign: str
+    lines: int
+
+    def places(self, column: str) -> list[int]:
+        """Of the columns that a mapping calls so: by all words of the head, else by its first line, below which stands an explanation."""
+        named = column.split()
+        exact = [place for place, name in enumerate(self.names) if name.split() == named]
+        return exact or [
+            place for place, name in enumerate(self.names) if name and name.splitlines()[0].split() == named
+        ]
+
+    @property
+    def named(self) -> int:
+        """Columns without those at the end that have no name."""
+        return max((place for place, name in enumerate(self.names, 1) if name), default=0)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"“{' '.join(name.split())[:_SHOWN]}”" for name in self.names[: self.named][:_MOST_SHOWN])
+        more = self.named - _MOST_SHOWN
+        return f"{shown} and {more} more" if more > 0 else shown or "none"
+
+
+class Record(NamedTuple):
+    """``number`` is the line in which it begins. ``wrong``: why it is no row, "" if it is one."""
+
+    number: int
+    cells: list[str]
+    wrong: str
+
+
+class _TooLong(Exception):
+    """A row has more lines than a row has."""
+
+
+class _Lines:
+    """The lines of a file, some of which may be read again."""
+
+    def __init__(self, stream: IO[str], number: int) -> None:
+        self._stream = stream
+        self._again: deque[str] = deque()
+        self.number = number
+        """Lines that were read and are not to be read again."""
+        self.taken: list[str] = []
+        """Of the row that is being read."""
+        self.ended = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        if len(self.taken) == MOST_LINES:
+            raise _TooLong
+        line = self._again.popleft() if self._again else self._stream.readline()
+        if not line:
+            self.ended = True
+            raise StopIteration
+        self.taken.append(line)
+        return line
+
+    def leave_the_first(self) -> None:
+        """Of the lines that were taken all others are read again."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+        self.ended = False
+
+
+def read_heads(stream: IO[str], sign: str | None) -> Heads:
+    """The names of the columns; the sign between cells is found where none is given. The stream stands before the first row then.
+    Raises NoTable."""
+    lines, text = 0, ""
+    while not text:
+        text = stream.readline(_MOST_HEADS)
+        if not text:
+            return Heads([], sign or SIGNS[0], lines)
+        lines += 1
+        text = text.lstrip("\ufeff") if lines == 1 else text
+        if lines == 1 and (named := _NAMES_SIGN.fullmatch(text.removesuffix("\n").removesuffix("\r"))):
+            sign, text = sign or named[1], ""
+        elif not text.strip():
+            text = ""
+    first = lines
+    while _UNCLOSED.search(_QUOTED.sub("", text)):
+        further = stream.readline(_MOST_HEADS)
+        if not further or lines - first == MOST_LINES or len(text) > _MOST_HEADS:
+            raise NoTable(
+                f"a quote that opens in the heads, line {first}, is never closed: close it, or write it twice"
+            )
+        text, lines = text + further, lines + 1
+    if len(text) >= _MOST_HEADS:
+        raise NoTable(f"line {first} has more than {_MOST_HEADS:,} letters: it has no heads of columns")
+    sign = sign or max(SIGNS, key=_QUOTED.sub("", text).count)
+    names = [name.strip() for name in next(csv.reader(text.splitlines(keepends=True), delimiter=sign), [])]
+    return Heads(names, sign, lines)
+
+
+def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
+    """All that follows the heads and is not empty, each line in one of them. A row has as many cells as there are heads; at its end cells
+    that are empty, or without a head, may be missing or spare."""
+    lines, columns, named = _Lines(stream, heads.lines), len(heads.names), heads.named
+    reader = csv.reader(lines, delimiter=heads.sign)
+    while True:
+        number, cells, wrong = lines.number + 1, [], ""
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except _TooLong:
+            wrong = "a quote is not closed"
+        except csv.Error as error:
+            wrong = str(error)
+        if len(cells) != columns:
+            cells = _of_full_width(cells, named, columns)
+        several = len(lines.taken) > 1
+        if lines.ended or (several and (wrong or len(cells) != columns or _takes_rows(lines.taken, heads))):
+            wrong = "a quote is not closed"  # at the end of the file only a quote wants more
+        elif not wrong and len(cells) != columns and any(map(str.strip, cells)):
+            wrong = _ragged(cells, heads)
+        if wrong:
+            lines.leave_the_first()
+            reader = csv.reader(lines, delimiter=heads.sign)
+            wrong += "; close it, or write it twice" if wrong == "a quote is not closed" else ""
+        lines.number += len(lines.taken)
+        lines.taken.clear()
+        if wrong or any(map(str.strip, cells)):
+            yield Record(number, cells, wrong)
+
+
+def _of_full_width(cells: list[str], named: int, columns: int) -> list[str]:
+    if len(cells) > columns:
+        return cells if any(map(str.strip, cells[columns:])) else cells[:columns]
+    return cells if len(cells) < named else cells + [""] * (columns - len(cells))
+
+
+def _takes_rows(taken: list[str], heads: Heads) -> bool:
+    """A line within the quotes has the cells of a row itself."""
+    columns = len(heads.names)
+    return columns > 2 and any(
+        line.count(heads.sign) >= columns - 1 and len(next(csv.reader([line], delimiter=heads.sign), [])) == columns
+        for line in taken[1:]
+    )
+
+
+def _ragged(cells: list[str], heads: Heads) -> str:
+    columns = len(heads.names)
+    said = f"{len(cells)} cells under {columns} columns"
+    other = next((sign for sign in SIGNS if sign != heads.sign and cells[0].count(sign) == columns - 1), None)
+    if len(cells) == 1 and columns > 1 and other:
+        return f"{said}; the sign between cells is {_named(heads.sign)} in the heads and {_named(other)} here, use one"
+    if len(cells) < columns:
+        return f"{said}; give each head a cell, empty where there is nothing to say"
+    return f"{said}; put quotes around a cell that has {_named(heads.sign)} in it"
+
+
+def _named(sign: str) -> str:
+    return "the tab" if sign == "\t" else f"“{sign}”"
+
+
+def opened(path: Path, encoding: str | None) -> io.TextIOWrapper:
+    """``encoding`` is found where none is given."""
+    return io.TextIOWrapper(_binary(path), encoding=encoding or _encoding(path), errors="replace", newline="")
+
+
+def _binary(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    return cast(IO[bytes], gzip.open(path, "rb")) if zipped else path.open("rb")
+
+
+def _encoding(path: Path) -> str:
+    """By the byte order mark; else UTF-8 if most letters beyond ASCII are; else Windows-1252, which reads anything. A few damaged bytes
+    do not make another encoding of the rest: they are read as U+FFFD, and counted."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    right = damaged = 0
+    with _binary(path) as stream:
+        start = chunk = stream.read(_CHUNK)
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return "utf-16"
+        while chunk:
+            if not chunk.isascii():
+                text = decoder.decode(chunk)
+                lost = text.count("\ufffd")
+                damaged += lost
+                right += len(text) - len(text.encode("ascii", "ignore")) - lost
+            elif text := decoder.decode(chunk):  # what the chunk before left unfinished comes first
+                damaged += text.count("\ufffd")
+            chunk = stream.read(_CHUNK)
+        damaged += decoder.decode(b"", final=True).count("\ufffd")
+    return "cp1252" if damaged > right else "utf-8-sig"
