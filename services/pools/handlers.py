@@ -190,6 +190,9 @@ async def act(tx: Transaction, pool_id: str, command: Command) -> StoredPool:
     kept = await store.load(tx, pool_id, lock=True)
     if kept is None:
         raise Missing("pool", pool_id)
+    if isinstance(command, Enrol | Withdraw):
+        past = await store.past_of(tx, pool_id, command.member_id)
+        kept = msgspec.structs.replace(kept, pool=kept.pool.reminded(command.member_id, past))
     return await carry_out(tx, kept, command)
 
 

@@ -25,7 +25,7 @@ from services.pools.domain.enrolment import (
     freeze,
 )
 from services.pools.domain.enrolment import withdraw as _withdraw
-from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply
+from services.pools.domain.pool import BelowMinimum, Past, Pool, Stage, apply
 from services.pools.domain.sourcing import (
     CloseContracting,
     RecordResult,
@@ -83,6 +83,7 @@ __all__ = [
     "Enrol",
     "Freeze",
     "OpenPool",
+    "Past",
     "Pool",
     "RecordResult",
     "RecordSourcingRefused",

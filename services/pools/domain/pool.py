@@ -1,9 +1,11 @@
 """The state of a pool and how events change it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +26,8 @@ from events.pools import (
 )
 from events.values import Line, Refusal
 from services.pools.domain.allocation import Want, wanted
+
+T = TypeVar("T")
 
 
 class Stage(StrEnum):
@@ -52,13 +56,24 @@ class NotTheLead(RuleBroken):
 
 MEMBERS_SHOWN = 50
 DEMANDS_SHOWN = 1_000
+MOST_REMEMBERED = 50
+"""Members that withdrew and stay in the state of a pool. However many come and go, the state does not grow with them: the log has all."""
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What one organisation did in a pool, by the log: how often it said what it wants, and with which reason it withdrew last, None
+    if it did not withdraw since."""
+
+    told: int
+    left: str | None
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers them until they enrol again,
+    """``members`` are by id, without those that withdrew; ``withdrawn`` remembers MOST_REMEMBERED of them until they enrol again,
     ``reasons`` what they said then (of those whom a former release kept it has none).
-    ``told`` counts how often each said what it wants, also before it withdrew. ``refusal`` says why the last sourcing failed, or why
-    the pool was cancelled. What is worked out of them is worked out once."""
+    ``told`` counts how often each of all these said what it wants, also before it withdrew. Of who acts they are right once the pool is
+    :meth:`reminded`. ``refusal`` says why the last sourcing failed, or why the pool was cancelled. What is worked out of them is
+    worked out once."""
 
     opened: PoolOpened
     stage: Stage
@@ -123,6 +138,14 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """By member, once the result is shared out."""
         return {each.member_id: each for each in self.allocated.allocations} if self.allocated else {}
 
+    def reminded(self, member_id: str, past: Past) -> "Pool":
+        """With the past of one organisation, who may have been forgotten."""
+        withdrawn, reasons = self.withdrawn - {member_id}, _without(self.reasons, member_id)
+        if past.left is not None:
+            withdrawn, reasons = withdrawn | {member_id}, reasons | {member_id: past.left}
+        told = self.told | {member_id: past.told}
+        return msgspec.structs.replace(self, withdrawn=withdrawn, reasons=reasons, told=told)
+
     def require_lead(self, by: str) -> None:
         if by != self.opened.lead_id:
             raise NotTheLead(f"Only the lead, {self.opened.lead_name}, may do this.", lead=self.opened.lead_id, by=by)
@@ -147,13 +170,13 @@ def apply(pool: Pool | None, event: Event) -> Pool:
                 return pool
             told = pool.told | {member_id: pool.told.get(member_id, 0) + 1}
             members = pool.members | {member_id: event}
-            reasons = {key: reason for key, reason in pool.reasons.items() if key != member_id}
-            withdrawn = pool.withdrawn - {member_id}
-            return change(pool, members=members, withdrawn=withdrawn, reasons=reasons, told=told)
+            reasons, withdrawn = _without(pool.reasons, member_id), pool.withdrawn - {member_id}
+            return _forgetting(change(pool, members=members, withdrawn=withdrawn, reasons=reasons, told=told))
         case PoolMemberWithdrew(member_id=member_id):
-            rest = {key: member for key, member in pool.members.items() if key != member_id}
-            reasons = pool.reasons | {member_id: event.reason}
-            return change(pool, members=rest, withdrawn=pool.withdrawn | {member_id}, reasons=reasons)
+            rest, reasons = _without(pool.members, member_id), pool.reasons | {member_id: event.reason}
+            return _forgetting(
+                change(pool, members=rest, withdrawn=pool.withdrawn | {member_id}, reasons=reasons), member_id
+            )
         case PoolExtended(enrolment_ends_at=ends_at):
             return change(pool, enrolment_ends_at=ends_at, extended=True)
         case PoolFrozen():
@@ -169,6 +192,23 @@ def apply(pool: Pool | None, event: Event) -> Pool:
         case PoolCancelled(refusal=refusal):
             return change(pool, stage=Stage.CANCELLED, refusal=refusal)
     raise ValueError(f"{type(event).__name__} does not happen to pools")
+
+
+def _without(of_members: Mapping[str, T], member_id: str) -> dict[str, T]:
+    return {key: each for key, each in of_members.items() if key != member_id}
+
+
+def _forgetting(pool: Pool, last: str = "") -> Pool:
+    """With as many of those that withdrew as a pool remembers, ``last`` among them."""
+    kept = pool.withdrawn
+    if len(kept) > MOST_REMEMBERED:
+        kept = frozenset(sorted(kept, key=lambda each: (each == last, each))[-MOST_REMEMBERED:])
+    return msgspec.structs.replace(
+        pool,
+        withdrawn=kept,
+        reasons={key: reason for key, reason in pool.reasons.items() if key in kept},
+        told={key: times for key, times in pool.told.items() if key in kept or key in pool.members},
+    )
 
 
 def frozen(pool: Pool) -> PoolFrozen:

@@ -17,7 +17,7 @@ from infra.database import Transaction, not_among, schema_of
 from infra.decoded import Decoded
 from infra.reading import Unreadable, read_one, readable
 from services.market.replicas import Organisations, ReferencePrices, Skus
-from services.pools.domain import Pool, Stage
+from services.pools.domain import Past, Pool, Stage
 
 
 class Row(SQLModel, registry=schema_of("pools")):
@@ -30,6 +30,10 @@ references = ReferencePrices(Row.metadata)
 
 
 _GOES_ON = "stage not in ('closed', 'cancelled')"
+_LEFT = "'PoolMemberWithdrew'"
+_OF_MEMBERS = f"('PoolMemberEnrolled', {_LEFT})"
+_MEMBER = "(data->>'member_id')"
+_REFUSED = "('PoolSourcingFailed', 'PoolCancelled')"
 
 
 class PoolRow(Row, table=True):
@@ -58,7 +62,12 @@ class LogRow(Row, table=True):
     """What happened to a pool; applied in order it gives ``PoolRow.state``."""
 
     __tablename__ = "log"
-    __table_args__ = (Index("ix_log_in_order", "pool_id", "position"),)
+    __table_args__ = (
+        Index("ix_log_in_order", "pool_id", "position"),
+        Index(
+            "ix_log_of_member", "pool_id", text(_MEMBER), "position", postgresql_where=text(f"type in {_OF_MEMBERS}")
+        ),
+    )
 
     position: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     pool_id: str = Field(sa_type=Text, index=True)
@@ -163,11 +172,6 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None
 
 
-_LEFT = "'PoolMemberWithdrew'"
-_OF_MEMBERS = f"('PoolMemberEnrolled', {_LEFT})"
-_REFUSED = "('PoolSourcingFailed', 'PoolCancelled')"
-
-
 async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened]:
     """The newest first. Nothing is looked for where it is not: the database takes an event of megabytes apart for each thing."""
     rows = await (await tx.raw()).fetch(
@@ -194,10 +198,22 @@ async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) 
     ]
 
 
+async def past_of(tx: Transaction, pool_id: str, member_id: str) -> Past:
+    """Of one organisation, which has as many lines in the log as it may say, and as many withdrawals."""
+    of_member = f"from pools.log where pool_id = $1 and {_MEMBER} = $2 and type in {_OF_MEMBERS}"
+    row = await (await tx.raw()).fetchrow(
+        f"select (select count(*) {of_member} and type <> {_LEFT}) as told,"
+        f" (select case type when {_LEFT} then data->>'reason' end {of_member} order by position desc limit 1) as left",
+        pool_id,
+        member_id,
+    )
+    return Past(told=row["told"], left=row["left"])
+
+
 async def former_enrolment(tx: Transaction, pool_id: str, member_id: str) -> PoolMemberEnrolled | None:
     """What a member wanted last, also if it withdrew since."""
     found = await (await tx.raw()).fetchval(
-        "select data::text from pools.log where pool_id = $1 and type = 'PoolMemberEnrolled' and data->>'member_id' = $2"
+        f"select data::text from pools.log where pool_id = $1 and type = 'PoolMemberEnrolled' and {_MEMBER} = $2"
         " order by position desc limit 1",
         pool_id,
         member_id,

@@ -36,6 +36,7 @@ from services.pools.domain import (
     Enrol,
     Freeze,
     OpenPool,
+    Past,
     Pool,
     RecordResult,
     RecordSourcingRefused,
@@ -60,7 +61,7 @@ from services.pools.domain.enrolment import (
     ToleranceNegative,
     UnknownLine,
 )
-from services.pools.domain.pool import NotTheLead
+from services.pools.domain.pool import MOST_REMEMBERED, NotTheLead
 from services.pools.domain.sourcing import InitialPriceRaised
 from services.pools.domain.terms import (
     EnrolmentTooShort,
@@ -275,6 +276,29 @@ class TestEnrolment:
         assert list(story.pool.members) == ["b"]
         with pytest.raises(ToldTooOften):
             story.enrols("a", pens="5")
+
+    def test_a_pool_does_not_grow_with_those_who_come_and_go(self) -> None:
+        story, weighed = Story().enrols("b", pens="1"), []
+        for number in range(4 * MOST_REMEMBERED):
+            who = f"org-{number % 2}-{number:05}"
+            story.enrols(who, pens="5")
+            story.does(Withdraw(member_id=who, reason="x" * 10))
+            assert who in story.pool.withdrawn and story.does(Withdraw(member_id=who, reason="x" * 10)) == []
+            weighed.append(len(msgspec.json.encode(story.pool)))
+        assert weighed[-1] == weighed[MOST_REMEMBERED] and story.pool.told.keys() - story.pool.withdrawn == {"b"}
+
+    def test_of_who_acts_the_log_says_what_the_pool_forgot(self) -> None:
+        story = Story()
+        story.pool = story.pool.reminded("a", Past(told=MOST_TOLD, left="no funds"))
+        assert story.does(Withdraw(member_id="a", reason="no funds")) == []
+        with pytest.raises(DoneOtherwise):
+            story.does(Withdraw(member_id="a", reason="found some"))
+        with pytest.raises(ToldTooOften):
+            story.enrols("a", pens="5")
+        story.pool = story.pool.reminded("a", Past(told=1, left=None))
+        with pytest.raises(NotEnrolled):
+            story.does(Withdraw(member_id="a"))
+        assert story.enrols("a", pens="5").pool.told == {"a": 2}
 
     def test_a_full_pool_takes_in_nobody_and_its_members_still_change_and_leave(self) -> None:
         story = Story()

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
+from catalogue.rules import DoneOtherwise
 from events.accounts import OrganisationRegistered
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.envelope import Envelope
@@ -16,12 +18,12 @@ from events.values import Place
 from infra.database import Transaction
 from infra.ids import new_id
 from services.pools import handlers, store
-from services.pools.domain import Pool, Stage
-from services.pools.domain.enrolment import MOST_MEMBERS
+from services.pools.domain import Past, Pool, Stage, Withdraw
+from services.pools.domain.enrolment import MOST_MEMBERS, MOST_TOLD, NotEnrolled, ToldTooOften
 from services.pools.store import Contract, StoredPool
 from tests.explained import listening, undone
 from tests.market import Market
-from tests.services.pools.test_pools_lifecycle import PAPER, Story
+from tests.services.pools.test_pools_lifecycle import PAPER, Story, an_enrolment, demand
 from tests.services.pools.test_pools_service import a_reference, concluded, drafted, ended
 
 FEW, MANY = 2, MOST_MEMBERS
@@ -170,3 +172,32 @@ async def test_the_time_of_the_buyer_counts_where_all_ended(market: Market) -> N
         one, two = await has_drafts(tx, market, pool_id, FEW)
         await tell(tx, ended(one), ended(two))
         assert (await due(tx, pool_id)) > tx.now
+
+
+async def test_who_came_and_went_is_known_from_the_log_however_many_did(market: Market) -> None:
+    async with undone(market.ground.database, "pools") as (tx, db):
+        story = Story(pool_id=new_id(), lead_id=new_id(), enrolment_ends_at=tx.now + timedelta(days=3))
+        pool_id = await kept(tx, story.pool)
+        come_and_go = (
+            "insert into pools.log (pool_id, type, at, data) select $1, type, now(), jsonb_build_object('member_id', $2 || n % $4,"
+            " 'reason', 'no funds') from generate_series(1, $3::int) n, unnest(array['PoolMemberEnrolled', 'PoolMemberWithdrew']) type"
+            " order by n, type"
+        )
+        await db.execute(come_and_go, pool_id, "org-", 5_000, 5_000)
+        await db.execute(come_and_go, pool_id, "often-", MOST_TOLD, 1)
+        await db.execute("analyze pools.log")
+        async with listening(db, tx) as reading:
+            past = await store.past_of(tx, pool_id, "org-7")
+            await store.former_enrolment(tx, pool_id, "nobody")
+        assert past == Past(told=1, left="no funds")
+        assert await reading.of(db, "log") <= 3
+        left = Withdraw(member_id="org-7", reason="no funds")
+        assert (await handlers.act(tx, pool_id, left)).pool.members == {}
+        with pytest.raises(DoneOtherwise, match="no funds"):
+            await handlers.act(tx, pool_id, Withdraw(member_id="org-7", reason="found some"))
+        with pytest.raises(NotEnrolled):
+            await handlers.act(tx, pool_id, Withdraw(member_id="nobody", reason="no funds"))
+        with pytest.raises(ToldTooOften):
+            await handlers.act(tx, pool_id, an_enrolment("often-0", [demand()]))
+        assert "org-7" in (await handlers.act(tx, pool_id, an_enrolment("org-7", [demand()]))).pool.members
+        assert await store.past_of(tx, pool_id, "org-7") == Past(told=2, left=None)

@@ -1,0 +1,20 @@
+"""what a member said of a pool is read from an index, and its state need not keep all who came and went"""
+
+from sqlalchemy import text
+
+from infra.large_tables import add_index
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    add_index(
+        "ix_log_of_member",
+        "log",
+        ["pool_id", text("(data->>'member_id')"), "position"],
+        schema="pools",
+        postgresql_where=text("type in ('PoolMemberEnrolled', 'PoolMemberWithdrew')"),
+    )
