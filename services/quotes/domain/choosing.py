@@ -128,7 +128,12 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
     if request.stage is Stage.WITHDRAWN and request.closed is not None:
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
-    if request.stage is not Stage.OPEN or now >= request.opened.closes_at:
+    if request.stage not in (Stage.OPEN, Stage.CHOOSING):
+        raise WrongStage(
+            f"A request is withdrawn before its deadline only, and this one has ended: {request.stage}.",
+            stage=request.stage,
+        )
+    if request.stage is Stage.CHOOSING or now >= request.opened.closes_at:
         raise WrongStage(
             "A request is withdrawn before its deadline only: now choose a participant, or reject all quotes.",
             stage=request.stage,
@@ -217,8 +222,14 @@ def _all_disclosed(compared: Comparison, chosen: Standing | None = None) -> Quot
 
 
 def _require_choosing(request: Request, now: datetime) -> None:
+    if request.stage is Stage.OPEN:
+        raise WrongStage(
+            f"Quotes are taken until {request.opened.closes_at:%Y-%m-%d %H:%M} UTC: the buyer chooses after that.",
+            stage=request.stage,
+            closes_at=request.opened.closes_at,
+        )
     if request.stage is not Stage.CHOOSING:
-        raise WrongStage(f"The request is {request.stage}: the buyer chooses after the deadline.", stage=request.stage)
+        raise WrongStage(f"The choice is over: the request has ended, {request.stage}.", stage=request.stage)
     if now >= request.opened.choose_by:
         raise ChoosingOver(
             f"The choice was due by {request.opened.choose_by:%Y-%m-%d %H:%M} UTC.", choose_by=request.opened.choose_by

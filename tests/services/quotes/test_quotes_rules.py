@@ -307,8 +307,18 @@ class TestChoice:
         with pytest.raises(quoting.QuotingOver):
             story.quoted("two", "9")
         assert story.ended() == ()
-        with pytest.raises(WrongStage):
+        with pytest.raises(WrongStage, match="now choose a participant, or reject all quotes"):
             three_quotes().called_off("Too late", now=AFTER)
+
+    def test_who_withdraws_or_chooses_after_the_end_is_told_how_it_ended(self) -> None:
+        awarded, rejected = three_quotes(), three_quotes()
+        awarded.chosen("one", justification=WHY)
+        rejected.rejected("All are too dear")
+        for story, how in ((awarded, "awarded"), (rejected, "rejected")):
+            with pytest.raises(WrongStage, match=f"this one has ended: {how}"):
+                story.called_off("Too late", now=AFTER)
+            with pytest.raises(WrongStage, match=f"The choice is over: the request has ended, {how}"):
+                story.chosen("two", justification=WHY)
 
     def test_a_buyer_that_does_not_choose_lets_it_lapse(self) -> None:
         story = three_quotes()
