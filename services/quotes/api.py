@@ -78,11 +78,14 @@ class QuotesApi(Controller):
         return RequestPage(total=found.total, more=found.more, page=page, requests=list(found.rows))
 
     @get("/{request_id:str}", opt=PUBLIC, raises=[NotFound])
-    async def read_request(self, request: Visit, ground: FromGround, request_id: PathId) -> Details:
-        """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice. Each participant
-        stands here without its ``lines``, and with the beginning of its ``comment``: the lines are read a participant at a time."""
+    async def read_request(
+        self, request: Visit, ground: FromGround, request_id: PathId, page: PageNumber = 1
+    ) -> Details:
+        """As the reader may see it: quotes are sealed until the deadline, then the buyer's, and public after the choice. ``page`` is that
+        of the participants, 50 on each. Each participant stands here without its ``lines``, and with the beginning of its ``comment``:
+        the lines are read a participant at a time."""
         async with ground.database.transaction("quotes") as tx:
-            return await read(tx, request_id, request.scope.get("user"))
+            return await read(tx, request_id, request.scope.get("user"), part=page)
 
     @get("/{request_id:str}/participants/{number:int}", opt=PUBLIC, raises=[NotFound])
     async def read_one_participant(

@@ -161,11 +161,13 @@ async def quote_of_number(tx: Transaction, request_id: str, number: int) -> Quot
     return msgspec.json.decode(body, type=Quote) if body else None
 
 
-async def comments(tx: Transaction, request_id: str, letters: int) -> dict[str, str]:
-    """By supplier; the beginnings alone, and nothing else of what the quotes say."""
+async def comments(tx: Transaction, request_id: str, supplier_ids: Sequence[str], letters: int) -> dict[str, str]:
+    """By supplier, of these; the beginnings alone, and nothing else of what the quotes say."""
     rows = await (await tx.raw()).fetch(
-        "select supplier_id, left(body ->> 'comment', $2) as comment from quotes.sealed where request_id = $1",
+        "select supplier_id, left(body ->> 'comment', $3) as comment from quotes.sealed"
+        " where request_id = $1 and supplier_id = any($2::text[])",
         request_id,
+        list(supplier_ids),
         letters,
     )
     return {row["supplier_id"]: row["comment"] or "" for row in rows}

@@ -5,7 +5,7 @@ participant without a name. After it: everybody what each participant quoted in 
 the participants are. Of a request that was withdrawn nobody ever learns more than how many quotes there were.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,11 +19,13 @@ from infra.texts import clean
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from services.quotes import handlers, store
 from services.quotes.domain.choosing import cheapest
-from services.quotes.domain.request import Request, Stage
+from services.quotes.domain.request import Comparison, Request, Stage, Standing
 from services.quotes.listing import Summary, status_of
 from services.quotes.store import Contract, StoredRequest
 
 PER_PAGE = 24
+PARTICIPANTS = 50
+"""On a page of those of one request."""
 COMMENT = 300
 """Letters of each comment among all participants."""
 
@@ -80,8 +82,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Details(Summary, frozen=True, kw_only=True):
-    """``participants`` is None while they are sealed for the reader; ``ceiling`` the highest total of a quote,
-    ``vat_percent`` what a quote has that names no rate."""
+    """``participants`` are a page of them, the cheapest first, of ``participants_total`` in all; both None while they are sealed for the
+    reader. ``ceiling`` is the highest total of a quote, ``vat_percent`` what a quote has that names no rate."""
 
     lines: tuple[Line, ...]
     requirements: str
@@ -90,15 +92,18 @@ class Details(Summary, frozen=True, kw_only=True):
     vat_percent: Decimal
     justification_characters: int
     participants: tuple[Participant, ...] | None
+    participants_total: int | None
     mine: OwnQuote | None
     result: Result | None
     contract: Contract | None
     version: int
 
 
-async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None) -> Details:
-    """As ``reader`` may see it; None is anybody."""
+async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None, part: int) -> Details:
+    """As ``reader`` may see it; None is anybody. ``part`` is the page of participants."""
     request, opened = kept.request, kept.request.opened
+    compared = await _compared(tx, request, reader)
+    shown = compared.standing[PARTICIPANTS * (part - 1) : PARTICIPANTS * part] if compared else ()
     return Details(
         **_summary(request, tx.now),
         lines=opened.lines,
@@ -107,12 +112,18 @@ async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None
         ceiling=request.rules.ceiling,
         vat_percent=kept.usual_vat,
         justification_characters=request.rules.justification_characters,
-        participants=await _participants(tx, request, reader),
+        participants=await _participants(tx, request, reader, compared, shown) if compared else None,
+        participants_total=len(compared.standing) if compared else None,
         mine=await _own(tx, request, reader),
         result=await _result(tx, request),
         contract=kept.contract,
         version=kept.version,
     )
+
+
+def parts_of(shown: Details) -> int:
+    """Pages of participants."""
+    return -(-(shown.participants_total or 0) // PARTICIPANTS)
 
 
 def buys(request: Request, reader: Principal | None) -> bool:
@@ -122,26 +133,35 @@ def buys(request: Request, reader: Principal | None) -> bool:
 async def participant(tx: Transaction, kept: StoredRequest, number: int, reader: Principal | None) -> Participant:
     """One of them, for the buyer with its lines. Raises Missing, also while it is sealed for the reader."""
     request = kept.request
-    for one in await _participants(tx, request, reader) or ():
-        if one.number == number:
-            if not buys(request, reader):
-                return one
-            quote = await store.quote_of_number(tx, request.opened.request_id, number)
-            assert quote is not None, "a participant has a quote"
-            return msgspec.structs.replace(one, comment=quote.comment, comment_cut=False, lines=quote.lines)
-    raise Missing("participant", str(number))
+    compared = await _compared(tx, request, reader)
+    found = compared.participant(number) if compared else None
+    if compared is None or found is None:
+        raise Missing("participant", str(number))
+    (one,) = await _participants(tx, request, reader, compared, [found])
+    if not buys(request, reader):
+        return one
+    quote = await store.quote_of_number(tx, request.opened.request_id, number)
+    assert quote is not None, "a participant has a quote"
+    return msgspec.structs.replace(one, comment=quote.comment, comment_cut=False, lines=quote.lines)
 
 
-async def _participants(tx: Transaction, request: Request, reader: Principal | None) -> tuple[Participant, ...] | None:
-    """Their lines are left out: those of all participants together can be many megabytes."""
-    opened = request.opened
+async def _compared(tx: Transaction, request: Request, reader: Principal | None) -> Comparison | None:
+    """None while it is sealed for the reader."""
     if request.stage in (Stage.OPEN, Stage.WITHDRAWN) or (request.closed is None and not buys(request, reader)):
         return None
-    compared = await store.comparison(tx, opened.request_id)
+    return await store.comparison(tx, request.opened.request_id)
+
+
+async def _participants(
+    tx: Transaction, request: Request, reader: Principal | None, compared: Comparison, shown: Sequence[Standing]
+) -> tuple[Participant, ...]:
+    """Those ``shown``. Their lines are left out: those of all participants together can be many megabytes."""
+    suppliers = [quote.supplier_id for quote in shown]
     told = request.closed is not None and reader is not None and reader.may(OBSERVER)
-    named = await _names(tx, (quote.supplier_id for quote in compared.standing)) if told else {}
+    named = await _names(tx, suppliers) if told else {}
     barred = await handlers.barred(tx, compared) if request.closed is None else frozenset()
-    comments = await store.comments(tx, opened.request_id, COMMENT + 1) if buys(request, reader) else {}
+    request_id = request.opened.request_id
+    comments = await store.comments(tx, request_id, suppliers, COMMENT + 1) if buys(request, reader) else {}
     lowest = cheapest(compared, barred)
     return tuple(
         Participant(
@@ -157,7 +177,7 @@ async def _participants(tx: Transaction, request: Request, reader: Principal | N
             supplier_id=quote.supplier_id if named else None,
             supplier_name=named.get(quote.supplier_id),
         )
-        for quote in compared.standing
+        for quote in shown
     )
 
 
@@ -227,14 +247,21 @@ def _summary(request: Request, now: datetime) -> Mapping[str, Any]:
     }
 
 
-async def read(tx: Transaction, request_id: str, reader: Principal | None) -> Details:
-    """Raises Missing."""
-    return await details(tx, await _existing(tx, request_id), reader)
+async def read(tx: Transaction, request_id: str, reader: Principal | None, *, part: int = 1) -> Details:
+    """``part`` is the page of participants. Raises Missing."""
+    return await details(tx, await _existing(tx, request_id), reader, part)
 
 
 async def read_participant(tx: Transaction, request_id: str, number: int, reader: Principal | None) -> Participant:
     """Raises Missing."""
     return await participant(tx, await _existing(tx, request_id), number, reader)
+
+
+async def part_of(tx: Transaction, request_id: str, number: int) -> int:
+    """The page of participants that this one is on."""
+    compared = await store.comparison(tx, request_id)
+    found = compared.participant(number)
+    return 1 + compared.standing.index(found) // PARTICIPANTS if found else 1
 
 
 async def _existing(tx: Transaction, request_id: str) -> StoredRequest:

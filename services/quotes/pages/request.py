@@ -19,6 +19,7 @@ from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
+from infra.listing import PAGES
 from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -42,6 +43,7 @@ from infra.web import (
     read_form,
     redirect,
     text_in,
+    whole,
 )
 from infra.web.languages import gettext, told, unit_name
 from infra.web.pages import template_of
@@ -49,7 +51,7 @@ from services.market.lines import beside_references
 from services.quotes import handlers, store
 from services.quotes.handlers import NewQuote, channel
 from services.quotes.listing import Summary, Wanted, search
-from services.quotes.views import PER_PAGE, Details, read, read_participant
+from services.quotes.views import PER_PAGE, Details, part_of, parts_of, read, read_participant
 
 OFFICERS = allow(BUYER_OFFICER)
 AGENTS = allow(SUPPLIER_AGENT)
@@ -109,9 +111,12 @@ class RequestPages(Controller):
         )
 
     @get("/{request_id:str}", opt=PUBLIC)
-    async def request_page(self, request: Visit, ground: FromGround, request_id: PathId) -> Answer:
+    async def request_page(
+        self, request: Visit, ground: FromGround, request_id: PathId, number: PageNumber = 1
+    ) -> Answer:
+        """``number`` is the page of the participants."""
         async with ground.database.transaction("quotes") as tx:
-            return await _page(tx, request, request_id)
+            return await _page(tx, request, request_id, part=number)
 
     @get("/{request_id:str}/participants/{number:int}", opt=OFFICERS)
     async def participant_page(
@@ -120,10 +125,11 @@ class RequestPages(Controller):
         """One quote line by line, for the buyer. All quotes together can be many megabytes."""
         async with ground.database.transaction("quotes") as tx:
             one = await read_participant(tx, request_id, number, request.user)
-            shown = await read(tx, request_id, request.user)
-        if not one.lines:
-            raise Missing("participant", str(number))
-        shown_page = page(request, "quotes/participant.html", shown=shown, one=one, unit_name=unit_name)
+            if not one.lines:
+                raise Missing("participant", str(number))
+            part = await part_of(tx, clean(request_id), number)
+            shown = await read(tx, request_id, request.user, part=part)
+        shown_page = page(request, "quotes/participant.html", shown=shown, part=part, one=one, unit_name=unit_name)
         return await rendered_beside(request, shown_page)
 
     @get("/{request_id:str}/live", opt=STREAMED)
@@ -178,7 +184,8 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-            return await _page(tx, request, request_id, values, errors)
+            part = whole(values.get("page", "")) or 1
+            return await _page(tx, request, request_id, values, errors, part=min(part, PAGES))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -213,10 +220,11 @@ async def _page(
     request_id: str,
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
+    part: int = 1,
 ) -> Answer:
-    """``values`` and ``errors`` are of the form that was refused; the page is then a 422."""
+    """``values`` and ``errors`` are of the form that was refused; the page is then a 422. ``part`` is the page of participants."""
     user: Principal | None = request.scope.get("user")
-    shown = await read(tx, request_id, user)
+    shown = await read(tx, request_id, user, part=part)
     db = await tx.raw()
     # References are published without VAT, and are shown so: suppliers may have different rates.
     plain = [msgspec.structs.replace(line, vat_included=False) for line in shown.lines]
@@ -228,6 +236,8 @@ async def _page(
         "quotes/request.html",
         status_code=422 if errors else 200,
         shown=shown,
+        part=part,
+        parts=parts_of(shown),
         beside=list(zip(shown.lines, beside, strict=True)),
         buys=buys and bool(user and user.may(BUYER_OFFICER)),
         quotes_here=bool(user and user.may(SUPPLIER_AGENT)) and not buys,

@@ -18,6 +18,7 @@ from events.values import Category, Place
 from infra.health import HEALTH, State
 from infra.ids import new_id
 from infra.tokens import Principal
+from services.quotes import views
 from services.quotes.domain import opening as quote_opening
 from tests.market import Market
 from tests.unreadable import lists, only_a_newer_release_reads
@@ -395,6 +396,26 @@ class TestSealed:
             if reader is not cheap:
                 for text in (page, str(shown)):
                     assert cheap.organisation_id not in text and cheap.organisation_name not in text
+
+    async def test_participants_are_leafed_through(self, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(views, "PARTICIPANTS", 1)
+        request_id, buyer, dear, cheap = await to_choose(market)
+        numbers = [await number_of(market, request_id, supplier) for supplier in (cheap, dear)]
+        path = f"/quotes/{request_id}"
+        async with market.client(buyer) as client:
+            for page, found in ((1, numbers[:1]), (2, numbers[1:]), (3, [])):
+                shown = (await client.get(f"/api{path}?page={page}")).json()
+                assert [each["number"] for each in shown["participants"]] == found
+                assert shown["participants_total"] == 2
+        async with market.browser(buyer) as browser:
+            first, second = [(await browser.get(path, page=str(page))).text for page in (1, 2)]
+            assert f'href="{path}?page=2"' in first and f'href="{path}?page=1"' in second
+            assert "Quotes to choose from: 2" in first and "Quotes to choose from: 2" in second
+            assert f'value="{numbers[0]}"' in first and f'value="{numbers[1]}"' not in first
+            line_by_line = (await browser.get(f"{path}/participants/{numbers[1]}")).text
+            assert f'href="{path}?page=2"' in line_by_line
+            refused = await browser.post(f"{path}/choice", {"participant": str(numbers[1]), "page": "2"})
+            assert refused.status_code == 422 and f'value="{numbers[1]}" checked' in refused.text
 
     async def test_an_observer_sees_who_the_participants_were_once_it_is_over(self, market: Market) -> None:
         observer = a_member("observer")
