@@ -49,11 +49,14 @@ PATIENCE = 2.0
 
 
 class Limits(NamedTuple):
-    """Each answer is ``bytes`` at most, as it is kept. A session has the ``latest``; a member, or all visitors of one network, ``each``.
-    All members together have ``all_bytes``, all visitors together as much again: strangers cannot take it from members."""
+    """Each answer is ``bytes`` at most, as it is kept. A session has the ``latest``, and of these what comes to ``session_bytes``: eight
+    of the largest, and of pages as they are all that a person sends in the time that they are kept. A member, or all visitors of one
+    network, have ``each`` in other sessions. All members together have ``all_bytes``, all visitors together as much again: strangers
+    cannot take it from members."""
 
     bytes: int = 256 * 1024
-    latest: int = 8
+    session_bytes: int = 8 * 256 * 1024
+    latest: int = 64
     each: int = 64
     all_bytes: int = 32 * 1024 * 1024
 
@@ -63,7 +66,10 @@ KEEP = """
 with over as (delete from operations.answers where kept_until <= now()),
 old as (
     delete from operations.answers where answer in (
-        select answer from operations.answers where owner = $2 order by kept_until desc offset $6 - 1
+        select answer from (
+            select answer, row_number() over latest as place, sum(bytes) over latest as together from operations.answers
+            where owner = $2 window latest as (order by kept_until desc, answer rows unbounded preceding)
+        ) as own where place >= $6 or together + length($5::bytea) > $10
     )
 )
 insert into operations.answers (answer, owner, sender, visitor, page, bytes, kept_until)
@@ -120,6 +126,7 @@ class Answers:
                     self._limits.each,
                     self._limits.all_bytes,
                     MINUTES,
+                    self._limits.session_bytes,
                 )
         except (*LOST, TimeoutError) as error:
             log.warning("the answer to a form is given at once, not kept: %r", error)

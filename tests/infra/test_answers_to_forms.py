@@ -82,6 +82,20 @@ async def test_a_session_has_its_latest_answers(database: Database) -> None:
     assert [await answers.kept(anna, number) is not None for number in numbers] == [False, False, True, True]
 
 
+async def test_who_is_refused_ten_times_finds_the_first_answer(database: Database) -> None:
+    anna, answers = a_scope("token", "anna"), Answers(database)
+    page = msgspec.structs.replace(ANSWER, body=os.urandom(20_000))
+    numbers = [str(await answers.keep(anna, page)) for _ in range(10)]
+    assert [await answers.kept(anna, number) for number in numbers] == [page] * 10
+
+
+async def test_of_large_answers_a_session_has_the_latest_that_fit(database: Database) -> None:
+    size = await _size_of_one(database)
+    anna, answers = a_scope("token", "anna"), Answers(database, LIMITS._replace(session_bytes=3 * size))
+    numbers = [str(await answers.keep(anna, ANSWER)) for _ in range(5)]
+    assert [await answers.kept(anna, number) is not None for number in numbers] == [False, False, True, True, True]
+
+
 async def test_a_stranger_who_comes_again_and_again_fills_a_share_of_his_network(database: Database) -> None:
     answers = Answers(database, LIMITS._replace(each=3))
     taken = [await answers.keep(a_scope(f"visitor {number}"), ANSWER) for number in range(6)]
