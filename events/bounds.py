@@ -49,6 +49,8 @@ Clause = Annotated[str, Meta(max_length=2_000, extra={"text": _TEXT})]
 Reason = Annotated[str, Meta(max_length=4_000, extra={"text": _TEXT})]
 Text = Annotated[str, Meta(max_length=10_000, extra={"text": _TEXT})]
 Secret = Annotated[str, Meta(max_length=1_000)]
+Password = Annotated[str, Meta(max_length=200)]
+"""A new one."""
 Amount = Annotated[Decimal, _number(-(10**15), 10**15, 20)]
 """Money, and the price of a unit. The sign is the rules' affair: they say more about it."""
 Quantity = Annotated[Decimal, _number(-(10**12), 10**12, 20)]
@@ -93,6 +95,12 @@ def _degrees(most: int) -> Any:
 
 Latitude = Annotated[float, _degrees(90)]
 Longitude = Annotated[float, _degrees(180)]
+
+
+def longest(kind: Any) -> int:
+    """Letters that a text of this type has at most: for rules that say so themselves, so that they and the door agree."""
+    return int(next(note.max_length for note in kind.__metadata__ if note.max_length is not None))
+
 
 _AT = " - at `"
 _SAID = (

@@ -324,6 +324,58 @@ def test_no_form_that_is_made_up_for_a_page_has_a_field_without_bounds() -> None
     assert loose == []
 
 
+def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
+    """(service, field, name of the type) of each text whose length a rule holds."""
+    for path in sorted(PROJECT.glob("services/*/domain/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "within" and len(node.args) == 3:
+                _, field, kind = node.args
+                yield path.relative_to(PROJECT).parts[1], ast.literal_eval(field), ast.unparse(kind)
+    yield "accounts", "password", "Password"
+
+
+def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
+    """(service, field, letters) of the texts of each body and form of a service, but what is compared with what is known."""
+    bodies = [handler.parsed_fn_signature.parameters.get("data") for _, handler in guarded(app)]
+    for shape in {*shapes(), *(body.annotation for body in bodies if body is not None)}:
+        module = getattr(shape, "__module__", "")
+        if module.startswith("services.") and shape.__name__ != "Credentials":
+            for field in msgspec.structs.fields(shape):
+                kind = inspect.type_info(field.type)
+                while isinstance(kind, inspect.Metadata):
+                    kind = kind.type
+                if isinstance(kind, inspect.StrType):
+                    yield module.split(".")[1], field.name, kind.max_length
+
+
+def test_a_length_that_a_rule_holds_is_that_of_the_type_at_the_door(app: Litestar) -> None:
+    """Else a text within the one bound is refused by the other, in other words."""
+    doors = set(longest_at_the_door(app))
+    held = set(lengths_of_rules())
+    assert len(held) > 5
+    wrong = []
+    for service, field, name in held:
+        letters = bounds.longest(getattr(bounds, name))
+        there = {most for of, at, most in doors if (of, at) == (service, field)}
+        if there != {letters}:
+            wrong.append(f"{service}: {field} has {letters} by its rule, {there} at the door")
+    assert wrong == []
+
+
+def test_no_rule_counts_the_letters_of_a_text_by_itself() -> None:
+    """It takes them from the type, by ``longest``."""
+    counted = [
+        f"{path.relative_to(PROJECT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in sorted({*PROJECT.glob("services/*/domain/**/*.py"), *PROJECT.glob("services/*/domain.py")})
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        and isinstance(node.ops[0], ast.Gt | ast.GtE)
+        and re.fullmatch(r"len\((\w*(text|words|reason|comment|title|explanation|name|password)(\.strip\(\))?)\)", ast.unparse(node.left))
+        and not re.fullmatch(r"most|PASSWORD_MAXIMUM", ast.unparse(node.comparators[0]))
+    ]  # fmt: skip
+    assert counted == []
+
+
 class Typed(msgspec.Struct):
     """A form."""
 

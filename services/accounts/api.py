@@ -42,7 +42,7 @@ class NewKey(msgspec.Struct, frozen=True):
 
 class Passwords(msgspec.Struct, frozen=True):
     current: bounds.Secret
-    password: bounds.Secret
+    password: bounds.Password
 
 
 class Invite(msgspec.Struct, frozen=True, kw_only=True):

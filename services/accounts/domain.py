@@ -8,6 +8,8 @@ import msgspec
 
 from catalogue.rules import NameMissing, RuleBroken, require_repeat
 from events.accounts import OrganisationStateChanged
+from events.bounds import Password
+from events.bounds import longest as longest_of
 from events.values import Category, Place
 
 MEMBER_ROLES = {
@@ -28,7 +30,7 @@ NEXT_STATES = {
     "closed": (),
 }
 PASSWORD_MINIMUM = 10
-PASSWORD_MAXIMUM = 200
+PASSWORD_MAXIMUM = longest_of(Password)
 BY_HAND = "by-hand"
 """The suspension that an administrator spoke, of which an organisation has one at most."""
 INVITATION_HOLDS = timedelta(days=7)

@@ -10,7 +10,7 @@ from catalogue.categories import CPV
 from catalogue.identifiers import read_identifier
 from catalogue.rules import RuleBroken, require_repeat
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
-from events.bounds import Code, Few, Name, Secret
+from events.bounds import Code, Few, Name, Password
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
 from events.imports import OrganisationImported, ProcessImported, organisations_of, processes_of
 from events.values import Category
@@ -70,7 +70,7 @@ class Registrant(msgspec.Struct, frozen=True, kw_only=True):
     country: Name
     name: Name
     email: Name
-    password: Secret
+    password: Password
     region: Name = ""
     locality: Name = ""
     identifier_scheme: Code = ""

@@ -7,7 +7,7 @@ from litestar import Controller, delete, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from catalogue.policy import load as load_policy
-from events.bounds import Count, Reason
+from events.bounds import Clause, Count
 from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import (
@@ -38,13 +38,13 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """``justification`` is needed unless nobody is cheaper, and is published."""
 
     participant: Count
-    justification: Reason = ""
+    justification: Clause = ""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """It is published."""
 
-    reason: Reason
+    reason: Clause
 
 
 class RequestPage(msgspec.Struct, frozen=True, kw_only=True):

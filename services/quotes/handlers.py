@@ -9,7 +9,7 @@ import msgspec
 from catalogue.policy import Policy
 from catalogue.rules import NotASupplier
 from events.accounts import OrganisationRegistered
-from events.bounds import Amount, ByLine, Code, Days, Instant, Lines, Name, Percent, Reason, Text, Title
+from events.bounds import Amount, ByLine, Code, Days, Instant, Lines, Name, Percent, Phrase, Reason
 from events.codec import Event
 from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.quotes import QuotingEnded
@@ -48,11 +48,11 @@ ORIGIN = "quote"
 class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
     """``closes_at`` has its time zone. It is delivered to a region (ISO 3166-2 code or name) and locality; none: the buyer's seat."""
 
-    title: Title
+    title: Name
     lines: Lines[WantedLine]
     closes_at: Instant
     kind: Code = "goods"
-    requirements: Text = ""
+    requirements: Reason = ""
     region: Name = ""
     locality: Name = ""
 
@@ -64,7 +64,7 @@ class NewQuote(msgspec.Struct, frozen=True, kw_only=True):
     prices: ByLine[Amount]
     delivery_days: Days
     vat_rate: Percent | None = None
-    comment: Reason = ""
+    comment: Phrase = ""
 
 
 def channel(request_id: str) -> str:

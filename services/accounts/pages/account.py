@@ -8,7 +8,7 @@ from litestar.exceptions import NotAuthorizedException
 from litestar.response import Redirect, Response, Template
 
 from catalogue.rules import RuleBroken
-from events.bounds import Name, Secret
+from events.bounds import Name, Password
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
@@ -56,7 +56,7 @@ class AccountPages(Controller):
                 ground,
                 request.user,
                 fields.get("current", ""),
-                text_in(fields, "password", Secret),
+                text_in(fields, "password", Password),
                 address_of(request),
             )
         except RuleBroken as error:

@@ -13,7 +13,7 @@ from litestar.response import Redirect, Response, Template
 
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
-from events.bounds import Secret
+from events.bounds import Password
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.service import Ground
@@ -222,7 +222,7 @@ class EntryPages(Controller):
                     "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
                 ) from error
         try:
-            password = text_in(fields, "password", Secret)
+            password = text_in(fields, "password", Password)
             checked_password(password, invitation.email, invitation.name)
             password_hash = await passwords.hashed(password)
             async with ground.database.transaction("accounts") as tx:

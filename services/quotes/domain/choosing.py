@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from catalogue.rules import ReasonMissing, RuleBroken, WrongStage, require_repeat
+from events.bounds import Clause
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Line
 from services.quotes.domain.request import (
@@ -39,7 +40,6 @@ class JustificationMissing(RuleBroken):
     code = "justification-missing"
 
 
-LONGEST_WORDS = 2000
 NOBODY = Comparison(standing=())
 """What those compare who do not look at quotes: there are none, or they stay sealed."""
 
@@ -90,7 +90,7 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
         )
     lowest = cheapest(compared, command.barred)
     assert lowest is not None, "the chosen one may be chosen"
-    justification = within(command.justification, "justification", LONGEST_WORDS)
+    justification = within(command.justification, "justification", Clause)
     shortest = request.rules.justification_characters
     if chosen.amount > lowest.amount and len(justification) < shortest:
         raise JustificationMissing(
@@ -115,7 +115,7 @@ def reject_all(request: Request, compared: Comparison, command: RejectAll, now: 
         require_repeat(command.reason.strip() == request.closed.reason, request.closed.reason)
         return ()
     _require_choosing(request, now)
-    reason = within(command.reason, "reason", LONGEST_WORDS)
+    reason = within(command.reason, "reason", Clause)
     if not reason:
         raise ReasonMissing("Say why no quote is taken: it will be published.", field="reason")
     return (_all_disclosed(compared), closed(request, compared, "rejected", now, reason=reason))
@@ -139,7 +139,7 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
             stage=request.stage,
             closes_at=request.opened.closes_at,
         )
-    reason = within(command.reason, "reason", LONGEST_WORDS)
+    reason = within(command.reason, "reason", Clause)
     if not reason:
         raise ReasonMissing("Say why the request is withdrawn: it will be published.", field="reason")
     return (closed(request, NOBODY, "withdrawn", now, reason=reason),)

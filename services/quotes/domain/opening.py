@@ -8,6 +8,7 @@ from catalogue.calendar import RegionCalendar
 from catalogue.categories import require_one_group
 from catalogue.policy import KINDS, Policy, text_of
 from catalogue.rules import BuyerNotActive, LineNotComplete, LinesMissing, RuleBroken, TitleMissing, UnknownKind
+from events.bounds import Name, Reason
 from events.quotes import QuoteRequestOpened
 from events.values import Category, Line, Place
 from services.quotes.domain.request import Request, within
@@ -15,7 +16,6 @@ from services.quotes.domain.request import Request, within
 MOST_LINES = 100
 MOST_OPEN = 300
 """Requests of one buyer that are not decided."""
-LONGEST_TITLE, LONGEST_TEXT = 300, 4000
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact
 _FINEST = 6
 
@@ -87,10 +87,10 @@ def open_request(
         raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name)
     if command.standing != "active":
         raise BuyerNotActive(f"Only an active buyer asks for quotes; this one is {command.standing}.")
-    title = within(command.title, "title", LONGEST_TITLE)
+    title = within(command.title, "title", Name)
     if not title:
         raise TitleMissing("A request needs a title.", field="title")
-    requirements = within(command.requirements, "requirements", LONGEST_TEXT)
+    requirements = within(command.requirements, "requirements", Reason)
     if command.kind not in KINDS:
         raise UnknownKind(f"A request is for {', '.join(sorted(KINDS))}, not {command.kind!r}.", field="kind")
     opened = QuoteRequestOpened(

@@ -9,12 +9,12 @@ from msgspec import structs
 
 from catalogue.money import round_money
 from catalogue.rules import PriceNotPositive, RuleBroken, SupplierNotActive
+from events.bounds import Phrase
 from events.quotes import QuoteRequestClosed, QuotingEnded
 from events.values import Line
 from services.quotes.domain.choosing import NOBODY, closed
 from services.quotes.domain.request import Fact, Quote, QuoteSealed, QuoteWithdrawn, Request, Stage, within
 
-LONGEST_COMMENT = 1000
 LONGEST_DELIVERY = 365
 MOST_VERSIONS = 100
 """Of one supplier's quote, each of which is kept as a proof."""
@@ -174,7 +174,7 @@ def _in_time(request: Request, arrived_at: datetime) -> None:
 
 
 def _without_names(command: Submit) -> str:
-    comment = within(command.comment, "comment", LONGEST_COMMENT)
+    comment = within(command.comment, "comment", Phrase)
     folded = comment.casefold()
     named = command.supplier_name and command.supplier_name.casefold() in folded
     if named or any(mark in folded for mark in _CONTACTS):

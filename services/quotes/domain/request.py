@@ -5,11 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
 from catalogue.policy import QuoteRules
 from catalogue.rules import NotTheBuyer, RuleBroken
+from events.bounds import longest
 from events.codec import Event
 from events.quotes import QuoteRequestClosed, QuoteRequestOpened, QuotingEnded
 from events.values import Line
@@ -29,12 +31,15 @@ class TextTooLong(RuleBroken):
     code = "text-too-long"
 
 
-def within(text: str, field: str, longest: int) -> str:
-    """The text without blanks around it. Raises TextTooLong."""
-    words = text.strip()
-    if len(words) > longest:
+def within(text: str, field: str, kind: Any) -> str:
+    """The text without blanks around it. ``kind`` is the type that it has at the door. Raises TextTooLong."""
+    words, most = text.strip(), longest(kind)
+    if len(words) > most:
         raise TextTooLong(
-            f"The {field} may have {longest} characters; these are {len(words)}.", field=field, longest=longest
+            f"The {field} may have {most} characters; these are {len(words)}.",
+            field=field,
+            longest=most,
+            length=len(words),
         )
     return words
 

@@ -15,7 +15,7 @@ from catalogue.policy import Policy
 from catalogue.policy import load as load_policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
-from events.bounds import Code, Id, Name, Quantity, Text, Title
+from events.bounds import Code, Id, Name, Quantity, Reason, Title
 from events.catalogue import SkuPublished
 from events.values import Line
 from infra.database import Transaction
@@ -58,10 +58,10 @@ class LineForm(msgspec.Struct):
 
 
 class HeadForm(msgspec.Struct):
-    title: Title
+    title: Name
     closes_at: Code
     kind: Code = "goods"
-    requirements: Text = ""
+    requirements: Reason = ""
     region: Name = ""
     locality: Name = ""
 

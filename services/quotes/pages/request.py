@@ -14,7 +14,7 @@ from litestar.response.sse import ServerSentEventMessage
 from catalogue import places
 from catalogue.numbers import unambiguous
 from catalogue.rules import RuleBroken
-from events.bounds import Amount, Count, Days, Percent, Reason
+from events.bounds import Amount, Clause, Count, Days, Percent, Phrase
 from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
@@ -70,7 +70,7 @@ def groups() -> list[tuple[str, str]]:
 
 class ChoiceForm(msgspec.Struct):
     participant: Count
-    justification: Reason = ""
+    justification: Clause = ""
 
 
 class RequestPages(Controller):
@@ -192,7 +192,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.reject_all(tx, request_id, text_in(values, "reason"), request.user)
+                await handlers.reject_all(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, values, beside(broken, values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
@@ -202,7 +202,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         async with ground.database.transaction("quotes") as tx:
             try:
-                await handlers.withdraw_request(tx, request_id, text_in(values, "reason"), request.user)
+                await handlers.withdraw_request(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
                 return await _page(tx, request, request_id, values, beside(broken, values))
         return redirect(f"/quotes/{request_id}", gettext("The request is withdrawn. What was quoted stays sealed."))
@@ -265,7 +265,7 @@ def _quote(values: Mapping[str, str], lines: tuple[Line, ...]) -> tuple[NewQuote
             *((f"price_{line.line_id}", Amount) for line in lines),
             ("vat_rate", Percent),
             ("delivery_days", Days),
-            ("comment", Reason, ""),
+            ("comment", Phrase, ""),
         ],
     )
     typed = {name.replace("price-", "price_"): text for name, text in values.items()}
