@@ -1,6 +1,5 @@
 """A pool of many members and lines, read by anybody again and again: what one answer holds, and what is worked out for it."""
 
-import re
 import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -121,11 +120,17 @@ async def large(market: Market, reader: Principal) -> AsyncIterator[Pool]:
     await market.fetch("delete from pools.pools where pool_id = $1", pool.opened.pool_id)
 
 
-def rows_of(page: str, section: str) -> list[list[str]]:
-    """The cells of each row of the first table's body in a section."""
+def rows_of(page: str, section: str) -> list[str]:
+    """The rows of the first table's body in a section."""
     part = page[page.index(f'id="{section}"') :]
-    body = part[part.index("<tbody>") : part.index("</tbody>")]
-    return [re.findall(r"<t[dh]\b", row) for row in body.split("<tr")[1:]]
+    return part[part.index("<tbody>") : part.index("</tbody>")].split("<tr")[1:]
+
+
+def lines_of(page: str, section: str) -> list[int]:
+    """Of each member, how many lines stand in the row below its own."""
+    rows = rows_of(page, section)
+    assert all("<th" in row for row in rows[::2]) and not any("<th" in row for row in rows[1::2])
+    return [row.count("<li") for row in rows[1::2]]
 
 
 async def test_one_page_shows_some_members_and_some_lines(market: Market, large: Pool, reader: Principal) -> None:
@@ -137,12 +142,12 @@ async def test_one_page_shows_some_members_and_some_lines(market: Market, large:
         ]
     async with market.client(reader) as client:
         own = (await client.get(path, headers={"accept": "text/html"})).text
-    assert [len(cells) for cells in rows_of(first, "demand")] == [1 + LINES_SHOWN + 1] * at_once
-    assert len(rows_of(second, "demand")) == len(rows_of(behind, "demand")) == MEMBERS - at_once
-    assert {len(cells) for cells in rows_of(last, "demand")} == {1 + LINES % LINES_SHOWN + 1}
+    assert lines_of(first, "demand") == [LINES_SHOWN] * at_once
+    assert len(lines_of(second, "demand")) == len(lines_of(behind, "demand")) == MEMBERS - at_once
+    assert set(lines_of(last, "demand")) == {LINES % LINES_SHOWN}
     assert len(rows_of(first, "terms")) == LINES_SHOWN
     assert "members=2&amp;lines=1#demand" in first and "members=1&amp;lines=2#demand" in first
-    assert len(rows_of(own, "demand")) == at_once + 1, "and the reader's own"
+    assert len(lines_of(own, "demand")) == at_once + 1, "and the reader's own"
     last_enrolled = f"Agency {MEMBERS - 1} "
     assert own.index(last_enrolled) < own.index("Agency 0<") and last_enrolled not in first
 
@@ -151,7 +156,7 @@ async def test_a_small_pool_is_shown_whole(market: Market) -> None:
     pool_id = await kept(market, a_large_pool(MEMBERS_SHOWN, LINES_SHOWN))
     async with market.client() as client:
         page = (await client.get(f"/pools/{pool_id}", headers={"accept": "text/html"})).text
-    assert [len(cells) for cells in rows_of(page, "demand")] == [1 + LINES_SHOWN + 1] * MEMBERS_SHOWN
+    assert lines_of(page, "demand") == [LINES_SHOWN] * MEMBERS_SHOWN
     assert "page 1 of" not in page
     await market.fetch("delete from pools.pools where pool_id = $1", pool_id)
 
@@ -178,7 +183,7 @@ async def test_the_api_tells_a_page_of_members_and_what_came_to_them(
         page = (await client.get(path.removeprefix("/api"), headers={"accept": "text/html"})).text
     assert (number, len(members)) == (2, MEMBERS) and set(members) == set(large.members)
     assert behind["members"] == [] == behind["result"]["allocations"]
-    assert len(rows_of(page, "result")) == DEMANDS_SHOWN // LINES + 1, "and the reader's own"
+    assert lines_of(page, "result") == [LINES_SHOWN] * (DEMANDS_SHOWN // LINES + 1), "and the reader's own"
 
 
 async def test_however_often_it_is_read_it_is_decoded_and_summed_up_once(
