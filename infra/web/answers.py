@@ -33,6 +33,7 @@ from infra.tasks import background, stop_if_cancelled
 from infra.web.compression import beside, zipped
 from infra.web.exact import arrived
 from infra.web.kept import address, of_this_site
+from infra.web.lines import OfAddress
 from infra.web.query import API
 from infra.web.server import network
 
@@ -112,7 +113,7 @@ class Answers:
         if len(sealed) > self._limits.bytes:
             return None
         member = scope.get("user")
-        sender = f"member {member.member_id}" if member else f"network {network((scope.get('client') or ('',))[0])}"
+        sender = f"member {member.member_id}" if member else f"network {_network(scope)}"
         try:
             async with Deadline(PATIENCE):
                 kept = await self._database.pool.fetchval(
@@ -129,7 +130,7 @@ class Answers:
                     self._limits.session_bytes,
                 )
         except (*LOST, TimeoutError) as error:
-            log.warning("the answer to a form is given at once, not kept: %r", error)
+            _logger(scope).warning("the answer to a form is given at once, not kept: %r", error)
             return None
         return number if kept else None
 
@@ -145,7 +146,7 @@ class Answers:
                     owner,
                 )
         except (*LOST, TimeoutError) as error:
-            log.warning("the page of a form is shown without its answer: %r", error)
+            _logger(scope).warning("the page of a form is shown without its answer: %r", error)
             return None
         return msgspec.msgpack.decode(_cipher(number).decrypt(_ONCE, sealed, None), type=Answer) if sealed else None
 
@@ -169,6 +170,14 @@ class Answers:
 
 _ONCE = bytes(12)
 """Each key enciphers one text."""
+
+
+def _network(scope: Any) -> str:
+    return network((scope.get("client") or ("",))[0])
+
+
+def _logger(scope: Any) -> OfAddress:
+    return OfAddress(log, _network(scope))
 
 
 def _row(number: str) -> bytes:

@@ -25,6 +25,8 @@ from infra.web.csrf import token_cookies
 from infra.web.forms import said_of
 from infra.web.kept import kept
 from infra.web.languages import ENGLISH, gettext, language_of, speak, spoken, told
+from infra.web.limits import address_of
+from infra.web.lines import LINES, OfAddress
 from infra.web.pages import login_page, page
 from infra.web.query import as_asked
 
@@ -190,7 +192,7 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     _speak_to(request)
     driver = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(driver, asyncpg.DataError):
-        log.warning("%s %s: %s", request.method, request.url.path, driver)
+        OfAddress(log, address_of(request)).warning("%s %s: %s", request.method, request.url.path, driver)
         detail = gettext("A value cannot be stored: a character or number in it is out of range.")
         return _answer(request, 400, "Bad Request", detail, {}, detail)
     if is_away(error):
@@ -198,14 +200,16 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     if isinstance(error, UnreadableRow):
         return _on_unreadable(request, error)
     number = new_id()
-    log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error)
+    seldom = LINES.take(address_of(request))  # a number that was told is found in the log in either case
+    log.error("%s %s failed, number %s", request.method, request.url.path, number, exc_info=error if seldom else None)
     detail = gettext("It was logged under the number %(number)s.", number=number)
     return _answer(request, 500, "Internal Server Error", detail, {"instance": f"urn:uuid:{number}"}, detail)
 
 
 def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseException | None) -> Response[Any]:
     """A form is sent again by who wrote it; a page that was to be read is loaded again by itself."""
-    log.warning("%s %s: what it needs is away: %s", request.method, request.url.path, driver)
+    said = "%s %s: what it needs is away: %s"
+    OfAddress(log, address_of(request)).warning(said, request.method, request.url.path, driver)
     if isinstance(driver, WrongClock):
         detail = gettext("The clock of this part of the market is wrong. It decides nothing until the clock is right.")
     elif isinstance(driver, asyncpg.LockNotAvailableError | Outdated):

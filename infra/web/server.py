@@ -24,6 +24,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from infra.config import Config
+from infra.web.lines import LINES, OfAddress
 
 HEAD_BYTES = 32 * 1024
 """Of the request line and all headers; again of all that comes with a body in chunks and is none of it; of empty lines before a
@@ -110,6 +111,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.logger = OfAddress(self.logger, network(self._host))  # type: ignore[assignment]
         self._deadline = self.loop.time() + HEAD_SECONDS
         if not self.door.enter(self._host):
             transport.write(_answer(503))
@@ -276,6 +278,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
+            LINES.look()
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):

@@ -13,7 +13,7 @@ import pytest
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from infra.web import server
+from infra.web import lines, server
 from tests.infra.test_http_limits import GET, HEAD, said, serving, statuses
 from tests.market import unconnected
 
@@ -185,3 +185,38 @@ async def test_a_refused_rest_of_a_body_that_was_answered_is_not_answered_again(
         writer.write(asked)
         first = await reader.readuntil(b"answered")
         assert statuses(first + await said((reader, writer), b"1;" + b"e" * 200_000)) == [200]
+
+
+async def test_what_one_address_sends_fills_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 600.0
+    monkeypatch.setattr(lines, "LINES", lines.Lines(lambda: now))
+    upgrade = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
+    async with connected(tmp_path) as first:
+
+        def meet(host: str, data: bytes) -> None:
+            connection = type(first)(first.config, first.server_state, {})
+            connection.connection_made(_Nowhere({"peername": (host, 1)}))
+            connection.data_received(data)
+
+        for _ in range(20):
+            for sent in (GET * 100, b"\0\0\r\n\r\n", upgrade):
+                meet("192.0.2.1", sent)
+        written = len(caplog.records)
+        assert written == lines.MOST
+        meet("192.0.2.2", GET * 100)
+        assert len(caplog.records) == written + 1, "others are heard"
+        now += lines.WINDOW
+        lines.LINES.look()
+        lines.LINES.look()
+        (told,) = caplog.messages[written + 1 :]
+        assert told.startswith("70 lines about the requests of 1 addresses were left out") and "192.0.2.1" in told
+        meet("192.0.2.1", GET * 100)
+        assert len(caplog.records) == written + 3
+
+
+def test_addresses_that_come_last_share_their_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "ADDRESSES", 2)
+    counted = lines.Lines(lambda: 0.0)
+    assert [counted.take(f"192.0.2.{number}") for number in range(20)] == [True] * (2 + lines.MOST) + [False] * 8
