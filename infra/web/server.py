@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -48,6 +48,26 @@ GRACE_SECONDS = 3
 """For requests that run when the process is told to end."""
 OTHER_FILES = 200
 """Descriptors that connections leave to the rest of the process."""
+
+
+class _Refusal(NamedTuple):
+    status: int
+    why: str
+
+
+NO_REQUEST = _Refusal(400, "these bytes are no HTTP request")
+LARGE_HEAD = _Refusal(
+    431, f"the address and the headers of a request have {HEAD_BYTES:,} bytes and {HEADERS} headers at most"
+)
+SMALL_CHUNKS = _Refusal(
+    400,
+    f"the sizes of chunks, trailers and empty lines around a body have {HEAD_BYTES:,} bytes at most: send larger chunks, of 1 KB or more",
+)
+MANY_WAIT = _Refusal(
+    429, f"more than {WAITING} requests of this connection wait for their answers: read some before you send more"
+)
+TOO_SLOW = _Refusal(408, f"a request has {HEAD_SECONDS:.0f} s for its headers and {BODY_SECONDS:.0f} s for its body")
+MANY_CONNECTIONS = _Refusal(503, "too many connections are open, of this address or of all")
 
 
 class _Refused(Exception):
@@ -102,8 +122,8 @@ class Connection(HttpToolsProtocol):
     _in_head = False
     _body_to_come = False
     _head_bytes = 0
-    _status = 0
-    """Of the answer that refused a request; 0 while none was."""
+    _refusal: _Refusal | None = None
+    """The answer that refused a request."""
     _unread = 0
     _unread_since = math.inf
     _running: RequestResponseCycle | None = None
@@ -114,7 +134,7 @@ class Connection(HttpToolsProtocol):
         self.logger = OfAddress(self.logger, network(self._host))  # type: ignore[assignment]
         self._deadline = self.loop.time() + HEAD_SECONDS
         if not self.door.enter(self._host):
-            transport.write(_answer(503))
+            transport.write(_answer(MANY_CONNECTIONS))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -132,19 +152,19 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), PIECE):
-            if self._status or self.transport.is_closing():
+            if self._refusal or self.transport.is_closing():
                 break
             piece = data[start : start + PIECE]
             self._head_bytes += len(piece)
             super().data_received(piece)
-            if self._head_bytes > HEAD_BYTES and not self._status:
-                self._refuse(431 if self._in_head else 400)
-        if self._status and self._answering and not self.transport.is_closing():
+            if self._head_bytes > HEAD_BYTES and not self._refusal:
+                self._refuse(LARGE_HEAD if self._in_head else SMALL_CHUNKS)
+        if self._refusal and self._answering and not self.transport.is_closing():
             self.flow.pause_reading()  # until the answers before the refusal are given
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= WAITING:
-            self._refuse(429)
+            self._refuse(MANY_WAIT)
             raise _Refused
         super().on_message_begin()
         self._in_head = True
@@ -155,14 +175,14 @@ class Connection(HttpToolsProtocol):
         if not self._in_head:
             return
         if len(self.headers) >= HEADERS:
-            self._refuse(431)
+            self._refuse(LARGE_HEAD)
             raise _Refused
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         # What came since the last request is more than its head, and nearly always little enough.
         if self._head_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
-            self._refuse(431)
+            self._refuse(LARGE_HEAD)
             raise _Refused
         super().on_headers_complete()
         self._in_head, self._head_bytes, self._body_to_come = False, 0, True
@@ -189,8 +209,8 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self._answering or self.transport.is_closing():
             return  # another request came before this answer, or this was the last answer
-        if self._status:
-            self._end(_answer(self._status))
+        if self._refusal:
+            self._end(_answer(self._refusal))
         elif self._body_to_come:
             self._deadline = min(self._deadline, self.loop.time() + LINGER_SECONDS)
         elif not self._in_head:
@@ -198,22 +218,22 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """The parser has stopped: by itself, or after :meth:`_refuse`."""
-        if not self._status:
-            self._refuse(400)
+        if not self._refusal:
+            self._refuse(NO_REQUEST)
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, refusal: _Refusal) -> None:
         """Answer for the app, after the answers to requests that came whole before, and read on for a moment. Where the app is in
         the middle of an answer to what is refused, or has given it, only the end is left."""
-        self._status = status
+        self._refusal = refusal
         if self._answering and not self._body_to_come:
             self._deadline = math.inf
         elif not self._answering:
-            self._end(b"" if self._body_to_come else _answer(status))
+            self._end(b"" if self._body_to_come else _answer(refusal))
         else:
             unanswered = self._running is self.cycle and not self.cycle.response_started
             self._stop_running()
             if unanswered:
-                self._end(_answer(status))
+                self._end(_answer(refusal))
             else:
                 self.transport.close()
 
@@ -236,8 +256,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if now > self._deadline and not self.flow.read_paused:
-            if (self._in_head or self._body_to_come) and not self._status:
-                self._refuse(408)
+            if (self._in_head or self._body_to_come) and not self._refusal:
+                self._refuse(TOO_SLOW)
             else:
                 self.transport.close()
         unread = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
@@ -247,10 +267,10 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
 
-def _answer(status: int) -> bytes:
+def _answer(refusal: _Refusal) -> bytes:
     """Of programs rather than of people: browsers do not come here. 429 and 503 say when to come again."""
-    phrase = HTTPStatus(status).phrase
-    body = json.dumps({"type": "about:blank", "title": phrase, "status": status}).encode()
+    status, phrase = refusal.status, HTTPStatus(refusal.status).phrase
+    body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": refusal.why}).encode()
     again = "retry-after: 5\r\n" if status in (429, 503) else ""
     head = (
         f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/problem+json\r\n"

@@ -4,6 +4,7 @@ Bytes, requests and answers are counted; what is parsed by hand is one read of t
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -146,7 +147,7 @@ async def test_what_is_sent_beside_a_body_has_a_limit(tmp_path: Path, monkeypatc
     async with connected(tmp_path) as connection:
         for start in range(0, len(endless), 262_144):
             connection.data_received(endless[start : start + 262_144])
-        assert connection._status == 400
+        assert connection._refusal and connection._refusal.status == 400
         assert fed <= server.HEAD_BYTES + 2 * server.PIECE
     async with serving(tmp_path) as (client, connect):
         assert statuses(await said(await connect(), endless))[-1] == 400
@@ -159,7 +160,7 @@ async def test_one_read_of_headers_is_not_parsed_to_its_end(tmp_path: Path, monk
         calls.clear()
         async with connected(tmp_path) as connection:
             connection.data_received(b"GET / HTTP/1.1\r\n" + line * 50_000)
-            assert connection._status == 431
+            assert connection._refusal and connection._refusal.status == 431
             assert len(calls) == server.HEADERS
 
 
@@ -220,3 +221,37 @@ def test_addresses_that_come_last_share_their_lines(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(lines, "ADDRESSES", 2)
     counted = lines.Lines(lambda: 0.0)
     assert [counted.take(f"192.0.2.{number}") for number in range(20)] == [True] * (2 + lines.MOST) + [False] * 8
+
+
+def in_chunks(size: int, total: int = 1_000_000) -> bytes:
+    """A body of so many bytes in chunks of this size."""
+    text = b'{"text":"' + b"x" * (total - 11) + b'"}'
+    pieces = [text[at : at + size] for at in range(0, total, size)]
+    return CHUNKED + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [512, 1024, 4096, 8192, 16_384])
+async def test_a_body_in_the_chunks_of_a_proxy_is_taken(tmp_path: Path, size: int) -> None:
+    async with serving(tmp_path) as (_, connect):
+        reader, writer = await connect()
+        writer.write(in_chunks(size))
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "why"),
+    [
+        (in_chunks(100), 400, "send larger chunks"),
+        (b"\0\0\r\n\r\n", 400, "no HTTP request"),
+        (b"GET /health HTTP/1.1\r\nhost: x\r\ncookie: " + b"c" * 40_000, 431, "32,768 bytes and 100 headers"),
+        (GET * 100, 429, "16 requests"),
+    ],
+    ids=["small chunks", "no request", "a large head", "many requests"],
+)
+async def test_a_refusal_says_why(tmp_path: Path, sent: bytes, status: int, why: str) -> None:
+    async with serving(tmp_path) as (_, connect):
+        answer = await said(await connect(), sent)
+    last = answer[answer.rindex(b"HTTP/1.1") :]
+    assert last.startswith(b"HTTP/1.1 %d" % status) and b"application/problem+json" in last
+    assert why in json.loads(last.partition(b"\r\n\r\n")[2])["detail"]
