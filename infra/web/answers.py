@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from litestar import Request
-from litestar.datastructures import Headers
+from litestar.datastructures import Cookie, Headers
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.types import Message
 from litestar.utils.scope.state import ScopeState
@@ -42,6 +42,8 @@ PARAMETER = "answer"
 """Of the query: the number of the answer that is to be shown."""
 ASKED = "lonja_answer"
 """Of the scope: the same, taken out of the query."""
+FRESH = "lonja_fresh"
+"""A cookie, until the answer is shown for the first time: which answer the browser is on the way to."""
 MINUTES = 15
 PRUNED_EVERY = 60.0
 SHRINKS = 16
@@ -184,6 +186,19 @@ def _row(number: str) -> bytes:
     return sha256(f"row {number}".encode()).digest()
 
 
+def mark_of(number: str) -> str:
+    """What a cookie says of the answer, of which nobody can tell the number."""
+    return sha256(f"mark {number}".encode()).hexdigest()[:32]
+
+
+def fresh_cookie(mark: str, *, seconds: int) -> bytes:
+    return (
+        Cookie(key=FRESH, value=mark, path="/", httponly=True, samesite="lax", max_age=seconds)
+        .to_header(header="")
+        .encode()
+    )
+
+
 def _cipher(number: str) -> AESGCM:
     return AESGCM(sha256(f"key {number}".encode()).digest())
 
@@ -265,6 +280,7 @@ class Held:
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
             return
         cookies = [(name, value) for name, value in start["headers"] if name.lower() == b"set-cookie"]
+        cookies.append((b"set-cookie", fresh_cookie(mark_of(number), seconds=MINUTES * 60)))
         shown_at = f"{place}{'&' if '?' in place else '?'}{PARAMETER}={number}"
         more = [(b"location", shown_at.encode("latin-1")), (b"content-length", b"0")]
         await self._send({"type": "http.response.start", "status": 303, "headers": [*cookies, *more]})

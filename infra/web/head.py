@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import SplitResult
 
 from infra.web.access import COOKIE as SESSION
+from infra.web.answers import FRESH
 from infra.web.csrf import COOKIE as FORMS
 from infra.web.languages import COOKIE as LANGUAGE
 from infra.web.pages import NOTICE
@@ -19,7 +20,7 @@ LONGEST = 4_096
 """Bytes of a header, or of one cookie, which browsers bound so too."""
 SHORT = 200
 """Of the languages that a browser asks for, which none of them fills."""
-OURS = frozenset(name.encode() for name in (SESSION, FORMS, LANGUAGE, NOTICE))
+OURS = frozenset(name.encode() for name in (SESSION, FORMS, LANGUAGE, NOTICE, FRESH))
 
 
 def bounded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -18,7 +18,7 @@ ADDRESSES = 10_000
 class Lines:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._window = 0
+        self._window = 0.0
         self._counts: Counter[str] = Counter()
 
     def take(self, address: str) -> bool:
@@ -31,7 +31,7 @@ class Lines:
 
     def look(self) -> None:
         """Tell, once a window, how many lines were left out in the last one. Called every second, and before each line."""
-        window = int(self._clock() // WINDOW)
+        window = self._clock() // WINDOW
         if window == self._window:
             return
         self._window = window

@@ -1,7 +1,8 @@
 """A page that answers a form, shown from where it is kept: what was typed and why it was refused as they were, the time as it is.
 
 What else it shows is the world of when the form was sent, up to a quarter of an hour ago. Time that is left is counted from now, or a
-reader would come too late; and a page that is shown later than a minute after the sending says so, and leads to the page as it is now.
+reader would come too late; and a page that is shown once more (by Back, or a reload), or later than a minute after the sending, says
+so, and leads to the page as it is now: the buttons on it may be of what has ended since.
 """
 
 import re
@@ -10,11 +11,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from litestar import Request
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 from markupsafe import Markup
 
-from infra.web.answers import ASKED, Answers
+from infra.web.answers import ASKED, FRESH, Answers, fresh_cookie, mark_of
 from infra.web.compression import beside, unzipped
 from infra.web.exact import arrived
 from infra.web.languages import gettext, spoken
@@ -39,13 +41,16 @@ def shown_from(answers: Answers) -> Any:
             if answer is None or now is None:
                 await app(scope, receive, send)
                 return
-            head = _head(answer.sent_at, now, scope)
+            once_more = Request(scope).cookies.get(FRESH) != mark_of(scope[ASKED])  # type: ignore[literal-required]
+            head = _head(answer.sent_at, now, scope, once_more=once_more)
             body = await beside(partial(_as_of, now, head), answer.body, most=0)
             headers = [
                 (b"content-type", answer.content_type.encode()),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-store"),
             ]
+            if not once_more:
+                headers.append((b"set-cookie", fresh_cookie("", seconds=0)))
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -60,8 +65,8 @@ def _as_of(now: datetime, head: bytes, kept: bytes) -> bytes:
     return page.replace(HEAD, head, 1) if head else page
 
 
-def _head(sent_at: datetime | None, now: datetime, scope: Any) -> bytes:
-    if sent_at is None or now - sent_at <= LATER:
+def _head(sent_at: datetime | None, now: datetime, scope: Any, *, once_more: bool) -> bytes:
+    if sent_at is None or not (once_more or now - sent_at > LATER):
         return b""
     query = scope["query_string"].decode("latin-1")
     address = "/" + quote(scope["path"]).lstrip("/") + (f"?{query}" if query else "")
