@@ -13,7 +13,7 @@ from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, Principal
 from infra.web import MEMBERS, PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
 from infra.web.limits import address_of
-from services.accounts import handlers, keys, login, passwords, store
+from services.accounts import handlers, invitations, keys, login, passwords, store
 from services.accounts.domain import MANAGERS, Member, Organisation
 from services.accounts.login import LoginRefused, Session, TooManyTries
 
@@ -174,7 +174,7 @@ class AccountsApi(Controller):
     ) -> None:
         """Whoever made it: its link is of no use any more."""
         async with ground.database.transaction("accounts") as tx:
-            await keyed.do(tx, lambda: handlers.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
+            await keyed.do(tx, lambda: invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id))
 
     @get("/organisations/{organisation_id:str}", opt=PUBLIC)
     async def organisation(self, ground: FromGround, organisation_id: PathId) -> Card:
@@ -218,5 +218,5 @@ class AccountsApi(Controller):
 async def _invited(ground: Ground, request: MemberVisit, organisation_id: str, data: Invite, key: str) -> Invited:
     fields = msgspec.structs.asdict(data)
     async with ground.database.transaction("accounts") as tx:
-        secret = await handlers.invite(tx, organisation_id, by=request.user.member_id, request_key=key, **fields)
+        secret = await invitations.invite(tx, organisation_id, by=request.user.member_id, request_key=key, **fields)
     return Invited(f"/join/{secret}")

@@ -8,7 +8,7 @@ import msgspec
 
 from catalogue.categories import CPV
 from catalogue.identifiers import read_identifier
-from catalogue.rules import RuleBroken, require_repeat
+from catalogue.rules import require_repeat
 from events.accounts import MemberJoined, OrganisationRegistered, OrganisationStateChanged
 from events.bounds import Code, Few, Name, Password
 from events.contracts import ContractConcluded, ContractEnded, OrganisationSanctioned, SanctionAppealDecided
@@ -18,14 +18,11 @@ from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.reactions import Reactions
-from services.accounts import passwords, places, store
+from services.accounts import places, store
 from services.accounts.categories import category
 from services.accounts.domain import (
     BY_HAND,
-    INVITATION_HOLDS,
     MEMBER_ROLES,
-    MOST_INVITATIONS,
-    MOST_MEMBERS,
     SELF_REGISTERED,
     EmailTaken,
     IdentifierTaken,
@@ -45,20 +42,6 @@ from services.accounts.domain import (
     require_same_reason,
     restate,
 )
-
-
-class InvitationOver(RuleBroken):
-    code = "invitation-over"
-
-
-class TooManyInvitations(RuleBroken):
-    """It can be sent again when one was used, withdrawn or lapsed."""
-
-    code = "too-many-invitations"
-
-
-class TooManyMembers(RuleBroken):
-    code = "too-many-members"
 
 
 class Registrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +100,7 @@ async def _register(tx: Transaction, wanted: Registration, password_hash: str) -
             "Register as a supplier or as a buyer; staff is added by an administrator.", field="kind"
         )
     organisation = await _found(tx, wanted, wanted.organisation, (wanted.kind,))
-    return await _join(
+    return await join(
         tx, organisation, wanted.name, wanted.email, MEMBER_ROLES[wanted.kind], wanted.language, password_hash
     )
 
@@ -135,7 +118,7 @@ async def ensure_member(tx: Transaction, wanted: NewMember, password_hash: str) 
         identifier=read_identifier(wanted.identifier_scheme, wanted.identifier),
         written=_written(wanted),
     ) or await _found(tx, wanted, wanted.organisation, roles)
-    return await _join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
+    return await join(tx, organisation, wanted.name, email, wanted.roles, wanted.language, password_hash)
 
 
 def _written(wanted: Registration | NewMember) -> tuple[str, str]:
@@ -175,7 +158,7 @@ async def _found(tx: Transaction, wanted: Registration | NewMember, name: str, r
     return organisation
 
 
-async def _join(
+async def join(
     tx: Transaction,
     organisation: Organisation,
     name: str,
@@ -185,7 +168,7 @@ async def _join(
     password_hash: str,
 ) -> Member:
     email = checked_email(email)
-    await _must_be_free(tx, email)
+    await must_be_free(tx, email)
     member = Member(
         member_id=new_id(),
         organisation_id=organisation.organisation_id,
@@ -200,93 +183,11 @@ async def _join(
     return member
 
 
-async def _must_be_free(tx: Transaction, email: str) -> None:
+async def must_be_free(tx: Transaction, email: str) -> None:
+    """Whoever else wants the address waits. Raises EmailTaken."""
     await store.hold(tx, "email", email)
     if await store.member_by_email(tx, email):
         raise EmailTaken("Somebody is registered with this address already; log in instead.", field="email")
-
-
-async def invite(
-    tx: Transaction,
-    organisation_id: str,
-    *,
-    by: str,
-    name: str,
-    email: str,
-    roles: tuple[str, ...],
-    language: str,
-    request_key: str = "",
-) -> str:
-    """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
-    request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations, TooManyMembers and what
-    :mod:`domain` names."""
-    body = [organisation_id, name, email, roles, language]
-    async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
-        secret = passwords.secret_of("join", once.random)
-        if once.first:
-            organisation = await store.organisation(tx, organisation_id)
-            if organisation is None:
-                raise Missing("organisation", organisation_id)
-            await _require_room(tx, organisation_id)
-            email = checked_email(email)
-            await _must_be_free(tx, email)
-            invitation = store.Invitation(
-                organisation_id=organisation_id,
-                name=checked_name(name, "name"),
-                email=email,
-                roles=checked_member_roles(roles, organisation.roles),
-                language=checked_language(language),
-                expires_at=tx.now + INVITATION_HOLDS,
-            )
-            store.add_invitation(tx, passwords.digest(secret), invitation)
-            once.answer = email
-    return secret
-
-
-async def _require_room(tx: Transaction, organisation_id: str) -> None:
-    """Who is invited has a place already: an invitation is never refused to the invited."""
-    await store.hold(tx, "invitations of", organisation_id)
-    waiting = len(await store.open_invitations(tx, organisation_id))
-    if waiting >= MOST_INVITATIONS:
-        raise TooManyInvitations(
-            f"{waiting} invitations of this organisation are open, and at most {MOST_INVITATIONS} can be:"
-            " withdraw one, or wait until one is used or lapses.",
-            field="email",
-            invitations=waiting,
-            most=MOST_INVITATIONS,
-        )
-    members = await store.count_members(tx, organisation_id)
-    if members + waiting >= MOST_MEMBERS:
-        raise TooManyMembers(
-            f"This organisation has {members} members and {waiting} open invitations, and at most {MOST_MEMBERS} together"
-            " are possible: withdraw an invitation.",
-            field="email",
-            members=members,
-            invitations=waiting,
-            most=MOST_MEMBERS,
-        )
-
-
-async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> None:
-    """Its link is of no use any more. Raises Missing: none of this organisation's, or it is over."""
-    if not await store.withdraw_invitation(tx, organisation_id, invitation_id):
-        raise Missing("invitation", invitation_id)
-
-
-async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
-    """Raises InvitationOver: unknown, used, withdrawn or lapsed."""
-    invitation = await store.invitation(tx, passwords.digest(secret), take=take)
-    organisation = await store.organisation(tx, invitation.organisation_id) if invitation else None
-    if invitation is None or organisation is None:
-        raise InvitationOver("This invitation was used or withdrawn, or is older than 7 days. Ask for a new one.")
-    return invitation, organisation
-
-
-async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
-    invitation, organisation = await invited(tx, secret, take=True)
-    return await _join(
-        tx, organisation, invitation.name, invitation.email, invitation.roles, invitation.language, password_hash
-    )
 
 
 async def set_state(

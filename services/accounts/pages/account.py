@@ -27,7 +27,7 @@ from infra.web import (
 )
 from infra.web.languages import gettext
 from infra.web.limits import address_of
-from services.accounts import handlers, keys, login, store
+from services.accounts import invitations, keys, login, store
 from services.accounts.domain import MANAGERS, MEMBER_ROLES
 from services.accounts.login import TooManyTries
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form, slow_down
@@ -98,7 +98,7 @@ class AccountPages(Controller):
     ) -> Response[Any]:
         try:
             async with ground.database.transaction("accounts") as tx:
-                await handlers.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
+                await invitations.withdraw_invitation(tx, request.user.organisation_id, invitation_id)
         except Missing:
             over = gettext("This invitation is over: it was used or withdrawn already, or its days have passed.")
             return await self._page(ground, request, errors={"": over})

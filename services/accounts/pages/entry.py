@@ -14,7 +14,7 @@ from litestar.response import Redirect, Response, Template
 from catalogue import places as atlas
 from catalogue.rules import RuleBroken
 from events.bounds import Password
-from infra.denied import Missing
+from infra.database import Transaction
 from infra.ids import new_id
 from infra.service import Ground
 from infra.tokens import SESSION_HOURS
@@ -37,13 +37,14 @@ from infra.web import (
 from infra.web.access import COOKIE
 from infra.web.csrf import begin_session
 from infra.web.kept import kept_by_login
-from infra.web.languages import ENGLISH, gettext, spoken
+from infra.web.languages import ENGLISH, gettext, spoken, told
 from infra.web.limits import address_of
 from infra.web.pages import login_page
-from services.accounts import handlers, login, passwords
+from services.accounts import handlers, invitations, login, passwords
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import checked_email, checked_name, checked_password, local_path
-from services.accounts.handlers import InvitationOver, Registrant, Registration
+from services.accounts.handlers import Registrant, Registration
+from services.accounts.invitations import InvitationOver
 from services.accounts.login import LoginRefused, Session, TooManyTries
 from services.accounts.pages.forms import LANGUAGE_CHOICES, slow_down
 from services.accounts.places import countries, resolve, zones
@@ -204,11 +205,9 @@ class EntryPages(Controller):
     async def join_page(self, ground: FromGround, request: Visit, secret: PathId) -> Template:
         async with ground.database.transaction("accounts") as tx:
             try:
-                invitation, organisation = await handlers.invited(tx, secret)
-            except InvitationOver as error:
-                raise Missing(
-                    "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
-                ) from error
+                invitation, organisation = await invitations.invited(tx, secret)
+            except InvitationOver as over:
+                return await _over(tx, request, secret, over)
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
 
     @post("/join/{secret:str}")
@@ -216,17 +215,18 @@ class EntryPages(Controller):
         fields = await form_fields(request)
         async with ground.database.transaction("accounts") as tx:
             try:
-                invitation, organisation = await handlers.invited(tx, secret)
-            except InvitationOver as error:
-                raise Missing(
-                    "invitation", "of this link: it was used or withdrawn, or is older than 7 days"
-                ) from error
+                invitation, organisation = await invitations.invited(tx, secret)
+            except InvitationOver as over:
+                return await _over(tx, request, secret, over)
         try:
             password = text_in(fields, "password", Password)
             checked_password(password, invitation.email, invitation.name)
             password_hash = await passwords.hashed(password)
             async with ground.database.transaction("accounts") as tx:
-                await handlers.accept_invitation(tx, secret, password_hash)
+                await invitations.accept_invitation(tx, secret, password_hash)
+        except InvitationOver as over:
+            async with ground.database.transaction("accounts") as tx:
+                return await _over(tx, request, secret, over)
         except RuleBroken as error:
             return page(
                 request,
@@ -238,3 +238,10 @@ class EntryPages(Controller):
             )
         session = await login.log_in(ground, invitation.email, password, address_of(request))
         return entered(ground, session, redirect("/", gettext("Welcome to Lonja, %(name)s.", name=invitation.name)))
+
+
+async def _over(tx: Transaction, request: Visit, secret: str, over: InvitationOver) -> Template:
+    """Who joined by this link, and came back to it, is told so; anybody else, that it is of no use."""
+    organisation = await invitations.joined(tx, secret)
+    status = 200 if organisation else 404
+    return page(request, "accounts/joined.html", status_code=status, organisation=organisation, said=told(over))

@@ -9,7 +9,7 @@ from events.bounds import Code, Name
 from infra.service import Ground
 from infra.web import MemberVisit, beside, form_fields, form_list, read_form
 from infra.web.languages import gettext
-from services.accounts import handlers
+from services.accounts import invitations
 from services.accounts.domain import LANGUAGES
 
 LANGUAGE_CHOICES = tuple(zip(LANGUAGES, ("English", "Español", "Русский"), strict=True))
@@ -38,7 +38,7 @@ async def invite_by_form(
         return "", errors, typed
     try:
         async with ground.database.transaction("accounts") as tx:
-            secret = await handlers.invite(
+            secret = await invitations.invite(
                 tx,
                 organisation_id,
                 by=request.user.member_id,

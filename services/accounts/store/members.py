@@ -13,7 +13,7 @@ from infra.database import Transaction
 from infra.ids import derive_id
 from infra.reading import listed, read_one
 from services.accounts.domain import Member
-from services.accounts.store.rows import InvitationRow, MemberRow, read
+from services.accounts.store.rows import InvitationRow, JoiningRow, MemberRow, read
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +107,16 @@ async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Inv
     if take:
         await tx.session.delete(row)
     return read(row, Invitation)
+
+
+def add_joining(tx: Transaction, digest: str, organisation_id: str) -> None:
+    tx.session.add(JoiningRow(digest=digest, organisation_id=organisation_id, joined_at=tx.now))
+
+
+async def joining(tx: Transaction, digest: str) -> str | None:
+    """The organisation that somebody joined by the invitation."""
+    row = await tx.session.get(JoiningRow, digest)
+    return row.organisation_id if row else None
 
 
 async def open_invitations(tx: Transaction, organisation_id: str) -> list[OpenInvitation]:

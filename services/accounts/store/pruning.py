@@ -5,9 +5,10 @@ from datetime import timedelta
 from infra.service import Prune
 
 DAYS = timedelta(days=30)
-"""Since an invitation lapsed, or an API secret was revoked."""
+"""Since an invitation lapsed or was used, or an API secret was revoked."""
 
 PRUNES = (
     Prune("invitations", "expires_at < now() - $3::interval", lambda keep: DAYS),
+    Prune("joinings", "joined_at < now() - $3::interval", lambda keep: DAYS),
     Prune("api_keys", "revoked_at < now() - $3::interval", lambda keep: DAYS),
 )

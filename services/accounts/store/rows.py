@@ -92,6 +92,16 @@ class InvitationRow(Row, table=True):
     expires_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
+class JoiningRow(Row, table=True):
+    """An invitation that was used: who comes back to its link is told so."""
+
+    __tablename__ = "joinings"
+
+    digest: str = Field(primary_key=True, sa_type=Text)
+    organisation_id: str = Field(sa_type=Text)
+    joined_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
+
+
 class ApiKeyRow(Row, table=True):
     __tablename__ = "api_keys"
 

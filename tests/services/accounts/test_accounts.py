@@ -351,7 +351,14 @@ async def test_invited_colleague_sets_a_password_once_and_acts_for_the_organisat
         assert "at least 10" in (await browser.post(path, {"password": "short"})).text
         await browser.post(path, {"password": PASSWORD})
         assert colleague["email"] in (await browser.get("/account")).text
-        assert (await browser.get(path)).status_code == 404
+        back = await browser.get(path)
+        assert back.status_code == 200 and f"You have joined {sent['organisation']}" in back.text
+        assert 'href="/account"' in back.text and colleague["name"] in back.text
+        again = await browser.post(path, {"password": PASSWORD})
+        assert again.status_code == 200 and f"You have joined {sent['organisation']}" in again.text
+    async with market.browser() as other:
+        shown = await other.get(path)
+        assert shown.status_code == 200 and 'href="/login"' in shown.text and colleague["email"] not in shown.text
     events = [e for e in await market.published("accounts", MemberJoined) if e.email == colleague["email"]]
     assert [(e.organisation_id, e.roles) for e in events] == [(member["organisation_id"], ("buyer_approver",))]
 
@@ -363,7 +370,32 @@ async def test_invitation_lapses_after_seven_days(market: Market) -> None:
         colleague = {"name": "Late", "email": f"{new_id()}@supplies.example", "roles": ["supplier_agent"]}
         path = (await client.post("/api/members", json=colleague, headers=bearer)).json()["path"]
         market.clock.advance(timedelta(days=7, seconds=1))
-        assert (await client.get(path)).status_code == 404
+        late = await client.get(path, headers={"accept": "text/html"})
+        assert late.status_code == 404 and "older than 7 days. Ask for a new one" in late.text
+
+
+async def test_an_address_is_invited_once_to_an_organisation_and_again_when_that_was_withdrawn(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client)
+        other, _ = await registered(client)
+        bearers = [
+            {"authorization": f"Bearer {(await session(client, each['email'])).json()['token']}"}
+            for each in (sent, other)
+        ]
+        colleague = {"name": "Twice", "email": f"{new_id()}@supplies.example", "roles": ["supplier_agent"]}
+        assert (await client.post("/api/members", json=colleague, headers=bearers[0])).status_code == 201
+        again = colleague | {"name": "Once more", "email": colleague["email"].upper()}
+        refused = await client.post("/api/members", json=again, headers=bearers[0])
+        assert (refused.status_code, refused.json()["rule"], refused.json()["field"]) == (
+            422,
+            "invited-already",
+            "email",
+        )
+        assert (await client.post("/api/members", json=colleague, headers=bearers[1])).status_code == 201
+        (waiting,) = (await client.get("/api/invitations", headers=bearers[0])).json()
+        gone = await client.post(f"/api/invitations/{waiting['invitation_id']}/withdraw", headers=bearers[0])
+        assert gone.status_code == 204
+        assert (await client.post("/api/members", json=again, headers=bearers[0])).status_code == 201
 
 
 async def test_api_secret_is_shown_once_gives_an_hour_and_can_be_revoked(market: Market) -> None:

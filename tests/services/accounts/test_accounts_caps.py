@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from infra.ids import new_id
-from services.accounts import handlers, keys
+from services.accounts import invitations, keys
 from services.accounts.domain import MOST_INVITATIONS, MOST_KEYS
 from tests.market import Market
 from tests.services.accounts.test_accounts import an_invitation, registered, session
@@ -106,7 +106,7 @@ async def test_invitations_that_lapsed_take_no_room(market: Market) -> None:
 async def test_members_and_invited_have_a_limit_and_the_invited_always_have_their_place(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handlers, "MOST_MEMBERS", 2)
+    monkeypatch.setattr(invitations, "MOST_MEMBERS", 2)
     async with a_member(market) as (client, _):
         path = (await client.post("/api/members", json=an_invitation())).json()["path"]
         refused = await client.post("/api/members", json=an_invitation())
@@ -135,7 +135,7 @@ async def test_the_page_says_the_limit_in_the_readers_language_and_withdraws(
     already: str,
 ) -> None:
     monkeypatch.setattr(keys, "MOST_KEYS", 1)
-    monkeypatch.setattr(handlers, "MOST_INVITATIONS", 1)
+    monkeypatch.setattr(invitations, "MOST_INVITATIONS", 1)
     async with market.client() as client:
         sent, _ = await registered(client)
         token = (await session(client, sent["email"])).json()["token"]

@@ -1,0 +1,145 @@
+"""Who is invited to become a member of an organisation, by a link that works once."""
+
+from collections.abc import Sequence
+
+from catalogue.rules import RuleBroken
+from infra.database import Transaction
+from infra.denied import Missing
+from services.accounts import passwords, store
+from services.accounts.domain import (
+    INVITATION_HOLDS,
+    MOST_INVITATIONS,
+    MOST_MEMBERS,
+    Member,
+    Organisation,
+    checked_email,
+    checked_language,
+    checked_member_roles,
+    checked_name,
+)
+from services.accounts.handlers import join, must_be_free
+
+
+class InvitationOver(RuleBroken):
+    code = "invitation-over"
+
+
+class TooManyInvitations(RuleBroken):
+    """It can be sent again when one was used, withdrawn or lapsed."""
+
+    code = "too-many-invitations"
+
+
+class InvitedAlready(RuleBroken):
+    """Of the two links nobody would know which one holds; the one that is lost is withdrawn first."""
+
+    code = "invited-already"
+
+
+class TooManyMembers(RuleBroken):
+    code = "too-many-members"
+
+
+async def invite(
+    tx: Transaction,
+    organisation_id: str,
+    *,
+    by: str,
+    name: str,
+    email: str,
+    roles: tuple[str, ...],
+    language: str,
+    request_key: str = "",
+) -> str:
+    """Returns the secret of the link, which is known to nobody else; the invited sets the password with it, once. A repeat of the
+    request ``by`` the same member gets the same link. Raises Missing, KeyReused, TooManyInvitations, TooManyMembers, InvitedAlready and
+    what :mod:`domain` names."""
+    body = [organisation_id, name, email, roles, language]
+    async with tx.once("invitation", request_key, caller=by, body=body, answer=str) as once:
+        secret = passwords.secret_of("join", once.random)
+        if once.first:
+            organisation = await store.organisation(tx, organisation_id)
+            if organisation is None:
+                raise Missing("organisation", organisation_id)
+            waiting = await _require_room(tx, organisation_id)
+            invitation = store.Invitation(
+                organisation_id=organisation_id,
+                name=checked_name(name, "name"),
+                email=checked_email(email),
+                roles=checked_member_roles(roles, organisation.roles),
+                language=checked_language(language),
+                expires_at=tx.now + INVITATION_HOLDS,
+            )
+            _require_first(waiting, invitation.email)
+            await must_be_free(tx, invitation.email)
+            store.add_invitation(tx, passwords.digest(secret), invitation)
+            once.answer = invitation.email
+    return secret
+
+
+async def _require_room(tx: Transaction, organisation_id: str) -> list[store.OpenInvitation]:
+    """The invitations that are open. Who is invited has a place already: an invitation is never refused to the invited."""
+    await store.hold(tx, "invitations of", organisation_id)
+    invitations = await store.open_invitations(tx, organisation_id)
+    waiting = len(invitations)
+    if waiting >= MOST_INVITATIONS:
+        raise TooManyInvitations(
+            f"{waiting} invitations of this organisation are open, and at most {MOST_INVITATIONS} can be:"
+            " withdraw one, or wait until one is used or lapses.",
+            field="email",
+            invitations=waiting,
+            most=MOST_INVITATIONS,
+        )
+    members = await store.count_members(tx, organisation_id)
+    if members + waiting >= MOST_MEMBERS:
+        raise TooManyMembers(
+            f"This organisation has {members} members and {waiting} open invitations, and at most {MOST_MEMBERS} together"
+            " are possible: withdraw an invitation.",
+            field="email",
+            members=members,
+            invitations=waiting,
+            most=MOST_MEMBERS,
+        )
+    return invitations
+
+
+def _require_first(waiting: Sequence[store.OpenInvitation], email: str) -> None:
+    for one in waiting:
+        if one.email == email:
+            raise InvitedAlready(
+                f"{email} is invited to this organisation already, until {one.expires_at:%Y-%m-%d %H:%M} UTC. If the link is lost,"
+                " withdraw that invitation and make another.",
+                field="email",
+                email=email,
+                until=one.expires_at,
+            )
+
+
+async def withdraw_invitation(tx: Transaction, organisation_id: str, invitation_id: str) -> None:
+    """Its link is of no use any more. Raises Missing: none of this organisation's, or it is over."""
+    if not await store.withdraw_invitation(tx, organisation_id, invitation_id):
+        raise Missing("invitation", invitation_id)
+
+
+async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[store.Invitation, Organisation]:
+    """Raises InvitationOver: unknown, used, withdrawn or lapsed."""
+    invitation = await store.invitation(tx, passwords.digest(secret), take=take)
+    organisation = await store.organisation(tx, invitation.organisation_id) if invitation else None
+    if invitation is None or organisation is None:
+        raise InvitationOver("This invitation was used or withdrawn, or is older than 7 days. Ask for a new one.")
+    return invitation, organisation
+
+
+async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
+    """Raises InvitationOver and what :mod:`domain` names."""
+    invitation, organisation = await invited(tx, secret, take=True)
+    store.add_joining(tx, passwords.digest(secret), organisation.organisation_id)
+    return await join(
+        tx, organisation, invitation.name, invitation.email, invitation.roles, invitation.language, password_hash
+    )
+
+
+async def joined(tx: Transaction, secret: str) -> Organisation | None:
+    """Which organisation somebody joined by this link; None where nobody did, or long ago."""
+    organisation_id = await store.joining(tx, passwords.digest(secret))
+    return await store.organisation(tx, organisation_id) if organisation_id else None
