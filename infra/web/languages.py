@@ -7,12 +7,13 @@ languages are gettext catalogs, text that is read when the process starts, witho
 To translate a page: mark its sentences, write ``{% set translated = true %}`` at its head (without it the layout says that the
 page's own part is in English), and let ``tests/infra/test_languages.py`` tell you which entries the catalogs lack. A refusal is
 translated by its rule's code, as an entry with the context ``refusal`` and the refusal's numbers as placeholders (:func:`refusal`).
+Where a rule has several sentences, each with other numbers, an entry names them after the code: ``price-not-positive: line, price``.
 A language more: one line in ``LANGUAGES``, and its files.
 """
 
 import gettext as standard
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -136,13 +137,26 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
     ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. Their
     instants are told on the clock of ``zone``, "" for UTC. An unknown code, or a number that is missing, leaves the English sentence.
     """
-    words = pgettext("refusal", code)
+    several = with_numbers(code, numbers)
+    words = pgettext("refusal", several)
+    if words == several:
+        words = pgettext("refusal", code)
     if spoken() == ENGLISH or words == code:
         return _on_the_clock(sentence, numbers, zone)
     try:
-        return words % ({name: said(value, zone) for name, value in numbers.items()} | {"currency": currency})
+        told = {name: str(value) if name in _AS_WRITTEN else said(value, zone) for name, value in numbers.items()}
+        return words % ({"currency": currency} | told)
     except KeyError:
         return _on_the_clock(sentence, numbers, zone)
+
+
+_AS_WRITTEN = {"given", "gtin", "line", "sku", "unknown"}
+"""Codes, by their names in refusals: those that have digits alone are no amounts, which would be written in groups."""
+
+
+def with_numbers(code: str, numbers: Iterable[str]) -> str:
+    """The name of the entry for a rule's sentence with just these numbers."""
+    return f"{code}: {', '.join(sorted(numbers))}"
 
 
 def told(broken: RuleBroken, currency: str = "", zone: str = "") -> str:

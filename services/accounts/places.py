@@ -37,7 +37,9 @@ def resolve(country: str, region: str = "", locality: str = "", time_zone: str =
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UnknownTimeZone(f"{zone!r} is not a time zone, such as Europe/Madrid.", field="time_zone") from None
+        raise UnknownTimeZone(
+            f"{zone!r} is not a time zone, such as Europe/Madrid.", field="time_zone", zone=zone
+        ) from None
     return msgspec.convert(msgspec.to_builtins(found), Place), zone
 
 

@@ -151,7 +151,10 @@ async def _submit(
     kept = await locked(tx, request_id)
     supplier = await store.organisations.get(await tx.raw(), principal.organisation_id, lock=True)
     if supplier is None or "supplier" not in supplier.roles:
-        raise NotASupplier(f"{principal.organisation_name} is not known as a supplier here (yet).")
+        raise NotASupplier(
+            f"{principal.organisation_name} is not known as a supplier here (yet).",
+            organisation=principal.organisation_name,
+        )
     command = Submit(
         supplier_id=supplier.organisation_id,
         supplier_name=supplier.name,

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from babel.messages.catalog import Message
@@ -36,6 +36,7 @@ from infra.web.languages import (
     ngettext,
     refusal,
     speaking,
+    with_numbers,
 )
 from infra.web.pages import duration, money, number, percent, price, when
 
@@ -117,7 +118,10 @@ def rules() -> dict[str, set[str]]:
         *(f"services.catalogue.handlers.{module}" for module in ("basket", "offers", "skus")),
         "services.catalogue.pricing",
         "services.contracts.domain.execution.bounds",
-        *(f"services.accounts.{module}" for module in ("categories", "domain", "handlers", "keys", "login", "places")),
+        *(
+            f"services.accounts.{module}"
+            for module in ("categories", "domain", "handlers", "invitations", "keys", "login", "places")
+        ),
     ]
     found: dict[str, set[str]] = {}
     for module in map(import_module, names + others):
@@ -127,9 +131,86 @@ def rules() -> dict[str, set[str]]:
                 classes.get(call.func.id) if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else None
             )
             if isinstance(call, ast.Call) and named is not None and issubclass(named, RuleBroken):
+                if any(word.arg is None for word in call.keywords):
+                    continue  # those of another refusal, which is looked at where it is made
                 numbers = {word.arg for word in call.keywords if word.arg} - {"field"}
                 found[named.code] = found.get(named.code, numbers) & numbers
     return found
+
+
+class Raised(NamedTuple):
+    """A refusal where it is made: ``shown`` are the values in its English sentence, ``numbers`` those that go with it, each as code."""
+
+    code: str
+    where: str
+    shown: tuple[str, ...]
+    numbers: dict[str, str]
+
+    def placeholders(self, language: str) -> set[str] | None:
+        """Of its sentence in the language; None where that stays English."""
+        there = entries(language)
+        for key in (with_numbers(self.code, self.numbers), self.code):
+            if message := there.get(("refusal", key)):
+                return set(PLACEHOLDER.findall(str(message.string)))
+        return None
+
+    def names_of(self, value: str) -> list[str]:
+        """The numbers that a value in the sentence is, or is made of."""
+        return [name for name, number in self.numbers.items() if number in value or value in number]
+
+
+@cache
+def raised() -> tuple[Raised, ...]:
+    """Every refusal that is made in the code by the name of its class."""
+    found = []
+    for path in sorted(path for room in ("catalogue", "services", "infra") for path in (PROJECT / room).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "migrations" in path.parts or ("RuleBroken" not in text and "rules import" not in text):
+            continue
+        module = import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
+        for call in ast.walk(ast.parse(text)):
+            named = (
+                getattr(module, call.func.id, None)
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+                else None
+            )
+            if isinstance(call, ast.Call) and isinstance(named, type) and issubclass(named, RuleBroken) and call.args:
+                values = [node.value for node in ast.walk(call.args[0]) if isinstance(node, ast.FormattedValue)]
+                numbers = {
+                    word.arg: ast.unparse(word.value) for word in call.keywords if word.arg and word.arg != "field"
+                }
+                where = f"{path.relative_to(PROJECT)}:{call.lineno}"
+                found.append(Raised(named.code, where, tuple(map(ast.unparse, values)), numbers))
+    return tuple(found)
+
+
+def lost(language: str) -> Iterator[str]:
+    """Values that the English sentence shows and the one in the language does not."""
+    for one in raised():
+        there = one.placeholders(language)
+        for value in one.shown if there is not None else ():
+            names = one.names_of(value)
+            in_currency = value.endswith("currency") and "currency" in (there or ())
+            if names and not in_currency and not set(names) & (there or set()):
+                yield f"{one.where} {with_numbers(one.code, one.numbers)}: {value}"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_the_values_of_a_refusal_are_shown_in_every_language(language: str) -> None:
+    assert len(raised()) > 350
+    assert list(lost(language)) == []
+
+
+def test_every_value_in_a_refusal_of_quotes_goes_with_it() -> None:
+    """Else no other language can show it."""
+    missing = [
+        f"{one.where} {one.code}: {value}"
+        for one in raised()
+        if one.where.startswith("services/quotes/")
+        for value in one.shown
+        if not one.names_of(value)
+    ]
+    assert missing == []
 
 
 def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
@@ -143,6 +224,7 @@ def lacking(language: str, project: Path = PROJECT) -> Iterator[str]:
 def orphans(language: str, project: Path = PROJECT) -> list[Key]:
     refusals = {each.code for each in _all(RuleBroken)} | unavailable() | set(SENTENCES)
     listed = {("refusal", code) for code in refusals} | words_of_lists()
+    listed |= {("refusal", with_numbers(one.code, one.numbers)) for one in raised()}
     marked = said(project)
     return [key for key in entries(language) if key not in marked and key not in listed and key[0] != "refusal value"]
 
@@ -203,7 +285,9 @@ def test_placeholders_agree_and_every_plural_has_its_forms(language: str) -> Non
         for text in _strings(message):
             placeholders = set(PLACEHOLDER.findall(text))
             assert text.replace("%%", "").count("%") == len(PLACEHOLDER.findall(text)), f"a % is left over: {text!r}"
-            if context == "refusal" and words in told:
+            if context == "refusal" and ": " in words:
+                assert placeholders <= set(words.partition(": ")[2].split(", ")) | {"currency"}, words
+            elif context == "refusal" and words in told:
                 assert placeholders <= told[words] | {"currency"}, f"{words}: not every refusal has these numbers"
             elif not context:
                 assert placeholders == set(PLACEHOLDER.findall(_first(message.id))), f"{words!r} became {text!r}"

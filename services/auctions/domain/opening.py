@@ -119,7 +119,9 @@ def open_auction(
     if policy.auction.none_because:
         raise NoLiveAuction(policy.auction.none_because, policy=policy.name)
     if command.standing != "active":
-        raise BuyerNotActive(f"Only an active buyer opens a session; this one is {command.standing}.")
+        raise BuyerNotActive(
+            f"Only an active buyer opens a session; this one is {command.standing}.", standing=command.standing
+        )
     if not command.title.strip():
         raise TitleMissing("A session needs a title.", field="title")
     if command.currency != policy.currency:
@@ -238,7 +240,9 @@ def _one_group(category: Category, lines: tuple[Line, ...]) -> None:
 def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
     kinds = policy.auction.kinds()
     if kind not in kinds:
-        raise UnknownKind(f"A session is for {', '.join(kinds)}, not {kind!r}.", field="kind")
+        raise UnknownKind(
+            f"A session is for {', '.join(kinds)}, not {kind!r}.", field="kind", kind=kind, kinds=", ".join(kinds)
+        )
     ceiling = policy.auction.ceilings.get(kind)
     if ceiling is not None and initial_price > ceiling:
         raise CeilingExceeded(

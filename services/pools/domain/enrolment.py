@@ -133,10 +133,12 @@ def enrol(pool: Pool, command: Enrol, now: datetime) -> Sequence[Event]:
     _check_demands(pool, command.demands)
     regions = pool.opened.regions
     if regions and command.place.region not in regions:
+        asked = command.place.region or "a place without region"
         raise PlaceOutsideRegions(
-            f"This pool delivers in {', '.join(regions)}, not in {command.place.region or 'a place without region'}.",
+            f"This pool delivers in {', '.join(regions)}, not in {asked}.",
             field="place",
-            region=command.place.region,
+            region=asked,
+            regions=", ".join(regions),
         )
     if command.deliver_by and command.deliver_by <= pool.enrolment_ends_at:
         raise DeliveryInThePast(

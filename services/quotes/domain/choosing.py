@@ -83,24 +83,34 @@ def choose(request: Request, compared: Comparison, command: Choose, now: datetim
     _require_choosing(request, now)
     chosen = compared.participant(command.participant)
     if chosen is None:
-        raise UnknownParticipant(f"There is no participant {command.participant} here.", field="participant")
+        raise UnknownParticipant(
+            f"There is no participant {command.participant} here.",
+            field="participant",
+            participant=command.participant,
+        )
     if chosen.supplier_id in command.barred:
         raise ParticipantNotActive(
-            f"Participant {command.participant} was suspended since: choose another.", field="participant"
+            f"Participant {command.participant} was suspended since: choose another.",
+            field="participant",
+            participant=command.participant,
         )
     lowest = cheapest(compared, command.barred)
     assert lowest is not None, "the chosen one may be chosen"
     justification = within(command.justification, "justification", Clause)
     shortest = request.rules.justification_characters
     if chosen.amount > lowest.amount and len(justification) < shortest:
+        cheaper, less = compared.numbers[lowest.supplier_id], chosen.amount - lowest.amount
         raise JustificationMissing(
-            f"Participant {compared.numbers[lowest.supplier_id]} is cheaper by {chosen.amount - lowest.amount:,f}"
-            f" {request.opened.currency}: say in {shortest} characters at least why this one fits better."
+            f"Participant {cheaper} is cheaper by {less:,f} {request.opened.currency}: say in {shortest} characters at least why this one"
+            " fits better."
             " It will be published.",
             field="justification",
             shortest=shortest,
             amount=chosen.amount,
             cheapest=lowest.amount,
+            participant=cheaper,
+            less=less,
+            currency=request.opened.currency,
         )
     return (
         _all_disclosed(compared, chosen),
@@ -137,7 +147,7 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
         raise WrongStage(
             "A request is withdrawn before its deadline only: now choose a participant, or reject all quotes.",
             stage=request.stage,
-            closes_at=request.opened.closes_at,
+            choose_by=request.opened.choose_by,
         )
     reason = within(command.reason, "reason", Clause)
     if not reason:

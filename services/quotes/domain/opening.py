@@ -84,15 +84,20 @@ def open_request(
     """
     rules = policy.quote
     if rules is None:
-        raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name)
+        raise NoQuickQuotes(f"{policy.title} has no quick quotes.", policy=policy.name, title=policy.title)
     if command.standing != "active":
-        raise BuyerNotActive(f"Only an active buyer asks for quotes; this one is {command.standing}.")
+        raise BuyerNotActive(
+            f"Only an active buyer asks for quotes; this one is {command.standing}.", standing=command.standing
+        )
     title = within(command.title, "title", Name)
     if not title:
         raise TitleMissing("A request needs a title.", field="title")
     requirements = within(command.requirements, "requirements", Reason)
     if command.kind not in KINDS:
-        raise UnknownKind(f"A request is for {', '.join(sorted(KINDS))}, not {command.kind!r}.", field="kind")
+        kinds = ", ".join(sorted(KINDS))
+        raise UnknownKind(
+            f"A request is for {kinds}, not {command.kind!r}.", field="kind", kind=command.kind, kinds=kinds
+        )
     opened = QuoteRequestOpened(
         request_id=command.request_id,
         buyer_id=command.buyer_id,
@@ -117,7 +122,12 @@ def _group(lines: tuple[Line, ...]) -> Category:
     if not lines:
         raise NoLines
     if len(lines) > MOST_LINES:
-        raise TooManyLines(f"A request has {MOST_LINES} lines at most; these are {len(lines)}.", field="lines")
+        raise TooManyLines(
+            f"A request has {MOST_LINES} lines at most; these are {len(lines)}.",
+            field="lines",
+            most=MOST_LINES,
+            lines=len(lines),
+        )
     categories = []
     for line in lines:
         quantity = line.quantity
@@ -136,6 +146,8 @@ def _group(lines: tuple[Line, ...]) -> Category:
                 field="lines",
                 line=line.line_id,
                 quantity=quantity,
+                below=_ABSURD,
+                decimals=_FINEST,
             )
         categories.append(line.category)
     require_one_group((category.scheme, category.code) for category in categories)
@@ -154,11 +166,12 @@ def _deadline(asked: datetime, policy: Policy, calendar: RegionCalendar, now: da
             min_minutes=rules.min_minutes,
         )
     if asked < now + timedelta(minutes=rules.min_minutes):
+        left = int((asked - now).total_seconds() // 60)
         raise DeadlineTooSoon(
-            f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves"
-            f" {_length(int((asked - now).total_seconds() // 60))}.",
+            f"Suppliers have {_length(rules.min_minutes)} at least; this deadline leaves {_length(left)}.",
             field="closes_at",
             min_minutes=rules.min_minutes,
+            left_minutes=left,
         )
     if asked > now + timedelta(days=rules.max_days):
         raise DeadlineTooFar(

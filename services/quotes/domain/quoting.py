@@ -94,7 +94,9 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
         raise BuyerCannotQuote("The buyer cannot quote in its own request.")
     if command.standing != "active":
         raise SupplierNotActive(
-            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.", standing=command.standing
+            f"Only an active supplier quotes; {command.supplier_name} is {command.standing}.",
+            standing=command.standing,
+            supplier=command.supplier_name,
         )
     if not 0 <= command.delivery_days <= LONGEST_DELIVERY:
         raise DeliveryNotValid(
@@ -111,6 +113,7 @@ def submit(request: Request, before: Quote | None, command: Submit, arrived_at: 
             field="",
             amount=amount,
             ceiling=request.rules.ceiling,
+            currency=request.opened.currency,
         )
     quote = Quote(
         quote_id=before.quote_id if before else command.quote_id,
@@ -189,7 +192,7 @@ def _priced(request: Request, command: Submit) -> tuple[Line, ...]:
     """Each line's amount is rounded once, half-even, to the minor unit."""
     ids = [line.line_id for line in request.opened.lines]
     if strangers := sorted(set(command.prices) - set(ids)):
-        raise PriceMissing(f"There is no line {strangers[0]!r} in this request.", field="prices", line=strangers[0])
+        raise PriceMissing(f"There is no line {strangers[0]!r} in this request.", field="prices", unknown=strangers[0])
     lines = []
     for line in request.opened.lines:
         price = command.prices.get(line.line_id)

@@ -36,7 +36,7 @@ def within(text: str, field: str, kind: Any) -> str:
     words, most = text.strip(), longest(kind)
     if len(words) > most:
         raise TextTooLong(
-            f"The {field} may have {most} characters; these are {len(words)}.",
+            f"This text may have {most} characters; it has {len(words)}.",
             field=field,
             longest=most,
             length=len(words),
@@ -104,7 +104,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     def require_buyer(self, by: str) -> None:
         if by != self.opened.buyer_id:
-            raise NotTheBuyer(f"Only the buyer, {self.opened.buyer_name}, may do this.")
+            raise NotTheBuyer(f"Only the buyer, {self.opened.buyer_name}, may do this.", buyer=self.opened.buyer_name)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
