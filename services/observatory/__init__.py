@@ -3,7 +3,8 @@ reference prices that list every observation as kept or dropped, and why (DOMAIN
 
 Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``, ``lonja.quotes``. Out: ``lonja.observatory``.
 Tables: ``items``, ``observations`` (one a priced line), ``withdrawn`` (ended contracts, offers taken back), ``snapshots`` (immutable
-references), ``rolling`` (months, kept by the Faust view), ``numbers`` (of the policy, by which items are judged).
+references), ``verdicts`` (what was found of an observation, from one version to another), ``judged`` (the observation as it was then),
+``rolling`` (months, kept by the Faust view), ``numbers`` (of the policy, by which items are judged).
 Flow: ``intake`` events → observations · ``handlers`` keep them and mark items · ``timers`` judge what is due · ``views`` what pages
 and API tell · ``agents`` the rolling view.
 """

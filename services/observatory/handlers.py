@@ -1,7 +1,7 @@
 """What the observatory does with what it hears. Handlers only keep prices and mark items; :func:`assess` judges them later.
 
-An import brings tens of thousands of prices of the same items within seconds: so an item is judged once after a short
-pause, not once for each price.
+A price that comes by itself is judged at once. After that its item rests, the longer the faster prices come (:func:`rest_after`), and
+what came meanwhile is judged together. What imports bring waits a moment in any case, since tens of thousands come within seconds.
 """
 
 import asyncio
@@ -25,20 +25,26 @@ from infra.reactions import Reactions
 from infra.reading import Unreadable
 from services.observatory import intake, store
 from services.observatory.domain import (
+    Divided,
     NoReference,
     Observation,
     Reference,
+    Ruling,
+    Verdict,
+    divided,
     home,
     reference,
+    rest_after,
     same_figures,
+    same_rulings,
     same_snapshot,
     valued_on,
 )
 from services.observatory.intake import Item
-from services.observatory.store import Card, Outcome, Snapshot
+from services.observatory.store import Card, Change, Outcome, Snapshot
 
 PAUSE = timedelta(seconds=3)
-"""From the first price an item's reference does not know until it is judged anew."""
+"""From the first price that an import brings of an item until it is judged."""
 TAKEN_BACK = frozenset({"replaced", "withdrawn", "supplier-suspended"})
 RECHECK = timedelta(days=1)
 BATCH = 50
@@ -57,30 +63,30 @@ async def keep_contracts(tx: Transaction, events: Sequence[ContractConcluded]) -
 async def _keep_contracts(tx: Transaction, events: Sequence[ContractConcluded], *, in_bulk: bool = False) -> None:
     """Their priced lines replace those of their awards; without any, the award's stand for the contract."""
     seen = [intake.of_contract(event) for event in events]
-    await store.put_all(tx, seen, tx.now + PAUSE, in_bulk=in_bulk)
+    await store.put_all(tx, seen, tx.now + PAUSE if in_bulk else tx.now, in_bulk=in_bulk)
     unpriced = (event for event, one in zip(events, seen, strict=True) if not one.observations)
     await store.link_contracts(tx, {event.award_id: event.contract_id for event in unpriced if event.award_id})
 
 
 async def keep_awards(tx: Transaction, events: Sequence[AwardMade]) -> None:
-    await store.put_all(tx, [intake.of_award(event) for event in events], tx.now + PAUSE)
+    await store.put_all(tx, [intake.of_award(event) for event in events], tx.now)
 
 
 async def keep_offers(tx: Transaction, events: Sequence[OfferPublished]) -> None:
-    await store.put_all(tx, [intake.of_offer(event) for event in events], tx.now + PAUSE)
+    await store.put_all(tx, [intake.of_offer(event) for event in events], tx.now)
 
 
 async def withdraw_offers(tx: Transaction, events: Sequence[OfferArchived]) -> None:
     """An offer that ran out was a price in its time; one that its supplier took back, or may not keep, was none."""
-    await store.withdraw(tx, [event.offer_id for event in events if event.reason in TAKEN_BACK], tx.now + PAUSE)
+    await store.withdraw(tx, [event.offer_id for event in events if event.reason in TAKEN_BACK], tx.now)
 
 
 async def withdraw_contracts(tx: Transaction, events: Sequence[ContractEnded]) -> None:
-    await store.withdraw(tx, [event.contract_id for event in events], tx.now + PAUSE)
+    await store.withdraw(tx, [event.contract_id for event in events], tx.now)
 
 
 async def keep_quotes(tx: Transaction, events: Sequence[QuoteDisclosed]) -> None:
-    await store.put_all(tx, [intake.of_quote(event) for event in events], tx.now + PAUSE)
+    await store.put_all(tx, [intake.of_quote(event) for event in events], tx.now)
 
 
 async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
@@ -96,7 +102,7 @@ async def keep_skus(tx: Transaction, events: Sequence[SkuPublished]) -> None:
         )
         for event in events
     ]
-    await store.put_skus(tx, items, tx.now + PAUSE)
+    await store.put_skus(tx, items, tx.now)
 
 
 async def keep_processes(tx: Transaction, events: Sequence[ProcessImported]) -> None:
@@ -127,7 +133,7 @@ async def link_draft(tx: Transaction, event: ContractDrafted) -> None:
 
 @reactions.with_envelope(BidDisclosed)
 async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> None:
-    await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now + PAUSE)
+    await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now)
 
 
 async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card | Unreadable[str]]:
@@ -140,17 +146,33 @@ async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules
     keys = [card.item.item_key for card in cards]
     seen = await store.observations(tx, keys)
     standing = await store.snapshots(tx, [card.reference_id for card in cards if card.reference_id])
+    stood = await store.standing_rulings(tx, keys)
     last = await store.last_versions(tx, keys)
     outcomes = []
     for card in cards:
-        prices = seen.get(card.item.item_key, [])
+        key = card.item.item_key
         old = standing.get(card.reference_id or "")
-        answer, current = await asyncio.to_thread(judge, card.item, prices, tx.now.date(), rules)
-        outcome = _decide(card, old, last.get(card.item.item_key, 0), prices, answer, current, tx.now)
+        prices = seen.get(key, [])
+        found = await asyncio.to_thread(_found, card.item, prices, tx.now.date(), rules)
+        outcome = _decide(card, old, stood.get(key, {}), last.get(key, 0) + 1, prices, found, tx.now)
         outcomes.append(outcome)
-        for event in _news(card, old, outcome, answer):
+        for event in _news(card, old, outcome, found.answer):
             tx.emit(event)
     await store.settle(tx, outcomes)
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """``made`` is of the verdicts of a reference."""
+
+    answer: Reference | NoReference
+    current: bool
+    made: Divided | None = None
+
+
+def _found(item: Item, seen: Sequence[Observation], today: date, rules: ObservatoryRules) -> _Found:
+    answer, current = judge(item, seen, today, rules)
+    made = divided(answer, rules.decimal_places) if isinstance(answer, Reference) else None
+    return _Found(answer=answer, current=current, made=made)
 
 
 def judge(
@@ -166,33 +188,51 @@ def judge(
 def _decide(
     card: Card,
     old: Snapshot | None,
-    last_version: int,
+    stood: dict[str, Ruling],
+    version: int,
     prices: Sequence[Observation],
-    answer: Reference | NoReference,
-    current: bool,
+    found: _Found,
     now: datetime,
 ) -> Outcome:
     """A standing figure is looked at again every day, because prices leave the window by themselves, or enter it."""
-    found = isinstance(answer, Reference)
-    waits = (found and current) or any(one.date > now.date() for one in prices)
+    key, answer, made = card.item.item_key, found.answer, found.made
+    waits = (made and found.current) or any(one.date > now.date() for one in prices)
     outcome = Outcome(
-        item_key=card.item.item_key,
+        item_key=key,
         observations=len(prices),
-        reference_id=old.reference_id if old and found else None,
-        published=found and current,
+        reference_id=old.reference_id if old and made else None,
+        published=made is not None and found.current,
         due_at=now + RECHECK if waits else None,
+        rest=rest_after(now, card.rest),
     )
-    if isinstance(answer, NoReference) or (old and old.current == current and same_snapshot(old.reference, answer)):
+    if isinstance(answer, NoReference) or made is None:
         return outcome
-    version = last_version + 1
-    made = Snapshot(
-        reference_id=derive_id("reference", card.item.item_key, str(version)),
+    if old and old.current == found.current and _stands(old, stood, answer, made):
+        return outcome
+    new = Snapshot(
+        reference_id=derive_id("reference", key, str(version)),
         version=version,
         made_at=now,
-        current=current,
-        reference=answer,
+        current=found.current,
+        reference=msgspec.structs.replace(answer, verdicts=_for_the_former_release(answer)),
+        terms=made.terms,
+        digest=made.digest,
     )
-    return msgspec.structs.replace(outcome, reference_id=made.reference_id, snapshot=made)
+    change = Change(item_key=key, version=version, stood=stood, made=made)
+    return msgspec.structs.replace(outcome, reference_id=new.reference_id, snapshot=new, change=change)
+
+
+def _for_the_former_release(answer: Reference) -> tuple[Verdict, ...]:
+    """It reads verdicts in the body alone, and its pages cannot be drawn without a price that counts: the newest is there. This may go in
+    a release before which nobody reads it."""
+    return tuple(one for one in answer.verdicts if one.dropped is None)[-1:]
+
+
+def _stands(old: Snapshot, stood: dict[str, Ruling], answer: Reference, made: Divided) -> bool:
+    """Whether the snapshot says the same. One of the former release has its verdicts with it; of this one's, ``stood`` are those."""
+    if old.terms is None:
+        return same_snapshot(old.reference, answer)
+    return same_figures(old.reference, answer) and same_rulings(made, stood, old.terms)
 
 
 def _news(card: Card, old: Snapshot | None, outcome: Outcome, answer: Reference | NoReference) -> list[Event]:

@@ -1,4 +1,4 @@
-"""Deadlines of the observatory: items whose prices changed are judged after a pause, standing figures once a day, and all
+"""Deadlines of the observatory: items whose prices changed are judged at once or after a rest, standing figures once a day, and all
 of them when the policy has other numbers."""
 
 from collections.abc import Sequence
@@ -23,4 +23,4 @@ def timers(ground: Ground) -> tuple[Timer, ...]:
     async def mark_changed(tx: Transaction) -> int:
         return await store.mark_changed(tx, load(ground.config.policy).observatory)
 
-    return (Timer("assess", 1, due), Timer("numbers", 5, mark_changed))
+    return (Timer("assess", 0.25, due), Timer("numbers", 5, mark_changed))

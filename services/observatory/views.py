@@ -68,6 +68,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     judged: int = 0
     dropped: dict[str, int] = {}
+    digest: str | None = None
+    """SHA-256 of all verdicts of a snapshot (docs/rules.md, section 7). Those that were made before there were digests have none."""
     in_trouble: bool = False
     """The newest prices could not be judged; what stands here is the last that could be."""
 
@@ -175,6 +177,7 @@ async def _of_snapshot(tx: Transaction, item: Item, snapshot: store.Snapshot) ->
         reference=snapshot.reference,
         judged=sum(tally.values()),
         dropped=_by_size(Counter({rule: count for rule, count in tally.items() if rule})),
+        digest=snapshot.digest,
     )
 
 

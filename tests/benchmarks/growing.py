@@ -38,6 +38,8 @@ select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(reli
 WRITTEN = """
 select sum(n_tup_ins + n_tup_upd) from pg_stat_user_tables where relname in ('inbox', 'outbox', 'snapshots')
 """
+RESTING = "select exists (select from observatory.items where due_at < now() + interval '1 hour')"
+"""Items with prices that are judged after a rest, not those that are looked at once a day."""
 QUIET = 15
 """Seconds without a change after which everybody has everything."""
 
@@ -90,7 +92,7 @@ async def _everybody_has_it(db: asyncpg.Pool) -> None:
     while quiet < QUIET:
         await asyncio.sleep(1)
         rows = await db.fetchval(WRITTEN)
-        quiet = quiet + 1 if rows == last else 0
+        quiet = quiet + 1 if rows == last and not await db.fetchval(RESTING) else 0
         last = rows
 
 

@@ -1,8 +1,9 @@
 """The rules of the price observatory (DOMAIN section 7), pure: from what was seen to a reference price, and its pictures.
 
 ``observation`` what was seen · ``price`` one observation made comparable · ``spread`` outliers, weights, quantiles ·
-``reference`` the published figure with a verdict on each observation · ``snapshot`` when it is a new one and as of
-which day · ``rolling`` monthly figures as events come · ``picture`` series, histogram and map points.
+``reference`` the published figure with a verdict on each observation · ``rulings`` what is kept of those · ``snapshot`` when it is a
+new one, as of which day, and how long an item rests · ``rolling`` monthly figures as events come · ``picture`` series, histogram and
+map points.
 """
 
 from services.observatory.domain.observation import Kind, Observation
@@ -10,10 +11,12 @@ from services.observatory.domain.picture import Bin, MonthPoint, PlacePoint, his
 from services.observatory.domain.price import Index, Priced, Rates, Valuation, priced
 from services.observatory.domain.reference import NoReference, Position, Reference, Verdict, reference
 from services.observatory.domain.rolling import Entry, Month, entry
-from services.observatory.domain.snapshot import home, same_figures, same_snapshot, valued_on
+from services.observatory.domain.rulings import Divided, Ruling, Terms, digest, divided, same_rulings, verdict_of
+from services.observatory.domain.snapshot import Rest, home, rest_after, same_figures, same_snapshot, valued_on
 
 __all__ = [
     "Bin",
+    "Divided",
     "Entry",
     "Index",
     "Kind",
@@ -26,16 +29,24 @@ __all__ = [
     "Priced",
     "Rates",
     "Reference",
+    "Rest",
+    "Ruling",
+    "Terms",
     "Valuation",
     "Verdict",
+    "digest",
+    "divided",
     "entry",
     "histogram",
     "home",
     "points",
     "priced",
     "reference",
+    "rest_after",
     "same_figures",
+    "same_rulings",
     "same_snapshot",
     "series",
     "valued_on",
+    "verdict_of",
 ]

@@ -1,13 +1,33 @@
-"""When a reference becomes a new snapshot, as of which day it is valued, and whether it may bound anything."""
+"""When a reference becomes a new snapshot, as of which day it is valued, whether it may bound anything, and how long an item rests
+before it is judged again."""
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
+
+import msgspec
 
 from catalogue.policy import ObservatoryRules
 from events.values import Place
 from services.observatory.domain.observation import Observation
 from services.observatory.domain.reference import Reference, counts_from
+
+SHORTEST_REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
+
+
+class Rest(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices that come to an item ``until`` then are judged together."""
+
+    until: datetime
+    span: timedelta
+
+
+def rest_after(now: datetime, last: Rest | None) -> Rest:
+    """Of an item that is judged now. A single price is judged at once; where one follows soon after each rest, the rests become twice as
+    long: 3,000 prices in a minute make six versions, and never is there more than one a minute for long."""
+    busy = last is not None and now < last.until + last.span
+    span = min(last.span * 2, LONGEST_REST) if last and busy else SHORTEST_REST
+    return Rest(until=now + span, span=span)
 
 
 def valued_on(observations: Sequence[Observation], today: date, rules: ObservatoryRules) -> date:

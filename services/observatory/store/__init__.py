@@ -1,6 +1,6 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
-``reading`` items and snapshots as values · ``listing`` items to choose from · ``months`` the rolling view ·
-``numbers`` by which items are judged."""
+``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots · ``listing`` items to choose from ·
+``months`` the rolling view · ``numbers`` by which items are judged."""
 
 from services.observatory.store.assessing import Outcome, claim_due, last_versions, set_aside, settle
 from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find
@@ -16,20 +16,21 @@ from services.observatory.store.reading import (
     places,
     snapshot,
     snapshots,
-    tally,
-    verdicts,
     versions,
 )
 from services.observatory.store.rows import Row
+from services.observatory.store.rulings import Change, Standing, standing_rulings, tally, verdicts
 
 __all__ = [
     "Card",
+    "Change",
     "Figures",
     "Filter",
     "Items",
     "Outcome",
     "Row",
     "Snapshot",
+    "Standing",
     "Summary",
     "add_to_months",
     "card",
@@ -50,6 +51,7 @@ __all__ = [
     "settle",
     "snapshot",
     "snapshots",
+    "standing_rulings",
     "tally",
     "verdicts",
     "versions",

@@ -8,20 +8,25 @@ import msgspec
 
 from infra.database import Transaction
 from infra.reading import Unreadable, readable
+from services.observatory.domain import Rest
 from services.observatory.store.reading import Card, Snapshot, card_of
+from services.observatory.store.rulings import Change, put_changes
 
 SHORT_LIVED = timedelta(days=1)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What an assessment leaves at its item. ``snapshot`` is a new one to keep, None where the standing one holds."""
+    """What an assessment leaves at its item. ``snapshot`` is a new one to keep, and ``change`` what it
+    changes of those; None where the standing one holds."""
 
     item_key: str
     observations: int
     reference_id: str | None
     published: bool
     due_at: datetime | None
+    rest: Rest
     snapshot: Snapshot | None = None
+    change: Change | None = None
 
 
 async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unreadable[str]]:
@@ -52,8 +57,9 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     new = [outcome.snapshot for outcome in outcomes if outcome.snapshot]
     await connection.executemany(
         "insert into observatory.snapshots (reference_id, item_key, version, made_at, current, valued_on, kind, unit,"
-        " currency, level, place_code, median, p25, p75, observations, suppliers, variation, grade, body)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text::jsonb)",
+        " currency, level, place_code, median, p25, p75, observations, suppliers, variation, grade, body, terms, digest)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19::text::jsonb,"
+        " $20::text::jsonb, $21)",
         [
             (
                 snapshot.reference_id,
@@ -75,6 +81,8 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
                 made.variation,
                 made.grade,
                 msgspec.json.encode(made).decode(),
+                msgspec.json.encode(snapshot.terms).decode(),
+                snapshot.digest,
             )
             for snapshot in new
             for made in [snapshot.reference]
@@ -87,15 +95,19 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
         [each.version for each in new],
         tx.now - SHORT_LIVED,
     )
+    await put_changes(tx, [outcome.change for outcome in outcomes if outcome.change])
     await connection.execute(
         "update observatory.items i set observations = o.n, reference_id = o.reference_id, published = o.published,"
-        " due_at = o.due_at, in_bulk = true, trouble = null from unnest($1::text[], $2::int[], $3::text[], $4::bool[], $5::timestamptz[])"
-        " as o (item_key, n, reference_id, published, due_at) where i.item_key = o.item_key",
+        " due_at = o.due_at, in_bulk = true, trouble = null, rests_until = o.rests_until, rest = o.rest from unnest($1::text[], $2::int[],"
+        " $3::text[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::interval[])"
+        " as o (item_key, n, reference_id, published, due_at, rests_until, rest) where i.item_key = o.item_key",
         [outcome.item_key for outcome in outcomes],
         [outcome.observations for outcome in outcomes],
         [outcome.reference_id for outcome in outcomes],
         [outcome.published for outcome in outcomes],
         [outcome.due_at for outcome in outcomes],
+        [outcome.rest.until for outcome in outcomes],
+        [outcome.rest.span for outcome in outcomes],
     )
 
 

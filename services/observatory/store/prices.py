@@ -48,8 +48,8 @@ put as (
 select item_key from gone union select item_key from replaced
 """
 
-_DUE = "due_at = least(i.due_at, excluded.due_at), in_bulk = excluded.in_bulk and (i.in_bulk or i.due_at is null)"
-"""Whatever a live price made due stays before what imports made due."""
+_DUE = "due_at = least(i.due_at, greatest(excluded.due_at, i.rests_until)), in_bulk = excluded.in_bulk and (i.in_bulk or i.due_at is null)"
+"""Whatever a live price made due stays before what imports made due. An item that was judged just now rests first."""
 
 _ITEMS = f"""
 insert into observatory.items as i
@@ -158,7 +158,8 @@ async def put_skus(tx: Transaction, items: Sequence[Item], due_at: datetime) -> 
         " on conflict (item_key) do update set title = excluded.title, words = excluded.words,"
         " category_scheme = excluded.category_scheme, category_code = excluded.category_code,"
         " category_title = excluded.category_title, unit = excluded.unit, pack_size = excluded.pack_size,"
-        " due_at = case when i.observations > 0 or i.due_at is not null then least(i.due_at, $9) end, in_bulk = false",
+        " due_at = case when i.observations > 0 or i.due_at is not null then least(i.due_at, greatest($9, i.rests_until)) end,"
+        " in_bulk = false",
         *columns(rows),
         due_at,
     )
@@ -202,7 +203,8 @@ async def _fall_due(tx: Transaction, item_keys: Iterable[str], due_at: datetime,
     if keys := sorted(set(item_keys)):
         await (await tx.raw()).execute(
             "with due as (select item_key from observatory.items where item_key = any($1::text[]) order by item_key for update)"
-            " update observatory.items i set due_at = least(i.due_at, $2), in_bulk = $3 and (i.in_bulk or i.due_at is null)"
+            " update observatory.items i set due_at = least(i.due_at, greatest($2, i.rests_until)),"
+            " in_bulk = $3 and (i.in_bulk or i.due_at is null)"
             " from due where i.item_key = due.item_key",
             keys,
             due_at,

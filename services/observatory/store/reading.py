@@ -1,10 +1,8 @@
 """Items, prices and snapshots as values."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
 
 import asyncpg
 import msgspec
@@ -12,13 +10,11 @@ import msgspec
 from events.values import Place
 from infra.database import Transaction
 from infra.listing import count
-from services.observatory.domain import Observation, Reference, Verdict
+from services.observatory.domain import Observation, Reference, Rest, Terms
 from services.observatory.intake import Item
 from services.observatory.store.listing import FIGURES, Figures, item_of
+from services.observatory.store.rulings import decoded, in_body
 
-T = TypeVar("T")
-BATCH = 500
-"""Rows that are decoded at once, in a thread: what else a process does waits no longer for it."""
 VERSIONS = 100
 """Newest versions of a reference that are listed."""
 
@@ -32,23 +28,21 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     published: bool
     trouble: str | None = None
     """Why its prices could not be judged when that was last tried."""
+    rest: Rest | None = None
+    """Since it was judged last."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of an item's reference. Not ``current``: history, valued on the day of the latest price."""
+    """One version of an item's reference. Not ``current``: history, valued on the day of the latest price. ``terms`` and ``digest`` are of
+    one whose verdicts are rows."""
 
     reference_id: str
     version: int
     made_at: datetime
     current: bool
     reference: Reference
-
-
-async def _decoded(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T]) -> list[T]:
-    found: list[T] = []
-    for start in range(0, len(rows), BATCH):
-        found += await asyncio.to_thread(lambda part: [read(row) for row in part], rows[start : start + BATCH])
-    return found
+    terms: Terms | None = None
+    digest: str | None = None
 
 
 async def has_more(tx: Transaction, item_key: str, most: int) -> bool:
@@ -72,7 +66,7 @@ async def observations(tx: Transaction, item_keys: Sequence[str]) -> dict[str, l
         list(item_keys),
     )
     found: dict[str, list[Observation]] = defaultdict(list)
-    for row, seen in zip(rows, await _decoded(rows, _observation), strict=True):
+    for row, seen in zip(rows, await decoded(rows, _observation), strict=True):
         found[row["item_key"]].append(seen)
     return found
 
@@ -83,71 +77,40 @@ def _observation(row: asyncpg.Record) -> Observation:
 
 
 _SNAPSHOT = (
-    "select reference_id, version, made_at, current, jsonb_set(body, '{verdicts}', '[]')::text as body"
+    "select reference_id, version, made_at, current, jsonb_set(body, '{verdicts}', '[]')::text as body, terms::text as terms, digest"
     " from observatory.snapshots where reference_id = $1"
 )
 _VERDICTS = (
     "select told.verdict::text as verdict from observatory.snapshots,"
-    " jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place) where reference_id = $1"
+    " jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place) where reference_id = $1 order by told.place"
 )
 
 
 async def snapshot(tx: Transaction, reference_id: str) -> Snapshot | None:
-    """Without its verdicts: see :func:`verdicts`."""
+    """Without its verdicts: see :mod:`services.observatory.store.rulings`."""
     row = await (await tx.raw()).fetchrow(_SNAPSHOT, reference_id)
     if row is None:
         return None
     reference = msgspec.json.decode(row["body"], type=Reference)
     return Snapshot(
-        **{name: row[name] for name in ("reference_id", "version", "made_at", "current")}, reference=reference
+        **{name: row[name] for name in ("reference_id", "version", "made_at", "current", "digest")},
+        reference=reference,
+        terms=msgspec.json.decode(row["terms"], type=Terms) if row["terms"] else None,
     )
-
-
-async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
-    """Some of a snapshot's: what counts first, each part newest first. Only those are written out as text."""
-    rows = await (await tx.raw()).fetch(
-        "select verdict::text as verdict from (select told.verdict, told.place, told.verdict->>'dropped' is not null as dropped"
-        " from observatory.snapshots, jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place)"
-        " where reference_id = $1 order by dropped, place desc offset $2 limit $3) as page order by dropped, place desc",
-        reference_id,
-        offset,
-        most,
-    )
-    return await _decoded(rows, _verdict)
-
-
-_tallies: dict[str, dict[str, int]] = {}
-TALLIES = 1_000
-"""Snapshots whose tallies a process remembers: a snapshot never changes, and to count its prices all of them are read."""
-
-
-async def tally(tx: Transaction, reference_id: str) -> dict[str, int]:
-    """How many of a snapshot's prices each rule dropped, by its code; "" are those that count."""
-    if reference_id not in _tallies:
-        rows = await (await tx.raw()).fetch(
-            "select coalesce(verdict->'dropped'->>'rule', '') as rule, count(*) as n from observatory.snapshots,"
-            " jsonb_array_elements(body->'verdicts') as verdict where reference_id = $1 group by 1",
-            reference_id,
-        )
-        if len(_tallies) >= TALLIES:
-            del _tallies[next(iter(_tallies))]
-        _tallies[reference_id] = {row["rule"]: row["n"] for row in rows}
-    return _tallies[reference_id]
 
 
 async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, Snapshot]:
-    """With all their verdicts, of which there may be tens of thousands: for judging, not for answering."""
+    """For judging: with all the verdicts in their bodies, of which there may be tens of thousands, but without those that are rows (see
+    :func:`standing_rulings`)."""
     found = {}
     for reference_id in reference_ids:
         if one := await snapshot(tx, reference_id):
-            rows = await (await tx.raw()).fetch(f"{_VERDICTS} order by told.place", reference_id)
-            reference = msgspec.structs.replace(one.reference, verdicts=tuple(await _decoded(rows, _verdict)))
-            found[reference_id] = msgspec.structs.replace(one, reference=reference)
+            if one.terms is None:
+                rows = await (await tx.raw()).fetch(_VERDICTS, reference_id)
+                reference = msgspec.structs.replace(one.reference, verdicts=tuple(await decoded(rows, in_body)))
+                one = msgspec.structs.replace(one, reference=reference)
+            found[reference_id] = one
     return found
-
-
-def _verdict(row: asyncpg.Record) -> Verdict:
-    return msgspec.json.decode(row["verdict"], type=Verdict)
 
 
 async def card(tx: Transaction, item_key: str) -> Card | None:
@@ -169,4 +132,5 @@ def card_of(row: asyncpg.Record) -> Card:
         reference_id=row["reference_id"],
         published=row["published"],
         trouble=row["trouble"],
+        rest=Rest(until=row["rests_until"], span=row["rest"]) if row["rests_until"] and row["rest"] else None,
     )

@@ -1,6 +1,6 @@
 """Tables of the observatory."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import Column, DateTime, Index, Text, text
@@ -22,7 +22,8 @@ class ItemRow(Row, table=True):
     """``due_at`` is set while prices came that its reference does not know yet; ``in_bulk`` says that an import brought them all, or
     that it is only looked at again, so that others go first. ``reference_id`` is the standing snapshot,
     ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried.
-    ``grade`` is that of the standing snapshot; a trigger writes it, whichever release writes the rest."""
+    ``grade`` is that of the standing snapshot; a trigger writes it, whichever release writes the rest. It is not judged again
+    before ``rests_until``, which was a ``rest`` after it was judged last."""
 
     __tablename__ = "items"
 
@@ -43,6 +44,8 @@ class ItemRow(Row, table=True):
     published: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     trouble: str | None = Field(default=None, sa_type=Text)
     grade: str | None = Field(default=None, sa_type=Text)
+    rests_until: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
+    rest: timedelta | None = None
 
 
 _ITEMS = ItemRow.metadata.tables["observatory.items"].c
@@ -98,7 +101,8 @@ class WithdrawnRow(Row, table=True):
 
 
 class SnapshotRow(Row, table=True):
-    """Never changed. ``body`` is the whole reference with its verdicts; the columns are for lists."""
+    """Never changed. ``body`` is the whole reference; the columns are for lists. Where there are ``terms``, its verdicts are rows of
+    their own, and ``digest`` is of all of them; the former release wrote them into the body, where one is left for it to read."""
 
     __tablename__ = "snapshots"
 
@@ -121,10 +125,52 @@ class SnapshotRow(Row, table=True):
     variation: Decimal
     grade: str = Field(index=True, sa_type=Text)
     body: dict[str, object] = Field(sa_column=Column(JSONB, nullable=False))
+    terms: dict[str, object] | None = Field(default=None, sa_column=Column(JSONB))
+    digest: str | None = Field(default=None, sa_type=Text)
 
 
 _SNAPSHOTS = SnapshotRow.metadata.tables["observatory.snapshots"].c
 Index("uq_snapshots_item", _SNAPSHOTS.item_key, _SNAPSHOTS.version, unique=True)
+
+
+class JudgedRow(Row, table=True):
+    """An observation as it was when it was judged: ``edition`` is the SHA-256 of ``body``. It stays when the price is corrected."""
+
+    __tablename__ = "judged"
+
+    item_key: str = Field(primary_key=True, sa_type=Text)
+    observation_id: str = Field(primary_key=True, sa_type=Text)
+    edition: bytes = Field(primary_key=True)
+    body: str = Field(sa_type=Text)
+
+
+class VerdictRow(Row, table=True):
+    """What was found of an observation, in all versions from the first up to ``until_version``, which it is not of any more; None: it
+    stands. See :class:`services.observatory.domain.Ruling`."""
+
+    __tablename__ = "verdicts"
+
+    item_key: str = Field(primary_key=True, sa_type=Text)
+    observation_id: str = Field(primary_key=True, sa_type=Text)
+    from_version: int = Field(primary_key=True)
+    until_version: int | None = None
+    edition: bytes
+    date: date
+    dropped: bool
+    price: str | None = Field(default=None, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    own: dict[str, object] | None = Field(default=None, sa_column=Column(JSONB))
+
+
+_VERDICTS = VerdictRow.metadata.tables["observatory.verdicts"].c
+Index(
+    "ix_verdicts_in_order",
+    _VERDICTS.item_key,
+    _VERDICTS.dropped,
+    _VERDICTS.date.desc(),
+    _VERDICTS.observation_id.desc(),
+)
+Index("ix_verdicts_standing", _VERDICTS.item_key, postgresql_where=_VERDICTS.until_version.is_(None))
 
 
 class NumbersRow(Row, table=True):

@@ -8,7 +8,7 @@ import pytest
 from catalogue.policy import load
 from infra.ids import new_id
 from services.observatory import handlers, store, views
-from services.observatory.store import reading
+from services.observatory.store import reading, rulings
 from tests.market import Market
 from tests.services.observatory.stories import a_contract
 from tests.services.observatory.test_observatory_service import Observatory, observatory, three
@@ -33,7 +33,7 @@ async def key(observatory: Observatory) -> AsyncIterator[str]:
     key = new_id()
     await three(observatory, key)
     yield key
-    for table in ("observations", "snapshots", "items"):
+    for table in ("observations", "snapshots", "verdicts", "judged", "items"):
         await observatory.market.fetch(f"delete from observatory.{table} where item_key = $1", key)
 
 
@@ -55,7 +55,8 @@ class Watched:
         self.decoded: list[int] = []
         self._count(monkeypatch, views, "judge", lambda item, seen, *rest: self.judged.append(len(seen)))
         self._count(monkeypatch, views, "_drawn", lambda reference, seen, *rest: self.drawn.append(len(seen)))
-        self._count(monkeypatch, reading, "_decoded", lambda rows, *rest: self.decoded.append(len(rows)))
+        for room in (reading, rulings):
+            self._count(monkeypatch, room, "decoded", lambda rows, *rest: self.decoded.append(len(rows)))
 
     def _count(self, monkeypatch: pytest.MonkeyPatch, room: Any, name: str, count: Callable[..., None]) -> None:
         real = getattr(room, name)

@@ -18,6 +18,7 @@ from infra.ids import new_id
 from infra.producer import Producer
 from infra.tokens import ROLES, Principal
 from services.observatory import service
+from services.observatory.domain.snapshot import LONGEST_REST
 from services.observatory.handlers import PAUSE
 from services.observatory.intake import item_key
 from tests.market import Market
@@ -69,9 +70,9 @@ class Observatory:
             if not rows or rows[0]["n"] != prices:
                 return None
             due = rows[0]["due_at"]
-            if rows[0]["observations"] != prices or (due and due - self.market.clock() <= PAUSE):
-                if due and due - self.market.clock() <= PAUSE:
-                    self.market.clock.advance(PAUSE)
+            if rows[0]["observations"] != prices or (due and due - self.market.clock() <= LONGEST_REST):
+                if due and due - self.market.clock() <= LONGEST_REST:
+                    self.market.clock.advance(LONGEST_REST)
                 return None
             return await self.item(key)
 

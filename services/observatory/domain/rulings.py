@@ -1,0 +1,202 @@
+"""What is kept of the verdicts behind a reference: rulings, which stay while other prices come, and the terms of one version.
+
+A new price changes the weight of all that are kept and the sentence of all that are dropped. So neither stands in a ruling: they
+follow from the terms, which are as small for 20,000 prices as for three. A ruling changes when the observation does, or what was
+found of it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from catalogue.numbers import digits
+from events.values import Number, Refusal
+from services.observatory.domain.observation import Observation
+from services.observatory.domain.price import ARITHMETIC
+from services.observatory.domain.reference import (
+    OtherKind,
+    OtherPlace,
+    OtherUnit,
+    Outlier,
+    OutsideWindow,
+    Reference,
+    Verdict,
+)
+
+SHARED = frozenset(rule.code for rule in (Outlier, OutsideWindow, OtherKind, OtherPlace, OtherUnit))
+"""Rules whose sentences name what is the version's and not the observation's."""
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Observation)}
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The part of a verdict that lasts. ``edition`` is the SHA-256 of the observation's :func:`body`, ``reason`` the key of a reason in
+    the terms, the rule of a reason that is its ``own``, or "" for what counts."""
+
+    edition: bytes
+    price: str | None
+    reason: str = ""
+    own: Refusal | None = None
+
+    @property
+    def rule(self) -> str:
+        return self.reason.partition("/")[0]
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What one version adds to its rulings. ``reasons`` have ``{price}`` or ``{date}`` where the observation's own stands, a price with
+    ``places`` digits. ``weights`` are those of the prices of suppliers that weigh other than the rest, ``weight``, do.
+    ``counts`` says how many each rule dropped; "" are those that count."""
+
+    reasons: dict[str, Refusal]
+    weight: Decimal | None
+    weights: dict[str, Decimal]
+    places: int
+    counts: dict[str, int]
+
+
+class Divided(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdicts of a reference, by the ids of the observations."""
+
+    verdicts: dict[str, Verdict]
+    rulings: dict[str, Ruling]
+    terms: Terms
+    digest: str
+
+    def body(self, observation_id: str) -> str:
+        return body(self.verdicts[observation_id].observation).decode()
+
+
+def divided(reference: Reference, places: int) -> Divided:
+    """``places`` are the digits after the point that are published."""
+    weights = _weights(reference.verdicts)
+    usual = Counter(weights.values()).most_common(1)[0][0] if weights else None
+    reasons: dict[str, Refusal] = {}
+    return Divided(
+        verdicts={verdict.observation.observation_id: verdict for verdict in reference.verdicts},
+        rulings={
+            verdict.observation.observation_id: _ruling(verdict, reasons, places) for verdict in reference.verdicts
+        },
+        terms=Terms(
+            reasons=reasons,
+            weight=usual,
+            weights={supplier: weight for supplier, weight in weights.items() if weight != usual},
+            places=places,
+            counts=dict(Counter(each.dropped.rule if each.dropped else "" for each in reference.verdicts)),
+        ),
+        digest=digest(reference.verdicts),
+    )
+
+
+def verdict_of(ruling: Ruling, observation: Observation, terms: Terms) -> Verdict:
+    """The whole verdict in the version of these terms."""
+    price = None if ruling.price is None else Decimal(ruling.price)
+    if not ruling.reason:
+        weight = terms.weights.get(observation.supplier_id or "", terms.weight)
+        return Verdict(observation=observation, price=price, weight=weight)
+    verdict = Verdict(observation=observation, price=price, dropped=ruling.own)
+    if ruling.own is None:
+        dropped = _put_in(terms.reasons[ruling.reason], _own_parts(ruling.rule, verdict, terms.places))
+        verdict = msgspec.structs.replace(verdict, dropped=dropped)
+    return verdict
+
+
+def same_rulings(one: Divided, rulings: Mapping[str, Ruling], terms: Terms) -> bool:
+    """The same observations, each with the same verdict but for its sentence (see :func:`snapshot.same_snapshot`)."""
+    return (
+        one.rulings.keys() == rulings.keys()
+        and (one.terms.weight, one.terms.weights) == (terms.weight, terms.weights)
+        and all(_compared(ruling) == _compared(rulings[key]) for key, ruling in one.rulings.items())
+    )
+
+
+def digest(verdicts: Iterable[Verdict]) -> str:
+    """SHA-256 over one line of JSON for each verdict, in the order of the ids: what everybody may read of it, so that everybody can
+    work it out from the pages of the API (docs/rules.md, section 7)."""
+    told = sha256()
+    for verdict in sorted(verdicts, key=lambda each: each.observation.observation_id):
+        seen, dropped = verdict.observation, verdict.dropped
+        line = (
+            seen.observation_id,
+            seen.unit_price,
+            seen.currency,
+            seen.date,
+            verdict.price,
+            verdict.weight,
+            dropped.rule if dropped else None,
+            dropped.message if dropped else None,
+        )
+        told.update(msgspec.json.encode(line) + b"\n")
+    return told.hexdigest()
+
+
+def body(observation: Observation) -> bytes:
+    """As it is stored. What is usual is left out, so that a field which a later release adds makes no new edition of each."""
+    said = {name: getattr(observation, name) for name in _DEFAULTS}
+    return msgspec.json.encode({name: value for name, value in said.items() if not _is_usual(value, _DEFAULTS[name])})
+
+
+def _is_usual(value: Any, default: Any) -> bool:
+    return bool(value == default and str(value) == str(default))
+
+
+def _compared(ruling: Ruling) -> tuple[object, ...]:
+    return ruling.edition, ruling.price, ruling.rule
+
+
+def _weights(verdicts: Iterable[Verdict]) -> dict[str, Decimal]:
+    """By supplier: all prices of one weigh the same."""
+    return {verdict.observation.supplier_id or "": verdict.weight for verdict in verdicts if verdict.weight is not None}
+
+
+def _ruling(verdict: Verdict, reasons: dict[str, Refusal], places: int) -> Ruling:
+    """What its reason shares with others is added to ``reasons``; where that does not give the same again, the reason is its own."""
+    edition = sha256(body(verdict.observation)).digest()
+    price = None if verdict.price is None else str(verdict.price)
+    dropped = verdict.dropped
+    if dropped is None:
+        return Ruling(edition=edition, price=price)
+    if dropped.rule in SHARED:
+        parts = _own_parts(dropped.rule, verdict, places)
+        shared = _taken_out(dropped, parts)
+        kind = f"/{verdict.observation.kind}" if dropped.rule == OutsideWindow.code else ""
+        key = dropped.rule + kind
+        if reasons.setdefault(key, shared) == shared and _put_in(shared, parts) == dropped:
+            return Ruling(edition=edition, price=price, reason=key)
+    return Ruling(edition=edition, price=price, reason=dropped.rule, own=dropped)
+
+
+def _own_parts(rule: str, verdict: Verdict, places: int) -> tuple[tuple[str, str, str], ...]:
+    """(name, as it stands in the sentence, as among the numbers) of what the reason says of this observation alone."""
+    if rule == Outlier.code and verdict.price is not None:
+        shown = verdict.price.quantize(Decimal(1).scaleb(-places), context=ARITHMETIC)
+        return (("price", digits(shown), str(shown)),)
+    if rule == OutsideWindow.code:
+        day = str(verdict.observation.date)
+        return (("date", day, day),)
+    return ()
+
+
+def _taken_out(reason: Refusal, parts: tuple[tuple[str, str, str], ...]) -> Refusal:
+    for name, said, _ in parts:
+        numbers = _numbered(reason, name, f"{{{name}}}")
+        reason = msgspec.structs.replace(
+            reason, message=reason.message.replace(said, f"{{{name}}}", 1), numbers=numbers
+        )
+    return reason
+
+
+def _put_in(reason: Refusal, parts: tuple[tuple[str, str, str], ...]) -> Refusal:
+    for name, said, number in parts:
+        numbers = _numbered(reason, name, number)
+        reason = msgspec.structs.replace(
+            reason, message=reason.message.replace(f"{{{name}}}", said, 1), numbers=numbers
+        )
+    return reason
+
+
+def _numbered(reason: Refusal, name: str, value: str) -> tuple[Number, ...]:
+    return tuple(Number(name=each.name, value=value) if each.name == name else each for each in reason.numbers)

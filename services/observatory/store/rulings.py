@@ -1,0 +1,205 @@
+"""The verdicts behind snapshots. They are rows that stay from version to version: a price that comes writes its own and those that it
+changes. The former release wrote all of them into the body of each snapshot, where they are read still."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+import msgspec
+
+from events.values import Refusal
+from infra.database import Transaction, columns
+from services.observatory.domain import Divided, Observation, Ruling, Terms, Verdict, verdict_of
+
+T = TypeVar("T")
+BATCH = 500
+"""Rows that are decoded at once, in a thread: what else a process does waits no longer for it."""
+Standing = dict[str, dict[str, Ruling]]
+"""The rulings of each item's last version of this form, by item and observation."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """From the rulings that ``stood`` to those of a new version."""
+
+    item_key: str
+    version: int
+    stood: dict[str, Ruling]
+    made: Divided
+
+
+async def decoded(rows: Sequence[asyncpg.Record], read: Callable[[asyncpg.Record], T]) -> list[T]:
+    found: list[T] = []
+    for start in range(0, len(rows), BATCH):
+        found += await asyncio.to_thread(lambda part: [read(row) for row in part], rows[start : start + BATCH])
+    return found
+
+
+async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int) -> list[Verdict]:
+    """Some of a snapshot's: what counts first, each part newest first. Only those are read out."""
+    db = await tx.raw()
+    version = await db.fetchrow(
+        "select item_key, version, terms::text as terms from observatory.snapshots where reference_id = $1",
+        reference_id,
+    )
+    if version is None:
+        return []
+    if version["terms"] is None:
+        return await decoded(await db.fetch(_IN_BODY, reference_id, offset, most), in_body)
+    terms = msgspec.json.decode(version["terms"], type=Terms)
+    rows = await db.fetch(_PAGE, version["item_key"], version["version"], offset, most)
+    return await decoded(rows, lambda row: verdict_of(_ruling(row), _observation(row), terms))
+
+
+_PAGE = """
+select page.*, judged.body from (
+  select item_key, observation_id, edition, date, dropped, price, reason, own::text as own from observatory.verdicts
+  where item_key = $1 and from_version <= $2 and (until_version is null or until_version > $2)
+  order by dropped, date desc, observation_id desc offset $3 limit $4
+) as page join observatory.judged using (item_key, observation_id, edition)
+order by dropped, date desc, observation_id desc
+"""
+_IN_BODY = """
+select verdict::text as verdict from (
+  select told.verdict, told.place, told.verdict->>'dropped' is not null as dropped
+  from observatory.snapshots, jsonb_array_elements(body->'verdicts') with ordinality as told (verdict, place)
+  where reference_id = $1 order by dropped, place desc offset $2 limit $3
+) as page order by dropped, place desc
+"""
+
+
+def in_body(row: asyncpg.Record) -> Verdict:
+    return msgspec.json.decode(row["verdict"], type=Verdict)
+
+
+def _observation(row: asyncpg.Record) -> Observation:
+    return msgspec.json.decode(row["body"], type=Observation)
+
+
+def _ruling(row: asyncpg.Record) -> Ruling:
+    own = msgspec.json.decode(row["own"], type=Refusal) if row["own"] else None
+    return Ruling(edition=row["edition"], price=row["price"], reason=row["reason"], own=own)
+
+
+_tallies: dict[str, dict[str, int]] = {}
+TALLIES = 1_000
+"""Snapshots whose tallies a process remembers: a snapshot never changes, and to count the prices in a body all of them are read."""
+
+
+async def tally(tx: Transaction, reference_id: str) -> dict[str, int]:
+    """How many of a snapshot's prices each rule dropped, by its code; "" are those that count."""
+    if reference_id not in _tallies:
+        if len(_tallies) >= TALLIES:
+            del _tallies[next(iter(_tallies))]
+        _tallies[reference_id] = await _counted(await tx.raw(), reference_id)
+    return _tallies[reference_id]
+
+
+async def _counted(db: Any, reference_id: str) -> dict[str, int]:
+    told = await db.fetchval(
+        "select (terms->'counts')::text from observatory.snapshots where reference_id = $1", reference_id
+    )
+    if told is not None:
+        return msgspec.json.decode(told, type=dict[str, int])
+    rows = await db.fetch(
+        "select coalesce(verdict->'dropped'->>'rule', '') as rule, count(*) as n from observatory.snapshots,"
+        " jsonb_array_elements(body->'verdicts') as verdict where reference_id = $1 group by 1",
+        reference_id,
+    )
+    return {row["rule"]: row["n"] for row in rows}
+
+
+async def standing_rulings(tx: Transaction, item_keys: Sequence[str]) -> Standing:
+    """Those with which new ones are compared: without the observations, for as many as there are prices."""
+    rows = await (await tx.raw()).fetch(
+        "select item_key, observation_id, edition, price, reason, own::text as own from observatory.verdicts"
+        " where item_key = any($1::text[]) and until_version is null",
+        list(item_keys),
+    )
+    found: Standing = defaultdict(dict)
+    for row, ruling in zip(rows, await decoded(rows, _ruling), strict=True):
+        found[row["item_key"]][row["observation_id"]] = ruling
+    return found
+
+
+_END = """
+update observatory.verdicts v set until_version = ended.version
+from unnest($1::text[], $2::text[], $3::int[]) as ended (item_key, observation_id, version)
+where v.item_key = ended.item_key and v.observation_id = ended.observation_id and v.until_version is null
+"""
+_OBSERVATIONS = """
+insert into observatory.judged (item_key, observation_id, edition, body)
+select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[]) on conflict do nothing
+"""
+_BEGIN = """
+insert into observatory.verdicts (item_key, observation_id, from_version, edition, date, dropped, price, reason, own)
+select item_key, observation_id, version, edition, date, reason <> '', price, reason, own::jsonb
+from unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::date[], $6::text[], $7::text[], $8::text[])
+as begun (item_key, observation_id, version, edition, date, price, reason, own)
+"""
+_OF_NO_VERSION = """
+with gone as (
+  delete from observatory.verdicts v using unnest($1::text[], $2::text[], $3::int[]) as ended (item_key, observation_id, version)
+  where v.item_key = ended.item_key and v.observation_id = ended.observation_id and v.until_version = ended.version
+    and not exists (
+      select from observatory.snapshots s
+      where s.item_key = v.item_key and s.version >= v.from_version and s.version < v.until_version)
+  returning v.item_key, v.observation_id, v.edition, v.from_version
+)
+delete from observatory.judged j using gone
+where j.item_key = gone.item_key and j.observation_id = gone.observation_id and j.edition = gone.edition
+  and not exists (
+    select from observatory.verdicts v where v.item_key = j.item_key and v.observation_id = j.observation_id
+      and v.edition = j.edition and v.from_version <> gone.from_version)
+"""
+"""A statement sees what was there before it: so the verdict that has just gone is left out by its version."""
+
+
+async def put_changes(tx: Transaction, changes: Sequence[Change]) -> None:
+    """Write what a new version of each of these items changes, after its snapshot. What was only of versions that are gone goes, too."""
+    ended = [
+        (change.item_key, observation_id, change.version)
+        for change in changes
+        for observation_id, ruling in change.stood.items()
+        if change.made.rulings.get(observation_id) != ruling
+    ]
+    begun = [
+        (change, observation_id, ruling)
+        for change in changes
+        for observation_id, ruling in change.made.rulings.items()
+        if change.stood.get(observation_id) != ruling
+    ]
+    db = await tx.raw()
+    if ended:
+        await db.execute(_END, *columns(ended))
+    for start in range(0, len(begun), BATCH):
+        observations, rows = await asyncio.to_thread(_rows, begun[start : start + BATCH])
+        if observations:
+            await db.execute(_OBSERVATIONS, *columns(observations))
+        await db.execute(_BEGIN, *columns(rows))
+    if ended:
+        await db.execute(_OF_NO_VERSION, *columns(ended))
+
+
+def _rows(begun: Sequence[tuple[Change, str, Ruling]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """(observations, verdicts) as the statements take them."""
+    observations = [
+        (change.item_key, observation_id, ruling.edition, change.made.body(observation_id))
+        for change, observation_id, ruling in begun
+        if getattr(change.stood.get(observation_id), "edition", None) != ruling.edition
+    ]
+    rows = [
+        (
+            change.item_key,
+            observation_id,
+            change.version,
+            ruling.edition,
+            change.made.verdicts[observation_id].observation.date,
+            ruling.price,
+            ruling.reason,
+            msgspec.json.encode(ruling.own).decode() if ruling.own else None,
+        )
+        for change, observation_id, ruling in begun
+    ]
+    return observations, rows

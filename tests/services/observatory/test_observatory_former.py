@@ -1,0 +1,112 @@
+"""The former release's own code beside this one, on the same tables: it judges what this one judged, and shows what this one made."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.faults.releases import unpack_former
+from tests.services.observatory.test_observatory_growth import (
+    Judged,
+    all_is_read_back,
+    contracts,
+    item,
+    observatory,
+)
+
+__all__ = ["item", "observatory"]
+pytestmark = pytest.mark.servers
+
+JUDGES = """
+import asyncio, sys
+from infra.config import Config
+from infra.runtime import standing
+from services.observatory.service import create
+
+async def main(key):
+    async with standing(Config.load()) as ground, ground.database.transaction("observatory") as tx:
+        (assess,) = (timer for timer in create(ground).timers if timer.name == "assess")
+        await (await tx.raw()).execute("update observatory.items set due_at = $2 where item_key = $1", key, tx.now)
+        assert await assess.action(tx) > 0
+
+asyncio.run(main(sys.argv[1]))
+"""
+SHOWS = """
+import asyncio, sys
+import httpx
+from infra.config import Config
+from infra.runtime import load, standing
+from infra.web import create_app
+
+async def main(*paths):
+    config = Config.load()
+    async with standing(config) as ground:
+        app = httpx.ASGITransport(create_app(ground, load(ground, ("observatory",)), config.home / "static"))
+        async with httpx.AsyncClient(transport=app, base_url="http://127.0.0.1", headers={"accept": "text/html"}) as browser:
+            for path in paths:
+                answer = await browser.get(path)
+                print(path, answer.status_code, answer.text[:300] if answer.status_code >= 500 else "")
+                print(answer.text)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+class Former:
+    def __init__(self, tree: Path, item: Judged) -> None:
+        self.tree = tree
+        self.item = item
+
+    async def does(self, script: str, *arguments: str) -> str:
+        config = self.item.market.ground.config
+        where = {
+            "LONJA_HOME": str(config.home),
+            "LONJA_DATABASE_URL": config.database_url or "",
+            "LONJA_POLICY": "demo",
+        }
+        where |= {"LONJA_KAFKA_BOOTSTRAP": config.kafka_bootstrap or ""}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", script, *arguments),
+            env={**os.environ, **where, "PYTHONPATH": str(self.tree), "PYTHONSAFEPATH": "1"},
+            cwd=self.tree,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        return said.decode()
+
+
+@pytest.fixture
+def former(tmp_path: Path, item: Judged) -> Former:
+    unpack_former(tmp_path)
+    return Former(tmp_path, item)
+
+
+async def test_the_former_release_judges_in_turn_with_this_one_and_shows_what_it_made(
+    item: Judged, former: Former
+) -> None:
+    some = contracts(item, 12)
+    for number in (6, 9, 12):
+        await item.hears(*some[number - 6 : number - 2])
+        mine = await item.is_judged()
+        told = await former.does(SHOWS, f"/observatory/items/{item.key}", f"/observatory/references/{mine}")
+        assert f"{item.key} 200" in told and f"{mine} 200" in told
+        assert "Price over time" in told and "Reference price" in told
+
+        await item.hears(*some[number - 2 : number])
+        await former.does(JUDGES, item.key)
+        await item.rests()
+        (row,) = await item.market.fetch(
+            "select s.terms, s.reference_id, s.body->>'verdicts' as verdicts from observatory.snapshots s"
+            " join observatory.items i using (reference_id) where i.item_key = $1",
+            item.key,
+        )
+        assert row["terms"] is None and row["reference_id"] != mine
+        assert len(msgspec.json.decode(row["verdicts"])) == number
+        assert await item.is_judged() == row["reference_id"]  # says the same: no version of this release follows
+        del item.found[row["reference_id"]]  # its sentences name the day of the machine's clock
+    await all_is_read_back(item)

@@ -1,0 +1,190 @@
+"""What is kept of verdicts: everything comes back out of it, and a price that comes changes little of it. And how long an item rests."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalogue.policy import ObservatoryRules
+from events.values import Place, Refusal
+from services.observatory.domain import (
+    Kind,
+    NoReference,
+    Observation,
+    Reference,
+    Rest,
+    Ruling,
+    Verdict,
+    digest,
+    divided,
+    reference,
+    rest_after,
+    same_rulings,
+    verdict_of,
+)
+from services.observatory.domain.rulings import body
+from services.observatory.domain.snapshot import LONGEST_REST, SHORTEST_REST
+from tests.services.observatory.test_observatory_reference import ARACAJU, CURITIBA, TODAY, seen
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+WORDS = st.sampled_from(["{price}", "{date}", "Açúcar", "10", "2026-06-01", ""])
+COUNTRY = Place(country="BR")
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> list[Observation]:
+    """Of all kinds that are dropped, and enough that are kept."""
+    prices = st.one_of(st.decimals("9", "11", places=2), st.decimals("0.01", "9000", places=2))
+    drawn = draw(
+        st.lists(
+            st.builds(
+                seen,
+                prices.map(str),
+                by=st.sampled_from("abcdefg"),
+                kind=st.sampled_from([Kind.CONTRACT, Kind.CONTRACT, Kind.CONTRACT, Kind.OFFER]),
+                place=st.sampled_from([ARACAJU, CURITIBA, Place(country="BR", locality="{price}")]),
+                unit=st.sampled_from(["KGM", "KGM", "KGM", "GRM", "LTR"]),
+                date=st.dates(date(2025, 4, 1), date(2026, 8, 1)),
+                currency=st.sampled_from(["BRL", "BRL", "BRL", "USD"]),
+                cancelled=st.sampled_from([False, False, False, True]),
+                vat_included=st.sampled_from([False, None, True]),
+                pack_size=st.sampled_from([Decimal(1), Decimal("1.0"), Decimal(500)]),
+                title=WORDS,
+            ),
+            max_size=25,
+        )
+    )
+    return [msgspec.structs.replace(one, observation_id=f"{number:03}") for number, one in enumerate(drawn)]
+
+
+def judged(prices: list[Observation], **changes: Any) -> Reference | NoReference:
+    place = changes.pop("place", COUNTRY)
+    return reference(prices, at=TODAY, place=place, rules=ObservatoryRules(**changes))
+
+
+def read_back(found: Reference, places: int) -> list[Verdict]:
+    """From what is stored alone, as JSON takes and gives it."""
+    made = divided(found, places)
+    terms = msgspec.json.decode(msgspec.json.encode(made.terms), type=type(made.terms))
+    back = []
+    for key, ruling in made.rulings.items():
+        stored = made.body(key)
+        assert sha256(stored.encode()).digest() == ruling.edition
+        own = ruling.own and msgspec.json.decode(msgspec.json.encode(ruling.own), type=Refusal)
+        kept = Ruling(edition=ruling.edition, price=ruling.price, reason=ruling.reason, own=own)
+        back.append(verdict_of(kept, msgspec.json.decode(stored, type=Observation), terms))
+    return back
+
+
+def exactly(verdicts: Any) -> bytes:
+    """With each digit as it stands: 10 is not 10.0."""
+    return msgspec.json.encode(sorted(verdicts, key=lambda one: one.observation.observation_id))
+
+
+@given(observations(), st.sampled_from([COUNTRY, ARACAJU, Place()]), st.integers(2, 6), st.integers(1, 3))
+def test_every_verdict_comes_back_to_the_letter(
+    prices: list[Observation], place: Place, places: int, share: int
+) -> None:
+    found = judged(prices, place=place, decimal_places=places, supplier_share_one_in=share)
+    if isinstance(found, NoReference):
+        return
+    back = read_back(found, places)
+    assert exactly(back) == exactly(found.verdicts)
+    assert digest(back) == divided(found, places).digest
+    assert sum(divided(found, places).terms.counts.values()) == len(prices)
+
+
+@given(observations(), st.data())
+def test_what_is_told_apart_is_what_changed(prices: list[Observation], data: st.DataObject) -> None:
+    found = judged(prices)
+    if isinstance(found, NoReference):
+        return
+    made = divided(found, 6)
+    again = divided(judged(data.draw(st.permutations(prices))), 6)  # type: ignore[arg-type]
+    assert made == again and same_rulings(again, made.rulings, made.terms)
+    one = data.draw(st.sampled_from(prices))
+    other = judged([msgspec.structs.replace(each, title="other") if each is one else each for each in prices])
+    assert isinstance(other, Reference)
+    changed = divided(other, 6)
+    assert not same_rulings(changed, made.rulings, made.terms)
+    assert [key for key, ruling in changed.rulings.items() if made.rulings[key] != ruling] == [one.observation_id]
+
+
+def prices_of(number: int) -> list[Observation]:
+    """Of 40 suppliers, one in twenty far from the others, one in ten too old."""
+    random = Random(number)
+    return [
+        seen(
+            str(round(random.gauss(10, 1) if n % 20 else 500 + n, 2)),
+            by=f"supplier {n % 40}",
+            observation_id=f"{n:05}",
+            date=date(2024 if n % 10 == 3 else 2026, 6, 1),
+        )
+        for n in range(number)
+    ]
+
+
+@pytest.mark.parametrize("number", [60, 120, 240])
+def test_prices_that_come_one_by_one_change_few_rulings_each(number: int) -> None:
+    """All sentences and all weights change with each: with all verdicts a version, that were n² / 2."""
+    prices = prices_of(number)
+    stood: dict[str, Ruling] = {}
+    written = largest = 0
+    for known in range(3, number + 1):
+        found = judged(prices[:known])
+        if isinstance(found, Reference):
+            made = divided(found, 6)
+            written += sum(stood.get(key) != ruling for key, ruling in made.rulings.items())
+            largest = max(largest, len(msgspec.json.encode(made.terms)))
+            stood = made.rulings
+    assert number <= written < 3 * number
+    assert largest < 2_000
+
+
+def test_terms_are_small_however_few_suppliers_sell() -> None:
+    for suppliers in (1, 2, 3, 4, 500):
+        flood = [seen("10", by=f"{n % suppliers}", observation_id=f"{n}") for n in range(600)]
+        found = judged([*flood, *(seen("11", by="other", observation_id=f"other {n}") for n in range(400))])
+        assert isinstance(found, Reference)
+        assert exactly(read_back(found, 6)) == exactly(found.verdicts)
+        assert len(divided(found, 6).terms.weights) <= 3
+
+
+def test_the_digest_is_worked_out_from_what_everybody_may_read() -> None:
+    found = judged([seen(price, kind=Kind.BID) for price in ("9", "10", "11.5", "11", "4000")])
+    public = [msgspec.structs.replace(one, observation=one.observation.public) for one in found.verdicts]
+    assert digest(public) == digest(found.verdicts)
+    changed = msgspec.structs.replace(public[0], weight=Decimal(1))
+    assert digest([changed, *public[1:]]) != digest(public)
+
+
+def test_what_is_usual_is_not_stored_and_comes_back() -> None:
+    plain = seen("10")
+    assert "cancelled" not in body(plain).decode() and msgspec.json.decode(body(plain), type=Observation) == plain
+
+
+class TestRest:
+    def test_a_price_that_comes_by_itself_is_judged_at_once(self) -> None:
+        """Whatever there was before: the rest is over, and was long ago."""
+        rest = rest_after(NOW, None)
+        for _ in range(20):
+            rest = rest_after(rest.until, rest)
+        assert rest.span == LONGEST_REST
+        later = rest.until + rest.span
+        assert rest_after(later, rest) == Rest(until=later + SHORTEST_REST, span=SHORTEST_REST)
+
+    @pytest.mark.parametrize(("seconds", "times"), [(60, 6), (3600, 65), (86400, 1445)])
+    def test_prices_without_end_make_six_versions_in_the_first_minute_then_one_a_minute(
+        self, seconds: int, times: int
+    ) -> None:
+        now, rest, judgements = NOW, None, 0
+        while now < NOW + timedelta(seconds=seconds):
+            rest, judgements = rest_after(now, rest), judgements + 1
+            now = rest.until
+        assert judgements == times
