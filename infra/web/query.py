@@ -85,9 +85,10 @@ def _check_path(scope: Any) -> None:
 
 
 def _check_numbers(given: MultiDict[Any], numbers: Collection[str]) -> None:
+    """What has no digit is no number at all, as its type says."""
     for name in numbers:
         for text in given.getall(name, []):
-            if not _NUMBER.fullmatch(text):
+            if not _NUMBER.fullmatch(text) and any(map(str.isdigit, text)):
                 raise OutOfBounds("not-as-written", name)
 
 
