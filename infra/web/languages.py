@@ -4,8 +4,8 @@ Sentences stand in English where they are said: ``{{ _("…") }}`` and ``{% tran
 languages are gettext catalogs, text that is read when the process starts, without a compile step: one file a language in
 ``infra/web/locale/`` for the layout and in ``services/<name>/locale/`` for the service's pages. What no catalog has stays English.
 
-To translate a page: mark its sentences, write ``{% set translated = true %}`` at its head (without it the layout says that the
-page's own part is in English), and let ``tests/infra/test_languages.py`` tell you which entries the catalogs lack. A refusal is
+Every page is translated: mark its sentences, and let ``tests/infra/test_languages.py`` tell you what is not marked and which entries
+the catalogs lack. A refusal is
 translated by its rule's code, as an entry with the context ``refusal`` and the refusal's numbers as placeholders (:func:`refusal`).
 Where a rule has several sentences, each with other numbers, an entry names them after the code: ``price-not-positive: line, price``.
 A language more: one line in ``LANGUAGES``, and its files.
@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from io import BytesIO
@@ -184,6 +184,8 @@ def said(value: object, zone: str = "") -> str:
     text = str(value)
     if isinstance(value, datetime) or re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
         return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True, zone=zone)
+    if isinstance(value, date):
+        return date_of(value)
     try:
         return written(written_out(Decimal(text), ",f"))
     except InvalidOperation:
@@ -229,10 +231,20 @@ def written(number: str) -> str:
 def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
     """An instant as text, on the clock of the zone, "" for UTC, which is named."""
     language = spoken()
-    date = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
+    pattern = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
     clock = "HH:mm:ss" if seconds else "HH:mm"
     wall = instant.astimezone(ZoneInfo(zone) if zone else UTC).replace(tzinfo=None)
-    return format_datetime(wall, f"{date} {clock}", locale=language) + (f" ({zone})" if zone else " UTC")
+    return format_datetime(wall, f"{pattern} {clock}", locale=language) + (f" ({zone})" if zone else " UTC")
+
+
+def date_of(value: date) -> str:
+    """A date by itself, as :func:`moment` writes it."""
+    return format_date(value, "yyyy-MM-dd" if spoken() == ENGLISH else "medium", locale=spoken())
+
+
+def month(value: date) -> str:
+    """The month of a date: ``Nov 2026``."""
+    return format_skeleton("yMMM", value, locale="en_GB" if spoken() == ENGLISH else spoken())
 
 
 def day(wall: datetime, long: bool = False) -> str:

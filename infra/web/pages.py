@@ -107,6 +107,8 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "percent": percent,
         "duration": duration,
         "day": languages.day,
+        "date": languages.date_of,
+        "month": languages.month,
     }
     environment.globals |= {
         "now": clock,

@@ -10,13 +10,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from events.recommender import Recommendation
+from infra.web.languages import moment, speaking
 from infra.web.pages import money
+from services.market.reasons import in_language
 from services.notifications.domain import PATIENT, Duty
 from services.notifications.links import Links
 
@@ -142,7 +143,12 @@ def message_id(letter: Letter, from_address: str) -> str:
 
 
 def mime(letter: Letter, links: Links, from_address: str, public_url: str) -> bytes:
-    """The whole message, as the mail server gets it."""
+    """The whole message, as the mail server gets it, in its reader's language."""
+    with speaking(letter.language):
+        return _written(letter, links, from_address, public_url)
+
+
+def _written(letter: Letter, links: Links, from_address: str, public_url: str) -> bytes:
     words = words_of(letter.language)
     unsubscribe = links.url(letter.member_id, letter.topic)
     facts = {
@@ -204,7 +210,7 @@ def _opportunities(digest: Digest, words: dict[str, Any], public_url: str) -> di
                 "buyer_name": item.buyer_name,
                 "amount": money(item.amount, item.currency) if item.amount is not None else "",
                 "closes": _local(item.closes_at, digest.zone),
-                "reasons": item.reasons,
+                "reasons": [in_language(reason) for reason in item.reasons],
             }
         )
     return {"sections": [(words[kind], items) for kind, items in sections.items() if items]}
@@ -220,7 +226,7 @@ def _duty(duty: Duty, zone: str, public_url: str) -> dict[str, object]:
 
 
 def _local(instant: datetime | None, zone: str) -> str:
-    return f"{instant.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} ({zone})" if instant else ""
+    return moment(instant, zone=zone) if instant else ""
 
 
 @cache

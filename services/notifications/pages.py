@@ -27,6 +27,7 @@ from infra.web import (
     read_form,
     redirect,
 )
+from infra.web.languages import gettext, told
 from services.notifications import handlers, store
 from services.notifications.domain import TOPICS, Preferences
 from services.notifications.links import Links
@@ -60,7 +61,7 @@ class NotificationPages(Controller):
                 async with ground.database.transaction("notifications") as tx:
                     member = await handlers.reader(tx, request.user.member_id)
                     await handlers.set_preferences(tx, member.member_id, _wanted(member, form, fields))
-                return redirect("/notifications", "Saved.")
+                return redirect("/notifications", gettext("Saved."))
             except RuleBroken as broken:
                 errors = beside(broken, fields)
         return await _settings_page(ground, request, errors)
@@ -70,14 +71,18 @@ class NotificationPages(Controller):
         key = (await form_fields(request)).get("request_key") or new_id()
         async with ground.database.transaction("notifications") as tx:
             going = await handlers.digest_now(tx, request.user.member_id, str(key))
-        said = "Your digest is on its way." if going else "There is nothing you have not been sent before."
+        said = (
+            gettext("Your digest is on its way.")
+            if going
+            else gettext("There is nothing you have not been sent before.")
+        )
         return redirect("/notifications", said)
 
     @post("/resume", opt=READERS)
     async def resume(self, ground: FromGround, request: MemberVisit) -> Redirect:
         async with ground.database.transaction("notifications") as tx:
             await handlers.resume_mail(tx, request.user.member_id)
-        return redirect("/notifications", "We write to this address again.")
+        return redirect("/notifications", gettext("We write to this address again."))
 
 
 def _offered(member: Member) -> tuple[str, ...]:
@@ -133,7 +138,7 @@ async def _unsubscribe_page(ground: Ground, request: Visit, token: str, *, chang
     try:
         member_id, topic = links.read(token)
     except RuleBroken as broken:
-        raise HTTPException(broken.message, status_code=404) from broken
+        raise HTTPException(broken.message, status_code=404, extra={"said": told(broken)}) from broken
     again = bool((await form_fields(request)).get("again")) if change else False
     async with ground.database.transaction("notifications") as tx:
         if change:

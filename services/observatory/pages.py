@@ -12,11 +12,11 @@ from litestar import Controller, get
 from litestar.response import Response, Template
 
 from catalogue.policy import Policy, load
-from catalogue.units import unit_word
+from events.values import Refusal
 from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
 from infra.web import PageNumber as ListPage
-from infra.web.languages import told
+from infra.web.languages import refusal, told, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
@@ -55,7 +55,7 @@ class ObservatoryPages(Controller):
             found=found,
             categories=categories,
             asked=asked,
-            unit=unit_word,
+            unit=unit_name,
             number=number,
             link=_links("/observatory", asked),
             **_told(load(ground.config.policy)),
@@ -181,14 +181,19 @@ def as_csv(found: Answer) -> str:
 
 def _told(policy: Policy) -> dict[str, Any]:
     """What pages say of the numbers in force."""
-    return {"rules": policy.observatory, "is_bound_by": policy.auction.is_bound_by}
+    return {"rules": policy.observatory, "is_bound_by": policy.auction.is_bound_by, "why": why}
+
+
+def why(kept: Refusal) -> str:
+    """The rule by which a price does not count, or an item has no reference, in the reader's language."""
+    return refusal(kept.rule, kept.message, {number.name: number.value for number in kept.numbers})
 
 
 def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:
     """The page of the verdicts that ``found`` has."""
     return {
         "answer": found,
-        "unit": unit_word,
+        "unit": unit_name,
         "number": number,
         "pages": -(-found.judged // PRICES),
         "link": _links(path, asked),

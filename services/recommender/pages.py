@@ -7,11 +7,13 @@ from catalogue.policy import load
 from infra.denied import Missing
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, MemberVisit, PathId, Short, Visit, allow, page, redirect
+from infra.web.languages import ENGLISH, gettext, pgettext, spoken, written
+from services.market.reasons import in_language
 from services.recommender.store import advice, openings, trainings
 from services.recommender.store.openings import horizon
 from services.recommender.training import MIN_AWARDS
 from services.recommender.views import TRAININGS, own_opening
-from services.recommender.words import category_in_words
+from services.recommender.words import VERDICTS, category_in_words, measured
 
 WORTH_OFFERING = 5
 ASKED_ABOUT = 200
@@ -42,7 +44,14 @@ class RecommendationPages(Controller):
             known = await advice.knows(tx, supplier_id)
             offered = await advice.offered_skus(tx, supplier_id, ASKED_ABOUT)
             together = await advice.bought_with(tx, offered, WORTH_OFFERING) if offered else []
-        return page(request, "recommender/recommendations.html", made=made, known=known, together=together)
+        return page(
+            request,
+            "recommender/recommendations.html",
+            made=made,
+            known=known,
+            together=together,
+            in_language=in_language,
+        )
 
     @post("/{opportunity_id:str}/dismiss", opt=allow(SUPPLIER_AGENT))
     async def dismiss(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
@@ -52,14 +61,15 @@ class RecommendationPages(Controller):
                 raise Missing("opportunity", opportunity_id)
             await advice.dismiss(tx, request.user.organisation_id, opportunity_id)
         return redirect(
-            "/recommendations", f"“{opening.title}” is hidden. You find it below the list, to show it again."
+            "/recommendations",
+            gettext("“%(title)s” is hidden. You find it below the list, to show it again.", title=opening.title),
         )
 
     @post("/{opportunity_id:str}/restore", opt=allow(SUPPLIER_AGENT))
     async def restore(self, ground: FromGround, request: MemberVisit, opportunity_id: PathId) -> Redirect:
         async with ground.database.transaction("recommender") as tx:
             await advice.restore(tx, request.user.organisation_id, opportunity_id)
-        return redirect("/recommendations", "It is in your list again.")
+        return redirect("/recommendations", gettext("It is in your list again."))
 
     @get("/suppliers", opt=allow(BUYER_OFFICER))
     async def suppliers(self, ground: FromGround, request: MemberVisit, auction: Short) -> Template:
@@ -96,4 +106,18 @@ class RecommenderPage(Controller):
             in_use=in_use,
             awards=awards,
             enough=MIN_AWARDS,
+            decision=decision,
         )
+
+
+def decision(training: trainings.Training) -> str:
+    """Why a model came into use, or did not, in the reader's language; of a code that this release does not know as it was kept."""
+    numbers = {name: written(value) for name, value in measured(training.reason).items()}
+    if spoken() == ENGLISH or training.code not in VERDICTS or not numbers:
+        return training.reason
+    verdict = pgettext("training", VERDICTS[training.code])
+    if "theirs" in numbers:
+        return gettext("%(verdict)s: hit rate %(hr)s against %(theirs)s", verdict=verdict, **numbers)
+    return gettext(
+        "%(verdict)s: the same hit rate %(hr)s, mean 1/rank %(mrr)s against %(other)s", verdict=verdict, **numbers
+    )

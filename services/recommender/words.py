@@ -1,5 +1,7 @@
 """Reasons as people read them: categories and regions by name."""
 
+import re
+
 from catalogue.categories import short_cpv
 from catalogue.places import regions
 from recommender import sentence
@@ -30,3 +32,20 @@ def region_in_words(region: str) -> str:
     """``RU-MOW`` → ``Moskva``; what is no ISO 3166-2 code stays as it is."""
     country, dash, _ = region.partition("-")
     return regions(country).get(region, region) if dash and len(country) == 2 else region
+
+
+VERDICTS = {
+    "worse_than_incumbent": "Worse than the model in use",
+    "worse_than_baseline": "Worse than a simple baseline",
+    "not_worse": "Not worse than the model in use",
+}
+"""On a new model, by the code of the decision."""
+_MEASURED = re.compile(
+    r"hit rate (?P<hr>\d\.\d+)(?: against (?P<theirs>\d\.\d+)|, mean 1/rank (?P<mrr>\d\.\d+) against (?P<other>\d\.\d+))"
+)
+
+
+def measured(sentence: str) -> dict[str, str]:
+    """The numbers that a decision compared, as its sentence tells them."""
+    found = _MEASURED.search(sentence)
+    return {name: value for name, value in found.groupdict().items() if value} if found else {}

@@ -63,7 +63,7 @@ class AccountPages(Controller):
             return await self._page(ground, request, errors=beside(error, fields))
         except TooManyTries:
             return await self._page(ground, request, errors={"": slow_down()})
-        return redirect("/account", "Your password is changed.")
+        return redirect("/account", gettext("Your password is changed."))
 
     @post("/keys")
     async def make_key(self, ground: FromGround, request: MemberVisit) -> Response[Any]:
@@ -85,7 +85,7 @@ class AccountPages(Controller):
     async def revoke_key(self, ground: FromGround, request: MemberVisit, key_id: PathId) -> Redirect:
         async with ground.database.transaction("accounts") as tx:
             await keys.revoke_key(tx, request.user, key_id)
-        return redirect("/account", "The API secret is revoked; its last token ends within the hour.")
+        return redirect("/account", gettext("The API secret is revoked; its last token ends within the hour."))
 
     @post("/members", opt=allow(*MANAGERS))
     async def invite(self, ground: FromGround, request: MemberVisit) -> Response[Any]:

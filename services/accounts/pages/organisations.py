@@ -26,6 +26,7 @@ from infra.web import (
     read_form,
     redirect,
 )
+from infra.web.languages import gettext, pgettext
 from services.accounts import handlers, store
 from services.accounts.domain import MEMBER_ROLES, NEXT_STATES
 from services.accounts.pages.forms import LANGUAGE_CHOICES, invite_by_form
@@ -63,7 +64,10 @@ class OrganisationPages(Controller):
             try:
                 async with ground.database.transaction("accounts") as tx:
                     changed = await handlers.set_state(tx, organisation_id, form.state, form.reason)
-                return redirect(f"/organisations/{organisation_id}", f"The organisation is {changed.state}.")
+                return redirect(
+                    f"/organisations/{organisation_id}",
+                    gettext("The organisation is now: %(state)s.", state=pgettext("organisation", changed.state)),
+                )
             except RuleBroken as error:
                 errors = beside(error, fields)
         return await self._page(ground, request, organisation_id, errors=errors, values=fields)
@@ -87,7 +91,7 @@ class OrganisationPages(Controller):
             status_code=422 if shown["errors"] else 200,
             organisation=organisation,
             country=dict(countries()).get(organisation.place.country or "", ""),
-            sides=[("As supplier", sold), ("As buyer", bought)],
+            sides=[("supplier", sold), ("buyer", bought)],
             states=NEXT_STATES[organisation.state],
             roles=tuple(dict.fromkeys(role for kind in organisation.roles for role in MEMBER_ROLES[kind])),
             languages=LANGUAGE_CHOICES,

@@ -22,9 +22,9 @@ class Choices:
 
     grounds: tuple[RefusalGround, ...]
     extends_until: datetime | None
-    no_extension: str
+    no_extension: RuleBroken | None
     objects: bool
-    no_objection: str
+    no_objection: RuleBroken | None
     changeable: tuple[str, ...]
     draft: tuple[Term, ...]
     security_due: Decimal
@@ -38,18 +38,20 @@ def choices(deal: Deal, party: Party, now: datetime) -> Choices | None:
     if contract.step is None or contract.due_at is None or now >= contract.due_at:
         return None
     own = PARTIES[contract.step] == party
-    extends_until, no_extension, no_objection = None, "", ""
+    extends_until: datetime | None = None
+    no_extension: RuleBroken | None = None
+    no_objection: RuleBroken | None = None
     if own and not contract.step_extended:
         try:
             extends_until = extended_until(deal, contract, party)
         except RuleBroken as broken:
-            no_extension = broken.message
+            no_extension = broken
     signs = own and contract.step == SUPPLIER_SIGNATURE
     if signs:
         try:
             objections.require_allowed(deal, contract, now)
         except RuleBroken as broken:
-            no_objection = broken.message
+            no_objection = broken
     rules = deal.policy.contract
     equivalents = deal.policy.auction.equivalents if deal.equivalents_allowed else None
     return Choices(

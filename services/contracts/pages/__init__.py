@@ -39,6 +39,7 @@ from infra.web import (
     text_in,
 )
 from infra.web import Words as Search
+from infra.web.languages import gettext, pgettext
 from services.contracts.arguments import After, State
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.domain.purchases import Purchase
@@ -205,7 +206,7 @@ class ContractPages(Controller):
             filters=kept,
             query=urlencode({name: value for name, value in kept.items() if value}),
             most=PAGES,
-            states=STATES,
+            states=[(state, pgettext("contract", words)) for state, words in STATES],
             buttons=BUTTONS,
             words=STEPS,
         )
@@ -252,7 +253,7 @@ class PurchasePages(Controller):
         except RuleBroken as broken:
             values = shown_again(values, broken)
             return await self._form(ground, request, offer_id, values, status=422, refused=broken)
-        return redirect(f"/contracts/purchases/{purchase_id}", "The supplier was asked.")
+        return redirect(f"/contracts/purchases/{purchase_id}", gettext("The supplier was asked."))
 
     @get("/{purchase_id:str}", opt=MEMBERS)
     async def show(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template:
@@ -262,14 +263,18 @@ class PurchasePages(Controller):
     async def answer(self, ground: FromGround, request: MemberVisit, purchase_id: PathId) -> Template | Redirect:
         values = await form_fields(request)
         if values.get("accept") not in ("yes", "no"):
-            return await self._purchase(ground, request, purchase_id, values, {"": "Say yes or no."})
+            return await self._purchase(ground, request, purchase_id, values, {"": gettext("Say yes or no.")})
         accepts = values["accept"] == "yes"
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.answer_purchase(tx, clean(purchase_id), accepts, text_in(values, "reason"), request.user)
         except RuleBroken as broken:
             return await self._purchase(ground, request, purchase_id, values, beside(broken, {"reason"}))
-        said = "Accepted: the buyer now sends the draft of the contract." if accepts else "Refused."
+        said = (
+            gettext("Accepted: the buyer now sends the draft of the contract.")
+            if accepts
+            else gettext("The request is refused.")
+        )
         return redirect(f"/contracts/purchases/{purchase_id}", said)
 
     async def _form(
@@ -312,9 +317,9 @@ class PurchasePages(Controller):
             status_code=status,
             offer=offer,
             sku=sku,
-            supplier_name=supplier.name if supplier else "the supplier",
+            supplier_name=supplier.name if supplier else gettext("the supplier"),
             quoted=quoted,
-            broken=broken.as_dict() if broken else None,
+            broken=broken,
             policy=policy,
             values={"request_key": new_id(), **values},
             errors=errors,

@@ -34,6 +34,7 @@ from infra.web import (
     text_in,
     whole,
 )
+from infra.web.languages import gettext, pgettext
 from services.contracts.domain.execution import Command, Withdraw
 from services.contracts.domain.execution.disputes import AnswerDispute, DecideDispute, OpenDispute
 from services.contracts.domain.execution.endings import AnswerEnding, EndingGround, Kind, ProposeEnding, WithdrawEnding
@@ -97,7 +98,7 @@ def _form(fields: Fields, shape: type[Any], lines: Execution | None = None) -> t
 
 def _choice(fields: Fields, name: str, choices: tuple[Any, ...]) -> Any:
     if fields.get(name) not in choices:
-        raise NotUnderstood({name: "Choose one of these."})
+        raise NotUnderstood({name: gettext("Choose one of these.")})
     return fields[name]
 
 
@@ -169,7 +170,7 @@ def _ending(fields: Fields, execution: Execution, by: Fields) -> Command:
     wish = fields.get("wish", "")
     kind, _, ground = wish.partition("/")
     if kind not in get_args(Kind) or ground not in get_args(EndingGround):
-        raise NotUnderstood({"wish": "Choose one of these."})
+        raise NotUnderstood({"wish": gettext("Choose one of these.")})
     return ProposeEnding(
         **by, kind=cast(Kind, kind), ground=cast(EndingGround, ground), reasons=text_in(fields, "reasons")
     )
@@ -250,7 +251,7 @@ class ExecutionPages(Controller):
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
             of_dispute = f"/disputes/{fields['number']}" if action == "dispute-answer" else "#work"
-            return redirect(f"/contracts/{contract_id}{of_dispute}", said)
+            return redirect(f"/contracts/{contract_id}{of_dispute}", pgettext("contract", said))
         acted = Acted(form=fields.get("form", ""), values=fields, errors=errors)
         number = whole(fields.get("number", ""))
         if action == "dispute-answer" and number in {each.number for each in execution.disputes}:
@@ -272,7 +273,7 @@ class ExecutionPages(Controller):
         except RuleBroken as broken:
             errors = beside(broken, fields.keys() - HIDDEN | GROUPS)
         else:
-            return redirect(f"/contracts/{contract_id}/disputes/{number}", "Decided. Both sides see it now.")
+            return redirect(f"/contracts/{contract_id}/disputes/{number}", gettext("Decided. Both sides see it now."))
         acted = Acted(form=f"decide-{number}", values=fields, errors=errors)
         return await dispute_page(ground, request, contract_id, number, acted)
 

@@ -7,7 +7,6 @@ from infra.web import PUBLIC, FromGround, PathId, Visit, page
 from services.contracts.views.record import record_of
 
 SHOWN = 10
-SIDES = {"supplier": "As supplier", "buyer": "As buyer"}
 KINDS = {
     "concluded": "Contracts concluded",
     "terminated": "Ended after conclusion",
@@ -41,6 +40,4 @@ class RecordPages(Controller):
     @get("/{organisation_id:str}/record", opt=PUBLIC)
     async def show(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
         found = await record_of(ground, organisation_id, request.scope.get("user"), shown=SHOWN)
-        return page(
-            request, "contracts/record.html", record=found, words=SIDES, kinds=KINDS, performed=PERFORMED, shown=SHOWN
-        )
+        return page(request, "contracts/record.html", record=found, kinds=KINDS, performed=PERFORMED, shown=SHOWN)

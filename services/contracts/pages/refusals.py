@@ -21,6 +21,7 @@ from infra.web import (
     redirect,
     text_in,
 )
+from infra.web.languages import gettext
 from services.contracts.domain.refusals import Verdict
 from services.contracts.handlers import refusals as handlers
 from services.contracts.pages import contract_page, too_long
@@ -42,7 +43,7 @@ class RefusalPages(Controller):
                 await handlers.dispute(tx, clean(contract_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
             return await contract_page(ground, request, contract_id, values, beside(broken, values))
-        return redirect(f"/contracts/{contract_id}", "You dispute the refusal. A moderator decides about it.")
+        return redirect(f"/contracts/{contract_id}", gettext("You dispute the refusal. A moderator decides about it."))
 
     @get("/refusals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def queue(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
@@ -57,7 +58,7 @@ class RefusalPages(Controller):
         decision = values.get("decision", "")
         if decision not in get_args(Verdict):
             return await self._queue(
-                ground, request, number, contract_id, values, {"decision": "Choose one of the two."}
+                ground, request, number, contract_id, values, {"decision": gettext("Choose one of the two.")}
             )
         if errors := too_long(values):
             return await self._queue(ground, request, number, contract_id, values, errors)
@@ -66,8 +67,12 @@ class RefusalPages(Controller):
                 await handlers.decide(tx, clean(contract_id), cast(Verdict, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
             return await self._queue(ground, request, number, contract_id, values, beside(broken, values))
-        said = "justified: no penalty" if decision == "justified" else "not justified: it counts as a breach"
-        return redirect("/contracts/refusals", f"The refusal was {said}.")
+        said = (
+            gettext("The refusal was justified: no penalty.")
+            if decision == "justified"
+            else gettext("The refusal was not justified: it counts as a breach.")
+        )
+        return redirect("/contracts/refusals", said)
 
     async def _queue(
         self,

@@ -22,6 +22,7 @@ from infra.web import (
     redirect,
     text_in,
 )
+from infra.web.languages import gettext
 from services.contracts.domain.sanctions import Decision
 from services.contracts.handlers import sanctions as handlers
 from services.contracts.views import QUEUE
@@ -47,7 +48,7 @@ class SanctionPages(Controller):
                 await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
             return await self._own(ground, request, number, sanction_id, values, beside(broken, values))
-        return redirect("/contracts/sanctions", "Your appeal is filed. A moderator decides about it.")
+        return redirect("/contracts/sanctions", gettext("Your appeal is filed. A moderator decides about it."))
 
     @get("/appeals", opt=allow(MODERATOR, ADMINISTRATOR))
     async def appeals(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
@@ -62,14 +63,14 @@ class SanctionPages(Controller):
         decision = values.get("decision", "")
         if decision not in get_args(Decision):
             return await self._queue(
-                ground, request, number, sanction_id, values, {"decision": "Choose one of the two."}
+                ground, request, number, sanction_id, values, {"decision": gettext("Choose one of the two.")}
             )
         try:
             async with ground.database.transaction("contracts") as tx:
                 await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
             return await self._queue(ground, request, number, sanction_id, values, beside(broken, values))
-        said = "The suspension is lifted." if decision == "lifted" else "The suspension stands."
+        said = gettext("The suspension is lifted.") if decision == "lifted" else gettext("The suspension stands.")
         return redirect("/contracts/appeals", said)
 
     async def _own(

@@ -28,6 +28,7 @@ from infra.web import (
     redirect,
     whole,
 )
+from infra.web.languages import gettext
 from services.contracts import handlers
 from services.contracts.domain.deals import BUYER_DRAFT, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import Brought
@@ -139,7 +140,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.take_step(tx, clean(contract_id), step, request.user, with_it),
-            "Signed. Both sides see it now.",
+            gettext("Signed. Both sides see it now."),
         )
 
     @post("/extension", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -151,7 +152,7 @@ class SigningPages(Controller):
             contract_id,
             {},
             lambda tx: handlers.extend(tx, clean(contract_id), step, request.user),
-            "You have more time. Both sides see it now.",
+            gettext("You have more time. Both sides see it now."),
         )
 
     @get("/objection", opt=allow(SUPPLIER_AGENT))
@@ -177,7 +178,7 @@ class SigningPages(Controller):
             return await self._objection(
                 ground, request, contract_id, _written(points), beside(broken, _written(points)), max(ROWS, len(points))
             )
-        return redirect(f"/contracts/{contract_id}", "Your objection is filed. The buyer answers it.")
+        return redirect(f"/contracts/{contract_id}", gettext("Your objection is filed. The buyer answers it."))
 
     @post("/objection/answer", opt=allow(BUYER_OFFICER))
     async def answer_objection(
@@ -203,7 +204,7 @@ class SigningPages(Controller):
             contract_id,
             values,
             lambda tx: handlers.answer_objection(tx, clean(contract_id), number, answers, request.user),
-            "Answered. The supplier signs or refuses now.",
+            gettext("Answered. The supplier signs or refuses now."),
         )
 
     @post("/refuse", opt=allow(SUPPLIER_AGENT, BUYER_OFFICER))
@@ -212,7 +213,7 @@ class SigningPages(Controller):
         form, errors = read_form(values, RefusalForm)
         await visible(ground, contract_id, request.user)
         if form is None or not form.confirmed:
-            unsaid = {} if values.get("confirmed") else {"confirmed": "Tick the box if you mean it."}
+            unsaid = {} if values.get("confirmed") else {"confirmed": gettext("Tick the box if you mean it.")}
             return await contract_page(ground, request, contract_id, values, {**errors, **unsaid})
         said = form
         return await self._act(
@@ -223,7 +224,7 @@ class SigningPages(Controller):
             lambda tx: handlers.refuse(
                 tx, clean(contract_id), said.explanation, request.user, ground=said.ground, evidence=said.evidence
             ),
-            "You refused the contract.",
+            gettext("You refused the contract."),
         )
 
     @post("/activate", opt=allow(BUYER_OFFICER))
@@ -235,7 +236,7 @@ class SigningPages(Controller):
             return await contract_page(ground, request, contract_id, {}, beside(broken, ()))
         ended = await visible(ground, contract_id, request.user)
         newest = (await listing.of_deal(ground.database.pool, ended.drafted.process_id, ended.drafted.buyer_id))[-1]
-        return redirect(f"/contracts/{newest.contract_id}", "The next bidder was asked to sign.")
+        return redirect(f"/contracts/{newest.contract_id}", gettext("The next bidder was asked to sign."))
 
     async def _act(
         self,

@@ -6,28 +6,11 @@ from typing import Any
 
 import msgspec
 
-from events.codec import Event
-from events.contracts import (
-    ContractClosed,
-    ContractTerminated,
-    DeliveryAssessed,
-    DeliveryReported,
-    DisputeAnswered,
-    DisputeEnded,
-    DisputeOpened,
-    EndingAnswered,
-    EndingProposed,
-    ExecutionOverdue,
-    ExecutionWithdrawn,
-    InvoicePaid,
-    InvoiceSettled,
-    InvoiceSubmitted,
-    OrderPlaced,
-)
 from infra.ids import new_id
 from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
+from infra.web.languages import pgettext
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.disputes import WORDS, may_dispute
 from services.contracts.domain.execution.duties import Duty, duties
@@ -45,6 +28,7 @@ from services.contracts.domain.execution.state import (
 )
 from services.contracts.handlers.execution import PARTY_ROLES
 from services.contracts.pages import parts
+from services.contracts.pages.history import GROUNDS, OUTCOMES, told
 from services.contracts.store import executions, listing
 from services.contracts.store.executions import Waiting
 from services.contracts.views.execution import insider, readable, summary
@@ -67,18 +51,11 @@ DUE = {
     "answer-ending": ("Answer the proposal to end the contract", "end-answer"),
 }
 """Words of a duty, and the form that does it."""
-GROUNDS = {
-    "agreement": "by agreement",
-    "delivery-overdue": "the delivery is overdue",
-    "acceptance-overdue": "the answer to a delivery is overdue",
-    "payment-overdue": "a payment is overdue",
-}
-OUTCOMES = {"accepted": "accepted", "partly": "accepted in part", "refused": "refused"}
 ASKED = {
-    ("delivery", "reported"): ("counts as accepted in full", "was never made"),
-    ("delivery", "assessed"): ("stands as the buyer answered it", "is answered anew"),
-    ("invoice", "submitted"): ("is to be paid", "is void"),
-    ("invoice", "paid"): ("counts as received", "was never made, and is due"),
+    ("delivery", "reported"): ("This delivery counts as accepted in full", "This delivery was never made"),
+    ("delivery", "assessed"): ("This delivery stands as the buyer answered it", "This delivery is answered anew"),
+    ("invoice", "submitted"): ("This invoice is to be paid", "This invoice is void"),
+    ("invoice", "paid"): ("This payment counts as received", "This payment was never made, and is due"),
 }
 """By what is disputed: what it comes to where its word stands, and where it is set aside."""
 
@@ -228,7 +205,7 @@ async def due_of(ground: Ground, principal: Principal) -> list[Due]:
 def due_words(what: str, number: int) -> tuple[str, str]:
     """(what it says, the form's id)"""
     words, form = DUE[what]
-    return words.format(number), form.format(number)
+    return pgettext("contract", words).format(number), form.format(number)
 
 
 def _duty(execution: Execution, duty: Duty, party: str | None, now: datetime) -> dict[str, Any]:
@@ -242,55 +219,3 @@ def _duty(execution: Execution, duty: Duty, party: str | None, now: datetime) ->
         "due_at": duty.due_at,
         "overdue": duty.overdue(now),
     }
-
-
-def told(event: Event) -> str:
-    """A line of the history; "" for what another line tells."""
-    match event:
-        case OrderPlaced():
-            return f"The buyer placed order {event.order}"
-        case DeliveryReported():
-            return (
-                f"The supplier told of delivery {event.delivery} on order {event.order}{', late' if event.late else ''}"
-            )
-        case DeliveryAssessed():
-            by = {"buyer": "by the buyer", "dispute": "by the end of a dispute", "silence": "by silence"}[event.by]
-            return f"Delivery {event.delivery} was {OUTCOMES[event.outcome]} {by}"
-        case InvoiceSubmitted():
-            return f"The supplier sent invoice {event.invoice}, {event.amount} {event.currency}"
-        case InvoicePaid():
-            return f"The buyer paid invoice {event.invoice}{', late' if event.late else ''}"
-        case InvoiceSettled():
-            by = "The supplier has" if event.by == "supplier" else "By the end of a dispute the supplier has"
-            return f"{by} the money of invoice {event.invoice}"
-        case ExecutionWithdrawn():
-            return f"The {event.about} {event.number} was " + (
-                "set aside by a dispute" if event.by == "dispute" else f"taken back by the {event.by}"
-            )
-        case ExecutionOverdue():
-            late = {"order": "was not delivered", "delivery": "was not answered", "invoice": "was not paid"}
-            return f"The {event.about} {event.number} {late[event.about]} in time by the {event.party}"
-        case DisputeOpened():
-            return f"The {event.by} opened dispute {event.dispute} about {event.about} {event.number}"
-        case DisputeAnswered():
-            return f"The {event.by} answered dispute {event.dispute}"
-        case DisputeEnded():
-            how = "by agreement" if event.how == "agreed" else "by a moderator's word"
-            stands = "stands" if event.outcome == "stands" else "is set aside"
-            return f"Dispute {event.dispute} ended {how}: what was said on {event.about} {event.number} {stands}"
-        case EndingProposed():
-            return f"The {event.by} proposed a {event.kind}, {GROUNDS[event.ground]}"
-        case EndingAnswered():
-            said = {
-                "agreed": f"The {event.by} agreed",
-                "objected": f"The {event.by} objected",
-                "withdrawn": "The proposal was taken back",
-                "lapsed": "The proposal lapsed",
-            }
-            return said[event.answer]
-        case ContractClosed():
-            how = "all was accepted and paid" if event.how == "fulfilled" else "both sides are content"
-            return f"The contract was closed: {how}"
-        case ContractTerminated():
-            return f"The contract was terminated, {GROUNDS[event.ground]}"
-    return ""

@@ -127,6 +127,7 @@ def _rate(observation: Observation, valuation: Valuation) -> Decimal:
             f"The price is in {observation.currency}, the reference in {valuation.currency}, and no rates were given.",
             currency=observation.currency,
             reference_currency=valuation.currency,
+            market=valuation.currency,
         )
     month = month_of(observation.date)
     try:
