@@ -1,16 +1,20 @@
 """Health and figures of a market that runs, as a load balancer, an alarm and Prometheus read them."""
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra import migrations
 from infra.embedded.ports import remembered_port
 from infra.operations import processes
-from infra.web import create_app
+from infra.operations.exposition import exposition
+from infra.operations.figures import Figures
+from infra.web import create_app, health
 from tests.market import Market, unconnected
 from tests.services.auctions.scenes import a_scene, an_organisation
 
@@ -124,6 +128,19 @@ async def test_no_label_of_a_figure_is_an_id(market: Market) -> None:
         await client.get("/api/auctions/0192f0c1-0000-7000-8000-000000000000")
         await client.get("/no/such/page/0192f0c1-0000-7000-8000-000000000000")
         assert "0192f0c1" not in (await client.get("/metrics")).text
+
+
+async def test_figures_are_written_beside_the_event_loop(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are a megabyte and more where all routes were asked for, and the loop decides bids."""
+    threads: list[threading.Thread] = []
+
+    def watched(figures: Figures) -> bytes:
+        threads.append(threading.current_thread())
+        return exposition(figures)
+
+    monkeypatch.setattr(health, "exposition", watched)
+    await metrics_of(market)
+    assert len(threads) == 1 and threads[0] is not threading.main_thread()
 
 
 async def test_the_worker_has_a_port_of_its_own(market: Market) -> None:

@@ -17,6 +17,7 @@ async def away_and_back(person: Person) -> None:
     assert answer is not None and answer.request.method == "GET"
     again = await person.page.reload()
     assert again is not None and again.request.method == "GET"
+    await expect(person.sees("This is the answer to what was sent at")).to_be_visible()
 
 
 async def test_back_to_a_refused_request_of_an_agency(meet: Meet) -> None:
@@ -26,6 +27,7 @@ async def test_back_to_a_refused_request_of_an_agency(meet: Meet) -> None:
     await agency.page.locator("[name=requirements]").fill(LONG)
     await agency.page.locator("button[value=open]").click()
     await expect(agency.page.locator("#requirements-note.error")).to_be_visible()
+    await expect(agency.page.get_by_text("This is the answer to what was sent at")).to_have_count(0)
     await away_and_back(agency)
     await expect(agency.page.locator("#requirements-note.error")).to_be_visible()
     await expect(agency.page.locator("[name=title]")).to_have_value("Paper for the archive")

@@ -84,8 +84,8 @@ def _read_line(item: Node, number: int, region_code: RegionCode, language: str) 
             (one for extra in item.nodes("additionalClassifications") if (one := read_category(extra, ""))), None
         )
     description = item.text("description", "name", "title", language=language) or (category.title if category else "")
-    delivery = read_place(item.node("deliveryAddress"), item.ledger, region_code)
-    delivery = read_location(item.node("deliveryLocation"), delivery)
+    delivery = read_place(item.first("deliveryAddress", "deliveryAddresses"), item.ledger, region_code)
+    delivery = read_location(item.first("deliveryLocation", "deliveryLocations"), delivery)
     line = Line(
         line_id=item_id or str(number),
         description=" ".join(description.split()),

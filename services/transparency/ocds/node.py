@@ -19,7 +19,8 @@ _STANDARD_NAMES = """
     period durationInDays maxExtentDate date dateModified datePublished legalName streetAddress postalCode surveys dateSigned
     extendsContractID buyers guarantees memberOf beneficialOwners enquiries criteria auctions location coveredBy
     contractTerms electronicAuction startDate endDate value amount currency tenderPeriod procuringEntity procurementMethod
-    procurementMethodDetails items title description status suppliers buyer url
+    procurementMethodDetails items title description status suppliers buyer url deliveryAddress deliveryAddresses deliveryLocation
+    deliveryLocations
 """
 _MAY_BE_EMPTY = frozenset({str, list, dict})
 _STANDARD = frozenset(vocabulary.folded(name) for name in _STANDARD_NAMES.split())
@@ -145,6 +146,16 @@ class Node:
         if known is None:
             known = self.children[names[0]] = [self._node(*names)]
         return known[0]
+
+    def first(self, name: str, several: str) -> "Node":
+        """The object ``name``, else the first of the list ``several``, as newer extensions have it; the others are told as not carried."""
+        if found := self.node(name):
+            return found
+        first, *others = self.nodes(several) or [_NOTHING]
+        for other in others:
+            self.ledger.add(f"not carried: {self._path(several)}", dict(other.data))
+            other.seen.update(other.data)
+        return first
 
     def _node(self, *names: str) -> "Node":
         found = self.raw(*names)

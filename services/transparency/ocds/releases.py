@@ -201,8 +201,11 @@ class _Reading:
         places = {line.place for line in lines}
         if len(places) == 1 and (only := places.pop()):
             return only
-        stated = read_place(self.tender.node("deliveryAddress", "address"), self.ledger, self.region_code)
-        stated = read_location(self.tender.node("deliveryLocation"), stated)
+        address = self.tender.node("deliveryAddress", "address") or self.tender.first(
+            "deliveryAddress", "deliveryAddresses"
+        )
+        stated = read_place(address, self.ledger, self.region_code)
+        stated = read_location(self.tender.first("deliveryLocation", "deliveryLocations"), stated)
         return stated if stated != Place() else buyer.place if buyer else Place()
 
     def _bids(self) -> Iterable[Bid]:

@@ -296,12 +296,14 @@ def _instant(year: int, month: int, day: int, clock: str | None) -> datetime:
 
 
 def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None = None) -> datetime | None:
-    """Between 1970 and 2100, in UTC. Numbers are seconds or milliseconds since 1970."""
+    """Between 1970 and 2100, in UTC. Numbers are seconds or milliseconds since 1970, or a day by its digits: 20240115."""
     if value is None or value == "" or (isinstance(value, str) and value.strip().casefold() in vocabulary.NOTHING):
         return None
     try:
         instant = (
-            date_from_text(value, order) if isinstance(value, str) else _EPOCH + timedelta(seconds=_seconds(value))
+            date_from_text(str(value), order)
+            if isinstance(value, str) or _is_day(value)
+            else _EPOCH + timedelta(seconds=_seconds(value))
         )
     except (UnclearDate, ArithmeticError) as unclear:
         ledger.add(f"{field}: {unclear if isinstance(unclear, UnclearDate) else 'no such date'}", value)
@@ -310,6 +312,11 @@ def read_date(value: Any, field: str, ledger: NotUnderstood, order: str | None =
         ledger.add(f"{field}: a date outside 1970-2100", value)
         return None
     return instant
+
+
+def _is_day(value: Any) -> bool:
+    """As seconds all of these are of the first months of a year when nobody published anything."""
+    return type(value) is int and 19_700_101 <= value <= 20_991_231
 
 
 def _seconds(value: Any) -> int:

@@ -118,6 +118,26 @@ def test_versions_without_a_value_are_absent() -> None:
     }
 
 
+@pytest.mark.parametrize("several", [False, True], ids=["one", "a list"])
+def test_where_it_is_delivered_is_read_as_older_and_newer_extensions_have_it(
+    several: bool, understand: Callable[..., Process], ledger: NotUnderstood
+) -> None:
+    address = {"locality": "Kazan", "countryName": "RU"}
+    location = {"geometry": {"type": "Point", "coordinates": [49.1, 55.8]}}
+    told = (
+        {"deliveryAddresses": [address, address], "deliveryLocations": [location]}
+        if several
+        else {"deliveryAddress": address, "deliveryLocation": location}
+    )
+    release = a_release()
+    release["tender"] |= told
+    release["tender"]["items"] = [{"id": "1", "description": "Paper", "quantity": 1, **told}]
+    process = understand(release)
+    for place in (process.place, process.lines[0].place):
+        assert place is not None and (place.locality, place.latitude, place.longitude) == ("Kazan", 55.8, 49.1)
+    assert not [kind for kind in ledger.kinds if "delivery" in kind and "unknown" in kind]
+
+
 class TestPrices:
     def line(
         self, understand: Callable[..., Process], total: object, *items: tuple[object, object]

@@ -97,6 +97,7 @@ def test_absence_is_not_counted(written: object, ledger: NotUnderstood) -> None:
         ("2020-12-31T24:00:00Z", datetime(2021, 1, 1, tzinfo=UTC)),
         (1580702706, datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC)),
         (1580702706000, datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC)),
+        (20240115, datetime(2024, 1, 15, tzinfo=UTC)),
     ],
 )
 def test_dates_are_read_as_they_are_written(written: object, instant: datetime, ledger: NotUnderstood) -> None:
@@ -106,7 +107,18 @@ def test_dates_are_read_as_they_are_written(written: object, instant: datetime, 
 
 @pytest.mark.parametrize(
     "written",
-    ["03/04/2020", "2020-13-01", "2020-02-30", "0001-01-01T00:00:00Z", "soon", "31/31/2020", True, 10**30, ["2020"]],
+    [
+        "03/04/2020",
+        "2020-13-01",
+        "2020-02-30",
+        "0001-01-01T00:00:00Z",
+        "soon",
+        "31/31/2020",
+        True,
+        10**30,
+        ["2020"],
+        20241301,
+    ],
 )
 def test_what_is_no_date_or_could_be_two_is_counted(written: object, ledger: NotUnderstood) -> None:
     assert read_date(written, "date", ledger) is None
