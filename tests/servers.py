@@ -22,9 +22,10 @@ def home_of_tests() -> Path:
 
 def started(home: Path) -> "Servers":
     """The servers of a home, Kafka without any message or consumer's offset of an earlier run."""
-    from infra.embedded import Servers  # here: the quick part of the tests does without
+    from infra.embedded import Servers, is_owned  # here: the quick part of the tests does without
 
-    shutil.rmtree(home / "kafka", ignore_errors=True)
+    if not is_owned(home):  # another run has it, and is to keep its broker when this one is refused
+        shutil.rmtree(home / "kafka", ignore_errors=True)
     return Servers.start(home)
 
 
