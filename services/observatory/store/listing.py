@@ -108,8 +108,9 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
 async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool]:
     """(keys of the page, how many fit or some that are more than COUNTED, whether there are more than that)."""
     condition, order, values = _standing(wanted.grade)
-    rows = f"select item_key from observatory.items where {condition}"
-    keys = await db.fetch(f"{rows} order by {order} offset {offset} limit {most}", *values)
+    # Counted in order, too: without it the database may walk another index, past all items that are of no use.
+    rows = f"select item_key from observatory.items where {condition} order by {order}"
+    keys = await db.fetch(f"{rows} offset {offset} limit {most}", *values)
     return [row["item_key"] for row in keys], await count(db, rows, *values), False
 
 
