@@ -285,7 +285,9 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
     """The rule this value of a defined attribute breaks, or None; an empty value breaks only "required"."""
     field = f"attributes.{definition.name}"
     if not value.strip():
-        missing = AttributeMissing(f"The category asks for {definition.name!r}.", field=field)
+        missing = AttributeMissing(
+            f"The category asks for {definition.name!r}.", field=field, attribute=definition.name
+        )
         return missing if definition.required else None
     choices = ("yes", "no") if definition.kind == "boolean" else definition.choices
     if choices and value not in choices:
@@ -304,6 +306,7 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
         return AttributeUnitUnknown(
             f"{definition.name!r} {wrong}: write {word}, or a unit that converts to it.",
             field=field,
+            attribute=definition.name,
             unit=unit,
             asked=word,
         )

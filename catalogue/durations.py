@@ -34,7 +34,12 @@ def durations(
         broken: RuleBroken | None = None
         if kind not in duration.kinds:
             kinds = " and ".join(duration.kinds)
-            broken = DurationNotOffered(f"{spelt(duration.minutes)} is for {kinds}.", field="duration_minutes")
+            broken = DurationNotOffered(
+                f"{spelt(duration.minutes)} is for {kinds}.",
+                field="duration_minutes",
+                minutes=duration.minutes,
+                kinds=kinds,
+            )
         else:
             try:
                 end_of(duration, opens_at, initial_price, policy, calendar)
@@ -56,6 +61,8 @@ def end_of(
             field="duration_minutes",
             initial_price=initial_price,
             max_initial_price=highest,
+            minutes=duration.minutes,
+            currency=policy.currency,
         )
     closes_at = opens_at + timedelta(minutes=duration.minutes)
     _inside_windows(duration, calendar.local(opens_at), calendar.local(closes_at))
@@ -114,6 +121,8 @@ def _outside(duration: Duration, rule: str, window: Window, first: datetime, las
         closes_at=last,
         local_start=f"{first:%H:%M}",
         local_end=f"{last:%H:%M}",
+        minutes=duration.minutes,
+        rule=rule,
     )
 
 

@@ -209,6 +209,7 @@ def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
         yield ValidityTooLong(
             f"An offer beginning on {offer.valid_from} is valid until {latest} at the latest, not {offer.valid_until}.",
             field="valid_until",
+            valid_from=offer.valid_from,
             latest=latest,
             valid_until=offer.valid_until,
         )

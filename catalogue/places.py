@@ -186,6 +186,7 @@ def read_place(country: str, region: str = "", locality: str = "", within: str =
             f"{region!r} is not a region of {found.country}; choose one from the list (ISO 3166-2).",
             field=f"{place}region",
             region=region,
+            country=found.country,
         )
     return found
 

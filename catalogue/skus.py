@@ -182,7 +182,9 @@ def _broken(sku: Sku, rules: CatalogueRules) -> Iterator[RuleBroken]:
     counted = Counter(attribute.name.strip().casefold() for attribute in sku.attributes)
     for name, times in counted.items():
         if times > 1:
-            yield AttributeRepeated(f"The attribute {name!r} is given {times} times.", field="attributes", times=times)
+            yield AttributeRepeated(
+                f"The attribute {name!r} is given {times} times.", field="attributes", attribute=name, times=times
+            )
     for attribute in sku.attributes:
         if not attribute.name.strip() or not attribute.value.strip():
             yield AttributeEmpty("An attribute has a name and a value.", field="attributes", attribute=attribute.name)
@@ -216,7 +218,7 @@ def next_state(
     if step is Step.SUBMIT and (broken := broken_rules(sku, rules)):
         raise broken[0]
     if step in (Step.RETURN, Step.ARCHIVE) and not any(reason.strip() for reason in reasons):
-        raise ReasonMissing(f"To {step} a SKU, say why.", field="reasons")
+        raise ReasonMissing(f"To {step} a SKU, say why.", field="reasons", step=str(step))
     return after
 
 
@@ -230,6 +232,7 @@ def check_new_version(published: Sku, proposed: Sku) -> None:
             f"SKU {published.sku_id} is published as version {published.version}; it changes only by version "
             f"{published.version + 1}, not {proposed.version}.",
             field="version",
+            sku=published.sku_id,
             published=published.version,
             proposed=proposed.version,
         )
@@ -238,6 +241,7 @@ def check_new_version(published: Sku, proposed: Sku) -> None:
             f"Offers price a pack of {published.pack_size} {published.base_unit}; another pack is another SKU.",
             field="pack_size",
             published=published.pack_size,
+            unit=published.base_unit,
             proposed=proposed.pack_size,
         )
 

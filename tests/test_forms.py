@@ -74,7 +74,7 @@ class TooEarly(RuleBroken):
 
 def test_a_refusal_tells_its_times_on_the_clock_of_the_form() -> None:
     at = datetime(2026, 11, 29, 12, 25, tzinfo=UTC)
-    early = TooEarly("No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at)
+    early = TooEarly("No earlier than 2026-11-29 12:25 UTC (5 working days).", earliest=at, days=5)
     assert told(early, zone="Europe/Moscow") == "No earlier than 2026-11-29 15:25 (Europe/Moscow) (5 working days)."
     assert told(early) == early.message
     with speaking("es"):

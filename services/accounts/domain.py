@@ -172,7 +172,10 @@ def checked_password(password: str, *known: str) -> str:
 
 def checked_language(language: str) -> str:
     if language not in LANGUAGES:
-        raise LanguageNotSpoken(f"Lonja speaks {', '.join(LANGUAGES)}, not {language!r}.", field="language")
+        spoken = ", ".join(LANGUAGES)
+        raise LanguageNotSpoken(
+            f"Lonja speaks {spoken}, not {language!r}.", field="language", language=language, spoken=spoken
+        )
     return language
 
 
@@ -181,9 +184,11 @@ def checked_member_roles(roles: Iterable[str], organisation_roles: Iterable[str]
     wanted, owned = set(roles), tuple(organisation_roles)
     possible = tuple(dict.fromkeys(role for kind in owned for role in MEMBER_ROLES[kind]))
     if not wanted or not wanted <= set(possible):
+        allowed = " or ".join(possible) or "nobody"
         raise RoleNotOfOrganisation(
-            f"Members of this organisation are {' or '.join(possible) or 'nobody'}.",
+            f"Members of this organisation are {allowed}.",
             field="roles",
+            allowed=allowed,
             wanted=", ".join(sorted(wanted)),
         )
     return tuple(role for role in possible if role in wanted)

@@ -50,7 +50,10 @@ def _line(line_id: str, line: WantedLine, known: Mapping[str, SkuPublished]) -> 
         sku = known.get(line.sku_id)
         if sku is None:
             raise SkuNotPublished(
-                f"Line {line_id}: there is no published SKU {line.sku_id!r}.", field="lines", line=line_id
+                f"Line {line_id}: there is no published SKU {line.sku_id!r}.",
+                field="lines",
+                line=line_id,
+                sku=line.sku_id,
             )
         return Line(
             line_id=line_id,

@@ -216,7 +216,9 @@ async def active_buyer(tx: Transaction, principal: Principal) -> OrganisationReg
     if found is None or "buyer" not in found.roles or found.state != "active":
         state = "not known as a buyer here (yet)" if found is None or "buyer" not in found.roles else found.state
         raise NotAnActiveBuyer(
-            f"Only active buyers take part in pools; {principal.organisation_name} is {state}.", state=state
+            f"Only active buyers take part in pools; {principal.organisation_name} is {state}.",
+            state=state,
+            organisation=principal.organisation_name,
         )
     return found
 

@@ -66,6 +66,8 @@ def check(state: AuctionState, supplier_id: str, floor: Decimal, now: datetime) 
             field="floor",
             floor=floor,
             own=own.amount,
+            currency=state.opened.currency,
+            decimals=decimals,
         )
 
 

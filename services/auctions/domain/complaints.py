@@ -76,10 +76,12 @@ def file(state: AuctionState, complaint: Complaint, *, earlier: int, waiting: in
             most=MOST,
         )
     if len(complaint.grounds.strip()) < LEAST:
-        raise GroundsMissing(f"Say what is wrong, in at least {LEAST} characters.", field="grounds")
+        raise GroundsMissing(f"Say what is wrong, in at least {LEAST} characters.", field="grounds", least=LEAST)
     if len(complaint.evidence.strip()) < LEAST:
         raise EvidenceMissing(
-            f"Say where it can be seen (addresses, documents, lines), in at least {LEAST} characters.", field="evidence"
+            f"Say where it can be seen (addresses, documents, lines), in at least {LEAST} characters.",
+            field="evidence",
+            least=LEAST,
         )
     return ComplaintFiled(
         auction_id=complaint.auction_id,
@@ -100,7 +102,9 @@ def decide(
     if complaint.decision:
         raise DecidedBefore(f"It was {complaint.decision} already.", decision=complaint.decision)
     if len(reason.strip()) < LEAST:
-        raise DecisionUnexplained(f"Say why, in at least {LEAST} characters: both sides read it.", field="reason")
+        raise DecisionUnexplained(
+            f"Say why, in at least {LEAST} characters: both sides read it.", field="reason", least=LEAST
+        )
     decided = ComplaintDecided(
         auction_id=complaint.auction_id,
         complaint_id=complaint.complaint_id,

@@ -196,7 +196,9 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
     """The step in money: rounded half-even once, at least one minor unit. Raises StepNotOffered, InitialPriceTooLow."""
     if percent not in policy.auction.step_percents:
         offered = " or ".join(f"{choice}" for choice in policy.auction.step_percents)
-        raise StepNotOffered(f"The step is {offered} %, not {percent} %.", field="step_percent", step_percent=percent)
+        raise StepNotOffered(
+            f"The step is {offered} %, not {percent} %.", field="step_percent", step_percent=percent, offered=offered
+        )
     step = max(round_money(initial_price * percent / 100, policy.currency), minor_step(policy.currency))
     if step >= initial_price:
         raise InitialPriceTooLow(
@@ -204,6 +206,7 @@ def step_amount(initial_price: Decimal, percent: Decimal, policy: Policy) -> Dec
             field="lines",
             initial_price=initial_price,
             step=step,
+            currency=policy.currency,
         )
     return step
 
@@ -224,6 +227,7 @@ def _complete(line: Line, currency: str) -> Line:
             line=line.line_id,
             quantity=quantity,
             unit_price=price,
+            below=_ABSURD,
         )
     return msgspec.structs.replace(line, amount=round_money(quantity * price, currency))
 
@@ -250,13 +254,17 @@ def _under_ceiling(kind: str, initial_price: Decimal, policy: Policy) -> None:
             field="lines",
             initial_price=initial_price,
             ceiling=ceiling,
+            kind=kind,
+            currency=policy.currency,
         )
 
 
 def _scored(scoring: Scoring, policy: Policy) -> None:
     if scoring.by not in policy.auction.scorings:
         offered = ", ".join(policy.auction.scorings)
-        raise ScoringNotOffered(f"Bids here are ranked by {offered}, not by {scoring.by}.", field="scoring")
+        raise ScoringNotOffered(
+            f"Bids here are ranked by {offered}, not by {scoring.by}.", field="scoring", offered=offered, by=scoring.by
+        )
     check_scoring(scoring)
 
 
@@ -289,6 +297,8 @@ def _under_references(lines: tuple[Line, ...], references: Mapping[str, Referenc
                 unit_price=line.unit_price,
                 reference_price=reference.unit_price,
                 reference=reference.reference_id,
+                grade=reference.grade,
+                description=line.description,
             )
         if reference.reference_id not in binding:
             binding.append(reference.reference_id)
@@ -307,6 +317,8 @@ def _fits(
             f"A session for {command.kind} lasts {lengths}, not {spelt(command.duration_minutes)}.",
             field="duration_minutes",
             duration_minutes=command.duration_minutes,
+            kind=command.kind,
+            lengths=lengths,
         )
     return duration, end_of(duration, opens_at, initial_price, policy, calendar)
 

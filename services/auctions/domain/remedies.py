@@ -96,6 +96,7 @@ def withdraw(
             f" that was {latest:%Y-%m-%d %H:%M} UTC.",
             latest=latest,
             now=now,
+            minutes=rules.minutes_before_end,
         )
     local, window = calendar.local(now), rules.window
     if window and not (calendar.is_working_day(local.date()) and window.first <= local.time() <= window.last):

@@ -32,7 +32,9 @@ def check(scoring: Scoring) -> None:
         if not criterion.title.strip() or not criterion.options:
             raise ScoringNotSound("Every criterion has a title and options.", field="scoring")
         if any(not option.value.is_finite() or option.value < 0 for option in criterion.options):
-            raise ScoringNotSound(f"The options of {criterion.title!r} are worth 0 or more.", field="scoring")
+            raise ScoringNotSound(
+                f"The options of {criterion.title!r} are worth 0 or more.", field="scoring", criterion=criterion.title
+            )
     if scoring.by == "quality" and _highest(scoring) >= 1:
         raise ScoringNotSound(
             f"The highest weights must stay below 1 together; they make {_highest(scoring)}.",

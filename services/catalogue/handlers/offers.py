@@ -150,7 +150,9 @@ async def _publish(tx: Transaction, terms: Terms, principal: Principal, policy: 
     if terms.replaces:
         former = await _own(tx, terms.replaces, principal)
         if former.ended or former.offer.sku_id != terms.sku_id:
-            raise OfferEnded(f"The offer to replace was archived before: {former.ended}.", field="replaces")
+            raise OfferEnded(
+                f"The offer to replace was archived before: {former.ended}.", field="replaces", ended=former.ended
+            )
         await _require_room(tx, terms.sku_id, principal, one_more=False)
         await end_offers(tx, [former], "replaced")
     else:

@@ -159,6 +159,7 @@ def _near_duplicates(alike: Sequence[Similar]) -> NearDuplicates:
     return NearDuplicates(
         f"The catalogue has {len(alike)} card{'s' if many else ''} like this one. Look at {'them' if many else 'it'} first.",
         field="none_of_these",
+        number=len(alike),
         sku_ids=", ".join(each.sku_id for each in alike),
         likeness=", ".join(f"{each.score:.2f}" for each in alike),
     )

@@ -129,6 +129,7 @@ def request(
             raise OrganisationNotActive(
                 f"{organisation.name} is {organisation.state}: only active organisations buy and sell.",
                 organisation=organisation.organisation_id,
+                name=organisation.name,
                 state=organisation.state,
             )
     if buyer.organisation_id == supplier.organisation_id:

@@ -237,6 +237,7 @@ def _check_demands(pool: Pool, demands: Sequence[Demand]) -> None:
                 field="demands",
                 line=demand.line_id,
                 firm=demand.firm,
+                below=_ABSURD,
             )
         if not (demand.tolerance.is_finite() and 0 <= demand.tolerance < _ABSURD):
             raise ToleranceNegative(

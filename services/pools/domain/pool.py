@@ -148,12 +148,20 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def require_lead(self, by: str) -> None:
         if by != self.opened.lead_id:
-            raise NotTheLead(f"Only the lead, {self.opened.lead_name}, may do this.", lead=self.opened.lead_id, by=by)
+            raise NotTheLead(
+                f"Only the lead, {self.opened.lead_name}, may do this.",
+                lead=self.opened.lead_id,
+                by=by,
+                name=self.opened.lead_name,
+            )
 
     def require(self, *stages: Stage) -> None:
         if self.stage not in stages:
+            possible = " or ".join(stages)
             raise WrongStage(
-                f"The pool is {self.stage}; this is possible while it is {' or '.join(stages)}.", stage=self.stage
+                f"The pool is {self.stage}; this is possible while it is {possible}.",
+                stage=self.stage,
+                possible=possible,
             )
 
 

@@ -178,6 +178,7 @@ def _lowered(lines: Sequence[Line], prices: Mapping[str, Decimal]) -> tuple[Line
                 line=line.line_id,
                 price=price,
                 fixed=fixed,
+                description=line.description,
             )
     return tuple(msgspec.structs.replace(line, unit_price=prices.get(line.line_id, line.unit_price)) for line in lines)
 

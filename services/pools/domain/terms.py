@@ -87,6 +87,7 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
                 line=line.line_id,
                 pack_size=line.pack_size,
                 unit_price=line.unit_price,
+                description=line.description,
             )
     for region in command.regions:
         if not is_area(region):
@@ -102,13 +103,18 @@ def open_pool(command: OpenPool, *, policy: Policy, calendar: RegionCalendar, no
             minimum_quantity=command.minimum_quantity,
         )
     if command.below_minimum not in list(BelowMinimum):
+        choices = ", ".join(BelowMinimum)
         raise UnknownChoiceBelowMinimum(
-            f"Below the minimum a pool can {', '.join(BelowMinimum)}, not {command.below_minimum!r}.",
+            f"Below the minimum a pool can {choices}, not {command.below_minimum!r}.",
             field="below_minimum",
+            choices=choices,
+            chosen=command.below_minimum,
         )
     if command.savings_rule != "equal":
         raise UnknownSavingsRule(
-            f"Savings are shared by equal unit price, not by {command.savings_rule!r}.", field="savings_rule"
+            f"Savings are shared by equal unit price, not by {command.savings_rule!r}.",
+            field="savings_rule",
+            rule=command.savings_rule,
         )
     check_end(command.enrolment_ends_at, policy=policy, calendar=calendar, now=now)
     lines = tuple(msgspec.structs.replace(line, quantity=None, amount=None) for line in command.lines)
@@ -127,6 +133,7 @@ def check_end(ends_at: datetime, *, policy: Policy, calendar: RegionCalendar, no
             field="enrolment_ends_at",
             enrolment_ends_at=ends_at,
             earliest=earliest,
+            days=days,
         )
 
 

@@ -142,6 +142,7 @@ def withdraw(request: Request, command: WithdrawRequest, now: datetime) -> tuple
         raise WrongStage(
             f"A request is withdrawn before its deadline only, and this one has ended: {request.stage}.",
             stage=request.stage,
+            outcome=request.stage,
         )
     if request.stage is Stage.CHOOSING or now >= request.opened.closes_at:
         raise WrongStage(
@@ -239,7 +240,11 @@ def _require_choosing(request: Request, now: datetime) -> None:
             closes_at=request.opened.closes_at,
         )
     if request.stage is not Stage.CHOOSING:
-        raise WrongStage(f"The choice is over: the request has ended, {request.stage}.", stage=request.stage)
+        raise WrongStage(
+            f"The choice is over: the request has ended, {request.stage}.",
+            stage=request.stage,
+            outcome=request.stage,
+        )
     if now >= request.opened.choose_by:
         raise ChoosingOver(
             f"The choice was due by {request.opened.choose_by:%Y-%m-%d %H:%M} UTC.", choose_by=request.opened.choose_by
