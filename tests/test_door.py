@@ -281,6 +281,15 @@ def whole_numbers(handler: HTTPRouteHandler) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("written", ["1.0", "1e2", "+1", "01", "1_0", "٣"])
+def test_a_whole_number_in_a_form_has_digits_alone(written: str) -> None:
+    class Fields(msgspec.Struct):
+        days: bounds.Days
+
+    assert read_form({"days": written}, Fields) == (None, {"days": "must be a whole number"})
+    assert read_form({"days": "10"}, Fields)[0] == Fields(10)
+
+
 async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outside) -> None:
     async with market.client() as client:
         for path in ("/login", "/register", "/auctions"):

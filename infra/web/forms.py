@@ -22,6 +22,7 @@ from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told, writ
 
 _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
 """What parts groups of digits, as our own pages write them."""
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 T = TypeVar("T", bound=msgspec.Struct)
 CHOSEN = Meta(extra={"chosen": True})
 """Of a field that people fill in from a list: ``Annotated[Minutes, CHOSEN]``. Whatever else arrives is told to be none of the choices."""
@@ -75,6 +76,9 @@ def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) 
                 errors[field.name] = either
                 continue
             text = re.sub(_GROUPED, "", text).replace(",", ".")
+        elif isinstance(taken, inspect.IntType) and not _WHOLE.fullmatch(text):  # msgspec takes 1.0 and 1e2, too
+            errors[field.name] = _unfit(text, takes(kind))
+            continue
         try:
             check_written(text)
             if isinstance(taken, inspect.DateType | inspect.DateTimeType):
