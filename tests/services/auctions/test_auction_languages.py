@@ -89,7 +89,7 @@ async def test_a_refusal_is_explained_in_the_readers_language_and_stays_english_
         refused = await a.post(f"{path}/bids", {"amount": "995", "request_key": "k"})
         assert "en al menos un escalón de 10,00; esta baja 5,00." in refused.text
         assert "Haga una primera puja a mano" in (await a.post(f"{path}/autobid", {"floor": "9", "on": "yes"})).text
-        assert "algo más de detalle" in (await a.post(f"{path}/complaint", {"grounds": "x"})).text
+        assert "en al menos 20 caracteres" in (await a.post(f"{path}/complaint", {"grounds": "x"})).text
     (event,) = await scene.events(BidRefused)
     assert event.refusal.message.startswith("A bid must be at least one step")
     async with market.browser(scene.suppliers["b"]) as b:
