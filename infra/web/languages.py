@@ -243,8 +243,8 @@ def date_of(value: date) -> str:
 
 
 def month(value: date) -> str:
-    """The month of a date: ``Nov 2026``."""
-    return format_skeleton("yMMM", value, locale="en_GB" if spoken() == ENGLISH else spoken())
+    """The month of a date: ``November 2026``."""
+    return format_skeleton("yMMMM", value, locale="en_GB" if spoken() == ENGLISH else spoken())
 
 
 def day(wall: datetime, long: bool = False) -> str:

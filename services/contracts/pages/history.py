@@ -119,7 +119,7 @@ def told(event: Event) -> str:
             return gettext("The contract was closed: both sides are content")
         case ContractTerminated():
             ground = pgettext("contract", GROUNDS[event.ground])
-            return gettext("The contract was terminated: %(ground)s", ground=ground)
+            return gettext("The contract was terminated, %(ground)s", ground=ground)
     return ""
 
 
