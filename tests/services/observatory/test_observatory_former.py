@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from infra.clock import system_clock
 from tests.faults.releases import unpack_former
 from tests.services.observatory.test_observatory_growth import (
     Judged,
@@ -22,18 +23,23 @@ pytestmark = pytest.mark.servers
 
 JUDGES = """
 import asyncio, sys
+from datetime import timedelta
+from infra.clock import ShiftedClock
 from infra.config import Config
 from infra.runtime import standing
 from services.observatory.service import create
 
-async def main(key):
-    async with standing(Config.load()) as ground, ground.database.transaction("observatory") as tx:
+async def main(key, ahead):
+    clock = ShiftedClock()
+    clock.advance(timedelta(seconds=float(ahead)))
+    async with standing(Config.load(), clock) as ground, ground.database.transaction("observatory") as tx:
         (assess,) = (timer for timer in create(ground).timers if timer.name == "assess")
         await (await tx.raw()).execute("update observatory.items set due_at = $2 where item_key = $1", key, tx.now)
         assert await assess.action(tx) > 0
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))
 """
+"""At the hour of the market, which tests moved ahead."""
 SHOWS = """
 import asyncio, sys
 import httpx
@@ -98,7 +104,8 @@ async def test_the_former_release_judges_in_turn_with_this_one_and_shows_what_it
         assert "Price over time" in told and "Reference price" in told
 
         await item.hears(*some[number - 2 : number])
-        await former.does(JUDGES, item.key)
+        ahead = item.market.clock() - system_clock()
+        await former.does(JUDGES, item.key, str(ahead.total_seconds()))
         await item.rests()
         (row,) = await item.market.fetch(
             "select s.terms, s.reference_id, s.body->>'verdicts' as verdicts from observatory.snapshots s"
@@ -108,5 +115,5 @@ async def test_the_former_release_judges_in_turn_with_this_one_and_shows_what_it
         assert row["terms"] is None and row["reference_id"] != mine
         assert len(msgspec.json.decode(row["verdicts"])) == number
         assert await item.is_judged() == row["reference_id"]  # says the same: no version of this release follows
-        del item.found[row["reference_id"]]  # its sentences name the day of the machine's clock
+        del item.found[row["reference_id"]]  # its sentences are the former release's
     await all_is_read_back(item)
