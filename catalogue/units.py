@@ -171,7 +171,7 @@ def per_base_unit(price: Decimal, pack: Pack) -> tuple[Decimal, Unit]:
     """
     found = unit(pack.unit)
     if found.dimension in _NOT_COMPARABLE:
-        raise NotComparable(f"A price per {found.name} says nothing about its content.", unit=found.code)
+        raise NotComparable(f"A price per {unit_word(found.code)} says nothing about its content.", unit=found.code)
     if not can_be_written_out(pack.size) or pack.size <= 0:
         raise BadQuantity(f"A pack holds more than nothing, not {pack.size}.", size=pack.size)
     if not can_be_written_out(price):

@@ -37,7 +37,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from catalogue.numbers import written_out
 from catalogue.rules import KeyReused, RuleBroken
-from catalogue.units import unit_word
+from catalogue.units import UNITS, unit_word
 from infra.web.access import PUBLIC
 
 ENGLISH = "en"
@@ -144,14 +144,22 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
     if spoken() == ENGLISH or words == code:
         return _on_the_clock(sentence, numbers, zone)
     try:
-        told = {name: str(value) if name in _AS_WRITTEN else said(value, zone) for name, value in numbers.items()}
+        told = {name: _told(name, value, zone) for name, value in numbers.items()}
         return words % ({"currency": currency} | told)
     except KeyError:
         return _on_the_clock(sentence, numbers, zone)
 
 
-_AS_WRITTEN = {"given", "gtin", "line", "sku", "unknown"}
-"""Codes, by their names in refusals: those that have digits alone are no amounts, which would be written in groups."""
+_AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown"}
+"""Codes, and what people wrote, by their names in refusals: those that have digits alone are no amounts, which would be written in
+groups."""
+
+
+def _told(name: str, value: object, zone: str) -> str:
+    """A value of a refusal, as a sentence in the reader's language shows it."""
+    if name in _AS_WRITTEN:
+        return str(value)
+    return unit_name(str(value)) if name == "unit" and value in UNITS else said(value, zone)
 
 
 def with_numbers(code: str, numbers: Iterable[str]) -> str:
@@ -189,7 +197,17 @@ def said(value: object, zone: str = "") -> str:
     try:
         return written(written_out(Decimal(text), ",f"))
     except InvalidOperation:
-        return pgettext("refusal value", text)
+        return _word(text)
+
+
+def _word(text: str) -> str:
+    """A word, or a list of words, in the reader's language; what no catalog has stays as it is."""
+    words = pgettext("refusal value", text)
+    parts = re.split(", | and | or ", text)
+    if words != text or len(parts) == 1:
+        return words
+    told = [pgettext("refusal value", part) for part in parts]
+    return text if set(told) & set(parts) else ", ".join(told)
 
 
 @cache

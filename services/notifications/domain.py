@@ -58,11 +58,16 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         if self.period not in PERIODS:
-            raise UnknownPeriod(f"A digest comes {' or '.join(PERIODS)}, not {self.period!r}.", field="period")
+            raise UnknownPeriod(
+                f"A digest comes {' or '.join(PERIODS)}, not {self.period!r}.",
+                field="period",
+                periods=" or ".join(PERIODS),
+                period=self.period,
+            )
         if not 0 <= self.hour <= 23:
             raise NoSuchHour(f"The hour is 0 to 23, not {self.hour}.", field="hour", hour=self.hour)
         if unknown := set(self.topics) - set(TOPICS):
-            raise UnknownTopic(f"There is no topic {sorted(unknown)[0]!r}.", field="topics")
+            raise UnknownTopic(f"There is no topic {sorted(unknown)[0]!r}.", field="topics", topic=sorted(unknown)[0])
 
     def next_after(self, instant: datetime, zone: str) -> datetime:
         """The first due hour after the instant, UTC. An hour that the clock skips is read an hour later."""

@@ -95,9 +95,13 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
     for proposal in proposals:
         line = lines.get(proposal.line_id)
         if line is None:
-            raise EquivalentOfNoLine(f"There is no line {proposal.line_id!r}.", field="equivalents")
+            raise EquivalentOfNoLine(
+                f"There is no line {proposal.line_id!r}.", field="equivalents", line=proposal.line_id
+            )
         if line.line_id in found:
-            raise EquivalentTwice(f"A second equivalent for {line.description}.", field=_field(line))
+            raise EquivalentTwice(
+                f"A second equivalent for {line.description}.", field=_field(line), description=line.description
+            )
         assert rules is not None, "without rules nothing may be proposed"
         most = (line.quantity or Decimal(0)) * rules.max_percent / 100
         if not proposal.quantity.is_finite() or not 0 < proposal.quantity <= most:
@@ -108,6 +112,7 @@ def named(deal: Deal, contract: Contract, proposals: tuple[Proposal, ...]) -> tu
                 quantity=proposal.quantity,
                 most=most,
                 percent=rules.max_percent,
+                description=line.description,
             )
         found[line.line_id] = _fitting(deal, line, proposal)
     return tuple(found.values())
@@ -124,7 +129,11 @@ def _fitting(deal: Deal, line: Line, proposal: Proposal) -> Equivalent:
             raise EquivalentIsOriginal("This is the product itself, not an equivalent.", field=_field(line))
         if category is not None and card.category.code != category.code:
             raise EquivalentOtherCategory(
-                f"{card.name} is of the category {card.category.code}, the line of {category.code}.", field=_field(line)
+                f"{card.name} is of the category {card.category.code}, the line of {category.code}.",
+                field=_field(line),
+                name=card.name,
+                category=card.category.code,
+                asked_category=category.code,
             )
         if (card.unit, card.pack_size) != (line.unit, line.pack_size):
             raise EquivalentOtherUnit(
@@ -132,6 +141,8 @@ def _fitting(deal: Deal, line: Line, proposal: Proposal) -> Equivalent:
                 field=_field(line),
                 unit=card.unit,
                 pack_size=card.pack_size,
+                name=card.name,
+                description=line.description,
             )
     return Equivalent(
         line_id=line.line_id,
@@ -147,7 +158,9 @@ def answered(contract: Contract, refused: Mapping[str, str]) -> tuple[Equivalent
     known = {each.line_id for each in contract.equivalents}
     for line_id, reason in refused.items():
         if line_id not in known:
-            raise EquivalentNotNamed(f"For the line {line_id!r} no equivalent was named.", field="refused_equivalents")
+            raise EquivalentNotNamed(
+                f"For the line {line_id!r} no equivalent was named.", field="refused_equivalents", line=line_id
+            )
         if not reason.strip():
             raise EquivalentRefusalUnexplained("Say why it is not taken.", field=f"refused-{line_id}", line=line_id)
     return tuple(structs.replace(each, refused=refused.get(each.line_id, "").strip()) for each in contract.equivalents)

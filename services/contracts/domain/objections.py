@@ -113,7 +113,11 @@ def file(deal: Deal, command: FileObjection, now: datetime) -> tuple[ObjectionFi
     for point in points:
         _require_point(deal, contract, point, now)
         if (point.code, point.line_id) in seen:
-            raise PointTwice(f"Point {point.number} speaks of the same as one before.", field=f"wanted-{point.number}")
+            raise PointTwice(
+                f"Point {point.number} speaks of the same as one before.",
+                field=f"wanted-{point.number}",
+                point=point.number,
+            )
         seen.add((point.code, point.line_id))
     return (
         ObjectionFiled(
@@ -172,7 +176,9 @@ def answer(deal: Deal, command: AnswerObjection, now: datetime) -> tuple[Objecti
     for each in answers:
         if not each.accepted and not each.reason:
             raise AnswerUnexplained(
-                f"Say why the draft stays as it is on point {each.number}.", field=f"reason-{each.number}"
+                f"Say why the draft stays as it is on point {each.number}.",
+                field=f"reason-{each.number}",
+                point=each.number,
             )
     changes = _taken(contract.points, answers)
     return (
@@ -206,15 +212,19 @@ def _require_point(deal: Deal, contract: Contract, point: Point, now: datetime) 
             f"{COMPETED[point.code]} was competed and stays: a protocol changes only {may}.",
             field=f"code-{point.number}",
             term=point.code,
+            changeable=may,
         )
     if point.code not in allowed:
         raise TermNotChangeable(
-            f"A protocol changes only {may}, not {point.code!r}.", field=f"code-{point.number}", term=point.code
+            f"A protocol changes only {may}, not {point.code!r}.",
+            field=f"code-{point.number}",
+            term=point.code,
+            changeable=may,
         )
     for name, text in (("wanted", point.wanted), ("reason", point.reason)):
         if not text:
             words = "what the draft should say instead" if name == "wanted" else "why"
-            raise PointIncomplete(f"Say {words}.", field=f"{name}-{point.number}", point=point.number)
+            raise PointIncomplete(f"Say {words}.", field=f"{name}-{point.number}", point=point.number, missing=words)
     wanted = Term(code=point.code, text=point.wanted, line_id=point.line_id)
     terms.require_fits(deal, contract, wanted, now, field=f"wanted-{point.number}")
     if wanted in contract.terms:

@@ -89,7 +89,9 @@ def ground_of(deal: Deal, party: Party, code: str, explanation: str, evidence: s
         raise GroundNotListed(
             f"A {party} refuses on {', '.join(listed) or 'no ground'}, or on none; there is no {code!r}.",
             field="ground",
+            party=party,
             ground=code,
+            grounds=", ".join(listed) or "no ground",
         )
     if not explanation.strip():
         raise RefusalUnexplained("A refusal says why.", field="explanation")
@@ -115,7 +117,9 @@ def dispute(
     side, other = refusal.other
     ended, reasons = refusal.ended, reasons.strip()
     if organisation_id != other:
-        raise NotTheOtherSide(f"Only the {side} of the contract disputes its refusal.", field="organisation_id")
+        raise NotTheOtherSide(
+            f"Only the {side} of the contract disputes its refusal.", field="organisation_id", party=side
+        )
     if refusal.disputed is not None:
         if refusal.disputed.reasons == reasons:
             return ()
@@ -150,7 +154,11 @@ def decide(refusal: Refusal, verdict: Verdict, explanation: str, now: datetime) 
         if refusal.decided.decision == verdict:
             require_repeat(explanation.strip() == refusal.decided.explanation, refusal.decided.explanation)
             return ()
-        raise DecidedOtherwise(f"The refusal was found {refusal.decided.decision} already.", field="decision")
+        raise DecidedOtherwise(
+            f"The refusal was found {refusal.decided.decision} already.",
+            field="decision",
+            decision=refusal.decided.decision,
+        )
     if not explanation.strip():
         raise VerdictUnexplained("A decision says why.", field="explanation")
     ended = refusal.ended

@@ -201,7 +201,9 @@ def decide_appeal(
         if sanction.decided.decision == decision:
             require_repeat(explanation.strip() == sanction.decided.explanation, sanction.decided.explanation)
             return ()
-        raise DecidedOtherwise(f"The appeal was {sanction.decided.decision} already.", field="decision")
+        raise DecidedOtherwise(
+            f"The appeal was {sanction.decided.decision} already.", field="decision", decision=sanction.decided.decision
+        )
     if not explanation.strip():
         raise DecisionUnexplained("A decision says why.", field="explanation")
     return (

@@ -61,10 +61,14 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
             f"Before you sign, name a performance security of at least {due:,f} {deal.currency}.",
             field="security-amount",
             due=due,
+            currency=deal.currency,
         )
     if named.kind not in get_args(SecurityKind):
         raise SecurityKindUnknown(
-            f"A security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.", field="security-kind"
+            f"A security is one of {', '.join(get_args(SecurityKind))}, not {named.kind!r}.",
+            field="security-kind",
+            kinds=", ".join(get_args(SecurityKind)),
+            kind=named.kind,
         )
     if not named.reference.strip():
         raise SecurityUnnamed("Give the number of the guarantee or of the payment.", field="security-reference")
@@ -74,6 +78,7 @@ def checked(deal: Deal, contract: Contract, named: Security | None) -> Security 
             field="security-amount",
             amount=named.amount,
             due=due,
+            currency=deal.currency,
         )
     least = valid_from(deal, contract)
     if least is not None and named.valid_until < least:

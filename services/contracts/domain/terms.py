@@ -46,7 +46,7 @@ def drafted(deal: Deal, contract: Contract, written: Sequence[Term], now: dateti
     for term in (each for each in written if each.text.strip()):
         require_fits(deal, contract, term, now, field=term.code)
         if (term.code, term.line_id) in found:
-            raise TermTwice(f"{TERMS[term.code]} is said twice.", field=term.code)
+            raise TermTwice(f"{TERMS[term.code]} is said twice.", field=term.code, term=term.code)
         found[term.code, term.line_id] = Term(code=term.code, text=term.text.strip(), line_id=term.line_id)
     for term in defaults(deal, now):
         found.setdefault((term.code, ""), term)
@@ -92,7 +92,12 @@ def defaults(deal: Deal, now: datetime) -> tuple[Term, ...]:
 def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, field: str) -> None:
     """Raises TermUnknown, TermOfNoLine, DeliveryDateInvalid, DeliveryTooLate."""
     if term.code not in TERMS:
-        raise TermUnknown(f"A draft has the terms {', '.join(TERMS)}, not {term.code!r}.", field=field, term=term.code)
+        raise TermUnknown(
+            f"A draft has the terms {', '.join(TERMS)}, not {term.code!r}.",
+            field=field,
+            term=term.code,
+            terms=", ".join(TERMS),
+        )
     if term.line_id and term.line_id not in {line.line_id for line in contract.lines}:
         raise TermOfNoLine(f"There is no line {term.line_id!r}.", field=field, line=term.line_id)
     if term.code != DELIVERY_TIME:
@@ -101,7 +106,10 @@ def require_fits(deal: Deal, contract: Contract, term: Term, now: datetime, *, f
     day = _date(term.text)
     if day is None or day < today:
         raise DeliveryDateInvalid(
-            f"The end of performance is a date from {today} on, such as {today}, not {term.text!r}.", field=field
+            f"The end of performance is a date from {today} on, such as {today}, not {term.text!r}.",
+            field=field,
+            today=today,
+            text=term.text,
         )
     latest_day = _day(deal, now, deal.policy.purchase.contract_days)
     if deal.origin == "purchase" and day > latest_day:

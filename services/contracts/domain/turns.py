@@ -82,7 +82,9 @@ def require_side(step: str, party: Party) -> None:
     if step not in PARTIES:
         raise StepOutOfOrder(f"{step!r} is no step of this contract.", field="step", step=step)
     if PARTIES[step] != party:
-        raise StepOfOtherParty(f"The step {step} is the {PARTIES[step]}'s, not the {party}'s.", party=party)
+        raise StepOfOtherParty(
+            f"The step {step} is the {PARTIES[step]}'s, not the {party}'s.", step=step, whose=PARTIES[step], party=party
+        )
 
 
 def require_running(contract: Contract, now: datetime) -> None:
@@ -90,7 +92,10 @@ def require_running(contract: Contract, now: datetime) -> None:
         raise ContractOver(f"This contract is {contract.state} already.", state=contract.state)
     if now >= contract.due_at:
         raise StepOverdue(
-            f"The step {contract.step} was due by {contract.due_at}; it is {now}.", due_at=contract.due_at, now=now
+            f"The step {contract.step} was due by {contract.due_at}; it is {now}.",
+            step=contract.step,
+            due_at=contract.due_at,
+            now=now,
         )
 
 
@@ -105,11 +110,12 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
     """The new end of the running step, if this side may still extend it. Raises ExtensionUsedUp, ExtensionBeyondTotal."""
     assert contract.step is not None and contract.due_at is not None, "only a running step is extended"
     rules = deal.policy.contract
-    if contract.extensions.count(party) >= rules.extensions_per_side:
-        times = {0: "never", 1: "once"}.get(rules.extensions_per_side, f"{rules.extensions_per_side} times")
+    used = contract.extensions.count(party)
+    if used >= rules.extensions_per_side:
         raise ExtensionUsedUp(
-            f"A side extends {times} in a contract; the {party} has done so {contract.extensions.count(party)} times.",
-            used=contract.extensions.count(party),
+            f"A side extends {_times(rules.extensions_per_side)} in a contract; the {party} has done so {used} times.",
+            party=party,
+            used=used,
             allowed=rules.extensions_per_side,
         )
     end = total_end(deal)
@@ -125,5 +131,10 @@ def extended_until(deal: Deal, contract: Contract, party: Party) -> datetime:
             wanted=wanted,
             total_end=end,
             days_after=following,
+            total_days=rules.total_days,
         )
     return wanted
+
+
+def _times(number: int) -> str:
+    return {0: "never", 1: "once"}.get(number, f"{number} times")

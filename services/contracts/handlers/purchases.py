@@ -119,5 +119,7 @@ async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> Orga
     """Raises NotKnownYet."""
     found = await replicas.organisations.get(db, organisation_id)
     if found is None:
-        raise NotKnownYet(f"{name} is not known here yet: try again in a moment.", organisation=organisation_id)
+        raise NotKnownYet(
+            f"{name} is not known here yet: try again in a moment.", organisation=organisation_id, name=name
+        )
     return found

@@ -136,6 +136,7 @@ def _rate(observation: Observation, valuation: Valuation) -> Decimal:
         raise RateMissing(
             f"There is no rate from {observation.currency} to {valuation.currency} for {month}.",
             currency=observation.currency,
+            market=valuation.currency,
             month=month,
         ) from None
 

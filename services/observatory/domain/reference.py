@@ -165,7 +165,9 @@ def reference(
             verdicts |= _drop_all(
                 others, OtherKind(f"There are enough {kind} prices; the kinds are kept apart.", kind=kind)
             )
-            verdicts |= _drop_all(elsewhere, OtherPlace(f"Outside the {level.name} {level.code}.", level=level.code))
+            verdicts |= _drop_all(
+                elsewhere, OtherPlace(f"Outside the {level.name} {level.code}.", area=level.name, level=level.code)
+            )
             return _published(kept, verdicts, level, valuation, rules)
     too_few = TooFewObservations(
         f"A reference needs {rules.fewest_prices} comparable prices of one kind; there are {best}.",
@@ -202,6 +204,7 @@ def _publishable(candidate: Priced, rules: ObservatoryRules) -> Priced:
             f"Published prices have {rules.decimal_places} digits after the point; this one is {candidate.price:.3e}.",
             price=candidate.price,
             lowest=rules.step,
+            decimals=rules.decimal_places,
         )
     return candidate
 
@@ -218,13 +221,14 @@ def _judge(here: Sequence[Priced], rules: ObservatoryRules) -> tuple[list[Priced
         if limits.low <= candidate.price <= limits.high:
             continue
         price, low, high = (_shown(x, rules) for x in (candidate.price, limits.low, limits.high))
-        usual = f"{digits(low)} to {digits(high)}, the usual range of {len(here)} prices ({limits.rule})"
         reason = Outlier(
-            f"{digits(price)} lies outside {usual}.",
+            f"{digits(price)} lies outside {digits(low)} to {digits(high)}, the usual range of {len(here)} prices"
+            f" ({limits.rule}).",
             price=price,
             low=low,
             high=high,
             among=len(here),
+            rule=limits.rule,
         )
         outliers |= _drop_all([candidate], reason)
     return kept, outliers

@@ -230,7 +230,7 @@ class TestStep:
         end = story.contract.due_at
         with pytest.raises(StepOverdue) as late:
             story.take("supplier-offer", now=end)
-        assert late.value.numbers == {"due_at": end, "now": end}
+        assert late.value.numbers == {"step": "supplier-offer", "due_at": end, "now": end}
         assert kinds(story.take("supplier-offer", now=end - timedelta(microseconds=1))) == [ContractStepTaken]
 
     def test_another_bidders_contract_cannot_be_signed_any_more(self):

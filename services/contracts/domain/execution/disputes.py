@@ -100,13 +100,21 @@ def open_dispute(execution: Execution, command: OpenDispute, now: datetime) -> t
     whose = WORDS.get((about, word))
     if whose is None or (word == "assessed" and number in execution.invoice_of):
         state = "invoiced" if whose else word
-        raise NotDisputable(f"The {about} {number} is {state}: nothing of it is open.", state=state)
+        raise NotDisputable(
+            f"The {about} {number} is {state}: nothing of it is open.", about=about, number=number, state=state
+        )
     earlier = (each for each in execution.disputes if (each.about, each.subject, each.word) == (about, number, word))
     if any(each.outcome == "stands" for each in earlier):
-        raise DisputedBefore(f"A dispute found already that this word on the {about} {number} stands.", state=word)
+        raise DisputedBefore(
+            f"A dispute found already that this word on the {about} {number} stands.",
+            about=about,
+            number=number,
+            state=word,
+        )
     if whose == by and word != "assessed" and now < due_at:
         raise OwnWordStillRuns(
             f"The {OTHER[by]} may answer until {due_at:%Y-%m-%d %H:%M} UTC; before that there is no dispute.",
+            party=OTHER[by],
             due_at=due_at,
             now=now,
         )
@@ -179,6 +187,7 @@ def decide_dispute(execution: Execution, command: DecideDispute, now: datetime) 
     if dispute.asks(OTHER[dispute.by]) is None and now < dispute.answer_by:
         raise OtherSideUnheard(
             f"The {OTHER[dispute.by]} may still answer, until {dispute.answer_by:%Y-%m-%d %H:%M} UTC.",
+            party=OTHER[dispute.by],
             answer_by=dispute.answer_by,
             now=now,
         )
@@ -232,5 +241,10 @@ def _the_open(execution: Execution, number: int) -> Dispute:
         raise NothingOfThatNumber(f"There is no dispute {number}.", field="dispute", number=number)
     dispute = execution.disputes[number - 1]
     if not dispute.open:
-        raise DisputeOver(f"The dispute {number} ended: {dispute.how}, {dispute.outcome}.", outcome=dispute.outcome)
+        raise DisputeOver(
+            f"The dispute {number} ended: {dispute.how}, {dispute.outcome}.",
+            number=number,
+            how=dispute.how,
+            outcome=dispute.outcome,
+        )
     return dispute

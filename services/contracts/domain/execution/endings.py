@@ -122,12 +122,15 @@ def propose(execution: Execution, command: ProposeEnding, now: datetime) -> tupl
             reasons,
         ):
             return ()
-        raise EndingProposedAlready(f"The {standing.by} proposed a {standing.kind} already.", kind=standing.kind)
+        raise EndingProposedAlready(
+            f"The {standing.by} proposed a {standing.kind} already.", party=standing.by, kind=standing.kind
+        )
     possible = grounds(execution, by) if command.kind == "termination" else ("agreement",)
     if command.ground not in possible:
         raise GroundNotGiven(
             f"Nothing of the {OTHER[by]} is overdue in this way now, so {command.ground} is no ground.",
             field="ground",
+            party=OTHER[by],
             ground=command.ground,
         )
     rules = execution.policy.execution
@@ -165,7 +168,11 @@ def answer(execution: Execution, command: AnswerEnding, now: datetime) -> tuple[
     if ending.kind == "termination":
         return (agreed, *_terminated(execution, ending, now))
     if waiting := unfinished(execution):
-        raise WorkUnfinished(f"The contract cannot be closed yet: {', '.join(waiting)}.", waiting=len(waiting))
+        raise WorkUnfinished(
+            f"The contract cannot be closed yet: {', '.join(waiting)}.",
+            waiting=len(waiting),
+            unfinished=", ".join(waiting),
+        )
     return (agreed, closed(execution, "agreement", ending.reasons, now))
 
 

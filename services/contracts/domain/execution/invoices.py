@@ -169,7 +169,9 @@ def withdraw_invoice(execution: Execution, number: int, organisation_id: str, no
     if invoice.status == "withdrawn":
         return ()
     if invoice.status != "submitted":
-        raise AnsweredAlready(f"The invoice {number} is {invoice.status} already.", state=invoice.status)
+        raise AnsweredAlready(
+            f"The invoice {number} is {invoice.status} already.", about="invoice", number=number, state=invoice.status
+        )
     require_undisputed(execution, "invoice", number)
     bounds.require_taking_back(execution, "supplier")
     return (withdrawn(execution, "invoice", number, "supplier", now),)
@@ -183,4 +185,9 @@ def the_invoice(execution: Execution, number: int) -> Invoice:
 
 def _require_standing(invoice: Invoice) -> None:
     if invoice.status == "withdrawn":
-        raise AnsweredAlready(f"The invoice {invoice.number} was taken back.", state=invoice.status)
+        raise AnsweredAlready(
+            f"The invoice {invoice.number} was taken back.",
+            about="invoice",
+            number=invoice.number,
+            state=invoice.status,
+        )

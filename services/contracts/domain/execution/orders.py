@@ -225,7 +225,9 @@ def assess_delivery(execution: Execution, command: AssessDelivery, now: datetime
         return ()
     if delivery.status != "reported":
         said = delivery.outcome or delivery.status
-        raise AnsweredAlready(f"The delivery {delivery.number} is {said} already.", state=said)
+        raise AnsweredAlready(
+            f"The delivery {delivery.number} is {said} already.", about="delivery", number=delivery.number, state=said
+        )
     require_undisputed(execution, "delivery", delivery.number)
     bounds.require_reasons_within(execution, reasons)
     return (assessed(execution, delivery, accepted, reasons, "buyer", now),)
@@ -277,7 +279,12 @@ def withdraw_delivery(execution: Execution, number: int, organisation_id: str, n
     if delivery.status == "withdrawn":
         return ()
     if delivery.status != "reported":
-        raise AnsweredAlready(f"The buyer answered delivery {number}: {delivery.outcome}.", state=delivery.outcome)
+        raise AnsweredAlready(
+            f"The buyer answered delivery {number}: {delivery.outcome}.",
+            about="delivery",
+            number=number,
+            state=delivery.outcome,
+        )
     require_undisputed(execution, "delivery", number)
     bounds.require_taking_back(execution, "supplier")
     return (withdrawn(execution, "delivery", number, "supplier", now),)

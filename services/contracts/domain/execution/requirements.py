@@ -79,7 +79,9 @@ def require_running(execution: Execution) -> None:
 
 def require_undisputed(execution: Execution, about: About, number: int) -> None:
     if (dispute := disputed(execution, about, number)) is not None:
-        raise Disputed(f"The {about} {number} is disputed: that ends first.", dispute=dispute.number)
+        raise Disputed(
+            f"The {about} {number} is disputed: that ends first.", about=about, number=number, dispute=dispute.number
+        )
 
 
 def require_reasons(words: str, sentence: str, field: str = "reasons") -> str:
@@ -102,7 +104,7 @@ def quantities(execution: Execution, wanted: Mapping[str, Decimal]) -> tuple[Lin
                 f"A quantity is not below zero, as {quantity} is.", field=field, quantity=quantity
             )
         if quantity >= _ABSURD:
-            raise QuantityAbsurd(f"A quantity stays below {_ABSURD:,f}.", field=field, quantity=quantity)
+            raise QuantityAbsurd(f"A quantity stays below {_ABSURD:,f}.", field=field, quantity=quantity, below=_ABSURD)
         if quantity != quantity.quantize(_FINEST):
             raise QuantityTooFine("A quantity has six decimals at most.", field=field, quantity=quantity)
     return tuple(
