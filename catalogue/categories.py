@@ -302,9 +302,15 @@ def broken_attribute(definition: AttributeDefinition, value: str, unit: str) -> 
     given, asked = parse_unit(unit), parse_unit(definition.unit)
     if given is None or asked is None or given.dimension != asked.dimension:
         word = unit_word(definition.unit)
-        wrong = f"has the unit {unit!r}" if unit.strip() else "has no unit"
+        if not unit.strip():
+            return AttributeUnitUnknown(
+                f"{definition.name!r} has no unit: write {word}, or a unit that converts to it.",
+                field=field,
+                attribute=definition.name,
+                asked=word,
+            )
         return AttributeUnitUnknown(
-            f"{definition.name!r} {wrong}: write {word}, or a unit that converts to it.",
+            f"{definition.name!r} has the unit {unit!r}: write {word}, or a unit that converts to it.",
             field=field,
             attribute=definition.name,
             unit=unit,

@@ -127,11 +127,15 @@ def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> 
     try:
         (now, now_base), (then, then_base) = _worth(line), _worth(paid)
     except RuleBroken as broken:
-        raise PaidNotComparable(f"The price paid cannot be compared: {broken.message}") from broken
+        raise PaidNotComparable(f"The price paid cannot be compared: {broken.message}", why=broken.message) from broken
     if now_base != then_base:
-        raise PaidNotComparable(f"The price paid was per {_name(paid.unit)}, the line counts in {_name(line.unit)}.")
+        raise PaidNotComparable(
+            f"The price paid was per {_name(paid.unit)}, the line counts in {_name(line.unit)}.",
+            paid_unit=paid.unit,
+            line_unit=line.unit,
+        )
     if not can_be_written_out(unit_price):
-        raise PaidNotComparable(f"{unit_price} is no price to compare.")
+        raise PaidNotComparable(f"{unit_price} is no price to compare.", price=unit_price)
     exact = Fraction(unit_price) * now / then
     return round(Decimal(exact.numerator) / Decimal(exact.denominator), minor_units(currency) + 4)
 
@@ -141,9 +145,9 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise PaidNotComparable("it is not said whether it is with VAT.")
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
-        raise PaidNotComparable(f"{line.vat_rate} is no rate of VAT.")
+        raise PaidNotComparable(f"{line.vat_rate} is no rate of VAT.", vat_rate=line.vat_rate)
     if not can_be_written_out(line.pack_size) or line.pack_size <= 0:
-        raise PaidNotComparable(f"{line.pack_size} is no size of a pack.")
+        raise PaidNotComparable(f"{line.pack_size} is no size of a pack.", pack_size=line.pack_size)
     found = unit_of(line.unit)
     if found.dimension == "lump sum":
         raise PaidNotComparable("a lump sum says nothing about its content.")
@@ -158,19 +162,27 @@ def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
     """
     if published.currency != currency:
-        raise ReferenceNotComparable(f"The reference price is in {published.currency}, this purchase in {currency}.")
+        raise ReferenceNotComparable(
+            f"The reference price is in {published.currency}, this purchase in {currency}.",
+            reference_currency=published.currency,
+            currency=currency,
+        )
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise ReferenceNotComparable("The reference price is without VAT, and the line does not say its VAT.")
     try:
         worth, base = _worth(line)
     except RuleBroken as broken:
-        raise ReferenceNotComparable(f"The reference price cannot be compared: {broken.message}") from broken
+        raise ReferenceNotComparable(
+            f"The reference price cannot be compared: {broken.message}", why=broken.message
+        ) from broken
     if base != published.unit:
         raise ReferenceNotComparable(
-            f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}."
+            f"The reference price is per {_name(published.unit)}, the line counts in {_name(line.unit)}.",
+            reference_unit=published.unit,
+            line_unit=line.unit,
         )
     if not can_be_written_out(published.median):
-        raise ReferenceNotComparable(f"{published.median} is no price to compare.")
+        raise ReferenceNotComparable(f"{published.median} is no price to compare.", price=published.median)
     exact = Fraction(published.median) * worth
     price = Decimal(exact.numerator) / Decimal(exact.denominator)
     return Reference(published.reference_id, published.grade, round(price, minor_units(currency) + 4))

@@ -159,7 +159,9 @@ def _told(name: str, value: object, zone: str) -> str:
     """A value of a refusal, as a sentence in the reader's language shows it."""
     if name in _AS_WRITTEN:
         return str(value)
-    return unit_name(str(value)) if name == "unit" and value in UNITS else said(value, zone)
+    if name == "asked":
+        return pgettext("unit", str(value))
+    return unit_name(str(value)) if name.endswith("unit") and value in UNITS else said(value, zone)
 
 
 def with_numbers(code: str, numbers: Iterable[str]) -> str:

@@ -39,6 +39,7 @@ from infra.web.languages import (
     speaking,
     with_numbers,
 )
+from infra.web.languages import said as said_of
 from infra.web.pages import duration, money, number, percent, price, when
 
 POLICIES = sorted(path.stem for path in (PROJECT / "catalogue/policies").glob("*.toml"))
@@ -209,11 +210,6 @@ def test_the_values_of_a_refusal_are_shown_in_every_language(language: str) -> N
 WITHOUT_ALL = {
     "not-lower": "its numbers are in the chained log of a session, as they were",
     "amount-too-fine": "the same",
-    "log-incomplete": "for who runs the market",
-    "paid-not-comparable": "one sentence says why in general",
-    "reference-not-comparable": "the same",
-    "near-duplicates": "the plural of English words",
-    "attribute-unit-unknown": "the same words in another way",
 }
 """Rules whose English sentence has values that do not go with it, and why."""
 
@@ -443,6 +439,29 @@ def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() 
         assert "25 nov 2026 20:04:07 UTC" in refusal("auction-over", "", at)
         assert refusal("never-heard-of", "As published.", numbers) == "As published."
         assert refusal("cut-below-step", "As published.", {}) == "As published."
+
+
+def test_a_list_is_said_word_by_word_a_unit_by_its_name_and_what_a_person_wrote_as_it_was() -> None:
+    with speaking("es"):
+        told = refusal("term-not-changeable", "", {"term": "price", "changeable": "delivered by, payment"})
+        assert told == "Un protocolo cambia solo: plazo de entrega, pago; no «precio»."
+        assert refusal("unknown-period", "", {"periods": "daily or weekly", "period": "monthly"}).startswith(
+            "Un resumen llega cada día o cada semana, no «monthly»."
+        )
+        units = {"paid_unit": "KGM", "line_unit": "C62"}
+        assert refusal("paid-not-comparable", "", units) == (
+            "El precio pagado era por kilogramo y la línea cuenta en unidad."
+        )
+        assert "«Bolt, open 2000»" in refusal("equivalent-twice", "", {"description": "Bolt, open 2000"})
+        assert "«2000»" in refusal("equivalent-twice", "", {"description": "2000"})
+        assert said_of("open, Smith") == "open, Smith", "a name among them: it is no list of our words"
+
+
+def test_a_reason_that_was_stored_without_a_value_is_said_without_it() -> None:
+    numbers = {"price": "9.00", "low": "1.00", "high": "2.00", "among": "12"}
+    with speaking("es"):
+        assert refusal("outlier", "", numbers) == "9,00 queda fuera de 1,00 – 2,00, lo habitual entre 12 precios."
+        assert refusal("outlier", "", numbers | {"rule": "tukey"}).endswith("12 precios (según las vallas de Tukey).")
 
 
 SPOKEN = re.compile(r"[A-Za-z]{2,} +[a-z]{2,}|[A-Z][a-z]{2,}")

@@ -102,6 +102,7 @@ def _ranking(state: AuctionState, log: Iterable[Verdict]) -> list[BidDisclosed]:
                 logged=len(logged),
                 participants=len(places),
                 sequence=offered.sequence,
+                participant=participant.number,
             )
         disclosed.append(
             BidDisclosed(

@@ -155,9 +155,9 @@ async def _next_card(tx: Transaction, proposal: Proposal, principal: Principal, 
 
 
 def _near_duplicates(alike: Sequence[Similar]) -> NearDuplicates:
-    many = len(alike) > 1
     return NearDuplicates(
-        f"The catalogue has {len(alike)} card{'s' if many else ''} like this one. Look at {'them' if many else 'it'} first.",
+        f"The catalogue has {len(alike)} card{'s' if len(alike) > 1 else ''} like this one."
+        f" Look at {'them' if len(alike) > 1 else 'it'} first.",
         field="none_of_these",
         number=len(alike),
         sku_ids=", ".join(each.sku_id for each in alike),
