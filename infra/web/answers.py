@@ -3,7 +3,7 @@
 A browser keeps no page that is personal. Where such a page answered a POST, the browser has to send the form again to show it, and warns
 of it. So what answers the form of one of our pages, a refusal with what was typed and why, is kept for a quarter of an hour. The browser
 is sent (303) to the page of the form, with the number of the answer in the query: a GET of that address shows it
-(:mod:`infra.web.shown_again`). When it is gone, the same address is the page of the form as it always is.
+(:mod:`infra.web.shown_again`). When it is gone, the same address is the page of the form as it is then, and says so.
 
 An answer belongs to the session whose token its forms carry, and to the member of it; nobody else is shown it. It is enciphered with its
 number, which is in the browser alone. What is kept is bounded in each way (see :data:`LIMITS`); what does not fit, and whatever comes
@@ -42,6 +42,8 @@ PARAMETER = "answer"
 """Of the query: the number of the answer that is to be shown."""
 ASKED = "lonja_answer"
 """Of the scope: the same, taken out of the query."""
+GONE = "lonja_answer_gone"
+"""Of the scope: the answer was asked for and is not there, which the page says."""
 FRESH = "lonja_fresh"
 """A cookie, until the answer is shown for the first time: which answer the browser is on the way to."""
 MINUTES = 15

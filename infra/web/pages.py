@@ -20,7 +20,7 @@ from catalogue.numbers import can_be_written_out, digits, not_misread, unambiguo
 from infra.clock import Clock
 from infra.config import Config
 from infra.web import languages
-from infra.web.answers import MINUTES, page_of_form
+from infra.web.answers import GONE, MINUTES, page_of_form
 from infra.web.kept import PREFIX, KeptForm
 from infra.web.languages import pgettext, spoken, written
 
@@ -43,6 +43,7 @@ def page(request: Request[Any, Any, Any], template: str, *, status_code: int = 2
             "path": request.url.path,
             "here": here,
             "answers_a_form": request.method == "POST",
+            "answer_is_gone": request.method == "GET" and GONE in request.scope,
             **context,
         },
         status_code=status_code,
@@ -119,6 +120,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "path": "",
         "here": "/",
         "answers_a_form": False,
+        "answer_is_gone": False,
     }
     environment.globals |= {
         "language": spoken,

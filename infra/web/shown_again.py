@@ -16,7 +16,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 from markupsafe import Markup
 
-from infra.web.answers import ASKED, FRESH, Answers, fresh_cookie, mark_of
+from infra.web.answers import ASKED, FRESH, GONE, Answers, fresh_cookie, mark_of
 from infra.web.compression import beside, unzipped
 from infra.web.exact import arrived
 from infra.web.languages import gettext, spoken
@@ -30,8 +30,8 @@ _NOW = re.compile(rb'data-server-now="[^"]*"')
 
 
 def shown_from(answers: Answers) -> Any:
-    """Middleware, after the check of the session: shows the answer that is asked for while it is kept, else the page. Where the clock is
-    wrong nothing kept is shown: the page itself says what is the matter."""
+    """Middleware, after the check of the session: shows the answer that is asked for while it is kept, else the page, which says that the
+    answer is gone. Where the clock is wrong nothing kept is shown: the page itself says what is the matter."""
 
     def middleware(app: ASGIApp) -> ASGIApp:
         async def show(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,6 +39,8 @@ def shown_from(answers: Answers) -> Any:
             if scope["type"] == ScopeType.HTTP and scope["method"] == "GET" and ASKED in scope and now:
                 answer = await answers.kept(scope, scope[ASKED])  # type: ignore[literal-required]
             if answer is None or now is None:
+                if ASKED in scope and now:
+                    scope[GONE] = True  # type: ignore[literal-required]
                 await app(scope, receive, send)
                 return
             once_more = Request(scope).cookies.get(FRESH) != mark_of(scope[ASKED])  # type: ignore[literal-required]

@@ -311,6 +311,26 @@ async def test_an_answer_that_is_shown_once_more_or_late_says_at_its_head_when_i
         assert words[0] not in (await client.get("/page/x")).text
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "It is kept for 15 minutes at most, for who sent the form, and is gone. This is the page as it is now."),
+        ("es", "Se guarda 15 minutos como máximo, para quien lo envió, y ya no está."),
+        ("ru", "Он хранится не дольше 15 минут, для того, кто её отправил, и его больше нет."),
+    ],
+)
+async def test_who_comes_back_to_an_answer_that_is_gone_is_told(servers: Servers, language: str, words: str) -> None:
+    async with serving(servers) as (client, ground):
+        client.cookies["lonja_language"] = language
+        place = (await sent(client, "/page/x", referer="http://market/page/x")).headers["location"]
+        assert words not in (await client.get(place)).text
+        await ground.database.pool.execute("update operations.answers set kept_until = now()")
+        gone = await client.get(place)
+        assert gone.status_code == 200 and words in gone.text.partition('<main id="main"')[2][:500]
+        assert words not in (await client.get("/page/x")).text
+        assert words not in (await sent(client, "/page/x", referer=f"http://market{place}")).text
+
+
 async def test_each_answer_is_shown_without_that_sentence_the_first_time(servers: Servers) -> None:
     async with serving(servers) as (client, _):
         places = [(await sent(client, "/page/x")).headers["location"] for _ in range(2)]
