@@ -37,7 +37,6 @@ from services.transparency.ocds.sheet import NoTable
 from services.transparency.ocds.tables import (
     ColumnMapping,
     MappingError,
-    Row,
     RowRefused,
     choose_mapping,
     read_rows,
@@ -107,15 +106,14 @@ def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Rea
     named: set[Organisation] = set()
     seen: Counter[str] = Counter()
     for row in read_rows(path, mapping, seen):
-        process = row if isinstance(row, RowRefused) else reader.read(row)
-        if isinstance(row, RowRefused) or isinstance(process, RowRefused):
-            refused = process if isinstance(process, RowRefused) else row
-            assert isinstance(refused, RowRefused)
-            rule, _, value = refused.reason.partition(": ")
-            ledger.where = refused.where
-            ledger.add(f"refused: {refused.column or 'row'}: {rule}", value or None)
-            if isinstance(row, Row):
-                del seen[row.digest]  # the same row again is refused again
+        if isinstance(row, RowRefused):
+            _tell_refused(row, ledger)
+            yield None
+            continue
+        process = reader.read(row)
+        if isinstance(process, RowRefused):
+            _tell_refused(process, ledger)
+            del seen[row.digest]  # the same row again is refused again
             yield None
             continue
         original = Original(
@@ -135,6 +133,12 @@ def read_table(path: Path, mapping: ColumnMapping, ledger: NotUnderstood) -> Rea
                 named.clear()
             named.update(new)
         yield candidate
+
+
+def _tell_refused(refused: RowRefused, ledger: NotUnderstood) -> None:
+    rule, _, value = refused.reason.partition(": ")
+    ledger.where = refused.where
+    ledger.add(f"refused: {refused.column or 'row'}: {rule}", value or None)
 
 
 def mapping_for(path: Path, candidates: Sequence[ColumnMapping]) -> ColumnMapping:

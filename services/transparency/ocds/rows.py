@@ -19,10 +19,12 @@ from services.transparency.ocds.tables import FIELDS, ColumnMapping, Row, RowRef
 from services.transparency.ocds.tolerance import (
     NotUnderstood,
     currency_in,
+    is_clean,
     read_choice,
     read_currency,
     read_date,
     read_decimal,
+    read_text,
 )
 
 _MOST_KEPT = 50_000
@@ -31,6 +33,10 @@ _TEXTS = {"item": PROSE, "description": PROSE} | dict.fromkeys(_NAMES.split(), L
 _REGIONS = ("buyer_region", "supplier_region")
 _CODES = frozenset({"id", "category", "item_code", *_REGIONS})
 """Letters that an event holds of what a field says. A text is cut; a code of more letters is left out."""
+_NUMBERS = frozenset(["date", "amount", "quantity", "unit_price", "latitude", "longitude", "coordinates"])
+_CHOICES = frozenset(["status", "method", "kind", "currency", "language"])
+_READ_AS_TEXT = FIELDS - _NUMBERS - _CHOICES
+"""Numbers and choices have readers of their own, which tell what they cannot read."""
 A = TypeVar("A")
 
 
@@ -175,14 +181,25 @@ class _Reading:
         )
 
     def fitted(self) -> Row:
-        """The row with no more than events hold. What is too long is told once here, by its column, whatever it becomes a part of."""
+        """The row with no more than events hold, and without what is no letter. What is lost or too long is told once here, by its
+        column, whatever it becomes a part of."""
         fields, most = self.row.fields, self.table.most
-        if len(max(fields.values(), key=len, default="")) > self.table.fewest:
+        fit: dict[str, str] = {}
+        if not is_clean("".join(fields.values())):
             fit = {
-                field: (left_out if field in _CODES else cut)(text, most[field], self.column(field), self.ledger)
+                field: read_text(text, self.column(field), self.ledger)
+                for field, text in fields.items()
+                if field in _READ_AS_TEXT
+            }
+        if len(max(fields.values(), key=len, default="")) > self.table.fewest:
+            fit |= {
+                field: (left_out if field in _CODES else cut)(
+                    fit.get(field, text), most[field], self.column(field), self.ledger
+                )
                 for field, text in fields.items()
                 if field in most
             }
+        if fit:
             self.row = msgspec.structs.replace(self.row, fields={**fields, **fit})
             self.fields.update(fit)
         return self.row
@@ -207,7 +224,7 @@ class _Reading:
             method=read_choice(self.text("method"), self.column("method"), vocabulary.method, self.ledger),
             kind=read_choice(self.text("kind"), self.column("kind"), vocabulary.kind, self.ledger),
             currency=read_currency(self.text("currency"), self.column("currency"), self.ledger),
-            language=vocabulary.language(self.text("language")) or "",
+            language=read_choice(self.text("language"), self.column("language"), vocabulary.language, self.ledger),
             place=self.place("buyer"),
         )
 
@@ -285,16 +302,18 @@ class _Reading:
 
     def _point(self, place: Place) -> Place:
         latitude, longitude = self.text("latitude"), self.text("longitude")
+        at = ("latitude", "longitude")
         if coordinates := self.text("coordinates"):
             latitude, _, longitude = coordinates.partition(",")
+            at = ("coordinates", "coordinates")
         if not latitude or not longitude:
             return place
-        north = read_decimal(latitude, self.column("coordinates"), self.ledger, ".")
-        east = read_decimal(longitude, self.column("coordinates"), self.ledger, ".")
+        north = read_decimal(latitude, self.column(at[0]), self.ledger, ".")
+        east = read_decimal(longitude, self.column(at[1]), self.ledger, ".")
         if north is None or east is None:
             return place
         if abs(north) > 90 or abs(east) > 180:
-            self.ledger.add(f"{self.column('coordinates')}: not on the earth", f"{north},{east}")
+            self.ledger.add(f"{self.column(at[0])}: not on the earth", f"{north},{east}")
             return place
         return msgspec.structs.replace(place, latitude=float(north), longitude=float(east))
 

@@ -1,7 +1,8 @@
 """A CSV file as programs write them: its encoding, the sign between its cells, its heads, and its rows with the line each begins in.
 
 A quote that nobody closes would take all lines after it into one cell. A row is therefore held to be the first of its lines alone where
-its quotes take in lines that look like rows themselves; that line is refused, and the others are read.
+its quotes take in lines that look like rows themselves; that line is refused, and the others are read. So is a row with a quote alone
+within a quoted cell: nobody can say where that cell ends.
 """
 
 import codecs
@@ -23,9 +24,12 @@ _MOST_HEADS = 64 * 1024
 """Letters."""
 _QUOTED = re.compile(r'(?:^|(?<=[,;\t|]))[ ]*"(?:[^"]|"")*"')
 _UNCLOSED = re.compile(r'(?:^|[,;\t|])[ ]*"(?:[^"]|"")*\Z')
+_BLANKS_BEHIND = re.compile(r'"((?:[^"]|"")*)"[ ]*')
 _NAMES_SIGN = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """The first line of a file that was written for Excel."""
 _SHOWN, _MOST_SHOWN = 60, 40
+_LOST_BEFORE = "\ufffd".encode()
+"""Whoever wrote the file had lost the letter already; the bytes are right."""
 
 
 class NoTable(Exception):
@@ -47,6 +51,11 @@ class Heads(NamedTuple):
             place for place, name in enumerate(self.names) if name and name.splitlines()[0].split() == named
         ]
 
+    def called(self, place: int) -> str:
+        """A column's name for people; its number where it has none."""
+        name = " ".join(self.names[place].split())[:_SHOWN] if place < len(self.names) else ""
+        return name or f"column {place + 1}"
+
     @property
     def named(self) -> int:
         """Columns without those at the end that have no name."""
@@ -59,15 +68,45 @@ class Heads(NamedTuple):
 
 
 class Record(NamedTuple):
-    """``number`` is the line in which it begins. ``wrong``: why it is no row, "" if it is one."""
+    """``number`` is the line in which it begins. ``wrong``: why it is no row, "" if it is one; ``column`` where one column is to blame."""
 
     number: int
     cells: list[str]
     wrong: str
+    column: str = ""
 
 
 class _TooLong(Exception):
     """A row has more lines than a row has."""
+
+
+class _QuoteAlone(Exception):
+    """A quote within a quoted cell neither ends it nor stands twice."""
+
+    def __init__(self, cells_before: int) -> None:
+        super().__init__("a quote stands alone within quotes; write it twice")
+        self.place = cells_before
+
+
+def _raise_or_read(error: csv.Error, text: str, sign: str) -> list[str]:
+    """The cells of what csv refuses for the blanks behind a closing quote. Raises _QuoteAlone for any other quote, else the error."""
+    if not str(error).endswith("""expected after '"'"""):
+        raise error
+    cells: list[str] = []
+    rest = text.rstrip("\r\n")
+    while True:
+        if rest.startswith('"'):
+            quoted = _BLANKS_BEHIND.match(rest)
+            if quoted is None or rest[quoted.end() : quoted.end() + 1] not in ("", sign):
+                raise _QuoteAlone(len(cells)) from error
+            cell, end = quoted[1].replace('""', '"'), quoted.end()
+        else:
+            end = rest.index(sign) if sign in rest else len(rest)
+            cell = rest[:end]
+        cells.append(cell)
+        if end == len(rest):
+            return cells
+        rest = rest[end + 1 :]
 
 
 class _Lines:
@@ -127,17 +166,24 @@ def read_heads(stream: IO[str], sign: str | None) -> Heads:
     if len(text) >= _MOST_HEADS:
         raise NoTable(f"line {first} has more than {_MOST_HEADS:,} letters: it has no heads of columns")
     sign = sign or max(SIGNS, key=_QUOTED.sub("", text).count)
-    names = [name.strip() for name in next(csv.reader(text.splitlines(keepends=True), delimiter=sign), [])]
-    return Heads(names, sign, lines)
+    try:
+        names = next(csv.reader(text.splitlines(keepends=True), delimiter=sign, strict=True), [])
+    except csv.Error as error:
+        try:
+            names = _raise_or_read(error, text, sign)
+        except (_QuoteAlone, csv.Error) as fault:
+            place = f", column {fault.place + 1}" if isinstance(fault, _QuoteAlone) else ""
+            raise NoTable(f"the heads, line {first}{place}: {fault}") from error
+    return Heads([name.strip() for name in names], sign, lines)
 
 
 def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
     """All that follows the heads and is not empty, each line in one of them. A row has as many cells as there are heads; at its end cells
     that are empty, or without a head, may be missing or spare."""
     lines, columns, named = _Lines(stream, heads.lines), len(heads.names), heads.named
-    reader = csv.reader(lines, delimiter=heads.sign)
+    reader = csv.reader(lines, delimiter=heads.sign, strict=True)
     while True:
-        number, cells, wrong = lines.number + 1, [], ""
+        number, cells, wrong, column = lines.number + 1, [], "", ""
         try:
             cells = next(reader)
         except StopIteration:
@@ -145,22 +191,27 @@ def records(stream: IO[str], heads: Heads) -> Iterator[Record]:
         except _TooLong:
             wrong = "a quote is not closed"
         except csv.Error as error:
-            wrong = str(error)
+            try:
+                cells = _raise_or_read(error, "".join(lines.taken), heads.sign)
+            except _QuoteAlone as alone:
+                wrong, column = str(alone), heads.called(alone.place)
+            except csv.Error:
+                wrong = str(error)
         if len(cells) != columns:
             cells = _of_full_width(cells, named, columns)
         several = len(lines.taken) > 1
         if lines.ended or (several and (wrong or len(cells) != columns or _takes_rows(lines.taken, heads))):
-            wrong = "a quote is not closed"  # at the end of the file only a quote wants more
+            wrong, column = "a quote is not closed", ""  # at the end of the file only a quote wants more
         elif not wrong and len(cells) != columns and any(map(str.strip, cells)):
             wrong = _ragged(cells, heads)
         if wrong:
             lines.leave_the_first()
-            reader = csv.reader(lines, delimiter=heads.sign)
+            reader = csv.reader(lines, delimiter=heads.sign, strict=True)
             wrong += "; close it, or write it twice" if wrong == "a quote is not closed" else ""
         lines.number += len(lines.taken)
         lines.taken.clear()
         if wrong or any(map(str.strip, cells)):
-            yield Record(number, cells, wrong)
+            yield Record(number, cells, wrong, column)
 
 
 def _of_full_width(cells: list[str], named: int, columns: int) -> list[str]:
@@ -216,7 +267,7 @@ def _encoding(path: Path) -> str:
         while chunk:
             if not chunk.isascii():
                 text = decoder.decode(chunk)
-                lost = text.count("\ufffd")
+                lost = max(0, text.count("\ufffd") - chunk.count(_LOST_BEFORE))
                 damaged += lost
                 right += len(text) - len(text.encode("ascii", "ignore")) - lost
             elif text := decoder.decode(chunk):  # what the chunk before left unfinished comes first

@@ -198,10 +198,10 @@ def read_rows(path: Path, mapping: ColumnMapping, seen: Counter[str] | None = No
         wanted = {field: mapping.sources(field) for field in mapping.columns}
         places = [(field, [heads.places(column)[0] for column in columns]) for field, columns in wanted.items()]
         seen = Counter() if seen is None else seen
-        for number, cells, wrong in records(stream, heads):
+        for number, cells, wrong, column in records(stream, heads):
             where = f"{path.name}:{number}"
             if wrong or _is_total(cells):
-                yield RowRefused(where, number, "", wrong or "a total, and no row")
+                yield RowRefused(where, number, column, wrong or "a total, and no row")
                 continue
             fields = {}
             for field, positions in places:

@@ -15,6 +15,7 @@ from services.transparency.ocds.process import Process
 from services.transparency.ocds.rows import read_row
 from services.transparency.ocds.sheet import NoTable
 from services.transparency.ocds.tables import (
+    FIELDS,
     ColumnMapping,
     MappingError,
     Row,
@@ -395,6 +396,7 @@ def test_a_ragged_row_is_refused_with_what_to_do(row: str, why: str, publish: Ca
         ("date,item,price,price,qty\n2026-09-01,Paper,1,2,1", r"line 1: columns 3 and 4 are both called price; rename"),
         ('date,item,"price\n(BRL)","price\n(USD)",qty\n2026-09-01,Paper,1,2,1', "columns 3 and 4 are both called price"),
         (f'date,"item,price,qty\n{FIRST}\n{SECOND}', "a quote that opens in the heads, line 1, is never closed"),
+        (f'date,"item 6" or",price,qty\n{FIRST}', "the heads, line 1, column 2: a quote stands alone within quotes; write"),
         (f"\n{FIRST}", "lacks date, item, price, qty. Its heads are “2026-09-01”, “Paper”"),
         ("x" * 70_000, "line 1 has more than 65,536 letters"),
         ("\n\n", "Its heads are none"),
@@ -410,7 +412,63 @@ def test_one_damaged_letter_makes_no_other_encoding_of_the_rest(
 ) -> None:
     content = f"{HEADS}\n{FIRST.replace('Paper', 'Papel Ação')}\n".encode() + b"2026-09-02,Caf\xe9,1,1\n"
     assert read(publish, content) == [(2, "Papel Ação"), (3, "Caf\ufffd")]
+    small = load_mapping(publish(SMALL, "small.toml"))
+    found = results(publish(content, "f.csv"), small, ledger)
+    assert [one.title for one in found if isinstance(one, Process)] == ["Papel Ação", "Caf\ufffd"]
+    assert dict(ledger.kinds) == {"item: letters lost by the publisher (U+FFFD)": 1}
+    assert ledger.places == {"item: letters lost by the publisher (U+FFFD)": ["f.csv:3"]}
     assert read(publish, f"{HEADS}\n{FIRST.replace('Paper', 'Papel Ação')}\n".encode("cp1252")) == [(2, "Papel Ação")]
+
+
+GOOD = {"date": "2026-09-01", "unit_price": "10.5", "quantity": "2", "amount": "21", "currency": "BRL", "country": "BR"}
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS))
+def test_a_damaged_letter_is_counted_once_in_whatever_column_it_is(
+    field: str, publish: Callable[..., Path], ledger: NotUnderstood
+) -> None:
+    cells = GOOD | ({"latitude": "1", "longitude": "1"} if field in ("latitude", "longitude") else {})
+    cells |= {field: {"coordinates": "1,1\ufffd"}.get(field, "1\ufffd")}
+    columns = "".join(f'{name} = "col {name}"\n' for name in cells)
+    head = 'kind = "prices"\npublisher = "P"\nnamespace = "every"\nrequired = []\n[columns]\n'
+    every = load_mapping(publish(head + columns, "every.toml"))
+    head, row = (";".join(each) for each in (map("col {}".format, cells), cells.values()))
+    for number in (1, 2):  # organisations and words are understood once, and counted in each row
+        (found,) = results(publish(f"{head}\n{row}\n", "f.csv"), every, ledger)
+        assert isinstance(found, Process)
+        counted = [count for kind, count in ledger.kinds.items() if kind.partition(": ")[0] == f"col {field}"]
+        assert counted and set(counted) == {number}, dict(ledger.kinds)
+
+
+def test_what_is_no_letter_is_taken_out_of_a_cell(publish: Callable[..., Path], ledger: NotUnderstood) -> None:
+    small = load_mapping(publish(SMALL, "small.toml"))
+    (found,) = results(publish(f"{HEADS}\n{FIRST}\n".replace("Paper", "Pa\x01per"), "f.csv"), small, ledger)
+    assert isinstance(found, Process) and found.title == "Paper" and not ledger.kinds
+
+
+ALONE = "a quote stands alone within quotes; write it twice"
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ('2026-09-05,"6" pipe",10.5,1', (2, "item", ALONE)),
+        ('2026-09-05,"pipe 6"x,10.5,1', (2, "item", ALONE)),
+        ('"2026"-09-05,pipe,10.5,1', (2, "date", ALONE)),
+        ('2026-09-05,"6"",10.5,1', (2, "", UNCLOSED)),
+        ('2026-09-05,6" pipe,10.5,1', '6" pipe'),
+        ('2026-09-05,"6"" pipe",10.5,1', '6" pipe'),
+        ('2026-09-05,"6"" pipe"  ,10.5,"1" ', '6" pipe'),
+    ],
+)
+def test_a_quote_within_a_cell_is_read_surely_or_refused_by_its_column(
+    row: str, found: str | tuple[int, str, str], publish: Callable[..., Path]
+) -> None:
+    small = load_mapping(publish(SMALL, "small.toml"))
+    first, second = read_rows(publish(f"{HEADS}\n{row}\n{SECOND}\n", "f.csv"), small)
+    assert isinstance(second, Row) and second.number == 3
+    said = (first.number, first.column, first.reason) if isinstance(first, RowRefused) else first.fields["item"]
+    assert said == found
 
 
 @pytest.mark.parametrize(
