@@ -268,6 +268,8 @@ def words_of_lists() -> set[Key]:
         | {*histories.GROUNDS.values(), *(word for word, _ in work.DUE.values()), *dict(contracts.STATES).values()},
         "term": set(TERMS.values()),
         "ground": grounds,
+        "rules": {load(name).title for name in POLICIES}
+        | {load(name).auction.none_because for name in POLICIES} - {""},
         "asked": {word for pair in work.ASKED.values() for word in pair},
         "delivery": set(histories.OUTCOMES.values()),
         "history": {*histories.BY.values(), *histories.HOW.values(), *histories.WHAT.values()},

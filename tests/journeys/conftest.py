@@ -14,6 +14,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwri
 
 from infra import chromium
 from infra.embedded.jars import web_assets
+from infra.web.languages import COOKIE
 from services.demonstration.cast import cast
 from services.demonstration.client import Client
 from tests.demo import PASSWORD, fill
@@ -48,6 +49,10 @@ class Person:
         answer = await self.page.goto(self.url + path)
         assert answer is not None and answer.status == 200, f"{path}: {answer and answer.status}"
         return self.page
+
+    async def speaks(self, language: str) -> None:
+        """From the next page on."""
+        await self.page.context.add_cookies([{"name": COOKIE, "value": language, "url": self.url}])
 
     async def press(self, name: str) -> None:
         """A button or link of exactly this name."""

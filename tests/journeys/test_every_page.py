@@ -1,4 +1,5 @@
-"""Every page there is, as everybody who may see it: found by links, sound to a screen reader, and whole at every width.
+"""Every page there is, as everybody who may see it: found by links, sound to a screen reader, whole at every width, and in the
+language that its reader chose.
 
 A route that is new is covered as soon as some page links to it; one that no page links to fails by name until it has an example
 in the fixture ``unlinked``.
@@ -7,44 +8,41 @@ in the fixture ``unlinked``.
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from infra.secrets import secret
 from services.demonstration.client import Client, when_heard
 from services.demonstration.seed import open_auction
 from services.notifications.links import Links
 from tests.demo import LONGEST_AUCTION, PASSWORD
-from tests.journeys.conftest import DESK, PHONE, SETTLES, Meet, Person, picture
+from tests.journeys.conftest import DESK, PHONE, Meet, Person, picture
 from tests.journeys.exploring import READERS, Explorer, Found, get_routes
+from tests.journeys.sound import breaches, fits, frame
+from tests.journeys.speech import SAID, left_in_english, written_by_people
 from tests.market import Market
 from tests.test_access import composed
 
 ZOOMED = {"width": DESK["width"] // 2, "height": DESK["height"] // 2}
 """A desk's window at 200 %."""
-RULES = {
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
-    "resultTypes": ["violations"],
-    "elementRef": False,
-}
-AXE = Axe().axe_script
 NO_PAGES = re.compile("/health.*|/metrics|/static/.*|.*/live")
 """What no link leads to and no browser shows."""
 PARTS = {"/register/regions", "/catalogue/new/attributes", "/auctions/{auction_id:str}/score"}
 """Pieces that a page loads into itself; looked at with the page."""
 ALIKE = 2
 """Pages of one route that a reader looks at, of those that differ."""
-LOOKS = 20
-"""So often, every ``SETTLES``, it is looked whether charts and maps have taken another width."""
 
 LONG_WORD = "W" * 290
 """A name or description that no blank parts."""
+EVIDENCE, COMMENT = "Line 1, its attributes", "On pallets. " * 40
+"""What a supplier writes that is in no event, or sealed in one."""
+OTHERS = ("ru", "es")
+"""The languages that the pages of a route are looked at in by turns, the one with the longer words first."""
 AT_ONCE = 2
 """Pages that are looked at beside one another."""
 
@@ -80,7 +78,7 @@ async def filled(demo: Market) -> dict[str, list[str]]:
         await agency.post("/api/catalogue/skus", {**card, "none_of_these": True}, key="every page")
         sku_id = found["results"][0]["sku_id"]
         running = await open_auction(agency, "RU-MOW", "For every page", sku_id, 5, LONGEST_AUCTION)
-        wanted = {"grounds": "The lines name one maker's article.", "evidence": "Line 1, its attributes"}
+        wanted = {"grounds": "The lines name one maker's article.", "evidence": EVIDENCE}
         await supplier.post(f"/api/auctions/{running}/complaints", wanted, key="every page")
         contract_id = await _draft(agency, supplier, found["results"])
         await _dispute(agency)
@@ -114,7 +112,7 @@ async def _sealed(demo: Market, agency: Client, supplier: Client, sku_id: str) -
         "prices": {"1": "10.00", "2": "1200.00"},
         "vat_rate": "20",
         "delivery_days": 3,
-        "comment": "On pallets. " * 40,
+        "comment": COMMENT,
     }
     await when_heard(lambda: supplier.post(f"/api/quotes/{request_id}/mine", quote, key="every page"))
     over = demo.clock() - timedelta(minutes=5)
@@ -204,18 +202,36 @@ def shown(explored: Explored) -> list[Found]:
     return list(pages.values())
 
 
+def with_languages(pages: Iterable[Found]) -> Iterator[tuple[Found, str]]:
+    """Each page with the language that it is looked at in beside English: those of one route by turns."""
+    of_route: Counter[str] = Counter()
+    for each in pages:
+        yield each, OTHERS[of_route[each.route] % len(OTHERS)]
+        of_route[each.route] += 1
+
+
+@pytest.fixture(scope="module")
+async def written(demo: Market, filled: dict[str, list[str]]) -> list[str]:
+    """By people."""
+    return await written_by_people(demo, (EVIDENCE, COMMENT, LONG_WORD))
+
+
 @pytest.mark.parametrize("reader", READERS)
-async def test_every_page_is_sound_at_every_width(meet: Meet, explored: Explored, reader: str) -> None:
-    mine = [each for each in shown(explored) if each.reader == reader]
+async def test_every_page_is_sound_at_every_width_in_every_language(
+    meet: Meet, explored: Explored, written: list[str], reader: str
+) -> None:
+    mine = [(each, language) for each, language in with_languages(shown(explored)) if each.reader == reader]
     people = [await meet(reader) for _ in range(AT_ONCE)]
-    wrong = await asyncio.gather(*(faults(person, mine[start::AT_ONCE]) for start, person in enumerate(people)))
+    wrong = await asyncio.gather(
+        *(faults(person, mine[start::AT_ONCE], written) for start, person in enumerate(people))
+    )
     assert not any(wrong), "\n".join(chain.from_iterable(wrong))
     assert mine or reader, "a visitor finds pages"
 
 
-async def faults(person: Person, pages: Iterable[Found]) -> list[str]:
+async def faults(person: Person, pages: Iterable[tuple[Found, str]], written: list[str]) -> list[str]:
     wrong: list[str] = []
-    for each in pages:
+    for each, language in pages:
         page = await person.open(each.path)
         wrong += [f"{each.path}: {said}" for said in await frame(page)]
         for size, name in ((DESK, "desk"), (ZOOMED, "zoomed"), (PHONE, "phone")):
@@ -225,6 +241,25 @@ async def faults(person: Person, pages: Iterable[Found]) -> list[str]:
             if size is not ZOOMED:
                 wrong += [f"{each.path} at {name}: {said}" for said in await breaches(page)]
             await picture(page, person.screens / screen(each, name))
+        wrong += await faults_in(language, person, each, written)
+    return wrong
+
+
+async def faults_in(language: str, person: Person, each: Found, written: list[str]) -> list[str]:
+    """It may stick out by longer words, or say something in English."""
+    await person.speaks(language)
+    page = await person.open(each.path)
+    wrong: list[str] = []
+    for size, name in ((PHONE, "phone"), (DESK, "desk")):
+        await page.set_viewport_size(size)  # type: ignore[arg-type]
+        if not await fits(page):
+            wrong.append(f"{each.path} in {language}: sticks out sideways at {name}")
+        await picture(page, person.screens / screen(each, f"{language}-{name}"))
+    wrong += [
+        f"{each.path} in {language}: {piece!r}"
+        for piece in left_in_english(await page.evaluate(SAID), language, written)
+    ]
+    await person.speaks("en")
     return wrong
 
 
@@ -240,32 +275,17 @@ async def test_what_is_unsound_is_noticed(meet: Meet) -> None:
     assert any(said.startswith("image-alt") for said in await breaches(page))
 
 
-async def frame(page: Page) -> list[str]:
-    headings, title = await page.locator("h1").count(), await page.title()
-    said = [] if headings == 1 else [f"{headings} first headings"]
-    return said if re.fullmatch(r"\S.* · Lonja", title) else [*said, f"title {title!r}"]
-
-
-async def fits(page: Page) -> bool:
-    """Nothing sticks out sideways, once charts and maps have taken the width."""
-    for _ in range(LOOKS):
-        if await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
-            return True
-        await page.wait_for_timeout(SETTLES)
-    return False
-
-
-async def breaches(page: Page) -> list[str]:
-    """What axe calls serious or critical: rule, element, why."""
-    if not await page.evaluate("'axe' in window"):
-        await page.evaluate(AXE)
-    violations: Any = await page.evaluate("options => axe.run(options).then(results => results.violations)", RULES)
-    return [
-        f"{found['id']} ({found['impact']}) {node['target'][0]}: {node['html'][:160]}"
-        for found in violations
-        if found["impact"] in ("serious", "critical")
-        for node in found["nodes"][:3]
-    ]
+async def test_what_a_page_says_in_english_is_noticed(meet: Meet) -> None:
+    visitor = await meet()
+    await visitor.speaks("ru")
+    page = await visitor.open("/login")
+    assert left_in_english(await page.evaluate(SAID), "ru", ()) == []
+    await page.evaluate(
+        "document.querySelector('main').insertAdjacentHTML('beforeend', '<p>Paper for the school <b>3 members</b></p>"
+        '<span lang="en">Parts and accessories</span><input aria-label="Lots of paper">\')'
+    )
+    left = left_in_english(await page.evaluate(SAID), "ru", ["Paper for the school"])
+    assert left == ["3 members", "Lots of paper"]
 
 
 def screen(each: Found, size: str) -> str:

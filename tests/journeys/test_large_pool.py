@@ -1,4 +1,4 @@
-"""A pool of many members and lines is read downwards alone, at a desk and on a phone, in each language."""
+"""A pool of many members and lines is read downwards alone, at a desk and on a phone, in each language, and by a screen reader."""
 
 from itertools import product
 
@@ -10,6 +10,7 @@ from infra.embedded.jars import web_assets
 from services.pools.domain import Pool
 from services.pools.domain.pool import MEMBERS_SHOWN
 from tests.journeys.conftest import DESK, PHONE
+from tests.journeys.sound import breaches
 from tests.market import Market
 from tests.services.pools.test_large_pools import a_large_pool, kept, shared_out
 
@@ -40,4 +41,5 @@ async def test_demands_and_shares_need_no_sideways_move(market: Market, browser:
         await page.goto(f"{market.url}/pools/{pool_id}")
         assert await page.locator("#demand tbody th").count() == MEMBERS_SHOWN
         assert await page.evaluate(SIDEWAYS) == [], (language, size)
+        assert await breaches(page) == [], (language, size)
         await context.close()

@@ -1,17 +1,19 @@
 // Price over time (uPlot) and prices by place (Leaflet, on outlines of the countries: no tiles, no internet).
-// What they show also stands in tables on the page.
+// What they show also stands in tables on the page. Their words are the page's: it gives them in data- attributes.
 
 const SEA = "#0b5f66";
-const price = (value) => Number(value).toLocaleString(undefined, { maximumSignificantDigits: 4 });
+const spokenHere = document.documentElement.lang;
+const price = (value) => Number(value).toLocaleString(spokenHere, { maximumSignificantDigits: 4 });
 
 function drawChart(element, pictures) {
+  const said = element.dataset;
   // Contracts where there are any, else awards, else bids: what was paid before what was asked.
   const name = ["contract", "award", "bid"].find((kind) => pictures.rolling.some((month) => month.series === kind));
   const rolling = new Map(pictures.rolling.filter((month) => month.series === name).map((month) => [month.month, month]));
   const kept = new Map(pictures.months.map((month) => [month.month, month]));
   const months = [...new Set([...rolling.keys(), ...kept.keys()])].sort();
   if (months.length < 2) {
-    element.textContent = "One month has prices: there is nothing to draw yet.";
+    element.textContent = said.oneMonth;
     element.className = "muted";
     return;
   }
@@ -20,9 +22,8 @@ function drawChart(element, pictures) {
   const high = column(rolling, (month) => month.high);
   const known = [...low, ...high, ...column(kept, (month) => month.median)].filter((value) => value !== null);
   const wide = Math.max(...known) > 20 * Math.min(...known);
-  const label = `${element.dataset.currency} per ${element.dataset.unit}`;
   const shown = { spanGaps: true, value: (_, value) => (value === null ? "–" : price(value)) };
-  const month = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" });
+  const month = new Intl.DateTimeFormat(spokenHere, { month: "short", year: "numeric", timeZone: "UTC" });
   const size = () => ({ width: element.clientWidth, height: Math.max(220, Math.min(340, element.clientWidth * 0.6)) });
   const seconds = months.map((month) => Date.parse(`${month}-01T00:00Z`) / 1e3);
   // As many months by name as there is room for, at whatever width.
@@ -36,11 +37,11 @@ function drawChart(element, pictures) {
       axes: [{ splits: (plot) => ticks(plot.width), values: (_, seconds) => seconds.map((second) => month.format(second * 1e3)) }, { size: 70, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : price(tick))) }],
       bands: [{ series: [2, 1], fill: "#0b5f6622" }],
       series: [
-        { label: "Month", value: (_, seconds) => (seconds === null ? "–" : month.format(seconds * 1e3)) },
-        { ...shown, label: "Lowest", stroke: "#0b5f6666", width: 1 },
-        { ...shown, label: "Highest", stroke: "#0b5f6666", width: 1 },
-        { ...shown, label: "Mean", stroke: "#7a4d00", width: 1.5, dash: [6, 4] },
-        { ...shown, label: "Median of the kept", stroke: SEA, width: 2.5, points: { show: true, size: 7 } },
+        { label: said.month, value: (_, seconds) => (seconds === null ? "–" : month.format(seconds * 1e3)) },
+        { ...shown, label: said.lowest, stroke: "#0b5f6666", width: 1 },
+        { ...shown, label: said.highest, stroke: "#0b5f6666", width: 1 },
+        { ...shown, label: said.mean, stroke: "#7a4d00", width: 1.5, dash: [6, 4] },
+        { ...shown, label: said.median, stroke: SEA, width: 2.5, points: { show: true, size: 7 } },
       ],
     },
     [
@@ -54,7 +55,7 @@ function drawChart(element, pictures) {
   );
   const caption = document.createElement("p");
   caption.className = "hint";
-  caption.textContent = `${label}${wide ? ", log scale" : ""}. The band spans all prices as they came, outliers included.`;
+  caption.textContent = wide ? said.captionLog : said.caption;
   element.after(caption);
   new ResizeObserver(() => chart.setSize(size())).observe(element);
 }
@@ -75,16 +76,17 @@ function line(...parts) {
   return element;
 }
 
-async function drawMap(element, pictures, words) {
-  const map = L.map(element, { minZoom: 1, maxZoom: 9, worldCopyJump: true, zoomSnap: 0.25 });
-  map.attributionControl.setPrefix(false).addAttribution("Outlines: Apache ECharts");
+async function drawMap(element, pictures) {
+  const said = element.dataset;
+  const map = L.map(element, { minZoom: 1, maxZoom: 9, worldCopyJump: true, zoomSnap: 0.25, zoomControl: false });
+  L.control.zoom({ zoomInTitle: said.zoomIn, zoomOutTitle: said.zoomOut }).addTo(map);
+  map.attributionControl.setPrefix(false).addAttribution(said.credit);
   const spots = pictures.points.map((point) => [point.latitude, point.longitude]);
   map.fitBounds(L.latLngBounds(spots).pad(0.25), { maxZoom: 6 });
   const colour = colours(pictures.points);
   for (const point of [...pictures.points].sort((one, other) => other.count - one.count)) {
     const name = document.createElement("strong");
     name.textContent = point.name;
-    const many = point.count === 1 ? "1 price" : `${point.count} prices`;
     L.circleMarker([point.latitude, point.longitude], {
       radius: 6 + 2.5 * Math.sqrt(point.count),
       color: "#fff",
@@ -92,7 +94,7 @@ async function drawMap(element, pictures, words) {
       fillColor: colour(point.median),
       fillOpacity: 0.88,
     })
-      .bindPopup(line(name, line(`${price(point.median)} ${words}`), line(many)))
+      .bindPopup(line(name, line(`${price(point.median)} ${said.per}`), line(`${said.prices}: ${point.count}`)))
       .bindTooltip(price(point.median))
       .addTo(map);
   }
@@ -109,7 +111,7 @@ async function drawMap(element, pictures, words) {
     return box;
   };
   if (pictures.points.length > 1) legend.addTo(map);
-  const answer = await fetch(element.dataset.outlines);
+  const answer = await fetch(said.outlines);
   if (!answer.ok) return;
   const land = { color: "#8493a0", weight: 1, fillColor: "#eef2ef", fillOpacity: 1, interactive: false };
   const world = await answer.json();
@@ -123,11 +125,11 @@ document.addEventListener("DOMContentLoaded", async () => {
   if (!chart) return;
   const answer = await fetch(chart.dataset.pictures);
   if (!answer.ok) {
-    chart.textContent = "The pictures could not be loaded; the tables below have the same figures.";
+    chart.textContent = chart.dataset.failed;
     return;
   }
   const pictures = await answer.json();
   drawChart(chart, pictures);
   const map = document.getElementById("price-map");
-  if (map) await drawMap(map, pictures, `${chart.dataset.currency} per ${chart.dataset.unit}`);
+  if (map) await drawMap(map, pictures);
 });

@@ -22,7 +22,7 @@ from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import PUBLIC, FromGround, PathId, Region, Visit, page, read_form
-from infra.web.languages import gettext, told, unit_name
+from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
 from services.catalogue.pricing import broken_quantity, home_region
@@ -58,6 +58,8 @@ class Option(msgspec.Struct, frozen=True):
     count: int
     href: str
     chosen: bool
+    language: str = ""
+    """Of the label, where it is none of the page's."""
 
 
 class SearchPages(Controller):
@@ -236,7 +238,7 @@ def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Optio
         (
             gettext("Category"),
             [
-                Option(tree.name(code), counts["category"][code], link(asked, category=code), False)
+                Option(tree.name(code), counts["category"][code], link(asked, category=code), False, "en")
                 for code in found_below
             ],
         ),
@@ -254,8 +256,8 @@ def facets(found: views.SearchPage, asked: Search) -> list[tuple[str, list[Optio
         chosen = pair in asked.attributes
         rest = tuple(each for each in asked.attributes if each != pair)
         href = link(asked, attributes=rest if chosen else (*rest, pair))
-        by_name.setdefault(name, []).append(Option(value, count, href, chosen))
+        by_name.setdefault(name, []).append(Option(pgettext("attribute", value), count, href, chosen))
     telling = {name: options for name, options in by_name.items() if len(options) > 1 or options[0].chosen}
     widest = sorted(telling, key=lambda name: -sum(option.count for option in telling[name]))[:NAMES_SHOWN]
-    groups += [(name.capitalize(), telling[name]) for name in widest]
+    groups += [(pgettext("attribute", name).capitalize(), telling[name]) for name in widest]
     return [(title, options[:VALUES_SHOWN]) for title, options in groups if options]

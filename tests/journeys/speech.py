@@ -1,0 +1,94 @@
+"""Whether a page speaks the language that its reader chose: what it still says in English.
+
+English is known by its small words, and by the catalog: a piece that is an entry's English while the language has other words for it.
+What people wrote is theirs to say in any language: it is taken out first. CPV titles are in English, and marked as such.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from infra.web.languages import catalog, catalogs
+from services import NAMES as SERVICES
+from tests.market import Market
+
+SAID = """() => {
+    const spoken = document.documentElement.lang;
+    const apart = (element) => element.closest("script, style, code, pre, textarea") || element.closest("[lang]").lang !== spoken;
+    const pieces = [document.title];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) if (!apart(walker.currentNode.parentElement)) pieces.push(walker.currentNode.data);
+    for (const name of ["title", "aria-label", "placeholder", "alt", "data-label", "data-over"])
+        for (const element of document.querySelectorAll(`[${name}]`)) if (!apart(element)) pieces.push(element.getAttribute(name));
+    return [...new Set(pieces.map((piece) => piece.replace(/\\s+/g, " ").trim()).filter((piece) => /[a-z]{2}/i.test(piece)))];
+}"""
+"""Every piece of a page that is read or heard, but what is marked as of another language."""
+SMALL_WORDS = re.compile(
+    r"\b(?:the|of|and|is|are|was|were|with|for|from|by|to|not|this|that|these|your|you|its|it|has|have|been|what|which|who|when|where"
+    r"|then|than|there|their|they|each|every|all|any|only|more|most|other|until|before|after|yet|will|can|may|must|at|on|or|nothing)\b",
+    re.IGNORECASE,
+)
+PLACEHOLDERS_AND_NUMBERS = re.compile(r"%\(\w+\)s|[\d.,:\s\u00a0\u202f-]+")
+
+
+def bare(words: str) -> str:
+    """Without numbers and what is filled in."""
+    return PLACEHOLDERS_AND_NUMBERS.sub(" ", words).strip().lower()
+
+
+@cache
+def translated(language: str) -> frozenset[str]:
+    """What the language has other words for."""
+    words, kept = set(), set()
+    for path in catalogs(language):
+        for message in catalog(path, language):
+            english = message.id if isinstance(message.id, tuple) else (message.id,)
+            own = message.string if isinstance(message.string, tuple) else (message.string,)
+            words |= {bare(each) for each in english}
+            kept |= {bare(each) for each in own}
+    return frozenset(words - kept - {""})
+
+
+async def written_by_people(market: Market, more: Iterable[str]) -> list[str]:
+    """Names, titles and texts in all that happened, and those that are sealed or in no event; the longest first."""
+    found = {" ".join(each.split()) for each in more}
+    for service in SERVICES:
+        for row in await market.fetch(f"select data from {service}.outbox"):
+            found |= set(strings(msgspec.json.decode(row["data"])))
+    return sorted((each for each in found if re.search("[a-z] [a-z]", each, re.I)), key=len, reverse=True)
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield " ".join(value.split())
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key not in MARKETS_OWN:
+                yield from strings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings(each)
+
+
+MARKETS_OWN = {"sentence", "told"}
+"""Fields in which an event keeps what the market said."""
+
+
+def left_in_english(pieces: Iterable[str], language: str, people: Iterable[str]) -> list[str]:
+    """The pieces that are in English, whatever people wrote into them."""
+    return [
+        piece for piece in pieces if _is_english(piece, language) and _is_english(_without(piece, people), language)
+    ]
+
+
+def _is_english(piece: str, language: str) -> bool:
+    return SMALL_WORDS.search(piece) is not None or bare(piece) in translated(language)
+
+
+def _without(piece: str, people: Iterable[str]) -> str:
+    for words in people:
+        piece = piece.replace(words, " ")
+    return piece
