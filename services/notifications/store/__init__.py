@@ -148,12 +148,13 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter as its reader sees it in a list; ``says`` is its subject."""
+    """A letter as its reader sees it in a list; ``says`` is its subject, in the ``language`` that it was written in."""
 
     letter_id: str
     topic: str
     state: str
     says: str
+    language: str
     claimed_at: datetime
     sent_at: datetime | None
     trouble: str
@@ -283,8 +284,8 @@ async def latest(tx: Transaction, member_id: str, limit: int = 10) -> Sequence[S
 
 def _sent(row: LetterRow) -> Sent:
     letter = msgspec.convert(row.body, Letter)
-    same = {name: getattr(row, name) for name in Sent.__struct_fields__ if name != "says"}
-    return Sent(**same, says=letter.says)
+    same = {name: getattr(row, name) for name in Sent.__struct_fields__ if name not in ("says", "language")}
+    return Sent(**same, says=letter.says, language=letter.language)
 
 
 async def put_contracts(tx: Transaction, events: Sequence[ContractDrafted]) -> None:
