@@ -90,5 +90,5 @@ def _is_english(piece: str, language: str) -> bool:
 
 def _without(piece: str, people: Iterable[str]) -> str:
     for words in people:
-        piece = piece.replace(words, " ")
+        piece = re.sub(rf"(?<!\w){re.escape(words)}(?!\w)", " ", piece)
     return piece

@@ -17,6 +17,8 @@ import pytest
 from playwright.async_api import expect
 
 from infra.secrets import secret
+from infra.web.languages import pgettext, speaking
+from services.demonstration.cast import cast
 from services.demonstration.client import Client, when_heard
 from services.demonstration.seed import open_auction
 from services.notifications.links import Links
@@ -39,7 +41,7 @@ ALIKE = 2
 
 LONG_WORD = "W" * 290
 """A name or description that no blank parts."""
-EVIDENCE, COMMENT = "Line 1, its attributes", "On pallets. " * 40
+EVIDENCE, COMMENT = "Line 1, its attributes", "On pallets."
 """What a supplier writes that is in no event, or sealed in one."""
 OTHERS = ("ru", "es")
 """The languages that the pages of a route are looked at in by turns, the one with the longer words first."""
@@ -73,7 +75,7 @@ async def filled(demo: Market) -> dict[str, list[str]]:
         found = await visitor.get("/api/catalogue/skus")
         for card, quantity in zip(found["results"][:4], ("2", "1", "5000000", "3"), strict=True):
             await browser.post("/catalogue/basket", {"sku": card["sku_id"], "quantity": quantity})
-        traits = [{"name": f"trait {number}", "value": "any"} for number in range(4)]
+        traits = [{"name": f"trait {number}", "value": "striped"} for number in range(4)]
         card = {"name": "Hammock for the staff room", "category": "37000000", "base_unit": "C62", "attributes": traits}
         await agency.post("/api/catalogue/skus", {**card, "none_of_these": True}, key="every page")
         sku_id = found["results"][0]["sku_id"]
@@ -112,7 +114,7 @@ async def _sealed(demo: Market, agency: Client, supplier: Client, sku_id: str) -
         "prices": {"1": "10.00", "2": "1200.00"},
         "vat_rate": "20",
         "delivery_days": 3,
-        "comment": COMMENT,
+        "comment": f"{COMMENT} " * 40,
     }
     await when_heard(lambda: supplier.post(f"/api/quotes/{request_id}/mine", quote, key="every page"))
     over = demo.clock() - timedelta(minutes=5)
@@ -212,8 +214,11 @@ def with_languages(pages: Iterable[Found]) -> Iterator[tuple[Found, str]]:
 
 @pytest.fixture(scope="module")
 async def written(demo: Market, filled: dict[str, list[str]]) -> list[str]:
-    """By people."""
-    return await written_by_people(demo, (EVIDENCE, COMMENT, LONG_WORD))
+    """By people: of what a card says of its good, all that no category asks for."""
+    said = {word for good in cast().skus for name, value, _ in good.attributes for word in (name, value)}
+    with speaking(OTHERS[0]):
+        own = [word for word in said if pgettext("attribute", word) == word]
+    return await written_by_people(demo, (EVIDENCE, COMMENT, LONG_WORD, *own))
 
 
 @pytest.mark.parametrize("reader", READERS)
