@@ -13,21 +13,30 @@ from services.observatory.domain.observation import Observation
 from services.observatory.domain.reference import Reference, counts_from
 
 SHORTEST_REST, LONGEST_REST = timedelta(seconds=1), timedelta(minutes=1)
+A_TURN, TURNS = timedelta(minutes=1), 6
+"""What it costs an item to be judged, and how many times it can be before it has to wait for that long."""
 
 
 class Rest(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices that come to an item ``until`` then are judged together."""
+    """Prices that come to an item ``until`` then are judged together. ``owed`` is what of its turns is not paid off at that time: a
+    second of it goes with each second."""
 
     until: datetime
-    span: timedelta
+    owed: timedelta
 
 
 def rest_after(now: datetime, last: Rest | None) -> Rest:
-    """Of an item that is judged now. A single price is judged at once; where one follows soon after each rest, the rests become twice as
-    long: 3,000 prices in a minute make six versions, and never is there more than one a minute for long."""
-    busy = last is not None and now < last.until + last.span
-    span = min(last.span * 2, LONGEST_REST) if last and busy else SHORTEST_REST
-    return Rest(until=now + span, span=span)
+    """Of an item that is judged now.
+
+    Each time costs it a minute, which time pays off. It rests the longer the more it owes, 1, 2, 4 … seconds, and so long at least that
+    it never owes more than six. So in no span of time is it judged more than six times and once for each minute of it, however its
+    prices come; and one that comes a minute after it was judged, or later, never waits.
+    """
+    before = last.until + last.owed - now if last else timedelta(0)
+    owed = min(max(before, timedelta(0)) + A_TURN, TURNS * A_TURN)
+    turns = -(-owed // A_TURN)
+    span = max(SHORTEST_REST * 2 ** (turns - 1), owed - (TURNS - 1) * A_TURN)
+    return Rest(until=now + span, owed=owed - span)
 
 
 def valued_on(observations: Sequence[Observation], today: date, rules: ObservatoryRules) -> date:

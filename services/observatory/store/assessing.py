@@ -107,7 +107,7 @@ async def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
         [outcome.published for outcome in outcomes],
         [outcome.due_at for outcome in outcomes],
         [outcome.rest.until for outcome in outcomes],
-        [outcome.rest.span for outcome in outcomes],
+        [outcome.rest.owed for outcome in outcomes],
     )
 
 

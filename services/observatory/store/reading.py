@@ -132,5 +132,5 @@ def card_of(row: asyncpg.Record) -> Card:
         reference_id=row["reference_id"],
         published=row["published"],
         trouble=row["trouble"],
-        rest=Rest(until=row["rests_until"], span=row["rest"]) if row["rests_until"] and row["rest"] else None,
+        rest=Rest(until=row["rests_until"], owed=row["rest"]) if row["rests_until"] and row["rest"] else None,
     )

@@ -23,7 +23,7 @@ class ItemRow(Row, table=True):
     that it is only looked at again, so that others go first. ``reference_id`` is the standing snapshot,
     ``published`` says that an event told others of it. ``trouble`` is why its prices could not be judged when that was last tried.
     ``grade`` is that of the standing snapshot; a trigger writes it, whichever release writes the rest. It is not judged again
-    before ``rests_until``, which was a ``rest`` after it was judged last."""
+    before ``rests_until``; ``rest`` is what it still owes then (see :class:`services.observatory.domain.Rest`)."""
 
     __tablename__ = "items"
 

@@ -18,7 +18,6 @@ from services.observatory.domain import (
     NoReference,
     Observation,
     Reference,
-    Rest,
     Ruling,
     Verdict,
     digest,
@@ -29,7 +28,7 @@ from services.observatory.domain import (
     verdict_of,
 )
 from services.observatory.domain.rulings import body
-from services.observatory.domain.snapshot import LONGEST_REST, SHORTEST_REST
+from services.observatory.domain.snapshot import A_TURN, LONGEST_REST, SHORTEST_REST, TURNS
 from tests.services.observatory.test_observatory_reference import ARACAJU, CURITIBA, TODAY, seen
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -170,21 +169,64 @@ def test_what_is_usual_is_not_stored_and_comes_back() -> None:
 
 
 class TestRest:
-    def test_a_price_that_comes_by_itself_is_judged_at_once(self) -> None:
-        """Whatever there was before: the rest is over, and was long ago."""
+    def test_a_price_a_minute_after_the_last_is_judged_at_once_and_long_quiet_makes_the_rest_short_again(self) -> None:
         rest = rest_after(NOW, None)
+        assert rest.until == NOW + SHORTEST_REST
         for _ in range(20):
             rest = rest_after(rest.until, rest)
-        assert rest.span == LONGEST_REST
-        later = rest.until + rest.span
-        assert rest_after(later, rest) == Rest(until=later + SHORTEST_REST, span=SHORTEST_REST)
+            judged, rested = rest.until, rest
+        assert rested.until - LONGEST_REST <= judged and rested.owed == (TURNS - 1) * A_TURN
+        later = rested.until + rested.owed
+        assert rest_after(later, rested) == rest_after(later, None)
 
     @pytest.mark.parametrize(("seconds", "times"), [(60, 6), (3600, 65), (86400, 1445)])
     def test_prices_without_end_make_six_versions_in_the_first_minute_then_one_a_minute(
         self, seconds: int, times: int
     ) -> None:
-        now, rest, judgements = NOW, None, 0
-        while now < NOW + timedelta(seconds=seconds):
-            rest, judgements = rest_after(now, rest), judgements + 1
-            now = rest.until
-        assert judgements == times
+        made = judgements([timedelta(milliseconds=200)] * seconds * 5)
+        assert sum(each < NOW + timedelta(seconds=seconds) for each in made) == times
+
+    @pytest.mark.parametrize("gap", [0.5, 1.9, 2.1, 2.5, 3, 5, 10, 31, 45, 59])
+    def test_prices_at_any_steady_pace_make_no_more(self, gap: float) -> None:
+        """Also where each comes when the rest after the one before is just over."""
+        assert len(judgements([timedelta(seconds=gap)] * int(3600 / gap))) <= 6 + 60
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.integers(0, 10_000_000),
+                st.sampled_from([1, 2, 4, 8, 16, 32, 60, 61, 120, 400]).map(lambda seconds: seconds * 1_000_000),
+                st.integers(0, 900_000_000),
+            ).map(lambda micros: timedelta(microseconds=micros)),
+            max_size=60,
+        )
+    )
+    def test_however_prices_come_no_span_of_time_has_more_versions_than_six_and_its_minutes(
+        self, gaps: list[timedelta]
+    ) -> None:
+        times = judgements(gaps)
+        for first, start in enumerate(times):
+            for count, end in enumerate(times[first:], 1):
+                assert count <= 6 + (end - start) / timedelta(minutes=1)
+
+    @given(st.lists(st.integers(0, 120_000_000).map(lambda micros: timedelta(microseconds=micros)), max_size=60))
+    def test_however_prices_come_none_waits_longer_than_a_minute_after_the_last_version(
+        self, gaps: list[timedelta]
+    ) -> None:
+        rest = None
+        for gap in gaps:
+            now = rest.until + gap if rest else NOW
+            rest = rest_after(now, rest)
+            assert SHORTEST_REST <= rest.until - now <= LONGEST_REST
+
+
+def judgements(gaps: list[timedelta]) -> list[datetime]:
+    """When an item is judged whose prices come with these gaps: each at once, or when the item rests no more, with all that came."""
+    times: list[datetime] = []
+    rest, price = None, NOW
+    for gap in gaps:
+        if not times or price > times[-1]:
+            times.append(max(price, rest.until) if rest else price)
+            rest = rest_after(times[-1], rest)
+        price += gap
+    return times
