@@ -27,12 +27,13 @@ BY_LINK: Mapping[str, Any] = {**PUBLIC, "by_link": True}
 MEMBERS: Mapping[str, Any] = {"access": frozenset(ROLES)}
 
 
-def allow(*roles: str) -> Mapping[str, Any]:
-    """Members with one of these roles."""
+def allow(*roles: str, batched: bool = False) -> Mapping[str, Any]:
+    """Members with one of these roles. What is ``batched`` is decided together with what others send meanwhile, and takes no turns
+    (:mod:`infra.web.turns`)."""
     unknown = set(roles) - set(ROLES)
     if unknown or not roles:
         raise ValueError(f"unknown roles {sorted(unknown)}" if unknown else "name at least one role")
-    return {"access": frozenset(roles)}
+    return {"access": frozenset(roles)} | ({"batched": True} if batched else {})
 
 
 class UnguardedRoute(TypeError):

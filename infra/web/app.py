@@ -9,7 +9,13 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, InternalServerException, NotFoundException
+from litestar.exceptions import (
+    HTTPException,
+    InternalServerException,
+    MethodNotAllowedException,
+    NotFoundException,
+    TooManyRequestsException,
+)
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components
@@ -39,7 +45,7 @@ from infra.web.head import bounded
 from infra.web.health import health_routes
 from infra.web.keyed import keyed
 from infra.web.languages import choose_language, in_the_readers_language
-from infra.web.limits import limited
+from infra.web.limits import Limits
 from infra.web.pages import engine
 from infra.web.patience import answered_in_time
 from infra.web.query import known_parameters, remember_parameters
@@ -148,12 +154,18 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
                     await stack.enter_async_context(start())
             yield
 
-    def on_no_route(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
-        """Where there is no route no middleware ran: who came and in which language is looked up here."""
+    config = ground.config
+    limits = Limits(config.rate_limit)
+
+    def on_no_route(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+        """Where there is no route no middleware ran: who came and in which language is looked up here, and the request is counted."""
         request.scope.setdefault("user", known(request.scope, ground.tokens, ground.clock)[0])
+        try:
+            limits.count_stray(request.scope)
+        except TooManyRequestsException as too_many:
+            error = too_many
         return errors.on_http_error(request, error)
 
-    config = ground.config
     app = App(
         route_handlers=[
             *health_routes(observer, config, named("web", port or config.port)),
@@ -174,7 +186,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         request_max_body_size=BODY_BYTES,
         middleware=[
             authentication(ground.tokens, ground.clock),
-            limited(config.rate_limit),
+            limits.middleware,
             in_the_readers_language,
             forms_of_the_session(secret(config.secrets_dir, "csrf")),
             shown_from(answers),
@@ -196,6 +208,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             Missing: errors.on_denied,
             NotAllowed: errors.on_denied,
             NotFoundException: on_no_route,
+            MethodNotAllowedException: on_no_route,
             HTTPException: errors.on_http_error,
             Exception: errors.on_crash,
         },

@@ -208,8 +208,8 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
 
 def _on_away(request: Request[Any, Any, Any], error: Exception, driver: BaseException | None) -> Response[Any]:
     """A form is sent again by who wrote it; a page that was to be read is loaded again by itself."""
-    said = "%s %s: what it needs is away: %s"
-    OfAddress(log, address_of(request)).warning(said, request.method, request.url.path, driver)
+    said = "%s %s failed, since what it needs is away: %s"
+    OfAddress(log, address_of(request)).warning(said, request.method, request.url.path, str(driver) or repr(driver))
     if isinstance(driver, WrongClock):
         detail = gettext("The clock of this part of the market is wrong. It decides nothing until the clock is right.")
     elif isinstance(driver, asyncpg.LockNotAvailableError | Outdated):

@@ -1,4 +1,4 @@
-"""How many requests a minute one member or address may make."""
+"""How many requests a minute one member or address may make, and how many of them are worked on at once."""
 
 import time
 from collections import Counter
@@ -8,9 +8,10 @@ from typing import Any
 from litestar import Request
 from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.web.server import network
+from infra.web.turns import Turns
 
 WINDOW = 60
 """Seconds. All callers' windows begin at the same time, so that nothing of an old one is kept."""
@@ -24,6 +25,8 @@ WEIGHT = 64 * 1024
 MOST_WEIGHT = 1 + 1024 * 1024 // WEIGHT
 """Of the largest body that is read (``BODY_BYTES``), and of one that does not say how long it is."""
 UNLIMITED = ("/static/", "/health", "/metrics")
+_COUNTED = "counted_for_the_limit"
+"""In a scope."""
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:
@@ -53,28 +56,69 @@ class Rate:
         return 0 if self._counts[caller] <= self._most else int((window + 1) * WINDOW - now) + 1
 
 
-def limited(most: int) -> Callable[[ASGIApp], ASGIApp]:
-    """Middleware, after the authentication. Live streams are counted by themselves: each page opens one and is not to be without it, or
-    without its next request, because of the other."""
-    everything, anonymous, streams = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE)), Rate(most)
+class Limits:
+    """Of the requests of one process."""
 
-    def middleware(app: ASGIApp) -> ASGIApp:
+    def __init__(self, most: int) -> None:
+        self._everything, self._anonymous, self._streams = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE)), Rate(most)
+        self._turns = Turns()
+
+    def middleware(self, app: ASGIApp) -> ASGIApp:
+        """After the authentication. Live streams are counted by themselves: each page opens one and is not to be without it, or without
+        its next request, because of the other. Streams, and what is decided in batches, take no turns."""
+
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == ScopeType.HTTP and not scope["path"].startswith(UNLIMITED):
-                user, client = scope.get("user"), scope.get("client")
-                address = network(client[0]) if client else ""
-                counted = streams if scope["route_handler"].opt.get("streamed") else everything
-                weight = _weight(scope["headers"]) if scope["method"] in UNSAFE else 1
-                wait = counted.wait(user.member_id if user else address, weight)
-                if scope["method"] in UNSAFE and scope["route_handler"].opt.get("access") == "public":
-                    wait = max(wait, anonymous.wait(address, weight))
-                if wait:
-                    raise TooManyRequestsException(headers={"retry-after": str(wait)})
-            await app(scope, receive, send)
+            if scope["type"] != ScopeType.HTTP or scope["path"].startswith(UNLIMITED):
+                await app(scope, receive, send)
+                return
+            user, address, options = scope.get("user"), _address(scope), scope["route_handler"].opt
+            streamed, unsafe = options.get("streamed"), scope["method"] in UNSAFE
+            caller = user.member_id if user else address
+            weight = _weight(scope["headers"]) if unsafe else 1
+            wait = (self._streams if streamed else self._everything).wait(caller, weight)
+            if unsafe and options.get("access") == "public":
+                wait = max(wait, self._anonymous.wait(address, weight))
+            scope[_COUNTED] = True  # type: ignore[literal-required]
+            if wait:
+                raise TooManyRequestsException(headers={"retry-after": str(wait)})
+            if streamed or options.get("batched"):
+                await app(scope, receive, send)
+            else:
+                await self._in_turn(caller, app, scope, receive, send)
 
         return limit
 
-    return middleware
+    async def _in_turn(self, caller: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the answer begins: a reader may take it as slowly as it wants."""
+        await self._turns.take(caller)
+        taken = True
+
+        def give_back() -> None:
+            nonlocal taken
+            if taken:
+                taken = False
+                self._turns.give_back(caller)
+
+        async def answer(message: Message) -> None:
+            give_back()
+            await send(message)
+
+        try:
+            await app(scope, receive, answer)
+        finally:
+            give_back()
+
+    def count_stray(self, scope: Scope) -> None:
+        """Where there is no route for the path or the method, no middleware ran: count it now. Raises TooManyRequestsException."""
+        if scope.get(_COUNTED) or scope["path"].startswith(UNLIMITED):
+            return
+        if wait := self._everything.wait(_address(scope)):
+            raise TooManyRequestsException(headers={"retry-after": str(wait)})
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return network(client[0]) if client else ""
 
 
 def _weight(headers: Iterable[tuple[bytes, bytes]]) -> int:

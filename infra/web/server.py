@@ -30,6 +30,10 @@ HEAD_BYTES = 32 * 1024
 """Of the request line and all headers; again of all that comes with a body in chunks and is none of it; of empty lines before a
 request."""
 HEADERS = 100
+TARGET_BYTES = 8 * 1024
+"""Of the address that is asked for."""
+PARAMETERS = 200
+"""Of a query. To read one costs as much as a small piece of a request, and is done before anybody knows who asks."""
 WAITING = 16
 """Requests of a connection that wait for the answer to an earlier one."""
 PIECE = 16 * 1024
@@ -58,6 +62,9 @@ class _Refusal(NamedTuple):
 NO_REQUEST = _Refusal(400, "these bytes are no HTTP request")
 LARGE_HEAD = _Refusal(
     431, f"the address and the headers of a request have {HEAD_BYTES:,} bytes and {HEADERS} headers at most"
+)
+LONG_ADDRESS = _Refusal(
+    414, f"the address of a request has {TARGET_BYTES:,} bytes at most, and its query {PARAMETERS} parameters"
 )
 SMALL_CHUNKS = _Refusal(
     400,
@@ -183,6 +190,9 @@ class Connection(HttpToolsProtocol):
         # What came since the last request is more than its head, and nearly always little enough.
         if self._head_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
             self._refuse(LARGE_HEAD)
+            raise _Refused
+        if len(self.url) > TARGET_BYTES or self.url.count(b"&") >= PARAMETERS:
+            self._refuse(LONG_ADDRESS)
             raise _Refused
         super().on_headers_complete()
         self._in_head, self._head_bytes, self._body_to_come = False, 0, True

@@ -54,7 +54,7 @@ RULES = session_rules(POLICY.auction, None)
 LINE = Line(line_id="1", description="Bench", quantity=Decimal(1), unit="H87", unit_price=INITIAL, amount=INITIAL)
 
 
-@post(NOTHING, opt=allow(SUPPLIER_AGENT), include_in_schema=False)
+@post(NOTHING, opt=allow(SUPPLIER_AGENT, batched=True), include_in_schema=False)
 async def nothing(data: BidIn) -> BidIn:
     return data
 

@@ -16,12 +16,13 @@ import msgspec
 import pytest
 from litestar import Request, get, post
 from litestar.params import JSONBody
-from litestar.response import ServerSentEvent
+from litestar.response import ServerSentEvent, Stream
 
 from infra.service import Service
 from infra.web import PUBLIC, STREAMED, create_app, limits, routes, server
 from infra.web.app import BODY_BYTES
 from infra.web.limits import CALLERS, Rate
+from infra.web.turns import AT_ONCE
 from tests.market import unconnected
 
 pytestmark = pytest.mark.servers
@@ -301,6 +302,62 @@ async def test_posting_without_login_has_a_stricter_limit(tmp_path: Path) -> Non
         posts = [(await client.post("/api/echo", json={})).status_code for _ in range(6)]
         assert posts == [200] * 4 + [429] * 2
         assert (await client.get("/who")).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("DELETE", "/who")])
+async def test_what_finds_no_route_counts_too(tmp_path: Path, method: str, path: str) -> None:
+    async with serving(tmp_path, rate_limit=5) as (client, _):
+        found = [(await client.request(method, path)).status_code for _ in range(8)]
+        assert set(found[:5]) <= {404, 405} and set(found[5:]) == {429}
+        assert (await client.get("/who")).status_code == 429, "it is one count"
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_requests_of_one_caller_take_turns_and_others_wait_for_none(tmp_path: Path) -> None:
+    at_work, most, go_on = 0, 0, asyncio.Event()
+
+    @get("/slow", opt=PUBLIC)
+    async def slow() -> str:
+        nonlocal at_work, most
+        at_work, most = at_work + 1, max(most, at_work + 1)
+        await go_on.wait()
+        at_work -= 1
+        return "done"
+
+    async with serving(tmp_path, slow, trusted_proxies=("127.0.0.1/32",)) as (client, _):
+
+        def asked(path: str, host: str) -> Any:
+            return client.get(path, headers={"x-forwarded-for": host})
+
+        many = [asyncio.create_task(asked("/slow", "10.0.0.1")) for _ in range(20)]
+        while at_work < AT_ONCE:
+            await asyncio.sleep(0.01)
+        assert (await asked("/who", "10.0.0.2")).text.startswith("10.0.0.2")
+        go_on.set()
+        assert {(await each).status_code for each in many} == {200}
+    assert most == AT_ONCE
+
+
+async def test_an_answer_that_is_read_slowly_keeps_no_turn(tmp_path: Path) -> None:
+    @get("/long", opt=PUBLIC)
+    async def long() -> Stream:
+        async def pieces() -> AsyncIterator[str]:
+            yield "begun"
+            await asyncio.sleep(60)
+
+        return Stream(pieces())
+
+    async with serving(tmp_path, long) as (client, connect):
+        readers = []
+        for _ in range(AT_ONCE + 1):
+            reader, writer = await connect()
+            writer.write(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n")
+            async with asyncio.timeout(20):
+                assert b"200" in await reader.readline()
+            readers.append(writer)
+        assert (await client.get("/who")).status_code == 200
+        for writer in readers:
+            writer.close()
 
 
 def test_the_counts_of_callers_do_not_grow_without_limit() -> None:

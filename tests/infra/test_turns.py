@@ -1,60 +1,65 @@
-"""Live work goes first, and bulk work is never shut out."""
+"""However requests come, end and are given up, a caller has so many at work, in their order, and nothing is left of it."""
 
 import asyncio
+from contextlib import suppress
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from infra import turns
-from infra.turns import Turns
+from infra.web.turns import Turns
 
 
-async def test_bulk_work_waits_for_live_work() -> None:
-    one, done = Turns(), []
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=40), st.integers(1, 3))
+def test_turns_are_kept_in_order_and_given_back(asked: list[tuple[str, bool]], at_once: int) -> None:
+    async def played() -> tuple[list[int], Turns]:
+        turns, at_work, begun = Turns(at_once), {"a": 0, "b": 0}, list[int]()
 
-    async def bulk() -> None:
-        async with one.bulk():
-            done.append("bulk")
+        async def request(number: int, caller: str) -> None:
+            await turns.take(caller)
+            at_work[caller] += 1
+            try:
+                assert at_work[caller] <= at_once
+                begun.append(number)
+                await asyncio.sleep(0)
+            finally:
+                at_work[caller] -= 1
+                turns.give_back(caller)
 
-    async with one.live():
-        async with one.live():
-            waiting = asyncio.create_task(bulk())
-            await asyncio.sleep(0)
+        tasks = [asyncio.create_task(request(number, caller)) for number, (caller, _) in enumerate(asked)]
         await asyncio.sleep(0)
-        done.append("live")
-    await waiting
-    assert done == ["live", "bulk"]
+        for task, (_, given_up) in zip(tasks, asked, strict=True):
+            if given_up and turns.callers and not task.done():
+                task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        return begun, turns
+
+    begun, turns = asyncio.run(played())
+    for caller in "ab":
+        mine = [number for number in begun if asked[number][0] == caller]
+        assert mine == sorted(mine)
+        assert {number for number, each in enumerate(asked) if each == (caller, False)} <= set(mine)
+    assert turns.callers == 0
 
 
-async def test_live_work_waits_for_nothing() -> None:
-    one = Turns()
-    async with one.bulk(), one.live(), one.live():
-        pass
+async def test_another_caller_waits_for_nobody() -> None:
+    turns = Turns(1)
+    await turns.take("a")
+    behind = asyncio.create_task(turns.take("a"))
+    async with asyncio.timeout(5):
+        await turns.take("b")
+    assert not behind.done()
+    turns.give_back("a")
+    await behind
 
 
-async def test_bulk_work_goes_on_beside_live_work_that_never_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE", 0.01)
-    one = Turns()
-    async with one.live(), one.bulk():
-        pass
-
-
-async def test_bulk_batches_go_one_after_the_other_and_who_came_first_goes_first() -> None:
-    one, done = Turns(), []
-
-    async def bulk(name: str) -> None:
-        async with one.bulk():
-            done.append(f"{name} begins")
-            await asyncio.sleep(0)
-            done.append(f"{name} ends")
-
-    await asyncio.gather(bulk("first"), bulk("second"))
-    assert done == ["first begins", "first ends", "second begins", "second ends"]
-
-
-async def test_a_bulk_batch_that_does_not_end_holds_up_no_other_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE_WITH_BULK", 0.01)
-    one = Turns()
-    async with one.bulk(), one.bulk():
-        pass
-    async with asyncio.timeout(5), one.bulk():
-        pass
+async def test_a_turn_that_came_to_who_was_just_given_up_goes_on_to_the_next() -> None:
+    turns = Turns(1)
+    await turns.take("a")
+    given_up, next_one = asyncio.create_task(turns.take("a")), asyncio.create_task(turns.take("a"))
+    await asyncio.sleep(0)
+    turns.give_back("a")
+    given_up.cancel()
+    async with asyncio.timeout(5):
+        await next_one

@@ -53,7 +53,7 @@ class BidsApi(Controller):
     path = "/api/auctions/{auction_id:str}/bids"
     tags = ["auctions"]
 
-    @post(opt=allow(SUPPLIER_AGENT), raises=[NotFound])
+    @post(opt=allow(SUPPLIER_AGENT, batched=True), raises=[NotFound])
     async def place_bid(
         self,
         request: MemberVisit,

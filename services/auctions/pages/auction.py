@@ -99,7 +99,7 @@ class AuctionPages(Controller):
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
         return Stream(pushes, media_type="text/event-stream", headers=headers)
 
-    @post("/{auction_id:str}/bids", opt=allow(SUPPLIER_AGENT), status_code=200)
+    @post("/{auction_id:str}/bids", opt=allow(SUPPLIER_AGENT, batched=True), status_code=200)
     async def bid(
         self,
         request: MemberVisit,
