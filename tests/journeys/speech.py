@@ -57,8 +57,9 @@ async def written_by_people(market: Market, more: Iterable[str]) -> list[str]:
     found = {" ".join(each.split()) for each in more}
     for service in SERVICES:
         for row in await market.fetch(f"select data from {service}.outbox"):
-            found |= set(strings(msgspec.json.decode(row["data"])))
-    return sorted((each for each in found if re.search("[a-z] [a-z]", each, re.I)), key=len, reverse=True)
+            told = strings(msgspec.json.decode(row["data"]))
+            found |= {each for each in told if re.search("[a-z] [a-z]", each, re.IGNORECASE)}
+    return sorted(found, key=len, reverse=True)
 
 
 def strings(value: Any) -> Iterator[str]:
