@@ -44,6 +44,12 @@ def is_for(service: str, view: str, headers: Received) -> bool:
     )
 
 
+def reader(service: str, view: str) -> str:
+    """Who could not handle a message, for people: "contracts", the view "observatory/references", or "contracts/*" for a letter that does
+    not say which reader of the service. "" for one that does not name the service either."""
+    return f"{service}/{view}" if service and view else service
+
+
 class Place(NamedTuple):
     """Of a message on Kafka."""
 
@@ -77,6 +83,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     def settled(self) -> bool:
         return self.replayed or self.dismissed
 
+    @property
+    def reader(self) -> str:
+        return reader(self.consumer, self.view)
+
     def happened_before(self, instant: datetime) -> bool:
         """False also where the message does not say when: nobody can have handled that."""
         try:
@@ -97,6 +107,11 @@ class Unsettled(msgspec.Struct, frozen=True):
     consumer: str
     type: str
     error: str
+    view: str = ANY
+
+    @property
+    def reader(self) -> str:
+        return reader(self.consumer, self.view)
 
 
 class Follower:
@@ -135,7 +150,7 @@ class Follower:
             self._unsettled.pop(settles, None)
         else:
             letter = _letter(record)
-            self._unsettled[record.offset] = Unsettled(letter.consumer, letter.type, letter.error)
+            self._unsettled[record.offset] = Unsettled(letter.consumer, letter.type, letter.error, letter.view)
 
 
 class TooOld(Exception):

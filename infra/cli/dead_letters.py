@@ -38,11 +38,11 @@ def list_all(
         print_json([_summary(letter) for letter in letters])
     elif letters:
         print_table(
-            ("number", "consumer", "type", "error"),
+            ("number", "reader", "type", "error"),
             (
                 (
                     letter.position,
-                    letter.consumer,
+                    letter.reader,
                     letter.type,
                     letter.error + (" (replayed)" if letter.replayed else " (dismissed)" if letter.dismissed else ""),
                 )
@@ -72,7 +72,10 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="Replay every dead letter that was not.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a dead letter to its topic again; consumers that had handled it ignore the repeat.
+    """Send a dead letter to its topic again, for the reader that could not handle it alone: a service, or one view of it, as `list` shows.
+
+    All other readers pass over it: each handled the message, or has a dead letter of its own. A letter of a former release does not say
+    which reader failed ("contracts/*"): it goes to all of that service, and who had handled it ignores the repeat.
 
     One that is too old, or that only a newer release can read, is refused; --all passes over both.
     """
@@ -179,9 +182,12 @@ def _chosen(number: int | None, everything: bool) -> "list[DeadLetter]":
 
 
 def _summary(letter: "DeadLetter") -> dict[str, object]:
+    """``reader`` is ``consumer`` and ``view`` in one: whom a replay goes to."""
     names = (
         "position",
         "consumer",
+        "view",
+        "reader",
         "type",
         "event_id",
         "topic",

@@ -259,6 +259,6 @@ async def _dead_letters(bootstrap: str) -> Finding:
     return Finding(
         DEAD_LETTERS,
         False,
-        f"{len(letters)}; the newest: {newest.consumer} could not handle {newest.type}: {newest.error}",
+        f"{len(letters)}; the newest: {newest.reader} could not handle {newest.type}: {newest.error}",
         LOOK_AT_LETTERS,
     )

@@ -171,7 +171,7 @@ def _dead_letters(figures: Figures) -> Iterator[Judgement]:
         yield Judgement(
             part=DEAD_LETTERS,
             state=State.degraded,
-            detail=f"{len(figures.unsettled):,} that nobody settled; the newest: {newest.consumer} could not handle {newest.type}:"
+            detail=f"{len(figures.unsettled):,} that nobody settled; the newest: {newest.reader} could not handle {newest.type}:"
             f" {newest.error}",
             remedy=LOOK_AT_LETTERS,
         )

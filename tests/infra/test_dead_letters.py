@@ -1,6 +1,8 @@
 """Which dead letters may be sent again."""
 
-from collections.abc import Sequence
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,8 +10,10 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
 from infra import deadletters
+from infra.cli import dead_letters, doctor
 from infra.deadletters import DISMISSED, LEFT_OUT, REPLAYED, DeadLetter, Follower, TooOld, Unreadable, replay
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -106,6 +110,44 @@ async def test_one_goes_to_the_reader_that_failed_and_to_no_other(
     await deadletters.bury(kafka, "contracts", a_record(2, again, topic="lonja.auctions"), ValueError(), view="others")  # type: ignore[arg-type]
     await replay(kafka, deadletters._letter(a_record(3, kafka.messages[3]["headers"])), NOW - timedelta(days=60))  # type: ignore[arg-type]
     assert [r for r in readers if deadletters.is_for(*r, kafka.messages[4]["headers"])] == [("contracts", "others")]
+
+
+async def test_it_is_shown_with_the_reader_that_a_replay_goes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readers of one service fail at one message each with a letter of its own: who replays the wrong one mends nothing."""
+
+    def letter(number: int, view: bytes | None) -> ConsumerRecord:
+        named = [] if view is None else [("lonja_view", view)]
+        return a_record(number, [("lonja_consumer", b"observatory"), ("ce_type", b"odd"), *named])
+
+    records = [letter(0, b""), letter(1, b"references"), letter(2, None), a_record(3, [])]
+    readers = ["observatory", "observatory/references", "observatory/*", ""]
+    views = ["", "references", "*", "*"]
+
+    async def read(*_: object) -> list[DeadLetter]:
+        return [deadletters._letter(each) for each in records]
+
+    async def read_one_by_one(*_: object) -> AsyncIterator[DeadLetter]:
+        for each in records[:2]:
+            yield deadletters._letter(each)
+
+    monkeypatch.setattr(dead_letters, "_read", read)
+    monkeypatch.setattr(deadletters, "read", read_one_by_one)
+
+    def said(*command: str) -> str:
+        result = CliRunner().invoke(dead_letters.app, list(command))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    listed = json.loads(await asyncio.to_thread(said, "list", "--json"))
+    assert [(each["reader"], each["view"]) for each in listed] == list(zip(readers, views, strict=True))
+    assert "observatory/references" in await asyncio.to_thread(said, "list")
+    assert "observatory/references" in await asyncio.to_thread(said, "show", "1")
+    follower = Follower(Topic(records))  # type: ignore[arg-type]
+    assert [each.reader for each in await follower.unsettled(0, 4)] == readers
+    assert "observatory/references could not handle odd" in (await doctor._dead_letters("")).found
+    assert "for the reader that could not handle it" in " ".join(
+        (await asyncio.to_thread(said, "replay", "--help")).split()
+    )
 
 
 # Records that others wrote

@@ -94,6 +94,11 @@ def test_what_is_out_of_order_is_named_with_a_remedy(change: dict[str, object], 
     assert found[part].detail and found[part].remedy
 
 
+def test_a_dead_letter_is_named_with_the_view_that_failed() -> None:
+    letter = Unsettled("observatory", "AuctionClosed", "ValueError: no", "references")
+    assert "observatory/references could not" in not_ready(judge(figures(unsettled=[letter])))["dead letters"].detail
+
+
 @pytest.mark.parametrize(
     ("state", "ready"), [("running", True), ("waiting", True), ("degraded", False), ("stopped", False)]
 )
