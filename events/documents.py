@@ -107,7 +107,7 @@ def asyncapi() -> dict[str, Any]:
 
 def example(event: type[Event]) -> dict[str, Any]:
     """Headers and data of a made-up message, every field filled."""
-    data = {field.name: _sample(field.name, field.type) for field in _fields(event)}
+    data = {field.name: sample(field.name, field.type) for field in _fields(event)}
     return {
         "headers": {
             "ce_specversion": "1.0",
@@ -130,16 +130,17 @@ def _fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
     return info.fields
 
 
-def _sample(name: str, kind: inspect.Type) -> Any:
+def sample(name: str, kind: inspect.Type) -> Any:
+    """A value of that kind for a member of that name, as JSON has it."""
     match kind:
         case inspect.Metadata():
-            return _sample(name, kind.type)
+            return sample(name, kind.type)
         case inspect.StructType():
-            return {field.name: _sample(field.name, field.type) for field in _fields(kind.cls)}
+            return {field.name: sample(field.name, field.type) for field in _fields(kind.cls)}
         case inspect.UnionType():
-            return _sample(name, next(each for each in kind.types if not isinstance(each, inspect.NoneType)))
+            return sample(name, next(each for each in kind.types if not isinstance(each, inspect.NoneType)))
         case inspect.VarTupleType():
-            return [_sample(name, kind.item_type)]
+            return [sample(name, kind.item_type)]
         case inspect.BoolType():
             return True
         case inspect.IntType():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -20,6 +21,7 @@ from msgspec import inspect
 
 from catalogue.numbers import unambiguous
 from events import bounds
+from events.documents import sample
 from events.limits import OutOfBounds
 from infra.tokens import Tokens
 from infra.web import CHOSEN, instant_in, misfits, read_form, read_instant, text_in
@@ -27,6 +29,7 @@ from infra.web.app import guarded
 from infra.web.exact import arriving
 from infra.web.forms import NotFitting
 from infra.web.languages import speaking
+from infra.web.members import members_of
 from tests.bounded import unbounded
 from tests.market import unconnected
 from tests.test_access import a_member, composed
@@ -82,6 +85,73 @@ async def test_a_member_that_a_body_does_not_have_is_refused_by_name(market: Out
                     wrong.append(f"{method} {path} {place}: {answer.status_code} {answer.text[:300]}")
                 assert "known are" in said["detail"] or wrong
     assert tried > 50 and not wrong, "\n".join(wrong)
+
+
+def test_a_value_is_taken_back_as_an_answer_tells_it(app: Litestar) -> None:
+    """A place, a line, a point: what a body and an answer of one service call alike. Such a body is checked and fitted, whether the
+    answer knows all of the value or only what it must."""
+    asked: dict[str, dict[str, set[type[msgspec.Struct]]]] = {}
+    told: dict[str, dict[str, set[type[msgspec.Struct]]]] = {}
+    for path, handler in guarded(app):
+        service = handler.fn.__module__.split(".")[1]
+        signature = handler.parsed_fn_signature
+        if (data := signature.parameters.get("data")) is not None:
+            add_nested(inspect.type_info(data.annotation), asked.setdefault(service, {}))
+        if path.startswith("/api/"):
+            add_nested(inspect.type_info(signature.return_type.annotation), told.setdefault(service, {}))
+    wrong, tried = [], 0
+    for service, names in asked.items():
+        for name in names.keys() - {""}:
+            for kind, answer in product(names[name], told.get(service, {}).get(name, ())):
+                for whole in (True, False):
+                    tried += 1
+                    value = answered(inspect.type_info(answer), name, whole)
+                    try:
+                        walk = members_of(kind)
+                        assert walk is not None
+                        walk(value, None)
+                        bounds.fitted(value, kind, None)
+                    except (OutOfBounds, msgspec.ValidationError) as error:
+                        wrong.append(f"{service} {name}: {answer.__name__} → {kind.__name__}: {error}")
+    assert tried > 20 and not wrong, "\n".join(wrong)
+
+
+def add_nested(kind: inspect.Type, found: dict[str, set[type[msgspec.Struct]]], name: str = "") -> None:
+    """The structs that stand as members, or in lists that do, by the member's name."""
+    match kind:
+        case inspect.Metadata():
+            add_nested(kind.type, found, name)
+        case inspect.UnionType():
+            for each in kind.types:
+                add_nested(each, found, name)
+        case inspect.VarTupleType() | inspect.ListType():
+            add_nested(kind.item_type, found, name)
+        case inspect.DictType():
+            add_nested(kind.value_type, found, name)
+        case inspect.StructType() if kind.cls not in found.setdefault(name, set()):
+            found[name].add(kind.cls)
+            for field in kind.fields:
+                add_nested(field.type, found, field.encode_name)
+
+
+def answered(kind: inspect.Type, name: str, whole: bool) -> Any:
+    """As JSON of an answer has it: every member, those that may be null as null where it is not whole."""
+    match kind:
+        case inspect.Metadata():
+            return answered(kind.type, name, whole)
+        case inspect.UnionType():
+            known = [each for each in kind.types if not isinstance(each, inspect.NoneType)]
+            return answered(known[0], name, whole) if whole or len(known) == len(kind.types) else None
+        case inspect.StructType():
+            # what a body must have, an answer to it has
+            must = {"sku_id", "country", "unit_price", "quantity"} if not whole else set()
+            return {
+                each.encode_name: answered(each.type, each.encode_name, whole or each.encode_name in must)
+                for each in kind.fields
+            }
+        case inspect.VarTupleType() | inspect.ListType():
+            return [answered(kind.item_type, name, whole)]
+    return "20" if name == "vat_rate" else sample(name, kind)
 
 
 def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import asyncpg
 import msgspec
@@ -14,12 +15,15 @@ from events.bounds import Code, Id, Quantity, Title
 from events.catalogue import SkuPublished
 from events.observatory import ReferencePricePublished
 from events.values import Category, Line, Place
+from infra.answered import Answered
 from services.market.replicas import ReferencePrices, Skus
 
 
 class WantedLine(msgspec.Struct, frozen=True, kw_only=True):
     """A SKU by its id, or a free text line with a category code and unit. ``quantity`` counts units, or packs of a SKU sold in
-    packs."""
+    packs. A line as an answer tells it may be sent back: of a SKU the rest is as the catalogue has it."""
+
+    AS_ANSWERED: ClassVar = Answered(Line, category="code")
 
     quantity: Quantity
     sku_id: Id = ""

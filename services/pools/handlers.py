@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from events.contracts import ContractConcluded, ContractDrafted, ContractEnded
 from events.envelope import Envelope
 from events.pools import Demand, PoolSourcingRequested
 from events.values import Category, Line, Place
+from infra.answered import Answered
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
@@ -55,7 +57,10 @@ class UnknownSku(RuleBroken):
 
 
 class OpeningLine(msgspec.Struct, frozen=True, kw_only=True):
-    """``unit_price`` is the initial price of one pack; None: the reference price for the lead's place."""
+    """``unit_price`` is the initial price of one pack; None: the reference price for the lead's place. A line as an answer tells it may be
+    sent back: it has no quantity yet."""
+
+    AS_ANSWERED: ClassVar = Answered(Line)
 
     sku_id: Id
     unit_price: Amount | None = None

@@ -1,6 +1,6 @@
 """JSON of what a side may do instead of signing at once: take more time, object to the draft, answer an objection."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from litestar import Controller, post
@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from events.bounds import Clause, Code
 from events.contracts import Point, PointAnswer
+from infra.answered import Answered
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import FromGround, FromKeyed, MemberVisit, PathId, allow, clean, clean_all
 from infra.web.errors import NotFound
@@ -23,7 +24,10 @@ class ExtensionIn(msgspec.Struct, kw_only=True):
 
 
 class PointIn(msgspec.Struct, kw_only=True):
-    """``code`` is one of ``choices.changeable``; ``line_id`` is "" for the whole contract. A delivery-time is a date."""
+    """``code`` is one of ``choices.changeable``; ``line_id`` is "" for the whole contract. A delivery-time is a date. Its number is its
+    place in the list, whatever the answer it was taken from says."""
+
+    AS_ANSWERED: ClassVar = Answered(Point)
 
     code: Code
     wanted: Clause

@@ -1,6 +1,7 @@
 """Use cases and reactions of contracts: deals that are awarded and signed, and the replicas."""
 
 from datetime import date
+from typing import ClassVar
 
 import asyncpg
 import msgspec
@@ -13,10 +14,11 @@ from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
 from events.catalogue import OfferArchived, OfferPublished, SkuPublished
-from events.contracts import ContractDrafted, ContractEnded, Point, PointAnswer, Security, Term
+from events.contracts import ContractDrafted, ContractEnded, Equivalent, Point, PointAnswer, Security, Term
 from events.pools import PoolAllocated, PoolOpened
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
+from infra.answered import Answered
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import derive_id
@@ -46,7 +48,10 @@ class RoleMissing(RuleBroken):
 
 
 class NamedEquivalent(msgspec.Struct, frozen=True, kw_only=True):
-    """An equivalent as a supplier names it: a SKU of the catalogue, or what it is in words."""
+    """An equivalent as a supplier names it: a SKU of the catalogue, or what it is in words. Named again as an answer tells it, it comes
+    without the buyer's refusal."""
+
+    AS_ANSWERED: ClassVar = Answered(Equivalent)
 
     line_id: Code
     quantity: Quantity

@@ -195,6 +195,21 @@ class TestOffers:
         twice = await stall.post(supplier, "/offers", some_terms(sku_id, replaces=former))
         assert twice.json()["rule"] == "offer-ended"
 
+    async def test_an_edit_is_sent_as_the_answer_tells_the_original(self, stall: Stall) -> None:
+        """Its stock stands there with degrees that nobody sends."""
+        sku_id, supplier = await stall.published("Zither case"), await stall.supplier()
+        former = await stall.offer(supplier, sku_id)
+        async with stall.market.client(supplier) as client:
+            rows = (await client.get("/api/catalogue/offers")).json()
+        told = next(row["offer"] for row in rows if row["offer"]["offer_id"] == former)
+        assert told["stock"]["latitude"]
+        copied = {name: told[name] for name in some_terms(sku_id) | {"stock": None, "tiers": (), "eco_labels": ()}}
+        edited = await stall.post(supplier, "/offers", copied | {"price": "95.00", "replaces": former})
+        assert edited.status_code == 201, edited.text
+        misspelt = copied | {"stock": told["stock"] | {"lattitude": 5}}
+        refused = (await stall.post(supplier, "/offers", misspelt)).json()
+        assert (refused["rule"], refused["field"]) == ("unknown-member", "stock.lattitude")
+
     async def test_a_withdrawn_offer_is_withdrawn_once_and_by_its_supplier(self, stall: Stall) -> None:
         sku_id, supplier = await stall.published("Banjo bridge"), await stall.supplier()
         offer_id = await stall.offer(supplier, sku_id)
