@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import msgspec
 
-from events.auctions import AuctionClosed, BidDisclosed
+from events.auctions import BidDisclosed
 from infra.database import Transaction
 from infra.due import Due
 from infra.ids import new_id
@@ -72,10 +72,9 @@ async def _closed(
     written: list[Written] = []
     disclosed: list[BidDisclosed] = []
     for stored in settled:
-        *named, result = close(stored.state, logs[stored.opened.auction_id], now)
-        assert isinstance(result, AuctionClosed), "a close ends with the result"
+        named, result = close(stored.state, logs[stored.opened.auction_id], now)
         written.append(chained(stored, entries([result]), apply(stored.state, result), now))
-        disclosed += [each for each in named if isinstance(each, BidDisclosed)]
+        disclosed += named
     return written, disclosed
 
 

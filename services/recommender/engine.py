@@ -8,7 +8,7 @@ import asyncio
 import datetime as dt
 import subprocess
 import sys
-from typing import IO
+from typing import IO, TypeVar
 
 import msgspec
 
@@ -85,6 +85,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 Question = Learn | Advise | Train
 Answer = Learnt | Advice | Trained | Failed
+A = TypeVar("A", Learnt, Advice, Trained)
 
 
 class Engine:
@@ -96,18 +97,14 @@ class Engine:
         self.knows: object = None
 
     async def learn(self, question: Learn, name: object) -> None:
-        await self._ask(question)
+        await self._ask(question, Learnt)
         self.knows = name
 
     async def advise(self, question: Advise) -> Advice:
-        answer = await self._ask(question)
-        assert isinstance(answer, Advice)
-        return answer
+        return await self._ask(question, Advice)
 
     async def train(self, question: Train) -> Trained:
-        answer = await self._ask(question)
-        assert isinstance(answer, Trained)
-        return answer
+        return await self._ask(question, Trained)
 
     def close(self) -> None:
         """Ends the child, whatever it does. What it had learned is forgotten."""
@@ -116,7 +113,8 @@ class Engine:
             child.kill()
             child.wait()
 
-    async def _ask(self, question: Question) -> Answer:
+    async def _ask(self, question: Question, kind: type[A]) -> A:
+        """Raises EngineFailed, also for an answer of another kind."""
         async with self._one_at_a_time:
             child = self._child = self._child or _start()
             try:
@@ -125,9 +123,9 @@ class Engine:
                 self.close()
                 raise
         answer: Answer = msgspec.msgpack.decode(data, type=Answer)
-        if isinstance(answer, Failed):
-            raise EngineFailed(answer.traceback)
-        return answer
+        if isinstance(answer, kind):
+            return answer
+        raise EngineFailed(answer.traceback if isinstance(answer, Failed) else f"it answered {type(answer).__name__}")
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -29,7 +29,7 @@ class LogIncomplete(RuleBroken):
     code = "log-incomplete"
 
 
-def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> list[BidDisclosed | AuctionClosed]:
+def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> tuple[list[BidDisclosed], AuctionClosed]:
     """Each participant's standing bid, the best first, then the result; an auction without one is unsuccessful.
 
     ``log`` has accepted bids; those that stand suffice. The close is dated with the effective end, not with ``now``. Raises
@@ -45,7 +45,7 @@ def close(state: AuctionState, log: Iterable[Verdict], now: datetime) -> list[Bi
             now=now,
         )
     outcome = "successful" if state.leader_id is not None else "unsuccessful"
-    return [*_ranking(state, log), closed(state, outcome, state.closes_at)]
+    return _ranking(state, log), closed(state, outcome, state.closes_at)
 
 
 def closed(state: AuctionState, outcome: str, closed_at: datetime, reason: str = "") -> AuctionClosed:
