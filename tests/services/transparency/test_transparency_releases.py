@@ -1,7 +1,8 @@
 """From releases to processes: OCDS 1.0 and 1.1, versions, merges, and what publishers make of them."""
 
+import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -371,3 +372,49 @@ class TestEvents:
             "ContractConcluded",
             "ContractEnded",
         ]
+
+
+def texts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all texts in JSON."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from texts_of(part, (*path, key))
+    elif isinstance(value, str):
+        yield path
+
+
+def test_a_damaged_letter_is_counted_wherever_it_gets_into_an_event(publish: Callable[..., Path]) -> None:
+    whole = a_release()
+    whole["tender"] |= {"description": "D", "procurementMethodDetails": "x", "items": [a_line_to_deliver()]}
+    for party in whole["parties"]:
+        party["address"] = {"locality": "Lyon", "region": "ARA", "countryName": "France"}
+
+    def told(release: dict[str, Any]) -> tuple[int, str]:
+        ledger = NotUnderstood()
+        events = [
+            event for one in processes(read(publish([release]), ledger)[0], ledger) for event in events_of(one, ledger)
+        ]
+        return ledger.total(), repr(events)
+
+    tried, before = 0, told(whole)[0]
+    for *above, last in texts_of(whole):
+        damaged = copy.deepcopy(whole)
+        part: Any = damaged
+        for key in above:
+            part = part[key]
+        part[last] += "\ufffd"
+        counted, events = told(damaged)
+        tried += "\ufffd" in events
+        assert counted > before or "\ufffd" not in events, (*above, last)
+    assert tried > 20
+
+
+def a_line_to_deliver() -> dict[str, Any]:
+    return {
+        "id": "1",
+        "description": "Paper",
+        "classification": {"scheme": "CPV", "id": "30197644-2", "description": "paper"},
+        "unit": {"name": "box"},
+        "quantity": 2,
+        "deliveryAddress": {"locality": "Paris", "countryName": "France"},
+    }
