@@ -85,11 +85,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (pressed && event.detail.target.contains(pressed) && asks?.matches("[hx-trigger^=every]")) event.detail.shouldSwap = false;
 });
 
-// A form that is not sent yet comes along into another language: it is put down here and filled in when its page comes again. Where
-// a form says in data-again how it is shown again, lines that were added and all, the server fills it in.
+// A form that is not sent yet, or a search, comes along into another language: it is put down here and filled in when its page comes
+// again. Where a form says in data-again how it is shown again, lines that were added and all, the server fills it in.
 document.documentElement.classList.add("scripted");
-const written = "main form[method=post]";
+const written = "main form";
 const placeOf = (address) => `lonja form ${address}`;
+
+const goalOf = (form) => `${form.getAttribute("method") ?? "get"} ${form.getAttribute("action") ?? ""}`;
 
 function fieldsOf(form) {
   const typed = [...form.elements].filter((each) => each.name && each.name !== "_csrf_token" && !["submit", "button", "password"].includes(each.type));
@@ -98,7 +100,7 @@ function fieldsOf(form) {
 
 document.addEventListener("submit", (event) => {
   if (!event.target.matches(".languages")) return;
-  const forms = [...document.querySelectorAll(written)].map(fieldsOf);
+  const forms = [...document.querySelectorAll(written)].map((form) => ({ goal: goalOf(form), fields: fieldsOf(form) }));
   if (forms.length) sessionStorage.setItem(placeOf(event.target.elements.next.value), JSON.stringify(forms));
 });
 
@@ -136,11 +138,15 @@ document.addEventListener("DOMContentLoaded", () => {
   const place = placeOf(location.pathname + location.search);
   const kept = JSON.parse(sessionStorage.getItem(place) ?? "null");
   sessionStorage.removeItem(place);
-  const forms = [...document.querySelectorAll(written)];
-  if (!kept || kept.length !== forms.length) return;
-  const whole = forms.findIndex((form) => form.dataset.again);
-  if (whole >= 0) sendAgain(forms[whole], kept[whole]);
-  else forms.forEach((form, number) => fillIn(form, kept[number]));
+  if (!kept) return;
+  const pairs = [];
+  for (const form of document.querySelectorAll(written)) {
+    const number = kept.findIndex((each) => each.goal === goalOf(form));
+    if (number >= 0) pairs.push([form, kept.splice(number, 1)[0].fields]);
+  }
+  const whole = pairs.find(([form]) => form.dataset.again);
+  if (whole) sendAgain(...whole);
+  else for (const [form, fields] of pairs) fillIn(form, fields);
 });
 
 // A form that changes but a part of its page: what is wrong with its fields comes with the answer, and stands beside them.

@@ -1,0 +1,97 @@
+// What stands in the boxes of a search, or of any form that is answered in a part of its page (hx-get), counts at the moment of a click,
+// though the page has not asked about it yet. Links and hidden fields with data-takes="FORM NAME…" take these fields from that form.
+const live = "form[hx-get][hx-push-url]";
+const shown = new WeakMap();
+
+// What hidden fields say comes with the page: only what a person can change is compared.
+function fieldsIn(form, valueOf) {
+  const pairs = [...form.elements].filter((each) => each.name && !["submit", "button", "hidden"].includes(each.type)).map((each) => [each.name, valueOf(each)]);
+  return JSON.stringify(pairs);
+}
+
+const typedIn = (form) => fieldsIn(form, (each) => (["checkbox", "radio"].includes(each.type) ? each.checked : each.value));
+
+// As the server sent it, whatever a browser filled in when a person came back.
+function asSent(form) {
+  return fieldsIn(form, (each) => {
+    if (each.options) return ([...each.options].find((option) => option.defaultSelected) ?? each.options[0])?.value;
+    return ["checkbox", "radio"].includes(each.type) ? each.defaultChecked : each.defaultValue;
+  });
+}
+
+function isOutdated(form) {
+  if (!shown.has(form)) shown.set(form, asSent(form));
+  return typedIn(form) !== shown.get(form);
+}
+
+function follow() {
+  for (const form of document.querySelectorAll(live)) {
+    document.querySelector(form.getAttribute("hx-target"))?.classList.toggle("outdated", isOutdated(form));
+  }
+  for (const each of document.querySelectorAll("[data-takes]")) {
+    const [id, ...names] = each.dataset.takes.split(" ");
+    const form = document.getElementById(id);
+    if (!form) continue;
+    const attribute = each.matches("a") ? "href" : "value";
+    each.dataset.sent ??= each.getAttribute(attribute);
+    each.setAttribute(attribute, isOutdated(form) ? taking(each, form, names) : each.dataset.sent);
+  }
+}
+
+function taking(each, form, names) {
+  const typed = new FormData(form);
+  if (!each.matches("a")) return typed.get(names[0]) ?? "";
+  const address = new URL(each.dataset.sent, location.href);
+  for (const name of names) {
+    if (typed.has(name)) address.searchParams.set(name, typed.get(name));
+    else address.searchParams.delete(name);
+  }
+  address.searchParams.delete("page"); // of what is shown now, not of what is typed
+  return address.pathname + address.search + address.hash;
+}
+
+function ask(form) {
+  if (form.isConnected && isOutdated(form)) htmx.trigger(form, "submit");
+}
+
+for (const change of ["input", "change"]) document.addEventListener(change, follow);
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.matches(live)) event.detail.requestConfig.typed = typedIn(event.detail.elt);
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { requestConfig, xhr } = event.detail;
+  const form = requestConfig?.elt;
+  if (!form?.matches(live) || ![200, 422].includes(xhr.status)) return;
+  // What a person presses is not replaced before they let go; then it is asked for again, if they are still here.
+  if (pressed && event.detail.target.contains(pressed)) {
+    event.detail.shouldSwap = false;
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(() => ask(form), 100), { once: true });
+    return;
+  }
+  shown.set(form, requestConfig.typed);
+});
+document.addEventListener("htmx:load", follow);
+
+// A browser may fill in what stood in the boxes before, and htmx shows an earlier search without it: page and boxes agree again.
+addEventListener("pageshow", () => {
+  follow();
+  document.querySelectorAll(live).forEach(ask);
+});
+document.addEventListener("htmx:historyRestore", () => {
+  const asked = new URLSearchParams(location.search);
+  for (const form of document.querySelectorAll(live)) {
+    for (const each of form.elements) {
+      if (each.type === "checkbox") each.checked = asked.has(each.name);
+      else if (each.type !== "hidden" && asked.has(each.name)) each.value = asked.get(each.name);
+    }
+    shown.set(form, typedIn(form));
+  }
+  follow();
+});
+
+// The page of another language is that of the present address.
+for (const moved of ["htmx:pushedIntoHistory", "htmx:historyRestore"]) {
+  document.addEventListener(moved, () => {
+    for (const next of document.querySelectorAll(".languages [name=next]")) next.value = location.pathname + location.search;
+  });
+}

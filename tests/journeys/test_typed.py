@@ -1,0 +1,168 @@
+"""What stands in a box at the moment of a click is what the click takes, also where the page has not asked about it yet; and it comes
+along into another language, and back."""
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.journeys.conftest import Meet, Person
+
+PAPER = re.compile("Office paper A4")
+
+
+async def at_a_sku(person: Person) -> Page:
+    """The page of one, with nothing under way, and its answers so slow that no click waits for one."""
+    page = await person.open("/catalogue?q=office+paper+A4&region=RU-MOW")
+    await page.get_by_role("link", name=PAPER).first.click()
+    await expect(page.locator("#prices caption")).to_be_visible()
+    await page.locator("#quantity").fill("7")
+    await expect(page).to_have_url(re.compile("quantity=7"))
+    await expect(page.locator("#prices caption")).to_contain_text("7 ×")
+    return page
+
+
+@pytest.fixture
+async def unanswered() -> AsyncIterator[list[Route]]:
+    """Requests of a script that stay without an answer to the end of the test."""
+    held: list[Route] = []
+    yield held
+    for route in held:
+        await route.abort()
+
+
+async def hold(page: Page, held: list[Route]) -> None:
+    async def keep(route: Route) -> None:
+        if route.request.resource_type == "xhr":
+            held.append(route)
+        else:
+            await route.continue_()
+
+    await page.route("**/catalogue**", keep)
+
+
+@pytest.mark.parametrize(
+    ("press", "at"),
+    [
+        ("a:has-text('Buy')", "quantity=900"),
+        ("a:has-text('Open a mini-auction')", "quantity=900"),
+        ("a:has-text('Ask for quotes')", "quantity=900"),
+    ],
+)
+async def test_a_link_of_a_sku_takes_the_quantity_in_the_box(
+    meet: Meet, unanswered: list[Route], press: str, at: str
+) -> None:
+    agency = await meet("agency")
+    page = await at_a_sku(agency)
+    await hold(page, unanswered)
+    await page.locator("#quantity").fill("900")
+    await page.locator(press).first.click()
+    await expect(page).to_have_url(re.compile(at + "$"))
+    await expect(page.locator("[name$=quantity]:visible").first).to_have_value("900")
+
+
+async def test_the_basket_takes_the_quantity_in_the_box(meet: Meet, unanswered: list[Route]) -> None:
+    agency = await meet("agency")
+    page = await at_a_sku(agency)
+    await hold(page, unanswered)
+    await page.locator("#quantity").fill("900")
+    await page.locator("form[action='/catalogue/basket'] button").click()
+    await expect(agency.sees("In your basket: 900.")).to_be_visible()
+
+
+async def test_back_at_a_sku_box_prices_and_links_agree(meet: Meet, unanswered: list[Route]) -> None:
+    agency = await meet("agency")
+    page = await at_a_sku(agency)
+    await hold(page, unanswered)
+    await page.locator("#quantity").fill("90")
+    await page.locator("a:has-text('Buy')").first.click()
+    await expect(page.get_by_role("heading", name="What it costs")).to_be_visible()
+    await page.unroute_all()
+    await page.go_back()
+    quantity = await page.locator("#quantity").input_value()
+    await expect(page.locator("#prices caption")).to_contain_text(f"{quantity} ×")
+    await expect(page.locator("a:has-text('Buy')").first).to_have_attribute("href", re.compile(f"quantity={quantity}$"))
+
+
+async def test_back_to_an_earlier_search_box_and_results_agree(meet: Meet) -> None:
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    for words in ("paper", "toner"):
+        await page.locator("#q").fill(words)
+        await expect(page).to_have_url(re.compile(f"q={words}"))
+        await page.wait_for_load_state("networkidle")
+    await page.go_back()
+    await expect(page).to_have_url(re.compile("q=paper"))
+    await expect(page.locator("#q")).to_have_value("paper")
+    await expect(page.get_by_role("link", name=PAPER).first).to_be_visible()
+
+
+async def test_a_facet_takes_the_words_in_the_box(meet: Meet, unanswered: list[Route]) -> None:
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    await hold(page, unanswered)
+    await page.locator("#q").fill("paper")
+    await page.locator("[name=price_to]").fill("90000")
+    await page.locator("#results aside li a").first.click()
+    await expect(page).to_have_url(re.compile("category="))
+    await expect(page.locator("#q")).to_have_value("paper")
+    await expect(page.locator("[name=price_to]")).to_have_value("90000")
+    await expect(page.locator("[name=category]")).not_to_have_value("")
+
+
+async def test_a_press_while_the_results_come_is_not_lost(meet: Meet) -> None:
+    agency = await meet("agency")
+    page = await at_a_sku(agency)
+    buy = page.locator("a:has-text('Buy')").first
+    await buy.hover()
+    await page.locator("#quantity").fill("8")
+    async with page.expect_response(re.compile("quantity=8")):
+        await page.mouse.down()
+    await page.wait_for_timeout(300)
+    await page.mouse.up()
+    await expect(page).to_have_url(re.compile("purchases/new.*quantity=8$"))
+
+
+async def test_a_search_comes_along_into_another_language(meet: Meet) -> None:
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    await page.locator("#q").fill("toner")
+    await expect(page).to_have_url(re.compile("q=toner"))
+    found = page.locator("#results h2 a")
+    names = await found.all_inner_texts()
+    await visitor.press("Español")
+    await expect(page.locator("html")).to_have_attribute("lang", "es")
+    await expect(page.locator("#q")).to_have_value("toner")
+    await expect(found).to_have_count(len(names))
+    # and a word that was not asked for yet
+    await page.locator("#q").fill("paper")
+    await visitor.press("Русский")
+    await expect(page.locator("html")).to_have_attribute("lang", "ru")
+    await expect(page.locator("#q")).to_have_value("paper")
+    await expect(page.get_by_role("link", name=PAPER).first).to_be_visible()
+
+
+async def test_a_quantity_comes_along_into_another_language(meet: Meet) -> None:
+    agency = await meet("agency")
+    page = await at_a_sku(agency)
+    await agency.press("Русский")
+    await expect(page.locator("html")).to_have_attribute("lang", "ru")
+    await expect(page.locator("#quantity")).to_have_value("7")
+    await page.locator("#quantity").fill("44")
+    await agency.press("English")
+    await expect(page.locator("html")).to_have_attribute("lang", "en")
+    await expect(page.locator("#quantity")).to_have_value("44")
+    await expect(page.locator("#prices caption")).to_contain_text("44 ×")
+
+
+@pytest.mark.parametrize("path", ["/auctions", "/organisations", "/observatory", "/contracts?group=all", "/quotes"])
+async def test_words_that_are_not_sent_come_along_into_another_language(meet: Meet, path: str) -> None:
+    agency = await meet("agency")
+    page = await agency.open(path)
+    box = page.locator("main form[role=search] input:is([type=search], [type=text]):visible").first
+    await box.fill("paper")
+    await agency.press("Español")
+    await expect(page.locator("html")).to_have_attribute("lang", "es")
+    await expect(box).to_have_value("paper")
+    await expect(page).to_have_url(agency.url + path)
