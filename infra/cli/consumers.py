@@ -20,6 +20,12 @@ app = typer.Typer(
 )
 
 
+class NoSuchConsumer(LookupError):
+    """No consumer or view has that name."""
+
+    code = "no-such-consumer"
+
+
 class NotStopped(LookupError):
     """No consumer or view of that name stands still."""
 
@@ -63,6 +69,9 @@ async def _resume(name: str) -> None:
 
     async with market_connection(Config.running(), TABLE) as connection:
         there = resuming.states(await processes.read(connection))
+        names = sorted({each for _, each, _, _ in there})
+        if name not in names:
+            raise NoSuchConsumer(f"there is no consumer or view {name}; there are: {', '.join(names) or 'none'}")
         stopped = {f"{kind} {each}": each for kind, each, state, _ in there if state is State.stopped}
         parts = [part for part, each in stopped.items() if each == name]
         if not parts:

@@ -1,8 +1,10 @@
 """Errors as people and programs need them: RFC 9457 problem details in the API, a plain page that tells the remedy elsewhere."""
 
 import logging
+from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import asyncpg
@@ -31,6 +33,7 @@ from infra.web.pages import login_page, page
 from infra.web.query import as_asked
 
 log = logging.getLogger(__name__)
+E = TypeVar("E", bound=Exception)
 PROBLEM = "application/problem+json"
 AGAIN_SECONDS = 1
 """After which a program, or a form, may come again to what was away."""
@@ -80,15 +83,23 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     return not request.url.path.startswith(("/api/", "/ocds")) and "text/html" in request.headers.get("accept", "")
 
 
-def _speak_to(request: Request[Any, Any, Any]) -> None:
-    """What fails before the route is reached fails before the language is known."""
-    if wants_page(request):
-        speak(language_of(request))
+def _to_the_reader(
+    handler: Callable[[Request[Any, Any, Any], E], Response[Any]],
+) -> Callable[[Request[Any, Any, Any], E], Response[Any]]:
+    """What fails before the route is reached fails before the language is known, or after it was forgotten."""
+
+    @wraps(handler)
+    def answer(request: Request[Any, Any, Any], error: E) -> Response[Any]:
+        if wants_page(request):
+            speak(language_of(request))
+        return handler(request, error)
+
+    return answer
 
 
+@_to_the_reader
 def on_rule_broken(request: Request[Any, Any, Any], error: RuleBroken) -> Response[Any]:
     """A refusal names its rule: 422 with code, sentence, field and the numbers compared."""
-    _speak_to(request)
     facts = error.as_dict()
     more = {"rule": facts.pop("code", error.code)} | facts
     fresh = isinstance(error, KeyReused)
@@ -108,6 +119,7 @@ NOT_UNDERSTOOD = {
 """Bounds that a value breaks by its form: 400 instead of 422."""
 
 
+@_to_the_reader
 def on_out_of_bounds(request: Request[Any, Any, Any], error: OutOfBounds) -> Response[Any]:
     """A value that no rule could mean names its bound as a refusal names its rule."""
     numbers = {name: str(value) for name, value in error.numbers.items()}
@@ -152,17 +164,17 @@ def _address(path: str, query: str = "") -> str:
     return "/" + quote(path.lstrip("/")) + (f"?{query}" if query else "")
 
 
+@_to_the_reader
 def on_denied(request: Request[Any, Any, Any], error: Missing | NotAllowed) -> Response[Any]:
-    _speak_to(request)
     status = HTTPStatus.NOT_FOUND if isinstance(error, Missing) else HTTPStatus.FORBIDDEN
     return _answer(request, status, status.phrase, str(error), {})
 
 
+@_to_the_reader
 def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if error.status_code == 401 and wants_page(request) and request.method == "GET":
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/login?next={quote(target, safe='')}")
-    _speak_to(request)
     if error.status_code == 401 and wants_page(request) and (form := kept(request)):
         return _with_token(request, login_page(request, kept=form, status_code=401))
     if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
@@ -173,6 +185,7 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     return answer
 
 
+@_to_the_reader
 def on_no_such_path(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A path that the file system cannot even look for: with a NUL in it, too long, or through a file as if it were a folder."""
     return _answer(request, 400, "Bad Request", "There can be no file of that name.", {})
@@ -186,10 +199,10 @@ def _bound(request: Request[Any, Any, Any], found: dict[str, Any]) -> OutOfBound
     return bound.inside(as_asked(request, found["key"])) if found.get("key") else bound
 
 
+@_to_the_reader
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Never shows internals; the number finds the traceback in the log. A value that the database cannot hold (a NUL character,
     a number out of range) is the sender's fault, wherever it was found out."""
-    _speak_to(request)
     driver = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
     if isinstance(driver, asyncpg.DataError):
         OfAddress(log, address_of(request)).warning("%s %s: %s", request.method, request.url.path, driver)

@@ -87,6 +87,8 @@ def read_form(fields: Mapping[str, str], shape: type[T], *, asks: bool = False) 
             if (notation := notation_of(kind)) is not None:
                 notation(text, None)
             check(values[field.name], kind, arrived())
+            if isinstance(taken, inspect.DecimalType) and "e" in text.lower():  # a person writes 100000, not 1e5
+                errors[field.name] = _unfit(text, takes(kind))
         except msgspec.ValidationError:
             errors[field.name] = _unfit(text, takes(kind))
         except OutOfBounds as error:

@@ -21,7 +21,7 @@ from events.accounts import OrganisationRegistered
 from infra import deadletters, inbox
 from infra.backup import _publish_again
 from infra.cli import app
-from infra.cli.consumers import NotStopped
+from infra.cli.consumers import NoSuchConsumer, NotStopped
 from infra.clock import system_clock
 from infra.config import Config
 from infra.database import Database, Transaction
@@ -218,6 +218,8 @@ async def test_a_consumer_that_stopped_goes_on_when_a_person_says_so_and_its_nei
         await patient.findings(well=True)
         nothing = await patient.command("consumers", "resume", "pools")
         assert isinstance(nothing.exception, NotStopped)
+        unheard = await patient.command("consumers", "resume", "nosuch")
+        assert isinstance(unheard.exception, NoSuchConsumer) and "pools" in str(unheard.exception)
         with monkeypatch.context() as broken:
             broken.setitem(pools.reactions._by_kind, OrganisationRegistered, Reaction(fail, 1))
             await patient.tell(3)

@@ -79,7 +79,9 @@ class SearchPages(Controller):
         values = dict(request.query_params)
         values["region"] = region_of(request, region)
         form, errors = read_form(values, SearchForm)
-        if form is None:  # what is right is searched for; what is not stands marked in the form
+        if form is not None:
+            errors = wrong_prices(form)
+        if form is None or errors:  # what is right is searched for; what is not stands marked in the form
             form, _ = read_form({name: value for name, value in values.items() if name not in errors}, SearchForm)
         attributes = tuple(attribute or ())[:VALUES_SHOWN]
         chosen = msgspec.structs.asdict(form or SearchForm())
@@ -199,6 +201,19 @@ async def region_choices(principal: Principal | None, codes: Iterable[str]) -> d
     return await asyncio.to_thread(
         lambda: {code: name for each in wanted for code, name in ((each, whole[each]), *regions_of(each))}
     )
+
+
+def wrong_prices(form: SearchForm) -> dict[str, str]:
+    """What is wrong with the two prices as prices, by field."""
+    asked = {"price_from": form.price_from, "price_to": form.price_to}
+    errors = {
+        name: gettext("must be at least %(limit)s", limit=0)
+        for name, price in asked.items()
+        if price is not None and price < 0
+    }
+    if not errors and form.price_from is not None and form.price_to is not None and form.price_from > form.price_to:
+        errors["price_from"] = gettext("is above the price to which you search")
+    return errors
 
 
 @cache

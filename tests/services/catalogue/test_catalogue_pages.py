@@ -57,6 +57,34 @@ async def test_a_page_of_nothing_says_what_to_do(stall: Stall) -> None:
     assert (await look(stall.market, None, "/catalogue/skus/unheard-of")).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("q=" + "W" * 301, "must have at most 300 characters"),
+        ("page=9999", "In the address of this page, “page” must be at most 500."),
+        ("page=abc", "In the address of this page, “page” must be a whole number."),
+        ("category=" + "3" * 21, "In the address of this page, “category” must have at most 20 characters."),
+        ("sort=banana", "must be one of the choices"),
+        ("price_from=500&price_to=100", "is above the price to which you search"),
+        ("price_to=-5", "must be at least 0"),
+        ("price_from=1e5", "must be a number, such as 12.50"),
+    ],
+)
+async def test_a_search_says_what_it_could_not_take(stall: Stall, query: str, said: str) -> None:
+    shown = await look(stall.market, None, f"/catalogue?{query}")
+    assert shown.status_code == 422 and said in shown.text
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("page=abc", "In the address of this page, “page” must be a whole number."), ("quantity=1e5", "must be a number")],
+)
+async def test_a_sku_says_what_it_could_not_take(stall: Stall, query: str, said: str) -> None:
+    sku_id = await stall.published("Banjo head")
+    shown = await look(stall.market, None, f"/catalogue/skus/{sku_id}?{query}")
+    assert shown.status_code == 422 and said in shown.text
+
+
 async def test_wrong_numbers_are_told_beside_their_field(stall: Stall) -> None:
     sku_id = await stall.published("Harp string, nylon")
     asked = await look(stall.market, None, f"/catalogue/skus/{sku_id}?quantity=-1")
