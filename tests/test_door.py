@@ -28,16 +28,15 @@ from infra.web import CHOSEN, instant_in, misfits, read_form, read_instant, text
 from infra.web.app import guarded
 from infra.web.exact import arriving
 from infra.web.forms import NotFitting
-from infra.web.languages import speaking
-from infra.web.members import members_of
-
 from infra.web.languages import COOKIE, speak, speaking
+from infra.web.members import members_of
 from tests.bounded import unbounded
 from tests.market import unconnected
 from tests.test_access import a_member, composed
 
 PROJECT = Path(__file__).parent.parent
 PAGES = sorted(path for path in PROJECT.glob("services/*/pages*/**/*.py")) + sorted(PROJECT.glob("services/*/pages.py"))
+
 
 class Outside(NamedTuple):
     """The market's web without a database: who gets past the door is told that it is away."""
@@ -52,20 +51,24 @@ class Outside(NamedTuple):
             headers["authorization"] = f"Bearer {token}"
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://market", headers=headers)
 
+
 @pytest.fixture(scope="module")
 def market(tmp_path_factory: pytest.TempPathFactory) -> Outside:
     home = tmp_path_factory.mktemp("home")
     return Outside(composed(home), unconnected(home).tokens)
 
+
 @pytest.fixture(scope="module")
 def app(market: Outside) -> Litestar:
     return market.app
+
 
 def test_every_body_is_bounded(app: Litestar) -> None:
     bodies = [handler.parsed_fn_signature.parameters.get("data") for _, handler in guarded(app)]
     found = [place for body in bodies if body is not None for place in unbounded(body.annotation)]
     assert len([body for body in bodies if body is not None]) > 50
     assert sorted(set(found)) == []
+
 
 async def test_a_member_that_a_body_does_not_have_is_refused_by_name(market: Outside) -> None:
     wrong, tried = [], 0
@@ -82,6 +85,7 @@ async def test_a_member_that_a_body_does_not_have_is_refused_by_name(market: Out
                     wrong.append(f"{method} {path} {place}: {answer.status_code} {answer.text[:300]}")
                 assert "known are" in said["detail"] or wrong
     assert tried > 50 and not wrong, "\n".join(wrong)
+
 
 def test_a_value_is_taken_back_as_an_answer_tells_it(app: Litestar) -> None:
     """A place, a line, a point: what a body and an answer of one service call alike. Such a body is checked and fitted, whether the
@@ -111,6 +115,7 @@ def test_a_value_is_taken_back_as_an_answer_tells_it(app: Litestar) -> None:
                         wrong.append(f"{service} {name}: {answer.__name__} → {kind.__name__}: {error}")
     assert tried > 20 and not wrong, "\n".join(wrong)
 
+
 def add_nested(kind: inspect.Type, found: dict[str, set[type[msgspec.Struct]]], name: str = "") -> None:
     """The structs that stand as members, or in lists that do, by the member's name."""
     match kind:
@@ -127,6 +132,7 @@ def add_nested(kind: inspect.Type, found: dict[str, set[type[msgspec.Struct]]], 
             found[name].add(kind.cls)
             for field in kind.fields:
                 add_nested(field.type, found, field.encode_name)
+
 
 def answered(kind: inspect.Type, name: str, whole: bool) -> Any:
     """As JSON of an answer has it: every member, those that may be null as null where it is not whole."""
@@ -146,6 +152,7 @@ def answered(kind: inspect.Type, name: str, whole: bool) -> Any:
         case inspect.VarTupleType() | inspect.ListType():
             return [answered(kind.item_type, name, whole)]
     return "20" if name == "vat_rate" else sample(name, kind)
+
 
 def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:
     """(place, value) with one member that no such value has: in the value itself, and in all that it is made of."""
@@ -171,6 +178,7 @@ def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:
 
     return within(inspect.type_info(kind))
 
+
 def parameters(app: Litestar) -> Iterator[tuple[str, inspect.Field]]:
     """(path, field) of what routes, and what they depend on, take from path, query and headers."""
     for path, handler in guarded(app):
@@ -188,28 +196,34 @@ def parameters(app: Litestar) -> Iterator[tuple[str, inspect.Field]]:
                 if in_path or isinstance(taken[field.name].kwarg_definition, ParameterKwarg):
                     yield path, field
 
+
 def test_every_parameter_is_bounded(app: Litestar) -> None:
     found = list(parameters(app))
     assert len(found) > 200
     assert [f"{path}: {place}" for path, field in found for place in unbounded(field.type, field.name)] == []
+
 
 def test_every_number_in_a_path_is_bounded(app: Litestar) -> None:
     numbers = [(path, field.type) for path, field in parameters(app) if f"{{{field.name}:int}}" in path]
     assert len(numbers) > 5
     assert [path for path, kind in numbers if bounded_int(kind) is None] == []
 
+
 def bounded_int(kind: inspect.Type) -> int | None:
     found = kind.type if isinstance(kind, inspect.Metadata) else kind
     return found.le if isinstance(found, inspect.IntType) else None
+
 
 def filled(path: str, text: str) -> str:
     """The path with this in the place of each id."""
     return re.sub(r"\{[^:}]+:([^}]*)\}", lambda found: "1" if found[1] == "int" else text, path)
 
+
 def roles_of(handler: HTTPRouteHandler) -> str:
     """One that is let in."""
     access = handler.opt["access"]
     return "" if access == "public" else sorted(access)[0]
+
 
 @pytest.mark.parametrize(
     ("text", "rule"),
@@ -229,6 +243,7 @@ async def test_what_can_be_no_id_is_refused_by_every_route(market: Outside, text
                 wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
     assert not wrong, "\n".join(wrong)
 
+
 async def test_a_parameter_that_an_api_route_does_not_know_is_refused_by_name(market: Outside) -> None:
     wrong, tried = [], 0
     for path, handler in guarded(market.app):
@@ -241,11 +256,13 @@ async def test_a_parameter_that_an_api_route_does_not_know_is_refused_by_name(ma
                 wrong.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
     assert tried > 100 and not wrong, "\n".join(wrong)
 
+
 REQUIRED = {
     "en": "The address of this page needs a value for “{}”.",
     "es": "La dirección de esta página necesita un valor para «{}».",
     "ru": "В адресе этой страницы нужно значение «{}».",
 }
+
 
 async def test_a_parameter_that_a_route_cannot_do_without_is_named_in_the_readers_language(market: Outside) -> None:
     routes = [each for each in market.app.routes if isinstance(each, HTTPRoute)]
@@ -270,6 +287,7 @@ async def test_a_parameter_that_a_route_cannot_do_without_is_named_in_the_reader
                     answer = await client.get(filled(path, "x") + query, headers=headers)
                     assert answer.status_code == 400 and words.format(name) in answer.text, path
 
+
 @pytest.mark.parametrize("language", ["es", "ru"])
 async def test_an_address_that_is_not_understood_is_told_in_the_readers_language(
     market: Outside, language: str
@@ -291,6 +309,7 @@ async def test_an_address_that_is_not_understood_is_told_in_the_readers_language
                 wrong.append(f"{path}?{query}: {answer.status_code} {answer.text[:300]}")
     assert tried > 15 and not wrong, "\n".join(wrong)
 
+
 async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> None:
     """Its own and those of what it depends on: without a database they are answered that it is away."""
     async with market.client() as client:
@@ -298,10 +317,12 @@ async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> 
             answer = await client.get(f"/api/pools?{query}")
             assert answer.status_code == 503, answer.text
 
+
 async def test_a_parameter_that_comes_twice_is_refused_by_name(market: Outside) -> None:
     async with market.client() as client:
         answer = await client.get("/api/pools?group=enrolling&group=over")
     assert (answer.status_code, answer.json()["rule"], answer.json()["field"]) == (400, "twice", "group")
+
 
 @pytest.mark.parametrize("written", ["1_5", "٣", "１", "1e5", "1E2"])
 def test_a_number_in_a_form_is_written_as_people_write_it(written: str) -> None:
@@ -311,6 +332,7 @@ def test_a_number_in_a_form_is_written_as_people_write_it(written: str) -> None:
     value, errors = read_form({"amount": written}, Fields)
     assert value is None and list(errors) == ["amount"]
     assert read_form({"amount": "1\u00a0250,40"}, Fields)[0] == Fields(Decimal("1250.40"))
+
 
 @pytest.mark.parametrize("text", ["+1", "01", "-0", "1_0", "%D9%A3", "%EF%BC%91", "1%20", "1.0"])
 async def test_a_whole_number_in_an_address_is_written_in_one_way(market: Outside, text: str) -> None:
@@ -335,8 +357,10 @@ async def test_a_whole_number_in_an_address_is_written_in_one_way(market: Outsid
                 wrong.append(f"{method} {path}?{name}: {answer.status_code} {answer.text[:300]}")
     assert tried > 35 and not wrong, "\n".join(wrong)
 
+
 def path_with(path: str, number: str) -> str:
     return re.sub(r"\{[^:}]+:([^}]*)\}", lambda found: number if found[1] == "int" else "1", path)
+
 
 def whole_numbers(handler: HTTPRouteHandler) -> set[str]:
     """The names of the parameters of the query that are whole numbers."""
@@ -348,6 +372,7 @@ def whole_numbers(handler: HTTPRouteHandler) -> set[str]:
                 found.add(taken.name or name)
     return found
 
+
 @pytest.mark.parametrize("written", ["1.0", "1e2", "+1", "01", "1_0", "٣"])
 def test_a_whole_number_in_a_form_has_digits_alone(written: str) -> None:
     class Fields(msgspec.Struct):
@@ -356,12 +381,14 @@ def test_a_whole_number_in_a_form_has_digits_alone(written: str) -> None:
     assert read_form({"days": written}, Fields) == (None, {"days": "must be a whole number"})
     assert read_form({"days": "10"}, Fields)[0] == Fields(10)
 
+
 async def test_a_page_passes_over_what_links_from_elsewhere_carry(market: Outside) -> None:
     async with market.client() as client:
         for path in ("/login", "/register", "/auctions"):
             plain = await client.get(path, headers={"accept": "text/html"})
             tracked = await client.get(f"{path}?utm_source=letter&fbclid=x", headers={"accept": "text/html"})
             assert tracked.status_code == plain.status_code, tracked.text[:300]
+
 
 def shapes() -> Iterator[type[msgspec.Struct]]:
     """The structs by name that pages read forms into."""
@@ -379,10 +406,12 @@ def shapes() -> Iterator[type[msgspec.Struct]]:
                     if isinstance(name, ast.Name) and isinstance(kind := getattr(module, name.id, None), type)
                 )
 
+
 def test_every_form_is_bounded() -> None:
     found = set(shapes())
     assert len(found) > 20
     assert [place for shape in found for place in unbounded(shape)] == []
+
 
 def test_no_form_that_is_made_up_for_a_page_has_a_field_without_bounds() -> None:
     loose = [
@@ -395,6 +424,7 @@ def test_no_form_that_is_made_up_for_a_page_has_a_field_without_bounds() -> None
     ]
     assert loose == []
 
+
 def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
     """(service, field, name of the type) of each text whose length a rule holds."""
     for path in sorted(PROJECT.glob("services/*/domain/**/*.py")):
@@ -403,6 +433,7 @@ def lengths_of_rules() -> Iterator[tuple[str, str, str]]:
                 _, field, kind = node.args
                 yield path.relative_to(PROJECT).parts[1], ast.literal_eval(field), ast.unparse(kind)
     yield "accounts", "password", "Password"
+
 
 def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
     """(service, field, letters) of the texts of each body and form of a service, but what is compared with what is known."""
@@ -417,6 +448,7 @@ def longest_at_the_door(app: Litestar) -> Iterator[tuple[str, str, int | None]]:
                 if isinstance(kind, inspect.StrType):
                     yield module.split(".")[1], field.name, kind.max_length
 
+
 def test_a_length_that_a_rule_holds_is_that_of_the_type_at_the_door(app: Litestar) -> None:
     """Else a text within the one bound is refused by the other, in other words."""
     doors = set(longest_at_the_door(app))
@@ -429,6 +461,7 @@ def test_a_length_that_a_rule_holds_is_that_of_the_type_at_the_door(app: Litesta
         if there != {letters}:
             wrong.append(f"{service}: {field} has {letters} by its rule, {there} at the door")
     assert wrong == []
+
 
 def test_no_rule_counts_the_letters_of_a_text_by_itself() -> None:
     """It takes them from the type, by ``longest``."""
@@ -443,6 +476,7 @@ def test_no_rule_counts_the_letters_of_a_text_by_itself() -> None:
     ]  # fmt: skip
     assert counted == []
 
+
 class Typed(msgspec.Struct):
     """A form."""
 
@@ -452,6 +486,7 @@ class Typed(msgspec.Struct):
     amount: bounds.Amount = Decimal(0)
     minutes: Annotated[bounds.Minutes, CHOSEN] = 0
     days: bounds.Days = 0
+
 
 @pytest.mark.parametrize(
     ("field", "typed", "said"),
@@ -474,6 +509,7 @@ def test_a_form_says_beside_its_field_what_is_out_of_bounds(field: str, typed: s
         with speaking(language), arriving(datetime(2026, 11, 28, tzinfo=UTC)):
             form, errors = read_form({field: typed}, Typed)
         assert form is None and words in errors[field]
+
 
 LONG = "я" * 100_000
 REGISTRATION: Mapping[str, Any] = {
@@ -503,6 +539,7 @@ OFFER: Mapping[str, Any] = {
     "max_quantity": "100",
 }
 QUOTES: Mapping[str, Any] = {"title": "Paper", "lines": [], "closes_at": "2026-12-01T00:00:00Z"}
+
 
 @pytest.mark.parametrize(
     ("who", "path", "body", "field", "rule"),
@@ -543,10 +580,12 @@ async def test_a_body_out_of_bounds_is_refused_by_field_and_rule(
     assert (answer.status_code, said["field"], said["rule"]) == (422, field, rule), answer.text[:500]
     assert answer.headers["content-type"] == "application/problem+json" and len(answer.content) < 2_000
 
+
 async def test_a_name_of_two_million_letters_is_too_large_to_be_read_at_all(market: Outside) -> None:
     async with market.client() as client:
         answer = await client.post("/api/register", json=REGISTRATION | {"name": "я" * 2_000_000})
     assert answer.status_code in (413, 422), answer.text[:300]
+
 
 @pytest.mark.parametrize(
     "path",
@@ -586,17 +625,20 @@ async def test_a_query_out_of_bounds_is_refused(market: Outside, path: str) -> N
     if path.startswith("/api/"):
         assert answer.json()["rule"] and answer.json()["field"] in path
 
+
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b"[" + b"1," * 70_000 + b"1]"])
 async def test_a_body_with_more_than_any_of_ours_is_refused_before_it_is_read(market: Outside, body: bytes) -> None:
     async with market.client() as client:
         answer = await client.post("/api/login", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 413, answer.text[:300]
 
+
 @pytest.mark.parametrize("body", [b"[" * 9_000, b'{"a":' * 9_000, b"\xff", b'{"email": "\\ud800"}', b"9" * 5_000])
 async def test_what_is_no_body_of_ours_is_answered_400(market: Outside, body: bytes) -> None:
     async with market.client() as client:
         answer = await client.post("/api/login", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400, answer.text[:300]
+
 
 def test_a_wall_clock_is_read_in_its_zone_and_within_ten_years() -> None:
     with arriving(datetime(2026, 11, 28, tzinfo=UTC)):
@@ -608,12 +650,14 @@ def test_a_wall_clock_is_read_in_its_zone_and_within_ten_years() -> None:
             with pytest.raises(ValueError):
                 instant_in(text, "Europe/Moscow")
 
+
 @pytest.mark.parametrize("headers", [{}, {"content-type": "application/json"}])
 async def test_a_request_without_a_body_is_told_that_it_needs_one(market: Outside, headers: dict[str, str]) -> None:
     async with market.client() as client:
         answer = await client.post("/api/login", headers=headers)
     told = answer.json()
     assert (answer.status_code, told["rule"], told["detail"]) == (400, "no-body", "The request needs a JSON body.")
+
 
 @pytest.mark.parametrize(
     ("typed", "words"), [("x" * 10_001, "characters"), ("x" * 500_000, "characters"), ("a\x00b", "cannot be shown")]
@@ -627,6 +671,7 @@ def test_a_text_that_does_not_fit_is_refused_at_its_field(typed: str, words: str
     assert misfits(fields) == {"reason": refused.value.message}
     assert text_in(fields, "other") == "is kept"
 
+
 @pytest.mark.parametrize("far", ["2101-01-31T09:00", "12026-01-31T09:00", "+12026-01-31T09:00"])
 def test_a_far_time_is_told_how_far_it_may_be(far: str) -> None:
     with arriving(datetime(2026, 11, 29, tzinfo=UTC)):
@@ -634,7 +679,9 @@ def test_a_far_time_is_told_how_far_it_may_be(far: str) -> None:
     assert found is None
     assert errors == {"at": "must lie within 10 years"}
 
+
 REGISTRANT = {name: REGISTRATION[name] for name in ("kind", "country", "region", "name", "email", "password")}
+
 
 @pytest.mark.parametrize("forbidden", ["\u2028", "\u000b", "\u202e", "\x00", "\x1f"])
 async def test_a_form_with_a_character_that_cannot_be_shown_comes_back_with_the_error_beside_its_field(
@@ -648,6 +695,7 @@ async def test_a_form_with_a_character_that_cannot_be_shown_comes_back_with_the_
     assert 'value="Firm\ufffdTwo"' in answer.text and 'value="Anna"' in answer.text
     assert forbidden not in answer.text
 
+
 async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes_back_with_its_errors(
     market: Outside,
 ) -> None:
@@ -658,9 +706,11 @@ async def test_a_form_with_letters_that_nobody_can_see_or_too_many_choices_comes
     assert said_beside(unseen.text, "organisation") == "has no letter that can be seen"
     assert "has more than 1\u202f000 entries" in many.text and 'value="Firm"' in many.text
 
+
 def said_beside(page: str, field: str) -> str:
     found = re.search(rf'<p class="error" id="{field}-note">([^<]*)</p>', page)
     return found[1] if found else ""
+
 
 async def sent(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) -> httpx.Response:
     """As from the page of the form."""
@@ -668,6 +718,7 @@ async def sent(client: httpx.AsyncClient, path: str, fields: Mapping[str, Any]) 
     token = re.search(r'name="_csrf_token" value="([^"]*)"', page.text)
     assert token
     return await client.post(path, data={**fields, "_csrf_token": token[1]}, headers={"accept": "text/html"})
+
 
 @pytest.mark.parametrize(
     ("address", "said"),
@@ -687,6 +738,7 @@ async def test_a_page_with_a_wrong_address_names_the_parameter_and_links_to_itse
     assert f'href="{address.partition("?")[0]}">Load the page without it</a>' in answer.text
     assert "send it again" not in answer.text and "Check what you entered" not in answer.text
 
+
 async def test_a_page_that_is_away_loads_itself_again_and_says_what_is_away(market: Outside) -> None:
     async with market.client() as client:
         answer = await client.get("/pools?group=done&region=RU-MOW", headers={"accept": "text/html"})
@@ -696,10 +748,12 @@ async def test_a_page_that_is_away_loads_itself_again_and_says_what_is_away(mark
     assert "The database of the market does not answer" in answer.text
     assert "send it again" not in answer.text
 
+
 @pytest.mark.parametrize("typed", ["1 234,50", "1\u00a0234.50", "1\u202f234.50"])
 def test_a_number_is_read_as_our_pages_write_it(typed: str) -> None:
     form, errors = read_form({"amount": typed}, Typed)
     assert errors == {} and form is not None and form.amount == Decimal("1234.50")
+
 
 @pytest.mark.parametrize("typed", ["1,200", "1.200", "-1.200", "120,000", " 1,200 "])
 def test_a_number_that_could_be_a_thousand_times_as_large_is_refused_with_both_readings(typed: str) -> None:
@@ -710,6 +764,7 @@ def test_a_number_that_could_be_a_thousand_times_as_large_is_refused_with_both_r
         small = {"1200": "1.2", "-1200": "-1.2", "120000": "120"}[large].replace(".", sign)
         assert form is None and f"{large} " in errors["amount"] and f" {small}:" in errors["amount"]
 
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [("1,5", "1.5"), ("1 200", "1200"), ("0,125", "0.125"), ("1234,567", "1234.567"), ("1 234,567", "1234.567"),
@@ -719,9 +774,11 @@ def test_a_number_with_one_meaning_is_taken(typed: str, meant: str) -> None:
     form, errors = read_form({"amount": typed}, Typed)
     assert errors == {} and form is not None and form.amount == Decimal(meant)
 
+
 def test_a_number_whose_thousandfold_is_out_of_bounds_has_one_meaning() -> None:
     form, errors = read_form({"rate": "1,234"}, Typed)
     assert errors == {} and form is not None and form.rate == Decimal("1.234")
+
 
 @pytest.mark.parametrize(
     "number", ["1.234", "999.001", "-1.234", "1200", "1.2", "0.125", "1234.567", "1.2345", "1000", "1.200"]
@@ -729,6 +786,7 @@ def test_a_number_whose_thousandfold_is_out_of_bounds_has_one_meaning() -> None:
 def test_what_a_page_fills_in_is_read_as_it_was(number: str) -> None:
     form, errors = read_form({"amount": unambiguous(Decimal(number))}, Typed)
     assert errors == {} and form is not None and form.amount == Decimal(number)
+
 
 def test_a_form_that_asks_again_takes_a_decimal() -> None:
     form, _ = read_form({"amount": "985.001"}, Typed, asks=True)
