@@ -1,15 +1,18 @@
 """Bytes of database that one imported row leaves in all services together, once every service has it: at first, and at rest, when
 what is kept for a time only is gone (docs/operating.md).
 
-Awards are contracts without prices, prices are contracts whose lines the observatory judges. ``python -m tests.benchmarks.growing``
-shows what each table keeps at rest, the largest first.
+Awards are contracts without prices, prices are contracts whose lines the observatory judges. The first rows of a file bring organisations,
+items, months and whole pages with them: so many more prices of the same items follow, which show what a further row costs.
+``python -m tests.benchmarks.growing`` shows what each table keeps at rest, the largest first, and each of its indexes; of prices
+alone with the word ``prices``.
 """
 
 import asyncio
 import multiprocessing
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,18 +25,28 @@ from infra.config import Config, Keep
 from infra.database import Database
 from infra.embedded import Servers
 from infra.runtime import load, prepare, run_streams, run_worker, standing
-from infra.service import Service
+from infra.service import Ground, Service
 from services.transparency.intake import mapping_for, read_table, take_in
 from services.transparency.ocds.tables import shipped_mappings
 from services.transparency.ocds.tolerance import NotUnderstood
 from tests.benchmarks import Figure
+from tests.benchmarks.many_prices import write_many_prices
 from tests.market import empty_database, forget_topics
 
 DATA = Path(os.environ.get("LONJA_DATA", "../shared/data"))
-FILES = (("awards", "canada_awards_2009_2013.csv.gz"), ("prices", "brazil_medicine_prices_2025_a.csv"))
+AWARDS, PRICES = DATA / "canada_awards_2009_2013.csv.gz", DATA / "brazil_medicine_prices_2025_a.csv"
+FURTHER = 8_000
+"""Rows of prices after those of the file."""
 SIZES = """
 select format('%s.%s', schemaname, relname) as name, pg_total_relation_size(relid) as bytes
   from pg_stat_user_tables order by 2 desc
+"""
+PARTS = """
+select format('%s.%s', t.schemaname, t.relname) as name, coalesce(i.indexrelname, 'without indexes') as part,
+       case when i.indexrelid is null then pg_table_size(t.relid) else pg_relation_size(i.indexrelid) end as bytes
+  from pg_stat_user_tables t
+  cross join lateral (select null::oid as indexrelid, null::name as indexrelname union all
+                      select indexrelid, indexrelname from pg_stat_user_indexes i where i.relid = t.relid) as i
 """
 WRITTEN = """
 select sum(n_tup_ins + n_tup_upd) from pg_stat_user_tables where relname in ('inbox', 'outbox', 'snapshots')
@@ -45,36 +58,56 @@ QUIET = 15
 
 
 async def measure(servers: Servers) -> list[Figure]:
-    return await _grown(servers, show=False)
+    return await _grown(servers, ("awards", "prices"), show=False)
 
 
-async def _grown(servers: Servers, *, show: bool) -> list[Figure]:
+async def _grown(servers: Servers, kinds: Sequence[str], *, show: bool) -> list[Figure]:
     url = await empty_database(servers, "lonja_bench")
     config = Config.load(
         {"LONJA_HOME": str(servers.home), "LONJA_DATABASE_URL": url, "LONJA_KAFKA_BOOTSTRAP": servers.kafka_bootstrap}
     )
     await forget_topics(servers.kafka_bootstrap)
     await prepare(config)
-    figures = []
+    figures: list[Figure] = []
     async with standing(config) as ground, _process(run_worker, config), _process(run_streams, config):
-        db = ground.database.pool
-        for kind, file in FILES:
-            before = await _sizes(db)
-            reading = read_table(DATA / file, mapping_for(DATA / file, shipped_mappings(kind)), NotUnderstood())
-            counts = await take_in(ground.database, reading, lambda counts: None)
-            await _everybody_has_it(db)
-            whole = await _sizes(db)
-            for service in load(ground):
-                await _prune(ground.database, service)
-            after = await _sizes(db)
-            for name, sizes in ((f"an imported row of {kind}", whole), (f"an imported row of {kind} at rest", after)):
-                size = (sum(sizes.values()) - sum(before.values())) / counts.imported
-                aim = "at most 3,000" if sizes is after else ""
-                figures.append(Figure(name=name, value=size, unit="bytes of database", aim=aim))
-            if show:
-                grown = [(name, (size - before[name]) / counts.imported) for name, size in after.items()]
-                _show(figures[-2:], grown)
+        with tempfile.TemporaryDirectory() as folder:
+            further = Path(folder) / PRICES.name
+            write_many_prices(PRICES, FURTHER, further)
+            for kind, name, file in (
+                ("awards", "an imported row of awards", AWARDS),
+                ("prices", "an imported row of prices", PRICES),
+                ("prices", "a further row of prices", further),
+            ):
+                if kind in kinds:
+                    figures += await _imported(ground, kind, name, file, show=show)
     return figures
+
+
+async def _imported(ground: Ground, kind: str, name: str, file: Path, *, show: bool) -> list[Figure]:
+    """What a row of this file costs, on top of what is there."""
+    db = ground.database.pool
+    before, parts = await _sizes(db), await _parts(db)
+    reading = read_table(file, mapping_for(file, shipped_mappings(kind)), NotUnderstood())
+    counts = await take_in(ground.database, reading, lambda counts: None)
+    await _everybody_has_it(db)
+    whole = await _sizes(db)
+    for service in load(ground):
+        await _prune(ground.database, service)
+    after = await _sizes(db)
+    figures = [
+        Figure(name=said, value=_grown_by(before, sizes) / counts.imported, unit="bytes of database", aim=aim)
+        for said, sizes, aim in ((name, whole, ""), (f"{name} at rest", after, "at most 3,000"))
+    ]
+    if show:
+        now = await _parts(db)
+        by_table = {table: (size - before[table]) / counts.imported for table, size in after.items()}
+        by_part = {key: (size - parts.get(key, 0)) / counts.imported for key, size in now.items()}
+        _show(figures, by_table, by_part)
+    return figures
+
+
+def _grown_by(before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    return sum(after.values()) - sum(before.values())
 
 
 async def _prune(database: Database, service: Service) -> None:
@@ -104,12 +137,20 @@ async def _sizes(db: asyncpg.Pool) -> dict[str, int]:
     return {row["name"]: row["bytes"] for row in await db.fetch(SIZES)}
 
 
-def _show(figures: Sequence[Figure], grown: Sequence[tuple[str, float]]) -> None:
+async def _parts(db: asyncpg.Pool) -> dict[tuple[str, str], int]:
+    return {(row["name"], row["part"]): row["bytes"] for row in await db.fetch(PARTS)}
+
+
+def _show(figures: Sequence[Figure], by_table: Mapping[str, float], by_part: Mapping[tuple[str, str], float]) -> None:
     for figure in figures:
         sys.stdout.write(f"{figure.name}: {figure.value:,.0f} bytes\n")
-    for name, size in sorted(grown, key=lambda one: -one[1]):
-        if size > 10:
-            sys.stdout.write(f"  {size:8,.0f}  {name}\n")
+    for table, size in sorted(by_table.items(), key=lambda one: -one[1]):
+        if size <= 10:
+            continue
+        sys.stdout.write(f"  {size:8,.0f}  {table}\n")
+        for (name, part), share in sorted(by_part.items(), key=lambda one: -one[1]):
+            if name == table and share > 10:
+                sys.stdout.write(f"            {share:8,.0f}  {part}\n")
     sys.stdout.flush()
 
 
@@ -135,6 +176,6 @@ if __name__ == "__main__":
 
     running = started(Path(".lonja-bench"))
     try:
-        asyncio.run(_grown(running, show=True))
+        asyncio.run(_grown(running, sys.argv[1:] or ("awards", "prices"), show=True))
     finally:
         running.stop()

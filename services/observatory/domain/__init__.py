@@ -11,7 +11,17 @@ from services.observatory.domain.picture import Bin, MonthPoint, PlacePoint, his
 from services.observatory.domain.price import Index, Priced, Rates, Valuation, priced
 from services.observatory.domain.reference import NoReference, Position, Reference, Verdict, reference
 from services.observatory.domain.rolling import Entry, Month, entry
-from services.observatory.domain.rulings import Divided, Ruling, Terms, digest, divided, same_rulings, verdict_of
+from services.observatory.domain.rulings import (
+    Divided,
+    Ruling,
+    Terms,
+    body,
+    digest,
+    divided,
+    observation_of,
+    same_rulings,
+    verdict_of,
+)
 from services.observatory.domain.snapshot import Rest, home, rest_after, same_figures, same_snapshot, valued_on
 
 __all__ = [
@@ -34,11 +44,13 @@ __all__ = [
     "Terms",
     "Valuation",
     "Verdict",
+    "body",
     "digest",
     "divided",
     "entry",
     "histogram",
     "home",
+    "observation_of",
     "points",
     "priced",
     "reference",

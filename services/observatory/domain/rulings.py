@@ -29,6 +29,7 @@ from services.observatory.domain.reference import (
 
 SHARED = frozenset(rule.code for rule in (Outlier, OutsideWindow, OtherKind, OtherPlace, OtherUnit))
 """Rules whose sentences name what is the version's and not the observation's."""
+_KEYS = frozenset({"item_key", "observation_id"})
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Observation)}
 
 
@@ -67,7 +68,8 @@ class Divided(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
     def body(self, observation_id: str) -> str:
-        return body(self.verdicts[observation_id].observation).decode()
+        """As it is kept beside the ids of the item and the observation: without them."""
+        return body(self.verdicts[observation_id].observation, without=_KEYS).decode()
 
 
 def divided(reference: Reference, places: int) -> Divided:
@@ -133,10 +135,21 @@ def digest(verdicts: Iterable[Verdict]) -> str:
     return told.hexdigest()
 
 
-def body(observation: Observation) -> bytes:
-    """As it is stored. What is usual is left out, so that a field which a later release adds makes no new edition of each."""
-    said = {name: getattr(observation, name) for name in _DEFAULTS}
-    return msgspec.json.encode({name: value for name, value in said.items() if not _is_usual(value, _DEFAULTS[name])})
+def observation_of(item_key: str, observation_id: str, body: str) -> Observation:
+    """Of a body without these ids. Where it has them, they are the same."""
+    keys = msgspec.json.encode({"item_key": item_key, "observation_id": observation_id})
+    return msgspec.json.decode(keys[:-1] + b"," + body.encode()[1:], type=Observation)
+
+
+def body(
+    observation: Observation, *, without: frozenset[str] = frozenset(), always: frozenset[str] = frozenset()
+) -> bytes:
+    """As it is stored. What is usual is left out, so that a field which a later release adds makes no new edition of each; but for what
+    is ``always`` there."""
+    said = {name: getattr(observation, name) for name in _DEFAULTS if name not in without}
+    return msgspec.json.encode(
+        {name: value for name, value in said.items() if name in always or not _is_usual(value, _DEFAULTS[name])}
+    )
 
 
 def _is_usual(value: Any, default: Any) -> bool:

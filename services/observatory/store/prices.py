@@ -7,7 +7,11 @@ import msgspec
 
 from events.values import Category
 from infra.database import Transaction, columns
+from services.observatory.domain import body
 from services.observatory.intake import Item, Origin, Seen, folded
+
+COUNTED_BY = frozenset({"place"})
+"""What queries read out of a body: it is there also where it is usual."""
 
 _LOCK = """
 select from observatory.observations where observation_id = any(array(
@@ -80,7 +84,7 @@ async def put_all(tx: Transaction, seen: Sequence[Seen], due_at: datetime, *, in
         (
             each.observation_id,
             each.item_key,
-            msgspec.json.encode(msgspec.structs.replace(each, cancelled=False)).decode(),
+            body(msgspec.structs.replace(each, cancelled=False), always=COUNTED_BY).decode(),
             one.origin,
             one.document_id,
         )

@@ -134,14 +134,17 @@ Index("uq_snapshots_item", _SNAPSHOTS.item_key, _SNAPSHOTS.version, unique=True)
 
 
 class JudgedRow(Row, table=True):
-    """An observation as it was when it was judged: ``edition`` is the SHA-256 of ``body``. It stays when the price is corrected."""
+    """An observation as it was when it was judged: ``edition`` is the SHA-256 of its whole body, ``packed`` is that without the two ids
+    which stand beside it (see :mod:`services.observatory.store.packed`). Rows of a time before packing have a ``body`` instead. It stays
+    when the price is corrected."""
 
     __tablename__ = "judged"
 
     item_key: str = Field(primary_key=True, sa_type=Text)
     observation_id: str = Field(primary_key=True, sa_type=Text)
     edition: bytes = Field(primary_key=True)
-    body: str = Field(sa_type=Text)
+    body: str | None = Field(default=None, sa_type=Text)
+    packed: bytes | None = None
 
 
 class VerdictRow(Row, table=True):

@@ -11,7 +11,8 @@ import msgspec
 
 from events.values import Refusal
 from infra.database import Transaction, columns
-from services.observatory.domain import Divided, Observation, Ruling, Terms, Verdict, verdict_of
+from services.observatory.domain import Divided, Observation, Ruling, Terms, Verdict, observation_of, verdict_of
+from services.observatory.store.packed import packed, unpacked
 
 T = TypeVar("T")
 BATCH = 500
@@ -53,7 +54,7 @@ async def verdicts(tx: Transaction, reference_id: str, *, offset: int, most: int
 
 
 _PAGE = """
-select page.*, judged.body from (
+select page.*, judged.body, judged.packed from (
   select item_key, observation_id, edition, date, dropped, price, reason, own::text as own from observatory.verdicts
   where item_key = $1 and from_version <= $2 and (until_version is null or until_version > $2)
   order by dropped, date desc, observation_id desc offset $3 limit $4
@@ -74,7 +75,8 @@ def in_body(row: asyncpg.Record) -> Verdict:
 
 
 def _observation(row: asyncpg.Record) -> Observation:
-    return msgspec.json.decode(row["body"], type=Observation)
+    body = row["body"] if row["packed"] is None else unpacked(row["packed"])
+    return observation_of(row["item_key"], row["observation_id"], body)
 
 
 def _ruling(row: asyncpg.Record) -> Ruling:
@@ -129,8 +131,8 @@ from unnest($1::text[], $2::text[], $3::int[]) as ended (item_key, observation_i
 where v.item_key = ended.item_key and v.observation_id = ended.observation_id and v.until_version is null
 """
 _OBSERVATIONS = """
-insert into observatory.judged (item_key, observation_id, edition, body)
-select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[]) on conflict do nothing
+insert into observatory.judged (item_key, observation_id, edition, packed)
+select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) on conflict do nothing
 """
 _BEGIN = """
 insert into observatory.verdicts (item_key, observation_id, from_version, edition, date, dropped, price, reason, own)
@@ -185,7 +187,7 @@ async def put_changes(tx: Transaction, changes: Sequence[Change]) -> None:
 def _rows(begun: Sequence[tuple[Change, str, Ruling]]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """(observations, verdicts) as the statements take them."""
     observations = [
-        (change.item_key, observation_id, ruling.edition, change.made.body(observation_id))
+        (change.item_key, observation_id, ruling.edition, packed(change.made.body(observation_id)))
         for change, observation_id, ruling in begun
         if getattr(change.stood.get(observation_id), "edition", None) != ruling.edition
     ]

@@ -19,6 +19,7 @@ from infra.ids import derive_id, new_id
 from services.observatory import handlers, intake, store
 from services.observatory.domain import Reference, Verdict
 from services.observatory.domain.snapshot import SHORTEST_REST
+from services.observatory.store.packed import unpacked
 from tests.market import Market
 from tests.services.observatory.stories import a_contract, its_end
 from tests.services.observatory.test_observatory_service import Observatory, observatory
@@ -248,6 +249,22 @@ async def test_of_versions_that_nobody_was_told_of_no_rows_stay(item: Judged) ->
     size = await item.size()
     assert (size["snapshots"], size["verdicts"], size["judged"]) == (1, 40, 40)
     assert await item.read_back(last) == in_order(item.found[last])
+
+
+async def test_what_was_judged_before_bodies_were_packed_is_read_as_it_is(item: Judged) -> None:
+    await item.hears(*contracts(item, 20))
+    standing = await item.is_judged()
+    assert standing is not None
+    for row in await item.market.fetch(
+        "select observation_id, packed from observatory.judged where item_key = $1", item.key
+    ):
+        await item.market.fetch(
+            "update observatory.judged set body = $3, packed = null where item_key = $1 and observation_id = $2",
+            item.key,
+            row["observation_id"],
+            unpacked(row["packed"]),
+        )
+    assert await item.read_back(standing) == in_order(item.found[standing])
 
 
 async def test_a_burst_makes_few_versions_with_a_rest_between_them(observatory: Observatory) -> None:

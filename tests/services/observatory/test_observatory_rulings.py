@@ -22,6 +22,7 @@ from services.observatory.domain import (
     Verdict,
     digest,
     divided,
+    observation_of,
     reference,
     rest_after,
     same_rulings,
@@ -67,17 +68,25 @@ def judged(prices: list[Observation], **changes: Any) -> Reference | NoReference
     return reference(prices, at=TODAY, place=place, rules=ObservatoryRules(**changes))
 
 
+def judged_of(*prices: Observation) -> Reference:
+    numbered = [msgspec.structs.replace(one, observation_id=f"seen-{n}") for n, one in enumerate(prices)]
+    found = judged(numbered)
+    assert isinstance(found, Reference)
+    return found
+
+
 def read_back(found: Reference, places: int) -> list[Verdict]:
     """From what is stored alone, as JSON takes and gives it."""
     made = divided(found, places)
     terms = msgspec.json.decode(msgspec.json.encode(made.terms), type=type(made.terms))
     back = []
     for key, ruling in made.rulings.items():
-        stored = made.body(key)
-        assert sha256(stored.encode()).digest() == ruling.edition
+        seen_then = made.verdicts[key].observation
+        stored = observation_of(seen_then.item_key, key, made.body(key))
+        assert sha256(body(stored)).digest() == ruling.edition
         own = ruling.own and msgspec.json.decode(msgspec.json.encode(ruling.own), type=Refusal)
         kept = Ruling(edition=ruling.edition, price=ruling.price, reason=ruling.reason, own=own)
-        back.append(verdict_of(kept, msgspec.json.decode(stored, type=Observation), terms))
+        back.append(verdict_of(kept, stored, terms))
     return back
 
 
@@ -166,6 +175,18 @@ def test_the_digest_is_worked_out_from_what_everybody_may_read() -> None:
 def test_what_is_usual_is_not_stored_and_comes_back() -> None:
     plain = seen("10")
     assert "cancelled" not in body(plain).decode() and msgspec.json.decode(body(plain), type=Observation) == plain
+    nowhere = msgspec.structs.replace(plain, place=Place())
+    assert "place" not in body(nowhere).decode()
+    assert '"place":' in body(nowhere, always=frozenset({"place"})).decode()
+
+
+def test_the_ids_beside_an_observation_are_not_stored_twice_and_one_that_has_them_is_read_as_well() -> None:
+    made = divided(judged_of(seen("10"), seen("11"), seen("12")), 2)
+    for key, verdict in made.verdicts.items():
+        plain = verdict.observation
+        assert not {"item_key", "observation_id"} & msgspec.json.decode(made.body(key)).keys()
+        assert observation_of(plain.item_key, key, made.body(key)) == plain
+        assert observation_of(plain.item_key, key, body(plain).decode()) == plain
 
 
 class TestRest:
