@@ -1,7 +1,6 @@
 """The observatory's rows and queries: ``rows`` the tables · ``prices`` what was seen · ``assessing`` what is due and what came of it ·
-``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots · ``packed`` the bodies of
-those · ``listing`` items to choose from ·
-``months`` the rolling view · ``numbers`` by which items are judged."""
+``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots · ``packed`` the bodies of those ·
+``listing`` items to choose from · ``months`` the rolling view · ``numbers`` by which items are judged."""
 
 from services.observatory.store.assessing import Outcome, claim_due, last_versions, set_aside, settle
 from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find
