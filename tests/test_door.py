@@ -298,16 +298,39 @@ async def test_an_address_that_is_not_understood_is_told_in_the_readers_language
         if "GET" not in handler.http_methods or path.startswith(("/api/", "/ocds", "/static/")):
             continue
         required = handler.opt["query_required"]
-        queries = [f"{name}=%2B1" for name in sorted(whole_numbers(handler))]
+        numbers = sorted(whole_numbers(handler))
+        queries = [f"{name}={text}" for name in numbers for text in ("%2B1", "abc", "-5", "9" * 12)]
         queries += [f"{name}=" for name in required] + ([""] if required else [])
         for query in queries:
             async with market.client(roles_of(handler)) as client:
                 speak("en")  # as another request of the same context may have left it
                 answer = await client.get(f"{filled(path, 'x')}?{query}", headers=headers)
             tried += 1
-            if f'<html lang="{language}">' not in answer.text or answer.status_code not in (400, 422):
+            told = f"«{query.partition('=')[0] or required[0]}»"
+            said = f'<html lang="{language}">' in answer.text and told in answer.text
+            if not said or answer.status_code not in (400, 422):
                 wrong.append(f"{path}?{query}: {answer.status_code} {answer.text[:300]}")
     assert tried > 15 and not wrong, "\n".join(wrong)
+
+
+async def test_the_address_of_a_form_leads_to_the_page_of_the_form(market: Outside) -> None:
+    """Of every form, whoever is let in by it: a page that this member may see."""
+    by_path: dict[str, list[HTTPRouteHandler]] = {}
+    for path, handler in guarded(market.app):
+        if not path.startswith(("/api/", "/ocds")):
+            by_path.setdefault(path, []).append(handler)
+    led = {}
+    for path, handlers in by_path.items():
+        if all("GET" not in each.http_methods for each in handlers):
+            async with market.client(roles_of(handlers[0])) as client:
+                answer = await client.get(filled(path, "x"), headers={"accept": "text/html"})
+                assert answer.status_code == 303, f"{path}: {answer.status_code}"
+                led[path] = answer.headers["location"]
+                there = await client.get(led[path], headers={"accept": "text/html"})
+                assert there.status_code not in (403, 404, 405), f"{path}: {led[path]}: {there.status_code}"
+                assert (await client.get(filled(path, "x"))).status_code == 405
+    assert len(led) > 30 and led["/contracts/{contract_id:str}/execution/{action:str}"] == "/contracts/x"
+    assert led["/account/keys"] == "/account" and led["/logout"] == "/"
 
 
 async def test_a_parameter_that_an_api_route_knows_is_taken(market: Outside) -> None:

@@ -30,6 +30,7 @@ from litestar.utils.scope.state import ScopeState
 from infra.database import LOST, Database
 from infra.deadline import Deadline
 from infra.tasks import background, stop_if_cancelled
+from infra.tokens import Principal
 from infra.web.compression import beside, zipped
 from infra.web.exact import arrived
 from infra.web.kept import address, of_this_site
@@ -294,7 +295,7 @@ class Held:
         ours = address(request.headers.get("referer", "")).netloc == request.headers.get("host")
         for place in ([page_of_form(request)] if ours else []) + [quote(self._scope["path"]), "/"]:
             path, mark, query = place.partition("?")
-            if _can_be_loaded(self._app, path):
+            if can_be_loaded(self._app, path):
                 return quote("/" + path.lstrip("/"), safe="/%:@") + mark + query
         return ""
 
@@ -305,9 +306,11 @@ def _is_page(message: Any) -> bool:
     return kind.startswith("text/html") and (message["status"] == 200 or 400 <= message["status"] < 500)
 
 
-def _can_be_loaded(app: Any, path: str) -> bool:
+def can_be_loaded(app: Any, path: str, by: Principal | None = None) -> bool:
+    """Whether there is a page at this path; with ``by`` one that this member may see."""
     try:
-        app.asgi_router.handle_routing(path=unquote(path), method="GET")
+        handler = app.asgi_router.handle_routing(path=unquote(path), method="GET")[1]
     except (NotFoundException, MethodNotAllowedException):
         return False
-    return True
+    access = handler.opt.get("access", "public")
+    return by is None or access == "public" or by.may(*access)

@@ -23,6 +23,7 @@ from infra.denied import Missing, NotAllowed
 from infra.ids import new_id
 from infra.reading import UnreadableRow
 from infra.running import Outdated
+from infra.web.answers import can_be_loaded
 from infra.web.csrf import token_cookies
 from infra.web.forms import said_of
 from infra.web.kept import kept
@@ -175,6 +176,8 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     if error.status_code == 401 and wants_page(request) and request.method == "GET":
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return Redirect(f"/login?next={quote(target, safe='')}")
+    if error.status_code == 405 and wants_page(request) and request.method == "GET":
+        return Redirect(_page_above(request), status_code=303)
     if error.status_code == 401 and wants_page(request) and (form := kept(request)):
         return _with_token(request, login_page(request, kept=form, status_code=401))
     if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
@@ -183,6 +186,14 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
     answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {}, said)
     answer.headers.update(error.headers or {})
     return answer
+
+
+def _page_above(request: Request[Any, Any, Any]) -> str:
+    """Where a form goes there is no page. Its own is the nearest above it that the reader may see."""
+    path = request.url.path.rstrip("/")
+    while path and not can_be_loaded(request.app, path, request.scope.get("user")):
+        path = path.rpartition("/")[0]
+    return _address(path)
 
 
 @_to_the_reader
