@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -92,6 +92,12 @@ class RoleNotOfOrganisation(RuleBroken):
 
 class StateChangeNotAllowed(RuleBroken):
     code = "state-change-not-allowed"
+
+
+class SuspensionInThePast(RuleBroken):
+    """One whose end has come would free whom it is to suspend."""
+
+    code = "suspension-in-the-past"
 
 
 class SanctionInForce(StateChangeNotAllowed):
@@ -224,6 +230,17 @@ def longest(suspensions: Iterable[Suspension], now: datetime) -> Suspension | No
     """Of several in force the one that ends last holds; None where none is in force."""
     held = [each for each in suspensions if each.until is None or each.until > now]
     return max(held, key=lambda each: (each.until is None, each.until or now, each.suspension_id), default=None)
+
+
+def require_end_to_come(until: datetime | None, now: datetime) -> None:
+    """Raises SuspensionInThePast."""
+    if until is not None and until <= now:
+        raise SuspensionInThePast(
+            f"A suspension ends later than now, {now:%Y-%m-%d %H:%M} UTC, not at {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC.",
+            field="until",
+            until=until,
+            now=now,
+        )
 
 
 def require_same_reason(suspensions: Iterable[Suspension], wanted: Suspension, now: datetime) -> None:

@@ -39,6 +39,7 @@ from services.accounts.domain import (
     checked_password,
     longest,
     organisation_roles,
+    require_end_to_come,
     require_same_reason,
     restate,
 )
@@ -196,12 +197,13 @@ async def set_state(
     """An administrator suspends, activates or closes. What was done already is not told again. Beside a sanction both
     suspensions hold, and only its own is the administrator's to end.
 
-    Raises StateChangeNotAllowed, SanctionInForce, Missing, DoneOtherwise where the same was done for another reason.
+    Raises StateChangeNotAllowed, SuspensionInThePast, SanctionInForce, Missing, DoneOtherwise where the same was done for another reason.
     """
     organisation = await store.organisation(tx, organisation_id, lock=True)
     if organisation is None:
         raise Missing("organisation", organisation_id)
     if state == "suspended" and organisation.state in ("active", "suspended"):
+        require_end_to_come(until, tx.now)
         held = Suspension(suspension_id=BY_HAND, reason=checked_name(reason, "reason"), until=until)
         require_same_reason(await store.suspensions(tx, organisation_id), held, tx.now)
         await store.put_suspension(tx, organisation_id, held)

@@ -124,6 +124,15 @@ async def test_a_suspension_is_given_another_end_and_another_reason_with_it(mark
     await told(market, mill, ("suspended", until), ("suspended", until + timedelta(days=1)))
 
 
+async def test_a_suspension_that_would_be_over_already_is_refused_and_frees_nobody(market: Market) -> None:
+    mill = await a_supplier(market)
+    for until in (market.clock() - timedelta(days=365), market.clock()):
+        assert await by_hand(market, mill, "suspended", until=until) == (422, "suspension-in-the-past")
+        assert await by_hand(market, mill, "suspended") == (200, "")
+        assert await by_hand(market, mill, "suspended", "it grew", until) == (422, "suspension-in-the-past")
+    await told(market, mill, ("suspended", None))
+
+
 async def test_a_state_that_a_former_release_set_is_not_compared_since_its_reason_was_not_kept(market: Market) -> None:
     mill = await a_supplier(market)
     await by_hand(market, mill, "closed")
