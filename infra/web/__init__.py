@@ -1,7 +1,7 @@
 """The Litestar factory: one app for any subset of services, with the same guards, errors, pages and limits for all."""
 
 from infra.texts import clean
-from infra.web.access import BY_LINK, MEMBERS, PUBLIC, STREAMED, allow
+from infra.web.access import BY_LINK, LOADED_AGAIN, MEMBERS, PUBLIC, STREAMED, allow
 from infra.web.app import create_app, routes
 from infra.web.arguments import (
     FromGround,
@@ -38,6 +38,7 @@ from infra.web.pages import page, redirect
 __all__ = [
     "BY_LINK",
     "CHOSEN",
+    "LOADED_AGAIN",
     "MEMBERS",
     "PUBLIC",
     "STREAMED",

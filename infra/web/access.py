@@ -24,6 +24,8 @@ STREAMED: Mapping[str, Any] = {**PUBLIC, "streamed": True}
 """Public, and its answer goes on for as long as it is read. Counted apart from other requests."""
 BY_LINK: Mapping[str, Any] = {**PUBLIC, "by_link": True}
 """Public, but its address is a secret: what it shows is for the holder of the link alone."""
+LOADED_AGAIN: Mapping[str, Any] = {**PUBLIC, "loaded_again": True}
+"""A form whose page is at the same address, and says itself how things stand where a login began or ended since it was loaded."""
 MEMBERS: Mapping[str, Any] = {"access": frozenset(ROLES)}
 
 

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Request
 from litestar.datastructures import Cookie, MutableScopeHeaders
@@ -57,13 +58,26 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
             if not unchecked and not hmac.compare_digest((await _given(request)).encode(), token.encode()):
                 if not request.cookies.get(SESSION) and scope["route_handler"].opt.get("access") != "public":
                     raise NotAuthorizedException("log in first")  # the login of this form's page has ended
+                if scope["route_handler"].opt.get("loaded_again"):
+                    await _load_again(request.url.path, send)
+                    return
                 said = gettext("You have logged in or out since the page of this form was loaded.")
-                raise PermissionDeniedException(said, extra={"said": said})
+                words = (
+                    gettext("Not sent"),
+                    gettext("Look whether it is still right, as whom you are now, before you send it."),
+                )
+                raise PermissionDeniedException(said, extra={"said": said, "words": words})
             await app(scope, receive, send if kept == token else _keeping(token, send))
 
         return check
 
     return middleware
+
+
+async def _load_again(path: str, send: Send) -> None:
+    headers = [(b"location", quote("/" + path.lstrip("/")).encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _given(request: Request[Any, Any, Any]) -> str:

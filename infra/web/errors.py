@@ -182,8 +182,9 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return _with_token(request, login_page(request, kept=form, status_code=401))
     if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
         return on_out_of_bounds(request, _bound(request, error.extra[0]))
-    said = error.extra.get("said") if isinstance(error.extra, dict) else None  # the same in the reader's language
-    answer = _answer(request, error.status_code, HTTPStatus(error.status_code).phrase, error.detail, {}, said)
+    inside = error.extra if isinstance(error.extra, dict) else {}  # "said" is the detail in the reader's language
+    title, said, words = HTTPStatus(error.status_code).phrase, inside.get("said"), inside.get("words")
+    answer = _answer(request, error.status_code, title, error.detail, {}, said, words)
     answer.headers.update(error.headers or {})
     return answer
 

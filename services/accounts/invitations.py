@@ -133,13 +133,13 @@ async def invited(tx: Transaction, secret: str, *, take: bool = False) -> tuple[
 async def accept_invitation(tx: Transaction, secret: str, password_hash: str) -> Member:
     """Raises InvitationOver and what :mod:`domain` names."""
     invitation, organisation = await invited(tx, secret, take=True)
-    store.add_joining(tx, passwords.digest(secret), organisation.organisation_id)
-    return await join(
+    member = await join(
         tx, organisation, invitation.name, invitation.email, invitation.roles, invitation.language, password_hash
     )
+    store.add_joining(tx, passwords.digest(secret), member)
+    return member
 
 
-async def joined(tx: Transaction, secret: str) -> Organisation | None:
-    """Which organisation somebody joined by this link; None where nobody did, or long ago."""
-    organisation_id = await store.joining(tx, passwords.digest(secret))
-    return await store.organisation(tx, organisation_id) if organisation_id else None
+async def used(tx: Transaction, secret: str) -> store.Joining | None:
+    """Who joined by this link; None where nobody did, or long ago."""
+    return await store.joining(tx, passwords.digest(secret))

@@ -17,9 +17,10 @@ from events.bounds import Password
 from infra.database import Transaction
 from infra.ids import new_id
 from infra.service import Ground
-from infra.tokens import SESSION_HOURS
+from infra.tokens import SESSION_HOURS, Principal
 from infra.web import (
     BY_LINK,
+    LOADED_AGAIN,
     PUBLIC,
     FromGround,
     PathId,
@@ -40,7 +41,7 @@ from infra.web.kept import kept_by_login
 from infra.web.languages import ENGLISH, gettext, spoken, told
 from infra.web.limits import address_of
 from infra.web.pages import login_page
-from services.accounts import handlers, invitations, login, passwords
+from services.accounts import handlers, invitations, login, passwords, store
 from services.accounts.categories import divisions, read_categories
 from services.accounts.domain import checked_email, checked_name, checked_password, local_path
 from services.accounts.handlers import Registrant, Registration
@@ -210,7 +211,7 @@ class EntryPages(Controller):
                 return await _over(tx, request, secret, over)
         return page(request, "accounts/join.html", invitation=invitation, organisation=organisation, errors={})
 
-    @post("/join/{secret:str}")
+    @post("/join/{secret:str}", opt=LOADED_AGAIN)
     async def join(self, ground: FromGround, request: Visit, secret: PathId) -> Response[Any]:
         fields = await form_fields(request)
         async with ground.database.transaction("accounts") as tx:
@@ -241,7 +242,17 @@ class EntryPages(Controller):
 
 
 async def _over(tx: Transaction, request: Visit, secret: str, over: InvitationOver) -> Template:
-    """Who joined by this link, and came back to it, is told so; anybody else, that it is of no use."""
-    organisation = await invitations.joined(tx, secret)
-    status = 200 if organisation else 404
-    return page(request, "accounts/joined.html", status_code=status, organisation=organisation, said=told(over))
+    """Who joined by this link, and came back to it, is told so; anybody else, that it was used by somebody or is of no use."""
+    user: Principal | None = request.scope.get("user")
+    used = await invitations.used(tx, secret)
+    organisation = None
+    if used and user and user.member_id == used.member_id:
+        organisation = await store.organisation(tx, used.organisation_id)
+    return page(
+        request,
+        "accounts/joined.html",
+        status_code=200 if used else 404,
+        organisation=organisation,
+        used=used is not None,
+        said=told(over),
+    )

@@ -16,6 +16,7 @@ from services.accounts.store.logins import (
 )
 from services.accounts.store.members import (
     Invitation,
+    Joining,
     OpenInvitation,
     add_invitation,
     add_joining,
@@ -51,6 +52,7 @@ __all__ = [
     "ApiKey",
     "Deal",
     "Invitation",
+    "Joining",
     "OpenInvitation",
     "Row",
     "add_contracts",

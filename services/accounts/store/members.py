@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
@@ -93,6 +93,13 @@ async def hold(tx: Transaction, kind: str, name: str) -> None:
     await (await tx.raw()).execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"accounts/{kind}/{name}")
 
 
+class Joining(NamedTuple):
+    """Which organisation somebody joined by an invitation, and who; None where that was not kept."""
+
+    organisation_id: str
+    member_id: str | None
+
+
 def add_invitation(tx: Transaction, digest: str, invitation: Invitation) -> None:
     tx.session.add(
         InvitationRow(digest=digest, **msgspec.structs.asdict(invitation) | {"roles": list(invitation.roles)})
@@ -109,14 +116,15 @@ async def invitation(tx: Transaction, digest: str, *, take: bool = False) -> Inv
     return read(row, Invitation)
 
 
-def add_joining(tx: Transaction, digest: str, organisation_id: str) -> None:
-    tx.session.add(JoiningRow(digest=digest, organisation_id=organisation_id, joined_at=tx.now))
+def add_joining(tx: Transaction, digest: str, member: Member) -> None:
+    tx.session.add(
+        JoiningRow(digest=digest, organisation_id=member.organisation_id, member_id=member.member_id, joined_at=tx.now)
+    )
 
 
-async def joining(tx: Transaction, digest: str) -> str | None:
-    """The organisation that somebody joined by the invitation."""
+async def joining(tx: Transaction, digest: str) -> Joining | None:
     row = await tx.session.get(JoiningRow, digest)
-    return row.organisation_id if row else None
+    return Joining(row.organisation_id, row.member_id) if row else None
 
 
 async def open_invitations(tx: Transaction, organisation_id: str) -> list[OpenInvitation]:

@@ -93,12 +93,14 @@ class InvitationRow(Row, table=True):
 
 
 class JoiningRow(Row, table=True):
-    """An invitation that was used: who comes back to its link is told so."""
+    """An invitation that was used: who comes back to its link is told so. ``member_id`` is who joined by it, None where the former
+    release let somebody join."""
 
     __tablename__ = "joinings"
 
     digest: str = Field(primary_key=True, sa_type=Text)
     organisation_id: str = Field(sa_type=Text)
+    member_id: str | None = Field(sa_type=Text)
     joined_at: datetime = Field(sa_type=DateTime(timezone=True), index=True)
 
 

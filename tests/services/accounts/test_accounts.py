@@ -336,6 +336,23 @@ async def test_login_page_goes_back_to_where_one_was_but_never_to_another_site(m
         assert (await browser.get("/account")).url.path == "/login"
 
 
+async def test_a_second_tab_of_an_invitation_says_that_its_reader_has_joined(market: Market) -> None:
+    async with market.client() as client:
+        sent, _ = await registered(client, kind="buyer")
+        bearer = {"authorization": f"Bearer {(await session(client, sent['email'])).json()['token']}"}
+        colleague = {"name": "Luz", "email": f"{new_id()}@supplies.example", "roles": ["buyer_approver"]}
+        path = (await client.post("/api/members", json=colleague, headers=bearer)).json()["path"]
+    async with market.browser() as browser:
+        await browser.get(path)
+        token = browser.client.cookies["lonja_csrf"]
+        await browser.post(path, {"password": PASSWORD})
+        html = {"accept": "text/html"}
+        tab = await browser.client.post(path, data={"_csrf_token": token, "password": PASSWORD}, headers=html)
+        assert tab.status_code == 200 and f"You have joined {sent['organisation']}" in tab.text
+        other = await browser.client.post("/account/members", data={"_csrf_token": token, "name": "Ana"}, headers=html)
+        assert other.status_code == 403 and "Ask a member of your organisation" not in other.text
+
+
 async def test_invited_colleague_sets_a_password_once_and_acts_for_the_organisation(market: Market) -> None:
     async with market.client() as client:
         sent, member = await registered(client, kind="buyer")
@@ -359,6 +376,12 @@ async def test_invited_colleague_sets_a_password_once_and_acts_for_the_organisat
     async with market.browser() as other:
         shown = await other.get(path)
         assert shown.status_code == 200 and 'href="/login"' in shown.text and colleague["email"] not in shown.text
+        assert "was used already" in shown.text and "ask for a new one" in shown.text
+        assert "You have joined" not in shown.text and sent["organisation"] not in shown.text
+        await other.post("/login", {"email": sent["email"], "password": PASSWORD})
+        shown = await other.get(path)
+        assert "was used already" in shown.text and "ask for a new one" in shown.text
+        assert "You have joined" not in shown.text
     events = [e for e in await market.published("accounts", MemberJoined) if e.email == colleague["email"]]
     assert [(e.organisation_id, e.roles) for e in events] == [(member["organisation_id"], ("buyer_approver",))]
 
