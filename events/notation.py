@@ -1,8 +1,10 @@
-"""How numbers are written at the door: as JSON writes them, whoever sends them as text.
+"""How numbers and times are written at the door: numbers as JSON writes them, whoever sends them as text, and times as text alone.
 
-Python also reads ``1_000``, ``٣`` and `` 5 ``, and so does msgspec: whoever mistypes ``1_5`` for ``1.5`` would order fifteen.
+Python also reads ``1_000``, ``٣`` and `` 5 ``, and so does msgspec: whoever mistypes ``1_5`` for ``1.5`` would order fifteen. It also
+reads the number of seconds since 1970 as a time: a number in the wrong place would be one.
 """
 
+import re
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -11,6 +13,8 @@ from msgspec import inspect
 
 from events.limits import Check, OutOfBounds
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(?!\d)", re.ASCII)
+
 
 def check_notation(written: object, _: datetime | None = None) -> None:
     """Raises OutOfBounds for a text that is a number in Python alone. What is no number at all others refuse."""
@@ -18,9 +22,15 @@ def check_notation(written: object, _: datetime | None = None) -> None:
         raise OutOfBounds("not-a-number")
 
 
+def check_time(written: object, _: datetime | None = None) -> None:
+    """Raises OutOfBounds for what is no text in ISO 8601: a number, as such or as text."""
+    if not isinstance(written, str) or not _DAY.match(written):
+        raise OutOfBounds("not-a-date")
+
+
 @cache
 def notation_of(kind: Any) -> Check | None:
-    """Checks all numbers in what is to become a ``kind``: JSON's objects, lists and texts, which msgspec fitted to it already."""
+    """Checks all numbers and times in what is to become a ``kind``: JSON's objects, lists and texts, which msgspec fitted to it already."""
     return _walk(inspect.type_info(kind))
 
 
@@ -30,6 +40,8 @@ def _walk(kind: inspect.Type) -> Check | None:
             return _walk(kind.type)
         case inspect.DecimalType():
             return check_notation
+        case inspect.DateTimeType() | inspect.DateType():
+            return check_time
         case inspect.UnionType():
             return next((walk for each in kind.types if (walk := _walk(each))), None)
         case inspect.VarTupleType() | inspect.ListType():

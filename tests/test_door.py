@@ -2,9 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from importlib import import_module
 from itertools import product
 from pathlib import Path
@@ -177,6 +178,72 @@ def unknown_members(kind: Any) -> Iterator[tuple[str, Any]]:
                     )
 
     return within(inspect.type_info(kind))
+
+
+def test_a_time_in_a_body_is_a_text(app: Litestar) -> None:
+    """A number is no time, as such or as a text: msgspec reads both as seconds."""
+    places = set()
+    for _, handler in guarded(app):
+        data = handler.parsed_fn_signature.parameters.get("data")
+        for place, body, kind in times(data.annotation) if data is not None else ():
+            for number in (1796005000, 1796005000.5, "1796005000", True):
+                with pytest.raises(OutOfBounds) as refusal:
+                    bounds.fitted(body(number), kind)
+                assert (refusal.value.code, refusal.value.field) in (("not-a-date", place), ("wrong-type", place)), (
+                    number
+                )
+            places.add((kind.__name__, place))
+    assert {("NewAuction", "opens_at"), ("NewState", "until"), ("NewRequest", "closes_at")} <= places, places
+
+
+def times(kind: Any) -> Iterator[tuple[str, Callable[[Any], Any], Any]]:
+    """(field, value → body, struct) of each time of it, and of the structs within, each by itself with nothing else required."""
+    seen: set[Any] = set()
+
+    def within(kind: inspect.Type) -> Iterator[tuple[str, Callable[[Any], Any], Any]]:
+        match kind:
+            case inspect.Metadata():
+                yield from within(kind.type)
+            case inspect.UnionType():
+                for each in kind.types:
+                    yield from within(each)
+            case inspect.VarTupleType():
+                yield from within(kind.item_type)
+            case inspect.DictType():
+                yield from within(kind.value_type)
+            case inspect.StructType() if kind.cls not in seen:
+                seen.add(kind.cls)
+                for field in kind.fields:
+                    if is_time(field.type):
+                        alone = msgspec.defstruct(kind.cls.__name__, [(field.name, types_of(kind.cls)[field.name])])
+                        yield field.encode_name, partial(lambda name, value: {name: value}, field.encode_name), alone
+                    yield from within(field.type)
+
+    yield from within(inspect.type_info(kind))
+
+
+def types_of(cls: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(cls)}
+
+
+def is_time(kind: inspect.Type) -> bool:
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    if isinstance(kind, inspect.UnionType):
+        return any(is_time(each) for each in kind.types)
+    return isinstance(kind, inspect.DateTimeType | inspect.DateType)
+
+
+def test_a_time_in_a_form_is_written_as_a_date() -> None:
+    class Fields(msgspec.Struct):
+        day: date
+
+    for written in ("1796005000", "1796005000.5", "20270131"):
+        value, errors = read_form({"day": written}, Fields)
+        assert value is None and list(errors) == ["day"], written
+        with pytest.raises((ValueError, OutOfBounds)):
+            instant_in(written, "UTC")
+    assert read_form({"day": "2027-01-31"}, Fields)[0] == Fields(date(2027, 1, 31))
 
 
 def parameters(app: Litestar) -> Iterator[tuple[str, inspect.Field]]:

@@ -15,7 +15,7 @@ from catalogue.numbers import is_ambiguous, unambiguous
 from catalogue.rules import KeyReused, RuleBroken
 from events.bounds import Instant, Reason, check
 from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds, check_length
-from events.notation import notation_of
+from events.notation import check_time, notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
 from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told, written
@@ -143,6 +143,7 @@ def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
 def instant_in(text: str, zone: str) -> datetime:
     """What a field with the wall-clock time of a zone means, in UTC. Raises ValueError for what is no time, OutOfBounds."""
     _check_year(text)
+    check_time(text.strip())
     wall = datetime.fromisoformat(text.strip())
     try:
         instant = wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
