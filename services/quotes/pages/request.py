@@ -171,7 +171,11 @@ class RequestPages(Controller):
 
     @post("/{request_id:str}/choice", opt=OFFICERS)
     async def choose(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
+        """Also shows another page of the participants, where its button was pressed: what was marked and typed comes along."""
         values = await form_fields(request)
+        if other := whole(values.get("show", "")):
+            async with ground.database.transaction("quotes") as tx:
+                return await _page(tx, request, request_id, values, part=min(other, PAGES))
         form, errors = read_form(values, ChoiceForm)
         async with ground.database.transaction("quotes") as tx:
             if form is not None:
@@ -242,12 +246,20 @@ async def _page(
         buys=buys and bool(user and user.may(BUYER_OFFICER)),
         quotes_here=bool(user and user.may(SUPPLIER_AGENT)) and not buys,
         values=values or _former(shown),
+        marked=_marked(values or {}, shown),
         errors=errors or {},
         request_key=new_id(),
         region_name=regions.get(shown.place.region or "", shown.place.region or shown.place.country or ""),
         unit_name=unit_name,
     )
     return await rendered_beside(request, answer) if buys and shown.participants else answer
+
+
+def _marked(values: Mapping[str, str], shown: Details) -> int | None:
+    """The participant that was marked, where it is on another page than this."""
+    number = whole(values.get("participant", ""))
+    here = {one.number for one in shown.participants or ()}
+    return number if number and number not in here and number <= (shown.participants_total or 0) else None
 
 
 async def rendered_beside(request: Visit, answer: Template) -> Response[str]:

@@ -409,13 +409,34 @@ class TestSealed:
                 assert shown["participants_total"] == 2
         async with market.browser(buyer) as browser:
             first, second = [(await browser.get(path, page=str(page))).text for page in (1, 2)]
-            assert f'href="{path}?page=2"' in first and f'href="{path}?page=1"' in second
+            assert 'name="show" value="2"' in first and 'name="show" value="1"' in second
             assert "Quotes to choose from: 2" in first and "Quotes to choose from: 2" in second
-            assert f'value="{numbers[0]}"' in first and f'value="{numbers[1]}"' not in first
+            radio = 'name="participant" value="{}"'.format
+            assert radio(numbers[0]) in first and radio(numbers[1]) not in first
             line_by_line = (await browser.get(f"{path}/participants/{numbers[1]}")).text
             assert f'href="{path}?page=2"' in line_by_line
             refused = await browser.post(f"{path}/choice", {"participant": str(numbers[1]), "page": "2"})
             assert refused.status_code == 422 and f'value="{numbers[1]}" checked' in refused.text
+
+    async def test_what_is_marked_and_typed_comes_along_to_the_next_participants(
+        self, market: Market, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(views, "PARTICIPANTS", 1)
+        request_id, buyer, dear, cheap = await to_choose(market)
+        numbers = [await number_of(market, request_id, supplier) for supplier in (cheap, dear)]
+        path = f"/quotes/{request_id}"
+        typed = {"participant": str(numbers[0]), "justification": "Soft & strong", "page": "1"}
+        async with market.browser(buyer) as browser:
+            await browser.get(path)
+            second = await browser.post(f"{path}/choice", typed | {"show": "2"})
+            assert second.status_code == 200 and f'value="{numbers[1]}"' in second.text
+            assert "Soft &amp; strong" in second.text and f'value="{numbers[0]}" checked' in second.text
+            first = await browser.post(f"{path}/choice", typed | {"show": "1", "page": "2"})
+            assert (
+                first.text.count(f'name="participant" value="{numbers[0]}"') == 1 and "Soft &amp; strong" in first.text
+            )
+            assert f'value="{numbers[0]}" checked' in first.text
+        assert (await seen(market, request_id, buyer))["status"] == "choosing"
 
     async def test_an_observer_sees_who_the_participants_were_once_it_is_over(self, market: Market) -> None:
         observer = a_member("observer")
