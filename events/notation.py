@@ -5,7 +5,7 @@ reads the number of seconds since 1970 as a time: a number in the wrong place wo
 """
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -23,8 +23,8 @@ def check_notation(written: object, _: datetime | None = None) -> None:
 
 
 def check_time(written: object, _: datetime | None = None) -> None:
-    """Raises OutOfBounds for what is no text in ISO 8601: a number, as such or as text."""
-    if not isinstance(written, str) or not _DAY.match(written):
+    """Raises OutOfBounds for what is neither a text in ISO 8601 nor read already: a number, as such or as text."""
+    if not isinstance(written, date) and not (isinstance(written, str) and _DAY.match(written)):
         raise OutOfBounds("not-a-date")
 
 
