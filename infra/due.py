@@ -99,20 +99,10 @@ class Due(Generic[T, K]):
             async with tx.savepoint():
                 await self._act(tx, some)
         except Exception as error:
-            if is_away(error) and not await self._is_there(tx):
+            if is_away(error) and not await goes_on(tx, self.name):
                 raise
             return error
         return None
-
-    async def _is_there(self, tx: Transaction) -> bool:
-        """Whether the database goes on with this transaction."""
-        try:
-            async with tx.savepoint():
-                await tx.claimed([])
-        except (SQLAlchemyError, *LOST) as error:
-            log.warning("%s: the database is away: %s", self.name, in_short(error))
-            return False
-        return True
 
     async def _set_aside(self, tx: Transaction, key: K, error: Exception) -> None:
         failures = self.troubles[key].failures + 1 if key in self.troubles else 1
@@ -131,6 +121,17 @@ class Due(Generic[T, K]):
         what = f"{len(self.troubles)} set aside for a while, among them {some}"
         remedies = "; ".join(sorted({trouble.remedy for trouble in self.troubles.values()}))
         return HEALTH.report("timer", f"{self.name}: items", State.degraded, what, remedies)
+
+
+async def goes_on(tx: Transaction, name: str) -> bool:
+    """Whether the database goes on with this transaction, in which something failed for ``name``."""
+    try:
+        async with tx.savepoint():
+            await tx.claimed([])
+    except (SQLAlchemyError, *LOST) as error:
+        log.warning("%s: the database is away: %s", name, in_short(error))
+        return False
+    return True
 
 
 def _remedy(error: Exception) -> str:

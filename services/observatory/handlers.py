@@ -1,4 +1,4 @@
-"""What the observatory does with what it hears. Handlers only keep prices and mark items; :func:`assess` judges them later.
+"""What the observatory does with what it hears. Handlers only keep prices and mark items; :func:`judge_due` judges them later.
 
 A price that comes by itself is judged at once. After that its item rests, the longer the faster prices come (:func:`rest_after`), and
 what came meanwhile is judged together. What imports bring waits a moment in any case, since tens of thousands come within seconds.
@@ -19,7 +19,9 @@ from events.imports import ProcessImported, processes_of
 from events.observatory import ReferencePricePublished, ReferencePriceWithdrawn
 from events.quotes import QuoteDisclosed
 from events.values import Place
+from infra.away import is_away
 from infra.database import Transaction
+from infra.due import goes_on
 from infra.ids import derive_id
 from infra.reactions import Reactions
 from infra.reading import Unreadable
@@ -136,29 +138,88 @@ async def keep_bid(tx: Transaction, event: BidDisclosed, envelope: Envelope) -> 
     await store.put_all(tx, [intake.of_bid(event, envelope.time)], tx.now)
 
 
-async def due_items(tx: Transaction, _: Sequence[str]) -> list[Card | Unreadable[str]]:
-    """Those with prices that were not judged yet. An item that failed is among them after a while, or as soon as new prices come."""
-    return await store.claim_due(tx, BATCH, PRICES)
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """An item's assessment, which is not kept yet, and what others must hear of it."""
+
+    outcome: Outcome
+    news: list[Event]
+
+    @property
+    def item_key(self) -> str:
+        return self.outcome.card.item.item_key
 
 
-async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> None:
-    """Judge items by the numbers in force; a changed figure becomes a new version, and an event while it is current."""
+async def due_items(tx: Transaction) -> list[Card | Unreadable[str]]:
+    """Those with prices that were not judged yet. An item that failed is among them after a while, or as soon as new prices come, and
+    then alone."""
+    claimed = await store.claim_due(tx, BATCH, PRICES)
+    troubled = [each for each in claimed if isinstance(each, Card) and each.trouble]
+    return [troubled[0]] if troubled else claimed
+
+
+async def judge_due(
+    tx: Transaction, claimed: Sequence[Card | Unreadable[str]], rules: ObservatoryRules
+) -> list[Judged | Unreadable[str]]:
+    """Judge items; nothing is written, and no row is locked. Where some fail, they alone are told of, to be set aside: what is right is
+    judged again. So rows are locked in the order of their keys, as by whoever keeps prices."""
+    unreadable = [each for each in claimed if isinstance(each, Unreadable)]
+    if unreadable or not claimed:
+        return [*unreadable]
+    judged = await _judge_apart(tx, [each for each in claimed if isinstance(each, Card)], rules)
+    return [each for each in judged if isinstance(each, Unreadable)] or judged
+
+
+async def _judge_apart(
+    tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules
+) -> list[Judged | Unreadable[str]]:
+    """All together, and each by itself where that fails. Raises what is away when the database is."""
+    try:
+        async with tx.savepoint():
+            return [*await judge_all(tx, cards, rules)]
+    except Exception as error:
+        if is_away(error) and not await goes_on(tx, "observatory judging"):
+            raise
+        if len(cards) == 1:
+            return [Unreadable(cards[0].item.item_key, error)]
+    return [each for card in cards for each in await _judge_apart(tx, [card], rules)]
+
+
+async def judge_all(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> list[Judged]:
+    """By the numbers in force; a changed figure becomes a new version, and an event while it is current."""
     keys = [card.item.item_key for card in cards]
     seen = await store.observations(tx, keys)
     standing = await store.snapshots(tx, [card.reference_id for card in cards if card.reference_id])
     stood = await store.standing_rulings(tx, keys)
     last = await store.last_versions(tx, keys)
-    outcomes = []
+    judged = []
     for card in cards:
         key = card.item.item_key
         old = standing.get(card.reference_id or "")
         prices = seen.get(key, [])
         found = await asyncio.to_thread(_found, card.item, prices, tx.now.date(), rules)
         outcome = _decide(card, old, stood.get(key, {}), last.get(key, 0) + 1, prices, found, tx.now)
-        outcomes.append(outcome)
-        for event in _news(card, old, outcome, found.answer):
-            tx.emit(event)
-    await store.settle(tx, outcomes)
+        judged.append(Judged(outcome=outcome, news=_news(card, old, outcome, found.answer)))
+    return judged
+
+
+async def keep_judged(tx: Transaction, judged: Sequence[Judged]) -> None:
+    """What somebody else judged meanwhile is left as it is: it may know more prices."""
+    others = await store.overtaken(tx, (each.outcome.card for each in judged))
+    while judged := [each for each in judged if each.item_key not in others]:
+        try:
+            async with tx.savepoint():
+                await store.settle(tx, [each.outcome for each in judged])
+                for event in (event for each in judged for event in each.news):
+                    tx.emit(event)
+        except store.Overtaken as error:
+            others = error.item_keys
+        else:
+            return
+
+
+async def assess(tx: Transaction, cards: Sequence[Card], rules: ObservatoryRules) -> None:
+    """Judge items and keep what was found."""
+    await keep_judged(tx, await judge_all(tx, cards, rules))
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +259,7 @@ def _decide(
     key, answer, made = card.item.item_key, found.answer, found.made
     waits = (made and found.current) or any(one.date > now.date() for one in prices)
     outcome = Outcome(
-        item_key=key,
+        card=card,
         observations=len(prices),
         reference_id=old.reference_id if old and made else None,
         published=made is not None and found.current,

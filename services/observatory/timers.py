@@ -2,23 +2,34 @@
 of them when the policy has other numbers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from catalogue.policy import load
 from infra.database import Transaction
 from infra.due import Due
+from infra.reading import Unreadable
 from infra.service import Ground, Timer
 from services.observatory import store
-from services.observatory.handlers import assess, due_items
+from services.observatory.handlers import Judged, due_items, judge_due, keep_judged
 from services.observatory.store import Card
 
 
 def timers(ground: Ground) -> tuple[Timer, ...]:
     """Each assessment goes by the numbers that are in the policy's file then: no reference price is a process that began under others."""
 
-    async def assess_by_policy(tx: Transaction, cards: Sequence[Card]) -> None:
-        await assess(tx, cards, load(ground.config.policy).observatory)
+    known: dict[str, Card] = {}
+    """What is judged in this run, as it was before."""
 
-    due = Due("observatory assess", due_items, lambda card: card.item.item_key, assess_by_policy, aside=store.set_aside)
+    async def judged(tx: Transaction, _: Sequence[str]) -> list[Judged | Unreadable[str]]:
+        claimed = await due_items(tx)
+        known.clear()
+        known.update({each.item.item_key: each for each in claimed if isinstance(each, Card)})
+        return await judge_due(tx, claimed, load(ground.config.policy).observatory)
+
+    async def aside(tx: Transaction, key: str, why: str, again_at: datetime) -> None:
+        await store.set_aside(tx, key, why, again_at, known[key].written if key in known else None)
+
+    due = Due("observatory assess", judged, lambda each: each.item_key, keep_judged, aside=aside)
 
     async def mark_changed(tx: Transaction) -> int:
         return await store.mark_changed(tx, load(ground.config.policy).observatory)

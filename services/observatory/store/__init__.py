@@ -2,7 +2,15 @@
 ``reading`` items and snapshots as values · ``rulings`` the verdicts behind snapshots · ``packed`` the bodies of those ·
 ``listing`` items to choose from · ``months`` the rolling view · ``numbers`` by which items are judged."""
 
-from services.observatory.store.assessing import Outcome, claim_due, last_versions, set_aside, settle
+from services.observatory.store.assessing import (
+    Outcome,
+    Overtaken,
+    claim_due,
+    last_versions,
+    overtaken,
+    set_aside,
+    settle,
+)
 from services.observatory.store.listing import Figures, Filter, Items, Summary, categories, find
 from services.observatory.store.months import add_to_months, forget_months, months
 from services.observatory.store.numbers import mark_changed
@@ -28,6 +36,7 @@ __all__ = [
     "Filter",
     "Items",
     "Outcome",
+    "Overtaken",
     "Row",
     "Snapshot",
     "Standing",
@@ -44,6 +53,7 @@ __all__ = [
     "mark_changed",
     "months",
     "observations",
+    "overtaken",
     "places",
     "put_all",
     "put_skus",

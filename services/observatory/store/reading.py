@@ -30,6 +30,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """Why its prices could not be judged when that was last tried."""
     rest: Rest | None = None
     """Since it was judged last."""
+    due_at: datetime | None = None
+    written: int
+    """Which transaction wrote its row last, as PostgreSQL numbers them: another one since then, and something changed, whichever release
+    wrote it."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +118,7 @@ async def snapshots(tx: Transaction, reference_ids: Sequence[str]) -> dict[str, 
 
 
 async def card(tx: Transaction, item_key: str) -> Card | None:
-    row = await (await tx.raw()).fetchrow("select * from observatory.items where item_key = $1", item_key)
+    row = await (await tx.raw()).fetchrow("select xmin, * from observatory.items where item_key = $1", item_key)
     return card_of(row) if row else None
 
 
@@ -133,4 +137,6 @@ def card_of(row: asyncpg.Record) -> Card:
         published=row["published"],
         trouble=row["trouble"],
         rest=Rest(until=row["rests_until"], owed=row["rest"]) if row["rests_until"] and row["rest"] else None,
+        due_at=row["due_at"],
+        written=row["xmin"],
     )

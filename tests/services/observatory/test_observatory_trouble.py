@@ -74,6 +74,9 @@ async def test_an_item_with_a_live_price_is_judged_before_those_of_an_import(obs
             await store.put_all(tx, [seen(live), seen(both)], tx.now)
             await store.put_all(tx, [seen(both)], tx.now, in_bulk=True)
             first = await store.claim_due(tx, 2, 1000)
+            await (await tx.raw()).execute(
+                "update observatory.items set due_at = null where item_key = any($1::text[])", [live, both]
+            )
             then = await store.claim_due(tx, 2, 1000)
             raise Undone
     assert {card.item.item_key for card in first} == {live, both}
