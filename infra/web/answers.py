@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -45,8 +45,11 @@ ASKED = "lonja_answer"
 """Of the scope: the same, taken out of the query."""
 GONE = "lonja_answer_gone"
 """Of the scope: the answer was asked for and is not there, which the page says."""
-FRESH = "lonja_fresh"
-"""A cookie, until the answer is shown for the first time: which answer the browser is on the way to."""
+FRESH = "lonja_fresh_"
+"""With the mark of an answer the name of a cookie, until the answer is shown for the first time: the browser is on the way to it. Each
+answer has its own, since two tabs may wait for one."""
+LATER = timedelta(minutes=1)
+"""After it an answer is no news, also the first time."""
 MINUTES = 15
 PRUNED_EVERY = 60.0
 SHRINKS = 16
@@ -190,13 +193,13 @@ def _row(number: str) -> bytes:
 
 
 def mark_of(number: str) -> str:
-    """What a cookie says of the answer, of which nobody can tell the number."""
+    """What the name of a cookie says of the answer, of which nobody can tell the number."""
     return sha256(f"mark {number}".encode()).hexdigest()[:32]
 
 
 def fresh_cookie(mark: str, *, seconds: int) -> bytes:
     return (
-        Cookie(key=FRESH, value=mark, path="/", httponly=True, samesite="lax", max_age=seconds)
+        Cookie(key=FRESH + mark, value="1", path="/", httponly=True, samesite="lax", max_age=seconds)
         .to_header(header="")
         .encode()
     )
@@ -283,7 +286,7 @@ class Held:
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
             return
         cookies = [(name, value) for name, value in start["headers"] if name.lower() == b"set-cookie"]
-        cookies.append((b"set-cookie", fresh_cookie(mark_of(number), seconds=MINUTES * 60)))
+        cookies.append((b"set-cookie", fresh_cookie(mark_of(number), seconds=LATER // timedelta(seconds=1))))
         shown_at = f"{place}{'&' if '?' in place else '?'}{PARAMETER}={number}"
         more = [(b"location", shown_at.encode("latin-1")), (b"content-length", b"0")]
         await self._send({"type": "http.response.start", "status": 303, "headers": [*cookies, *more]})

@@ -5,6 +5,7 @@ cookies, Litestar) was written for heads of some hundred bytes, and may need the
 any honest one, and of the cookies only ours are left, as plain ``name=value`` without escapes.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import SplitResult
@@ -20,7 +21,10 @@ LONGEST = 4_096
 """Bytes of a header, or of one cookie, which browsers bound so too."""
 SHORT = 200
 """Of the languages that a browser asks for, which none of them fills."""
-OURS = frozenset(name.encode() for name in (SESSION, FORMS, LANGUAGE, NOTICE, FRESH))
+OURS = frozenset(name.encode() for name in (SESSION, FORMS, LANGUAGE, NOTICE))
+_FRESH = re.compile(FRESH.encode() + rb"[0-9a-f]{32}")
+_MOST_FRESH = 16
+"""Answers that a browser is on the way to."""
 
 
 def bounded(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -60,10 +64,11 @@ _CUT: dict[bytes, Callable[[bytes], bytes]] = {b"accept-language": _cut_short, b
 
 def _ours(value: bytes) -> dict[bytes, bytes]:
     """None of our cookies has an escape: one with a backslash is not from here."""
-    found = {}
+    found: dict[bytes, bytes] = {}
     for pair in value.split(b";"):
         name, _, text = pair.partition(b"=")
         name, text = name.strip(), text.strip()
-        if name in OURS and len(text) <= LONGEST and b"\\" not in text:
+        ours = name in OURS or (_FRESH.fullmatch(name) and len(found) < len(OURS) + _MOST_FRESH)
+        if ours and len(text) <= LONGEST and b"\\" not in text:
             found[name] = text
     return found

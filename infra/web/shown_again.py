@@ -6,7 +6,7 @@ so, and leads to the page as it is now: the buttons on it may be of what has end
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +16,12 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 from markupsafe import Markup
 
-from infra.web.answers import ASKED, FRESH, GONE, Answers, fresh_cookie, mark_of
+from infra.web.answers import ASKED, FRESH, GONE, LATER, Answers, fresh_cookie, mark_of
 from infra.web.compression import beside, unzipped
 from infra.web.exact import arrived
 from infra.web.languages import gettext, spoken
 from infra.web.pages import when
 
-LATER = timedelta(minutes=1)
 HEAD = b"<!--answer-->"
 """Where the layout of a page that answers a form takes the sentence. What a person wrote is escaped: it holds no such mark, and no
 attribute either."""
@@ -43,7 +42,8 @@ def shown_from(answers: Answers) -> Any:
                     scope[GONE] = True  # type: ignore[literal-required]
                 await app(scope, receive, send)
                 return
-            once_more = Request(scope).cookies.get(FRESH) != mark_of(scope[ASKED])  # type: ignore[literal-required]
+            mark = mark_of(scope[ASKED])  # type: ignore[literal-required]
+            once_more = FRESH + mark not in Request(scope).cookies
             head = _head(answer.sent_at, now, scope, once_more=once_more)
             body = await beside(partial(_as_of, now, head), answer.body, most=0)
             headers = [
@@ -52,7 +52,7 @@ def shown_from(answers: Answers) -> Any:
                 (b"cache-control", b"no-store"),
             ]
             if not once_more:
-                headers.append((b"set-cookie", fresh_cookie("", seconds=0)))
+                headers.append((b"set-cookie", fresh_cookie(mark, seconds=0)))
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body, "more_body": False})
 

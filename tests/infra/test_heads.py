@@ -58,7 +58,9 @@ def test_of_the_cookies_ours_alone_are_read_and_none_with_an_escape() -> None:
     assert bounded([(b"cookie", others + b"; " + session + b"=token")]) == [(b"cookie", session + b"=token")]
     notice = b'lonja_notice="%D0%B4/b"'
     assert bounded([(b"cookie", session + b"=a"), (b"cookie", notice)]) == [(b"cookie", session + b"=a; " + notice)]
-    assert len(OURS) == 5
+    fresh = [b"lonja_fresh_%032x=1" % number for number in range(4_000)]
+    assert bounded([(b"cookie", b"; ".join([b"lonja_fresh_x=1", *fresh]))]) == [(b"cookie", b"; ".join(fresh[:20]))]
+    assert len(OURS) == 4
 
 
 def test_a_language_is_understood_as_browsers_and_people_write_it() -> None:
