@@ -89,9 +89,10 @@ class Limits:
         return limit
 
     async def _in_turn(self, caller: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Until the answer begins: a reader may take it as slowly as it wants."""
+        """Until the answer begins: a reader may take it as slowly as it wants. Whoever is still sending the body has no turn meanwhile:
+        those who share an address would wait for the slowest of them."""
         await self._turns.take(caller)
-        taken = True
+        taken, begun = True, False
 
         def give_back() -> None:
             nonlocal taken
@@ -99,12 +100,23 @@ class Limits:
                 taken = False
                 self._turns.give_back(caller)
 
+        async def read() -> Any:
+            nonlocal taken
+            give_back()
+            message = await receive()
+            if not begun:
+                await self._turns.take(caller)
+                taken = True
+            return message
+
         async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
             give_back()
             await send(message)
 
         try:
-            await app(scope, receive, answer)
+            await app(scope, read, answer)
         finally:
             give_back()
 

@@ -360,6 +360,21 @@ async def test_an_answer_that_is_read_slowly_keeps_no_turn(tmp_path: Path) -> No
             writer.close()
 
 
+async def test_a_body_that_does_not_come_keeps_no_turn(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (client, connect):
+        writers = []
+        for _ in range(AT_ONCE * 2):
+            _, writer = await connect()
+            writer.write(HEAD + b"content-length: 2000\r\n\r\n{")
+            await writer.drain()
+            writers.append(writer)
+        await asyncio.sleep(0.2)
+        assert (await client.get("/who", timeout=10)).status_code == 200
+        assert (await client.post("/api/echo", json={"text": "x" * 100_000}, timeout=10)).status_code == 200
+        for writer in writers:
+            writer.close()
+
+
 def test_the_counts_of_callers_do_not_grow_without_limit() -> None:
     now = 0.0
     rate = Rate(2, lambda: now)
