@@ -186,13 +186,14 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         request_max_body_size=BODY_BYTES,
         middleware=[
             authentication(ground.tokens, ground.clock),
-            limits.middleware,
+            limits.counted,
             in_the_readers_language,
             forms_of_the_session(secret(config.secrets_dir, "csrf")),
             shown_from(answers),
             checked_access,
             known_parameters,
             answered_in_time,
+            limits.in_turn,
         ],
         template_config=TemplateConfig(instance=engine(config, ground.clock, PACKAGE.parent.parent / "services")),
         openapi_config=OpenAPIConfig(

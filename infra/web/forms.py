@@ -143,7 +143,10 @@ def misfits(fields: Mapping[str, str], kind: Any = Reason) -> dict[str, str]:
 def instant_in(text: str, zone: str) -> datetime:
     """What a field with the wall-clock time of a zone means, in UTC. Raises ValueError for what is no time, OutOfBounds."""
     _check_year(text)
-    check_time(text.strip())
+    try:
+        check_time(text.strip())
+    except OutOfBounds as error:
+        raise ValueError(text) from error
     wall = datetime.fromisoformat(text.strip())
     try:
         instant = wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)

@@ -63,9 +63,9 @@ class Limits:
         self._everything, self._anonymous, self._streams = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE)), Rate(most)
         self._turns = Turns()
 
-    def middleware(self, app: ASGIApp) -> ASGIApp:
-        """After the authentication. Live streams are counted by themselves: each page opens one and is not to be without it, or without
-        its next request, because of the other. Streams, and what is decided in batches, take no turns."""
+    def counted(self, app: ASGIApp) -> ASGIApp:
+        """Middleware, after the authentication. Live streams are counted by themselves: each page opens one and is not to be without
+        it, or without its next request, because of the other."""
 
         async def limit(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP or scope["path"].startswith(UNLIMITED):
@@ -73,20 +73,31 @@ class Limits:
                 return
             user, address, options = scope.get("user"), _address(scope), scope["route_handler"].opt
             streamed, unsafe = options.get("streamed"), scope["method"] in UNSAFE
-            caller = user.member_id if user else address
             weight = _weight(scope["headers"]) if unsafe else 1
-            wait = (self._streams if streamed else self._everything).wait(caller, weight)
+            wait = (self._streams if streamed else self._everything).wait(user.member_id if user else address, weight)
             if unsafe and options.get("access") == "public":
                 wait = max(wait, self._anonymous.wait(address, weight))
             scope[_COUNTED] = True  # type: ignore[literal-required]
             if wait:
                 raise TooManyRequestsException(headers={"retry-after": str(wait)})
-            if streamed or options.get("batched"):
-                await app(scope, receive, send)
-            else:
-                await self._in_turn(caller, app, scope, receive, send)
+            await app(scope, receive, send)
 
         return limit
+
+    def in_turn(self, app: ASGIApp) -> ASGIApp:
+        """Middleware, the last: to wait for a turn counts as waiting for the answer. Streams, and what is decided in batches, take none."""
+
+        async def take_turn(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != ScopeType.HTTP or scope["path"].startswith(UNLIMITED):
+                await app(scope, receive, send)
+                return
+            user, options = scope.get("user"), scope["route_handler"].opt
+            if options.get("streamed") or options.get("batched"):
+                await app(scope, receive, send)
+            else:
+                await self._in_turn(user.member_id if user else _address(scope), app, scope, receive, send)
+
+        return take_turn
 
     async def _in_turn(self, caller: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the answer begins: a reader may take it as slowly as it wants. Whoever is still sending the body has no turn meanwhile:
