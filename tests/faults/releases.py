@@ -96,7 +96,8 @@ def unpack_former(folder: Path) -> None:
         f" git says: {done.stderr.decode()}"
     )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tree:
-        tree.extractall(folder, filter="data")
+        tree.extraction_filter = getattr(tarfile, "data_filter", None)  # Python has it from 3.11.4 on
+        tree.extractall(folder)
     # In that release an offer stands from the first day of its supplier on: from 21:00 to 24:00 UTC a visitor of the demonstration finds
     # nothing that is offered. This is how the release after it decides.
     _replace(
