@@ -138,7 +138,7 @@ def prices_of(number: int) -> list[Observation]:
     ]
 
 
-@pytest.mark.parametrize("number", [60, 120, 240])
+@pytest.mark.parametrize("number", [40, 80, 160])
 def test_prices_that_come_one_by_one_change_few_rulings_each(number: int) -> None:
     """All sentences and all weights change with each: with all verdicts a version, that were n² / 2."""
     prices = prices_of(number)
