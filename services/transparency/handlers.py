@@ -22,7 +22,8 @@ from infra.reactions import Reactions, cause_of
 from services.transparency import store
 from services.transparency.ocds import happened, outgoing, outgoing_quotes
 from services.transparency.ocds.happened import HAPPENED, Happened
-from services.transparency.ocds.history import History, Roles
+from services.transparency.ocds.history import Dates, History, Roles
+from services.transparency.ocds.parts import date
 
 
 async def keep_parties(tx: Transaction, events: Sequence[OrganisationRegistered]) -> None:
@@ -108,12 +109,19 @@ async def tell_ends(tx: Transaction, moved: Sequence[store.Session]) -> None:
 
 
 async def _add(tx: Transaction, made: Sequence[tuple[store.New, Cause]]) -> None:
-    """To the feed, with all roles of the parties, and tell; one that is there already is left alone."""
+    """To the feed, with all roles of the parties and a date of its own in its process, and tell; one that is there already is left
+    alone."""
     if not made:
         return
     named = {(new.release["ocid"], party["id"]) for new, _ in made for party in new.release.get("parties", ())}
     roles = Roles(await store.roles_before(tx, named))
-    complete = [msgspec.structs.replace(new, release=roles.all_in(new.release)) for new, _ in made]
+    await store.lock_feed(tx)
+    dates = Dates(await store.last_dates(tx, {new.release["ocid"] for new, _ in made}))
+    complete = []
+    for new, _ in made:
+        at = dates.next(new.release["ocid"], new.released_at)
+        release = roles.all_in(new.release) | {"date": date(at)}
+        complete.append(msgspec.structs.replace(new, release=release, released_at=at))
     added = await store.publish(tx, complete)
     for new, cause in zip(complete, (cause for _, cause in made), strict=True):
         if new.release["id"] in added:

@@ -5,6 +5,7 @@ milestone: a contract has hundreds of milestones, a process hundreds of contract
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.transparency.ocds.parts import Json
@@ -65,3 +66,19 @@ class Roles:
             given.update(party["roles"])
             parties.append({**party, "roles": sorted(given)})
         return {**release, "parties": parties}
+
+
+class Dates:
+    """OCDS merges the releases of a process by their dates, so no two have one date, and they are in the order of the feed: what
+    happened at once, or was heard late, is dated a millisecond after the release before it. ``last`` are the dates of the last
+    releases so far, by ocid."""
+
+    def __init__(self, last: Mapping[str, str]) -> None:
+        self._last = {ocid: datetime.fromisoformat(date) for ocid, date in last.items()}
+
+    def next(self, ocid: str, at: datetime) -> datetime:
+        """The date of the next release of this process, which is remembered. ``at`` is when happened what it says."""
+        last = self._last.get(ocid)
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
+        self._last[ocid] = at if last is None or at > last else last + timedelta(milliseconds=1)
+        return self._last[ocid]

@@ -34,7 +34,7 @@ from services.transparency.store.published import (
     latest,
     release,
 )
-from services.transparency.store.publishing import New, in_feed, lock_feed, publish, roles_before, said_of
+from services.transparency.store.publishing import New, in_feed, last_dates, lock_feed, publish, roles_before, said_of
 from services.transparency.store.rows import NAME, Row
 from services.transparency.store.sessions import (
     Session,
@@ -74,6 +74,7 @@ __all__ = [
     "keep_told",
     "known_originals",
     "known_processes",
+    "last_dates",
     "latest",
     "lock_feed",
     "lock_moved",

@@ -30,8 +30,7 @@ async def lock_feed(tx: Transaction) -> None:
 
 
 async def publish(tx: Transaction, new: Sequence[New]) -> set[str]:
-    """Add releases (at least one) to the feed, in their order. Returns the ids of those that were not there already."""
-    await lock_feed(tx)
+    """Add releases (at least one) to the feed, which must be locked, in their order. Returns the ids of those that are new."""
     rows = await (await tx.raw()).fetch(
         "insert into transparency.releases (release_id, ocid, process_id, tags, released_at, body)"
         " select release_id, ocid, process_id, array(select jsonb_array_elements_text(body->'tag')), released_at, body"
@@ -59,6 +58,16 @@ async def in_feed(tx: Transaction, release_ids: Collection[str]) -> set[str]:
         "select release_id from transparency.releases where release_id = any($1::text[])", list(release_ids)
     )
     return {row["release_id"] for row in rows}
+
+
+async def last_dates(tx: Transaction, ocids: Collection[str]) -> dict[str, str]:
+    """The date of the last release of each process that has one. In a locked feed they stay the last."""
+    rows = await (await tx.raw()).fetch(
+        "select asked.ocid, last.date from unnest($1::text[]) as asked (ocid) cross join lateral (select body->>'date' as date"
+        " from transparency.releases where ocid = asked.ocid order by - position limit 1) as last",
+        list(ocids),
+    )
+    return {row["ocid"]: row["date"] for row in rows}
 
 
 _BARE = "jsonb_build_object('contracts', jsonb_build_array((body->'contracts'->0) - 'items'))::text as body"

@@ -264,6 +264,7 @@ async def test_the_feed_loses_nothing_when_transactions_commit_out_of_order(mark
     async def publish(name: str, *, slowly: bool) -> None:
         async with market.ground.database.transaction("transparency") as tx:
             release = {"ocid": name, "id": name, "tag": ["tender"], "date": "2026-11-18T09:00:00Z"}
+            await store.lock_feed(tx)
             await store.publish(tx, [store.New(name, release, tx.now)])
             if slowly:
                 asked.set()
