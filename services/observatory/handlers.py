@@ -32,7 +32,6 @@ from services.observatory.domain import (
     Observation,
     Reference,
     Ruling,
-    Verdict,
     divided,
     home,
     reference,
@@ -275,7 +274,7 @@ def _decide(
         version=version,
         made_at=now,
         current=found.current,
-        reference=msgspec.structs.replace(answer, verdicts=_for_the_former_release(answer)),
+        reference=msgspec.structs.replace(answer, verdicts=()),
         terms=made.terms,
         digest=made.digest,
     )
@@ -283,14 +282,9 @@ def _decide(
     return msgspec.structs.replace(outcome, reference_id=new.reference_id, snapshot=new, change=change)
 
 
-def _for_the_former_release(answer: Reference) -> tuple[Verdict, ...]:
-    """It reads verdicts in the body alone, and its pages cannot be drawn without a price that counts: the newest is there. This may go in
-    a release before which nobody reads it."""
-    return tuple(one for one in answer.verdicts if one.dropped is None)[-1:]
-
-
 def _stands(old: Snapshot, stood: dict[str, Ruling], answer: Reference, made: Divided) -> bool:
-    """Whether the snapshot says the same. One of the former release has its verdicts with it; of this one's, ``stood`` are those."""
+    """Whether the snapshot says the same. One without terms, from before verdicts had rows, has them with it; of others, ``stood`` are
+    those."""
     if old.terms is None:
         return same_snapshot(old.reference, answer)
     return same_figures(old.reference, answer) and same_rulings(made, stood, old.terms)

@@ -79,7 +79,7 @@ async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unre
 
 
 async def overtaken(tx: Transaction, cards: Iterable[Card], *, lock: bool = False) -> set[str]:
-    """Those that somebody else judged since: the former release knows no advisory lock. Prices only make an item due earlier, and who
+    """Those that somebody else judged since, though this process believes it holds their locks. Prices only make an item due earlier, and who
     judged it makes it due later or no more."""
     known = {card.item.item_key: card for card in cards}
     rows = await (await tx.raw()).fetch(

@@ -102,7 +102,7 @@ class WithdrawnRow(Row, table=True):
 
 class SnapshotRow(Row, table=True):
     """Never changed. ``body`` is the whole reference; the columns are for lists. Where there are ``terms``, its verdicts are rows of
-    their own, and ``digest`` is of all of them; the former release wrote them into the body, where one is left for it to read."""
+    their own, and ``digest`` is of all of them; those from before verdicts had rows have them in the body."""
 
     __tablename__ = "snapshots"
 

@@ -1,5 +1,5 @@
 """The verdicts behind snapshots. They are rows that stay from version to version: a price that comes writes its own and those that it
-changes. The former release wrote all of them into the body of each snapshot, where they are read still."""
+changes. Snapshots from before verdicts had rows have all of them in the body, where they are read still."""
 
 import asyncio
 from collections import defaultdict
