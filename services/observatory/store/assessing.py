@@ -79,8 +79,8 @@ async def claim_due(tx: Transaction, most: int, prices: int) -> list[Card | Unre
 
 
 async def overtaken(tx: Transaction, cards: Iterable[Card], *, lock: bool = False) -> set[str]:
-    """Those that somebody else judged since, though this process believes it holds their locks. Prices only make an item due earlier, and who
-    judged it makes it due later or no more."""
+    """Those that somebody else judged since, though this process believes it has their locks. Prices only make an item due earlier, and
+    who judged it makes it due later or no more."""
     known = {card.item.item_key: card for card in cards}
     rows = await (await tx.raw()).fetch(
         "select item_key, reference_id, published, due_at from observatory.items where item_key = any($1::text[]) order by item_key"
