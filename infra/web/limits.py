@@ -10,8 +10,8 @@ from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from infra.web.server import network
 from infra.web.turns import Turns
+from infra.web.wire import network
 
 WINDOW = 60
 """Seconds. All callers' windows begin at the same time, so that nothing of an old one is kept."""
