@@ -167,7 +167,7 @@ def prefixes(code: str) -> tuple[str, ...]:
 
 
 def division(code: str) -> str:
-    """The two digits that make a functional group (DOMAIN section 3: the lines of a mini-auction share one)."""
+    """The two digits that make a functional group (docs/rules.md section 3: the lines of a mini-auction share one)."""
     return normalise(code)[:2]
 
 

@@ -1,6 +1,6 @@
 """Money: a Decimal with a currency, rounded half-even to the minor unit, split so that the parts sum exactly.
 
-Rules: DOMAIN section 0 (rounding, splitting) and section 3 (line prices fall in proportion at the close).
+Rules: docs/rules.md section 0 (rounding, splitting) and section 3 (line prices fall in proportion at the close).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A supplier's standing price on a SKU: when it is valid, what it costs whom, and which offer is cheapest where.
 
-Rules: DOMAIN section 2. Prices and quantities are per pack of the SKU; an offer is immutable (an edit is a new offer).
+Rules: docs/rules.md section 2. Prices and quantities are per pack of the SKU; an offer is immutable (an edit is a new offer).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which published reference price applies to a line, and what that or a price once paid says in the line's own unit and VAT basis.
 
-Prices compared here are of one SKU, so its own unit always compares, a ream or a box as well (rules, section 7).
+Prices compared here are of one SKU, so its own unit always compares, a ream or a box as well (docs/rules.md section 7).
 """
 
 from __future__ import annotations

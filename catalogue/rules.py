@@ -1,4 +1,4 @@
-"""The one shape of a refusal: which rule, in which sentence, with which numbers (DOMAIN section 0)."""
+"""The one shape of a refusal: which rule, in which sentence, with which numbers (docs/rules.md section 0)."""
 
 from __future__ import annotations
 

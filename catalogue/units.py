@@ -1,6 +1,6 @@
 """Units of measure by UNECE Recommendation 20 code, and packs of them, so that prices compare per base unit.
 
-DOMAIN section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set aside with
+docs/rules.md section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set aside with
 the reason, never guessed. The table is in ``unit_table``, the words people write in ``unit_words``.
 """
 

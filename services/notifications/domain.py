@@ -1,4 +1,4 @@
-"""When a digest falls due and what is in it (DOMAIN section 8), and who has to act by when (section 4). Pure."""
+"""When a digest falls due and what is in it (docs/rules.md section 8), and who has to act by when (section 4). Pure."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""From award to signature and on to the closure, and buying straight from an offer (DOMAIN section 4).
+"""From award to signature and on to the closure, and buying straight from an offer (docs/rules.md section 4).
 
 ``awards`` says where ``deals`` come from, ``purchases`` how one buys from an offer, ``choices`` what a side may do now. ``signing``
 decides what the sides and the clock do to one (``turns``: who may now; ``equivalents``, ``terms``, ``security``: what a step brings;

@@ -1,4 +1,4 @@
-"""The cascade: who is asked when a supplier refuses or lapses, and at what price (DOMAIN sections 4 and 5)."""
+"""The cascade: who is asked when a supplier refuses or lapses, and at what price (docs/rules.md sections 4 and 5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """A deal: what one buyer is to get out of one process, offered to one supplier after another until one signs.
 
-DOMAIN section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
+docs/rules.md section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
 draft's terms and signs once the buyer has answered; each step ends after some working days, and each side may take more time
 once. Where the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
 price, with a fresh clock; from a rank of the policy on only when the buyer asks for it, and then a refusal has no penalty. A

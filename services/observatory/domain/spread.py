@@ -1,4 +1,4 @@
-"""Statistics of positive prices: outlier bands, supplier weights, weighted quantiles, variation (DOMAIN section 7).
+"""Statistics of positive prices: outlier bands, supplier weights, weighted quantiles, variation (docs/rules.md section 7).
 
 All of it in Decimal and Fraction at fixed precision, so a published figure recomputes to the digit anywhere.
 """
