@@ -70,6 +70,7 @@ class App(Litestar):
 
     clock: Clock
     answers: Answers
+    limits: Limits
     behind_tls = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -86,6 +87,7 @@ class App(Litestar):
             if message["type"] == "http.response.start":
                 method, route, status = scope["method"], scope.get("path_template") or "none", message["status"]
                 metrics.answered(method, route, status, perf_counter() - began)
+                await self.limits.hold(scope)
                 span.describe(f"{method} {route}", http_route=route, http_status=status)
                 headers = [*message["headers"], *ON_EVERY_ANSWER, (b"x-request-id", number.encode())]
                 if _is_personal(scope) and not _is_shared(scope["path"], headers):
@@ -220,6 +222,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
     )
     app.clock = ground.clock
     app.answers = answers
+    app.limits = limits
     app.behind_tls = config.behind_tls
     for path, handler in guarded(app):
         if "access" not in handler.opt:
