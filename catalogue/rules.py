@@ -151,7 +151,7 @@ class UnknownTimeZone(RuleBroken):
 
 
 class WrongStage(RuleBroken):
-    """The process is past this act, or not there yet."""
+    """The process is not in a stage that allows this action."""
 
     code = "wrong-stage"
 
