@@ -188,8 +188,7 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-            part = whole(values.get("page", "")) or 1
-            return await _page(tx, request, request_id, values, errors, part=min(part, PAGES))
+            return await _page(tx, request, request_id, values, errors, part=_part(values))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -198,7 +197,7 @@ class RequestPages(Controller):
             try:
                 await handlers.reject_all(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, beside(broken, values))
+                return await _page(tx, request, request_id, values, beside(broken, values), part=_part(values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
@@ -239,6 +238,7 @@ async def _page(
         request,
         "quotes/request.html",
         status_code=422 if errors else 200,
+        here=f"/quotes/{shown.request_id}" + (f"?page={part}" if part > 1 else ""),
         shown=shown,
         part=part,
         parts=parts_of(shown),
@@ -253,6 +253,11 @@ async def _page(
         unit_name=unit_name,
     )
     return await rendered_beside(request, answer) if buys and shown.participants else answer
+
+
+def _part(values: Mapping[str, str]) -> int:
+    """The page of participants that a form was sent from."""
+    return min(whole(values.get("page", "")) or 1, PAGES)
 
 
 def _marked(values: Mapping[str, str], shown: Details) -> int | None:

@@ -370,7 +370,9 @@ class TestSealed:
             assert "Very soft paper" in line_by_line and one["lines"][0]["description"] in line_by_line
             assert f"/quotes/{request_id}/participants/{number}" in page and not [n for n in names if n in line_by_line]
             assert (await browser.get(f"/quotes/{request_id}/participants/3")).status_code == 404
-            assert '<td class="num">2 piece</td>' in line_by_line, "price by quantity is the amount"
+            assert '<td class="num" data-label="Quantity">2 piece</td>' in line_by_line, (
+                "price by quantity is the amount"
+            )
             assert 'class="scroll" tabindex="0"' in line_by_line and 'class="words"' in line_by_line
         for reader in (None, a_member("observer"), await a_buyer(market), dear):
             async with market.client(reader) as client:
