@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from math import floor
 from typing import Any
 
 from litestar import Request
@@ -65,14 +66,14 @@ class Rate:
     def wait(self, caller: str, weight: int = 1) -> int:
         """Count one request, as ``weight`` of them. 0 when it is within the limit, else the seconds until the next window."""
         now = self._clock()
-        window = int(now // self._seconds)
+        window = floor(now / self._seconds)
         if window != self._window:
             self._window = window
             self._counts.clear()
         if caller not in self._counts and len(self._counts) >= CALLERS:
             caller = ""
         self._counts[caller] += weight
-        return 0 if self._counts[caller] <= self._most else int((window + 1) * self._seconds - now) + 1
+        return 0 if self._counts[caller] <= self._most else floor((window + 1) * self._seconds - now) + 1
 
     def is_flood(self, caller: str) -> bool:
         """Whether the caller goes on long after it was refused."""
