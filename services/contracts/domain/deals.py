@@ -1,12 +1,12 @@
-"""A deal: what one buyer is to get out of one process, offered to one supplier after another until one signs.
+"""A deal: the purchase of one buyer in one process, offered to one supplier after another until one signs.
 
 docs/rules.md section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
 draft's terms and signs once the buyer has answered; each step ends after some working days, and each side may take more time
-once. Where the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
-price, with a fresh clock; from a rank of the policy on only when the buyer asks for it, and then a refusal has no penalty. A
-pool is one deal for each member (section 5), a direct purchase a deal without a cascade, whose supplier has already said yes;
-after a quick quote, whose winner the buyer chose, every further supplier is asked only when the buyer wants it. A buyer who
-does not sign ends the deal.
+once. If the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
+price, with new deadlines. From a rank of the policy on it does so only if the buyer asks for it, and then a refusal has no penalty. A
+pool has one deal for each member (section 5). A direct purchase is a deal without a cascade, whose supplier has already agreed.
+After a quick quote, whose winner the buyer chose, every further supplier is asked only if the buyer wants it. A buyer who does
+not sign ends the deal.
 """
 
 from collections.abc import Callable
