@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from catalogue.check_digits import agrees
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Value
 from catalogue.units import parse_quantity, parse_unit, unit_word
 
 CPV = "CPV"
@@ -134,7 +134,7 @@ def normalise(code: str) -> str:
     return digits[1].ljust(8, "0")
 
 
-def read_code(code: str, field: str = "category", **numbers: object) -> str:
+def read_code(code: str, field: str = "category", **numbers: Value) -> str:
     """A code that somebody gives to what is new here, as :func:`normalise` writes it. Raises MalformedCategory, UnknownDivision.
 
     The tree that ships has all divisions but not all codes, so what follows the division is taken as it is.

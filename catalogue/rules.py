@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar
+
+Value = Decimal | int | date | str | None
+"""What a refusal compares: an amount, a count, a date or an instant, a word; None where there is none. Nothing else goes with one:
+pages write each kind as their reader does."""
 
 
 class RuleBroken(Exception):
@@ -14,7 +20,7 @@ class RuleBroken(Exception):
 
     code: ClassVar[str] = "rule-broken"
 
-    def __init__(self, message: str, *, field: str | None = None, **numbers: object) -> None:
+    def __init__(self, message: str, *, field: str | None = None, **numbers: Value) -> None:
         super().__init__(message)
         self.message = message
         self.field = field

@@ -117,9 +117,9 @@ async def choose_language(request: Request[Any, Any, Any]) -> Redirect:
 
 
 def gettext(sentence: str, **facts: object) -> str:
-    """The sentence in the reader's language, its ``%(name)s`` filled in."""
+    """The sentence in the reader's language, its ``%(name)s`` filled in as the reader writes them."""
     words = translations(spoken()).gettext(sentence)
-    return words % facts if facts else words
+    return words % shown(facts) if facts else words
 
 
 def pgettext(context: str, words: str) -> str:
@@ -136,21 +136,22 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
 
     ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. Their
     instants are told on the clock of ``zone``, "" for UTC. An unknown code, or a number that is missing, leaves the English sentence.
+    In that, too, numbers, dates and instants stand as the reader writes them: the API alone tells it as published.
     """
     several = with_numbers(code, numbers)
     words = pgettext("refusal", several)
     if words == several:
         words = pgettext("refusal", code)
     if spoken() == ENGLISH or words == code:
-        return _on_the_clock(sentence, numbers, zone)
+        return _in_english(sentence, numbers, zone)
     try:
         told = {name: _told(name, value, zone) for name, value in numbers.items()}
         return words % ({"currency": currency} | told)
     except KeyError:
-        return _on_the_clock(sentence, numbers, zone)
+        return _in_english(sentence, numbers, zone)
 
 
-_AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown"}
+_AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown", "value"}
 """Codes, and what people wrote, by their names in refusals: those that have digits alone are no amounts, which would be written in
 groups."""
 
@@ -176,12 +177,31 @@ def told(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
     return refusal(broken.code, sentence, broken.numbers, currency, zone)
 
 
-def _on_the_clock(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
-    """The English sentence with its instants in UTC moved to the zone."""
-    for value in numbers.values() if zone else ():
-        if isinstance(value, datetime):
-            sentence = sentence.replace(f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC", moment(value, zone=zone))
-    return sentence
+def _in_english(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
+    """The English sentence with its numbers, dates and instants as the page around it has them: 83,737.62 is written in groups there, too,
+    parted as the page parts them."""
+    told: dict[str, str] = {}
+    for name, value in numbers.items():
+        if name not in _AS_WRITTEN:
+            told |= _published(value, zone)
+    forms = "|".join(re.escape(form) for form in sorted(told, key=len, reverse=True) if form != told[form])
+    if not forms:
+        return sentence
+    return re.sub(rf"(?<![\w.,:/-])(?:{forms})(?![\w/-]|[.,:]\w)", lambda form: told[form[0]], sentence)
+
+
+def _published(value: object, zone: str) -> dict[str, str]:
+    """How English sentences write a value of a refusal, and how a page does."""
+    text = str(value)
+    match plain(value):
+        case datetime() as instant:
+            utc = f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            return {utc: moment(instant, zone=zone), text: said(instant, zone)}
+        case date() as day:
+            return {text: date_of(day)}
+        case Decimal() as number:
+            return dict.fromkeys((text, written_out(number), written_out(number, ",f")), said(number))
+    return {}
 
 
 def unit_name(code: str) -> str:
@@ -190,16 +210,30 @@ def unit_name(code: str) -> str:
 
 
 def said(value: object, zone: str = "") -> str:
-    """A number, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
+    """A number, a date, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
+    match plain(value):
+        case datetime() as instant:
+            return moment(instant, seconds=True, zone=zone)
+        case date() as day:
+            return date_of(day)
+        case Decimal() as number:
+            return written(written_out(number, ",f"))
+        case None:
+            return "–"
+    return _word(str(value))
+
+
+def plain(value: object) -> object:
+    """What a value of a refusal is, which an event carries as text: a number, a date, an instant, or a word."""
+    if isinstance(value, date | None):
+        return value
     text = str(value)
-    if isinstance(value, datetime) or re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
-        return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True, zone=zone)
-    if isinstance(value, date):
-        return date_of(value)
     try:
-        return written(written_out(Decimal(text), ",f"))
-    except InvalidOperation:
-        return _word(text)
+        if re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
+            return datetime.fromisoformat(text)
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else Decimal(text)
+    except (InvalidOperation, ValueError):
+        return text
 
 
 def _word(text: str) -> str:
@@ -260,6 +294,30 @@ def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
 def date_of(value: date) -> str:
     """A date by itself, as :func:`moment` writes it."""
     return format_date(value, "yyyy-MM-dd" if spoken() == ENGLISH else "medium", locale=spoken())
+
+
+def date_in(text: str) -> str:
+    """A text that is a date, such as the end of performance that a contract's terms name, as :func:`date_of`; any other as it is."""
+    found = plain(text)
+    return date_of(found) if isinstance(found, date) and not isinstance(found, datetime) else text
+
+
+def month_in(text: str) -> str:
+    """``2026-11`` as :func:`month`; any other text as it is."""
+    first = plain(f"{text}-01")
+    return month(first) if isinstance(first, date) else text
+
+
+def shown(facts: Mapping[str, object]) -> dict[str, object]:
+    """The facts of a sentence, the dates and decimals among them as the reader writes them."""
+    return {name: said(fact) if isinstance(fact, Decimal) else dated(fact) for name, fact in facts.items()}
+
+
+def dated(value: object) -> object:
+    """A date or an instant as the reader writes it, anything else as it is: so pages show what a template names."""
+    if isinstance(value, datetime):
+        return moment(value)
+    return date_of(value) if isinstance(value, date) else value
 
 
 def month(value: date) -> str:

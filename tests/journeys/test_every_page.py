@@ -263,10 +263,11 @@ async def test_what_a_page_says_in_english_is_noticed(meet: Meet) -> None:
     assert left_in_english(await page.evaluate(SAID), "ru", ()) == []
     await page.evaluate(
         "document.querySelector('main').insertAdjacentHTML('beforeend', '<p>Paper for the school <b>3 members</b></p>"
+        "<p>2026-11-20</p><p>20 нояб. 2026</p><p>2027-01-31</p>"
         '<span lang="en">Parts and accessories</span><input aria-label="Lots of paper">\')'
     )
     left = left_in_english(await page.evaluate(SAID), "ru", ["Paper for the school"])
-    assert left == ["3 members", "Lots of paper"]
+    assert left == ["3 members", "2026-11-20", "Lots of paper"]
 
 
 def screen(each: Found, size: str) -> str:
