@@ -20,8 +20,10 @@ from infra.web.languages import refusal, told, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
-from services.observatory.views import PAGE, PRICES, Answer, snapshot, wanted, whole_answer
+from services.observatory.views import PAGE, Answer, snapshot, wanted, whole_answer
 
+SHOWN = 50
+"""Prices that a page lists: fewer than an answer of the API, for on a phone each is a card."""
 ROWS = 5000
 """Observations a CSV file has."""
 COLUMNS = """
@@ -86,7 +88,10 @@ class ObservatoryPages(Controller):
                 histogram=bars(pictures.bins, whole.reference),
                 **_told(policy),
                 **_listing(
-                    await views.page(tx, whole, number), number, f"/observatory/items/{item_key}", {"place": place}
+                    await views.page(tx, whole, number, SHOWN),
+                    number,
+                    f"/observatory/items/{item_key}",
+                    {"place": place},
                 ),
             )
 
@@ -98,7 +103,7 @@ class ObservatoryPages(Controller):
         reference_id: PathId,
         number: PageNumber = 1,
     ) -> Template:
-        found = await snapshot(ground, reference_id, number)
+        found = await snapshot(ground, reference_id, number, SHOWN)
         return page(
             request,
             "observatory/reference.html",
@@ -195,7 +200,7 @@ def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> di
         "answer": found,
         "unit": unit_name,
         "number": number,
-        "pages": -(-found.judged // PRICES),
+        "pages": -(-found.judged // SHOWN),
         "link": _links(path, asked),
     }
 
