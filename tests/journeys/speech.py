@@ -27,6 +27,8 @@ SAID = """() => {
 }"""
 """Every piece of a page that is read or heard, but what is marked as of another language."""
 ENGLISH_DATE = re.compile(r"\b\d{4}-\d\d(?:-\d\d)?(?![\w-])")
+OWN_DATE = re.compile(r"\b\d{1,2} [a-z]{3,4} \d{4}\b")
+"""As Spanish pages write it: May is “may” there."""
 ASKED = "2027-01-31"
 """The example of how a date is typed, in every language."""
 SMALL_WORDS = re.compile(
@@ -90,7 +92,8 @@ def left_in_english(pieces: Iterable[str], language: str, people: Iterable[str])
 
 def _is_english(piece: str, language: str) -> bool:
     dates = ENGLISH_DATE.search(piece.replace(ASKED, ""))
-    return dates is not None or SMALL_WORDS.search(piece) is not None or bare(piece) in translated(language)
+    words = SMALL_WORDS.search(OWN_DATE.sub(" ", piece))
+    return dates is not None or words is not None or bare(piece) in translated(language)
 
 
 def _without(piece: str, people: Iterable[str]) -> str:
