@@ -124,7 +124,7 @@ async def test_signed_with_equivalents_an_objection_and_a_security(town: Town, s
     await supplier.fill(**{"security-reference": "BG-7", "security-amount": "9 000"})
     await supplier.page.locator("[name=security-valid-until]").fill(until.split("valid until ")[1][:10])
     await supplier.press("Sign the contract")
-    await expect(supplier.page.get_by_text("are due, not 9,000")).to_be_visible()
+    await expect(supplier.page.get_by_text("are due, not 9\u202f000")).to_be_visible()
     await supplier.shot("signing-security")
     await supplier.fill(**{"security-amount": "10 000"})
     await supplier.press("Sign the contract")

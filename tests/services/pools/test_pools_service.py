@@ -552,7 +552,7 @@ class TestPages:
             frozen = await browser.post(f"{path}/freeze")
             assert 'value="90.00"' in frozen.text  # suggested: the reference, below the 95 of the terms
             dear = await browser.post(f"{path}/source", {"price_0": "60000", "duration_minutes": "3"})
-            assert dear.status_code == 422 and "begins at no more than 100,000 RUB" in dear.text
+            assert dear.status_code == 422 and "begins at no more than 100\u202f000 RUB" in dear.text
             assert "begins at no more" not in frozen.text
             sourcing = await browser.post(
                 f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "90"}
