@@ -45,6 +45,7 @@ from infra.web.head import bounded
 from infra.web.health import health_routes
 from infra.web.keyed import keyed
 from infra.web.languages import choose_language, in_the_readers_language
+from infra.web.leafing import BeyondLast, on_beyond_last
 from infra.web.limits import Limits
 from infra.web.pages import engine
 from infra.web.patience import answered_in_time
@@ -209,6 +210,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         exception_handlers={
             RuleBroken: errors.on_rule_broken,
             OutOfBounds: errors.on_out_of_bounds,
+            BeyondLast: on_beyond_last,
             Missing: errors.on_denied,
             NotAllowed: errors.on_denied,
             LongAddress: errors.on_long_address,

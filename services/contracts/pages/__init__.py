@@ -31,6 +31,8 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
+    leafed,
     misfits,
     page,
     read_form,
@@ -126,6 +128,10 @@ async def contract_page(
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
+    work = await section(ground, contract_id, principal, acted, number, part) if found.state == "concluded" else None
+    if work is not None:
+        leafed(request, number, work["pages"])
+        leafed(request, part, work["parts"], "part")
     deal = await listing.of_deal(ground.database.pool, drafted.process_id, drafted.buyer_id)
     others = [each for each in deal if each.rank != drafted.rank and _told(each, found, principal)]
     return page(
@@ -134,7 +140,7 @@ async def contract_page(
         status_code=422 if errors or acted.errors else 200,
         contract=found,
         drafted=drafted,
-        work=await section(ground, contract_id, principal, acted, number, part) if found.state == "concluded" else None,
+        work=work,
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -186,8 +192,12 @@ class ContractPages(Controller):
         mine = party and whose != "all"
         wanted = wanted_by(principal, mine=mine, state=wanted_state, process=process, q=q)
         pool = ground.database.pool
-        async with pool.acquire() as db:
-            found = await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
+
+        async def read(number: int) -> listing.Found:
+            async with pool.acquire() as db:
+                return await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
+
+        found, number, pages = await leaf(request, number, PER_PAGE, read)
         me = principal.organisation_id if principal else ""
         kept = {"q": q, "state": wanted_state, "process": process, "whose": whose}
         return page(
@@ -202,7 +212,7 @@ class ContractPages(Controller):
             found=found,
             statuses=await executions.statuses(pool, [each.contract_id for each in found.rows]),
             number=number,
-            pages=found.pages(PER_PAGE),
+            pages=pages,
             filters=kept,
             query=urlencode({name: value for name, value in kept.items() if value}),
             most=PAGES,

@@ -28,6 +28,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
     page,
     read_form,
     redirect,
@@ -283,7 +284,7 @@ class ExecutionPages(Controller):
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
     async def disputes(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        found = await disputed(ground, number)
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: disputed(ground, each))
         ids = [each.contract_id for each in found.rows]
         known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}
         return page(
@@ -292,5 +293,5 @@ class ExecutionPages(Controller):
             disputes=open_disputes([each for each in found.rows if each.contract_id in known], ground.clock()),
             known=known,
             number=number,
-            pages=found.pages(QUEUE),
+            pages=pages,
         )

@@ -16,7 +16,7 @@ from sqlmodel import Field
 from events import Event, registry
 from infra.database import columns, write_expected
 from infra.decoded import ON_LOOP, Decoded
-from infra.listing import Listed, count
+from infra.listing import Listed, count, reach
 from infra.reading import Unreadable, listed, readable
 from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.duties import Agenda, agenda, next_at
@@ -179,7 +179,9 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
         offset,
     )
     found = listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
-    return Listed.of(found, await count(db, "select 1 from contracts.executions where disputed_at is not null"))
+    most = reach(limit, offset)
+    counted = await count(db, "select 1 from contracts.executions where disputed_at is not null", most=most)
+    return Listed.of(found, counted, most)
 
 
 async def save(
@@ -283,6 +285,11 @@ async def history(
         )
         for row in rows
     ]
+
+
+async def happened(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, most: int) -> int:
+    """How long the history is, or one more than ``most`` where it is longer."""
+    return await count(db, "select from contracts.execution_events where contract_id = $1", contract_id, most=most)
 
 
 async def statuses(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> dict[str, str]:

@@ -19,7 +19,6 @@ from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.listing import PAGES
 from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -39,6 +38,8 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
+    leafed,
     page,
     read_form,
     redirect,
@@ -95,7 +96,12 @@ class RequestPages(Controller):
         own = buyer if mine else ""
         wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
         async with ground.database.transaction("quotes") as tx:
-            found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+            found, number, last = await leaf(
+                request,
+                number,
+                PER_PAGE,
+                lambda each: search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (each - 1)),
+            )
             waiting = await _to_choose(tx, buyer) if buyer and group == "open" else []
         values = {"group": group, "category": category, "region": region, "q": q, "mine": "yes" if own else ""}
         return page(
@@ -104,7 +110,7 @@ class RequestPages(Controller):
             found=found,
             waiting=waiting,
             number=number,
-            last=found.pages(PER_PAGE),
+            last=last,
             values=values,
             groups=groups(),
             query=urlencode({name: value for name, value in values.items() if value}),
@@ -175,7 +181,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         if other := whole(values.get("show", "")):
             async with ground.database.transaction("quotes") as tx:
-                return await _page(tx, request, request_id, values, part=min(other, PAGES))
+                return await _page(tx, request, request_id, values, part=other)
         form, errors = read_form(values, ChoiceForm)
         async with ground.database.transaction("quotes") as tx:
             if form is not None:
@@ -188,7 +194,12 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
+<<<<<<< HEAD
             return await _page(tx, request, request_id, values, errors, part=_part(values))
+=======
+            part = whole(values.get("page", "")) or 1
+            return await _page(tx, request, request_id, values, errors, part=part)
+>>>>>>> fedbf20 (A page behind the last of a list leads to the last)
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -228,6 +239,8 @@ async def _page(
     """``values`` and ``errors`` are of the form that was refused; the page is then a 422. ``part`` is the page of participants."""
     user: Principal | None = request.scope.get("user")
     shown = await read(tx, request_id, user, part=part)
+    if (last := leafed(request, part, parts_of(shown))) != part:
+        part, shown = last, await read(tx, request_id, user, part=last)
     db = await tx.raw()
     # References are published without VAT, and are shown so: suppliers may have different rates.
     plain = [msgspec.structs.replace(line, vat_included=False) for line in shown.lines]

@@ -136,14 +136,16 @@ def lines_of(page: str, section: str) -> list[int]:
 async def test_one_page_shows_some_members_and_some_lines(market: Market, large: Pool, reader: Principal) -> None:
     path, at_once = f"/pools/{large.opened.pool_id}", DEMANDS_SHOWN // LINES
     async with market.client() as client:
+        client.follow_redirects = True
         first, second, behind, last = [
             (await client.get(path + query, headers={"accept": "text/html"})).text
-            for query in ("", "?members=2", "?members=400", "?lines=3")
+            for query in ("", "?members=2", "?members=400&lines=400", "?lines=3")
         ]
     async with market.client(reader) as client:
         own = (await client.get(path, headers={"accept": "text/html"})).text
     assert lines_of(first, "demand") == [LINES_SHOWN] * at_once
     assert len(lines_of(second, "demand")) == len(lines_of(behind, "demand")) == MEMBERS - at_once
+    assert set(lines_of(behind, "demand")) == {LINES % LINES_SHOWN}
     assert set(lines_of(last, "demand")) == {LINES % LINES_SHOWN}
     assert len(rows_of(first, "terms")) == LINES_SHOWN
     assert "members=2&amp;lines=1#demand" in first and "members=1&amp;lines=2#demand" in first

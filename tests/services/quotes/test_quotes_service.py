@@ -419,6 +419,11 @@ class TestSealed:
             assert f'href="{path}?page=2"' in line_by_line
             refused = await browser.post(f"{path}/choice", {"participant": str(numbers[1]), "page": "2"})
             assert refused.status_code == 422 and f'value="{numbers[1]}" checked' in refused.text
+            far = await browser.get(path, page="3")
+            assert str(far.url).endswith(f"{path}?page=2") and radio(numbers[1]) in far.text
+            for sent in ({"show": "99"}, {"participant": str(numbers[1]), "page": "99"}):
+                last = await browser.post(f"{path}/choice", {**sent, "justification": "Typed"})
+                assert radio(numbers[1]) in last.text and "Typed" in last.text
 
     async def test_what_is_marked_and_typed_comes_along_to_the_next_participants(
         self, market: Market, monkeypatch: pytest.MonkeyPatch
