@@ -19,6 +19,7 @@ from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
+from infra.listing import PAGES
 from infra.live import BEAT, BEAT_SECONDS
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT, Principal
@@ -181,7 +182,7 @@ class RequestPages(Controller):
         values = await form_fields(request)
         if other := whole(values.get("show", "")):
             async with ground.database.transaction("quotes") as tx:
-                return await _page(tx, request, request_id, values, part=other)
+                return await _page(tx, request, request_id, values, part=min(other, PAGES))
         form, errors = read_form(values, ChoiceForm)
         async with ground.database.transaction("quotes") as tx:
             if form is not None:
@@ -194,12 +195,7 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-<<<<<<< HEAD
             return await _page(tx, request, request_id, values, errors, part=_part(values))
-=======
-            part = whole(values.get("page", "")) or 1
-            return await _page(tx, request, request_id, values, errors, part=part)
->>>>>>> fedbf20 (A page behind the last of a list leads to the last)
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
