@@ -36,7 +36,7 @@ ONE_ON_A_PAGE = (
     "services.contracts.pages.parts.PER_PART",
     "services.contracts.pages.work.OF_HISTORY",
     "services.observatory.pages.PAGE",
-    "services.observatory.pages.PRICES",
+    "services.observatory.pages.SHOWN",
     "services.pools.pages.pool.LINES_SHOWN",
     "services.pools.pages.pool.SHOWN_OF_LOG",
     "services.pools.pages.terms.PAGE",
