@@ -202,7 +202,13 @@ async def test_however_often_it_is_read_it_is_decoded_and_summed_up_once(
         return decode(state, row)
 
     monkeypatch.setattr(store._decoded, "_read", counted)
-    monkeypatch.setattr(domain, "wanted", lambda *each: summed.append(1) or wanted(*each))
+
+    def added_up(want: Any, pack: Any) -> Any:
+        if want.member_id in large.members:
+            summed.append(1)
+        return wanted(want, pack)
+
+    monkeypatch.setattr(domain, "wanted", added_up)
     path = f"/pools/{large.opened.pool_id}"
     async with market.client() as client:
         for _ in range(3):
