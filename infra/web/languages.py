@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from io import BytesIO
@@ -36,8 +36,9 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from catalogue.numbers import written_out
-from catalogue.rules import KeyReused, RuleBroken
+from catalogue.rules import KeyReused, RuleBroken, Value
 from catalogue.units import UNITS, unit_word
+from events.values import Refusal
 from infra.web.access import PUBLIC
 
 ENGLISH = "en"
@@ -134,9 +135,10 @@ def ngettext(singular: str, plural: str, count: int) -> str:
 def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: str = "", zone: str = "") -> str:
     """Why a rule refused: in English the sentence as published, else what the catalog says for the rule's code.
 
-    ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. Their
-    instants are told on the clock of ``zone``, "" for UTC. An unknown code, or a number that is missing, leaves the English sentence.
-    In that, too, numbers, dates and instants stand as the reader writes them: the API alone tells it as published.
+    ``numbers`` are those of the refusal; what is a text among them is shown as it is, however much it looks like a number, because
+    somebody may have typed it. ``currency`` may be named, too. Instants are told on the clock of ``zone``, "" for UTC. An unknown
+    code, or a number that is missing, leaves the English sentence. In that, too, numbers, dates and instants stand as the reader
+    writes them: the API alone tells it as published.
     """
     several = with_numbers(code, numbers)
     words = pgettext("refusal", several)
@@ -149,6 +151,17 @@ def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: s
         return words % ({"currency": currency} | told)
     except KeyError:
         return _in_english(sentence, numbers, zone)
+
+
+def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
+    """:func:`refusal` of one that an event carries."""
+    return refusal_in_texts(kept.rule, kept.message, {each.name: each.value for each in kept.numbers}, currency, zone)
+
+
+def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:
+    """:func:`refusal` of one whose numbers became texts."""
+    numbers = {name: text if name in _AS_WRITTEN else plain(text) for name, text in texts.items()}
+    return refusal(code, sentence, numbers, currency, zone)
 
 
 _AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown", "value"}
@@ -193,14 +206,16 @@ def _in_english(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
 def _published(value: object, zone: str) -> dict[str, str]:
     """How English sentences write a value of a refusal, and how a page does."""
     text = str(value)
-    match plain(value):
+    match value:
         case datetime() as instant:
-            utc = f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            utc = f"{_on_the_clock_of(UTC, instant):%Y-%m-%d %H:%M} UTC"
             return {utc: moment(instant, zone=zone), text: said(instant, zone)}
         case date() as day:
             return {text: date_of(day)}
         case Decimal() as number:
             return dict.fromkeys((text, written_out(number), written_out(number, ",f")), said(number))
+        case int() as count:
+            return dict.fromkeys((text, f"{count:,}"), said(count))
     return {}
 
 
@@ -211,27 +226,34 @@ def unit_name(code: str) -> str:
 
 def said(value: object, zone: str = "") -> str:
     """A number, a date, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
-    match plain(value):
+    match value:
         case datetime() as instant:
             return moment(instant, seconds=True, zone=zone)
         case date() as day:
             return date_of(day)
         case Decimal() as number:
             return written(written_out(number, ",f"))
+        case int() as count:
+            return written(f"{count:,}")
         case None:
             return "–"
     return _word(str(value))
 
 
-def plain(value: object) -> object:
-    """What a value of a refusal is, which an event carries as text: a number, a date, an instant, or a word."""
-    if isinstance(value, date | None):
-        return value
-    text = str(value)
+def plain(text: str) -> Value:
+    """What a value of a refusal was before an event carried it as text: a number, a date, an instant, None, or a word."""
     try:
-        if re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
+        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d.*[+-]\d\d:\d\d", text):
             return datetime.fromisoformat(text)
-        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else Decimal(text)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return date.fromisoformat(text)
+        return (
+            Decimal(text)
+            if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?(E[+-]?\d+)?", text)
+            else None
+            if text == "None"
+            else text
+        )
     except (InvalidOperation, ValueError):
         return text
 
@@ -287,8 +309,16 @@ def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
     language = spoken()
     pattern = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
     clock = "HH:mm:ss" if seconds else "HH:mm"
-    wall = instant.astimezone(ZoneInfo(zone) if zone else UTC).replace(tzinfo=None)
+    wall = _on_the_clock_of(ZoneInfo(zone) if zone else UTC, instant).replace(tzinfo=None)
     return format_datetime(wall, f"{pattern} {clock}", locale=language) + (f" ({zone})" if zone else " UTC")
+
+
+def _on_the_clock_of(zone: tzinfo, instant: datetime) -> datetime:
+    """As it is at either end of the calendar, where another zone may have no such day."""
+    try:
+        return instant.astimezone(zone)
+    except OverflowError:
+        return instant
 
 
 def date_of(value: date) -> str:

@@ -133,7 +133,7 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "language": spoken,
         "page_languages": languages.LANGUAGES,
         "told": languages.told,
-        "refusal": languages.refusal,
+        "refusal": languages.refusal_in_texts,
     }
     return JinjaTemplateEngine.from_environment(environment)
 

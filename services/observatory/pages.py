@@ -16,7 +16,7 @@ from events.values import Refusal
 from infra.cells import cell
 from infra.web import PUBLIC, FromGround, PathId, Visit, leafed, page
 from infra.web import PageNumber as ListPage
-from infra.web.languages import refusal, told, unit_name
+from infra.web.languages import kept_refusal, told, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
@@ -195,7 +195,7 @@ def _told(policy: Policy) -> dict[str, Any]:
 
 def why(kept: Refusal) -> str:
     """The rule by which a price does not count, or an item has no reference, in the reader's language."""
-    return refusal(kept.rule, kept.message, {number.name: number.value for number in kept.numbers})
+    return kept_refusal(kept)
 
 
 def leafed_through(request: Visit, number: int, found: Answer) -> int:

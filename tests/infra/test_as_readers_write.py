@@ -9,9 +9,10 @@ from typing import Any, get_args
 import pytest
 
 from catalogue.rules import RuleBroken, Value
+from events.values import Number, Refusal
 from infra.clock import system_clock
 from infra.config import Config
-from infra.web.languages import _AS_WRITTEN, LANGUAGES, PROJECT, refusal, speaking, told
+from infra.web.languages import _AS_WRITTEN, LANGUAGES, PROJECT, kept_refusal, refusal, refusal_in_texts, speaking, told
 from infra.web.pages import engine, share
 from tests.infra.test_languages import OTHERS, PAGES, raised
 
@@ -68,8 +69,11 @@ def test_each_refusal_writes_its_values_as_the_reader_does(value: Any, language:
         names = set(one.numbers) - WORDS
         sentence = "; ".join(form for _ in names for form in published)
         with speaking(language):
-            shown = refusal(
-                one.code, sentence, {name: carried(value) if name in names else "…" for name in one.numbers}
+            numbers = {name: value if name in names else "…" for name in one.numbers}
+            shown = (
+                refusal(one.code, sentence, numbers)
+                if carried is as_raised
+                else refusal_in_texts(one.code, sentence, {name: str(each) for name, each in numbers.items()})
             )
         for form in published - {own}:
             if names and re.search(rf"(?<!\d){re.escape(form)}(?!\d)", shown):
@@ -99,6 +103,47 @@ def test_a_refusal_without_a_translation_has_numbers_as_its_page_does_and_the_re
     with speaking("ru"):
         assert "83\u202f737,62 RUB" in told(refused) and "20 нояб. 2026" in told(refused)
     assert refused.message.startswith("Participant 2 is cheaper by 83,737.62 RUB"), "the API tells it as it was"
+
+
+TYPED = [
+    "12345",
+    "007",
+    "1e9",
+    "7707083893",
+    "2026-11-20",
+    "0001-01-01 00:00+14:00",
+    "9999-12-31 23:59-14:00",
+    "NaN",
+    "1,000",
+]
+"""Texts that look like numbers, dates and instants, some of them beyond the calendar in another zone."""
+
+
+class Typed(RuleBroken):
+    code = "unit-unknown"
+
+
+@pytest.mark.parametrize("text", TYPED)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_somebody_typed_is_said_back_as_it_was_typed(language: str, text: str) -> None:
+    refused = Typed(f"{text!r} is not known.", unit=text, region=text, tax_id=text, whatever=text)
+    with speaking(language):
+        assert text in told(refused)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("zone", ["", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("carried", [as_raised, as_an_event_tells])
+def test_an_instant_at_the_end_of_the_calendar_can_be_told(language: str, zone: str, carried: Any) -> None:
+    for text in ("0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-14:00", "9999-12-31 23:59:59+00:00"):
+        at = datetime.fromisoformat(text)
+        with speaking(language):
+            number = Number(name="at", value=text)
+            if carried is as_raised:
+                assert text[:4].strip("0") in told(CheaperThere(f"Too far: {text}.", at=at), zone=zone)
+            else:
+                kept = Refusal(rule="never-heard-of", message=f"Too far: {text}.", numbers=(number,))
+                assert text[:4].strip("0") in kept_refusal(kept, zone=zone)
 
 
 # Templates

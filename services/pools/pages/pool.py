@@ -38,7 +38,7 @@ from infra.web import (
     redirect,
     text_in,
 )
-from infra.web.languages import gettext, refusal, told, unit_name
+from infra.web.languages import gettext, kept_refusal, told, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
 from services.pools.domain import Stage
@@ -250,8 +250,7 @@ async def _of_sourcing(
 def _refused(kept: Refusal, currency: str) -> str:
     if kept.rule == CancelledByLead.code:
         return kept.message  # the lead's own words
-    numbers = {number.name: number.value for number in kept.numbers}
-    return refusal(kept.rule, kept.message, numbers, currency)
+    return kept_refusal(kept, currency)
 
 
 def _lengths(
