@@ -239,6 +239,31 @@ async def test_an_odd_quantity_is_refused_beside_its_box(
     await agency.press("English")
     await expect(page.locator("html")).to_have_attribute("lang", "en")
     await page.locator("#quantity").fill("12")
+    await expect(page.locator("form[action='/catalogue/basket'] [name=quantity]")).to_have_value(
+        "12"
+    )  # the page is there
     await page.locator("form[action='/catalogue/basket'] button").click()
     await expect(agency.sees("In your basket: 12.")).to_be_visible()
     agency.errors.clear()  # that it was refused comes as 422
+
+
+async def test_back_from_a_refused_quantity_each_address_has_its_own_note(meet: Meet) -> None:
+    visitor = await meet()
+    page = await at_a_sku(visitor)
+    box, note = page.locator("#quantity"), page.locator("#quantity-note.error")
+    await box.fill("abc")
+    await expect(note).to_contain_text("must be a number")
+    await box.fill("9")
+    await expect(page.locator("#prices caption")).to_contain_text("9 ×")
+    await expect(note).to_have_count(0)
+    await page.go_back()
+    await expect(box).to_have_value("abc")
+    await expect(note).to_contain_text("must be a number")
+    await page.go_back()
+    await expect(box).to_have_value("7")
+    await expect(page.locator("#prices caption")).to_contain_text("7 ×")
+    await expect(note).to_have_count(0)
+    await expect(box).not_to_have_attribute("aria-invalid", "true")
+    await page.go_forward()
+    await expect(note).to_contain_text("must be a number")
+    visitor.errors.clear()  # that it was refused comes as 422

@@ -72,7 +72,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:load", follow);
 
-// A browser may fill in what stood in the boxes before, and htmx shows an earlier search without it: page and boxes agree again.
+// A browser may fill in what stood in the boxes before, and htmx shows an earlier search without it, beside the refusal of a later one:
+// boxes, notes and results are of the address again.
 addEventListener("pageshow", () => {
   follow();
   document.querySelectorAll(live).forEach(ask);
@@ -85,6 +86,7 @@ document.addEventListener("htmx:historyRestore", () => {
       else if (each.type !== "hidden" && asked.has(each.name)) each.value = asked.get(each.name);
     }
     shown.set(form, typedIn(form));
+    htmx.trigger(form, "submit");
   }
   follow();
 });
