@@ -114,6 +114,25 @@ async def test_without_a_script_it_stays_on_the_page_and_says_what_is_emptied(me
     await expect(agency.page.locator("button[name=show][value='1']")).to_be_visible()
 
 
+@pytest.mark.parametrize("scripted", [True, False])
+async def test_a_refused_choice_leads_to_what_is_missing(meet: Meet, path: str, scripted: bool) -> None:
+    agency = await meet("agency", java_script_enabled=scripted)
+    page = await agency.open(path)
+    await page.set_viewport_size({"width": 390, "height": 400})
+    await page.locator("input[name=participant]").last.check()
+    await agency.press("Choose this participant")
+    agency.errors.clear()  # that it was refused comes as 422
+    refusal = agency.sees("Please mend 1 field")
+    await expect(refusal).to_be_visible()
+    if scripted:
+        await expect(refusal).to_be_in_viewport()
+        await expect(refusal).to_be_focused()
+    await refusal.get_by_role("link").click()
+    await expect(page.locator("#justification-note")).to_be_in_viewport()
+    if scripted:
+        await expect(page.locator("#justification")).to_be_focused()
+
+
 async def test_the_lines_of_a_participant_fit_a_phone(meet: Meet, path: str) -> None:
     agency = await meet("agency")
     page = await agency.open(f"{path}/participants/1")

@@ -85,6 +85,29 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (pressed && event.detail.target.contains(pressed) && asks?.matches("[hx-trigger^=every]")) event.detail.shouldSwap = false;
 });
 
+// A refused form may be long: what is wrong is shown, wherever it stands, and read out. The link to what is said beside a field leads on
+// into that field.
+function show(mistake) {
+  for (let each = mistake; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+  const field = mistake.id ? document.querySelector(`[aria-describedby~="${CSS.escape(mistake.id)}"]`) : null;
+  const shown = field?.matches("input, select, textarea") ? field : mistake;
+  if (shown === mistake) mistake.tabIndex = -1;
+  shown.focus({ preventScroll: true });
+  const { top, bottom } = shown.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) shown.scrollIntoView({ block: "center" });
+}
+addEventListener("load", () => {
+  const mistake = document.querySelector('main p.error[role="alert"], main p.error[id$="-note"]');
+  if (mistake && !location.hash && document.activeElement === document.body) show(mistake);
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('p.error a[href^="#"]');
+  const mistake = link && document.getElementById(link.hash.slice(1));
+  if (!mistake) return;
+  event.preventDefault();
+  show(mistake);
+});
+
 // A form that is not sent yet, or a search, comes along into another language: it is put down here and filled in when its page comes
 // again. Where a form says in data-again how it is shown again, lines that were added and all, the server fills it in; the other forms
 // of its page are filled in on the page that answers.
