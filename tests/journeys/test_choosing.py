@@ -121,7 +121,6 @@ async def test_a_refused_choice_leads_to_what_is_missing(meet: Meet, path: str, 
     await page.set_viewport_size({"width": 390, "height": 400})
     await page.locator("input[name=participant]").last.check()
     await agency.press("Choose this participant")
-    agency.errors.clear()  # that it was refused comes as 422
     refusal = agency.sees("Please mend 1 field")
     await expect(refusal).to_be_visible()
     if scripted:
@@ -131,6 +130,7 @@ async def test_a_refused_choice_leads_to_what_is_missing(meet: Meet, path: str, 
     await expect(page.locator("#justification-note")).to_be_in_viewport()
     if scripted:
         await expect(page.locator("#justification")).to_be_focused()
+    agency.errors.clear()  # that it was refused comes as 422
 
 
 async def test_the_lines_of_a_participant_fit_a_phone(meet: Meet, path: str) -> None:
