@@ -71,7 +71,8 @@ class CatalogueApi(Controller):
         price_to: Annotated[str | None, QueryParameter(pattern=NUMBER)] = None,
         eco: Annotated[str, QueryParameter(description="Name of an eco-label", max_length=100)] = "",
         attribute: Annotated[
-            list[Title] | None, QueryParameter(description="name=value, several times", max_items=20)
+            list[Annotated[Title, Meta(pattern=views.NAMED_VALUE)]] | None,
+            QueryParameter(description="name=value, several times", max_items=20),
         ] = None,
         page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES)] = 1,
         sort: FromQuery[Literal["relevance", "price"]] = "relevance",
