@@ -97,8 +97,8 @@ function show(mistake) {
   const shown = field?.matches("input, select, textarea") ? field : mistake;
   if (shown === mistake) mistake.tabIndex = -1;
   shown.focus({ preventScroll: true });
-  const { top, bottom } = shown.getBoundingClientRect();
-  if (top < 0 || bottom > innerHeight) shown.scrollIntoView({ block: "center" });
+  const { top, bottom, left, right } = shown.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight || left < 0 || right > innerWidth) shown.scrollIntoView({ block: "center" });
 }
 addEventListener("load", () => {
   const mistake = document.querySelector('main p.error[role="alert"], main p.error[id$="-note"]');
