@@ -101,7 +101,7 @@ function show(mistake) {
   if (top < 0 || bottom > innerHeight || left < 0 || right > innerWidth) shown.scrollIntoView({ block: "center" });
 }
 addEventListener("load", () => {
-  const mistake = document.querySelector('main p.error[role="alert"], main p.error[id$="-note"]');
+  const mistake = document.querySelector('main p.error[role="alert"], main p.error[id]');
   if (mistake && !location.hash && document.activeElement === document.body) show(mistake);
 });
 document.addEventListener("click", (event) => {
