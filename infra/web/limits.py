@@ -7,7 +7,7 @@ with each answer then asks no more than once a second on each connection.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from math import floor
 from typing import Any
 
@@ -83,7 +83,8 @@ class Rate:
 class Limits:
     """Of the requests of one process."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._sleep = sleep
         self._everything, self._anonymous, self._streams = Rate(most), Rate(max(1, most // ANONYMOUS_SHARE)), Rate(most)
         self._files = Rate(most * STATIC_SHARE)
         self._watched = Rate(max(WATCHED_MOST, 2 * most * WATCHED_WINDOW // WINDOW), seconds=WATCHED_WINDOW)
@@ -129,7 +130,7 @@ class Limits:
         if scope.get(_FLOOD) and self._held < MOST_HELD:
             self._held += 1
             try:
-                await asyncio.sleep(HELD_SECONDS)
+                await self._sleep(HELD_SECONDS)
             finally:
                 self._held -= 1
 

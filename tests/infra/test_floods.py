@@ -77,8 +77,7 @@ async def test_refusals_are_held_where_somebody_goes_on(still: None, monkeypatch
         await go_on.wait()
 
     go_on = asyncio.Event()
-    monkeypatch.setattr(limits.asyncio, "sleep", hold)
-    of = Limits(5)
+    of = Limits(5, hold)
     scopes = [a_scope("/auctions") for _ in range(5 + limits.HELD_AFTER + 10)]
     for scope in scopes:
         with suppress(TooManyRequestsException):
