@@ -10,6 +10,7 @@ NAMES: tuple[str, ...] = (
     "pools",
     "quotes",
     "contracts",
+    "conduct",
     "observatory",
     "recommender",
     "transparency",

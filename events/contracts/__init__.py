@@ -1,4 +1,5 @@
-"""Awards, contracts and direct purchases. Producer: contracts; imports bring awards and contracts of other markets."""
+"""Awards, contracts and direct purchases. Producers: contracts, and conduct of suspensions and appeals; imports bring awards and
+contracts of other markets."""
 
 from events.contracts.awards import AwardMade, CascadeAwaitsBuyer
 from events.contracts.execution import (
@@ -22,7 +23,7 @@ from events.contracts.execution import (
 )
 from events.contracts.purchases import PurchaseAnswered, PurchaseRequested
 from events.contracts.refusals import RefusalDisputed, RefusalDisputeDecided
-from events.contracts.sanctions import OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
+from events.contracts.sanctions import ContractBreached, OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
 from events.contracts.signing import (
     ContractConcluded,
     ContractDrafted,
@@ -42,6 +43,7 @@ from events.contracts.signing import (
 __all__ = [
     "AwardMade",
     "CascadeAwaitsBuyer",
+    "ContractBreached",
     "ContractClosed",
     "ContractConcluded",
     "ContractDrafted",

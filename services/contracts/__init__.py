@@ -2,9 +2,8 @@
 
 Topics in: ``lonja.accounts`` (registered, state changed), ``lonja.catalogue`` (SKUs published, offers published and archived),
 ``lonja.auctions`` (opened, bids disclosed, closed), ``lonja.pools`` (opened, allocated), ``lonja.quotes``
-(disclosed, closed), its own ``lonja.contracts`` (concluded,
-ended, disputes about refusals decided: for sanctions and the public record). Out: ``lonja.contracts``.
+(disclosed, closed), its own ``lonja.contracts`` (concluded: it is carried out;
+ended, disputes about refusals decided: who is in breach, for conduct). Out: ``lonja.contracts``.
 Tables: deals and purchases (state), contracts (one for each supplier asked, for lists and pages), refusals (that may be
-disputed), executions and their events (how concluded ones are carried out), performed (what counts of that in the public
-record), breaches, sanctions, facts (the public record); replicas: organisations, skus, offers, auctions, bids, pools.
+disputed), executions and their events (how concluded ones are carried out); replicas: organisations, skus, offers, auctions, bids, pools.
 """

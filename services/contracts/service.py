@@ -7,16 +7,12 @@ from services.contracts.api import ContractsApi
 from services.contracts.api.disputes import DisputesApi
 from services.contracts.api.execution import ExecutionApi
 from services.contracts.api.purchases import PurchasesApi
-from services.contracts.api.record import RecordApi
 from services.contracts.api.refusals import RefusalsApi
-from services.contracts.api.sanctions import SanctionsApi
 from services.contracts.api.signing import SigningApi
-from services.contracts.handlers import reactions, sanctions
+from services.contracts.handlers import ends, reactions
 from services.contracts.pages import ContractPages, PurchasePages
 from services.contracts.pages.execution import ExecutionPages
-from services.contracts.pages.record import RecordPages
 from services.contracts.pages.refusals import RefusalPages
-from services.contracts.pages.sanctions import SanctionPages
 from services.contracts.pages.signing import SigningPages
 from services.contracts.store import Row
 from services.contracts.timers import TIMERS
@@ -35,8 +31,6 @@ def create(ground: Ground) -> Service:
                 SigningApi,
                 RefusalsApi,
                 PurchasesApi,
-                SanctionsApi,
-                RecordApi,
                 ExecutionApi,
                 DisputesApi,
             ),
@@ -46,11 +40,9 @@ def create(ground: Ground) -> Service:
                 SigningPages,
                 RefusalPages,
                 PurchasePages,
-                SanctionPages,
-                RecordPages,
                 ExecutionPages,
             ),
         ],
-        reactions=Reactions(reactions, sanctions.reactions),
+        reactions=Reactions(reactions, ends.reactions),
         timers=TIMERS,
     )

@@ -121,6 +121,7 @@ def rules() -> dict[str, set[str]]:
         *(f"services.catalogue.handlers.{module}" for module in ("basket", "offers", "skus")),
         "services.catalogue.pricing",
         *modules_of("services.contracts.domain"),
+        *modules_of("services.conduct.domain"),
         *modules_of("services.observatory.domain"),
         *("catalogue.units", "services.contracts.handlers", "services.contracts.handlers.purchases"),
         *("services.notifications.domain", "services.notifications.links"),
@@ -255,7 +256,7 @@ def words_of_lists() -> set[Key]:
     contracts, work = import_module("services.contracts.pages"), import_module("services.contracts.pages.work")
     execution, record = (
         import_module("services.contracts.pages.execution"),
-        import_module("services.contracts.pages.record"),
+        import_module("services.conduct.pages.record"),
     )
     accounts, observatory = import_module("services.accounts.domain"), import_module("services.observatory.domain")
     figures = import_module("services.recommender.pages").GROUPS

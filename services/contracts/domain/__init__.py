@@ -3,6 +3,5 @@
 ``awards`` says where ``deals`` come from, ``purchases`` how one buys from an offer, ``choices`` what a side may do now. ``signing``
 decides what the sides and the clock do to one (``turns``: who may now; ``equivalents``, ``terms``, ``security``: what a step brings;
 ``objections``: the protocol of disagreement), ``cascade`` who comes next. ``refusals`` has the closed list of grounds and their
-disputes, ``sanctions`` what breaches lead to. ``execution`` is how a signed contract is carried out, ``record`` what of all this is
-public.
+disputes, ``breaches`` which ends are a breach. ``execution`` is how a signed contract is carried out.
 """

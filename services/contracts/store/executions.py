@@ -1,8 +1,7 @@
-"""Contracts that are carried out: loaded under lock, rewritten with their version, with their history and what counts of them."""
+"""Contracts that are carried out: loaded under lock, rewritten with their version, with their history."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -14,16 +13,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events import Event, registry
-from infra.database import columns, write_expected
+from infra.database import write_expected
 from infra.decoded import ON_LOOP, Decoded
 from infra.listing import Listed, count
 from infra.reading import Unreadable, listed, readable
-from services.contracts.domain.deals import Party
 from services.contracts.domain.execution.duties import Agenda, agenda, next_at
-from services.contracts.domain.execution.performance import Kind, performed
 from services.contracts.domain.execution.state import Execution
 from services.contracts.store.decoded import StoredExecution, decode
-from services.contracts.store.record import counted
 from services.contracts.store.rows import Row
 
 _COLUMNS = "contract_id, state::text as state, version"
@@ -100,22 +96,6 @@ class HappenedRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
-class PerformedRow(Row, table=True):
-    """What counts of one contract in the public record of one of its sides."""
-
-    __tablename__ = "performed"
-    __table_args__ = (
-        Index(None, "organisation_id"),
-        Index("ix_performed_of_kind", "organisation_id", "side", "kind"),
-    )
-
-    contract_id: str = Field(primary_key=True, sa_type=Text)
-    organisation_id: str = Field(primary_key=True, sa_type=Text)
-    kind: str = Field(primary_key=True, sa_type=Text)
-    number: int = Field(primary_key=True, sa_type=Integer)
-    side: str = Field(sa_type=Text)
-
-
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     contract_id: str
     buyer_id: str
@@ -190,7 +170,7 @@ async def save(
     now: datetime,
 ) -> None:
     """What has become of ``kept``, which is of the version that was loaded; with it what happened to it now and who did it ("": the
-    clock), and what both records count of it. Raises Outdated."""
+    clock). Raises Outdated."""
     due = agenda(execution)
     state = await _encoded(execution)
     await write_expected(
@@ -214,7 +194,6 @@ async def save(
         msgspec.json.encode(due).decode(),
     )
     await _add_history(db, execution.contract_id, happened, now)
-    await _count(db, kept, execution)
 
 
 async def _add_history(
@@ -239,29 +218,6 @@ async def _encoded(execution: Execution) -> str:
 
     parts = len(execution.orders) + len(execution.deliveries) + len(execution.invoices) + len(execution.disputes)
     return await asyncio.to_thread(encoded) if parts > PARTS_ON_LOOP else encoded()
-
-
-async def _count(db: asyncpg.Connection, kept: StoredExecution, execution: Execution) -> None:
-    """What counts no more goes, and what is new comes: the rest of its rows is left alone. The rows are those of ``kept``, for every
-    release writes them with the state."""
-    sides = {"buyer": execution.buyer_id, "supplier": execution.supplier_id}
-    before = set(performed(kept.execution)) if kept.version else set()
-    after = set(performed(execution))
-    if gone := before - after:
-        await db.execute(
-            "delete from contracts.performed using unnest($2::text[], $3::text[], $4::int[]) as gone (organisation_id, kind, number)"
-            " where contract_id = $1 and performed.organisation_id = gone.organisation_id and performed.kind = gone.kind"
-            " and performed.number = gone.number",
-            execution.contract_id,
-            *columns([(sides[fact.side], fact.kind, fact.number) for fact in gone]),
-        )
-    if come := after - before:
-        await db.execute(
-            "insert into contracts.performed (contract_id, organisation_id, kind, number, side)"
-            " select $1, * from unnest($2::text[], $3::text[], $4::int[], $5::text[]) on conflict do nothing",
-            execution.contract_id,
-            *columns([(sides[fact.side], fact.kind, fact.number, fact.side) for fact in come]),
-        )
 
 
 async def history(
@@ -296,13 +252,6 @@ async def statuses(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence
         list(contract_ids),
     )
     return {row["contract_id"]: row["status"] for row in rows}
-
-
-async def counts(
-    db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, kinds: Mapping[Party, Sequence[Kind]]
-) -> Counter[tuple[Party, Kind]]:
-    """By side and kind, as far as :func:`services.contracts.store.record.counted` counts."""
-    return await counted(db, "performed", organisation_id, kinds)
 
 
 def _waiting(row: asyncpg.Record) -> Waiting:

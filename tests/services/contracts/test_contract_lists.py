@@ -11,8 +11,7 @@ import pytest
 from catalogue.money import Money
 from infra.database import Transaction
 from infra.listing import COUNTED
-from services.contracts.domain.execution.performance import KINDS as PERFORMED
-from services.contracts.store import deals, executions, listing, purchases, record, replicas
+from services.contracts.store import deals, executions, listing, purchases, replicas
 from services.contracts.store.listing import Filter
 from services.contracts.timers import AT_ONCE
 from tests.explained import listening, undone
@@ -234,38 +233,6 @@ async def executions_of(town: Town, contract_id: str) -> None:
         return await executions.get(town.market.ground.database.pool, contract_id) is not None
 
     await town.market.eventually(there)
-
-
-async def test_a_public_record_counts_a_thousand_of_a_kind(town: Town) -> None:
-    async with undone(town.market.ground.database, "contracts") as (_, db):
-        await db.execute(
-            "insert into contracts.facts (contract_id, organisation_id, kind, side, at)"
-            " select 'years-' || n, case when n % 4 = 0 then $1 else 'supplier-' || n % 99 end,"
-            " case when n % 100 = 0 then 'evaded' when n % 100 = 1 then 'terminated' else 'concluded' end, 'supplier',"
-            f" now() - n * interval '1 minute' from generate_series(1, {MANY}) n",
-            MILL,
-        )
-        await db.execute(
-            "insert into contracts.performed (contract_id, organisation_id, kind, number, side)"
-            " select 'years-' || n, case when n % 4 = 0 then $1 else 'supplier-' || n % 99 end,"
-            f" (array['orders-late', 'orders-on-time', 'closed'])[1 + n / 4 % 3], n, 'supplier' from generate_series(1, {2 * MANY}) n",
-            MILL,
-        )
-        await db.execute("analyze contracts.facts, contracts.performed")
-        async with listening(db) as reading:
-            counts = await record.counts(db, MILL)
-        assert counts == {("supplier", "concluded"): COUNTED + 1, ("supplier", "evaded"): MANY // 100}
-        assert await reading.of(db, "facts") <= COUNTED + 1 + MANY // 100
-        async with listening(db) as reading:
-            found = await record.latest(db, MILL, 10)
-        assert await reading.of(db, "facts") <= 20
-        assert [fact.contract_id for fact in found if fact.kind == "evaded"] == [
-            f"years-{100 * n}" for n in range(1, 11)
-        ]
-        async with listening(db) as reading:
-            counts = await executions.counts(db, MILL, PERFORMED)  # type: ignore[assignment]
-        assert set(counts.values()) == {COUNTED + 1} and len(counts) == 3
-        assert await reading.of(db, "performed") <= 3 * (COUNTED + 1)
 
 
 async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town) -> None:

@@ -13,10 +13,10 @@ from services.contracts.store import executions
 from services.contracts.views import QUEUE
 from services.contracts.views.disputes import OF_ONE, open_disputes
 from tests.market import Market
+from tests.services.conduct.test_sanctions_spoken import evaded, sanctions
 from tests.services.contracts.market_told import Town, a_member, a_town
 from tests.services.contracts.test_contracts_carried_out import a_signed_contract
 from tests.services.contracts.test_contracts_objected import a_justified_refusal
-from tests.services.contracts.test_sanctions_spoken import evaded, sanctions
 
 MODERATOR = a_member("Operator", "moderator")
 WORDS = "x" * 280
@@ -28,6 +28,7 @@ async def town(market: Market) -> Town:
     return await a_town(market)
 
 
+SCHEMAS = {"sanctions": "conduct"}
 LATER = {
     "refusals": "'decide_by', a.decide_by + n * interval '1 minute'",
     "sanctions": "'decide_by', a.decide_by + n * interval '1 minute', 'since', a.since - n * interval '1 minute'",
@@ -39,8 +40,9 @@ LATER = {
 async def copies(town: Town, table: str, key: str, of: str, words: str) -> AsyncIterator[None]:
     """Two pages more of what is in this row, later by a minute each, with words of their own."""
     pool = town.market.ground.database.pool
+    rows = f"{SCHEMAS.get(table, 'contracts')}.{table}"
     await pool.execute(
-        f"insert into contracts.{table} select made.* from contracts.{table} a, generate_series(1, $2::int) n,"
+        f"insert into {rows} select made.* from {rows} a, generate_series(1, $2::int) n,"
         f" jsonb_populate_record(a, jsonb_build_object('{key}', 'copy-' || n, 'state', jsonb_set(a.state, $3::text[],"
         f" to_jsonb('copy ' || n || $4::text)), {LATER[table]})) made where a.{key} = $1",
         of,
@@ -51,7 +53,7 @@ async def copies(town: Town, table: str, key: str, of: str, words: str) -> Async
     try:
         yield
     finally:
-        await pool.execute(f"delete from contracts.{table} where {key} like 'copy-%'")
+        await pool.execute(f"delete from {rows} where {key} like 'copy-%'")
 
 
 async def leafed(town: Town, principal: Principal, path: str) -> list[str]:

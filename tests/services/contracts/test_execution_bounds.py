@@ -28,7 +28,6 @@ from services.contracts.domain.execution.bounds import (
 )
 from services.contracts.domain.execution.disputes import may_dispute
 from services.contracts.domain.execution.duties import duties, next_at
-from services.contracts.domain.execution.performance import performed
 from services.contracts.domain.execution.state import Execution, invoiceable, unordered
 from tests.services.contracts.deals_told import MONDAY, a_line
 from tests.services.contracts.execution_told import (
@@ -95,7 +94,6 @@ class TestOrders:
         def asked(state: Execution) -> None:
             duties(state, MONDAY)
             next_at(state)
-            performed(state)
             invoiceable(state)
             for about, parts in (("delivery", state.deliveries), ("invoice", state.invoices)):
                 for each in parts:

@@ -2,8 +2,7 @@
 
 Each part is numbered from 1 within its contract. ``state`` says how a contract stands, ``bounds`` how much the sides may make of it,
 ``requirements`` what every decision asks of its command,
-``orders``, ``invoices``, ``disputes`` and ``endings`` what the sides may do, ``duties`` what is due and what the clock brings about,
-``performance`` what the public record counts.
+``orders``, ``invoices``, ``disputes`` and ``endings`` what the sides may do, ``duties`` what is due and what the clock brings about.
 """
 
 from collections.abc import Callable, Mapping

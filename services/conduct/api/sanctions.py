@@ -9,10 +9,10 @@ from infra.service import Ground
 from infra.tokens import ADMINISTRATOR, MODERATOR
 from infra.web import MEMBERS, FromGround, FromKeyed, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
-from services.contracts.domain.sanctions import Decision
-from services.contracts.handlers import sanctions as handlers
-from services.contracts.store import sanctions
-from services.contracts.views.sanctions import SanctionView, appealed, as_seen, own_sanctions
+from services.conduct import handlers
+from services.conduct.domain.sanctions import Decision
+from services.conduct.store import sanctions
+from services.conduct.views.sanctions import SanctionView, appealed, as_seen, own_sanctions
 
 
 class AppealIn(msgspec.Struct, kw_only=True):
@@ -44,7 +44,7 @@ class SanctionsApi(Controller):
         self, request: MemberVisit, ground: FromGround, keyed: FromKeyed, sanction_id: PathId, data: JSONBody[AppealIn]
     ) -> SanctionView:
         """Once for each suspension; the same reasons again are answered with the appeal as it stands."""
-        async with ground.database.transaction("contracts") as tx:
+        async with ground.database.transaction("conduct") as tx:
             await keyed.do(tx, lambda: handlers.appeal(tx, clean(sanction_id), clean(data.reasons), request.user))
         return await _view(ground, sanction_id, request)
 
@@ -64,7 +64,7 @@ class SanctionsApi(Controller):
         sanction_id: PathId,
         data: JSONBody[DecisionIn],
     ) -> SanctionView:
-        async with ground.database.transaction("contracts") as tx:
+        async with ground.database.transaction("conduct") as tx:
             await keyed.do(tx, lambda: handlers.decide(tx, clean(sanction_id), data.decision, clean(data.explanation)))
         return await _view(ground, sanction_id, request)
 

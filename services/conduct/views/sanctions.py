@@ -9,11 +9,12 @@ import msgspec
 from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import Principal
-from services.contracts.domain.deals import Party
-from services.contracts.domain.sanctions import Decision, Sanction
-from services.contracts.store import record, replicas, sanctions
-from services.contracts.views import QUEUE
-from services.contracts.views.record import Mentioned, mentioned
+from services.conduct.domain.sanctions import Decision, Party, Sanction
+from services.conduct.store import replicas, sanctions
+from services.conduct.views.record import Mentioned, mentioned
+
+QUEUE = 20
+"""Suspensions, and appeals, on one page: each has long texts."""
 
 
 class SanctionView(msgspec.Struct, kw_only=True):
@@ -56,7 +57,7 @@ async def as_seen(ground: Ground, found: Sequence[Sanction], reader: Principal) 
     async with ground.database.pool.acquire() as db:
         ids = {each.sanctioned.organisation_id for each in found}
         names = {each: known.name for each in ids if (known := await replicas.organisations.get(db, each))}
-        contracts = await record.mentions(db, {one for each in found for one in each.sanctioned.contract_ids})
+        contracts = await replicas.mentions(db, {one for each in found for one in each.sanctioned.contract_ids})
     return [
         SanctionView(
             sanction_id=told.sanction_id,
@@ -67,6 +68,7 @@ async def as_seen(ground: Ground, found: Sequence[Sanction], reader: Principal) 
             contracts=[
                 mentioned(contracts[one], cast(Party, told.side), contracts[one].over_at, reader)
                 for one in told.contract_ids
+                if one in contracts
             ],
             since=told.since,
             until=told.until,

@@ -10,15 +10,17 @@ from infra.denied import Missing
 from infra.listing import COUNTED
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import Principal
-from services.contracts.domain.deals import Party
-from services.contracts.domain.execution.performance import KINDS as PERFORMED
-from services.contracts.domain.execution.performance import Kind as PerformedKind
-from services.contracts.domain.record import KINDS, Fact, Kind
-from services.contracts.handlers import SEES_ALL
-from services.contracts.store import executions, record, replicas, sanctions
-from services.contracts.store.record import Mention
+from infra.tokens import ADMINISTRATOR, MODERATOR, OBSERVER, Principal
+from services.conduct.domain.performance import KINDS as PERFORMED
+from services.conduct.domain.performance import Kind as PerformedKind
+from services.conduct.domain.record import KINDS, Fact, Kind
+from services.conduct.domain.sanctions import Party
+from services.conduct.store import performed as performance
+from services.conduct.store import record, replicas, sanctions
+from services.conduct.store.replicas import Mention
 
+SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
+"""Who reads contracts of others before they are signed."""
 PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
 """Where everybody reads about the process that a contract came from; nobody else reads about a purchase before it is signed."""
 
@@ -106,8 +108,8 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
         spoken = (await sanctions.of_organisation(db, organisation_id, limit=shown)).rows
         wanted = {fact.contract_id for each in latest.values() for fact in each}
         wanted.update(contract_id for each in spoken for contract_id in each.sanctioned.contract_ids)
-        known = await record.mentions(db, wanted)
-        performed = await executions.counts(db, organisation_id, PERFORMED)
+        known = await replicas.mentions(db, wanted)
+        performed = await performance.counts(db, organisation_id)
     sides = [side for side in KINDS if side in organisation.roles or any(counts[side, kind] for kind in KINDS[side])]
     return RecordView(
         organisation_id=organisation_id,
@@ -120,6 +122,7 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
                     kind: [
                         mentioned(known[fact.contract_id], side, fact.at, reader)
                         for fact in latest.get((side, kind), [])
+                        if fact.contract_id in known
                     ]
                     for kind in KINDS[side]
                 },
@@ -145,6 +148,7 @@ async def record_of(ground: Ground, organisation_id: str, reader: Principal | No
                 contracts=[
                     mentioned(known[contract_id], cast(Party, told.side), known[contract_id].over_at, reader)
                     for contract_id in told.contract_ids
+                    if contract_id in known
                 ],
             )
             for each in spoken

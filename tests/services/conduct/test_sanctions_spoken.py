@@ -11,7 +11,7 @@ from infra import deadletters
 from infra.embedded import addresses
 from infra.ids import new_id
 from infra.tokens import Principal
-from services.contracts.store import record
+from services.conduct.store import record
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, in_time
 from tests.services.contracts.test_contracts_signed import signed
@@ -54,7 +54,7 @@ async def settled(town: Town, principal: Principal, **counts: int) -> Any:
 
 
 async def told(town: Town, kind: Any, principal: Principal) -> list[Any]:
-    found = await town.market.published("contracts", kind)
+    found = await town.market.published("conduct", kind)
     return [event for event in found if event.organisation_id == principal.organisation_id]
 
 
@@ -130,7 +130,7 @@ async def test_a_sanction_that_cannot_be_read_costs_itself_alone_in_lists(town: 
         path = f"/api/contracts/sanctions/{each['sanction_id']}/appeal"
         assert (await town.post(who, path, {"reasons": "A flood"}))[0] == 201
     key = ("sanction_id", strange["sanction_id"])
-    async with only_a_newer_release_reads(town.market, "contracts.sanctions", key, "state.sanctioned"):
+    async with only_a_newer_release_reads(town.market, "conduct.sanctions", key, "state.sanctioned"):
         async with town.market.client(MODERATOR) as client:
             for path in ("/api/contracts/appeals", "/contracts/appeals"):
                 said = await lists(client, path)
@@ -148,7 +148,7 @@ async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: T
     await settled(town, supplier, evaded=5)  # else those of the five that are on their way would wait as well
     (first,) = await sanctions(town, supplier)
     key = ("sanction_id", first["sanction_id"])
-    async with only_a_newer_release_reads(town.market, "contracts.sanctions", key, "state.sanctioned"):
+    async with only_a_newer_release_reads(town.market, "conduct.sanctions", key, "state.sanctioned"):
         (contract_id,) = await evaded(town, 1)
         await town.market.eventually(lambda: _is_buried(town, contract_id))
         assert len(await told(town, OrganisationSanctioned, supplier)) == 1
@@ -162,7 +162,7 @@ async def test_no_sanction_is_spoken_while_an_earlier_one_cannot_be_read(town: T
 
 async def _is_buried(town: Town, contract_id: str) -> bool:
     bootstrap = addresses(town.market.ground.config)[1]
-    buried = [str(each.value) async for each in deadletters.read(bootstrap) if each.consumer == "contracts"]
+    buried = [str(each.value) async for each in deadletters.read(bootstrap) if each.consumer == "conduct"]
     return any(contract_id in value for value in buried)
 
 
@@ -235,7 +235,7 @@ async def test_a_record_counts_all_and_reads_the_latest_alone(market: Market) ->
     pool = market.ground.database.pool
     async with pool.acquire() as db:
         await db.executemany(
-            "insert into contracts.facts (contract_id, organisation_id, kind, side, at) values ($1, $2, $3, $4, $5)",
+            "insert into conduct.facts (contract_id, organisation_id, kind, side, at) values ($1, $2, $3, $4, $5)",
             rows,
         )
     assert await record.counts(pool, supplier_id) == {("supplier", "concluded"): 30, ("supplier", "evaded"): 30}

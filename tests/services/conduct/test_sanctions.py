@@ -15,18 +15,18 @@ from catalogue.calendar import RegionCalendar
 from catalogue.policy import load
 from catalogue.rules import DoneOtherwise
 from events.contracts import ContractEnded
-from services.contracts.domain import sanctions
-from services.contracts.domain.sanctions import (
+from services.conduct.domain import sanctions
+from services.conduct.domain.sanctions import (
     Breach,
     Party,
     Sanction,
     Spoken,
     appeal,
     apply,
-    breach_of,
     decide_appeal,
     judge,
 )
+from services.contracts.domain.breaches import breach_of
 from tests.services.contracts.deals_told import derive_id
 
 MOSCOW = load("moscow")

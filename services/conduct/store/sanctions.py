@@ -13,9 +13,8 @@ from sqlmodel import Field
 from events.contracts import OrganisationSanctioned
 from infra.listing import Listed, count
 from infra.reading import listed, read_one
-from services.contracts.domain.deals import Party
-from services.contracts.domain.sanctions import Breach, Sanction, Spoken
-from services.contracts.store.rows import Row
+from services.conduct.domain.sanctions import Breach, Party, Sanction, Spoken
+from services.conduct.store.rows import Row
 
 
 class BreachRow(Row, table=True):
@@ -44,13 +43,13 @@ class SanctionRow(Row, table=True):
 
 
 async def hold(db: asyncpg.Connection, organisation_id: str) -> None:
-    """Whoever else judges this organisation waits until this transaction ends."""
+    """Whoever else judges this organisation waits until this transaction ends: the former release as well, which says contracts."""
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/sanctions/{organisation_id}")
 
 
 async def add_breach(db: asyncpg.Connection, organisation_id: str, side: Party, breach: Breach) -> None:
     await db.execute(
-        "insert into contracts.breaches (contract_id, organisation_id, side, state) values ($1, $2, $3, $4::text::jsonb)"
+        "insert into conduct.breaches (contract_id, organisation_id, side, state) values ($1, $2, $3, $4::text::jsonb)"
         " on conflict (contract_id) do nothing",
         breach.contract_id,
         organisation_id,
@@ -64,7 +63,7 @@ async def breaches(
 ) -> list[Breach]:
     """Those that no earlier sanction counted."""
     rows = await db.fetch(
-        "select state::text from contracts.breaches where organisation_id = $1 and side = $2"
+        "select state::text from conduct.breaches where organisation_id = $1 and side = $2"
         " and contract_id <> all($3::text[])",
         organisation_id,
         side,
@@ -76,7 +75,7 @@ async def breaches(
 async def put(db: asyncpg.Connection, sanction: Sanction) -> None:
     told, appealed = sanction.sanctioned, sanction.appealed
     await db.execute(
-        "insert into contracts.sanctions (sanction_id, organisation_id, since, decide_by, state)"
+        "insert into conduct.sanctions (sanction_id, organisation_id, since, decide_by, state)"
         " values ($1, $2, $3, $4, $5::text::jsonb)"
         " on conflict (sanction_id) do update set decide_by = excluded.decide_by, state = excluded.state",
         told.sanction_id,
@@ -89,7 +88,7 @@ async def put(db: asyncpg.Connection, sanction: Sanction) -> None:
 
 async def get(db: asyncpg.Connection | asyncpg.Pool, sanction_id: str, *, lock: bool = False) -> Sanction | None:
     state = await db.fetchval(
-        f"select state::text from contracts.sanctions where sanction_id = $1{' for update' if lock else ''}",
+        f"select state::text from conduct.sanctions where sanction_id = $1{' for update' if lock else ''}",
         sanction_id,
     )
     return read_one("sanction", sanction_id, _sanction, state) if state else None
@@ -99,7 +98,7 @@ async def of_organisation(
     db: asyncpg.Connection | asyncpg.Pool, organisation_id: str, *, limit: int, offset: int = 0
 ) -> Listed[Sanction]:
     """For people: one page of those on both sides, the latest first."""
-    spoken = "select sanction_id, state::text from contracts.sanctions where organisation_id = $1"
+    spoken = "select sanction_id, state::text from conduct.sanctions where organisation_id = $1"
     rows = await db.fetch(
         f"{spoken} order by since desc, sanction_id limit $2 offset $3", organisation_id, limit, offset
     )
@@ -110,7 +109,7 @@ async def earlier(db: asyncpg.Connection, organisation_id: str, side: Party) -> 
     """All that were spoken on this side, to decide by. Raises UnreadableRow: without one of them the next would be wrong."""
     rows = await db.fetch(
         "select sanction_id, (state->'sanctioned')::text as told, state->'decided'->>'decision' as decision"
-        " from contracts.sanctions where organisation_id = $1",
+        " from conduct.sanctions where organisation_id = $1",
         organisation_id,
     )
     found = [read_one("sanction", row["sanction_id"], _spoken, row) for row in rows]
@@ -124,7 +123,7 @@ def _spoken(row: asyncpg.Record) -> tuple[str, Spoken]:
 
 async def appealed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset: int) -> Listed[Sanction]:
     """One page of those whose appeal waits for a decision, what is due first first."""
-    waiting = "select sanction_id, state::text from contracts.sanctions where decide_by is not null"
+    waiting = "select sanction_id, state::text from conduct.sanctions where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, sanction_id limit $1 offset $2", limit, offset)
     return Listed.of(_listed(rows), await count(db, waiting))
 

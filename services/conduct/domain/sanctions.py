@@ -1,8 +1,8 @@
 """Sanctions: who evades contracts it won, or refuses them without ground, is suspended, longer each time (DOMAIN section 4).
 
-A breach is one contract that ended so. Breaches are counted by the rules of the deal that ended, each for one sanction only:
-what a sanction counted is used up. An appeal is filed once; where it is granted the suspension ends, and the next one is not
-longer for it. Working days of an appeal are those of where the organisation sits, for it concerns no single buyer.
+A breach is one contract that ended so, as contracts tells of it. Breaches are counted by the rules of the deal that ended, each for
+one sanction only: what a sanction counted is used up. An appeal is filed once; where it is granted the suspension ends, and the next
+one is not longer for it. Working days of an appeal are those of where the organisation sits, for it concerns no single buyer.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,15 +14,9 @@ from catalogue.calendar import RegionCalendar
 from catalogue.policy import Policy
 from catalogue.rules import DecidedOtherwise, DecisionUnexplained, RuleBroken, require_repeat
 from events import Event
-from events.contracts import (
-    ContractEnded,
-    OrganisationSanctioned,
-    RefusalDisputeDecided,
-    SanctionAppealDecided,
-    SanctionAppealed,
-)
-from services.contracts.domain.deals import Party
+from events.contracts import OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
 
+Party = Literal["buyer", "supplier"]
 Decision = Literal["upheld", "lifted"]
 
 
@@ -97,19 +91,6 @@ class Spoken:
 
     contract_ids: tuple[str, ...]
     lifted: bool
-
-
-def breach_of(event: ContractEnded | RefusalDisputeDecided) -> tuple[Party, str] | None:
-    """The side in breach and its organisation, or None where nobody is. A refusal on a justified ground is a breach only once
-    a dispute decided so."""
-    if isinstance(event, RefusalDisputeDecided):
-        breach, by_buyer = event.decision == "unjustified", event.refused_by == "buyer"
-    else:
-        by_buyer = event.by == "buyer" and event.reason in ("refused", "lapsed") and not event.justified
-        breach = event.evasion or by_buyer
-    if not breach:
-        return None
-    return ("buyer", event.buyer_id) if by_buyer else ("supplier", event.supplier_id)
 
 
 def judge(

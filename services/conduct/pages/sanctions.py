@@ -23,10 +23,9 @@ from infra.web import (
     text_in,
 )
 from infra.web.languages import gettext
-from services.contracts.domain.sanctions import Decision
-from services.contracts.handlers import sanctions as handlers
-from services.contracts.views import QUEUE
-from services.contracts.views.sanctions import appealed, as_seen, own_sanctions
+from services.conduct import handlers
+from services.conduct.domain.sanctions import Decision
+from services.conduct.views.sanctions import QUEUE, appealed, as_seen, own_sanctions
 
 
 class SanctionPages(Controller):
@@ -44,7 +43,7 @@ class SanctionPages(Controller):
         """``page`` is that of the list on which the form stands."""
         values = await form_fields(request)
         try:
-            async with ground.database.transaction("contracts") as tx:
+            async with ground.database.transaction("conduct") as tx:
                 await handlers.appeal(tx, clean(sanction_id), text_in(values, "reasons"), request.user)
         except RuleBroken as broken:
             return await self._own(ground, request, number, sanction_id, values, beside(broken, values))
@@ -66,7 +65,7 @@ class SanctionPages(Controller):
                 ground, request, number, sanction_id, values, {"decision": gettext("Choose one of the two.")}
             )
         try:
-            async with ground.database.transaction("contracts") as tx:
+            async with ground.database.transaction("conduct") as tx:
                 await handlers.decide(tx, clean(sanction_id), cast(Decision, decision), text_in(values, "explanation"))
         except RuleBroken as broken:
             return await self._queue(ground, request, number, sanction_id, values, beside(broken, values))
@@ -85,7 +84,7 @@ class SanctionPages(Controller):
         found = await own_sanctions(ground, request.user.organisation_id, number)
         return page(
             request,
-            "contracts/sanctions.html",
+            "conduct/sanctions.html",
             status_code=422 if errors else 200,
             sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
@@ -108,7 +107,7 @@ class SanctionPages(Controller):
         found = await appealed(ground, number)
         return page(
             request,
-            "contracts/appeals.html",
+            "conduct/appeals.html",
             status_code=422 if errors else 200,
             sanctions=await as_seen(ground, found.rows, request.user),
             number=number,

@@ -4,7 +4,7 @@ from litestar import Controller, get
 from litestar.response import Template
 
 from infra.web import PUBLIC, FromGround, PathId, Visit, page
-from services.contracts.views.record import record_of
+from services.conduct.views.record import record_of
 
 SHOWN = 10
 KINDS = {
@@ -40,4 +40,4 @@ class RecordPages(Controller):
     @get("/{organisation_id:str}/record", opt=PUBLIC)
     async def show(self, ground: FromGround, request: Visit, organisation_id: PathId) -> Template:
         found = await record_of(ground, organisation_id, request.scope.get("user"), shown=SHOWN)
-        return page(request, "contracts/record.html", record=found, kinds=KINDS, performed=PERFORMED, shown=SHOWN)
+        return page(request, "conduct/record.html", record=found, kinds=KINDS, performed=PERFORMED, shown=SHOWN)

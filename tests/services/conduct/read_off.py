@@ -1,68 +1,16 @@
-"""How the two sides carried a contract out, as facts that their public records count: read off the contract as it stands, so each
-counts once however often anything was told, and what a dispute set aside counts no more."""
+"""What both records count of a contract, read off the contract as it stands: what the events, told one by one, must come to."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
-from services.contracts.domain.deals import Party
+from services.conduct.domain.performance import OUTCOMES, Kind, Performed
+from services.conduct.domain.sanctions import Party
 from services.contracts.domain.execution.state import OTHER, Dispute, Execution, Order, outstanding
 
-Kind = Literal[
-    "orders-on-time",
-    "orders-late",
-    "deliveries-accepted",
-    "deliveries-partly",
-    "deliveries-refused",
-    "answers-on-time",
-    "answers-late",
-    "payments-on-time",
-    "payments-late",
-    "disputes-opened",
-    "disputes-faced",
-    "disputes-agreed",
-    "disputes-won",
-    "disputes-lost",
-    "closed",
-]
-_DISPUTES: tuple[Kind, ...] = (
-    "disputes-opened",
-    "disputes-faced",
-    "disputes-agreed",
-    "disputes-won",
-    "disputes-lost",
-)
-KINDS: dict[Party, tuple[Kind, ...]] = {
-    "supplier": (
-        "closed",
-        "orders-on-time",
-        "orders-late",
-        "deliveries-accepted",
-        "deliveries-partly",
-        "deliveries-refused",
-        *_DISPUTES,
-    ),
-    "buyer": ("closed", "answers-on-time", "answers-late", "payments-on-time", "payments-late", *_DISPUTES),
-}
-"""What is counted on each side, in the order shown."""
-_OUTCOMES: dict[str, Kind] = {
-    "accepted": "deliveries-accepted",
-    "partly": "deliveries-partly",
-    "refused": "deliveries-refused",
-}
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Performed:
-    """``number`` is that of the order, delivery, invoice or dispute within the contract; 0 for the contract itself."""
-
-    side: Party
-    kind: Kind
-    number: int
-
-
-def performed(execution: Execution) -> tuple[Performed, ...]:
-    return tuple(Performed(side=side, kind=kind, number=number) for side, kind, number in _facts(execution))
+def performed(execution: Execution) -> set[Performed]:
+    return {Performed(side=side, kind=kind, number=number) for side, kind, number in _facts(execution)}
 
 
 def _facts(execution: Execution) -> Iterator[tuple[Party, Kind, int]]:
@@ -76,7 +24,7 @@ def _facts(execution: Execution) -> Iterator[tuple[Party, Kind, int]]:
             yield "supplier", "orders-on-time", order.number
     for delivery in execution.deliveries:
         if delivery.status == "assessed":
-            yield "supplier", _OUTCOMES[delivery.outcome], delivery.number
+            yield "supplier", OUTCOMES[delivery.outcome], delivery.number
         if delivery.overdue and delivery.status != "withdrawn":
             yield "buyer", "answers-late", delivery.number
         elif delivery.assessed_by == "buyer":
@@ -96,7 +44,6 @@ def _met(execution: Execution, order: Order) -> bool:
 
 
 def _of_dispute(dispute: Dispute) -> Iterator[tuple[Party, Kind, int]]:
-    """A moderator's word that is what a side asked for at the opening is won by it."""
     opener, other = dispute.by, OTHER[dispute.by]
     yield opener, "disputes-opened", dispute.number
     yield other, "disputes-faced", dispute.number

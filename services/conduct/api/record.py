@@ -4,7 +4,7 @@ from litestar import Controller, get
 
 from infra.web import PUBLIC, FromGround, PathId, Visit
 from infra.web.errors import NotFound
-from services.contracts.views.record import RecordView, record_of
+from services.conduct.views.record import RecordView, record_of
 
 
 class RecordApi(Controller):
