@@ -15,6 +15,7 @@ SERVICES = (
     "pools",
     "quotes",
     "contracts",
+    "purchases",
     "conduct",
     "observatory",
     "recommender",
@@ -54,6 +55,7 @@ TOPICS = (
             "auctions",
             "pools",
             "contracts",
+            "purchases",
             "conduct",
             "recommender",
             "notifications",
@@ -67,7 +69,7 @@ TOPICS = (
         name="lonja.catalogue",
         key="SKU",
         producers=("catalogue",),
-        consumers=("auctions", "pools", "contracts", "observatory", "recommender", "quotes"),
+        consumers=("auctions", "pools", "contracts", "purchases", "observatory", "recommender", "quotes"),
     ),
     Topic(
         name="lonja.auctions",
@@ -90,13 +92,14 @@ TOPICS = (
     Topic(
         name="lonja.contracts",
         key="process (auction, quote request, pool or purchase), or organisation for a sanction",
-        producers=("contracts", "conduct"),
+        producers=("contracts", "purchases", "conduct"),
         consumers=(
             "accounts",
             "auctions",
             "pools",
             "quotes",
             "contracts",
+            "purchases",
             "conduct",
             "observatory",
             "recommender",
@@ -105,6 +108,8 @@ TOPICS = (
             "portal",
         ),
     ),
+    # Contracts did not read it before there was purchases: a former release is given none of it.
+    Topic(name="lonja.purchases", key="purchase", producers=("purchases",), consumers=("contracts",)),
     Topic(
         name="lonja.observatory",
         key="priced item",

@@ -10,6 +10,7 @@ NAMES: tuple[str, ...] = (
     "pools",
     "quotes",
     "contracts",
+    "purchases",
     "conduct",
     "observatory",
     "recommender",

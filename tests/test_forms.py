@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 from catalogue.rules import KeyReused, RuleBroken
 from infra.web.forms import beside
 from infra.web.languages import gettext, ngettext, speaking, told
-from services.contracts.domain.purchases import PurchaseAboveCeiling
+from services.purchases.domain.purchases import PurchaseAboveCeiling
 
 LAYOUT = Path(__file__).parents[1] / "infra/web/templates"
 SERVICES = Path(__file__).parents[1] / "services"
@@ -23,7 +23,7 @@ CREATING = {
     "auctions/new.html": "/auctions/new",
     "catalogue/new.html": "/catalogue/new",
     "catalogue/offer.html": "/catalogue/offers/new",
-    "contracts/purchase_new.html": "/contracts/purchases/new",
+    "purchases/new.html": "/contracts/purchases/new",
     "contracts/work_parts.html": "",
     "notifications/settings.html": "/notifications/digest",
     "pools/new.html": "/pools/new",

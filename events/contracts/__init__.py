@@ -1,4 +1,5 @@
-"""Awards, contracts and direct purchases. Producers: contracts, and conduct of suspensions and appeals; imports bring awards and
+"""Awards, contracts and direct purchases. Producers: contracts, purchases of what was
+requested and answered, and conduct of suspensions and appeals; imports bring awards and
 contracts of other markets."""
 
 from events.contracts.awards import AwardMade, CascadeAwaitsBuyer

@@ -6,11 +6,10 @@ from infra.web import routes
 from services.contracts.api import ContractsApi
 from services.contracts.api.disputes import DisputesApi
 from services.contracts.api.execution import ExecutionApi
-from services.contracts.api.purchases import PurchasesApi
 from services.contracts.api.refusals import RefusalsApi
 from services.contracts.api.signing import SigningApi
 from services.contracts.handlers import ends, reactions
-from services.contracts.pages import ContractPages, PurchasePages
+from services.contracts.pages import ContractPages
 from services.contracts.pages.execution import ExecutionPages
 from services.contracts.pages.refusals import RefusalPages
 from services.contracts.pages.signing import SigningPages
@@ -30,7 +29,6 @@ def create(ground: Ground) -> Service:
                 ContractsApi,
                 SigningApi,
                 RefusalsApi,
-                PurchasesApi,
                 ExecutionApi,
                 DisputesApi,
             ),
@@ -39,7 +37,6 @@ def create(ground: Ground) -> Service:
                 ContractPages,
                 SigningPages,
                 RefusalPages,
-                PurchasePages,
                 ExecutionPages,
             ),
         ],

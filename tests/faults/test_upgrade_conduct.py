@@ -1,5 +1,6 @@
-"""The upgrade by which conduct takes over what contracts knew of breaches, sanctions and public records: contracts of the former release go
-on, both releases count in the same rows while they run side by side, and each breach counts once, whichever of them hears of it."""
+"""The upgrade by which conduct takes over what contracts knew of breaches, sanctions and public records, and purchases what it knew of
+requests: contracts and requests of the former release go on, both releases write the same rows while they run side by side, and each
+breach counts once, whichever of them hears of it."""
 
 import asyncio
 import os
@@ -22,11 +23,12 @@ from infra.tokens import Principal
 from services.conduct.store.performed import PerformedRow
 from services.conduct.store.record import FactRow
 from services.conduct.store.sanctions import BreachRow, SanctionRow
+from services.purchases.store import OfferRow, PurchaseRow
 from tests.faults.living import Books
 from tests.faults.releases import Release, unpack_former
 from tests.market import Market
 from tests.servers import home_of_tests, started
-from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction
+from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, an_offer
 from tests.services.contracts.test_contracts_carried_out import Work
 from tests.services.contracts.test_contracts_signed import signed
 from tests.test_architecture import PROJECT
@@ -35,7 +37,11 @@ pytestmark = pytest.mark.servers
 
 PATIENCE = 120
 PARTS = ("worker", "web")
-TABLES = [row.__tablename__ for row in (FactRow, BreachRow, SanctionRow, PerformedRow)]
+TABLES = {
+    "conduct": [row.__tablename__ for row in (FactRow, BreachRow, SanctionRow, PerformedRow)],
+    "purchases": [row.__tablename__ for row in (PurchaseRow, OfferRow)],
+}
+PURCHASES = "/api/contracts/purchases"
 MODERATOR = a_member("Operator", "moderator")
 
 
@@ -100,6 +106,10 @@ class Upgraded(Books):
     work: Work
     former: dict[str, Child]
     evaded: list[str]
+    wanted: dict[str, str]
+    """The body of a request for a purchase."""
+    asked: str
+    """A purchase that was requested before."""
 
     async def told_of(self, beside: Beside, kind: Any) -> list[Any]:
         return [each for each in await self.told(kind) if each.organisation_id == beside.supplier.organisation_id]
@@ -140,10 +150,13 @@ async def upgraded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Up
         await signed(warned.old, contract_id)
         work = Work(warned.old, process_id, contract_id)
         assert (await work.order())[0] == (await work.deliver())[0] == 201
+        wanted = {"offer_id": (await an_offer(warned.old)).offer_id, "quantity": "10"}
+        status, asked = await warned.old.post(warned.old.clinic, PURCHASES, wanted)
+        assert status == 201, asked
         await newer.lonja("migrate")
         await former.lonja("migrate")
         await _start(newer, stack)
-        yield Upgraded(ground, load(ground), suspended, warned, work, old, evaded)
+        yield Upgraded(ground, load(ground), suspended, warned, work, old, evaded, wanted, asked["purchase_id"])
 
 
 async def _start(release: Release, stack: AsyncExitStack) -> dict[str, Child]:
@@ -156,18 +169,20 @@ async def _start(release: Release, stack: AsyncExitStack) -> dict[str, Child]:
 
 
 async def test_the_rows_are_the_same_and_the_former_role_has_them_by_views_alone(upgraded: Upgraded) -> None:
-    kinds = await upgraded.rows(
-        "select relnamespace::regnamespace::text as schema, relname, relkind::text as kind from pg_class"
-        " where relname = any($1::text[]) and relnamespace::regnamespace::text in ('contracts', 'conduct')",
-        TABLES,
-    )
-    found = {(row["schema"], row["relname"]): row["kind"] for row in kinds}
-    assert found == {("contracts", name): "v" for name in TABLES} | {("conduct", name): "r" for name in TABLES}
-    async with upgraded.ground.database.of("contracts").pool.acquire() as db:
-        for name in TABLES:
-            await db.fetch(f"select from contracts.{name} for update")
-            with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await db.fetch(f"select from conduct.{name}")
+    for schema, names in TABLES.items():
+        kinds = await upgraded.rows(
+            "select relnamespace::regnamespace::text as schema, relname, relkind::text as kind from pg_class"
+            " where relname = any($1::text[]) and relnamespace::regnamespace::text in ('contracts', $2)",
+            names,
+            schema,
+        )
+        found = {(row["schema"], row["relname"]): row["kind"] for row in kinds}
+        assert found == {("contracts", name): "v" for name in names} | {(schema, name): "r" for name in names}
+        async with upgraded.ground.database.of("contracts").pool.acquire() as db:
+            for name in names:
+                await db.fetch(f"select from contracts.{name} for update")
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await db.fetch(f"select from {schema}.{name}")
 
 
 async def test_a_suspension_of_the_former_release_is_appealed_in_the_newer_and_decided_in_the_former(
@@ -220,6 +235,43 @@ async def test_a_contract_in_hand_is_carried_out_through_both_and_counts_once_in
     (side,) = buyer["sides"]
     assert (side["performed"]["answers-on-time"], side["performed"]["payments-on-time"]) == (2, 1)
     assert record["sides"][0]["contracts"]["concluded"][0]["link"] == f"/contracts/{work.contract_id}"
+
+
+async def test_a_request_of_either_release_is_listed_answered_and_drafted_by_the_other(upgraded: Upgraded) -> None:
+    beside, market = upgraded.warned, upgraded.warned.new.market
+    buyer = beside.old.clinic
+    status, later = await beside.old.post(buyer, PURCHASES, upgraded.wanted)
+    assert status == 201
+
+    async def listed(*expected: str) -> bool:
+        async with market.browser(buyer) as browser:
+            text = (await browser.get("/contracts")).text
+        return {each for each in (upgraded.asked, later["purchase_id"]) if each in text} == set(expected)
+
+    await market.eventually(lambda: listed(upgraded.asked, later["purchase_id"]))
+    for purchase_id, town, other in (
+        (upgraded.asked, beside.new, beside.old),
+        (later["purchase_id"], beside.old, beside.new),
+    ):
+        status, answered = await town.post(beside.supplier, f"{PURCHASES}/{purchase_id}/answer", {"accept": True})
+        assert (status, answered["answer"]) == (201, "accepted")
+
+        async def drafted(of: str = answered["contract_id"], by: Town = other) -> bool:
+            return bool((await by.step(buyer, of, "buyer-draft"))[0] == 201)
+
+        await market.eventually(drafted)
+        seen = await other.read(buyer, f"{PURCHASES}/{purchase_id}")
+        assert (seen["answer"], seen["contract_id"]) == ("accepted", answered["contract_id"])
+    await market.eventually(listed)
+
+
+async def test_a_request_that_is_sent_again_to_the_other_release_asks_once(upgraded: Upgraded) -> None:
+    beside = upgraded.warned
+    for number, towns in enumerate(((beside.old, beside.new), (beside.new, beside.old))):
+        answers = [
+            await town.post(beside.old.clinic, PURCHASES, upgraded.wanted, key=f"once more {number}") for town in towns
+        ]
+        assert answers[0] == answers[1] and answers[0][0] == 201
 
 
 async def test_without_the_former_release_it_goes_on_and_everything_was_heard(upgraded: Upgraded) -> None:

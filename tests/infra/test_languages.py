@@ -122,8 +122,9 @@ def rules() -> dict[str, set[str]]:
         "services.catalogue.pricing",
         *modules_of("services.contracts.domain"),
         *modules_of("services.conduct.domain"),
+        *modules_of("services.purchases.domain"),
         *modules_of("services.observatory.domain"),
-        *("catalogue.units", "services.contracts.handlers", "services.contracts.handlers.purchases"),
+        *("catalogue.units", "services.contracts.handlers", "services.purchases.handlers"),
         *("services.notifications.domain", "services.notifications.links"),
         *(
             f"services.accounts.{module}"
@@ -327,7 +328,7 @@ def test_every_sentence_and_every_rule_is_in_every_language(language: str) -> No
 @pytest.mark.parametrize("language", OTHERS)
 def test_no_entry_is_left_over(language: str) -> None:
     rules()  # imports them
-    import_module("services.contracts.domain.purchases")
+    import_module("services.purchases.domain.purchases")
     assert orphans(language) == []
 
 

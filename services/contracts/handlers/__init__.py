@@ -13,9 +13,10 @@ from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.auctions import AuctionClosed, AuctionOpened, BidDisclosed
 from events.bounds import Amount, ByLine, Clause, Code, Few, Lines, Quantity
-from events.catalogue import OfferArchived, OfferPublished, SkuPublished
+from events.catalogue import SkuPublished
 from events.contracts import ContractDrafted, ContractEnded, Equivalent, Point, PointAnswer, Security, Term
 from events.pools import PoolAllocated, PoolOpened
+from events.purchases import PurchaseAccepted, PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed, QuoteRequestClosed
 from events.values import Place
 from infra.answered import Answered
@@ -250,11 +251,11 @@ async def award(tx: Transaction, auction_id: str | None, *awarded: tuple[Deal, A
 # What other services said
 
 reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
-reactions.many(OfferPublished, replicas.put_offers)
-reactions.many(OfferArchived, replicas.archive_offers)
 reactions.on(AuctionOpened)(replicas.put_auction)
 reactions.on(PoolOpened)(replicas.put_pool)
 reactions.on(QuoteDisclosed)(replicas.put_quote)
+reactions.on(PurchaseWaits)(replicas.put_request)
+reactions.on(PurchaseWaitsNoMore)(replicas.drop_request)
 
 
 @reactions.on(BidDisclosed)
@@ -318,6 +319,17 @@ async def award_pool(tx: Transaction, allocated: PoolAllocated) -> None:
         },
     )
     await award(tx, allocated.auction_id, *awarded)
+
+
+@reactions.on(PurchaseAccepted)
+async def award_purchase(tx: Transaction, accepted: PurchaseAccepted) -> None:
+    """The buyer drafts the contract at once: the supplier has said yes already."""
+    deal = awards.of_purchase(
+        accepted,
+        policy=of_process(accepted.policy_text, accepted.policy),
+        calendar=await _calendar(await tx.raw(), accepted.buyer_id, accepted.place),
+    )
+    await award(tx, None, deal)
 
 
 async def _name(db: asyncpg.Connection, organisation_id: str) -> str:

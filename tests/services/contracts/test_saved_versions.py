@@ -6,11 +6,12 @@ import pytest
 
 from infra.database import Transaction
 from infra.running import Outdated
-from services.contracts.store import deals, executions, purchases
+from services.contracts.store import deals, executions
+from services.purchases.store import purchases
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town
-from tests.services.contracts.test_contracts_bought import asked
 from tests.services.contracts.test_contracts_carried_out import a_signed_contract
+from tests.services.purchases.test_purchases_bought import asked
 
 Save = Callable[[Transaction], Awaitable[None]]
 
@@ -20,11 +21,11 @@ async def town(market: Market) -> Town:
     return await a_town(market)
 
 
-async def twice(market: Market, save: Save) -> None:
-    async with market.ground.database.transaction("contracts") as tx:
+async def twice(market: Market, save: Save, service: str = "contracts") -> None:
+    async with market.ground.database.transaction(service) as tx:
         await save(tx)
     with pytest.raises(Outdated):
-        async with market.ground.database.transaction("contracts") as tx:
+        async with market.ground.database.transaction(service) as tx:
             await save(tx)
 
 
@@ -52,4 +53,4 @@ async def test_a_purchase(town: Town) -> None:
     async def save(tx: Transaction) -> None:
         await purchases.save(await tx.raw(), purchase)
 
-    await twice(town.market, save)
+    await twice(town.market, save, "purchases")

@@ -13,12 +13,12 @@ from infra.ids import new_id
 from infra.tokens import BUYER_OFFICER, SUPPLIER_AGENT
 from infra.web import MEMBERS, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PageNumber, PathId, allow, clean
 from infra.web.errors import NotFound
-from services.contracts.api import PER_PAGE
-from services.contracts.handlers import purchases as handlers
-from services.contracts.handlers.purchases import NewPurchase
-from services.contracts.store import purchases
-from services.contracts.views.purchases import PurchaseView, as_seen, own_purchase, purchase_view
+from services.purchases import handlers
+from services.purchases.handlers import NewPurchase
+from services.purchases.store import purchases
+from services.purchases.views import PurchaseView, as_seen, own_purchase, purchase_view
 
+PER_PAGE = 50
 After = Annotated[str, QueryParameter(max_length=440, pattern=purchases.CURSOR)]
 
 
@@ -45,11 +45,11 @@ class PurchasesApi(Controller):
         offset = PER_PAGE * (number - 1)
         found = await purchases.listing(ground.database.pool, own, limit=PER_PAGE, offset=offset, after=after)
         link = f'</api/contracts/purchases?after={quote(found.next)}>; rel="next"'
-        return Response(await as_seen(ground, found.rows), headers={"link": link} if found.next else {})
+        return Response(as_seen(found.rows), headers={"link": link} if found.next else {})
 
     @get("/{purchase_id:str}", opt=MEMBERS, raises=[NotFound])
     async def read_purchase(self, request: MemberVisit, ground: FromGround, purchase_id: PathId) -> PurchaseView:
-        return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))
+        return purchase_view(await own_purchase(ground, purchase_id, request.user))
 
     @post(opt=allow(BUYER_OFFICER), raises=[NotFound])
     async def request_purchase(
@@ -59,7 +59,7 @@ class PurchasesApi(Controller):
         wanted = msgspec.structs.replace(
             data, offer_id=clean(data.offer_id), region=clean(data.region), locality=clean(data.locality)
         )
-        async with ground.database.transaction("contracts") as tx:
+        async with ground.database.transaction("purchases") as tx:
             purchase_id = await handlers.request_purchase(tx, wanted, request.user, policy, clean(key) or new_id())
         return PurchaseRequestedOut(purchase_id=purchase_id)
 
@@ -72,9 +72,9 @@ class PurchasesApi(Controller):
         purchase_id: PathId,
         data: JSONBody[AnswerIn],
     ) -> PurchaseView:
-        async with ground.database.transaction("contracts") as tx:
+        async with ground.database.transaction("purchases") as tx:
             await keyed.do(
                 tx,
                 lambda: handlers.answer_purchase(tx, clean(purchase_id), data.accept, clean(data.reason), request.user),
             )
-        return await purchase_view(ground, await own_purchase(ground, purchase_id, request.user))
+        return purchase_view(await own_purchase(ground, purchase_id, request.user))

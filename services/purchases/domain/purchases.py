@@ -1,6 +1,6 @@
 """Direct purchase: a buyer takes an offer as it stands, below a ceiling, and the supplier says yes or no in time.
 
-DOMAIN section 4. An accepted purchase becomes a deal whose contract needs no offer to be signed first.
+DOMAIN section 4. Of an accepted purchase contracts drafts a contract that needs no offer to be signed first.
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,13 @@ from decimal import Decimal
 from catalogue.calendar import RegionCalendar
 from catalogue.money import Money, QuantityNotPositive
 from catalogue.offers import NotAvailable, Offer, Priced, price_for
-from catalogue.policy import Policy
+from catalogue.policy import Policy, text_of
 from catalogue.rules import OrganisationNotActive, RuleBroken, require_repeat
 from events import Event
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
 from events.contracts import PurchaseAnswered, PurchaseRequested
+from events.purchases import PurchaseAccepted
 from events.values import Line, Place
 
 AT_FAULT = {
@@ -256,4 +257,18 @@ def _answered(purchase: Purchase, answer: str, reason: str) -> PurchaseAnswered:
         supplier_id=purchase.requested.supplier_id,
         answer=answer,
         reason=reason,
+    )
+
+
+def accepted(purchase: Purchase, contract_id: str) -> PurchaseAccepted:
+    """What contracts needs of it to draft that contract."""
+    requested = purchase.requested
+    same = "process_id buyer_id buyer_name supplier_id title place currency amount"
+    return PurchaseAccepted(
+        **{name: getattr(requested, name) for name in same.split()},
+        contract_id=contract_id,
+        supplier_name=purchase.supplier_name,
+        line=purchase.line,
+        policy=purchase.policy.name,
+        policy_text=text_of(purchase.policy),
     )

@@ -10,13 +10,14 @@ from events.values import Place
 from infra.denied import Missing
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import Principal
-from services.contracts.handlers import SEES_ALL
-from services.contracts.store import listing, purchases
+from infra.tokens import ADMINISTRATOR, MODERATOR, OBSERVER, Principal
+from services.purchases.store import purchases
+
+SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
 
 
 class PurchaseView(msgspec.Struct, kw_only=True):
-    """``answer`` is "" until there is one: accepted, refused or lapsed. ``contract_id`` is the latest contract's."""
+    """``answer`` is "" until there is one: accepted, refused or lapsed. ``contract_id`` is that of the contract, once it is accepted."""
 
     purchase_id: str
     offer_id: str
@@ -47,9 +48,7 @@ async def own_purchase(ground: Ground, purchase_id: str, principal: Principal) -
     return found
 
 
-async def as_seen(ground: Ground, found: Sequence[purchases.Summary]) -> list[PurchaseView]:
-    deals = [(each.requested.process_id, each.requested.buyer_id) for each in found]
-    newest = await listing.newest_of(ground.database.pool, deals)
+def as_seen(found: Sequence[purchases.Summary]) -> list[PurchaseView]:
     same = "offer_id sku_id title buyer_id buyer_name supplier_id quantity unit_price amount currency place due_at"
     return [
         PurchaseView(
@@ -60,11 +59,11 @@ async def as_seen(ground: Ground, found: Sequence[purchases.Summary]) -> list[Pu
             answer=each.answer,
             reason=each.reason,
             answered_at=each.answered_at,
-            contract_id=newest.get(each.requested.process_id),
+            contract_id=purchases.contract_id_of(each.requested) if each.answer == "accepted" else None,
         )
         for each in found
     ]
 
 
-async def purchase_view(ground: Ground, kept: purchases.StoredPurchase) -> PurchaseView:
-    return (await as_seen(ground, [kept.summary]))[0]
+def purchase_view(kept: purchases.StoredPurchase) -> PurchaseView:
+    return as_seen([kept.summary])[0]

@@ -9,17 +9,20 @@ from catalogue.policy import Policy
 from catalogue.rules import RuleBroken
 from events.accounts import OrganisationRegistered
 from events.bounds import Id, Name, Quantity
+from events.catalogue import OfferArchived, OfferPublished
+from events.contracts import PurchaseAnswered, PurchaseRequested
+from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from infra.database import Transaction
 from infra.denied import Missing
 from infra.ids import new_id
 from infra.places import delivered_to
+from infra.reactions import Reactions
 from infra.tokens import Principal
-from services.contracts.domain import awards, purchases
-from services.contracts.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
-from services.contracts.handlers import award
-from services.contracts.store import purchases as requests
-from services.contracts.store import replicas
 from services.market.replicas import calendar_of
+from services.purchases.domain import purchases
+from services.purchases.domain.purchases import Answer, LapseAnswer, Purchase, RequestPurchase
+from services.purchases.store import purchases as requests
+from services.purchases.store import replicas
 
 
 class NotKnownYet(RuleBroken):
@@ -93,7 +96,7 @@ async def request_purchase(
 
 
 async def answer_purchase(tx: Transaction, process_id: str, accepts: bool, reason: str, principal: Principal) -> None:
-    """Accepted, a contract is drafted. Raises Missing and what :func:`domain.purchases.decide` does."""
+    """Accepted, a contract is due. Raises Missing and what :func:`domain.purchases.decide` does."""
     kept = await requests.get(await tx.raw(), process_id, lock=True)
     if kept is None or not kept.concerns(principal.organisation_id):
         raise Missing("purchase", process_id)
@@ -109,8 +112,8 @@ async def carry_out_answer(tx: Transaction, kept: requests.StoredPurchase, comma
         await requests.save(
             await tx.raw(), structs.replace(kept, purchase=after, answered_at=tx.now, reason=event.reason)
         )
-        if (deal := awards.of_purchase(after)) is not None:
-            await award(tx, None, deal)
+        if after.answer == "accepted":
+            tx.emit(purchases.accepted(after, requests.contract_id_of(after.requested)))
 
 
 async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> OrganisationRegistered:
@@ -121,3 +124,30 @@ async def known(db: asyncpg.Connection, organisation_id: str, name: str) -> Orga
             f"{name} is not known here yet: try again in a moment.", organisation=organisation_id, name=name
         )
     return found
+
+
+# What other services said, and what was said of requests, by whichever release
+
+reactions = Reactions(replicas.organisations.reactions, replicas.skus.reactions)
+reactions.many(OfferPublished, replicas.put_offers)
+reactions.many(OfferArchived, replicas.archive_offers)
+
+
+@reactions.on(PurchaseRequested)
+async def tell_that_it_waits(tx: Transaction, event: PurchaseRequested) -> None:
+    kept = await requests.get(await tx.raw(), event.process_id)
+    if kept is None or kept.purchase.answer:
+        return
+    same = "process_id buyer_id buyer_name supplier_id title quantity currency amount due_at"
+    tx.emit(
+        PurchaseWaits(
+            **{name: getattr(event, name) for name in same.split()},
+            supplier_name=kept.purchase.supplier_name,
+            requested_at=kept.requested_at,
+        )
+    )
+
+
+@reactions.on(PurchaseAnswered)
+async def tell_that_it_waits_no_more(tx: Transaction, event: PurchaseAnswered) -> None:
+    tx.emit(PurchaseWaitsNoMore(process_id=event.process_id))

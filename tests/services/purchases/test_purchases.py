@@ -8,6 +8,7 @@ from msgspec import structs
 from catalogue.money import CurrencyMismatch, QuantityNotPositive
 from catalogue.offers import Offer, Tier
 from catalogue.places import Place as StockPlace
+from catalogue.policy import of_process
 from catalogue.rules import DoneOtherwise
 from events.accounts import OrganisationRegistered
 from events.catalogue import SkuPublished
@@ -15,7 +16,8 @@ from events.contracts import AwardMade, ContractConcluded, ContractDrafted, Cont
 from events.pools import PoolMemberWithdrew
 from events.values import Category, Place
 from services.contracts.domain.awards import of_purchase
-from services.contracts.domain.purchases import (
+from services.contracts.domain.signing import Refuse
+from services.purchases.domain.purchases import (
     Answer,
     AnsweredOtherwise,
     AnswerOverdue,
@@ -30,12 +32,12 @@ from services.contracts.domain.purchases import (
     RequestPurchase,
     TooManyUnanswered,
     TooManyUnansweredInAll,
+    accepted,
     apply,
     check_unanswered,
     decide,
     request,
 )
-from services.contracts.domain.signing import Refuse
 from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, PAPER, Story
 
 SKU = SkuPublished(
@@ -194,9 +196,15 @@ class TestAnswer:
             apply(a_request(), PoolMemberWithdrew(pool_id="p", member_id="m", default=False))
 
 
+def due(purchase: Purchase):
+    """The deal and its award, as contracts hears of it."""
+    told = accepted(purchase, "contract")
+    return of_purchase(told, policy=of_process(told.policy_text, told.policy), calendar=CALENDAR)
+
+
 class TestContract:
     def test_an_accepted_purchase_is_drafted_by_the_buyer_and_signed_by_the_supplier(self):
-        story = Story(*of_purchase(answered()[0]), ranking=())
+        story = Story(*due(answered()[0]), ranking=())
         award, draft = story.events
         assert isinstance(award, AwardMade) and isinstance(draft, ContractDrafted)
         assert (award.process_id, award.origin, award.method, draft.step) == (
@@ -214,11 +222,8 @@ class TestContract:
             D("300.00"),
         )
 
-    def test_refused_it_makes_no_deal(self):
-        assert of_purchase(answered(False)[0]) is None
-
     def test_there_is_no_next_bidder(self):
-        story = Story(*of_purchase(answered()[0]), ranking=())
+        story = Story(*due(answered()[0]), ranking=())
         (ended,) = story.tell(
             Refuse(contract_id=story.contract.contract_id, organisation_id="mill", explanation="Sold out")
         )

@@ -10,9 +10,10 @@ import msgspec
 from catalogue.policy.buying import PurchaseRules
 from events.contracts import PurchaseRequested
 from infra.database import write_expected
+from infra.ids import derive_id
 from infra.listing import count
 from infra.reading import Unreadable, listed, read_one, readable
-from services.contracts.domain.purchases import Purchase
+from services.purchases.domain.purchases import Purchase
 
 _COLUMNS = "process_id, state::text as state, requested_at, answered_at, reason, version"
 _SHOWN = (
@@ -71,9 +72,14 @@ class Found(msgspec.Struct, frozen=True):
     next: str
 
 
+def contract_id_of(requested: PurchaseRequested) -> str:
+    """Of the contract that is drafted of it where it is accepted: the first of the deal of its buyer."""
+    return derive_id("contract", requested.process_id, requested.buyer_id, "1")
+
+
 async def get(db: asyncpg.Connection | asyncpg.Pool, process_id: str, *, lock: bool = False) -> StoredPurchase | None:
     row = await db.fetchrow(
-        f"select {_COLUMNS} from contracts.purchases where process_id = $1" + (" for update" if lock else ""),
+        f"select {_COLUMNS} from purchases.purchases where process_id = $1" + (" for update" if lock else ""),
         process_id,
     )
     return read_one("purchase", row["process_id"], _kept, row) if row else None
@@ -83,7 +89,7 @@ async def lock_due(
     db: asyncpg.Connection, now: datetime, limit: int, but: Sequence[str] = ()
 ) -> list[StoredPurchase | Unreadable[str]]:
     rows = await db.fetch(
-        f"select {_COLUMNS} from contracts.purchases where due_at <= $1 and process_id <> all($3::text[])"
+        f"select {_COLUMNS} from purchases.purchases where due_at <= $1 and process_id <> all($3::text[])"
         " order by due_at limit $2 for update skip locked",
         now,
         limit,
@@ -116,7 +122,7 @@ async def listing(
             stages = [f"due_at is null and requested_at <= $2 and {later}"]
     sides = ("buyer_id = $1", "supplier_id = $1 and buyer_id <> $1")
     pages = " union all ".join(
-        f"(select process_id, due_at, requested_at from contracts.purchases where {side} and {stage}"
+        f"(select process_id, due_at, requested_at from purchases.purchases where {side} and {stage}"
         f" order by due_at, requested_at desc, process_id limit {offset + limit + 1})"
         for stage in stages
         for side in sides
@@ -127,7 +133,7 @@ async def listing(
         *values,
     )
     at = {row["process_id"]: place for place, row in enumerate(ids[:limit])}
-    rows = await db.fetch(f"select {_SHOWN} from contracts.purchases where process_id = any($1::text[])", list(at))
+    rows = await db.fetch(f"select {_SHOWN} from purchases.purchases where process_id = any($1::text[])", list(at))
     shown = listed("purchase", sorted(rows, key=lambda row: at[row["process_id"]]), itemgetter("process_id"), _summary)
     return Found(shown, _end_of(ids[limit - 1]) if len(ids) > limit else "")
 
@@ -151,7 +157,7 @@ async def count_unanswered(
     them before this transaction ends."""
     buyer = requested.buyer_id
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", f"contracts/purchases/{buyer}")
-    waiting = "select from contracts.purchases where due_at is not null and buyer_id = $1"
+    waiting = "select from purchases.purchases where due_at is not null and buyer_id = $1"
     to_the_supplier = f"{waiting} and supplier_id = $2"
     return (
         await count(db, to_the_supplier, buyer, requested.supplier_id, most=rules.open_to_one - 1),
@@ -164,7 +170,7 @@ async def save(db: asyncpg.Connection, kept: StoredPurchase) -> None:
     requested = kept.purchase.requested
     await write_expected(
         db,
-        "insert into contracts.purchases (process_id, buyer_id, supplier_id, requested_at, due_at, answered_at, reason, state,"
+        "insert into purchases.purchases (process_id, buyer_id, supplier_id, requested_at, due_at, answered_at, reason, state,"
         " version) values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9 + 1) on conflict (process_id) do update set"
         " due_at = excluded.due_at, answered_at = excluded.answered_at, reason = excluded.reason, state = excluded.state,"
         " version = excluded.version where purchases.version = $9",
