@@ -16,6 +16,7 @@ SERVICES = (
     "quotes",
     "contracts",
     "purchases",
+    "fulfilment",
     "conduct",
     "observatory",
     "recommender",
@@ -92,7 +93,7 @@ TOPICS = (
     Topic(
         name="lonja.contracts",
         key="process (auction, quote request, pool or purchase), or organisation for a sanction",
-        producers=("contracts", "purchases", "conduct"),
+        producers=("contracts", "purchases", "fulfilment", "conduct"),
         consumers=(
             "accounts",
             "auctions",
@@ -100,6 +101,7 @@ TOPICS = (
             "quotes",
             "contracts",
             "purchases",
+            "fulfilment",
             "conduct",
             "observatory",
             "recommender",
@@ -108,8 +110,9 @@ TOPICS = (
             "portal",
         ),
     ),
-    # Contracts did not read it before there was purchases: a former release is given none of it.
+    # Contracts did not read these before there were purchases and fulfilment: a former release is given none of them.
     Topic(name="lonja.purchases", key="purchase", producers=("purchases",), consumers=("contracts",)),
+    Topic(name="lonja.fulfilment", key="process", producers=("fulfilment",), consumers=("contracts",)),
     Topic(
         name="lonja.observatory",
         key="priced item",

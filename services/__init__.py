@@ -11,6 +11,7 @@ NAMES: tuple[str, ...] = (
     "quotes",
     "contracts",
     "purchases",
+    "fulfilment",
     "conduct",
     "observatory",
     "recommender",

@@ -28,9 +28,9 @@ ON_SERVERS = re.compile(
 """Says of a test file, or of a folder by its conftest, that the whole of it is about a market that runs."""
 
 
-FAMILY = ("contracts", "purchases", "conduct")
-"""What became of contracts is told by the first, what was bought without competition comes from the second, and the third judges: none has
-much to say without the others."""
+FAMILY = ("contracts", "purchases", "fulfilment", "conduct")
+"""What became of contracts is told by the first, what was bought without competition comes from the second, the third carries out, and the
+fourth judges: none has much to say without the others."""
 ALONE = ("tests/faults/", "tests/infra/")
 """Folders each file of which is a piece of work by itself, for any process of a whole run. Elsewhere it is the whole folder, which
 shares a market; the quick part has none, and shares out files everywhere."""

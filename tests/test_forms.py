@@ -24,7 +24,7 @@ CREATING = {
     "catalogue/new.html": "/catalogue/new",
     "catalogue/offer.html": "/catalogue/offers/new",
     "purchases/new.html": "/contracts/purchases/new",
-    "contracts/work_parts.html": "",
+    "fulfilment/work_parts.html": "",
     "notifications/settings.html": "/notifications/digest",
     "pools/new.html": "/pools/new",
     "quotes/_mine.html": "",
@@ -100,7 +100,7 @@ ENTER = {
     "auctions/_own_amount.html": "",
     "auctions/new.html": 'name="action" value="refresh"',
     "catalogue/basket.html": "",
-    "contracts/execution.html": 'name="answer" value="part"',
+    "fulfilment/execution.html": 'name="answer" value="part"',
     "pools/new.html": 'name="do" value="enter"',
     "quotes/new.html": 'name="action" value="enter"',
 }

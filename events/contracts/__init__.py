@@ -1,6 +1,6 @@
 """Awards, contracts and direct purchases. Producers: contracts, purchases of what was
-requested and answered, and conduct of suspensions and appeals; imports bring awards and
-contracts of other markets."""
+requested and answered, fulfilment of how contracts are carried out, and conduct of
+suspensions and appeals; imports bring awards and contracts of other markets."""
 
 from events.contracts.awards import AwardMade, CascadeAwaitsBuyer
 from events.contracts.execution import (
@@ -13,6 +13,7 @@ from events.contracts.execution import (
     DisputeOpened,
     EndingAnswered,
     EndingProposed,
+    ExecutionDue,
     ExecutionOverdue,
     ExecutionWithdrawn,
     InvoicedLine,
@@ -60,6 +61,7 @@ __all__ = [
     "EndingAnswered",
     "EndingProposed",
     "Equivalent",
+    "ExecutionDue",
     "ExecutionOverdue",
     "ExecutionWithdrawn",
     "InvoicePaid",

@@ -4,13 +4,10 @@ from infra.reactions import Reactions
 from infra.service import Ground, Service
 from infra.web import routes
 from services.contracts.api import ContractsApi
-from services.contracts.api.disputes import DisputesApi
-from services.contracts.api.execution import ExecutionApi
 from services.contracts.api.refusals import RefusalsApi
 from services.contracts.api.signing import SigningApi
 from services.contracts.handlers import ends, reactions
 from services.contracts.pages import ContractPages
-from services.contracts.pages.execution import ExecutionPages
 from services.contracts.pages.refusals import RefusalPages
 from services.contracts.pages.signing import SigningPages
 from services.contracts.store import Row
@@ -29,15 +26,12 @@ def create(ground: Ground) -> Service:
                 ContractsApi,
                 SigningApi,
                 RefusalsApi,
-                ExecutionApi,
-                DisputesApi,
             ),
             routes(
                 ground,
                 ContractPages,
                 SigningPages,
                 RefusalPages,
-                ExecutionPages,
             ),
         ],
         reactions=Reactions(reactions, ends.reactions),

@@ -221,7 +221,7 @@ def _duty(duty: Duty, zone: str, public_url: str) -> dict[str, object]:
         "title": duty.title,
         "partner": duty.partner,
         "due": _local(duty.due_at, zone),
-        "url": public_url + duty.path,
+        "url": public_url + page_with(duty.path),
     }
 
 
@@ -245,3 +245,10 @@ def _templates(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def page_with(path: str) -> str:
+    """Where it is done. A duty is known by its path, and stays known so to the release in which the forms by which a contract is carried
+    out stood on the contract's page: they have a page of their own."""
+    page, _, form = path.partition("#")
+    return f"{page}/execution#{form}" if form else page

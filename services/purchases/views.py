@@ -10,10 +10,8 @@ from events.values import Place
 from infra.denied import Missing
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import ADMINISTRATOR, MODERATOR, OBSERVER, Principal
+from infra.tokens import SEES_ALL, Principal
 from services.purchases.store import purchases
-
-SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
 
 
 class PurchaseView(msgspec.Struct, kw_only=True):

@@ -121,10 +121,16 @@ def rules() -> dict[str, set[str]]:
         *(f"services.catalogue.handlers.{module}" for module in ("basket", "offers", "skus")),
         "services.catalogue.pricing",
         *modules_of("services.contracts.domain"),
+        *modules_of("services.fulfilment.domain"),
         *modules_of("services.conduct.domain"),
         *modules_of("services.purchases.domain"),
         *modules_of("services.observatory.domain"),
-        *("catalogue.units", "services.contracts.handlers", "services.purchases.handlers"),
+        *(
+            "catalogue.units",
+            "services.contracts.handlers",
+            "services.fulfilment.handlers",
+            "services.purchases.handlers",
+        ),
         *("services.notifications.domain", "services.notifications.links"),
         *(
             f"services.accounts.{module}"
@@ -253,10 +259,10 @@ def orphans(language: str, project: Path = PROJECT) -> list[Key]:
 def words_of_lists() -> set[Key]:
     """What pages say by way of a variable: units, attributes and their values that categories ask for, how offers ended."""
     asked = [each for definitions in categories._DEFINITIONS.values() for each in definitions]
-    histories = import_module("services.contracts.pages.history")
-    contracts, work = import_module("services.contracts.pages"), import_module("services.contracts.pages.work")
+    histories = import_module("services.fulfilment.pages.history")
+    contracts, work = import_module("services.contracts.pages"), import_module("services.fulfilment.pages.work")
     execution, record = (
-        import_module("services.contracts.pages.execution"),
+        import_module("services.fulfilment.pages.execution"),
         import_module("services.conduct.pages.record"),
     )
     accounts, observatory = import_module("services.accounts.domain"), import_module("services.observatory.domain")

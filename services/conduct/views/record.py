@@ -10,7 +10,7 @@ from infra.denied import Missing
 from infra.listing import COUNTED
 from infra.service import Ground
 from infra.texts import clean
-from infra.tokens import ADMINISTRATOR, MODERATOR, OBSERVER, Principal
+from infra.tokens import SEES_ALL, Principal
 from services.conduct.domain.performance import KINDS as PERFORMED
 from services.conduct.domain.performance import Kind as PerformedKind
 from services.conduct.domain.record import KINDS, Fact, Kind
@@ -19,8 +19,6 @@ from services.conduct.store import performed as performance
 from services.conduct.store import record, replicas, sanctions
 from services.conduct.store.replicas import Mention
 
-SEES_ALL = (OBSERVER, MODERATOR, ADMINISTRATOR)
-"""Who reads contracts of others before they are signed."""
 PLACES = {"auction": "/auctions", "pool": "/pools", "quote": "/quotes"}
 """Where everybody reads about the process that a contract came from; nobody else reads about a purchase before it is signed."""
 

@@ -1,7 +1,7 @@
-"""From award to signature and on to the closure (DOMAIN section 4).
+"""From award to signature (DOMAIN section 4).
 
 ``awards`` says where ``deals`` come from, ``choices`` what a side may do now. ``signing``
 decides what the sides and the clock do to one (``turns``: who may now; ``equivalents``, ``terms``, ``security``: what a step brings;
 ``objections``: the protocol of disagreement), ``cascade`` who comes next. ``refusals`` has the closed list of grounds and their
-disputes, ``breaches`` which ends are a breach. ``execution`` is how a signed contract is carried out.
+disputes, ``breaches`` which ends are a breach. ``execution`` says what whoever carries a signed contract out needs to know.
 """

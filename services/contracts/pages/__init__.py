@@ -1,4 +1,4 @@
-"""Pages of contracts: what waits for you, one contract with its signatures, and buying straight from an offer."""
+"""Pages of contracts: what waits for you, and one contract with its signatures."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from litestar import Controller, get
 from litestar.params import FromQuery, QueryParameter
-from litestar.response import Template
+from litestar.response import Redirect, Template
 
 from catalogue.policy import TERMS
 from events.bounds import Clause
@@ -22,14 +22,14 @@ from infra.web import (
     Visit,
     misfits,
     page,
+    redirect,
 )
 from infra.web import Words as Search
 from infra.web.languages import pgettext
 from services.contracts.arguments import After, State
 from services.contracts.domain.deals import BUYER_ANSWER, BUYER_DRAFT, PARTIES, SUPPLIER_OFFER, SUPPLIER_SIGNATURE
 from services.contracts.handlers import may_see
-from services.contracts.pages.work import AT_MOST, NOTHING, Acted, due_of, section
-from services.contracts.store import executions, listing, replicas
+from services.contracts.store import listing, replicas
 from services.contracts.store.contracts import Contract
 from services.contracts.store.listing import Summary
 from services.contracts.views import (
@@ -45,6 +45,8 @@ from services.contracts.views import (
 )
 
 PER_PAGE = 20
+AT_MOST = 50
+"""Contracts that wait for a signature are listed at once."""
 OPEN_PURCHASES = 50
 STATES = (("", "All"), ("running", "To be signed"), ("concluded", "Concluded"), ("ended", "Ended"))
 STEPS = {
@@ -92,12 +94,7 @@ async def contract_page(
     contract_id: str,
     values: dict[str, str],
     errors: dict[str, str],
-    acted: Acted = NOTHING,
-    number: int = 1,
-    part: int = 0,
 ) -> Template:
-    """``acted`` is a form by which the contract is carried out, that was refused; ``number`` the page of its history, ``part`` the part
-    of its orders and invoices (see :mod:`parts`)."""
     principal: Principal | None = request.scope.get("user")
     found = await visible(ground, contract_id, principal)
     drafted = found.drafted
@@ -106,10 +103,10 @@ async def contract_page(
     return page(
         request,
         "contracts/contract.html",
-        status_code=422 if errors or acted.errors else 200,
+        status_code=422 if errors else 200,
         contract=found,
         drafted=drafted,
-        work=await section(ground, contract_id, principal, acted, number, part) if found.state == "concluded" else None,
+        status=(await replicas.carried_out(ground.database.pool, [contract_id])).get(contract_id),
         steps=steps_of(found, principal),
         words=STEPS,
         buttons=BUTTONS,
@@ -172,10 +169,9 @@ class ContractPages(Controller):
             me=me,
             mine=mine,
             waiting=await listing.waiting(pool, me, limit=AT_MOST) if party else None,
-            due=await due_of(ground, principal) if party and principal else [],
             requests=await replicas.requests_of(pool, me, OPEN_PURCHASES) if party else [],
             found=found,
-            statuses=await executions.statuses(pool, [each.contract_id for each in found.rows]),
+            statuses=await replicas.carried_out(pool, [each.contract_id for each in found.rows]),
             number=number,
             pages=found.pages(PER_PAGE),
             filters=kept,
@@ -189,6 +185,9 @@ class ContractPages(Controller):
     @get("/{contract_id:str}", opt=PUBLIC)
     async def show(
         self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
-    ) -> Template:
-        """``page`` is of the history, ``part`` of the orders and invoices."""
-        return await contract_page(ground, request, contract_id, {}, {}, number=number, part=part)
+    ) -> Template | Redirect:
+        """``page`` and ``part`` are of its history and its orders, which have a page of their own now."""
+        if part or number > 1:
+            query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value})
+            return redirect(f"/contracts/{contract_id}/execution?{query}")
+        return await contract_page(ground, request, contract_id, {}, {})

@@ -1,9 +1,12 @@
 """What other services told: kept as small as contracts needs it."""
 
+from collections.abc import Sequence
+
 import asyncpg
 import msgspec
 
 from events.auctions import AuctionOpened, BidDisclosed
+from events.fulfilment import ExecutionOver
 from events.pools import PoolOpened
 from events.purchases import PurchaseWaits, PurchaseWaitsNoMore
 from events.quotes import QuoteDisclosed
@@ -46,6 +49,22 @@ async def requests_of(db: asyncpg.Connection | asyncpg.Pool, organisation_id: st
         limit,
     )
     return [msgspec.json.decode(row["body"], type=PurchaseWaits) for row in rows]
+
+
+async def put_over(tx: Transaction, event: ExecutionOver) -> None:
+    await (await tx.raw()).execute(
+        "insert into contracts.carried_out (contract_id, status) values ($1, $2) on conflict (contract_id) do nothing",
+        event.contract_id,
+        event.status,
+    )
+
+
+async def carried_out(db: asyncpg.Connection | asyncpg.Pool, contract_ids: Sequence[str]) -> dict[str, str]:
+    """closed or terminated, by contract, of those that are over."""
+    rows = await db.fetch(
+        "select contract_id, status from contracts.carried_out where contract_id = any($1::text[])", list(contract_ids)
+    )
+    return {row["contract_id"]: row["status"] for row in rows}
 
 
 async def put_auction(tx: Transaction, event: AuctionOpened) -> None:

@@ -98,6 +98,15 @@ class PurchaseRequestRow(Row, table=True):
     body: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
 
+class CarriedOutRow(Row, table=True):
+    """A contract that is closed or terminated (``status``)."""
+
+    __tablename__ = "carried_out"
+
+    contract_id: str = Field(primary_key=True, sa_type=Text)
+    status: str = Field(sa_type=Text)
+
+
 class AuctionRow(Row, table=True):
     """``body`` is the opening: initial lines, which give each line its share of another bidder's price. Once it is ``closed``
     every bid is disclosed."""

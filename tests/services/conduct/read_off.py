@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from services.conduct.domain.performance import OUTCOMES, Kind, Performed
 from services.conduct.domain.sanctions import Party
-from services.contracts.domain.execution.state import OTHER, Dispute, Execution, Order, outstanding
+from services.fulfilment.domain.state import OTHER, Dispute, Execution, Order, outstanding
 
 
 def performed(execution: Execution) -> set[Performed]:

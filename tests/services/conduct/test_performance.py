@@ -16,11 +16,11 @@ from events.contracts import DeliveryReported, DisputeEnded, DisputeOpened, Orde
 from events.pools import PoolClosed
 from services.conduct.domain.performance import LATE, Delivered, Performed, after, change_of, delivery_in, met
 from services.conduct.handlers import reactions
-from services.contracts.domain.execution.state import Delivery, Execution
+from services.fulfilment.domain.state import Delivery, Execution
 from tests.services.conduct.read_off import performed
 from tests.services.contracts.deals_told import a_line
-from tests.services.contracts.execution_told import MILL, SCHOOL, Work, concluded
-from tests.services.contracts.test_execution import ACTS, act, finish
+from tests.services.fulfilment.execution_told import MILL, SCHOOL, Work, concluded
+from tests.services.fulfilment.test_execution import ACTS, act, finish
 
 
 class Told:

@@ -9,14 +9,14 @@ import pytest
 
 from infra.database import Transaction
 from infra.listing import COUNTED
-from services.contracts.store import deals, executions, listing
+from services.contracts.store import deals, listing, replicas
 from services.contracts.store.listing import Filter
 from services.contracts.timers import AT_ONCE
 from services.purchases.store import purchases
 from tests.explained import listening, undone
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town
-from tests.services.contracts.test_contracts_carried_out import a_signed_contract
+from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
 from tests.services.purchases.test_purchases_bought import asked
 
 MANY = 12_000
@@ -154,54 +154,28 @@ async def test_what_waits_for_somebody_is_read_from_an_index_the_most_urgent(tow
         assert (found.total, found.more) == (COUNTED, True)
 
 
-async def test_what_is_to_be_carried_out_is_read_from_an_index_and_what_is_over_without_its_state(town: Town) -> None:
-    work = await a_signed_contract(town)
-    changes = f"""
-        'buyer_id', case when n % 2 = 0 then '{AGENCY}' else 'buyer' end,
-        'supplier_id', case when n % 3 = 0 then '{AGENCY}' else 'supplier' end,
-        'buyer_waits', n % 4 = 0, 'supplier_waits', n % 5 = 0, 'due_at', a.disputed_at,
-        'state', jsonb_set(a.state, '{{status}}', (case when n % 7 = 0 then '"closed"' else '"running"' end)::jsonb)
-            || jsonb_build_object('contract_id', 'years-' || n)
-    """
-    await executions_of(town, work.contract_id)
-    async with years(town, "executions", ("contract_id", work.contract_id), changes) as (_, db):
+async def test_which_contracts_of_a_list_are_over_is_read_by_their_ids(town: Town) -> None:
+    async with undone(town.market.ground.database, "contracts") as (_, db):
         await db.execute(
-            "update contracts.executions set due_at = now() + right(contract_id, -6)::int * interval '1 s'"
-            " where contract_id like 'years-%'"
+            "insert into contracts.carried_out (contract_id, status)"
+            f" select 'years-' || n, case when n % 7 = 0 then 'closed' else 'terminated' end from generate_series(1, {MANY}) n"
+            " where n % 5 <> 0"
         )
+        await db.execute("analyze contracts.carried_out")
         async with listening(db) as reading:
-            found = await executions.waiting(db, AGENCY, 50)
-        assert await reading.of(db, "executions") <= 200
-        ids = [f"years-{n}" for n in range(1, 21)]
-        async with listening(db) as reading:
-            assert await executions.statuses(db, ids) == {"years-7": "closed", "years-14": "closed"}
-        assert await reading.of(db, "executions") <= 2
-        assert {each.agenda.of("buyer", town.market.clock())[0].what for each in found} == {"order"}
-        await db.execute("update contracts.executions set state = '\"novel\"' where contract_id like 'years-%'")
-        assert await executions.waiting(db, AGENCY, 50) == found, "no state was read"
-        await db.execute("update contracts.executions set version = version + 1 where contract_id like 'years-%'")
-        assert await executions.waiting(db, AGENCY, 50) == [], "what a former release wrote is read from the state"
-        mine = [n for n in range(1, 999) if (n % 2 == 0 and n % 4 == 0) or (n % 3 == 0 and n % 5 == 0)]
-        assert [each.contract_id for each in found] == [f"years-{n}" for n in mine[:50]]
-
-
-async def executions_of(town: Town, contract_id: str) -> None:
-    async def there() -> bool:
-        return await executions.get(town.market.ground.database.pool, contract_id) is not None
-
-    await town.market.eventually(there)
+            found = await replicas.carried_out(db, [f"years-{n}" for n in range(5, 9)])
+        assert found == {"years-6": "terminated", "years-7": "closed", "years-8": "terminated"}
+        assert await reading.of(db, "carried_out") <= 4
 
 
 async def test_the_clock_takes_what_is_due_from_an_index_in_portions(town: Town) -> None:
     work = await a_signed_contract(town)
-    await executions_of(town, work.contract_id)
     purchase = await asked(town)
     now = town.market.clock()
     due = "'due_at', now() - n * interval '1 minute'"
     for schema, table, pattern, lock_due in (
         ("contracts", "deals", ("process_id", work.process_id), deals.lock_due),
         ("purchases", "purchases", ("process_id", purchase), purchases.lock_due),
-        ("contracts", "executions", ("contract_id", work.contract_id), executions.lock_due),
     ):
         async with years(town, table, pattern, due, schema) as (_, db):
             trouble = f"years-{MANY}" + (f"/{town.school.organisation_id}" if table == "deals" else "")

@@ -6,11 +6,12 @@ import pytest
 
 from infra.database import Transaction
 from infra.running import Outdated
-from services.contracts.store import deals, executions
+from services.contracts.store import deals
+from services.fulfilment.store import executions
 from services.purchases.store import purchases
 from tests.market import Market
 from tests.services.contracts.market_told import Town, a_town
-from tests.services.contracts.test_contracts_carried_out import a_signed_contract
+from tests.services.fulfilment.test_contracts_carried_out import a_signed_contract
 from tests.services.purchases.test_purchases_bought import asked
 
 Save = Callable[[Transaction], Awaitable[None]]
@@ -43,7 +44,7 @@ async def test_a_deal_and_its_execution(town: Town) -> None:
         await executions.save(await tx.raw(), execution, execution.execution, (), tx.now)
 
     await twice(town.market, save_deal)
-    await twice(town.market, save_execution)
+    await twice(town.market, save_execution, "fulfilment")
 
 
 async def test_a_purchase(town: Town) -> None:
