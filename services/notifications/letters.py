@@ -248,7 +248,7 @@ def _templates(*, html: bool) -> Environment:
 
 
 def page_with(path: str) -> str:
-    """Where it is done. A duty is known by its path, and stays known so to the release in which the forms by which a contract is carried
-    out stood on the contract's page: they have a page of their own."""
+    """Where it is done. The forms by which a contract is carried out stand on a page of their own, and in the former release on the
+    contract's page. A duty is known by the path of that, to both; the address with a part leads to the forms in both."""
     page, _, form = path.partition("#")
-    return f"{page}/execution#{form}" if form else page
+    return f"{page}?part=0#{form}" if form else page

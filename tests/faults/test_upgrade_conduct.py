@@ -1,6 +1,6 @@
-"""The upgrade by which conduct takes over what contracts knew of breaches, sanctions and public records, and purchases what it knew of
-requests: contracts and requests of the former release go on, both releases write the same rows while they run side by side, and each
-breach counts once, whichever of them hears of it."""
+"""The upgrade by which conduct takes over what contracts knew of breaches, sanctions and public records, purchases what it knew of
+requests, and fulfilment how contracts are carried out: contracts and requests of the former release go on, both releases write the same
+rows while they run side by side, and each breach and each deadline counts once, whichever of them hears of it."""
 
 import asyncio
 import os
@@ -13,7 +13,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from events.contracts import OrganisationSanctioned, SanctionAppealDecided, SanctionAppealed
+from events.contracts import (
+    ContractClosed,
+    ExecutionOverdue,
+    OrderPlaced,
+    OrganisationSanctioned,
+    SanctionAppealDecided,
+    SanctionAppealed,
+)
 from infra.clock import ShiftedClock
 from infra.config import Config
 from infra.embedded.process import Child
@@ -23,6 +30,7 @@ from infra.tokens import Principal
 from services.conduct.store.performed import PerformedRow
 from services.conduct.store.record import FactRow
 from services.conduct.store.sanctions import BreachRow, SanctionRow
+from services.fulfilment.store import ExecutionRow, HappenedRow
 from services.purchases.store import OfferRow, PurchaseRow
 from tests.faults.living import Books
 from tests.faults.releases import Release, unpack_former
@@ -30,7 +38,7 @@ from tests.market import Market
 from tests.servers import home_of_tests, started
 from tests.services.contracts.market_told import Town, a_member, a_town, a_won_auction, an_offer
 from tests.services.contracts.test_contracts_signed import signed
-from tests.services.fulfilment.test_contracts_carried_out import Work
+from tests.services.fulfilment.test_contracts_carried_out import ALL, Work
 from tests.test_architecture import PROJECT
 
 pytestmark = pytest.mark.servers
@@ -40,6 +48,7 @@ PARTS = ("worker", "web")
 TABLES = {
     "conduct": [row.__tablename__ for row in (FactRow, BreachRow, SanctionRow, PerformedRow)],
     "purchases": [row.__tablename__ for row in (PurchaseRow, OfferRow)],
+    "fulfilment": [row.__tablename__ for row in (ExecutionRow, HappenedRow)],
 }
 PURCHASES = "/api/contracts/purchases"
 MODERATOR = a_member("Operator", "moderator")
@@ -72,6 +81,18 @@ class Beside:
             refused.append(contract_id)
         return refused
 
+    async def works(self) -> list[Work]:
+        """A contract that was signed in the former release, and one in the newer, once both show that it is to be carried out."""
+        works = []
+        for town in (self.old, self.new):
+            process_id, contract_id = await a_won_auction(town)
+            await signed(town, contract_id)
+            works.append(Work(town, process_id, contract_id))
+        for work in works:
+            for work.town in (self.old, self.new):
+                await work.town.market.eventually(work.begun)
+        return works
+
     async def record(self, **counts: int) -> Any:
         """The supplier's, once it counts so in both releases, which show the same."""
         path = f"/api/organisations/{self.supplier.organisation_id}/record"
@@ -80,8 +101,6 @@ class Beside:
             found = [await town.read(None, path) for town in (self.old, self.new)]
             if isinstance(found[0], int) or isinstance(found[1], int):
                 return None
-            for side in found[1]["sides"]:
-                assert side.pop("more") == [], "the former release says nothing of what it does not count"
             assert found[0] == found[1]
             side = found[0]["sides"][0]
             return found[0] if (side["counts"] | side["performed"]).items() >= counts.items() else None
@@ -220,6 +239,9 @@ async def test_a_contract_in_hand_is_carried_out_through_both_and_counts_once_in
     upgraded: Upgraded,
 ) -> None:
     work, beside = upgraded.work, upgraded.warned
+    async with beside.new.market.browser(work.buyer) as browser:
+        page = (await browser.get(f"/contracts/{work.contract_id}/execution")).text
+    assert "Paper for the term" in page and "told of delivery 1 on order 1" in page and 'id="assess-1"' in page
     assert (await work.assess({"1": "60", "2": "3"}, reasons="Wet"))[0] == 201
     await beside.record(**{"concluded": 1, "deliveries-partly": 1, "orders-on-time": 0})
     work.town = beside.new
@@ -235,6 +257,68 @@ async def test_a_contract_in_hand_is_carried_out_through_both_and_counts_once_in
     (side,) = buyer["sides"]
     assert (side["performed"]["answers-on-time"], side["performed"]["payments-on-time"]) == (2, 1)
     assert record["sides"][0]["contracts"]["concluded"][0]["link"] == f"/contracts/{work.contract_id}"
+
+
+async def test_what_is_signed_in_either_is_carried_out_by_both_and_listed_as_closed_in_both(upgraded: Upgraded) -> None:
+    beside = upgraded.warned
+    for work, first, second in zip(
+        await beside.works(), (beside.new, beside.old), (beside.old, beside.new), strict=True
+    ):
+        work.town = first
+        _, ordered = await work.order(key="order")
+        work.town = second
+        assert (await work.order(key="order"))[0] == 201, "the same request, to the other release"
+        shown = await work.shown()
+        assert len(shown["orders"]) == 1 and shown == ordered
+        assert (await work.deliver())[0] == 201
+        assert (await work.assess({}, reasons="Wet"))[0] == 201
+        work.town = first
+        body = {"about": "delivery", "number": 1, "asks": "set-aside", "reasons": "It was dry"}
+        assert (await work.tell(work.supplier, "disputes", body))[0] == 201
+        work.town = second
+        assert (await work.tell(work.buyer, "disputes/1/answer", {"asks": "set-aside", "words": "So it was"}))[0] == 201
+        assert (await work.assess(ALL))[0] == (await work.invoice(1))[0] == 201
+        work.town = first
+        assert (await work.pay())[0] == (await work.confirm())[0] == 201
+        for town in (beside.old, beside.new):
+            work.town = town
+            assert (await work.shown())["status"] == "closed"
+
+            async def listed(
+                market: Market = town.market, who: Principal = work.buyer, of: str = work.contract_id
+            ) -> bool:
+                async with market.browser(who) as browser:
+                    row = (await browser.get("/contracts")).text.partition(
+                        f'<th scope="row"><a href="/contracts/{of}">'
+                    )[2]
+                return '<span class="badge ok">closed</span>' in row.partition("</tr>")[0]
+
+            await town.market.eventually(listed)
+        for kind in (OrderPlaced, ContractClosed):
+            assert len([each for each in await upgraded.told(kind) if each.contract_id == work.contract_id]) == 1
+
+
+async def test_a_deadline_that_passes_is_told_once_whoever_looks_at_the_clock(upgraded: Upgraded) -> None:
+    beside = upgraded.warned
+    ids = []
+    for work in await beside.works():
+        assert (await work.order())[0] == 201
+        await upgraded.ground.database.pool.execute(
+            "update fulfilment.executions set due_at = now(), state = jsonb_set(state, '{orders,0,due_at}', to_jsonb(now()))"
+            " where contract_id = $1",
+            work.contract_id,
+        )
+        ids.append(work.contract_id)
+
+    async def told() -> list[str]:
+        return sorted(each.contract_id for each in await upgraded.told(ExecutionOverdue) if each.contract_id in ids)
+
+    async def all_told() -> bool:
+        return len(await told()) >= len(ids)
+
+    await beside.new.market.eventually(all_told)
+    await beside.record(**{"orders-late": 2})
+    assert await told() == sorted(ids)
 
 
 async def test_a_request_of_either_release_is_listed_answered_and_drafted_by_the_other(upgraded: Upgraded) -> None:

@@ -79,7 +79,7 @@ CONSEQUENCES = {
     SUPPLIER_SIGNATURE: _EVASION,
 }
 """What happens where a step is not taken in time."""
-Part = Annotated[int, QueryParameter(ge=0, le=100_000)]
+Part = Annotated[int | None, QueryParameter(ge=0, le=100_000)]
 SECURITIES = {"bank-guarantee": "Bank guarantee", "deposit": "Deposit"}
 
 
@@ -184,10 +184,11 @@ class ContractPages(Controller):
 
     @get("/{contract_id:str}", opt=PUBLIC)
     async def show(
-        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = 0
+        self, ground: FromGround, request: Visit, contract_id: PathId, number: PageNumber = 1, part: Part = None
     ) -> Template | Redirect:
-        """``page`` and ``part`` are of its history and its orders, which have a page of their own now."""
-        if part or number > 1:
-            query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value})
+        """``page`` and ``part`` are of its history and its orders, which have a page of their own now. Letters of both releases lead there
+        by a part."""
+        if part is not None or number > 1:
+            query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})
             return redirect(f"/contracts/{contract_id}/execution?{query}")
         return await contract_page(ground, request, contract_id, {}, {})

@@ -220,7 +220,12 @@ async def test_the_pages_of_contracts_lead_to_what_is_carried_out_and_so_do_thei
     assert "Carrying it out" in text and f'href="{contract}/execution"' in text
     _, text = await seen(town, work.buyer, "/contracts")
     assert 'hx-get="/contracts/due"' in text and 'href="/contracts/due"' in text
-    for former, now in (("page=2", "page=2"), ("part=3", "page=1&part=3"), ("page=2&part=3", "page=2&part=3")):
+    for former, now in (
+        ("page=2", "page=2"),
+        ("part=0", "page=1&part=0"),
+        ("part=3", "page=1&part=3"),
+        ("page=2&part=3", "page=2&part=3"),
+    ):
         async with town.market.client(work.buyer) as client:
             answer = await client.get(f"{contract}?{former}", headers={"accept": "text/html"})
         assert (answer.status_code, answer.headers["location"]) == (303, f"{contract}/execution?{now}")
