@@ -189,6 +189,7 @@ class ContractPages(Controller):
         """``page`` and ``part`` are of its history and its orders, which have a page of their own now. Letters of both releases lead there
         by a part."""
         if part is not None or number > 1:
+            found = await visible(ground, contract_id, request.scope.get("user"))
             query = urlencode({name: value for name, value in (("page", number), ("part", part)) if value is not None})
-            return redirect(f"/contracts/{contract_id}/execution?{query}")
+            return redirect(f"/contracts/{found.drafted.contract_id}/execution?{query}")
         return await contract_page(ground, request, contract_id, {}, {})
