@@ -23,7 +23,7 @@ from services.contracts.store.listing import Filter, Summary
 from services.contracts.store.papers import Draft, Extension, Objection, Paper, as_published
 
 QUEUE = 20
-"""Refusals, and contracts with a dispute, on one page: each has long texts."""
+"""Refusals on one page: each has long texts."""
 PARTY_ROLES = (SUPPLIER_AGENT, BUYER_OFFICER, BUYER_APPROVER)
 
 

@@ -15,10 +15,12 @@ from events.contracts import (
     ContractTerminated,
     DeliveryAssessed,
     DeliveryReported,
+    ExecutionDue,
     ExecutionOverdue,
     InvoiceSettled,
     OrderPlaced,
 )
+from events.fulfilment import ExecutionOver
 from infra.ids import new_id
 from infra.tokens import Principal
 from services.fulfilment.domain.bounds import MOST_STATEMENTS
@@ -168,6 +170,33 @@ async def test_told_of_the_signature_again_what_was_done_stays(town: Town) -> No
     await town.tell(concluded, structs.replace(concluded, contract_id=new_id()))
     await a_signed_contract(town)  # on the same topic, so the repeats have been read
     assert len((await work.shown())["orders"]) == 1
+
+
+async def test_what_is_due_begins_once_by_the_policy_that_it_came_with(town: Town) -> None:
+    work = await a_signed_contract(town)
+    (due,) = await work.events(ExecutionDue)
+    other = structs.replace(due, contract_id=new_id(), process_id=new_id())
+    strange = Work(town, other.process_id, other.contract_id)
+    assert await strange.shown() == 404
+    await town.tell(other)
+    await town.market.eventually(strange.begun)
+    for each in (work, strange):
+        assert (await each.order(HALF))[0] == 201
+    await town.tell(due, other)
+    await a_signed_contract(town)  # on the same topic, so the repeats have been read
+    assert [len((await each.shown())["orders"]) for each in (work, strange)] == [1, 1]
+
+
+async def test_contracts_is_told_once_which_are_over(town: Town) -> None:
+    works = [await a_signed_contract(town) for _ in range(2)]
+    for work, (kind, status) in zip(works, (("closure", "closed"), ("termination", "terminated")), strict=True):
+        await work.tell(work.supplier, "ending", {"kind": kind, "reasons": "The mill burnt down"})
+        assert (await work.tell(work.buyer, "ending/answer", {"agrees": True}))[1]["status"] == status
+
+        async def told(work: Work = work) -> list[ExecutionOver]:
+            return await work.events(ExecutionOver)
+
+        assert [each.status for each in await town.market.eventually(told)] == [status]
 
 
 async def test_a_refusal_names_rule_numbers_and_field_and_changes_nothing(town: Town) -> None:

@@ -25,10 +25,8 @@ from events.contracts import (
     InvoiceSettled,
     InvoiceSubmitted,
     OrderPlaced,
-    Term,
 )
 from events.pools import PoolClosed
-from services.contracts.domain.execution import told
 from services.fulfilment.domain import apply
 from services.fulfilment.domain.disputes import (
     DisputedBefore,
@@ -76,7 +74,7 @@ from services.fulfilment.domain.state import (
     unordered,
     whole,
 )
-from tests.services.contracts.deals_told import CALENDAR, MONDAY, MOSCOW, a_line
+from tests.services.contracts.deals_told import CALENDAR, MOSCOW, a_line
 from tests.services.fulfilment.execution_told import (
     ALL,
     DAY,
@@ -104,22 +102,6 @@ def due_of(work):
         entries = [(each.what, each.number, each.due_at) for each in kept.of(side, work.now)]
         assert entries == [(each.what, each.number, each.due_at) for each in found if each.party == side]
     return [(duty.party, duty.what, duty.number) for duty in duties(work.state, work.now)]
-
-
-class TestTerm:
-    def test_without_a_day_in_the_draft_it_is_the_policys(self):
-        assert Work().state.term_until == MOSCOW.due(MONDAY, MOSCOW.contract.performance_days, CALENDAR)
-
-    def test_a_direct_purchase_has_twenty_working_days(self):
-        assert Work(concluded(origin="purchase")).state.term_until == MOSCOW.due(MONDAY, 20, CALENDAR)
-
-    def test_the_drafts_day_counts_to_its_end_where_the_buyer_is(self):
-        terms = (Term(code="delivery-time", text="2026-12-10"), Term(code="wording", text="2030-01-01"))
-        assert Work(concluded(terms=terms)).state.term_until.isoformat() == "2026-12-10T21:00:00+00:00"
-
-    def test_imports_are_not_carried_out(self):
-        with pytest.raises(AssertionError):
-            told(concluded(amount=None), MOSCOW, CALENDAR)
 
 
 class TestOrder:
