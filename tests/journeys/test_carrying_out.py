@@ -38,6 +38,10 @@ async def test_a_contract_is_carried_out_by_both_sides_from_its_signature_to_its
     agency, supplier = await meet("agency"), await meet("supplier7")
 
     page = await supplier.open(f"/contracts/{contract['contract_id']}")
+    await supplier.shot("carrying-contract")
+    await agency.open("/contracts")
+    await expect(agency.sees("Order what the contract still has")).to_be_visible()
+    await agency.shot("carrying-list")
     await page.get_by_role("link", name="Orders, deliveries and invoices").click()
     await expect(supplier.sees("Nothing is ordered yet")).to_be_visible()
     page = await go(agency, "Order what the contract still has", path)
