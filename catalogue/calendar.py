@@ -1,6 +1,6 @@
 """Working days and local hours of a region: its time zone, weekend and public holidays.
 
-DOMAIN section 0: windows and working days are computed in the buyer's region calendar; a deadline that falls on a
+docs/rules.md section 0: windows and working days are computed in the buyer's region calendar; a deadline that falls on a
 non-working day rolls to the same hour of the next working day. Holidays, regional weekends (Friday and Saturday in much of
 the Gulf) and Saturdays worked in exchange for a bridge day come from the ``holidays`` package.
 """

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from catalogue.check_digits import agrees
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Value
 from catalogue.units import parse_quantity, parse_unit, unit_word
 
 CPV = "CPV"
@@ -134,7 +134,7 @@ def normalise(code: str) -> str:
     return digits[1].ljust(8, "0")
 
 
-def read_code(code: str, field: str = "category", **numbers: object) -> str:
+def read_code(code: str, field: str = "category", **numbers: Value) -> str:
     """A code that somebody gives to what is new here, as :func:`normalise` writes it. Raises MalformedCategory, UnknownDivision.
 
     The tree that ships has all divisions but not all codes, so what follows the division is taken as it is.
@@ -167,7 +167,7 @@ def prefixes(code: str) -> tuple[str, ...]:
 
 
 def division(code: str) -> str:
-    """The two digits that make a functional group (DOMAIN section 3: the lines of a mini-auction share one)."""
+    """The two digits that make a functional group (docs/rules.md section 3: the lines of a mini-auction share one)."""
     return normalise(code)[:2]
 
 

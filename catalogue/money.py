@@ -1,6 +1,6 @@
 """Money: a Decimal with a currency, rounded half-even to the minor unit, split so that the parts sum exactly.
 
-Rules: DOMAIN section 0 (rounding, splitting) and section 3 (line prices fall in proportion at the close).
+Rules: docs/rules.md section 0 (rounding, splitting) and section 3 (line prices fall in proportion at the close).
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def apportion(total: Decimal, weights: Mapping[K, Decimal], step: Decimal) -> di
         raise AmountNotRounded(f"{total} is not a whole multiple of {step}.", total=total, step=step)
     for key, weight in weights.items():
         if weight < 0:
-            raise NegativeWeight(f"A share cannot weigh less than nothing ({weight}).", key=key, weight=weight)
+            raise NegativeWeight(f"A share cannot weigh less than nothing ({weight}).", key=str(key), weight=weight)
     whole = sum((Fraction(weight) for weight in weights.values()), Fraction(0))
     if whole == 0:
         raise NothingToSplitBy(f"{total} cannot be split: no part weighs anything.", total=total, parts=len(weights))
@@ -193,7 +193,9 @@ def lower_in_proportion(lines: Mapping[K, Money], new_total: Money) -> dict[K, M
     old_total = sum((line for line in lines.values()), start=Money(Decimal(0), new_total.currency))
     for key, line in lines.items():
         if line != line.rounded():
-            raise AmountNotRounded(f"The line amount {line} is not rounded to its minor unit.", line=key, amount=line)
+            raise AmountNotRounded(
+                f"The line amount {line} is not rounded to its minor unit.", line=str(key), amount=line.amount
+            )
     if not 0 <= new_total.amount <= old_total.amount:
         raise TotalNotLower(
             f"The new total {new_total} must lie between zero and the old total {old_total}.",

@@ -1,6 +1,6 @@
-"""A supplier's standing price on a SKU: when it is valid, what it costs whom, and which offer is cheapest where.
+"""A supplier's standing price on a SKU: when it is valid, what a buyer pays, and which offer is cheapest at a place.
 
-Rules: DOMAIN section 2. Prices and quantities are per pack of the SKU; an offer is immutable (an edit is a new offer).
+Rules: docs/rules.md section 2. Prices and quantities are per pack of the SKU; an offer is immutable (an edit is a new offer).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class EcoLabel(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """``price`` is per pack and includes delivery; ``vat_rate`` is a percentage; ``regions`` are ISO 3166-2 or country
-    codes; ``delivery_days`` are working days; tiers ascend; both validity dates are inside."""
+    codes; ``delivery_days`` are working days; tiers ascend; both validity dates are inclusive."""
 
     offer_id: str
     sku_id: str
@@ -114,7 +114,7 @@ PriceAnswer = Priced | NotAvailable
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """An offer in its place: ``landed`` is the gross price per base unit of the SKU, None when not available."""
+    """An offer at its rank in the list: ``landed`` is the gross price per base unit of the SKU, None if it is not available."""
 
     offer: Offer
     answer: PriceAnswer
@@ -148,11 +148,14 @@ def _broken(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
             )
     if offer.delivery_days < 0:
         yield DeliveryTimeNegative(
-            f"Delivery takes {offer.delivery_days} working days.", field="delivery_days", days=offer.delivery_days
+            f"Delivery days must be 0 or more, not {offer.delivery_days}.",
+            field="delivery_days",
+            days=offer.delivery_days,
         )
     for field in _wrong_quantities(offer):
         yield QuantityRangeEmpty(
-            f"The quantity range {offer.min_quantity} to {offer.max_quantity} holds nothing.",
+            f"Quantities must be above zero, and the maximum not below the minimum; they are {offer.min_quantity} and"
+            f" {offer.max_quantity}.",
             field=field,
             min_quantity=offer.min_quantity,
             max_quantity=offer.max_quantity,
@@ -168,7 +171,7 @@ def _wrong_quantities(offer: Offer) -> tuple[str, ...]:
 
 
 def _broken_tiers(offer: Offer) -> Iterator[RuleBroken]:
-    """What is wrong itself, as the offer's price or quantities may be, is told once: no tier is compared with it."""
+    """If the offer's own price or quantities are wrong, that is reported once, and tiers are not compared with them."""
     wrong = _wrong_quantities(offer)
     least, most = (Decimal(0), None) if wrong else (offer.min_quantity, offer.max_quantity)
     previous = Tier(least, offer.price)
@@ -229,7 +232,7 @@ def _broken_dates(offer: Offer, rules: CatalogueRules) -> Iterator[RuleBroken]:
 
 
 def months_later(day: date, months: int) -> date:
-    """The same day so many months on, or the month's last day where it has no such day (30 Nov + 3 = 28 Feb)."""
+    """The same day that many months later, or the month's last day if it has no such day (30 Nov + 3 = 28 Feb)."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
@@ -240,7 +243,7 @@ def serves(offer: Offer, region: str) -> bool:
 
 
 def tier_price(offer: Offer, quantity: Decimal) -> Decimal:
-    """The price a pack at this quantity: of the highest tier reached, else the offer's own."""
+    """The price per pack at this quantity: that of the highest tier reached, else the offer's own."""
     reached = [tier for tier in offer.tiers if tier.from_quantity <= quantity]
     return max(reached, key=lambda tier: tier.from_quantity).price if reached else offer.price
 
@@ -253,7 +256,7 @@ def vat_exclusive(price: Money, vat_rate: Decimal, vat_included: bool) -> Money:
 def price_for(offer: Offer, quantity: Decimal, region: str, on: date) -> PriceAnswer:
     """What ``quantity`` packs delivered to ``region`` cost on that day of the buyer, or why the offer is not available for them.
 
-    An offer stands from its publication on. Its first day is that of its supplier, who may be a day ahead of the buyer.
+    An offer is valid from its publication on. Its first day is counted at the supplier, which may be a day ahead of the buyer.
     """
     if on > offer.valid_until:
         return NotAvailable(

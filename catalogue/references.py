@@ -1,6 +1,6 @@
-"""Which published reference price applies to a line, and what that or a price once paid says in the line's own unit and VAT basis.
+"""Which published reference price applies to a line, and the conversion of it, or of an earlier price, to the line's unit and VAT basis.
 
-Prices compared here are of one SKU, so its own unit always compares, a ream or a box as well (rules, section 7).
+Prices compared here are of one SKU, so its own unit always compares, a ream or a box as well (docs/rules.md section 7).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LEVELS = ("locality", "region", "country")
 
 
 class Where(Protocol):
-    """What is asked of a place (:class:`events.values.Place`)."""
+    """The fields of a place (:class:`events.values.Place`) that are used here."""
 
     @property
     def country(self) -> str | None: ...
@@ -33,7 +33,7 @@ class Where(Protocol):
 
 
 class Priced(Protocol):
-    """What is asked of a line (:class:`events.values.Line`)."""
+    """The fields of a line (:class:`events.values.Line`) that are used here."""
 
     @property
     def unit(self) -> str: ...
@@ -46,7 +46,7 @@ class Priced(Protocol):
 
 
 class Published(Protocol):
-    """What is asked of a snapshot (:class:`events.observatory.ReferencePricePublished`)."""
+    """The fields of a snapshot (:class:`events.observatory.ReferencePricePublished`) that are used here."""
 
     @property
     def reference_id(self) -> str: ...
@@ -79,17 +79,17 @@ class Reference:
 
 
 class ReferenceNotComparable(RuleBroken):
-    """A reference price is published, but not in a unit, currency or VAT basis that the line can be held against."""
+    """A reference price is published, but in a unit, currency or VAT basis that cannot be converted to the line's."""
 
     code = "reference-not-comparable"
 
 
 def reference_for(line: Priced, published: Iterable[P], place: Where, currency: str) -> tuple[P, Reference] | None:
-    """The published reference price that applies to a line at a place, with what it says in the line's own terms.
+    """The published reference price that applies to a line at a place, also converted to the line's unit and VAT basis.
 
-    Of those that hold the place and can be compared with the line, the one of the narrowest level (its locality, region,
-    country), and of these the latest. None: nothing is published for the place. Raises ReferenceNotComparable, about the
-    narrowest, where something is and none of it can be compared.
+    Of the snapshots that contain the place and can be compared with the line, it is one of the narrowest level (locality, region,
+    country), and of these the latest. None if no snapshot contains the place. If some do and none can be compared, raises
+    ReferenceNotComparable about the narrowest.
     """
     narrowest: ReferenceNotComparable | None = None
     for snapshot in _nearest_first(published, place):
@@ -116,14 +116,14 @@ def _nearest_first(published: Iterable[P], place: Where) -> list[P]:
 
 
 class PaidNotComparable(RuleBroken):
-    """A price was paid, but in a unit, currency or VAT basis that the line can not be held against."""
+    """An earlier price exists, but in a unit, currency or VAT basis that cannot be converted to the line's."""
 
     code = "paid-not-comparable"
 
 
 def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> Decimal:
-    """What a unit (pack) of the line costs where a unit of ``paid`` cost ``unit_price``: in the line's unit, with VAT where the line has
-    it. Raises PaidNotComparable."""
+    """The earlier price ``unit_price`` per unit of ``paid``, converted to a unit (pack) of the line, with VAT if the line has it. Raises
+    PaidNotComparable."""
     try:
         (now, now_base), (then, then_base) = _worth(line), _worth(paid)
     except RuleBroken as broken:
@@ -141,7 +141,8 @@ def paid_for(line: Priced, paid: Priced, unit_price: Decimal, currency: str) -> 
 
 
 def _worth(line: Priced) -> tuple[Fraction, str]:
-    """How much a unit (pack) of the line costs for each 1 that its base unit costs without VAT, and the base unit. Raises RuleBroken."""
+    """The factor from the price per base unit without VAT to the price per unit (pack) of the line, and the base unit. Raises
+    RuleBroken."""
     if line.vat_included is None or (line.vat_included and line.vat_rate is None):
         raise PaidNotComparable("it is not said whether it is with VAT.")
     if line.vat_rate is not None and not can_be_written_out(line.vat_rate):
@@ -157,7 +158,7 @@ def _worth(line: Priced) -> tuple[Fraction, str]:
 
 
 def in_terms_of(line: Priced, published: Published, currency: str) -> Reference:
-    """The reference per unit (pack) of the line, with VAT where the line has it. Raises ReferenceNotComparable.
+    """The reference per unit (pack) of the line, with VAT if the line has it. Raises ReferenceNotComparable.
 
     References are per base unit without VAT (:class:`events.observatory.ReferencePricePublished`).
     """

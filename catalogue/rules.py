@@ -1,8 +1,14 @@
-"""The one shape of a refusal: which rule, in which sentence, with which numbers (DOMAIN section 0)."""
+"""The one shape of a refusal: which rule, in which sentence, with which numbers (docs/rules.md section 0)."""
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar
+
+Value = Decimal | int | date | str | None
+"""What a refusal compares: an amount, a count, a date or an instant, a word; None where there is none. Nothing else goes with one:
+pages write each kind as their reader does."""
 
 
 class RuleBroken(Exception):
@@ -14,7 +20,7 @@ class RuleBroken(Exception):
 
     code: ClassVar[str] = "rule-broken"
 
-    def __init__(self, message: str, *, field: str | None = None, **numbers: object) -> None:
+    def __init__(self, message: str, *, field: str | None = None, **numbers: Value) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
@@ -163,7 +169,7 @@ class UnknownTimeZone(RuleBroken):
 
 
 class WrongStage(RuleBroken):
-    """The process is past this act, or not there yet."""
+    """The process is not in a stage that allows this action."""
 
     code = "wrong-stage"
 

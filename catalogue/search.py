@@ -43,8 +43,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A search. Empty ``text`` lists; ``category`` is any CPV prefix; a ``region`` is also served through its country;
-    prices are minor units, both ends inside, and leave out SKUs without offers."""
+    """A search. An empty ``text`` lists all cards; ``category`` is any CPV prefix; a ``region`` is also served through its country;
+    prices are in minor units, both limits inclusive; a price limit excludes SKUs without offers."""
 
     text: str = ""
     category: str | None = None

@@ -1,6 +1,6 @@
 """A SKU, one catalogue card: what it must say, how it comes to be published, and which published cards it resembles.
 
-Rules: DOMAIN section 2. Time is an argument; the working days of moderation are the caller's calendar.
+Rules: docs/rules.md section 2. Time is an argument; the working days of moderation are the caller's calendar.
 """
 
 from __future__ import annotations

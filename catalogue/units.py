@@ -1,6 +1,6 @@
 """Units of measure by UNECE Recommendation 20 code, and packs of them, so that prices compare per base unit.
 
-DOMAIN section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set aside with
+docs/rules.md section 0: quantities carry a Rec 20 code and are shown by name. Section 7: what cannot be read is set aside with
 the reason, never guessed. The table is in ``unit_table``, the words people write in ``unit_words``.
 """
 
@@ -15,7 +15,7 @@ from fractions import Fraction
 import msgspec
 
 from catalogue.numbers import can_be_written_out
-from catalogue.rules import RuleBroken
+from catalogue.rules import RuleBroken, Value
 from catalogue.unit_table import BASES, TABLE
 from catalogue.unit_words import WORDS
 
@@ -101,7 +101,7 @@ def parse_unit(text: str | None) -> Unit | None:
     return None if counted else UNITS.get(written)
 
 
-def read_unit(text: str, field: str = "unit", **numbers: object) -> Unit:
+def read_unit(text: str, field: str = "unit", **numbers: Value) -> Unit:
     """The unit that somebody gives to what is new here, as :func:`parse_unit` reads it. Raises UnknownUnit."""
     found = parse_unit(text)
     if found is None:

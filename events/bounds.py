@@ -1,12 +1,12 @@
-"""How large a value may be: the types of texts, numbers and instants that come from outside or go over the wire.
+"""Bounds of values: the types of texts, numbers and instants in requests and in events.
 
-msgspec itself holds lengths. What it cannot hold is checked by walks that are compiled once a type (:mod:`events.walks`): a number
-is finite and has so many digits at most, an instant has a zone and lies within ten years, a text has letters that can be seen and
-no control characters. :func:`check` does all of it at the door, :func:`check_event` what matters on the wire, where texts of other
-markets come as they are.
+msgspec itself checks lengths. All other bounds are checked by a *walk* over the value, which is compiled once per type
+(:mod:`events.walks`): a number is finite and its digits are bounded, an instant has a zone and lies within ten years, a text has visible
+characters and no control characters. :func:`check` checks all bounds of a request; :func:`check_event` checks fewer bounds of an event,
+because texts of other markets are imported as they are.
 
-Types of the door are narrow, those of the wire hold each of them and what imports bring. A test walks all structs of both and fails
-where a text, list or number has no bound.
+Types for requests are narrow; types for events are wide enough for every request type and for imported data. A test inspects all structs
+of both and fails if a text, list or number has no bound.
 """
 
 import re
@@ -33,29 +33,29 @@ def _number(least: Decimal | int, most: Decimal | int, places: int) -> Any:
 
 
 def _list(most: int) -> Any:
-    """Held by the walk: Litestar would describe a list whose length msgspec holds as one of anything."""
+    """Checked by the walk: if msgspec checked the length, Litestar's OpenAPI would describe the list as a list of anything."""
     return Meta(extra={"most": most}, extra_json_schema={"maxItems": most})
 
 
-# At the door.
+# Types for requests.
 Id = Annotated[str, Meta(max_length=200, extra={"text": LINE})]
 Code = Annotated[str, Meta(max_length=100, extra={"text": LINE})]
 Name = Annotated[str, Meta(max_length=300, extra={"text": LINE})]
 Title = Annotated[str, Meta(max_length=500, extra={"text": LINE})]
 Phrase = Annotated[str, Meta(max_length=1_000, extra={"text": _TEXT})]
-"""What an attribute of a card says."""
+"""The value of an attribute of a card."""
 Clause = Annotated[str, Meta(max_length=2_000, extra={"text": _TEXT})]
 """A term of a contract, or what a side says about it."""
 Reason = Annotated[str, Meta(max_length=4_000, extra={"text": _TEXT})]
 Text = Annotated[str, Meta(max_length=10_000, extra={"text": _TEXT})]
 Secret = Annotated[str, Meta(max_length=1_000)]
 Password = Annotated[str, Meta(max_length=200)]
-"""A new one."""
+"""A new password."""
 Amount = Annotated[Decimal, _number(-(10**15), 10**15, 20)]
-"""Money, and the price of a unit. The sign is the rules' affair: they say more about it."""
+"""Money, and the price of a unit. The sign is not checked here; the domain rules check it, with a better message."""
 Quantity = Annotated[Decimal, _number(-(10**12), 10**12, 20)]
 Price = Annotated[Decimal, _number(-(10**15), 10**15, 5)]
-"""Of a pack in the catalogue, with as many decimals as a page can show."""
+"""The price of a pack in the catalogue, with as many decimals as a page can show."""
 Packs = Annotated[Decimal, _number(-(10**12), 10**12, 5)]
 Percent = Annotated[Decimal, _number(0, 100, 6)]
 Share = Annotated[Decimal, _number(0, 1, 8)]
@@ -64,14 +64,14 @@ Days = Annotated[int, Meta(ge=0, le=366 * YEARS_AWAY)]
 Minutes = Annotated[int, Meta(ge=0, le=366 * YEARS_AWAY * 24 * 60)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Lines = Annotated[tuple[T, ...], _list(200)]
-"""Lines of a purchase, with all they say less than an event may weigh."""
+"""Lines of a purchase: at most 200, so that an event with all of them stays below the limit of an event's size."""
 Few = Annotated[tuple[T, ...], _list(100)]
 
 ByLine = Annotated[dict[Id, T], Meta(max_length=200)]
 """Something for each line, by the line's id."""
 
-# On the wire. msgspec does not hold these lengths, since it also reads what is stored: a text that an older release let in must not
-# make a page fail that shows it.
+# Types for events. msgspec does not check these lengths, since it also reads stored events: a text that an older release accepted must
+# not break the page that shows it.
 
 
 def _text(most: int) -> Any:
@@ -83,8 +83,8 @@ Key = Annotated[str, _text(400)]
 Label = Annotated[str, _text(2_000)]
 Prose = Annotated[str, _text(20_000)]
 PolicyText = Annotated[str, _text(20_000)]
-"""A policy in JSON, as it stood when a process began: what the process goes by to its end, whatever becomes of the file. "" in events
-older than it: the policy of the name beside it."""
+"""A policy in JSON, as it was when a process began. The process uses it to its end, however the file changes. "" in events older than this
+field: they use the policy of the name in the same event."""
 Exact = Annotated[Decimal, _number(-(10**20), 10**20, 60)]
 Many = Annotated[tuple[T, ...], _list(10_000)]
 
@@ -98,7 +98,7 @@ Longitude = Annotated[float, _degrees(180)]
 
 
 def longest(kind: Any) -> int:
-    """Letters that a text of this type has at most: for rules that say so themselves, so that they and the door agree."""
+    """The most characters of a text of this type: for domain rules with their own message, so that they use the same limit as requests."""
     return int(next(note.max_length for note in kind.__metadata__ if note.max_length is not None))
 
 
@@ -117,11 +117,11 @@ _SAID = (
     (re.compile(r"Expected `datetime` with a timezone"), "no-zone"),
     (re.compile(r"Object missing required field `(?P<name>\w+)`"), "missing"),
 )
-"""What msgspec says of a value, and the code of the bound."""
+"""Messages of msgspec about a value, and the code of the bound for each."""
 
 
 def unfit(error: msgspec.ValidationError | str) -> OutOfBounds:
-    """What msgspec found wrong, or its words, as a bound with its code: ``wrong-type`` for what is of another kind altogether."""
+    """An error of msgspec, or its text, as OutOfBounds with the code of the bound; ``wrong-type`` if the value has another type."""
     said, path = _said_and_where(str(error))
     field = re.sub(r"[.\[\]]+", ".", path).strip(".")
     for pattern, code in _SAID:
@@ -133,8 +133,8 @@ def unfit(error: msgspec.ValidationError | str) -> OutOfBounds:
 
 
 def _said_and_where(words: str) -> tuple[str, str]:
-    """``Expected `int` - at `$.lines[0]``` → (Expected `int`, .lines[0]). The words may tell a value as long as a request: they are looked
-    at once, from their end."""
+    """``Expected `int` - at `$.lines[0]``` → (Expected `int`, .lines[0]). The message may quote a value as long as the request, so it is
+    searched only once, from the end."""
     said, at, where = words.rpartition(_AT)
     if not at or not where.endswith("`"):
         return words, ""
@@ -157,7 +157,7 @@ def _with_numbers(kind: Any) -> Check | None:
 
 
 def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
-    """``value``, as JSON or a form has it, made a ``kind`` whose parts are all in bounds. Raises OutOfBounds."""
+    """``value``, as it is in JSON or a form, converted to a ``kind`` with all its parts in bounds. Raises OutOfBounds."""
     try:
         made = msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -169,22 +169,22 @@ def fitted(value: Any, kind: Any, now: datetime | None = None) -> Any:
 
 
 def check(value: Any, kind: Any, now: datetime | None = None) -> None:
-    """Raises OutOfBounds if a part of ``value``, which msgspec fitted to ``kind``, has no business in the market. Instants are held
-    against ``now`` where it is given."""
+    """Raises OutOfBounds if a part of ``value``, an instance of ``kind``, is outside its bounds. Instants are compared with ``now`` if it
+    is given."""
     walk = _at_the_door(kind)
     if walk is not None and value is not None:
         walk(value, now)
 
 
 def check_event(value: Any, kind: Any) -> None:
-    """Raises OutOfBounds for what an event of today does not hold: a number that is not finite or has too many digits, a text or list
-    that is too long."""
+    """Raises OutOfBounds for values that no new event may have: a number that is not finite or has too many digits, a text or list that is
+    too long."""
     if (walk := _on_the_wire(kind)) is not None:
         walk(value, None)
 
 
 def check_numbers(value: Any, kind: Any) -> None:
-    """Raises OutOfBounds for a number that is not finite or has too many digits: rules cannot compute with it. Lengths are not looked
-    at: the former release let longer texts in, and what it published, or what follows from that, stays readable."""
+    """Raises OutOfBounds for a number that is not finite or has too many digits: rules cannot compute with it. Lengths are not
+    checked: the former release accepted longer texts, and its events, and later events with these texts, stay readable."""
     if (walk := _with_numbers(kind)) is not None:
         walk(value, None)

@@ -11,11 +11,11 @@ from events.envelope import Envelope, Headers, MalformedEvent, Received
 
 
 class UnknownEvent(MalformedEvent):
-    """No type of that name was ever registered here, nor can a later version of it be meant."""
+    """No event type of this name is registered, and it is not a later version of a registered one."""
 
 
 class UnknownVersion(Exception):
-    """A later version of an event than this program knows: a newer release published it, and can read it."""
+    """A later version of an event type than this program knows: a newer release published it, and can read it."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -36,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self
 
     def parts(self) -> "tuple[Event, ...]":
-        """What it tells, in events of the same kind that can be handled one by one. Empty: it tells one thing."""
+        """The event split into independent events of the same type; empty if it cannot be split."""
         return ()
 
 
@@ -48,11 +48,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def divisible(self) -> bool:
-        """Whether events of this kind may have parts."""
+        """Whether events of this type may have parts."""
         return type(self.event).parts is not Event.parts
 
     def parts(self) -> "list[Message]":
-        """What can be handled by itself, each with an id of its own: that of the whole, and its number. Empty: it is one thing."""
+        """The parts of the event as messages; the id of each is that of the whole event and the number of the part. Empty if it has no
+        parts."""
         parts = self.event.parts()
         if len(parts) < 2:
             return []
@@ -65,7 +66,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 PART = "#"
-"""Stands in the id of a part before its number, and in no other id."""
+"""Separates the number of a part from the id of the whole event; no other id contains it."""
 E = TypeVar("E", bound=type[Event])
 _registry: dict[str, type[Event]] = {}
 
@@ -103,8 +104,8 @@ def encode(envelope: Envelope, event: Event) -> tuple[bytes, bytes, Headers]:
 
 
 def written(event: Event, *, lengths: bool = False) -> bytes:
-    """The event's data as JSON, which every consumer can read. Raises OutOfBounds for a number that no rule can compute with: what was
-    published so would be a dead letter everywhere. With ``lengths`` its texts and lists are held against their bounds, too."""
+    """The event's data as JSON, which every consumer can read. Raises OutOfBounds for a number that no rule can compute with: such an
+    event would become a dead letter everywhere. With ``lengths`` the lengths of its texts and lists are checked, too."""
     data = msgspec.json.encode(event)
     check = check_event if lengths else check_numbers
     check(event, type(event))
@@ -112,12 +113,12 @@ def written(event: Event, *, lengths: bool = False) -> bytes:
 
 
 def kind_of(type_: str) -> str:
-    """What all versions of a type share: ``lonja.<topic>.<Class>``."""
+    """The common beginning of all versions of a type: ``lonja.<topic>.<Class>``."""
     return type_.rpartition(".v")[0]
 
 
 def type_in(headers: Received) -> str | None:
-    """The event type, without looking at anything else of the message. None where the header is missing or no text."""
+    """The event type, without reading the rest of the message. None if the header is missing or not UTF-8."""
     for name, value in headers:
         if name.lower() == "ce_type" and value is not None:
             try:
@@ -128,14 +129,15 @@ def type_in(headers: Received) -> str | None:
 
 
 REMEMBERED, REMEMBERED_BYTES = 5_000, 8_000
-"""So many messages, of at most so many bytes: the consumers of a process's services read the same ones within seconds of each other."""
+"""Decode cache: at most REMEMBERED messages of at most REMEMBERED_BYTES each, because the consumers of a process read the same messages
+within seconds of each other."""
 REMEMBERED_LARGE, REMEMBERED_LARGE_BYTES = 32, 500_000
-"""And so many larger ones."""
+"""A second decode cache, for larger messages."""
 
 
 def decode(value: bytes | None, headers: Received) -> Message:
     """Read one Kafka message, upcast to the newest version. Raises :class:`UnknownVersion`, and :class:`MalformedEvent` (or its
-    :class:`UnknownEvent`) for whatever else is wrong with the bytes: another error would stop everybody who reads the topic."""
+    :class:`UnknownEvent`) for any other fault of the bytes: another error would stop every reader of the topic."""
     size = len(value or b"")
     read = _read_once if size <= REMEMBERED_BYTES else _read_large_once if size <= REMEMBERED_LARGE_BYTES else _read
     return read(value or b"", tuple(headers))
@@ -166,7 +168,7 @@ _read_large_once = lru_cache(maxsize=REMEMBERED_LARGE)(_read)
 
 
 def is_newer(type_: str) -> bool:
-    """Whether it is a version that a newer release may read, and this one does not."""
+    """Whether it is a later version of a registered type: a newer release may read it, and this one cannot."""
     try:
         _ = _registry.get(type_) or _unknown(type_)
     except UnknownVersion:

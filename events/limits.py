@@ -41,7 +41,7 @@ SENTENCES = {
 class OutOfBounds(Exception):
     """A value that no rule of the market could mean. ``code`` names the bound, ``field`` is the path to the value."""
 
-    def __init__(self, code: str, field: str = "", **numbers: object) -> None:
+    def __init__(self, code: str, field: str = "", **numbers: Decimal | int | str) -> None:
         self.message = SENTENCES[code].format(**numbers)
         super().__init__(self.message)
         self.code = code

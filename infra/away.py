@@ -1,7 +1,8 @@
-"""Whose fault an error is: that of the work, or of something the work needs and that is away for a while.
+"""Tells errors of the work itself from errors of something that the work needs and that is unavailable for a while.
 
-What is away is waited for, however long; it never makes a dead letter. What one thing alone misses while the database is there puts off
-that thing alone: an event with its partition (:mod:`infra.inbox`), or what is due (:mod:`infra.due`).
+"Away" in names and messages means unavailable. Work waits for an unavailable server however long that takes, and never becomes a dead
+letter for it. If only one item needs an unavailable server while the database works, only that item is postponed: an event with its
+partition (:mod:`infra.inbox`), or an item that is due (:mod:`infra.due`).
 
 Commands that need neither SQLAlchemy nor aiokafka start without them: a library that is not loaded has raised nothing.
 """
@@ -24,10 +25,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 PAUSE = 1.0
 """Seconds between two tries."""
-FREE_THE_LOCK = "find who keeps rows locked in pg_stat_activity, and end that session"
-BRING_IT_BACK = "bring back what is away, as the reason names it"
+FREE_THE_LOCK = "find the session that holds the lock in pg_stat_activity, and end it"
+BRING_IT_BACK = "restore the server, disk or memory that the reason names"
 LONGEST_MESSAGE = 1000
-"""Characters of an error that are told to people."""
+"""Characters of an error that are shown to people."""
 
 DATABASE = (
     asyncpg.InterfaceError,
@@ -47,7 +48,7 @@ RESOURCES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errn
 
 
 def is_away(error: BaseException) -> bool:
-    """A server, memory, disk, lock or the right time that the work needs is not to be had now: no fault of the work."""
+    """True if a server, memory, disk, lock or correct clock that the work needs is unavailable now: the work itself is not at fault."""
     if (found := _by_sqlalchemy(error)) is not None:
         return found
     if isinstance(error, OSError):
@@ -60,25 +61,25 @@ def is_away(error: BaseException) -> bool:
 
 
 def is_locked(error: BaseException) -> bool:
-    """Somebody else keeps a row locked that the work needs: the server itself is there for all other work."""
+    """True if someone else holds the lock of a row that the work needs; the server can do all other work."""
     driver = getattr(getattr(error, "orig", None), "__cause__", None)  # as SQLAlchemy wraps it
     return any(isinstance(each, asyncpg.LockNotAvailableError) for each in (error, driver))
 
 
 def remedy(error: BaseException, what: str) -> str:
-    """What a person does about something that is locked or away; ``what`` waits for it."""
+    """What a person does about a locked row or an unavailable server; ``what`` names the waiting work."""
     do = FREE_THE_LOCK if is_locked(error) else BRING_IT_BACK
     return f"{do}; {what} then goes on by itself"
 
 
 def is_of_kafka(error: BaseException) -> bool:
-    """Of two that are away, Kafka rather than the database."""
+    """True if the unavailable server is Kafka, not the database."""
     errors = sys.modules.get("aiokafka.errors")
     return errors is not None and isinstance(error, errors.KafkaError)
 
 
 def lacks_resources(error: BaseException) -> bool:
-    """This machine, or that of the database, has no memory, disk or handles left."""
+    """True if this machine, or that of the database, has no memory, disk or handles left."""
     driver = getattr(getattr(error, "orig", None), "__cause__", None)  # as SQLAlchemy wraps it
     lacking = (MemoryError, asyncpg.InsufficientResourcesError)
     return any(
@@ -87,8 +88,8 @@ def lacks_resources(error: BaseException) -> bool:
 
 
 def _by_sqlalchemy(error: BaseException) -> bool | None:
-    """None where the error is none of SQLAlchemy's. It wraps the driver's errors twice, and names no class of its own for a server
-    that is starting."""
+    """None if the error is not one of SQLAlchemy. SQLAlchemy wraps the driver's errors twice, and has no class for a server that is
+    starting."""
     errors = sys.modules.get("sqlalchemy.exc")
     if errors is not None and isinstance(error, errors.TimeoutError):
         return True  # all connections of the pool are in use
@@ -101,7 +102,7 @@ def _by_sqlalchemy(error: BaseException) -> bool | None:
 
 
 def _by_kafka(error: BaseException) -> bool | None:
-    """None where the error is none of aiokafka's."""
+    """None if the error is not one of aiokafka."""
     errors = sys.modules.get("aiokafka.errors")
     if errors is None or not isinstance(error, errors.KafkaError):
         return None
@@ -115,12 +116,12 @@ def _by_kafka(error: BaseException) -> bool | None:
 
 
 def in_short(error: BaseException) -> str:
-    """Its class and message: an error may quote what it fails on, however large that is."""
+    """Its class and the beginning of its message: an error may quote a value of any size."""
     return f"{type(error).__name__}: {str(error)[:LONGEST_MESSAGE]}"
 
 
 async def there(what: str, begin: Callable[[], Awaitable[T]]) -> T:
-    """The result of ``begin``, tried until what it needs is there. ``what`` names it for the log and for health."""
+    """Call ``begin`` until the servers that it needs are available; returns its result. ``what`` names them for the log and for health."""
     while True:
         try:
             found = await begin()

@@ -1,4 +1,4 @@
-"""The consumer: read, let the inbox handle, commit the offset last, once a second where records come all the time."""
+"""The consumer: read, let the inbox handle, commit the offset last; at most once a second while records arrive without a pause."""
 
 import asyncio
 import logging
@@ -20,23 +20,24 @@ from infra.turns import Turns
 log = logging.getLogger(__name__)
 BATCH = 2000
 BULK_BATCH = 8
-"""Of bulk topics, whose messages are packs. The services' consumers take turns: with few in each they read the same ones at about the
-same time."""
+"""Batch size for bulk topics, whose messages each hold many processes. It is small so that the services' consumers, which alternate, read
+the same messages at about the same time: these are then still in the decode cache."""
 START_SECONDS = 60.0
 COMMIT_EVERY = 1.0
-"""Seconds between commits of the offsets while records come without a rest: a commit costs the broker as much as a record, and what is
-read again after a crash has been claimed."""
+"""Seconds between commits while records arrive without a pause. A commit costs the broker as much as a record; records that are read again
+after a crash have been claimed, so they are not handled twice."""
 LOOK_EVERY = 2.0
-"""Seconds between two looks whether a person gave up what a partition waits before."""
+"""Seconds between checks whether a person has given up the record that blocks a partition."""
 COMMIT_SECONDS = 30.0
-"""After so long a start or a commit is given up, and a new client begins: what is in effect stays so."""
+"""Timeout of a commit. After it the consumer starts again with a new client; handled events stay handled."""
 STOP_SECONDS = 5.0
-"""For the good-bye to a broker that may be frozen."""
+"""Timeout of leaving the group: the broker may be frozen."""
 METADATA_SECONDS = 5.0
-"""A broker that has just started may not know its topics yet, and a group that is dealt out by what it says then lacks them until it is
-asked again: by itself aiokafka asks after five minutes."""
+"""Seconds between refreshes of the metadata. A broker that has just started may not know its topics yet; partitions assigned from such
+metadata lack these topics until the next refresh. The default of aiokafka is five minutes."""
 BULK_BYTES = 128 * 1024
-"""Of a bulk topic the broker gathers so much before it answers, for half a second at most: few large batches cost less than many small."""
+"""For a bulk topic the broker collects this many bytes before it answers, for half a second at most: a few large batches cost less than
+many small ones."""
 
 
 def group_of(service: str, *, bulk: bool = False) -> str:
@@ -61,19 +62,20 @@ class Consumer:
         self.topics = topics
         self._bootstrap = bootstrap
         self._waiting: dict[TopicPartition, Held] = {}
-        """Until more of it is in effect. What a rebalance takes away is not paused any more; its owner finds the same record."""
+        """Blocked partitions, until their next event is handled. A partition that a rebalance takes away is no longer paused here; its new
+        owner meets the same record."""
         self._again: dict[TopicPartition, float] = {}
-        """When a paused partition goes on by itself, by the event loop's clock."""
+        """The event loop's time at which a paused partition is read again without a person."""
 
     async def run(self) -> None:
-        """Consume until cancelled. Raises :class:`infra.inbox.ConsumerStopped`."""
+        """Consume until cancelled. Raises :class:`infra.held.ConsumerStopped`."""
         self._waiting.clear()
         self._again.clear()
         kafka = await there(f"Kafka, for the consumer of {self.name}", self._join)
         now = asyncio.get_running_loop().time
         look_at = now()
         commit_at: float | None = None
-        """Until then what was handled needs no commit; None where all of it has one."""
+        """Time of the next commit; None if the offsets of all handled records are committed."""
         try:
             while True:
                 if self._waiting and look_at <= now():
@@ -97,7 +99,9 @@ class Consumer:
                         self._waiting.pop(TopicPartition(partition.topic, partition.partition), None)
                     self._wait(self._stand_before(kafka, held))
                     commit_at = commit_at or now() + COMMIT_EVERY
-                    if self._inbox.buried > buried:  # bad bytes have no claim, and would be buried again
+                    if (
+                        self._inbox.buried > buried
+                    ):  # malformed bytes have no claim: read again, they would be a second dead letter
                         commit_at = now()
                 if commit_at is not None and (not records or commit_at <= now()):
                     await self._commit(kafka)
@@ -106,7 +110,8 @@ class Consumer:
             await leave(kafka)
 
     async def _join(self) -> AIOKafkaConsumer:
-        """A new member of the group. One whose start fails or is cancelled leaves: it would keep partitions and read nothing."""
+        """Start a new member of the group. If the start fails or is cancelled, the member leaves: it would keep partitions and read
+        nothing."""
         kafka = AIOKafkaConsumer(
             *self.topics,
             **access(self._bootstrap),
@@ -128,7 +133,8 @@ class Consumer:
         return kafka
 
     def _stand_before(self, kafka: AIOKafkaConsumer, held: Iterable[Held]) -> list[Held]:
-        """Read no further in these partitions, and commit nothing beyond. Returns those that are still this member's."""
+        """Pause these partitions at their offsets, so that nothing after them is read or committed. Returns those that this member still
+        has."""
         ours = []
         for each in held:
             with suppress(IllegalStateError):  # a rebalance gave it to another member
@@ -147,12 +153,12 @@ class Consumer:
                 self._again[each.partition] = asyncio.get_running_loop().time() + each.again
 
     async def _look_for_given_up(self) -> None:
-        """A partition before a record that a person gave up reads it again: then it becomes a dead letter."""
+        """If a person gave up the record that blocks a partition, resume the partition: the record then becomes a dead letter."""
         for partition in await self._inbox.given_up(self._waiting.values()):
             self._again[partition] = asyncio.get_running_loop().time()
 
     def _go_on(self, kafka: AIOKafkaConsumer) -> None:
-        """Read those partitions again whose pause is over."""
+        """Resume the partitions whose pause is over."""
         now = asyncio.get_running_loop().time()
         for partition in [each for each, at in self._again.items() if at <= now]:
             del self._again[partition]
@@ -186,24 +192,25 @@ class Consumer:
 
 
 def check_tasks(kafka: AIOKafkaConsumer) -> None:
-    """Raises what ended a task of aiokafka that reads records or keeps the list of brokers: without it ``getmany`` returns nothing from
-    then on, without an error."""
+    """Re-raise the error that ended one of aiokafka's tasks (the fetcher, or the refresh of metadata): without that task ``getmany`` would
+    return nothing for ever, without an error."""
     for task in (kafka._fetcher.error_future, kafka._client._sync_task):
         if task.done():
             task.result()
 
 
 async def leave(kafka: AIOKafkaConsumer) -> None:
-    """Its group, and the broker; within a time. In a task of its own: aiokafka may let out the cancellation of a task that it ends."""
+    """Leave the group and close the connection, within STOP_SECONDS. It runs in its own task, because aiokafka may propagate the
+    CancelledError of a task that it cancels."""
     stopping = asyncio.create_task(kafka.stop(), name="a consumer leaves")
     await asyncio.wait({stopping}, timeout=STOP_SECONDS)
     if stopping.done() and not stopping.cancelled() and stopping.exception() is None:
         return
-    # it leaves without a good-bye: a connection that is still there would keep it in its group
+    # close the connection without leaving the group in order: an open connection would keep the member in its group
     closing = asyncio.create_task(kafka._client.close(), name="a consumer hangs up")
     stopping.cancel()
     await asyncio.wait({stopping, closing}, timeout=STOP_SECONDS)
     closing.cancel()
     for task in (stopping, closing):
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("a consumer left without a good-bye: %s", in_short(error))
+            log.warning("a consumer left its group without telling the broker: %s", in_short(error))

@@ -62,7 +62,7 @@ LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 
 
 WAITS = {"lock_timeout": "5s", "idle_in_transaction_session_timeout": "60s"}
-"""Of a process's connections. Nobody waits longer for a row that somebody keeps locked, and nobody who stands still keeps one locked."""
+"""Settings of a process's connections: the longest wait for a lock, and the longest idle time in a transaction, which may hold locks."""
 WAITS_LONG = {"lock_timeout": "10min", "idle_in_transaction_session_timeout": "10min"}
 """Of the connections of commands, which work through much at once."""
 

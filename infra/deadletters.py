@@ -1,4 +1,4 @@
-"""Dead letters: the message as it came, plus which consumer failed, why, and where it stood."""
+"""Dead letters: the message as it came, with the consumer that failed, the error, and the place of the message on Kafka."""
 
 import asyncio
 import traceback
@@ -25,33 +25,33 @@ PREFIX = "lonja_"
 REPLAYED = f"{PREFIX}replayed"
 """The header of a note in the same topic: the dead letter of that number was sent again."""
 DISMISSED = f"{PREFIX}dismissed"
-"""As well: somebody looked at it, and it needs no second chance."""
+"""The header of the other kind of note: a person dismissed the dead letter of that number."""
 
 LEFT_OUT = f"{PREFIX}left_out"
-"""The header of a dead letter whose message is too large to stand in it: it stands in its own topic alone."""
+"""The header of a dead letter whose message was too large to copy: the message is only in its original topic."""
 TO = f"{PREFIX}to"
-"""The header of a message that was sent again: the one reader that it is for, as "service/" or "service/view". All others pass over it:
-each has the message in effect, or a dead letter of its own."""
+"""The header of a message that was sent again: the one reader that it is for, as "service/" or "service/view". All other readers skip it:
+each has handled the message, or has a dead letter of its own."""
 ANY = "*"
-"""In the place of the view: whichever reader of the service failed. Letters of former releases do not say."""
+"""Written instead of a view if the reader of the service that failed is not known: letters of former releases do not name it."""
 LONGEST_NAME = 500
 
 
 def is_for(service: str, view: str, headers: Received) -> bool:
-    """Whether this reader, with "" the service itself, is to take the message in."""
+    """Whether this reader is to handle the message. ``view`` is "" for the service itself."""
     return all(
         value in (f"{service}/{view}".encode(), f"{service}/{ANY}".encode()) for name, value in headers if name == TO
     )
 
 
 def reader(service: str, view: str) -> str:
-    """Who could not handle a message, for people: "contracts", the view "observatory/references", or "contracts/*" for a letter that does
-    not say which reader of the service. "" for one that does not name the service either."""
+    """The reader that could not handle a message, for people: "contracts", the view "observatory/references", or "contracts/*" if the
+    letter does not name the reader of the service. "" if it does not name the service either."""
     return f"{service}/{view}" if service and view else service
 
 
 class Place(NamedTuple):
-    """Of a message on Kafka."""
+    """The place of a message on Kafka."""
 
     topic: str
     partition: int
@@ -59,8 +59,8 @@ class Place(NamedTuple):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """``position`` is its offset in the dead letter topic, the number ``lonja dead-letters show`` takes. ``replayed``: it was sent
-    again since; where it failed again, that is a dead letter of its own."""
+    """``position`` is its offset in the dead letter topic, the number that ``lonja dead-letters show`` takes. ``replayed``: the
+    message was sent again; if it failed again, there is another dead letter."""
 
     position: int
     consumer: str
@@ -88,7 +88,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         return reader(self.consumer, self.view)
 
     def happened_before(self, instant: datetime) -> bool:
-        """False also where the message does not say when: nobody can have handled that."""
+        """Also False if the message has no valid time: without one no service can have handled it."""
         try:
             told = datetime.fromisoformat((dict(self.headers).get("ce_time") or b"").decode())
         except ValueError:
@@ -97,7 +97,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def waits_for_a_newer_release(self) -> bool:
-        """A person set it aside: whoever heard of it again would wait before it again."""
+        """Its version needs a newer release: if it were sent again now, it would block its partition in every consumer again."""
         return is_newer(self.type)
 
 
@@ -115,12 +115,12 @@ class Unsettled(msgspec.Struct, frozen=True):
 
 
 class Follower:
-    """Follows the topic with a consumer that has it assigned, and knows what nobody settled yet. The consumer rests between the looks:
-    all else that is asked through its connection would wait for the broker to have something new to read."""
+    """Follows the topic of dead letters and knows the letters that nobody has settled. Its consumer is paused between reads: a fetch that
+    waits for new records would delay every other request on its connection."""
 
     PARTITION = TopicPartition(DEAD_LETTERS, 0)
     SECONDS = 1.0
-    """For which one look reads, at most. Of a long topic the first looks read a part each."""
+    """Seconds that one call reads at most. If the topic is long, the first calls each read a piece of it."""
 
     def __init__(self, kafka: AIOKafkaConsumer) -> None:
         self._kafka = kafka
@@ -129,8 +129,8 @@ class Follower:
         self._known: list[Unsettled] = []
 
     async def unsettled(self, first: int, end: int) -> list[Unsettled]:
-        """Of the letters between these offsets, oldest first, as of the last look that came to the end of the topic: what comes
-        later may settle a letter."""
+        """The unsettled letters from ``first`` on, oldest first, as known after the last call that reached the end of the topic (a note
+        that is still unread may settle a letter)."""
         until = asyncio.get_running_loop().time() + self.SECONDS
         while behind := await self._kafka.position(self.PARTITION) < end:
             self._kafka.resume(self.PARTITION)
@@ -154,13 +154,13 @@ class Follower:
 
 
 class TooOld(Exception):
-    """Who handled the event may have forgotten it, and would handle it again."""
+    """The services' claims of this event may be deleted; a service that handled it would handle it twice."""
 
     code = "dead-letter-too-old"
 
 
 class Unreadable(Exception):
-    """No part of this release can read the event, and all of it would wait before it."""
+    """This release cannot read the event; sent again, it would block its partition in every consumer."""
 
     code = "dead-letter-unreadable"
 
@@ -174,8 +174,8 @@ async def bury(
     *,
     view: str = "",
 ) -> None:
-    """Put the record, or that ``part`` of what it tells, into the dead letter topic, durably, before its offset is committed. ``view``:
-    of the service ``consumer``, where one failed."""
+    """Write the record, or that ``part`` of its event, to the dead letter topic and wait for the acknowledgement; its offset is committed
+    after that. ``view``: the view of the service ``consumer`` that failed, if it was a view."""
     key, value, headers = encode(part.envelope, part.event) if part else (record.key, record.value, record.headers)
     facts = {
         "consumer": consumer,
@@ -221,18 +221,18 @@ async def read(bootstrap: str) -> AsyncIterator[DeadLetter]:
 
 
 async def replay(kafka: Producer, letter: DeadLetter, since: datetime) -> None:
-    """Send the message to its topic again, as it first came, for the reader that failed, and note that. A release that knows no such
-    address has all take it in; who did handle it ignores the repeat: all claims ``since`` then are there. Raises TooOld for an event
-    from before, and Unreadable."""
+    """Send the message to its topic again, as it first came, for the reader that failed, and note that. A release that does not know the
+    header TO hands it to all readers; those that handled it ignore the repeat, because all claims since ``since`` are kept. Raises TooOld
+    for an event from before ``since``, and Unreadable."""
     if letter.happened_before(since):
         raise TooOld(
             f"dead letter {letter.position} is about an event from before {since:%Y-%m-%d}: services that handled it may have"
-            " forgotten that, and would handle it again. A view gets it by `lonja rebuild`"
+            " deleted their claims, and would handle it again. A view gets it by `lonja rebuild`"
         )
     if letter.waits_for_a_newer_release:
         raise Unreadable(
-            f"dead letter {letter.position} is in a version of a newer release: whoever hears of it would wait before it again. Replay it"
-            " with that release, or `lonja dead-letters dismiss` it"
+            f"dead letter {letter.position} is in a version of a newer release: it would block its partition in every consumer. Replay"
+            " it with that release, or `lonja dead-letters dismiss` it"
         )
     first = (
         await record_at(kafka.bootstrap, Place(letter.topic, letter.partition, letter.offset))
@@ -281,7 +281,7 @@ async def dismiss(kafka: Producer, letter: DeadLetter) -> None:
 
 
 def named_by(headers: Received) -> Place:
-    """What a record of the dead letters names by its number: a note its letter, a letter its message."""
+    """The place that a record of the topic points to: for a note its dead letter, for a dead letter its original message."""
     settles = _settled_by(headers)
     if settles is not None:
         return Place(DEAD_LETTERS, 0, settles)
@@ -291,7 +291,8 @@ def named_by(headers: Received) -> Place:
 
 
 def naming(headers: Received, offset: int | None) -> list[tuple[str, bytes | None]] | None:
-    """The headers where what they name has this offset now. None: it is gone. A letter then names nothing; of a note nothing is left."""
+    """The headers rewritten after the record that they point to moved to ``offset``. With ``offset`` None that record is gone: a letter
+    then points to nothing, and a note is dropped (the result is None)."""
     if offset is None and _settled_by(headers) is not None:
         return None
     number = b"" if offset is None else str(offset).encode()
@@ -299,15 +300,15 @@ def naming(headers: Received, offset: int | None) -> list[tuple[str, bytes | Non
 
 
 def _settled_by(headers: Received) -> int | None:
-    """The number of the letter that a note with these headers settles. None: it is a letter itself, or a note that names none, which is
-    shown to people as a letter."""
+    """The number of the letter that a note with these headers settles. None if the record is a letter, or a note without a valid number
+    (it is shown to people as a letter)."""
     found = dict(headers)
     number = _number(found.get(REPLAYED, found.get(DISMISSED)))
     return None if number < 0 else number
 
 
 def _letter(record: ConsumerRecord) -> DeadLetter:
-    """Of any record: what cannot be read of it is "" or -1. One that raised here would hide all others."""
+    """The dead letter in any record. A field that cannot be read is "" or -1: an error raised here would hide all other letters."""
     headers = dict(record.headers)
 
     def fact(name: str, otherwise: bytes = b"") -> str:
@@ -332,5 +333,5 @@ def _letter(record: ConsumerRecord) -> DeadLetter:
 
 
 def _number(header: bytes | None) -> int:
-    """-1 where it is none."""
+    """-1 if the header is not a number."""
     return int(header) if header is not None and header.isdigit() and len(header) < 20 else -1

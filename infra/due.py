@@ -1,11 +1,11 @@
-"""What a timer does when many things are due at once: all in one transaction, and where that fails each by itself.
+"""What a timer does when many items are due at once: all in one transaction; if that fails, each in a savepoint of its own.
 
-A thing that fails by itself is undone, said in the log and in :data:`infra.health.HEALTH`, left out for a while and tried again
-later; it stays due in the database. The others go on. A store that keeps the reason, or whose claim ends that a thing is due, has an
-``aside`` that writes why, and when it is tried again.
-While the database is there, the same becomes of a thing that alone misses what is away (:mod:`infra.away`), or needs what somebody keeps
-locked. When the database itself is away, all wait and none is set aside.
-So it is with a row that cannot be read, which :func:`infra.reading.readable` puts in the place of the thing.
+If an item fails by itself, its changes are undone, the log and :data:`infra.health.HEALTH` name it, and it is tried again later; it stays
+due in the database. The others go on. If the store keeps the reason, or if claiming removes the due mark, the store passes ``aside``, which
+stores the reason and the time of the next try.
+While the database works, an item is treated in the same way if it needs an unavailable server (:mod:`infra.away`) or a locked row. If the
+database itself is unavailable, all items wait and none is set aside.
+The same holds for a row that cannot be decoded: :func:`infra.reading.readable` returns an Unreadable instead of the item.
 """
 
 import logging
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 FIRST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
-"""Until what failed is tried again: each failure doubles it."""
+"""Delay before a failed item is tried again. It starts with FIRST and doubles with each failure up to LONGEST."""
 LONGEST_AWAY = timedelta(seconds=30)
-"""The same for what missed something that is away: it is there again any moment."""
+"""Longest delay of an item that needs an unavailable server: the server may be back at any moment."""
 SHOWN = 3
 REMEDY = "read the reason in the log of the worker; each is tried again by itself within an hour"
 
@@ -41,8 +41,8 @@ class Trouble:
 
 
 class Due(Generic[T, K]):
-    """An action of a timer. ``claim`` locks what is due (never the given keys) and returns it; ``act`` does some of them, at least
-    one; ``key`` names one. Made once in a process: it remembers what failed."""
+    """An action of a timer. ``claim`` locks the items that are due (never those with the given keys) and returns them; ``act`` handles one
+    or more of them; ``key`` returns the key of one. Made once in a process, because it remembers the failed items."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class Due(Generic[T, K]):
         self._act = act
         self._aside = aside
         self.troubles: dict[K, Trouble] = {}
-        """What failed when it was last tried, by key."""
+        """Items that failed at their last try, by key."""
 
     async def __call__(self, tx: Transaction) -> int:
-        """How many were done or set aside. Raises what is away when the database is: then nothing happened."""
+        """Returns how many items were done or set aside. If the database is unavailable, raises its error; then nothing was done."""
         waiting = [key for key, trouble in self.troubles.items() if trouble.again_at > tx.now]
         claimed = await self._claim(tx, waiting)
         found = [each for each in claimed if not isinstance(each, Unreadable)]
@@ -78,7 +78,8 @@ class Due(Generic[T, K]):
         return len(claimed)
 
     async def _failures(self, tx: Transaction, found: Sequence[T]) -> dict[K, Exception]:
-        """Do them together, and each by itself where that fails, or where one of them failed before: nobody waits for its lock again."""
+        """Handle them together. Handle each by itself if that fails or if one of them failed before, so that one locked row does not
+        delay the others again. Returns the errors by key."""
         if not any(self._key(each) in self.troubles for each in found):
             first = await self._tried(tx, found) if found else None
             if first is None:
@@ -90,11 +91,11 @@ class Due(Generic[T, K]):
         return {key: error for key, error in errors.items() if error is not None}
 
     def _forget(self, still: Sequence[K]) -> None:
-        """What may be tried again and is due no more (another process did it, or it is of no use now) is no trouble any more."""
+        """Forget failed items that may be tried again but are not due any more: another process did them, or they are of no use now."""
         self.troubles = {key: trouble for key, trouble in self.troubles.items() if key in still}
 
     async def _tried(self, tx: Transaction, some: Sequence[T]) -> Exception | None:
-        """What they failed with; then nothing of it happened. Raises what is away when the database is."""
+        """Returns the error of these items, after their changes are undone, or None. If the database is unavailable, raises its error."""
         try:
             async with tx.savepoint():
                 await self._act(tx, some)
@@ -124,12 +125,12 @@ class Due(Generic[T, K]):
 
 
 async def goes_on(tx: Transaction, name: str) -> bool:
-    """Whether the database goes on with this transaction, in which something failed for ``name``."""
+    """Whether the database can go on with this transaction after an error; ``name`` is for the log."""
     try:
         async with tx.savepoint():
             await tx.claimed([])
     except (SQLAlchemyError, *LOST) as error:
-        log.warning("%s: the database is away: %s", name, in_short(error))
+        log.warning("%s: the database is unavailable: %s", name, in_short(error))
         return False
     return True
 

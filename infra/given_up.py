@@ -1,8 +1,8 @@
-"""Records of Kafka that a person gave up: events in a version that no release will ever read, as a faulty program may have written.
+"""Kafka records that a person gave up: events in a version that no release will ever read, for example written by a faulty program.
 
-Each holds its partition before it, in every consumer and view that reacts to its type: the next release is expected to read it. A person
-who knows that none will says so with `lonja dead-letters set-aside`; who waits before the record sees that within seconds, makes a dead
-letter of it and goes on.
+Each such record blocks its partition in every consumer and view that reacts to its type, because the next release is expected to read
+it. A person who knows that no release will read it gives it up with `lonja dead-letters set-aside`. Every blocked consumer and view sees
+that within seconds, makes the record a dead letter and continues.
 """
 
 import logging
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PATIENCE = 5.0
-"""Seconds for one look into the database."""
+"""Timeout of one query."""
 
 
 class Unreadable(NamedTuple):
-    """A record, by its place and the id of its event: after a restore another may stand in that place."""
+    """A record, identified by its place and the id of its event: after a restore another record may have that place."""
 
     topic: str
     partition: int
@@ -38,7 +38,7 @@ def of(record: "ConsumerRecord") -> Unreadable:
 
 
 def remedy(record: Unreadable) -> str:
-    """What a person does about a record that nobody will ever read."""
+    """The command for a record that no release will ever read."""
     return f"if no release ever will, `lonja dead-letters set-aside {record.topic} {record.partition} {record.offset} --reason TEXT`"
 
 
@@ -52,7 +52,8 @@ async def give_up(connection: asyncpg.Connection, record: Unreadable, reason: st
 
 
 async def reasons(pool: Connections, records: Collection[Unreadable]) -> dict[Unreadable, str]:
-    """Why a person gave these up, of those that somebody did. None while the database does not say: then they are waited before."""
+    """The reason for each of these records that a person gave up. Empty if the database does not answer: the partitions then stay
+    blocked."""
     try:
         async with Deadline(PATIENCE):
             rows = await pool.fetch(

@@ -1,4 +1,4 @@
-"""Where a partition stands still, or a consumer, why, and what a person does about it."""
+"""Blocked partitions and stopped consumers: at which offset, why, and what a person does about it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ NEWER_RELEASE = "run the newer release, which can read this version; the partiti
 
 @dataclass(frozen=True)
 class Held:
-    """A partition stands before this offset: nothing from there on is in effect. ``why`` it must wait there, if it must, and the
-    ``remedy``. With ``again`` it goes on by itself: it is to be read again after so many seconds."""
+    """A partition is blocked at this offset; no event from it on was handled. ``why`` is the reason ("" if it has none of its own), and
+    ``remedy`` what a person does. With ``again`` nobody has to act: the partition is read again after that many seconds."""
 
     partition: TopicPartition
     offset: int
@@ -21,7 +21,7 @@ class Held:
     again: float | None = None
     remedy: str = NEWER_RELEASE
     unreadable: Unreadable | None = None
-    """What it waits before where that is a version of a newer release."""
+    """The record that blocks it, if that is in a version of a newer release."""
 
 
 def remedies(held: Iterable[Held]) -> str:
@@ -29,8 +29,8 @@ def remedies(held: Iterable[Held]) -> str:
 
 
 class ConsumerStopped(RuntimeError):
-    """Too many events in a row failed; somebody must look before more are set aside. ``undone`` is where the partitions of the
-    batch stand; those that are not named are done with it."""
+    """Too many events in a row failed; a person must look before more become dead letters. ``undone`` names the partitions with records
+    of the batch that were not handled, each with the first such offset; all records of the other partitions were handled."""
 
     def __init__(self, message: str, undone: Sequence[Held]) -> None:
         super().__init__(message)

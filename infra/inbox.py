@@ -1,12 +1,13 @@
 """The inbox: incoming events take effect once, or become dead letters. Nothing is swallowed.
 
-What nobody here reacts to is passed over by its type header, unread. A batch is handled in one transaction; if any of it fails the
-batch is undone and done again one by one, so that one bad event costs only itself. Bad bytes go to the dead letter topic at once, a
-failing reaction after bounded retries, for which its partition alone waits. A version that nobody here can read holds its partition
-for a release that can, or until a person gives it up (:mod:`infra.given_up`). Of an event that can be divided
-(:meth:`events.codec.Message.parts`) only the parts that fail are buried, each by itself. What is away (:mod:`infra.away`) is waited for.
-A row that somebody keeps locked is waited for by the partition whose event needs it, alone. Too many reactions in a row that fail in one
-partition stop the consumer: then it is the ground that is broken, not an event. Bad bytes say nothing of the ground.
+Events without a reaction here are skipped by their type header; their body is not read. A batch is handled in one transaction. If an
+event of it fails, the transaction is rolled back and each event is handled in a transaction of its own, so one bad event affects no
+other. Malformed bytes go to the dead letter topic at once. A failing event is tried again a few times, while only its partition waits.
+An event in an unreadable version blocks its partition until a newer release reads it or a person gives it up (:mod:`infra.given_up`). If
+an event can be divided (:meth:`events.codec.Message.parts`), each failing part becomes a dead letter of its own. If a server is
+unavailable (:mod:`infra.away`), the event waits for it. If a row is locked by someone else, only the partition of the event that needs
+the row waits. Many failures in a row in one partition stop the consumer: they suggest a fault of the infrastructure, not of one event.
+Malformed bytes are not counted.
 """
 
 import asyncio
@@ -33,26 +34,26 @@ from infra.tasks import stop_if_cancelled
 
 log = logging.getLogger(__name__)
 RETRIES = (0.05, 0.5, 2.0)
-"""Seconds to wait before each further try of one event."""
+"""Seconds before the second, third and fourth try of one event."""
 STOP_AFTER = 20
-"""Reactions that fail in a row in one partition, after which the consumer stops."""
+"""Number of failed events in a row in one partition after which the consumer stops."""
 SLICE, SLICE_BYTES = 50, 64_000
-"""Records that are decoded in one go, and the size of one after which it is enough: then whatever else is ready in the process has its
-turn."""
+"""Decode at most this many records, or stop after one larger than SLICE_BYTES, before yielding to the event loop."""
 PORTION, PORTION_BYTES = 500, 1_000_000
-"""Records that are handled in one transaction, and bytes, with the record in which there are so many."""
+"""One transaction handles at most this many records, or this many bytes (including the record that crosses the limit)."""
 BURIED = "!"
-"""Ends a claim that says of a part: it is a dead letter."""
+"""Suffix of a claim: this part became a dead letter."""
 AWAY_TRIES = 5
-"""Tries of one event that wants something that is away. With the database there, its partition then waits alone."""
+"""After this many tries of an event that needs an unavailable server, only its partition waits, if the database itself works."""
 LONGEST_TRANSACTION = 120.0
-"""Seconds for a batch, or for one event. Whoever waits longer waits for a server that is frozen or cut off: the connection is closed, and
-the event is tried again on another."""
+"""Seconds for one transaction. A longer one means that the server is frozen or cut off: the connection is closed, and the events are tried
+again on another connection."""
 TRIED_AGAIN = "read the log of this process; after four tries the event becomes a dead letter"
 
 
 class _Waits(Exception):
-    """The event failed and is tried again, or it needs what is locked or away and its neighbours do without. Its partition waits."""
+    """The partition waits: its event failed and is tried again, or it needs a locked row or an unavailable server that the other events of
+    the batch do not need."""
 
     def __init__(self, why: str, remedy: str, seconds: float = PAUSE) -> None:
         super().__init__(why)
@@ -61,17 +62,17 @@ class _Waits(Exception):
 
 
 class _Divided(Exception):
-    """The event failed before, and some of its parts may be in effect."""
+    """The event was divided before, and some of its parts may be handled already."""
 
 
 Read = list[tuple[ConsumerRecord, Message | MalformedEvent]]
-"""What somebody reacts to, with what is no event."""
+"""Records with a reaction, as messages, and malformed records, as errors."""
 Portion = tuple[Read, dict[TopicPartition, Held]]
-"""With where partitions are held."""
+"""The records read, and the blocked partitions with the offset at which each is blocked."""
 
 
 class Inbox:
-    """The reactions of one service behind its inbox. ``view`` keeps the claims of a rebuildable view apart from the service's own."""
+    """The reactions of one service behind its inbox. ``view`` keeps the claims of a rebuildable view separate from those of the service."""
 
     def __init__(
         self,
@@ -92,13 +93,15 @@ class Inbox:
         self._prefix = f"{view}/" if view else ""
         self._failed_in_a_row: Counter[tuple[str, int]] = Counter()
         self._waiting: set[TopicPartition] = set()
-        """Held at an event that is tried again. They are tried outside the batch, which would fail or wait with them."""
+        """Partitions whose next event waits for a retry. It is tried outside the batch: inside, it could make the whole batch fail or
+        wait."""
         self.buried = 0
         self._tries: dict[str, int] = {}
-        """How often the event failed at which a partition is held, by its claim."""
+        """How often the event that blocks a partition failed, by the claim of the event."""
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> list[Held]:
-        """Handle records in order; on return each is in effect once, a dead letter, or behind the returned place of its partition.
+        """Handle records in order. On return each record is handled once, is a dead letter, or comes at or after the returned offset of its
+        partition.
 
         Raises :class:`ConsumerStopped`.
         """
@@ -121,13 +124,13 @@ class Inbox:
         return list(held.values())
 
     async def given_up(self, held: Iterable[Held]) -> set[TopicPartition]:
-        """The partitions that wait for a newer release before a record that a person gave up meanwhile."""
+        """Those of these partitions that are blocked by an unreadable record which a person has given up meanwhile."""
         waiting = {each.unreadable: each.partition for each in held if each.unreadable}
         found = await given_up.reasons(self._database.pool, waiting) if waiting else {}
         return {waiting[each] for each in found}
 
     async def _read_ahead(self, portions: Sequence[Sequence[ConsumerRecord]]) -> AsyncGenerator[Portion]:
-        """While the database has one portion in hand, the next is read."""
+        """Decode the next portion while the database handles the current one."""
         reading: asyncio.Task[Portion] | None = None
         try:
             for number, portion in enumerate(portions, 1):
@@ -139,13 +142,13 @@ class Inbox:
                 reading.cancel()
 
     async def _handle(self, read: Read, held: dict[TopicPartition, Held]) -> dict[TopicPartition, Held]:
-        """One portion. Returns what was held in it before, and what is now."""
+        """Handle one portion. Returns ``held`` with the partitions that are blocked from now on."""
         batch = [each for each in read if _partition(each[0]) not in self._waiting] if self._waiting else read
         good = [message for _, message in batch if isinstance(message, Message)]
         try:
             if good:
                 await self._in_one_transaction(good)
-        except Exception as error:  # noqa: BLE001 - whatever it is, each event is tried alone, then buried with it
+        except Exception as error:  # noqa: BLE001 - whatever it is, each event is then tried in its own transaction
             log.info("%s: a batch of %d failed (%s); one by one", self.name, len(good), in_short(error))
             await self._one_by_one(read, held)
             return held
@@ -159,7 +162,8 @@ class Inbox:
         return held
 
     async def _read(self, records: Sequence[ConsumerRecord]) -> Portion:
-        """What somebody here reacts to, with what is no event, up to the first record of each partition that must wait."""
+        """Decode the records that have a reaction. Malformed records are returned as errors. In each partition, stop at a record that
+        blocks it."""
         read: Read = []
         held: dict[TopicPartition, Held] = {}
         for number, record in enumerate(records, 1):
@@ -191,7 +195,8 @@ class Inbox:
         return read, held
 
     async def _one_by_one(self, read: Read, held: dict[TopicPartition, Held]) -> None:
-        """A partition whose event is tried again later is added to ``held``, and nothing more of it is handled."""
+        """Handle each record in its own transaction. If an event must wait, its partition is added to ``held`` and its later records are
+        left."""
         waiting: set[TopicPartition] = set()
         for number, (record, message) in enumerate(read, 1):
             if _partition(record) in waiting:
@@ -218,8 +223,8 @@ class Inbox:
                 raise ConsumerStopped(f"{self.name}: {stop.why}", list(undone.values()))
 
     async def _settle(self, record: ConsumerRecord, message: Message) -> Held | None:
-        """Bring the event, or what of it can be, into effect, and bury the rest. Returns where and why to stop, where too much failed in
-        a row. Raises _Waits."""
+        """Handle the event, or those of its parts that can be handled; the rest become dead letters. If too many events failed in a row,
+        returns the offset and reason at which the consumer must stop. Raises _Waits."""
         error = await self._alone(message)
         if error is None:
             self._failed_in_a_row.pop((record.topic, record.partition), None)
@@ -242,7 +247,7 @@ class Inbox:
         return None
 
     def _stop(self, record: ConsumerRecord, error: Exception, offset: int) -> Held | None:
-        """One more failed, with this error. Where that is too many in a row, the place to go on from when somebody has looked."""
+        """Count one more failure. If there are too many in a row, returns the offset from which the consumer is to resume."""
         where = (record.topic, record.partition)
         self._failed_in_a_row[where] += 1
         if self._failed_in_a_row[where] < STOP_AFTER:
@@ -255,8 +260,8 @@ class Inbox:
         return Held(_partition(record), offset, why)
 
     async def _divide(self, message: Message, parts: Sequence[Message]) -> set[str]:
-        """From now on each part has a claim of its own, and the whole is not handled any more. Returns the claims of parts that are in
-        effect or buried already."""
+        """From now on each part has a claim of its own, and the whole event is not handled any more. Returns the claims of the parts that
+        are handled or dead letters already."""
 
         async def divide() -> set[str]:
             async with self._transaction() as tx:
@@ -295,9 +300,10 @@ class Inbox:
         metrics.EVENTS_HANDLED.labels(self._prefix + self.service).inc(len(new))
 
     async def _fresh(self, tx: Transaction, messages: Sequence[Message]) -> list[Message]:
-        """Those that are not in effect yet, each once. They are claimed from now on. Raises _Divided.
+        """Claim the messages. Returns those that were not claimed before, each once. Raises _Divided.
 
-        A part is in effect where its whole is: a dead letter that a former release replayed comes to all.
+        A part counts as handled if the whole event was handled: a former release sent a replayed part to all services, also to those that
+        had handled the whole event.
         """
         claims = [self._claim_of(message) for message in messages]
         fresh = await tx.claim(claims)
@@ -317,7 +323,7 @@ class Inbox:
         return new
 
     async def _alone(self, message: Message) -> Exception | None:
-        """Handle one event. Returns what it fails with, after the retries. Raises _Waits."""
+        """Handle one event in its own transaction. Returns its error after the last retry. Raises _Waits."""
         claim, type_, away = self._claim_of(message), message.envelope.type, 0
         while True:
             try:
@@ -329,13 +335,13 @@ class Inbox:
             except Exception as error:
                 stop_if_cancelled()
                 if is_locked(error):
-                    raise _Waits(f"somebody keeps locked what {type_} needs", remedy(error, "the partition")) from error
+                    raise _Waits(f"a row that {type_} needs is locked", remedy(error, "the partition")) from error
                 if is_away(error):
                     away += 1
                     log.warning("%s waits: %s", self.name, in_short(error))
                     if away >= AWAY_TRIES and await self._is_there():
-                        wants = f"{type_} wants what is away: {in_short(error)}"
-                        raise _Waits(wants, remedy(error, "the partition")) from error
+                        needs = f"{type_} needs a server that is not available: {in_short(error)}"
+                        raise _Waits(needs, remedy(error, "the partition")) from error
                     await asyncio.sleep(PAUSE)
                     continue
                 tries = self._tries.pop(claim, 0)
@@ -347,7 +353,7 @@ class Inbox:
                 raise _Waits(why, TRIED_AGAIN, RETRIES[tries]) from error
 
     async def _is_there(self) -> bool:
-        """Whether the database takes a transaction now."""
+        """Whether the database can run a transaction now."""
         try:
             async with self._transaction() as tx:
                 await tx.claimed([])
@@ -358,7 +364,7 @@ class Inbox:
         return True
 
     async def _bury(self, record: ConsumerRecord, error: Exception, part: Message | None = None) -> None:
-        """Wait until the dead letter is there: nothing is passed over without one."""
+        """Make the record, or that part, a dead letter. Wait until Kafka has it: no failed event is skipped without one."""
         while True:
             try:
                 await bury(self._dead_letters, self.service, record, error, part, view=self._view)
@@ -367,7 +373,7 @@ class Inbox:
             except Exception as away:
                 if not is_away(away):
                     raise
-                log.warning("%s cannot set an event aside yet: %s", self.name, away)
+                log.warning("%s cannot write a dead letter yet: %s", self.name, away)
                 await asyncio.sleep(PAUSE)
 
 

@@ -9,7 +9,7 @@ T = TypeVar("T")
 PAGES = 500
 """Pages that a list can be leafed through: the database walks over all that stands before a page. Filters lead to what lies deeper."""
 COUNTED = 1_000
-"""Nothing is counted further than this."""
+"""Of a list it is said how many there are up to here, and that there are more."""
 PLAN_FOR_VALUES = "set local plan_cache_mode = force_custom_plan"
 """Before the queries of a list, in their transaction: which index answers them depends on what is asked for, so no plan is made once for
 all values."""
@@ -19,20 +19,33 @@ OF_WORDS: dict[str, Any] = {"postgresql_using": "gin", "postgresql_with": {"fast
 
 
 class Listed(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list. ``total`` counts all that fits, or is COUNTED where there is ``more`` than that."""
+    """One page of a list. ``total`` counts all that fits, or is COUNTED where there is ``more`` than that. ``end`` is how many there
+    are, None where it was not counted so far."""
 
     rows: Sequence[T]
     total: int
     more: bool
+    end: int | None
 
     @classmethod
-    def of(cls, rows: Sequence[T], counted: int) -> "Listed[T]":
-        """``counted`` may stop at the first that is too many."""
-        return cls(rows, min(counted, COUNTED), counted > COUNTED)
+    def of(cls, rows: Sequence[T], counted: int, most: int = COUNTED) -> "Listed[T]":
+        """``counted`` may stop at the first that is more than ``most`` (see :func:`reach`)."""
+        return cls(rows, min(counted, COUNTED), counted > COUNTED, counted if counted <= most else None)
 
     def pages(self, per_page: int) -> int:
-        """The last page that can be asked for."""
-        return PAGES if self.more else max(1, min(PAGES, -(-self.total // per_page)))
+        """The last page; of a list whose end is not known the last that can be asked for."""
+        return last_page(self.end, per_page)
+
+
+def last_page(things: int | None, per_page: int) -> int:
+    """Of so many things: 1 of none, PAGES where it is not known how many there are."""
+    return PAGES if things is None else max(1, min(PAGES, -(-things // per_page)))
+
+
+def reach(limit: int, offset: int) -> int:
+    """How far to count beside a page of a list: so far that what is counted tells whether another page follows, and where the list ends
+    if it ends before this page. The database has walked over as much to find the page."""
+    return max(COUNTED, offset + limit)
 
 
 def as_query(words: str) -> str:

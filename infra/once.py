@@ -1,7 +1,7 @@
-"""Requests that may be sent again: a request key belongs to one caller and one body.
+"""Requests that a client may repeat: a request key belongs to one caller and one body.
 
-The same request again gets the first answer; another body under the key is refused, and another caller's equal key is another key.
-Bodies are kept as keyed digests: a password in one cannot be guessed from the table.
+A repeat of the request gets the first answer. Another body with the same key is refused. The same key of another caller is another key.
+Of bodies only keyed digests are stored, so nobody can guess a password in a body from the table.
 """
 
 import hmac
@@ -17,23 +17,23 @@ from catalogue.rules import KeyReused
 
 A = TypeVar("A")
 LONGEST_KEY = 200
-"""Characters; of a longer key its digest is kept."""
+"""Characters; of a longer key the digest is stored."""
 
 
 class _NoAnswer:
-    """Not None, which is what many an act answers."""
+    """A marker for "no answer yet"; None cannot be used, because many acts answer None."""
 
 
 _NO_ANSWER = _NoAnswer()
 
 
 class Once(Generic[A]):
-    """A request. If it comes for the ``first`` time the block does what it asks and sets ``answer``; else ``answer`` is the first one.
-    A block that sets none did nothing that a repeat may not do again."""
+    """A request. If it comes for the ``first`` time, the block does what it asks and sets ``answer``; else ``answer`` is the first answer.
+    If the block sets no answer, nothing is stored, and a repeat runs the block again."""
 
     def __init__(self, random: bytes, before: "A | _NoAnswer" = _NO_ANSWER) -> None:
         self.random = random
-        """32 bytes, the same for every repeat of the request, which nobody can guess: of what is told once and stored nowhere."""
+        """32 bytes that nobody can guess, equal for all repeats of the same request: for secrets that are shown once and not stored."""
         self.first = before is _NO_ANSWER
         self._answer = before
 

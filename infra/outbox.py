@@ -24,22 +24,23 @@ BATCH = 2000
 HEAVIEST = 8_000_000
 """Bytes of data that one batch of several rows has at most."""
 SLICE = 100
-"""Rows that are sent in one go: then whatever else is ready in the process has its turn."""
+"""Send at most this many rows before yielding to the event loop."""
 IDLE_SECONDS = 1.0
 """How long a lost NOTIFY can delay an event."""
 REST = 0.02
-"""Seconds after a batch that was not full: what a busy service writes meanwhile goes in the next. The first event after a quiet time
-never waits."""
+"""Seconds of pause after a batch that was not full: rows that a busy service writes meanwhile go in the next batch. The first event after a
+quiet time never waits."""
 PATIENCE_SECONDS = 5.0
-"""After so long without the broker's acknowledgement the relay says that it waits."""
+"""After this many seconds without the broker's acknowledgement health shows that the relay waits."""
 
 
 class Relay:
-    """One a service, whichever process holds the advisory lock; others wait for it and take over when it goes.
+    """One relay per service runs: in the process that holds the advisory lock. The other processes wait for the lock.
 
-    Rows are found by ``published_at is null``, never by "position > last": sequences commit out of order. A row that the broker
-    will never take is set aside with the reason, and the rest goes on, later events of the same key too. A row that somebody keeps locked
-    is sent like all others, and marked when it is free; whoever relays instead meanwhile sends it once more.
+    Rows are found by ``published_at is null``, never by "position > last": sequences commit out of order. If
+    the broker will never accept a row, the row is set aside with the reason; all other rows are sent, also later events of the same key. A
+    row that someone else has locked is sent like all others, and marked as published when it is free; if another process takes over before
+    that, it sends the row again.
     """
 
     def __init__(self, service: str, url: str, kafka: Producer) -> None:
@@ -52,14 +53,14 @@ class Relay:
         """Positions of rows that were sent and could not be marked."""
 
     async def run(self) -> None:
-        """Relay until cancelled; a lost database or broker is waited for, nothing is dropped."""
+        """Relay until cancelled. If the database or the broker is lost, wait for it; no event is dropped."""
         while True:
             try:
                 connection = await connect_alone(self._url)
                 try:
                     await self._relay(connection)
                 finally:
-                    connection.terminate()  # the server may be gone: nothing to say good-bye to
+                    connection.terminate()  # the server may be gone: do not wait for an orderly end
             except (*LOST, KafkaError) as error:
                 log.warning("%s relay: %s: %s; trying again", self.service, type(error).__name__, error)
                 HEALTH.report("relay", self.service, State.waiting, in_short(error))
@@ -85,7 +86,7 @@ class Relay:
 
     async def publish_batch(self, connection: asyncpg.Connection) -> int:
         """Publish up to ``BATCH`` rows, not heavier than ``HEAVIEST``, wait for the broker's acknowledgement of all, then mark them.
-        Returns how many rows were done with. Raises what the broker failed with, after it marked what was acknowledged."""
+        Returns how many rows were published or set aside. Raises the broker's error, after the acknowledged rows are marked."""
         if self._unmarked:
             await self._mark_unlocked(connection)
         rows = await connection.fetch(
@@ -104,7 +105,7 @@ class Relay:
         try:
             sent = await self._send_all(kafka, rows)
         except KafkaError:
-            # The sender may have ended for good, as when its rights came after it.
+            # The producer may have stopped for good, for instance because it was given its rights only after its start.
             await self._kafka.renew(kafka)
             raise
         results = await self._acknowledged(sent)
@@ -119,8 +120,8 @@ class Relay:
     async def _one_by_one(
         self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record], failures: dict[int, BaseException]
     ) -> int:
-        """After a batch of which not all arrived: each row that did not is sent by itself, so that it answers for itself alone. All
-        that follow it in its key are sent after it once more, so that they end in their order."""
+        """Called after a batch of which some rows were not acknowledged. Each of these is sent by itself, so that its error is its own.
+        Later rows with the same key are sent again after it, to keep their order."""
         again: set[tuple[str, str]] = set()
         refused: dict[int, str] = {}
         done: list[int] = []
@@ -156,7 +157,7 @@ class Relay:
         return sent
 
     async def _send(self, kafka: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[object]":
-        """The broker's answer; what is wrong with the record before it goes is one too."""
+        """Returns the broker's answer as a future; an error found before sending is returned in the same way."""
         topic = row["topic"]
         try:
             envelope = _envelope(row)
@@ -174,13 +175,13 @@ class Relay:
                     topic, value=row["data"], key=envelope.subject.encode(), headers=envelope.headers()
                 )
         except UnknownTopicOrPartitionError:
-            self._topics = set()  # deleted since, or Kafka is away: it is asked again
+            self._topics = set()  # deleted since, or Kafka is unavailable: ask for the topics again
             raise
         except MessageSizeTooLargeError:
             return _failed(refusals.LargerThanWeSend())
 
     async def _acknowledged(self, sent: Sequence["asyncio.Future[object]"]) -> list[BaseException | None]:
-        """What each failed with. While Kafka is away its producer tries for as long as it takes."""
+        """The error of each, or None. While Kafka is unavailable its producer tries without an end."""
         waiting = set(sent)
         while waiting:
             _, waiting = await asyncio.wait(waiting, timeout=PATIENCE_SECONDS)
@@ -199,7 +200,7 @@ class Relay:
             await self._mark_unlocked(connection)
 
     async def _mark_unlocked(self, connection: asyncpg.Connection) -> None:
-        """Mark what was sent before and is free now. The rest stays for later."""
+        """Mark the rows that were sent before and are not locked now. The others stay in ``_unmarked``."""
         await connection.execute(
             f"update {self.service}.outbox set published_at = now() where position in (select position from"
             f" {self.service}.outbox where position = any($1::bigint[]) for update skip locked)",
@@ -237,7 +238,7 @@ class Relay:
             what = f"{self._aside} events of the outbox cannot be sent and are set aside"
             HEALTH.report("relay", self.service, State.degraded, what, SETTLE)
         elif self._unmarked:
-            what = f"somebody keeps {len(self._unmarked)} rows of the outbox locked, whose events were sent"
+            what = f"{len(self._unmarked)} outbox rows whose events were sent cannot be marked: they are locked"
             HEALTH.report("relay", self.service, State.waiting, what, FREE_THE_LOCK)
         else:
             HEALTH.report("relay", self.service, State.running)
@@ -248,7 +249,7 @@ def _envelope(row: asyncpg.Record) -> Envelope:
 
 
 def _subject(row: asyncpg.Record) -> str:
-    """ "" where the envelope cannot be read."""
+    """ "" if the envelope cannot be read."""
     try:
         return _envelope(row).subject
     except msgspec.DecodeError:

@@ -1,6 +1,7 @@
-"""Owns the processes of one home: starts them, starts one again that ended or hangs, stops all in reverse order.
+"""Owns the processes of one home: starts them, restarts each that ended or hangs, stops all in reverse order.
 
-Each part is judged alone. One that fails again and again is tried for ever, with growing pauses; the others go on meanwhile.
+Each process (a :class:`infra.embedded.process.Part`) is supervised separately. If it fails again and again, it is restarted for ever, with
+growing pauses; the others go on meanwhile.
 `state.json` in the home tells others what runs: name → {pid, port, started, state, detail}.
 """
 
@@ -21,21 +22,21 @@ from infra.health import HEALTH, State
 Say = Callable[[str], None]
 
 STEADY_SECONDS = 60.0
-"""A part that has run so long is sound; one that ends sooner failed once more in a row."""
+"""After this many seconds of running the failure count is reset; if the process ends earlier, that is one more failure in a row."""
 FAILING_AFTER = 5
-"""Failures in a row after which a part is marked as failing."""
+"""Failures in a row after which a process is marked as failing."""
 LONGEST_PAUSE = 30.0
 LOOK_EVERY = 0.2
 CHECK_EVERY = 5.0
-"""Seconds between two checks of a server, which cost it something; a heartbeat is looked for each time."""
+"""Seconds between checks of a server (a check costs the server work). Heartbeats are checked every LOOK_EVERY seconds."""
 ASLEEP_SECONDS = 3.0
-"""A supervisor that did not look for so long was asleep, and the machine perhaps with it: it judges nobody by that time."""
+"""If the supervisor itself did not run for this many seconds, that time does not count as the silence of any process."""
 KEEP_HOUSE_EVERY = 5.0
 
 
 @dataclass
 class _Kept:
-    """A part and how it goes. `first` is done when it was ready once, or has failed at its first start."""
+    """A process and its state. `first` is done when the process was ready once, or failed at its first start."""
 
     child: Child
     first: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -46,7 +47,7 @@ class _Kept:
     failures: int = 0
     """In a row."""
     ended: str = ""
-    """How and when it ended last, in words that follow its name; until it is sound again."""
+    """How and when it ended last, as words that follow its name; "" again after STEADY_SECONDS of running."""
 
     @property
     def name(self) -> str:
@@ -65,9 +66,9 @@ class Supervisor:
         self._own_tasks: list[asyncio.Task[None]] = []
 
     async def start(self, parts: Sequence[Part]) -> None:
-        """Starts these side by side and keeps them from now on; returns when all are ready.
+        """Starts these side by side and supervises them from now on; returns when all are ready.
 
-        Raises PartFailed when one failed at its first start. It is tried again all the same, until `stop`.
+        Raises PartFailed if one failed at its first start. It is restarted all the same, until `stop`.
         """
         if not self._own_tasks:
             self._own_tasks = [asyncio.create_task(work) for work in (self._notice_sleep(), self._keep_house())]
@@ -80,7 +81,7 @@ class Supervisor:
                 raise result
 
     async def stop(self) -> None:
-        """Stops all in reverse order, one line each; what does not go in its time is killed, and that is said."""
+        """Stops all in reverse order, one line each. A process that does not stop within its limit is killed, and a line says so."""
         tasks = [*self._own_tasks, *(each.task for each in self._kept.values() if each.task)]
         for task in tasks:
             task.cancel()
@@ -92,12 +93,12 @@ class Supervisor:
         (self._home / "state.json").unlink(missing_ok=True)
 
     async def _keep(self, kept: _Kept) -> None:
-        """Until cancelled, whatever happens: nobody else would start the part again."""
+        """Runs until cancelled, whatever happens: nothing else would restart the process."""
         while True:
             try:
                 trouble = await self._run_once(kept)
-            except Exception as failure:  # noqa: BLE001 - the part is tried again, as after any other trouble
-                trouble = f"could not be looked after: {failure!r}"
+            except Exception as failure:  # noqa: BLE001 - the process is restarted, as after any other trouble
+                trouble = f"could not be supervised: {failure!r}"
             kept.failures += 1
             pause = min(0.25 * 2 ** min(kept.failures - 1, 10), LONGEST_PAUSE)
             self._say(f"CRASH: {kept.name} {trouble}; starting it again in {pause:.1f} s ({kept.child.log})")
@@ -111,7 +112,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _run_once(self, kept: _Kept) -> str:
-        """Start the part and watch it. Returns what was wrong, after it has ended."""
+        """Start the process and watch it. Returns what was wrong, after it has ended."""
         began = time.monotonic()
         try:
             await asyncio.to_thread(stop_leftover, kept.child.pid_file, kept.child.part)
@@ -125,7 +126,7 @@ class Supervisor:
             if not kept.first.done():
                 kept.first.set_result(None)
             return await self._until_it_ends(kept)
-        except Exception as failure:  # noqa: BLE001 - whatever it is, it is this part's trouble alone
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it concerns only this process
             trouble = failure.what if isinstance(failure, PartFailed) else f"could not be started: {failure}"
             if not kept.first.done():
                 kept.first.set_exception(PartFailed(kept.name, trouble, kept.child.log))
@@ -158,7 +159,7 @@ class Supervisor:
             if silence > CHECK_EVERY and not quiet:
                 quiet = True
                 self._mark(
-                    kept, State.degraded, f"it runs and gives no sign of life; after {most:.0f} s it is started again"
+                    kept, State.degraded, f"it runs, but its heartbeat is missing; after {most:.0f} s it is restarted"
                 )
         return f"ended with signal {-child.exit_code}" if child.exit_code < 0 else f"ended with code {child.exit_code}"
 
@@ -172,7 +173,7 @@ class Supervisor:
             looked = now
 
     async def _keep_house(self) -> None:
-        """Rotate the logs, and write the state that there was no room for."""
+        """Rotate the logs, and write state.json again if the last write failed, as on a full disk."""
         trouble = ""
         while True:
             if not self._state_is_written:
@@ -191,7 +192,7 @@ class Supervisor:
         self._mark(kept, State.running, f"{kept.ended}, and runs again" if kept.ended else "")
 
     def _mark(self, kept: _Kept, state: State, detail: str = "") -> None:
-        """A part that fails again and again is degraded, whatever it does just now, until it is sound again."""
+        """A process that fails again and again is degraded, whatever it does now, until it has run for STEADY_SECONDS."""
         if kept.failures >= FAILING_AFTER:
             state, detail = State.degraded, f"{kept.failures} failures in a row; {detail or 'it runs again'}"
         kept.state, kept.detail = state, detail
@@ -222,7 +223,7 @@ class Supervisor:
             self._say(f"state.json was not written: {error}")
 
     def _say(self, line: str) -> None:
-        """Output may go to a file on a full disk, or to a terminal that lacks a letter: the line is lost then, and nothing else."""
+        """Output may go to a file on a full disk, or to a terminal that cannot encode a character: then only the line is lost."""
         with suppress(OSError, ValueError):
             self._tell(line)
 

@@ -85,9 +85,18 @@ when it is shown."""
 READERS = ("infra/web/forms.py", "infra/web/arguments.py")
 """Where what people typed becomes a value: within :mod:`events.bounds`."""
 OF_OUR_OWN = {
-    "infra/web/languages.py": {"float(found[1] or 1)", "datetime.fromisoformat(text)", "Decimal(text)"},
-    "infra/web/limits.py": {"int(value)", "int(now // WINDOW)", "int((window + 1) * WINDOW - now)"},
-    "infra/web/pages.py": {"Decimal(value)", "int(value.normalize().as_tuple().exponent)"},
+    "infra/web/languages.py": {
+        "float(found[1] or 1)",
+        "datetime.fromisoformat(text)",
+        "date.fromisoformat(text)",
+        "Decimal(text)",
+    },
+    "infra/web/limits.py": {"int(value)", "int(now // self._seconds)", "int((window + 1) * self._seconds - now)"},
+    "infra/web/pages.py": {
+        "Decimal(value)",
+        "int(value.normalize().as_tuple().exponent)",
+        "int(value.as_tuple().exponent)",
+    },
     "services/auctions/pages/bidding.py": {"Decimal(exact.numerator)", "Decimal(exact.denominator)"},
     "services/catalogue/pages/skus.py": {"Decimal(scores[sku_id])"},
     "services/observatory/pages.py": {"Decimal(150 * one.count)"},

@@ -55,6 +55,14 @@ def test_every_section_that_the_code_names_is_in_the_rules() -> None:
     assert not missing
 
 
+def test_the_code_cites_the_rules_of_this_repository_and_no_other_document() -> None:
+    """Sections are those of docs/rules.md. A program may have a constant of the name DOMAIN; prose may not."""
+    elsewhere = re.compile(r"\bDOMAIN(?:\.md|\b,? (?:sections?|head)\b)")
+    pages = {path: path.read_text() for path in (*PAGES, *sources())}
+    assert elsewhere.search("Rules: DOMAIN " + "section 2.") and elsewhere.search("(DOMAIN" + ", head)")
+    assert not [str(path.relative_to(PROJECT)) for path, text in pages.items() if elsewhere.search(text)]
+
+
 def test_a_list_of_modules_in_a_docstring_is_whole() -> None:
     lists = [each for each in map(listed, sources()) if each]
     assert len(lists) > 3

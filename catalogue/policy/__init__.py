@@ -1,4 +1,4 @@
-"""Policies: the numbers a jurisdiction could want otherwise, as one frozen value loaded by name (DOMAIN, head).
+"""Policies: the numbers a jurisdiction could want otherwise, as one frozen value loaded by name (docs/rules.md, head).
 
 A preset is ``policies/<name>.toml``; a market adds or overrides presets in a folder of its own. ``based_on`` names a shipped
 preset of which the file changes only what it says: tables merge, everything else (lists too) is replaced, and ``without`` lists

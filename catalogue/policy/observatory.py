@@ -24,7 +24,7 @@ class OutlierRules(Rules, frozen=True, kw_only=True):
     fences: Decimal = Decimal("1.5")
     """Interquartile ranges beyond the quartiles."""
     flat_percent: Decimal = Decimal(15)
-    """Where at least half of the prices are equal nothing measures a usual distance; then this far from the median is kept."""
+    """If the median deviation is 0 and the quartiles are equal, prices up to this many percent from the median are kept."""
 
     def __post_init__(self) -> None:
         for name in ("z_limit", "fences", "flat_percent"):

@@ -137,17 +137,17 @@ class Servers:
         """Starts what the environment does not provide, in about 3 s when the home was used before."""
         config = Config.load({**os.environ, "LONJA_HOME": str(home)})
         lock = HomeLock(config.home)
-        servers = cls(config, lock, {})
+        children: dict[str, Child] = {}
         try:
             parts = prepare_servers(config, report)
-            servers.children = {part.name: Child(part, config.home) for part in parts}
-            for child in servers.children.values():
+            children = {part.name: Child(part, config.home) for part in parts}
+            for child in children.values():
                 child.start()
-            _wait_ready(servers.children.values())
+            _wait_ready(children.values())
+            return cls(config, lock, children)  # not before: a port that a stranger has taken is another one by now
         except BaseException:
-            servers.stop()
+            _stop(children, lock)
             raise
-        return servers
 
     def restart(self, name: str) -> None:
         """For fault tests: starts the server `name` again after it was killed, and waits until it is ready."""
@@ -155,9 +155,13 @@ class Servers:
         _wait_ready([self.children[name]])
 
     def stop(self) -> None:
-        for child in reversed(self.children.values()):
-            child.stop()
-        self._lock.release()
+        _stop(self.children, self._lock)
+
+
+def _stop(children: dict[str, Child], lock: HomeLock) -> None:
+    for child in reversed(children.values()):
+        child.stop()
+    lock.release()
 
 
 def _wait_ready(children: Iterable[Child]) -> None:

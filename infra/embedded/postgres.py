@@ -179,6 +179,8 @@ def part(home: Path) -> Part:
     settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
 
     async def ready() -> bool:
+        if not _serves(home / "postgres", port):
+            return False
         check = (str(binary("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(port), "-d", DATABASE, "-U", ROLE)
         process = await create_subprocess_exec(*check, stdout=DEVNULL, stderr=DEVNULL)
         return await process.wait() == 0
@@ -205,16 +207,29 @@ def _let_reach(user: pwd.struct_passwd, path: Path) -> None:
             directory.chmod(mode | stat.S_IXOTH)
 
 
+def _serves(data: Path, port: int) -> bool:
+    """Whether this directory's own server has opened the port. Another home's server answers the same on a port that was this home's."""
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    # its process, directory, start, port, socket, address, shared memory and state; the later ones come while it starts
+    told = [line.strip() for line in lines]
+    return len(told) > 7 and told[3] == str(port) and told[7] == "ready" and _runs(data, int(told[0]))
+
+
+def _runs(data: Path, pid: int) -> bool:
+    """Whether the process is the server of this directory."""
+    try:
+        return str(data) in psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+
+
 def _drop_stale_pid(data: Path) -> None:
     """After kill -9 the pid may be somebody else's by now; PostgreSQL would take that process for itself."""
     path = data / "postmaster.pid"
-    if not path.exists():
-        return
-    try:
-        command = psutil.Process(int(path.read_text().split("\n")[0])).cmdline()
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        command = []
-    if str(data) not in command:
+    if path.exists() and not _runs(data, int(path.read_text().split("\n")[0])):
         path.unlink(missing_ok=True)
 
 

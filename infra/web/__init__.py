@@ -33,6 +33,7 @@ from infra.web.forms import (
     whole,
 )
 from infra.web.keyed import FromKeyed
+from infra.web.leafing import leaf, leafed
 from infra.web.pages import page, redirect
 
 __all__ = [
@@ -63,6 +64,8 @@ __all__ = [
     "form_fields",
     "form_list",
     "instant_in",
+    "leaf",
+    "leafed",
     "misfits",
     "page",
     "read_form",

@@ -36,7 +36,7 @@ from infra.web.exact import arrived
 from infra.web.kept import address, of_this_site
 from infra.web.lines import OfAddress
 from infra.web.query import API
-from infra.web.server import network
+from infra.web.wire import network
 
 log = logging.getLogger(__name__)
 PARAMETER = "answer"

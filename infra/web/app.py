@@ -39,27 +39,20 @@ from infra.web import errors, openapi
 from infra.web.access import PUBLIC, UnguardedRoute, authentication, checked_access, known
 from infra.web.answers import Answers, Held, asked_for, is_form_of_a_page
 from infra.web.compression import Compressed, takes_gzip
-from infra.web.csrf import SAFE, forms_of_the_session
+from infra.web.csrf import SAFE, Forms
 from infra.web.exact import ExactRequest, arriving
 from infra.web.head import bounded
 from infra.web.health import health_routes
 from infra.web.keyed import keyed
 from infra.web.languages import choose_language, in_the_readers_language
+from infra.web.leafing import BeyondLast, on_beyond_last
 from infra.web.limits import Limits
 from infra.web.pages import engine
 from infra.web.patience import answered_in_time
-from infra.web.query import known_parameters, remember_parameters
+from infra.web.query import LongAddress, known_parameters, remember_parameters, whole_addresses
 from infra.web.shown_again import shown_from
+from infra.web.wire import LONG_ADDRESS, ON_EVERY_ANSWER
 
-ON_EVERY_ANSWER = [
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none';"
-        b" form-action 'self'; frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-]
 BEHIND_TLS = (b"strict-transport-security", b"max-age=31536000")
 PERSONAL = (b"cache-control", b"no-store")
 BODY_BYTES = 1024 * 1024
@@ -78,6 +71,7 @@ class App(Litestar):
 
     clock: Clock
     answers: Answers
+    limits: Limits
     behind_tls = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -94,6 +88,7 @@ class App(Litestar):
             if message["type"] == "http.response.start":
                 method, route, status = scope["method"], scope.get("path_template") or "none", message["status"]
                 metrics.answered(method, route, status, perf_counter() - began)
+                await self.limits.hold(scope)
                 span.describe(f"{method} {route}", http_route=route, http_status=status)
                 headers = [*message["headers"], *ON_EVERY_ANSWER, (b"x-request-id", number.encode())]
                 if _is_personal(scope) and not _is_shared(scope["path"], headers):
@@ -156,14 +151,22 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
 
     config = ground.config
     limits = Limits(config.rate_limit)
+    forms = Forms(secret(config.secrets_dir, "csrf"))
 
     def on_no_route(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        """Where there is no route no middleware ran: who came and in which language is looked up here, and the request is counted."""
-        request.scope.setdefault("user", known(request.scope, ground.tokens, ground.clock)[0])
+        """Where there is no route no middleware ran: who came, in which language and session is looked up here, and the request is
+        counted."""
+        if "user" not in request.scope:
+            request.scope["user"] = known(request.scope, ground.tokens, ground.clock)[0]
+            if errors.wants_page(request):
+                forms.begin(request)
         try:
             limits.count_stray(request.scope)
         except TooManyRequestsException as too_many:
             error = too_many
+        else:
+            if LONG_ADDRESS in request.scope:
+                return errors.on_long_address(request, LongAddress())
         return errors.on_http_error(request, error)
 
     app = App(
@@ -188,7 +191,8 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
             authentication(ground.tokens, ground.clock),
             limits.counted,
             in_the_readers_language,
-            forms_of_the_session(secret(config.secrets_dir, "csrf")),
+            forms.of_the_session,
+            whole_addresses,
             shown_from(answers),
             checked_access,
             known_parameters,
@@ -206,8 +210,10 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
         exception_handlers={
             RuleBroken: errors.on_rule_broken,
             OutOfBounds: errors.on_out_of_bounds,
+            BeyondLast: on_beyond_last,
             Missing: errors.on_denied,
             NotAllowed: errors.on_denied,
+            LongAddress: errors.on_long_address,
             NotFoundException: on_no_route,
             MethodNotAllowedException: on_no_route,
             HTTPException: errors.on_http_error,
@@ -218,6 +224,7 @@ def create_app(ground: Ground, services: Iterable[Service], assets: Path, port: 
     )
     app.clock = ground.clock
     app.answers = answers
+    app.limits = limits
     app.behind_tls = config.behind_tls
     for path, handler in guarded(app):
         if "access" not in handler.opt:

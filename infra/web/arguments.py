@@ -48,8 +48,10 @@ Several = Annotated[list[Id] | None, QueryParameter(max_items=200)]
 """A parameter that may come several times in the query."""
 Region = Annotated[str | None, QueryParameter(pattern=r"^([A-Za-z]{2}(-[A-Za-z0-9]{1,3})?)?$")]
 """A country or region by its code: BR, BR-SE."""
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=PAGES)]
-"""Which page of a list, from 1."""
+PageNumber = Annotated[
+    int, QueryParameter(name="page", ge=1, le=PAGES, description="From 1; behind the last page the list is empty.")
+]
+"""Which page of a list, from 1. Behind the last page the list of the API is empty; of pages see :mod:`infra.web.leafing`."""
 Words = Annotated[str, QueryParameter(max_length=300)]
 """What somebody searches for."""
 NUMBER = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"

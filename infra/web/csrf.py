@@ -6,7 +6,6 @@ session, or of before the login, is refused. A visitor's is random, signed, and 
 
 import hmac
 import secrets
-from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -29,31 +28,40 @@ _TOKEN_OF = "lonja_csrf_token_of"
 FORMS = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART})
 
 
-def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
-    """Middleware for pages. The API takes bearer tokens, which no browser sends by itself; a route with
-    ``opt={"exclude_from_csrf": True}`` has another proof."""
+class Forms:
+    """Of a market, whose ``secret`` signs their tokens."""
 
-    def signed(text: str) -> str:
-        return hmac.new(secret.encode(), text.encode(), sha256).hexdigest()
+    def __init__(self, secret: str) -> None:
+        self._secret = secret.encode()
 
-    def token_of(session: str, kept: str) -> str:
+    def begin(self, request: Request[Any, Any, Any]) -> str:
+        """The forms of this answer carry the token of the request's session, which is returned."""
+        token = self.token_of(request.cookies.get(SESSION, ""), request.cookies.get(COOKIE, ""))
+        ScopeState.from_scope(request.scope).csrf_token = token
+        return token
+
+    def token_of(self, session: str, kept: str) -> str:
         if session:
-            return signed(f"session {session}")
+            return self._signed(f"session {session}")
         random, _, signature = kept.partition("-")
-        if not hmac.compare_digest(signature.encode(), signed(f"visitor {random}").encode()):
+        if not hmac.compare_digest(signature.encode(), self._signed(f"visitor {random}").encode()):
             random = secrets.token_hex(16)
-        return f"{random}-{signed(f'visitor {random}')}"
+        return f"{random}-{self._signed(f'visitor {random}')}"
 
-    def middleware(app: ASGIApp) -> ASGIApp:
+    def _signed(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), sha256).hexdigest()
+
+    def of_the_session(self, app: ASGIApp) -> ASGIApp:
+        """Middleware for pages. The API takes bearer tokens, which no browser sends by itself; a route with
+        ``opt={"exclude_from_csrf": True}`` has another proof."""
+
         async def check(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != ScopeType.HTTP or scope["path"].startswith(("/api/", "/static/")):
                 await app(scope, receive, send)
                 return
             request: Request[Any, Any, Any] = scope["litestar_app"].request_class(scope, receive)
-            kept = request.cookies.get(COOKIE, "")
-            token = token_of(request.cookies.get(SESSION, ""), kept)
-            ScopeState.from_scope(scope).csrf_token = token
-            scope[_TOKEN_OF] = token_of  # type: ignore[literal-required]
+            token = self.begin(request)
+            scope[_TOKEN_OF] = self.token_of  # type: ignore[literal-required]
             unchecked = scope["method"] in SAFE or scope["route_handler"].opt.get("exclude_from_csrf")
             if not unchecked and not hmac.compare_digest((await _given(request)).encode(), token.encode()):
                 if not request.cookies.get(SESSION) and scope["route_handler"].opt.get("access") != "public":
@@ -67,11 +75,9 @@ def forms_of_the_session(secret: str) -> Callable[[ASGIApp], ASGIApp]:
                     gettext("Look whether it is still right, as whom you are now, before you send it."),
                 )
                 raise PermissionDeniedException(said, extra={"said": said, "words": words})
-            await app(scope, receive, send if kept == token else _keeping(token, send))
+            await app(scope, receive, send if request.cookies.get(COOKIE) == token else _keeping(token, send))
 
         return check
-
-    return middleware
 
 
 async def _load_again(path: str, send: Send) -> None:

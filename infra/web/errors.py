@@ -1,7 +1,7 @@
 """Errors as people and programs need them: RFC 9457 problem details in the API, a plain page that tells the remedy elsewhere."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -31,7 +31,8 @@ from infra.web.languages import ENGLISH, gettext, language_of, speak, spoken, to
 from infra.web.limits import address_of
 from infra.web.lines import LINES, OfAddress
 from infra.web.pages import login_page, page
-from infra.web.query import as_asked
+from infra.web.query import API, LongAddress, as_asked
+from infra.web.wire import LONG_ADDRESS, PARAMETERS, TARGET_BYTES
 
 log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Exception)
@@ -53,6 +54,10 @@ def _words(status: int) -> tuple[str, str]:
         404: (
             gettext("Not found"),
             gettext("It may have been moved, or the address has a typing error. Start from the home page."),
+        ),
+        405: (
+            gettext("Nothing can be sent to this address"),
+            gettext("Nothing was done. Load the page, and send what it asks for from there."),
         ),
         409: (
             gettext("Not done"),
@@ -81,7 +86,11 @@ class NotFound(HTTPException):
 
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
-    return not request.url.path.startswith(("/api/", "/ocds")) and "text/html" in request.headers.get("accept", "")
+    return wants_page_of(request.url.path, request.headers)
+
+
+def wants_page_of(path: str, headers: Mapping[str, str]) -> bool:
+    return not path.startswith(API) and "text/html" in headers.get("accept", "")
 
 
 def _to_the_reader(
@@ -166,6 +175,24 @@ def _address(path: str, query: str = "") -> str:
 
 
 @_to_the_reader
+def on_long_address(request: Request[Any, Any, Any], error: LongAddress) -> Response[Any]:
+    """The way on is the page without the query, where its path came whole."""
+    said = gettext(
+        "It may have %(kilobytes)s KB at most, and %(parameters)s values after the question mark.",
+        kilobytes=TARGET_BYTES // 1024,
+        parameters=PARAMETERS,
+    )
+    fewer = gettext("Choose fewer things at once, or search for fewer words.")
+    without = gettext("What follows the question mark in the address can be left out.")
+    words = gettext("The address of this page is too long"), f"{fewer} {without}"
+    path = request.url.path
+    whole = request.scope[LONG_ADDRESS] and can_be_loaded(request.app, path)  # type: ignore[literal-required]
+    link = (_address(path), gettext("Load the page without it")) if whole else None
+    title = HTTPStatus(error.status_code).phrase
+    return _answer(request, error.status_code, title, error.detail, {}, said, words, link=link)
+
+
+@_to_the_reader
 def on_denied(request: Request[Any, Any, Any], error: Missing | NotAllowed) -> Response[Any]:
     status = HTTPStatus.NOT_FOUND if isinstance(error, Missing) else HTTPStatus.FORBIDDEN
     return _answer(request, status, status.phrase, str(error), {})
@@ -184,7 +211,10 @@ def on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Resp
         return on_out_of_bounds(request, _bound(request, error.extra[0]))
     inside = error.extra if isinstance(error.extra, dict) else {}  # "said" is the detail in the reader's language
     title, said, words = HTTPStatus(error.status_code).phrase, inside.get("said"), inside.get("words")
-    answer = _answer(request, error.status_code, title, error.detail, {}, said, words)
+    link = (
+        (_page_above(request), gettext("Load the page")) if error.status_code == 405 and wants_page(request) else None
+    )
+    answer = _answer(request, error.status_code, title, error.detail, {}, said, words, link=link)
     answer.headers.update(error.headers or {})
     return answer
 

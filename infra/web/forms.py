@@ -18,7 +18,7 @@ from events.limits import REPLACEMENT, SENTENCES, YEARS_AWAY, OutOfBounds, check
 from events.notation import check_time, notation_of
 from infra.ids import new_id
 from infra.web.exact import arrived
-from infra.web.languages import NARROW_SPACE, gettext, refusal, said, told, written
+from infra.web.languages import NARROW_SPACE, gettext, plain, refusal_in_texts, said, told, written
 
 _GROUPED = re.compile(f"[ \u00a0{NARROW_SPACE}]")
 """What parts groups of digits, as our own pages write them."""
@@ -192,7 +192,7 @@ def _check_year(text: str) -> None:
 
 def said_of(error: OutOfBounds) -> str:
     """In the reader's language."""
-    return refusal(error.code, _sentence(error), error.numbers)
+    return refusal_in_texts(error.code, _sentence(error), {name: str(each) for name, each in error.numbers.items()})
 
 
 def _sentence(error: OutOfBounds) -> str:
@@ -206,7 +206,7 @@ def _said_of_number(error: OutOfBounds, number: object) -> str:
         return ""
     if number < 0:
         return gettext("must be above zero")
-    return gettext("must be at most %(limit)s", limit=said(error.numbers["most"]))
+    return gettext("must be at most %(limit)s", limit=said(plain(str(error.numbers["most"]))))
 
 
 def whole(text: str) -> int | None:

@@ -1,6 +1,8 @@
 """``/health`` for load balancers, ``/health/ready`` for people and alarms, ``/metrics`` for Prometheus; the same in all processes."""
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from secrets import compare_digest
@@ -14,7 +16,7 @@ from litestar.exceptions import PermissionDeniedException
 from infra.config import Config
 from infra.health import HEALTH
 from infra.operations.exposition import TYPE, exposition
-from infra.operations.figures import Observer
+from infra.operations.figures import Figures, Observer
 from infra.operations.readiness import Judgement, is_ready, judge
 from infra.web.access import PUBLIC
 
@@ -49,23 +51,58 @@ def live() -> Response[dict[str, bool]]:
     return Response({"live": True}, headers=NOT_KEPT)
 
 
+class Looks:
+    """What is told is made once for all who ask meanwhile: of a market at work it takes milliseconds, and figures half a second."""
+
+    def __init__(self, observer: Observer, process: str) -> None:
+        self._observer = observer
+        self._process = process
+        self._of: Figures | None = None
+        self._ready = False
+        self._bodies: dict[bool, bytes] = {}
+        self._writing = asyncio.Lock()
+        self._written, self._written_since = b"", -math.inf
+
+    async def ready(self, *, whole: bool) -> tuple[bool, bytes]:
+        """(whether the market is, all parts as JSON), as they were at most :data:`infra.operations.figures.FRESH` ago; ``whole`` with
+        details and remedies."""
+        figures = await self._observer.look()
+        if figures is not self._of:
+            judgements = judge(figures, HEALTH, self._process)
+            self._of, self._ready = figures, is_ready(judgements)
+            names = [Part(each.part, each.state) for each in judgements]
+            self._bodies = {
+                True: msgspec.json.encode(Ready(self._ready, judgements)),
+                False: msgspec.json.encode(Ready(self._ready, names)),
+            }
+        return self._ready, self._bodies[whole]
+
+    async def figures(self) -> bytes:
+        """Not older than the question."""
+        asked = time.monotonic()
+        async with self._writing:
+            if self._written_since < asked:
+                self._written_since = time.monotonic()
+                seen = await self._observer.look()
+                # of a process that has answered on every route it is a megabyte and a half: bids do not wait for it
+                self._written = await asyncio.to_thread(exposition, seen)
+            return self._written
+
+
 def health_routes(observer: Observer, config: Config, process: str) -> list[Any]:
     """``process`` is the name under which this one reports."""
+    looks = Looks(observer, process)
 
     @get("/health/ready", opt=PUBLIC, include_in_schema=False)
-    async def ready(request: Request[Any, Any, Any]) -> Response[Ready]:
-        judgements = judge(await observer.look(), HEALTH, process)
-        in_order = is_ready(judgements)
-        parts = judgements if trusted(request, config) else [Part(each.part, each.state) for each in judgements]
-        return Response(Ready(in_order, parts), status_code=200 if in_order else 503, headers=NOT_KEPT)
+    async def ready(request: Request[Any, Any, Any]) -> Response[bytes]:
+        is_well, body = await looks.ready(whole=trusted(request, config))
+        return Response(body, status_code=200 if is_well else 503, media_type=MediaType.JSON, headers=NOT_KEPT)
 
     @get("/metrics", opt=PUBLIC, include_in_schema=False)
     async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
         if not trusted(request, config):
             raise PermissionDeniedException("this needs the token of LONJA_METRICS_TOKEN")
-        figures = await observer.look()
-        # of a process that has answered on every route it is a megabyte and a half, half a second of work: bids do not wait for it
-        return Response(await asyncio.to_thread(exposition, figures), media_type=TYPE, headers=NOT_KEPT)
+        return Response(await looks.figures(), media_type=TYPE, headers=NOT_KEPT)
 
     return [health, live, ready, metrics]
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from io import BytesIO
@@ -36,8 +36,9 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from catalogue.numbers import written_out
-from catalogue.rules import KeyReused, RuleBroken
+from catalogue.rules import KeyReused, RuleBroken, Value
 from catalogue.units import UNITS, unit_word
+from events.values import Refusal
 from infra.web.access import PUBLIC
 
 ENGLISH = "en"
@@ -117,9 +118,9 @@ async def choose_language(request: Request[Any, Any, Any]) -> Redirect:
 
 
 def gettext(sentence: str, **facts: object) -> str:
-    """The sentence in the reader's language, its ``%(name)s`` filled in."""
+    """The sentence in the reader's language, its ``%(name)s`` filled in as the reader writes them."""
     words = translations(spoken()).gettext(sentence)
-    return words % facts if facts else words
+    return words % shown(facts) if facts else words
 
 
 def pgettext(context: str, words: str) -> str:
@@ -134,23 +135,36 @@ def ngettext(singular: str, plural: str, count: int) -> str:
 def refusal(code: str, sentence: str, numbers: Mapping[str, object], currency: str = "", zone: str = "") -> str:
     """Why a rule refused: in English the sentence as published, else what the catalog says for the rule's code.
 
-    ``numbers`` are those of the refusal, as they are or as the text that an event carries; ``currency`` may be named, too. Their
-    instants are told on the clock of ``zone``, "" for UTC. An unknown code, or a number that is missing, leaves the English sentence.
+    ``numbers`` are those of the refusal; what is a text among them is shown as it is, however much it looks like a number, because
+    somebody may have typed it. ``currency`` may be named, too. Instants are told on the clock of ``zone``, "" for UTC. An unknown
+    code, or a number that is missing, leaves the English sentence. In that, too, numbers, dates and instants stand as the reader
+    writes them: the API alone tells it as published.
     """
     several = with_numbers(code, numbers)
     words = pgettext("refusal", several)
     if words == several:
         words = pgettext("refusal", code)
     if spoken() == ENGLISH or words == code:
-        return _on_the_clock(sentence, numbers, zone)
+        return _in_english(sentence, numbers, zone)
     try:
         told = {name: _told(name, value, zone) for name, value in numbers.items()}
         return words % ({"currency": currency} | told)
     except KeyError:
-        return _on_the_clock(sentence, numbers, zone)
+        return _in_english(sentence, numbers, zone)
 
 
-_AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown"}
+def kept_refusal(kept: Refusal, currency: str = "", zone: str = "") -> str:
+    """:func:`refusal` of one that an event carries."""
+    return refusal_in_texts(kept.rule, kept.message, {each.name: each.value for each in kept.numbers}, currency, zone)
+
+
+def refusal_in_texts(code: str, sentence: str, texts: Mapping[str, str], currency: str = "", zone: str = "") -> str:
+    """:func:`refusal` of one whose numbers became texts."""
+    numbers = {name: text if name in _AS_WRITTEN else plain(text) for name, text in texts.items()}
+    return refusal(code, sentence, numbers, currency, zone)
+
+
+_AS_WRITTEN = {"asked_category", "category", "description", "given", "gtin", "line", "sku", "text", "unknown", "value"}
 """Codes, and what people wrote, by their names in refusals: those that have digits alone are no amounts, which would be written in
 groups."""
 
@@ -176,12 +190,33 @@ def told(broken: RuleBroken, currency: str = "", zone: str = "") -> str:
     return refusal(broken.code, sentence, broken.numbers, currency, zone)
 
 
-def _on_the_clock(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
-    """The English sentence with its instants in UTC moved to the zone."""
-    for value in numbers.values() if zone else ():
-        if isinstance(value, datetime):
-            sentence = sentence.replace(f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC", moment(value, zone=zone))
-    return sentence
+def _in_english(sentence: str, numbers: Mapping[str, object], zone: str) -> str:
+    """The English sentence with its numbers, dates and instants as the page around it has them: 83,737.62 is written in groups there, too,
+    parted as the page parts them."""
+    told: dict[str, str] = {}
+    for name, value in numbers.items():
+        if name not in _AS_WRITTEN:
+            told |= _published(value, zone)
+    forms = "|".join(re.escape(form) for form in sorted(told, key=len, reverse=True) if form != told[form])
+    if not forms:
+        return sentence
+    return re.sub(rf"(?<![\w.,:/-])(?:{forms})(?![\w/-]|[.,:]\w)", lambda form: told[form[0]], sentence)
+
+
+def _published(value: object, zone: str) -> dict[str, str]:
+    """How English sentences write a value of a refusal, and how a page does."""
+    text = str(value)
+    match value:
+        case datetime() as instant:
+            utc = f"{_on_the_clock_of(UTC, instant):%Y-%m-%d %H:%M} UTC"
+            return {utc: moment(instant, zone=zone), text: said(instant, zone)}
+        case date() as day:
+            return {text: date_of(day)}
+        case Decimal() as number:
+            return dict.fromkeys((text, written_out(number), written_out(number, ",f")), said(number))
+        case int() as count:
+            return dict.fromkeys((text, f"{count:,}"), said(count))
+    return {}
 
 
 def unit_name(code: str) -> str:
@@ -190,16 +225,37 @@ def unit_name(code: str) -> str:
 
 
 def said(value: object, zone: str = "") -> str:
-    """A number, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
-    text = str(value)
-    if isinstance(value, datetime) or re.match(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", text):
-        return moment(value if isinstance(value, datetime) else datetime.fromisoformat(text), seconds=True, zone=zone)
-    if isinstance(value, date):
-        return date_of(value)
+    """A number, a date, an instant or a word, as the reader writes it; numbers keep the decimals they came with."""
+    match value:
+        case datetime() as instant:
+            return moment(instant, seconds=True, zone=zone)
+        case date() as day:
+            return date_of(day)
+        case Decimal() as number:
+            return written(written_out(number, ",f"))
+        case int() as count:
+            return written(f"{count:,}")
+        case None:
+            return "–"
+    return _word(str(value))
+
+
+def plain(text: str) -> Value:
+    """What a value of a refusal was before an event carried it as text: a number, a date, an instant, None, or a word."""
     try:
-        return written(written_out(Decimal(text), ",f"))
-    except InvalidOperation:
-        return _word(text)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d.*[+-]\d\d:\d\d", text):
+            return datetime.fromisoformat(text)
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return date.fromisoformat(text)
+        return (
+            Decimal(text)
+            if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?(E[+-]?\d+)?", text)
+            else None
+            if text == "None"
+            else text
+        )
+    except (InvalidOperation, ValueError):
+        return text
 
 
 def _word(text: str) -> str:
@@ -253,13 +309,45 @@ def moment(instant: datetime, *, seconds: bool = False, zone: str = "") -> str:
     language = spoken()
     pattern = "yyyy-MM-dd" if language == ENGLISH else Locale(language).date_formats["medium"].pattern
     clock = "HH:mm:ss" if seconds else "HH:mm"
-    wall = instant.astimezone(ZoneInfo(zone) if zone else UTC).replace(tzinfo=None)
+    wall = _on_the_clock_of(ZoneInfo(zone) if zone else UTC, instant).replace(tzinfo=None)
     return format_datetime(wall, f"{pattern} {clock}", locale=language) + (f" ({zone})" if zone else " UTC")
+
+
+def _on_the_clock_of(zone: tzinfo, instant: datetime) -> datetime:
+    """As it is at either end of the calendar, where another zone may have no such day."""
+    try:
+        return instant.astimezone(zone)
+    except OverflowError:
+        return instant
 
 
 def date_of(value: date) -> str:
     """A date by itself, as :func:`moment` writes it."""
     return format_date(value, "yyyy-MM-dd" if spoken() == ENGLISH else "medium", locale=spoken())
+
+
+def date_in(text: str) -> str:
+    """A text that is a date, such as the end of performance that a contract's terms name, as :func:`date_of`; any other as it is."""
+    found = plain(text)
+    return date_of(found) if isinstance(found, date) and not isinstance(found, datetime) else text
+
+
+def month_in(text: str) -> str:
+    """``2026-11`` as :func:`month`; any other text as it is."""
+    first = plain(f"{text}-01")
+    return month(first) if isinstance(first, date) else text
+
+
+def shown(facts: Mapping[str, object]) -> dict[str, object]:
+    """The facts of a sentence, the dates and decimals among them as the reader writes them."""
+    return {name: said(fact) if isinstance(fact, Decimal) else dated(fact) for name, fact in facts.items()}
+
+
+def dated(value: object) -> object:
+    """A date or an instant as the reader writes it, anything else as it is: so pages show what a template names."""
+    if isinstance(value, datetime):
+        return moment(value)
+    return date_of(value) if isinstance(value, date) else value
 
 
 def month(value: date) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
 from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.plugins.jinja import JinjaTemplateEngine
@@ -92,10 +93,13 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
+        finalize=languages.dated,
     )
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         languages.gettext, languages.ngettext, newstyle=True, pgettext=languages.pgettext
     )
+    for name in ("gettext", "ngettext", "pgettext"):
+        environment.globals[name] = _with_facts_shown(environment.globals[name])
     for language in languages.LANGUAGES:
         languages.translations(language)
     environment.filters |= {
@@ -109,7 +113,10 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "duration": duration,
         "day": languages.day,
         "date": languages.date_of,
+        "date_in": languages.date_in,
+        "share": share,
         "month": languages.month,
+        "month_in": languages.month_in,
     }
     environment.globals |= {
         "now": clock,
@@ -126,9 +133,20 @@ def engine(config: Config, clock: Clock, services: Path) -> JinjaTemplateEngine:
         "language": spoken,
         "page_languages": languages.LANGUAGES,
         "told": languages.told,
-        "refusal": languages.refusal,
+        "refusal": languages.refusal_in_texts,
     }
     return JinjaTemplateEngine.from_environment(environment)
+
+
+def _with_facts_shown(translate: Any) -> Any:
+    """``translate`` is what Jinja made of a gettext function: a sentence of a template with its facts."""
+
+    @pass_context
+    def told(context: Context, /, *words: Any, **facts: Any) -> str:
+        sentence: str = translate(context, *words, **languages.shown(facts))
+        return sentence
+
+    return told
 
 
 def number(value: Decimal | int | None, places: int | None = None) -> str:
@@ -164,6 +182,17 @@ def percent(value: Decimal | float | None, places: int = 1) -> str:
         return "–"
     form = f".{places}f"
     return written(written_out(value, form) if isinstance(value, Decimal) else f"{value:{form}}") + "\u202f%"
+
+
+def share(value: Decimal) -> str:
+    """A percentage of a whole to one decimal, and where it is below one to the two digits that tell it from others, if it came with
+    so many: ``12.5 %``, ``0.033 %``. What was rounded to nothing is ``< 0.01 %``."""
+    if not can_be_written_out(value):
+        return percent(value)
+    finest = -int(value.as_tuple().exponent)
+    if not value:
+        return f"<\u202f{percent(Decimal(1).scaleb(-finest), max(0, finest))}"
+    return percent(value, max(0, min(finest, max(1, 1 - value.adjusted()))))
 
 
 def when(value: datetime | None) -> Markup:

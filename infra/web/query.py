@@ -3,6 +3,8 @@ What a route cannot do without is told by its name as well, by the API and by pa
 
 Pages pass over what they do not know: links from letters and elsewhere carry marks of their own, such as ``utm_source``.
 
+An address that was too long has come without its query: what it asks for is not to be done.
+
 A whole number, in a path or a query, is written in one way: as what it addresses has one address, ``01`` and ``+1`` are not ``1``.
 """
 
@@ -13,13 +15,14 @@ from typing import Any
 from litestar import Litestar, Request
 from litestar.datastructures import MultiDict
 from litestar.enums import ScopeType
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from events.limits import OutOfBounds
 from infra.web.exact import ExactRequest
+from infra.web.wire import LONG_ADDRESS, PARAMETERS, TARGET_BYTES
 
 API = ("/api/", "/ocds")
 _KNOWN, _LISTS, _REQUIRED, _NUMBERS = "query_parameters", "query_lists", "query_required", "query_numbers"
@@ -28,6 +31,22 @@ that are whole numbers."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _SHOWN = 100
 """Characters of a name that are said again."""
+
+
+class LongAddress(HTTPException):
+    status_code = 414
+    detail = f"the address of a request has {TARGET_BYTES:,} bytes at most, and its query {PARAMETERS} parameters"
+
+
+def whole_addresses(app: ASGIApp) -> ASGIApp:
+    """Middleware, after whatever says who asks. Raises LongAddress."""
+
+    async def check(scope: Scope, receive: Receive, send: Send) -> None:
+        if LONG_ADDRESS in scope:
+            raise LongAddress
+        await app(scope, receive, send)
+
+    return check
 
 
 def remember_parameters(app: Litestar) -> None:

@@ -4,36 +4,33 @@ uvicorn itself limits neither the head of a request nor the time that one takes 
 connections. Here each connection has a deadline, which one look a second at all of them enforces: no timer a request. Nor does
 uvicorn limit how many requests one read brings, or what a body in chunks brings beside the body; the parser is stopped here.
 
-The body's size is the app's limit (``request_max_body_size``), which answers in the reader's language. What still comes after an
-answer is thrown away for a short while only.
+The body's size is the app's limit (``request_max_body_size``), and the app answers who asks for a long address (:mod:`infra.web.wire`).
+What still comes after an answer is thrown away for a short while only.
 """
 
 import asyncio
 import ipaddress
-import json
 import math
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from infra.config import Config
+from infra.web import turned_away
 from infra.web.lines import LINES, OfAddress
+from infra.web.turned_away import Refusal
+from infra.web.wire import network, shortened
 
 HEAD_BYTES = 32 * 1024
 """Of the request line and all headers; again of all that comes with a body in chunks and is none of it; of empty lines before a
 request."""
 HEADERS = 100
-TARGET_BYTES = 8 * 1024
-"""Of the address that is asked for."""
-PARAMETERS = 200
-"""Of a query. To read one costs as much as a small piece of a request, and is done before anybody knows who asks."""
 WAITING = 16
 """Requests of a connection that wait for the answer to an earlier one."""
 PIECE = 16 * 1024
@@ -50,31 +47,38 @@ UNREAD_SECONDS = 60.0
 """How long a reader may take nothing of its answer."""
 GRACE_SECONDS = 3
 """For requests that run when the process is told to end."""
+HEARD = 32
+"""Connections above the limits that may say who asks, so that people are told in their language; others are told at once."""
+HEARD_SECONDS = 1.0
+"""How long each of these has for it."""
 OTHER_FILES = 200
 """Descriptors that connections leave to the rest of the process."""
 
 
-class _Refusal(NamedTuple):
-    status: int
-    why: str
-
-
-NO_REQUEST = _Refusal(400, "these bytes are no HTTP request")
-LARGE_HEAD = _Refusal(
-    431, f"the address and the headers of a request have {HEAD_BYTES:,} bytes and {HEADERS} headers at most"
+NO_REQUEST = Refusal(400, "these bytes are no HTTP request", turned_away.no_request)
+LARGE_HEAD = Refusal(
+    431,
+    f"the address and the headers of a request have {HEAD_BYTES:,} bytes and {HEADERS} headers at most",
+    partial(turned_away.large_head, HEAD_BYTES // 1024, HEADERS),
 )
-LONG_ADDRESS = _Refusal(
-    414, f"the address of a request has {TARGET_BYTES:,} bytes at most, and its query {PARAMETERS} parameters"
-)
-SMALL_CHUNKS = _Refusal(
+SMALL_CHUNKS = Refusal(
     400,
     f"the sizes of chunks, trailers and empty lines around a body have {HEAD_BYTES:,} bytes at most: send larger chunks, of 1 KB or more",
+    turned_away.no_request,
 )
-MANY_WAIT = _Refusal(
-    429, f"more than {WAITING} requests of this connection wait for their answers: read some before you send more"
+MANY_WAIT = Refusal(
+    429,
+    f"more than {WAITING} requests of this connection wait for their answers: read some before you send more",
+    turned_away.many_wait,
 )
-TOO_SLOW = _Refusal(408, f"a request has {HEAD_SECONDS:.0f} s for its headers and {BODY_SECONDS:.0f} s for its body")
-MANY_CONNECTIONS = _Refusal(503, "too many connections are open, of this address or of all")
+TOO_SLOW = Refusal(
+    408,
+    f"a request has {HEAD_SECONDS:.0f} s for its headers and {BODY_SECONDS:.0f} s for its body",
+    partial(turned_away.too_slow, HEAD_SECONDS, BODY_SECONDS),
+)
+MANY_CONNECTIONS = Refusal(
+    503, "too many connections are open, of this address or of all", turned_away.many_connections
+)
 
 
 class _Refused(Exception):
@@ -89,6 +93,7 @@ class Door:
         self._most_per_address = most_per_address
         self._proxies = [ipaddress.ip_network(proxy) for proxy in proxies]
         self._total = 0
+        self._heard = 0
         self._by_address: Counter[str] = Counter()
 
     def enter(self, host: str) -> bool:
@@ -99,8 +104,16 @@ class Door:
         alone = self._by_address[address] <= self._most_per_address or self._is_proxy(host)
         return alone and self._total <= self._most
 
-    def leave(self, host: str) -> None:
+    def hear(self) -> bool:
+        """Whether one that is too many may say who asks before it is told so; its ``leave`` says that it was ``heard``."""
+        if self._heard < HEARD:
+            self._heard += 1
+            return True
+        return False
+
+    def leave(self, host: str, *, heard: bool = False) -> None:
         address = network(host)
+        self._heard -= heard
         self._total -= 1
         self._by_address[address] -= 1
         if not self._by_address[address]:
@@ -108,17 +121,6 @@ class Door:
 
     def _is_proxy(self, host: str) -> bool:
         return bool(self._proxies and host) and any(ipaddress.ip_address(host) in proxy for proxy in self._proxies)
-
-
-@lru_cache(4096)
-def network(host: str) -> str:
-    """Whom an address stands for: itself, in IPv6 its /64 network, which one subscriber has to himself."""
-    if ":" not in host:
-        return host
-    try:
-        return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False).network_address)
-    except ValueError:  # what a proxy writes instead
-        return host
 
 
 class Connection(HttpToolsProtocol):
@@ -129,7 +131,10 @@ class Connection(HttpToolsProtocol):
     _in_head = False
     _body_to_come = False
     _head_bytes = 0
-    _refusal: _Refusal | None = None
+    url = b""
+    _heard = False
+    """It is one too many, and is told so when it has said who asks."""
+    _refusal: Refusal | None = None
     """The answer that refused a request."""
     _unread = 0
     _unread_since = math.inf
@@ -141,11 +146,14 @@ class Connection(HttpToolsProtocol):
         self.logger = OfAddress(self.logger, network(self._host))  # type: ignore[assignment]
         self._deadline = self.loop.time() + HEAD_SECONDS
         if not self.door.enter(self._host):
-            transport.write(_answer(MANY_CONNECTIONS))
-            transport.close()
+            self._heard = self.door.hear()
+            self._deadline = self.loop.time() + HEARD_SECONDS
+            if not self._heard:
+                transport.write(self._said(MANY_CONNECTIONS))
+                transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.door.leave(self._host)
+        self.door.leave(self._host, heard=self._heard)
         super().connection_lost(exc)  # which tells the request that came last
         self._stop_running()
 
@@ -191,9 +199,10 @@ class Connection(HttpToolsProtocol):
         if self._head_bytes > HEAD_BYTES and self._size_of_head() > HEAD_BYTES:
             self._refuse(LARGE_HEAD)
             raise _Refused
-        if len(self.url) > TARGET_BYTES or self.url.count(b"&") >= PARAMETERS:
-            self._refuse(LONG_ADDRESS)
+        if self._heard:
+            self._refuse(MANY_CONNECTIONS)
             raise _Refused
+        self.url = shortened(self.url, self.scope)
         super().on_headers_complete()
         self._in_head, self._head_bytes, self._body_to_come = False, 0, True
         self._deadline = self.loop.time() + BODY_SECONDS
@@ -220,7 +229,7 @@ class Connection(HttpToolsProtocol):
         if self._answering or self.transport.is_closing():
             return  # another request came before this answer, or this was the last answer
         if self._refusal:
-            self._end(_answer(self._refusal))
+            self._end(self._said(self._refusal))
         elif self._body_to_come:
             self._deadline = min(self._deadline, self.loop.time() + LINGER_SECONDS)
         elif not self._in_head:
@@ -231,19 +240,19 @@ class Connection(HttpToolsProtocol):
         if not self._refusal:
             self._refuse(NO_REQUEST)
 
-    def _refuse(self, refusal: _Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer for the app, after the answers to requests that came whole before, and read on for a moment. Where the app is in
         the middle of an answer to what is refused, or has given it, only the end is left."""
         self._refusal = refusal
         if self._answering and not self._body_to_come:
             self._deadline = math.inf
         elif not self._answering:
-            self._end(b"" if self._body_to_come else _answer(refusal))
+            self._end(b"" if self._body_to_come else self._said(refusal))
         else:
             unanswered = self._running is self.cycle and not self.cycle.response_started
             self._stop_running()
             if unanswered:
-                self._end(_answer(refusal))
+                self._end(self._said(refusal))
             else:
                 self.transport.close()
 
@@ -254,6 +263,9 @@ class Connection(HttpToolsProtocol):
             self._running.disconnected, self._running.waiting_for_100_continue = True, False
             self._running.message_event.set()
         self._running = None
+
+    def _said(self, refusal: Refusal) -> bytes:
+        return turned_away.answer(refusal, self.url, self.headers or ())
 
     def _end(self, answer: bytes) -> None:
         """Say this and no more."""
@@ -266,7 +278,9 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if now > self._deadline and not self.flow.read_paused:
-            if (self._in_head or self._body_to_come) and not self._refusal:
+            if self._heard and not self._refusal:
+                self._refuse(MANY_CONNECTIONS)
+            elif (self._in_head or self._body_to_come) and not self._refusal:
                 self._refuse(TOO_SLOW)
             else:
                 self.transport.close()
@@ -275,18 +289,6 @@ class Connection(HttpToolsProtocol):
             self._unread, self._unread_since = unread, now
         elif now > self._unread_since + UNREAD_SECONDS:
             self.transport.abort()
-
-
-def _answer(refusal: _Refusal) -> bytes:
-    """Of programs rather than of people: browsers do not come here. 429 and 503 say when to come again."""
-    status, phrase = refusal.status, HTTPStatus(refusal.status).phrase
-    body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": refusal.why}).encode()
-    again = "retry-after: 5\r\n" if status in (429, 503) else ""
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/problem+json\r\n"
-        f"content-length: {len(body)}\r\n{again}connection: close\r\n\r\n"
-    )
-    return head.encode() + body
 
 
 def connections_through(door: Door) -> type[Connection]:

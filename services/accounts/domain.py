@@ -1,4 +1,4 @@
-"""Organisations and members: which roles go together, which states follow one another, what a password must be (DOMAIN section 1)."""
+"""Organisations and members: which roles go together, the order of states, rules of passwords (docs/rules.md section 1)."""
 
 import re
 from collections.abc import Iterable

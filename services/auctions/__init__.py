@@ -1,4 +1,4 @@
-"""Mini-auctions: opened by a buyer or a pool, bid on by suppliers, closed with one winner (DOMAIN section 3).
+"""Mini-auctions: opened by a buyer or a pool, bid on by suppliers, closed with one winner (docs/rules.md section 3).
 
 Reads lonja.accounts (who may open and bid), lonja.catalogue (SKUs), lonja.observatory (reference prices), lonja.pools
 (openings asked for) and lonja.contracts (what was bought before, and for how much); writes lonja.auctions. Until the close a

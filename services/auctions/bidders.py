@@ -1,4 +1,4 @@
-"""Who bid: for observers, once the session is over (DOMAIN section 0). Nobody else, the buyer included, ever learns more than the
+"""Who bid: for observers, once the session is over (docs/rules.md section 0). Nobody else, the buyer included, ever learns more than the
 winner's name."""
 
 from decimal import Decimal

@@ -38,9 +38,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """``answers`` by bid id, as they stand in the log; ``written`` what the log gains; the bids in ``reused`` have the
-    key of another bid. Of the auctions in ``locked``, ``failed`` and ``late`` nothing was decided: somebody else has them locked,
-    deciding raised an error, or somebody else gives them their time back just now, and until then they look over."""
+    """``answers`` by bid id, as the log has them; ``written``: the new entries of the log; the bids in ``reused`` have the key of another
+    bid. Nothing was decided on the auctions in ``locked``, ``failed`` and ``late``: their rows are locked by someone else, deciding raised
+    an error, or another process is extending them now, and until that is done they appear to be over."""
 
     answers: dict[str, StoredVerdict]
     written: list[Written]

@@ -1,15 +1,15 @@
-"""The hot path: bids of all auctions are decided in micro-batches, one lane a web process.
+"""The hot path: bids of all auctions are decided in micro-batches. Each web process has one lane.
 
-What arrived while the last commit ran is one batch: decided in memory, written and committed in one trip, answered. Two processes
-meet at the row locks alone, taken in the order of their ids, and so does the closing timer.
+The bids that arrive while a commit runs are the next batch: decided in memory, written and committed in one trip, answered. Two web
+processes coordinate only through row locks, taken in the order of ids; the closing timer takes the same locks.
 
-The auctions' states are kept in memory by version, and so are the bidders' standings. A batch is decided on what is remembered, and
-the trip that writes it writes nothing unless all of that still holds under the locks and no request in it came before. Where it does
-not, or somebody else writes to these auctions, the rows are locked first and the batch is decided on what is there. Nothing enters
-that memory before its commit.
+The lane remembers the states of auctions with their versions, and the standings of bidders. It decides a batch on these. The writing
+statement changes nothing unless the remembered versions and standings are still current under the locks and none of the request keys was
+used before. If that fails, or if another process writes to these auctions, the lane first locks the rows, reads them and decides on them.
+Nothing is remembered before its commit.
 
-An auction that somebody keeps locked is left out of the batch: its bids wait apart, for a bounded time, and all others are decided.
-Whoever could not bid gets the time back (:mod:`services.auctions.outages`), before the lane takes a bid.
+If the row of an auction is locked by someone else, the auction is left out of the batch: its bids wait separately, for a bounded time,
+and all others are decided. Sessions get lost time back (:mod:`services.auctions.outages`) before the lane decides a bid on them.
 """
 
 import asyncio
@@ -44,28 +44,28 @@ from services.auctions.store.auctions import Stored, Unchanged
 log = logging.getLogger(__name__)
 BATCH = 2000
 PATIENCE = 10.0
-"""Seconds a batch may take, waiting for locks included, before its bids are told to come again."""
+"""Seconds that a batch may take, including lock waits, before its bids are answered with "send again"."""
 REST = 0.008
 """Seconds between two batches: many bids on their way make few commits. The first bid after a quiet time never waits."""
 HELD_PATIENCE = 5.0
-"""Seconds that a bid waits for an auction that somebody keeps locked, before it is told to come again."""
+"""Seconds that a bid waits for a locked auction before it is answered with "send again"."""
 RETRY = 0.05
-"""Seconds between two looks whether it is free."""
+"""Seconds between two tries to lock such an auction."""
 SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "lock_timeout": "250ms",
     "idle_in_transaction_session_timeout": "5s",
 }
-"""Of the lane's connection. Its statements take arrays: a plan made for the values of one batch is no better, and costs as much as
-writing eight bids. Another lane or the clock holds a row for a few milliseconds; whoever holds one longer does not hold up the rest.
-A process that freezes must not keep its rows from the others."""
+"""Settings of the lane's connection. Its statements take arrays: a plan made for the values of one batch is no better, and costs as much
+as writing eight bids. Another lane or the closing timer locks a row for a few milliseconds; a longer lock must not delay the bids on other
+auctions. A process that freezes must not keep its locks."""
 REMEMBERED = 10_000
-"""Auctions kept in memory, and bidders; when there are more, all are forgotten and read again."""
+"""The most auctions, and the most bidders, that the lane remembers; above that it forgets all and reads them again."""
 
 
 class LaneBlocked(Exception):
-    """The batch did not commit, or nobody knows whether it did. The bid may be sent again with the same request key: if it was
-    decided after all, that verdict is the answer."""
+    """The batch did not commit, or it is not known whether it did. The client may send the bid again with the same request key: if the bid
+    was decided after all, the answer is that verdict."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -94,23 +94,23 @@ class Lane:
         self._waiting: list[Waiting] = []
         self._arrived = asyncio.Event()
         self._held: list[Waiting] = []
-        """Bids on auctions that somebody keeps locked."""
+        """Bids on locked auctions."""
         self._in_hand: list[Waiting] = []
-        """Those that are being decided."""
+        """Bids that are being decided now."""
         self._rested_at = 0.0
         """The loop's time from which the next batch may be decided."""
         self._looked = 0.0
-        """The loop's time at which those were tried last."""
+        """The loop's time at which the held bids were last tried."""
         self._connection: asyncpg.Connection | None = None
         self._remembered: dict[str, Stored] = {}
         self._standings: dict[str, str] = {}
         self._shared: set[str] = set()
-        """Auctions to which somebody else wrote since this lane did."""
+        """Auctions that another process changed after this lane last wrote to them."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         try:
-            with suppress(*LOST):  # the database is away: the pulse will tell when it is back
+            with suppress(*LOST):  # the database is unavailable: later heartbeats tell when it is back
                 await self.pulse.beat()
             async with (
                 background(self._run(), name="bidding lane"),
@@ -136,10 +136,10 @@ class Lane:
             try:
                 await self._take_a_batch()
             except Exception:
-                # of the decision itself _decide takes care: what comes here must not end the lane, which nobody would begin again
+                # _decide handles errors of the decision. No other error may end the lane, because nothing restarts it.
                 log.exception("the bidding lane failed, and goes on")
                 self._hang_up()
-                self.pulse.away = True  # nobody could bid meanwhile: the next beat gives the time back
+                self.pulse.away = True  # nobody could bid meanwhile: the next heartbeat records the lost time
                 self._fail(self._in_hand, "deciding it failed; the verdict may stand")
                 await asyncio.sleep(RETRY)
 
@@ -147,7 +147,9 @@ class Lane:
         clock = asyncio.get_running_loop().time
         await self._work()
         await asyncio.sleep(max(0.0, self._rested_at - clock()))
-        self._waiting = [each for each in self._waiting if not each.answer.done()]  # who was told to come again
+        self._waiting = [
+            each for each in self._waiting if not each.answer.done()
+        ]  # without those already answered with "send again"
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         if not self._waiting:
             self._arrived.clear()
@@ -166,13 +168,13 @@ class Lane:
         self._rested_at = clock() + REST
 
     async def _work(self) -> None:
-        """Return when there is a bid to decide, or when it is time to look again at those that wait for a lock."""
+        """Return when there is a bid to decide, or when it is time to try the locked auctions again."""
         with suppress(TimeoutError):
             async with asyncio.timeout(RETRY if self._held else None):
                 await self._arrived.wait()
 
     async def _decide(self, batch: list[Waiting], *, wait: bool) -> None:
-        """Answer all of the batch but those whose auctions are locked: they go to ``_held``, or are told to come again."""
+        """Answer the batch. Bids on locked auctions go to ``_held``, or are answered with "send again" after HELD_PATIENCE."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
@@ -206,10 +208,11 @@ class Lane:
             elif since > patience:
                 self._held.append(each)
             else:
-                self._fail([each], "somebody keeps the auction locked")
+                self._fail([each], "the row of the auction is locked")
 
     async def _give_up(self, batch: list[Waiting], error: Exception, *, wait: bool) -> None:
-        """After a batch that did not commit. Where it is the work's own fault, only the auction at fault stays undecided."""
+        """Called after a batch that did not commit. If the error is not that of an unavailable server, split the batch until only the
+        auction at fault is left undecided."""
         auction_ids = sorted({each.asked.auction_id for each in batch})
         at_fault = not is_away(error)
         if at_fault and len(auction_ids) > 1:
@@ -225,7 +228,7 @@ class Lane:
                     with in_use(db := await self._connected()):
                         await self._block(db, [each.asked for each in batch], failed=set(auction_ids))
         else:
-            self.pulse.away = True  # the next beat finds out whether bids can be decided
+            self.pulse.away = True  # the next heartbeat finds out whether bids can be decided
         self._fail(batch, f"{type(error).__name__}: {error}")
 
     async def _commit(self, batch: list[Asked], *, wait: bool) -> Judged:
@@ -259,7 +262,8 @@ class Lane:
     async def _block(
         self, db: asyncpg.Connection, batch: list[Asked], locked: Collection[str] = (), failed: Collection[str] = ()
     ) -> None:
-        """Tell the clock and the other lanes which auctions lose time now, since when, and for how long to leave them alone."""
+        """Record which auctions lose time now and since when, for the closing timer and the other lanes; they do not touch these auctions
+        for the given time."""
         for auction_ids, patience in ((locked, timedelta(seconds=HELD_PATIENCE)), (failed, FAILING)):
             bids_there = sorted((a for a in batch if a.auction_id in auction_ids), key=lambda asked: asked.arrived_at)
             if bids_there:
@@ -267,7 +271,7 @@ class Lane:
                 await blocked.block(db, first, bids_there[-1].arrived_at + patience)
 
     async def _guess(self, db: asyncpg.Connection, batch: list[Asked]) -> Judged | None:
-        """Decide on what is remembered. None, and nothing done, where that is not enough or not so any more."""
+        """Decide on the remembered states. If these are missing or outdated, nothing is written and the result is None."""
         auction_ids, suppliers = {asked.auction_id for asked in batch}, {asked.supplier_id for asked in batch}
         remembered = auction_ids <= self._remembered.keys() and suppliers <= self._standings.keys()
         if not remembered or not self._shared.isdisjoint(auction_ids):
@@ -322,7 +326,7 @@ class Lane:
         return {auction_id: remembered[auction_id] for auction_id in versions}
 
     def _hang_up(self) -> None:
-        """The connection may be in the middle of something; the next batch makes a new one."""
+        """Close the connection, which may be in the middle of a statement; the next batch makes a new one."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None

@@ -1,12 +1,12 @@
-"""Time that bidders lost is given back: to all sessions after an outage of the market, to single ones that could not be decided.
+"""Sessions get back the time that bidders lost: all sessions after an outage of the market, single ones after a lock or an error.
 
-While bids can be decided, a lane says so in a row of ``beats``, twice a second. A lane that starts, or could not say so for a
-time, finds there how long nobody could bid. A session that somebody keeps locked, or on which decisions fail, stands in ``blocked``
-meanwhile; the first lane that can lock it again gives its time back.
+Twice a second a lane writes a heartbeat (*beat*), a row of ``beats``, if it can decide bids. A lane that starts, or that could not write
+for a time, reads there how long nobody could bid. If a session is locked, or if decisions on it fail, it has a row in ``blocked``; the
+first lane that can lock the session again gives its time back.
 
-After an outage its span is fixed with the beat that ends it, in a row of ``blocked`` for each session that it touched. From then on
-bids are decided: a session gets its time back with the first bid on it, or in its turn, in portions, each committed. The clock closes
-none before that.
+The heartbeat that ends an outage stores the start and the end of the outage, in one row of ``blocked`` per affected session. From then on
+bids are decided. A session gets its time back with the first bid on it, or from a background task that handles PORTION sessions per
+transaction. The closing timer closes no session before that.
 """
 
 import asyncio
@@ -29,25 +29,25 @@ from services.auctions.store.blocked import Lost, Waiting
 
 log = logging.getLogger(__name__)
 BEAT = 0.5
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 STALLED = 3.0
-"""Seconds without one after which this process did not run, or not enough."""
+"""If the last heartbeat is older than this many seconds, the process was stopped or had too little CPU time."""
 FAILING = timedelta(minutes=1)
-"""How long an auction is left alone after a decision on it failed."""
+"""How long an auction is not tried again after a decision on it failed."""
 PATIENCE = 10.0
-"""Seconds that one sign of life may take."""
+"""Seconds that one heartbeat may take."""
 PORTION = 100
 """Sessions that get their time back in one transaction."""
 AGAIN = timedelta(seconds=1)
-"""How long a session is left alone that somebody has locked when its turn comes."""
+"""How long a session is not tried again if its row is locked when it should get its time back."""
 FREE_THE_TABLES = "Look for a long transaction in pg_stat_activity and end it with pg_terminate_backend"
 SETTINGS = {"lock_timeout": "1s", "idle_in_transaction_session_timeout": "5s"}
-"""Of the pulse's connection: a process that freezes must not keep what was away from the others."""
+"""Settings of the pulse's connection: a process that freezes must not keep locks that stop other lanes from recording an outage."""
 
 
 class Pulse:
-    """``away``: this lane could not decide bids, and must :meth:`beat` before it takes one. ``resuming``: there may be sessions that
-    have not got the time of an outage back; a decision on one begins with that."""
+    """The heartbeats of one lane. ``away``: this lane could not decide bids, and must :meth:`beat` before it decides one. ``resuming``:
+    some sessions may not have the time of an outage back yet; a decision on such a session first gives it back."""
 
     def __init__(self, url: str, clock: Clock) -> None:
         self.away = True
@@ -61,10 +61,10 @@ class Pulse:
         self._said = ""
 
     async def beat(self) -> None:
-        """Say that bids can be decided; where nobody could for a while, the sessions of that time lost it.
+        """Record that bids can be decided now. If no lane could for a while, the sessions that ran then have lost that time.
 
-        That a while passed counts only where this lane was not there: the clock itself may jump. Raises what keeps bids from being
-        decided: the database is away, its tables are locked, or this machine's clock is wrong.
+        A gap counts as an outage only if this lane itself was away; otherwise the clock may simply have jumped. Raises the error that
+        keeps bids from being decided: the database is unavailable, its tables are locked, or this machine's clock is wrong.
         """
         async with Deadline(PATIENCE), self._beating:
             running, away = asyncio.get_running_loop().time(), self._was_away()
@@ -82,7 +82,7 @@ class Pulse:
         _report(waiting)
 
     async def ready(self) -> None:
-        """Before a bid is decided: beat, where this lane was away or did not run. Raises as :meth:`beat`."""
+        """Called before a bid is decided: beats if this lane was away or did not run. Raises as :meth:`beat`."""
         if self._was_away():
             await self.beat()
 
@@ -101,7 +101,7 @@ class Pulse:
         self._connection = self._portions = None
 
     async def live(self) -> None:
-        """Beat for ever."""
+        """Write heartbeats for ever."""
         while True:
             await asyncio.sleep(BEAT)
             try:
@@ -117,8 +117,8 @@ class Pulse:
                 HEALTH.report("lane", "bids", state, said, FREE_THE_TABLES if is_locked(error) else "")
 
     async def resume(self) -> None:
-        """Give sessions their time back for ever, on a connection apart: the beats go on, and bids are decided beside it. A portion
-        that fails is halved, until the session at fault stands alone, and waits."""
+        """Give sessions their time back, for ever, on a connection of its own: heartbeats and bids go on meanwhile. If a portion fails, the
+        next one is half as large, until it has only the session at fault; that one is tried again after FAILING."""
         limit, failed = PORTION, ""
         while True:
             moved = 0
@@ -166,15 +166,17 @@ def _report(waiting: Waiting) -> None:
 
 
 async def lose_time(db: asyncpg.Connection, since: datetime, until: datetime) -> None:
-    """There was an outage between the two: its span is fixed, and each session that it touched waits for its time."""
+    """Record an outage from ``since`` to ``until``; each session that ran in it is to get its time back."""
     log.warning("nobody could bid from %s to %s: sessions of that time go on for longer", since, until)
     await blocked.lose(db, since, until)
 
 
 async def resume_sessions(db: asyncpg.Connection, now: datetime, limit: int = PORTION) -> int:
-    """Give up to ``limit`` sessions that wait their time back, in one transaction. How many moved on; 0 where none can now.
+    """Give up to ``limit`` waiting sessions their time back, in one transaction. Returns how many were handled, postponed ones included; 0
+    if none waits now.
 
-    Those that somebody has locked wait for a later turn. A session's marker goes with its new end: it gets its time once."""
+    Locked sessions are tried again after AGAIN. The row in ``blocked`` is deleted together with the new end, so a session gets its time
+    once."""
     async with db.transaction():
         waiting = await blocked.over(db, now, limit)
         if not waiting:
@@ -189,8 +191,8 @@ async def resume_sessions(db: asyncpg.Connection, now: datetime, limit: int = PO
 async def give_back(
     db: asyncpg.Connection, lost: Mapping[str, Lost], now: datetime, *, whole: bool = True
 ) -> dict[str, Stored]:
-    """``lost``: when nobody could bid on these auctions, whose rows are locked by the caller. Returns those that go on for
-    longer, as they are now, ``whole`` or without their lines. One on which that fails stays blocked, and holds up no other."""
+    """Extend these auctions, whose rows the caller has locked; ``lost``: when nobody could bid on each. Returns the extended ones in their
+    new state, ``whole`` or without their lines. A session whose decision fails stays blocked and does not delay the others."""
     written, failed = [], {}
     for auction_id, stored in sorted((await _each(db, sorted(lost), whole)).items()):
         try:
@@ -209,7 +211,7 @@ async def give_back(
 
 
 async def _each(db: asyncpg.Connection, auction_ids: Sequence[str], whole: bool) -> dict[str, Stored | Exception]:
-    """Each as it is now, or what reading it fails with."""
+    """Each auction as it is now, or the error of reading it."""
     if not auction_ids:
         return {}
     try:
@@ -223,7 +225,7 @@ async def _each(db: asyncpg.Connection, auction_ids: Sequence[str], whole: bool)
 
 
 def _longer(stored: Stored | Exception, lost: Lost, now: datetime) -> Written | None:
-    """None where the auction does not go on for longer. Raises what keeps it from being decided."""
+    """None if the auction is not extended. Raises the error of reading or deciding it."""
     if isinstance(stored, Exception):
         raise stored
     until = _until(stored, lost, now)
@@ -234,10 +236,11 @@ def _longer(stored: Stored | Exception, lost: Lost, now: datetime) -> Written | 
 
 
 def looks_over(stored: Stored, now: datetime) -> bool:
-    """By an end that may yet move on, as that of a turn may."""
+    """Whether the session appears to be over, by an end that can still move (as the end of a turn can)."""
     return stored.state.closes_at <= now or bool(stored.state.rules.pauses_seconds)
 
 
 def _until(stored: Stored, lost: Lost, now: datetime) -> datetime:
-    """Bids were decided from the fixed end of the outage on. Where the session looked over since then, or a turn did, nobody knew."""
+    """The end of the lost time. Bids were decided again from the stored end of the outage on. But if the session, or a turn of it, has
+    since appeared to be over, bidders could not know that they might bid; then its lost time runs until now."""
     return now if lost.until is None or looks_over(stored, now) else lost.until

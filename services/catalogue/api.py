@@ -11,7 +11,6 @@ from msgspec import Meta
 from catalogue.policy import load as load_policy
 from events.bounds import Few, Packs, Reason, Title
 from infra.database import Transaction
-from infra.listing import Listed
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import PUBLIC, FromGround, FromKeyed, IdempotencyKey, MemberVisit, PathId, Visit, allow
@@ -24,7 +23,7 @@ from services.catalogue.handlers.offers import Terms
 from services.catalogue.handlers.skus import Proposal
 from services.catalogue.pricing import home_region
 from services.catalogue.store import Standing, Version, proposals
-from services.catalogue.views import Search, SearchPage, SkuPage
+from services.catalogue.views import MOST_PAGES, MOST_PAGES_OF_OFFERS, Search, SearchPage, SkuPage
 
 Words = Annotated[str, QueryParameter(max_length=300)]
 Number = Annotated[int, Meta(ge=1, le=25_000)] | None
@@ -74,7 +73,7 @@ class CatalogueApi(Controller):
         attribute: Annotated[
             list[Title] | None, QueryParameter(description="name=value, several times", max_items=20)
         ] = None,
-        page: Annotated[int, QueryParameter(ge=1, le=500)] = 1,
+        page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES)] = 1,
         sort: FromQuery[Literal["relevance", "price"]] = "relevance",
     ) -> SearchPage:
         """Words with stems and typos forgiven; facets count all that match. A published SKU is found within a second."""
@@ -102,7 +101,7 @@ class CatalogueApi(Controller):
         sku_id: PathId,
         region: Annotated[str, QueryParameter(description="ISO 3166-2", max_length=10)] = "",
         quantity: Annotated[str | None, QueryParameter(description="Packs", pattern=NUMBER)] = None,
-        page: Annotated[int, QueryParameter(ge=1, le=1000)] = 1,
+        page: Annotated[int, QueryParameter(ge=1, le=MOST_PAGES_OF_OFFERS)] = 1,
     ) -> SkuPage:
         """With a page of its offers by landed price for a region and quantity; those not available come last and say why."""
         async with ground.database.transaction("catalogue") as tx:
@@ -154,8 +153,7 @@ class CatalogueApi(Controller):
         ``x-total-more`` whether there are more than that. Cards of a former release that are longer than a card may be come with their
         texts cut."""
         async with ground.database.transaction("catalogue") as tx:
-            total = await proposals.count_awaiting(tx)
-            found = Listed.of(await proposals.awaiting(tx, limit=limit, offset=offset), total)
+            found = await proposals.queue(tx, limit=limit, offset=offset)
         more = "true" if found.more else "false"
         return Response(list(found.rows), headers={"x-total-count": str(found.total), "x-total-more": more})
 

@@ -27,7 +27,10 @@ from services.catalogue.store import Standing, prices
 from services.catalogue.store.prices import Summary
 
 PER_PAGE = 20
+MOST_PAGES = 500
+"""Of what a search finds: filters lead to what lies deeper."""
 OFFERS_A_PAGE = 50
+MOST_PAGES_OF_OFFERS = 1_000
 HIGHEST_PRICE = 10**17
 """Minor units: what the index can hold."""
 
@@ -82,7 +85,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
-    """``complete`` is False while the index of a process that has just started is being filled."""
+    """``pages`` can be asked for, 0 where nothing is found; behind the last there are no results. ``complete`` is False while the index
+    of a process that has just started is being filled."""
 
     total: int
     page: int
@@ -113,7 +117,7 @@ class RankedOffer(msgspec.Struct, frozen=True, kw_only=True):
 
 class SkuPage(msgspec.Struct, frozen=True, kw_only=True):
     """``state`` is published or, with ``reasons``, archived. Offers are in the order of their landed price, :data:`OFFERS_A_PAGE` a
-    page; ``sku.offers`` counts all."""
+    page; ``sku.offers`` counts all. Behind the last of the ``pages`` there are none."""
 
     sku: Card
     state: str
@@ -149,7 +153,7 @@ async def search(tx: Transaction, finder: Finder, asked: Search, currency: str, 
     return SearchPage(
         total=found.total,
         page=asked.page,
-        pages=-(-found.total // PER_PAGE),
+        pages=min(MOST_PAGES, -(-found.total // PER_PAGE)),
         complete=finder.ready,
         results=await cards(tx, skus, asked.region, currency, await store.today(tx, reader)),
         facets=_facets(found),
@@ -230,7 +234,7 @@ async def sku_page(
         region=region,
         quantity=quantity,
         page=page,
-        pages=-(-summary.offers // OFFERS_A_PAGE),
+        pages=min(MOST_PAGES_OF_OFFERS, -(-summary.offers // OFFERS_A_PAGE)),
         offers=ranked_offers(standing[sku_id], card, quantity, region, today),
     )
 

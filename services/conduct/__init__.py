@@ -1,4 +1,4 @@
-"""Conduct: who broke contracts it won or awarded is suspended, and every organisation's public record is kept (DOMAIN section 4).
+"""Conduct: who broke contracts it won or awarded is suspended, and every organisation's public record is kept (docs/rules.md section 4).
 
 In:  ``lonja.accounts`` (registered, state changed), ``lonja.contracts`` (drafted, concluded, ended, breached, and what happened while a
      contract was carried out)

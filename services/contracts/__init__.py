@@ -1,4 +1,4 @@
-"""Contracts: an award becomes a contract in signed steps, or goes on to the next bidder (DOMAIN section 4).
+"""Contracts: an award becomes a contract in signed steps, or goes on to the next bidder (docs/rules.md section 4).
 
 Topics in: ``lonja.accounts`` (registered, state changed), ``lonja.catalogue`` (SKUs published),
 ``lonja.auctions`` (opened, bids disclosed, closed), ``lonja.pools`` (opened, allocated), ``lonja.quotes``

@@ -1,4 +1,4 @@
-"""The lines of a purchase as its buyer names them, filled in from the catalogue, each beside the reference price that speaks for it."""
+"""The lines of a purchase as its buyer names them, filled in from the catalogue, each with the reference price that applies to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When a digest falls due and what is in it (DOMAIN section 8), and who has to act by when (section 4). Pure."""
+"""When a digest falls due and what is in it (docs/rules.md section 8), and who has to act by when (section 4). Pure."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
@@ -13,25 +13,26 @@ from events.recommender import Recommendation
 AT_MOST = 10
 """Items in one digest."""
 TOPICS = ("digest", "duties")
-"""What one can unsubscribe from; each letter names its own: opportunities, and what waits for one's organisation."""
+"""What a member can unsubscribe from: letters about opportunities, and letters about duties of its organisation. Each letter names its
+topic."""
 PERIODS = ("daily", "weekly")
 LANGUAGES = ("en", "es", "ru")
 GIVE_UP_AFTER = timedelta(days=2)
-"""A letter nobody's server takes for so long is old news."""
+"""A letter that no server accepts for this time is given up."""
 TO_A_CONTRACT = ("supplier-offer", "buyer-draft", "buyer-answer", "supplier-signature", "next-bidder")
-"""Between an award and a contract: who is late here loses what was won, or is suspended."""
+"""Steps between an award and a contract: an organisation that is late here loses the award, or is suspended."""
 URGENT, USUAL, PATIENT = 0, 1, 2
-"""How much a letter's kind lets others go first: steps to a contract, other duties, digests."""
+"""Priority of a letter's kind, highest first: steps to a contract, other duties, digests."""
 TURNS = (
     (URGENT, USUAL, PATIENT),
     (USUAL, URGENT, PATIENT),
     (URGENT, USUAL, PATIENT),
     (PATIENT, URGENT, USUAL),
 )
-"""In which order the urgencies are looked at, letter after letter: each has its part, however much waits of the others."""
+"""For each letter in turn, the order in which the urgencies are tried: so each urgency gets its share, however many letters wait."""
 AT_ONCE = 5
 GATHERING = timedelta(minutes=10)
-"""So many letters of one kind in so much time go to a reader at once; what comes after them is gathered into one."""
+"""A reader gets AT_ONCE letters of one kind at once in the time GATHERING; later ones in that time are combined into one letter."""
 _FIRST_RETRY = timedelta(seconds=30)
 _LAST_RETRY = timedelta(hours=1)
 _UTC = ZoneInfo("UTC")
@@ -70,7 +71,7 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
             raise UnknownTopic(f"There is no topic {sorted(unknown)[0]!r}.", field="topics", topic=sorted(unknown)[0])
 
     def next_after(self, instant: datetime, zone: str) -> datetime:
-        """The first due hour after the instant, UTC. An hour that the clock skips is read an hour later."""
+        """The first due hour after the instant, in UTC. An hour that the clock skips (summer time) is read as one hour later."""
         day = instant.astimezone(ZoneInfo(zone)).date()
         while (due := self._on(day, zone)) <= instant or (self.period == "weekly" and day.weekday() != 0):
             day += timedelta(days=1)
@@ -81,8 +82,8 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """``organisation_id``, a contract's ``party``, has to do ``what`` by ``due_at`` (None: when it likes), at ``path``; ``cause`` is the
-    organisation that acted, whose letters take turns with those of others ("" in letters of a former release)."""
+    """``organisation_id``, a contract's ``party``, has to do ``what`` by ``due_at`` (None: no deadline), at ``path``. ``cause`` is the
+    organisation whose action triggered the duty ("" in letters of a former release); letters of different causes alternate."""
 
     party: str
     what: str
@@ -108,8 +109,8 @@ def slot(period: str, due: datetime, zone: str) -> str:
 
 
 def choose(items: Iterable[Recommendation], mailed: Collection[str], now: datetime) -> tuple[Recommendation, ...]:
-    """The first that are open and were never mailed to this member, each once, in the order of the list: its best come first, and its
-    buyers take turns, so none fills a letter while others have something new."""
+    """The first items that are open and were never mailed to this member, each once, in the order of the list. The list begins with the
+    best, and bounds the items of one buyer, so no buyer fills a letter while others have something new."""
     fresh: dict[str, Recommendation] = {}
     for item in items:
         if item.opportunity_id not in mailed and (item.closes_at is None or item.closes_at > now):
@@ -118,8 +119,8 @@ def choose(items: Iterable[Recommendation], mailed: Collection[str], now: dateti
 
 
 def gathered_until(since: datetime, now: datetime, due_at: datetime | None) -> datetime:
-    """When what is gathered for a reader goes out, who had AT_ONCE letters of its kind ``since`` then: in time for most of what its
-    deadline leaves."""
+    """When the gathered letters of a kind are sent to a reader that already had AT_ONCE of them since ``since``. At the latest a quarter of
+    the time to the deadline has passed then."""
     usual = max(now, since + GATHERING)
     return min(usual, now + max(due_at - now, timedelta()) / 4) if due_at else usual
 
@@ -130,5 +131,5 @@ def spoken(language: str) -> str:
 
 
 def retry_after(attempts: int) -> timedelta:
-    """How long to wait after so many attempts: doubling from half a minute to an hour."""
+    """The delay after this many attempts: it doubles from half a minute to an hour."""
     return min(_LAST_RETRY, _FIRST_RETRY * (1 << min(attempts - 1, 10)))

@@ -1,5 +1,5 @@
 """Observatory: what things really cost. It collects the prices of contracts, offers, bids and quotes, and publishes
-reference prices that list every observation as kept or dropped, and why (DOMAIN section 7).
+reference prices that list every observation as kept or dropped, and why (docs/rules.md section 7).
 
 Topics in: ``lonja.contracts``, ``lonja.catalogue``, ``lonja.auctions``, ``lonja.quotes``. Out: ``lonja.observatory``.
 Tables: ``items``, ``observations`` (one a priced line), ``withdrawn`` (ended contracts, offers taken back), ``snapshots`` (immutable

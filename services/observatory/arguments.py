@@ -12,6 +12,8 @@ PlaceCode = Annotated[
         max_length=200,
     ),
 ]
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=100_000)]
+PageNumber = Annotated[
+    int, QueryParameter(name="page", ge=1, le=100_000, description="From 1; behind the last page the list is empty.")
+]
 Words = Annotated[str, QueryParameter(max_length=200)]
 Grade = Annotated[str, QueryParameter(description="A, B, C, or - for none yet", pattern="^[ABC-]?$")]

@@ -1,7 +1,7 @@
-"""From what happened to what was seen: the observations in an event, and the items they are prices of.
+"""Turns events into price observations and the items they belong to.
 
-An item is a SKU, or for lines without one what :func:`item_key` makes of category, description and currency. The unit is not
-part of it: prices per another unit, or per one that nobody can read, stay listed with their item, dropped and why.
+An item is a SKU; for lines without one :func:`item_key` makes its key from category, description and currency. The unit is not part of
+the key: prices per another unit, or per an unreadable one, stay listed with their item, as dropped and with the reason.
 """
 
 import re
@@ -27,7 +27,7 @@ TITLE_LENGTH = 300
 
 
 class Origin(StrEnum):
-    """Which document a price stands in. An award is a contract price until the contract itself comes."""
+    """The kind of document that has the price. An award counts as a contract price until the contract itself comes."""
 
     CONTRACT = "contract"
     AWARD = "award"
@@ -37,7 +37,7 @@ class Origin(StrEnum):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """What has a price. ``unit`` and ``pack_size`` are those of a SKU, for its offers; "" where unknown."""
+    """A thing that has prices. ``unit`` and ``pack_size`` are those of a SKU, for its offers; "" if unknown."""
 
     item_key: str
     sku_id: str | None = None
@@ -61,13 +61,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def folded(text: str) -> str:
-    """Lower case, accents off, anything but letters and digits one space: how one publisher writes one thing twice."""
+    """Lower case, without accents, anything but letters and digits as one space: two spellings of one thing then agree."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     return " ".join(re.findall(r"\w+", "".join(char for char in plain if not unicodedata.combining(char))))
 
 
 def item_key(line: Line, category: Category | None, currency: str) -> str:
-    """The SKU's id; else a derived id of category code, folded description and currency; "" where nothing names the thing.
+    """The SKU's id; else a derived id of category code, folded description and currency; "" if the line names no thing.
 
     Two currencies are two items, because no exchange rates are loaded.
     """
@@ -96,7 +96,7 @@ def of_contract(event: ContractConcluded) -> Seen:
 
 
 def of_award(event: AwardMade) -> Seen:
-    """Several suppliers of one award are one supplier to the statistics."""
+    """Several suppliers of one award count as one supplier in the statistics."""
     return _seen(
         event.lines,
         Kind.CONTRACT,
@@ -116,7 +116,7 @@ def of_award(event: AwardMade) -> Seen:
 
 
 def of_bid(event: BidDisclosed, published_at: datetime) -> Seen:
-    """A native bid without a time is of the day of its disclosure, an imported one of its publication's."""
+    """A native bid without a time is dated by its disclosure, an imported one by its publication."""
     at = event.bid_at or (event.source.published_at if event.source else None) or published_at
     return _seen(
         event.lines,
@@ -136,7 +136,7 @@ def of_bid(event: BidDisclosed, published_at: datetime) -> Seen:
 
 
 def of_imported_bids(process: ImportedProcess) -> Iterator[Seen]:
-    """A bid of which neither its own day nor that of its publication is known says no price of any time: it is left out."""
+    """A bid with neither a date of its own nor a publication date is left out, because its price cannot be dated."""
     published_at = process.tender.published_at if process.tender else None
     for bid in process.bids:
         if at := bid.bid_at or (bid.source.published_at if bid.source else None) or published_at:
@@ -144,7 +144,7 @@ def of_imported_bids(process: ImportedProcess) -> Iterator[Seen]:
 
 
 def of_quote(event: QuoteDisclosed) -> Seen:
-    """Of the day it was sent, whether it was chosen or not."""
+    """A quote is dated by the day it was sent, whether it was chosen or not."""
     return _seen(
         event.lines,
         Kind.QUOTE,
@@ -162,7 +162,7 @@ def of_quote(event: QuoteDisclosed) -> Seen:
 
 
 def of_offer(event: OfferPublished) -> Seen:
-    """The price of one pack; what a pack holds is the SKU's to say, so the unit is left open here (see :func:`with_unit_of`)."""
+    """The price of one pack. The SKU says what a pack holds, so the unit is filled in later (:func:`with_unit_of`)."""
     item = Item(item_key=event.sku_id, sku_id=event.sku_id, title="", category=event.category, currency=event.currency)
     observation = Observation(
         observation_id=derive_id("observation", Origin.OFFER, event.offer_id),
@@ -189,7 +189,7 @@ def of_offer(event: OfferPublished) -> Seen:
 
 
 def with_unit_of(item: Item, seen: Observation) -> Observation:
-    """An offer's price is per pack of its SKU, as the catalogue says now."""
+    """The observation with unit and pack of the SKU, as the catalogue has them now, if it is an offer without a unit."""
     if seen.kind is Kind.OFFER and not seen.unit and item.unit:
         return msgspec.structs.replace(seen, unit=item.unit, pack_size=item.pack_size)
     return seen
@@ -214,7 +214,7 @@ def _seen(
 ) -> Seen:
     items: dict[str, Item] = {}
     observations = []
-    # An award has no page of its own, as a contract has.
+    # An award has no page of its own; a contract has one.
     named = f"award {document_id}" if origin is Origin.AWARD else document_id
     for number, line, key in _priced(lines, category, currency):
         held = line.category or category
@@ -259,7 +259,7 @@ def _seen(
 
 
 def _priced(lines: Sequence[Line], category: Category | None, currency: str | None) -> Iterator[tuple[int, Line, str]]:
-    """(how many of this line id came before, line, item key) of the lines that state a price of a nameable thing in a currency."""
+    """(how many lines with this line id came before, line, item key) for each line that has a price, a currency and an item key."""
     before: dict[str, int] = {}
     for line in lines:
         number = before[line.line_id] = before.get(line.line_id, -1) + 1

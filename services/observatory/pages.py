@@ -14,14 +14,16 @@ from litestar.response import Response, Template
 from catalogue.policy import Policy, load
 from events.values import Refusal
 from infra.cells import cell
-from infra.web import PUBLIC, FromGround, PathId, Visit, page
+from infra.web import PUBLIC, FromGround, PathId, Visit, leafed, page
 from infra.web import PageNumber as ListPage
-from infra.web.languages import refusal, told, unit_name
+from infra.web.languages import kept_refusal, told, unit_name
 from services.observatory import store, views
 from services.observatory.arguments import Grade, PageNumber, PlaceCode, Words
 from services.observatory.domain import Bin, Reference
-from services.observatory.views import PAGE, PRICES, Answer, snapshot, wanted, whole_answer
+from services.observatory.views import PAGE, Answer, snapshot, wanted, whole_answer
 
+SHOWN = 50
+"""Prices that a page lists: fewer than an answer of the API, for on a phone each is a card."""
 ROWS = 5000
 """Observations a CSV file has."""
 COLUMNS = """
@@ -48,6 +50,7 @@ class ObservatoryPages(Controller):
         async with ground.database.transaction("observatory") as tx:
             categories = await store.categories(tx)
             found = await store.find(tx, wanted(q, category, grade), offset=(number - 1) * PAGE, most=PAGE)
+        leafed(request, number, found.last)
         asked = {"q": q, "category": category, "grade": grade}
         return page(
             request,
@@ -74,6 +77,7 @@ class ObservatoryPages(Controller):
         rules = policy.observatory
         async with ground.database.transaction("observatory") as tx:
             whole = await whole_answer(tx, item_key, place, rules)
+            pages = leafed_through(request, number, whole)
             large = await views.too_many(tx, item_key)
             return page(
                 request,
@@ -86,8 +90,10 @@ class ObservatoryPages(Controller):
                 histogram=bars(pictures.bins, whole.reference),
                 **_told(policy),
                 **_listing(
-                    await views.page(tx, whole, number), number, f"/observatory/items/{item_key}", {"place": place}
+                    await views.page(tx, whole, number, SHOWN), f"/observatory/items/{item_key}", {"place": place}
                 ),
+                number=number,
+                pages=pages,
             )
 
     @get("/references/{reference_id:str}")
@@ -98,18 +104,21 @@ class ObservatoryPages(Controller):
         reference_id: PathId,
         number: PageNumber = 1,
     ) -> Template:
-        found = await snapshot(ground, reference_id, number)
+        found = await snapshot(ground, reference_id, number, SHOWN)
+        pages = leafed_through(request, number, found)
         return page(
             request,
             "observatory/reference.html",
             parts=-(-found.judged // ROWS),
             **_told(load(ground.config.policy)),
-            **_listing(found, number, f"/observatory/references/{reference_id}", {}),
+            **_listing(found, f"/observatory/references/{reference_id}", {}),
+            number=number,
+            pages=pages,
         )
 
     @get("/references/{reference_id:str}/observations.csv")
     async def download(self, ground: FromGround, reference_id: PathId, number: PageNumber = 1) -> Response[str]:
-        """5000 rows a file."""
+        """5000 rows a file; a file behind the last has none, so that a program knows when it has all."""
         found = await snapshot(ground, reference_id, number, ROWS)
         part = f"-{number}" if found.judged > ROWS else ""
         return Response(
@@ -186,18 +195,19 @@ def _told(policy: Policy) -> dict[str, Any]:
 
 def why(kept: Refusal) -> str:
     """The rule by which a price does not count, or an item has no reference, in the reader's language."""
-    return refusal(kept.rule, kept.message, {number.name: number.value for number in kept.numbers})
+    return kept_refusal(kept)
 
 
-def _listing(found: Answer, number: int, path: str, asked: dict[str, str]) -> dict[str, Any]:
+def leafed_through(request: Visit, number: int, found: Answer) -> int:
+    """How many pages of verdicts there are. Raises BeyondLast."""
+    pages = max(1, -(-found.judged // SHOWN))
+    leafed(request, number, pages)
+    return pages
+
+
+def _listing(found: Answer, path: str, asked: dict[str, str]) -> dict[str, Any]:
     """The page of the verdicts that ``found`` has."""
-    return {
-        "answer": found,
-        "unit": unit_name,
-        "number": number,
-        "pages": -(-found.judged // PRICES),
-        "link": _links(path, asked),
-    }
+    return {"answer": found, "unit": unit_name, "link": _links(path, asked)}
 
 
 def _links(path: str, asked: dict[str, str]) -> Any:

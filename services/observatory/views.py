@@ -37,7 +37,7 @@ PAGE = 50
 MOST = 2000
 """Prices of an item that are judged while somebody waits for the answer. Those of a larger item are judged in the background alone."""
 PRICES = 200
-"""Verdicts a page has."""
+"""Verdicts an answer of the API has."""
 PICTURED = 2000
 """Prices that pictures are drawn from, the newest."""
 SPOTS = 200

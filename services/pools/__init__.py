@@ -1,5 +1,5 @@
 """Pools: agencies buy together. A lead fixes the terms, members enrol, the demand is frozen and sourced in one mini-auction,
-and its result is shared out into one contract for each member (DOMAIN section 5).
+and its result is shared out into one contract for each member (docs/rules.md section 5).
 
 Topics in: ``lonja.accounts`` (who is an active buyer), ``lonja.catalogue`` (SKUs), ``lonja.observatory`` (reference prices),
 ``lonja.auctions`` (opened, refused, closed), ``lonja.contracts`` (drafted, concluded, ended). Out: ``lonja.pools``.

@@ -1,5 +1,5 @@
 """Quick quotes (purchase by need): a buyer says what it needs, suppliers send sealed quotes until the deadline, and the buyer chooses
-among participants without names, saying why where it is not the cheapest (DOMAIN section 3, last rule).
+among participants without names, saying why where it is not the cheapest (docs/rules.md section 3, last rule).
 
 Topics in: ``lonja.accounts`` (who is active), ``lonja.catalogue`` (SKUs), ``lonja.observatory`` (reference prices),
 ``lonja.contracts`` (what became of the choice). Out: ``lonja.quotes``.

@@ -11,7 +11,7 @@ import msgspec
 
 from events.values import Category, Place
 from infra.database import Transaction
-from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count
+from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count, reach
 from infra.reading import listed
 from services.quotes.domain.request import Stage
 
@@ -70,11 +70,13 @@ async def search(tx: Transaction, wanted: Wanted, *, limit: int, offset: int) ->
     await db.execute(PLAN_FOR_VALUES)
     found = await db.fetch(f"{rows} order by {order}, request_id limit {limit} offset {offset}", *values)
     ids = [row["request_id"] for row in found]
-    counted = await count(db, rows, *values)
+    most = reach(limit, offset)
+    counted = await count(db, rows, *values, most=most)
     shown = await db.fetch(_SHOWN, ids)
     at = {request_id: place for place, request_id in enumerate(ids)}
     shown.sort(key=lambda row: at[row["request_id"]])
-    return Listed.of(listed("quote request", shown, itemgetter("request_id"), partial(_summary, now=tx.now)), counted)
+    summaries = listed("quote request", shown, itemgetter("request_id"), partial(_summary, now=tx.now))
+    return Listed.of(summaries, counted, most)
 
 
 def status_of(stage: Stage, closes_at: datetime, now: datetime) -> Status:

@@ -15,6 +15,7 @@ import msgspec
 from events.values import Line
 from infra.database import Transaction
 from infra.denied import Missing
+from infra.listing import last_page
 from infra.texts import clean
 from infra.tokens import BUYER_OFFICER, OBSERVER, SUPPLIER_AGENT, Principal
 from services.quotes import handlers, store
@@ -123,7 +124,7 @@ async def details(tx: Transaction, kept: StoredRequest, reader: Principal | None
 
 def parts_of(shown: Details) -> int:
     """Pages of participants."""
-    return -(-(shown.participants_total or 0) // PARTICIPANTS)
+    return last_page(shown.participants_total or 0, PARTICIPANTS)
 
 
 def buys(request: Request, reader: Principal | None) -> bool:

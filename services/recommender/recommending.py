@@ -1,4 +1,4 @@
-"""Making the lists that wait. No transaction is open while the child process ranks."""
+"""Makes the outdated lists. No transaction is open while the child process ranks."""
 
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -22,29 +22,30 @@ SHOWN = 3
 REMEDY = "read the reason in the log of the worker; a list is made again when something about its supplier changes"
 REMEDY_FOR_OPENINGS = (
     "read the reason in the log of the worker; all lists go on without it, and it is tried again when it changes, when it is over, or"
-    " when the model learns"
+    " when the engine learns again"
 )
 ITEMS = 20
-"""In a published list, at most."""
+"""The most items in a published list."""
 TOGETHER = 200
-"""Suppliers in one question."""
+"""Suppliers whose lists are made together."""
 PORTIONS = 20
-"""Of suppliers who are marked, before lists are made."""
+"""At most this many portions of suppliers are marked before lists are made."""
 REREAD_AFTER = timedelta(minutes=1)
 SMALL = 5000
-"""A history of no more awards is read again whenever it changed, a larger one (a second for each 15,000) once in a while."""
+"""A history of at most this many awards is read again after every change; a larger one (about 1 s per 15,000 awards) at most once per
+REREAD_AFTER."""
 NOBODY = Waiting(
     profile=SupplierProfile(supplier_id=""),
     active=True,
     native=False,
     dismissed=frozenset(),
 )
-"""A supplier of whom nothing is known: what fails with it fails for everybody."""
+"""A supplier without any data: an opening that fails for it fails for all suppliers."""
 
 
 @asynccontextmanager
 async def alone(ground: Ground, work: str) -> AsyncIterator[bool]:
-    """True if no other process does this work now; it is held without a transaction, and freed when this process dies."""
+    """True if no other process does this work now. The lock needs no open transaction, and is freed if this process dies."""
     async with ground.database.pool.acquire() as connection:
         key = f"{NAME}/{work}"
         mine = await connection.fetchval("select pg_try_advisory_lock(hashtextextended($1, 0))", key)
@@ -56,10 +57,10 @@ async def alone(ground: Ground, work: str) -> AsyncIterator[bool]:
 
 
 class Recommending:
-    """The lists, made by one engine that is taught again as models and awards change.
+    """Makes the lists with one engine, which learns again when models and awards change.
 
-    A supplier or an opening on which a list fails costs itself alone, and health names it. The supplier waits for the next change
-    about it; the opening is left out of all lists until it changes or the engine is taught anew.
+    If a list fails because of one supplier or opening, only that one is left out, and health names it. The supplier waits for the next
+    change about it; the opening is left out of all lists until it changes or the engine learns again.
     """
 
     def __init__(self, ground: Ground, engine: Engine) -> None:
@@ -70,7 +71,7 @@ class Recommending:
         self._without_list: dict[str, str] = {}
 
     async def make_due(self) -> int:
-        """Make lists that wait, some at a time; returns how many."""
+        """Make some of the outdated lists; returns how many."""
         async with alone(self._ground, "lists") as mine:
             return await self._make_due() if mine else 0
 
@@ -91,13 +92,17 @@ class Recommending:
         except Exception as error:
             if is_away(error):
                 raise
-            log.exception("a question about %d suppliers and %d openings failed", len(waiting), len(openings))
+            log.exception(
+                "making lists for %d suppliers and %d openings failed; looking for the one at fault",
+                len(waiting),
+                len(openings),
+            )
             await self._apart(waiting, uninvited, openings)
         self._report()
         return len(waiting)
 
     async def _walk(self) -> int:
-        """Mark some of those whom changes concern; returns how many portions there were."""
+        """Mark some of the suppliers that changes concern; returns the number of portions."""
         async with self._ground.database.transaction(NAME) as tx:
             if reached := await reach(tx, horizon(self._ground.config.policy, tx.now)):
                 await marks.note_changed(tx, reached)
@@ -115,7 +120,8 @@ class Recommending:
         return PORTIONS
 
     async def _apart(self, waiting: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]) -> None:
-        """Find what fails, and do without it. Raises what fails whichever opening is asked about: that is no opening's fault."""
+        """Find the supplier or opening at fault, and make the lists without it. Re-raises an error that occurs with every opening, since no
+        single opening causes it."""
         sound, failing = await self._sound([NOBODY], uninvited, openings)
         if len(failing) == len(openings) > 1:
             raise failing[openings[0]]
@@ -135,7 +141,7 @@ class Recommending:
             await marks.settle(tx, [one.profile.supplier_id for one in failed])
 
     async def _by_itself(self, one: Waiting, openings: list[Opening]) -> list[Opening]:
-        """Make one supplier's list. Returns the openings without those on which it failed; raises where it fails on all."""
+        """Make one supplier's list. Returns the openings without those on which it failed; raises if it fails on all."""
         try:
             await self._make([one], (), openings)
         except Exception as error:
@@ -152,7 +158,7 @@ class Recommending:
     async def _sound(
         self, suppliers: Sequence[Waiting], uninvited: Collection[str], openings: Sequence[Opening]
     ) -> tuple[list[Opening], dict[Opening, Exception]]:
-        """The openings about which these suppliers can be advised, and those on which that fails: found by halves."""
+        """The openings for which the lists of these suppliers can be made, and those for which that fails; found by halving."""
         try:
             await self._lists(suppliers, uninvited, openings)
         except Exception as error:
@@ -217,7 +223,7 @@ class Recommending:
             self._without_list.pop(one.profile.supplier_id, None)
 
     async def _teach(self) -> str:
-        """The engine is told of a new model at once, of new awards as `REREAD_AFTER` says. Returns the model's id."""
+        """Give the engine a new model at once, and new awards as SMALL and REREAD_AFTER say. Returns the model's id."""
         async with self._ground.database.transaction(NAME) as tx:
             model_id = await trainings.id_in_use(tx)
             count, heard_at = await advice.count_awards(tx, SMALL), await advice.last_heard(tx)
@@ -252,7 +258,7 @@ def fitting(supplier: Waiting, opening: Opening) -> bool:
 
 
 def chosen(supplier: Waiting, fits: Sequence[Fit], openings: Mapping[str, Opening]) -> tuple[Recommendation, ...]:
-    """What is published."""
+    """The items that are published."""
     found = [(fit, openings[fit.opportunity_id]) for fit in fits if fitting(supplier, openings[fit.opportunity_id])]
     return tuple(
         Recommendation(

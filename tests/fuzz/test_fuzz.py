@@ -3,6 +3,7 @@
 A request has one value out of bounds in most cases, and none in the others. ``--examples 50`` tries more of them.
 """
 
+import re
 import time
 from pathlib import Path
 from sys import modules
@@ -95,6 +96,9 @@ async def tried(
         return f"{answer.status_code} for {where} {str(sent)[:700]}: {text[:300]!r}"
     if spent > MOST_SECONDS or len(text) > MOST_BYTES:
         return f"{spent:.1f} s, {len(text):,} bytes for {where} {str(sent)[:500]}"
+    led = re.findall(rb'<p class="error" role="alert">.*?href="#([^"]+)"', text)
+    if nowhere := [each for each in led if b'id="%b"' % each not in text]:
+        return f"the refusal leads to {nowhere}, which is not on the page, for {where} {str(sent)[:500]}"
     return ""
 
 

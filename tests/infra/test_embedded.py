@@ -1,9 +1,13 @@
 """The embedded servers on real processes: side by side, killed, and started again."""
 
+import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -11,17 +15,53 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from infra.broker import access
-from infra.embedded import HomeInUse, Servers
+from infra.embedded import HomeInUse, Servers, kafka, postgres
+from infra.embedded.ports import remembered_port
+from infra.embedded.process import Child
 
 pytestmark = pytest.mark.servers
 
 
+PARTS = ("postgres", "kafka", "kafka-controller")
+
+
 @pytest.fixture(scope="module")
-def second(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("second")
+
+
+@pytest.fixture(scope="module")
+def strangers(home: Path) -> Iterator[set[int]]:
+    """The ports that the second home remembers: somebody else has taken them while it was at rest."""
+    ports = {remembered_port(home, part) for part in PARTS}
+    with ExitStack() as stack:
+        for port in ports:
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield ports
+
+
+@pytest.fixture(scope="module")
+def second(servers: Servers, home: Path, strangers: set[int]) -> Iterator[Servers]:
     """A second home beside the one of the whole run: here servers are killed, and nobody else minds."""
-    running = Servers.start(tmp_path_factory.mktemp("second"))
+    running = Servers.start(home)
     yield running
     running.stop()
+
+
+async def test_a_port_that_somebody_else_has_taken_is_replaced_and_nobody_is_sent_there(
+    second: Servers, strangers: set[int]
+) -> None:
+    assert not strangers & {remembered_port(second.home, part) for part in PARTS}
+    told = {urlsplit(url).port for url in (second.database_url, second.admin_url, second.kafka_bootstrap)}
+    assert told == {remembered_port(second.home, part) for part in ("postgres", "kafka")}
+    await (await asyncpg.connect(second.database_url, timeout=10)).close()
+
+
+async def test_servers_of_another_home_on_its_ports_do_not_make_a_home_ready(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "ports.json").write_text(json.dumps({part: remembered_port(servers.home, part) for part in PARTS}))
+    for home, there in ((servers.home, True), (tmp_path, False)):
+        for part in (postgres.part(home), kafka.part(home, "kafka.jar")):
+            assert await Child(part, home).is_ready() is there, part.name
 
 
 async def test_two_homes_run_side_by_side(servers: Servers, second: Servers) -> None:

@@ -246,8 +246,8 @@ async def test_a_body_in_the_chunks_of_a_proxy_is_taken(tmp_path: Path, size: in
         (b"\0\0\r\n\r\n", 400, "no HTTP request"),
         (b"GET /health HTTP/1.1\r\nhost: x\r\ncookie: " + b"c" * 40_000, 431, "32,768 bytes and 100 headers"),
         (GET * 100, 429, "16 requests"),
-        (b"GET /" + b"q" * 9_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 414, "8,192 bytes"),
-        (b"GET /?answer" + b"&a" * 200 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 414, "200 parameters"),
+        (b"GET /" + b"q" * 9_000 + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 414, "8,192 bytes"),
+        (b"GET /?answer" + b"&a" * 200 + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 414, "200 parameters"),
     ],
     ids=["small chunks", "no request", "a large head", "many requests", "a long address", "many parameters"],
 )

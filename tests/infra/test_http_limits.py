@@ -68,6 +68,7 @@ async def serving(
     web = server.server(app, config, ground.live.end, port=0)
     running = asyncio.create_task(web.serve())
     while not web.started:
+        assert not running.done(), await running
         await asyncio.sleep(0.01)
     port = web.servers[0].sockets[0].getsockname()[1]
 
@@ -447,6 +448,7 @@ async def test_live_streams_end_with_the_process_which_is_no_crash(tmp_path: Pat
     transport = httpx.AsyncHTTPTransport(retries=100)
     async with httpx.AsyncClient(transport=transport, timeout=30) as client:
         while True:
+            assert process.returncode is None, await process.communicate()
             try:
                 await client.get(f"http://127.0.0.1:{free_port}/health")
                 break

@@ -35,7 +35,7 @@ from infra.web.languages import (
     language_of,
     moment,
     ngettext,
-    refusal,
+    refusal_in_texts,
     speaking,
     with_numbers,
 )
@@ -439,39 +439,43 @@ def test_russian_counts_in_three_ways() -> None:
 
 
 def test_a_refusal_is_said_with_its_numbers_and_an_unknown_rule_stays_english() -> None:
-    numbers = {"price": "1000.00", "step": Decimal("10.00"), "cut": "5.00", "amount": "995"}
-    assert refusal("cut-below-step", "As published.", numbers, "RUB") == "As published."
+    numbers = {"price": "1000.00", "step": "10.00", "cut": "5.00", "amount": "995"}
+    assert refusal_in_texts("cut-below-step", "As published.", numbers, "RUB") == "As published."
     with speaking("es"):
-        told = refusal("cut-below-step", "As published.", numbers, "RUB")
+        told = refusal_in_texts("cut-below-step", "As published.", numbers, "RUB")
         assert told == "Una puja debe bajar de 1\u202f000,00 RUB en al menos un escalón de 10,00; esta baja 5,00."
-        assert refusal("supplier-not-active", "", {"standing": "suspended"}).endswith(": suspendido.")
-        at = {"closes_at": "2026-11-25 20:04:07+00:00", "arrived_at": datetime(2026, 11, 25, 20, 5, tzinfo=UTC)}
-        assert "25 nov 2026 20:04:07 UTC" in refusal("auction-over", "", at)
-        assert refusal("never-heard-of", "As published.", numbers) == "As published."
-        assert refusal("cut-below-step", "As published.", {}) == "As published."
+        assert refusal_in_texts("supplier-not-active", "", {"standing": "suspended"}).endswith(": suspendido.")
+        at = {"closes_at": "2026-11-25 20:04:07+00:00", "arrived_at": "2026-11-25 20:05:00+00:00"}
+        assert "25 nov 2026 20:04:07 UTC" in refusal_in_texts("auction-over", "", at)
+        assert refusal_in_texts("never-heard-of", "As published.", numbers) == "As published."
+        assert refusal_in_texts("cut-below-step", "As published.", {}) == "As published."
 
 
 def test_a_list_is_said_word_by_word_a_unit_by_its_name_and_what_a_person_wrote_as_it_was() -> None:
     with speaking("es"):
-        told = refusal("term-not-changeable", "", {"term": "price", "changeable": "delivered by, payment"})
+        told = refusal_in_texts("term-not-changeable", "", {"term": "price", "changeable": "delivered by, payment"})
         assert told == "Un protocolo cambia solo: plazo de entrega, pago; no «precio»."
-        assert refusal("unknown-period", "", {"periods": "daily or weekly", "period": "monthly"}).startswith(
+        assert refusal_in_texts("unknown-period", "", {"periods": "daily or weekly", "period": "monthly"}).startswith(
             "Un resumen llega cada día o cada semana, no «monthly»."
         )
         units = {"paid_unit": "KGM", "line_unit": "C62"}
-        assert refusal("paid-not-comparable", "", units) == (
+        assert refusal_in_texts("paid-not-comparable", "", units) == (
             "El precio pagado era por kilogramo y la línea cuenta en unidad."
         )
-        assert "«Bolt, open 2000»" in refusal("equivalent-twice", "", {"description": "Bolt, open 2000"})
-        assert "«2000»" in refusal("equivalent-twice", "", {"description": "2000"})
+        assert "«Bolt, open 2000»" in refusal_in_texts("equivalent-twice", "", {"description": "Bolt, open 2000"})
+        assert "«2000»" in refusal_in_texts("equivalent-twice", "", {"description": "2000"})
         assert said_of("open, Smith") == "open, Smith", "a name among them: it is no list of our words"
 
 
 def test_a_reason_that_was_stored_without_a_value_is_said_without_it() -> None:
     numbers = {"price": "9.00", "low": "1.00", "high": "2.00", "among": "12"}
     with speaking("es"):
-        assert refusal("outlier", "", numbers) == "9,00 queda fuera de 1,00 – 2,00, lo habitual entre 12 precios."
-        assert refusal("outlier", "", numbers | {"rule": "tukey"}).endswith("12 precios (según las vallas de Tukey).")
+        assert (
+            refusal_in_texts("outlier", "", numbers) == "9,00 queda fuera de 1,00 – 2,00, lo habitual entre 12 precios."
+        )
+        assert refusal_in_texts("outlier", "", numbers | {"rule": "tukey"}).endswith(
+            "12 precios (según las vallas de Tukey)."
+        )
 
 
 SPOKEN = re.compile(r"[A-Za-z]{2,} +[a-z]{2,}|[A-Z][a-z]{2,}")

@@ -312,7 +312,7 @@ async def test_a_part_that_is_silent_is_named_while_it_is_and_no_longer(
     pid = read_state(tmp_path)["part"]["pid"]
     answers = False
     await until(lambda: read_state(tmp_path)["part"]["state"] == "degraded")
-    assert "gives no sign of life" in read_state(tmp_path)["part"]["detail"]
+    assert "its heartbeat is missing" in read_state(tmp_path)["part"]["detail"]
     answers = True
     await until(lambda: read_state(tmp_path)["part"]["state"] == "running")
     assert read_state(tmp_path)["part"]["pid"] == pid

@@ -23,9 +23,14 @@ SAID = """() => {
     while (walker.nextNode()) if (!apart(walker.currentNode.parentElement)) pieces.push(walker.currentNode.data);
     for (const name of ["title", "aria-label", "placeholder", "alt", "data-label", "data-over"])
         for (const element of document.querySelectorAll(`[${name}]`)) if (!apart(element)) pieces.push(element.getAttribute(name));
-    return [...new Set(pieces.map((piece) => piece.replace(/\\s+/g, " ").trim()).filter((piece) => /[a-z]{2}/i.test(piece)))];
+    return [...new Set(pieces.map((piece) => piece.replace(/\\s+/g, " ").trim()).filter((piece) => /[a-z]{2}|\\d{4}-\\d/i.test(piece)))];
 }"""
 """Every piece of a page that is read or heard, but what is marked as of another language."""
+ENGLISH_DATE = re.compile(r"\b\d{4}-\d\d(?:-\d\d)?(?![\w-])")
+OWN_DATE = re.compile(r"\b\d{1,2} [a-z]{3,4} \d{4}\b")
+"""As Spanish pages write it: May is “may” there."""
+ASKED = "2027-01-31"
+"""The example of how a date is typed, in every language."""
 SMALL_WORDS = re.compile(
     r"\b(?:the|of|and|is|are|was|were|with|for|from|by|to|not|this|that|these|your|you|its|it|has|have|been|what|which|who|when|where"
     r"|then|than|there|their|they|each|every|all|any|only|more|most|other|until|before|after|yet|will|can|may|must|at|on|or|nothing)\b",
@@ -79,14 +84,16 @@ MARKETS_OWN = {"sentence", "told"}
 
 
 def left_in_english(pieces: Iterable[str], language: str, people: Iterable[str]) -> list[str]:
-    """The pieces that are in English, whatever people wrote into them."""
+    """The pieces that are in English, or have a date as English pages write it, whatever people wrote into them."""
     return [
         piece for piece in pieces if _is_english(piece, language) and _is_english(_without(piece, people), language)
     ]
 
 
 def _is_english(piece: str, language: str) -> bool:
-    return SMALL_WORDS.search(piece) is not None or bare(piece) in translated(language)
+    dates = ENGLISH_DATE.search(piece.replace(ASKED, ""))
+    words = SMALL_WORDS.search(OWN_DATE.sub(" ", piece))
+    return dates is not None or words is not None or bare(piece) in translated(language)
 
 
 def _without(piece: str, people: Iterable[str]) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from itertools import chain
 from typing import Any
 
@@ -23,6 +22,7 @@ from services.demonstration.client import Client, when_heard
 from services.demonstration.seed import open_auction
 from services.notifications.links import Links
 from tests.demo import LONGEST_AUCTION, PASSWORD
+from tests.journeys.choosing import to_be_chosen
 from tests.journeys.conftest import DESK, PHONE, Meet, Person, picture
 from tests.journeys.exploring import READERS, Explorer, Found, get_routes
 from tests.journeys.sound import breaches, fits, frame
@@ -84,7 +84,15 @@ async def filled(demo: Market) -> dict[str, list[str]]:
         await supplier.post(f"/api/auctions/{running}/complaints", wanted, key="every page")
         contract_id = await _draft(agency, supplier, found["results"])
         await _dispute(agency)
-        request_id = await _sealed(demo, agency, supplier, sku_id)
+        described = {"description": LONG_WORD, "category": "30197630", "unit": "piece", "quantity": "2"}
+        lines = [{"sku_id": sku_id, "quantity": "5"}, described]
+        quote = {
+            "prices": {"1": "10.00", "2": "1200.00"},
+            "vat_rate": "20",
+            "delivery_days": 3,
+            "comment": f"{COMMENT} " * 40,
+        }
+        request_id = await to_be_chosen(demo, agency, lines, [(supplier, quote)])
     return {"supplier2": [f"/contracts/{contract_id}"], "agency": [f"/quotes/{request_id}"]}
 
 
@@ -99,38 +107,6 @@ async def _dispute(agency: Client) -> None:
                 await agency.post(f"{path}/disputes", wanted, key="every page")
                 return
     raise AssertionError("the demonstration has no invoice to be paid")
-
-
-async def _sealed(demo: Market, agency: Client, supplier: Client, sku_id: str) -> str:
-    """A request whose deadline is over and whose buyer has to choose: its id. Its deadline comes sooner than it was told: the market's
-    clock stays, and with it all sessions."""
-    closes_at = demo.clock() + timedelta(hours=2)
-    described = {"description": LONG_WORD, "category": "30197630", "unit": "piece", "quantity": "2"}
-    lines = [{"sku_id": sku_id, "quantity": "5"}, described]
-    wanted = {"title": "Every page", "lines": lines, "closes_at": closes_at.isoformat()}
-    made = await when_heard(lambda: agency.post("/api/quotes", wanted, key="every page"))
-    request_id = str(made["request_id"])
-    quote = {
-        "prices": {"1": "10.00", "2": "1200.00"},
-        "vat_rate": "20",
-        "delivery_days": 3,
-        "comment": f"{COMMENT} " * 40,
-    }
-    await when_heard(lambda: supplier.post(f"/api/quotes/{request_id}/mine", quote, key="every page"))
-    over = demo.clock() - timedelta(minutes=5)
-    await demo.fetch(
-        "update quotes.quote_requests set closes_at = $2, attend_at = $2,"
-        " state = jsonb_set(state, '{opened,closes_at}', to_jsonb($3::text)) where request_id = $1",
-        request_id,
-        over,
-        over.isoformat(),
-    )
-
-    async def is_over() -> bool:
-        return bool((await agency.get(f"/api/quotes/{request_id}"))["status"] == "choosing")
-
-    await demo.eventually(is_over)
-    return request_id
 
 
 async def _draft(agency: Client, supplier: Client, cards: list[dict[str, Any]]) -> str:
@@ -287,10 +263,11 @@ async def test_what_a_page_says_in_english_is_noticed(meet: Meet) -> None:
     assert left_in_english(await page.evaluate(SAID), "ru", ()) == []
     await page.evaluate(
         "document.querySelector('main').insertAdjacentHTML('beforeend', '<p>Paper for the school <b>3 members</b></p>"
+        "<p>2026-11-20</p><p>20 нояб. 2026</p><p>2027-01-31</p>"
         '<span lang="en">Parts and accessories</span><input aria-label="Lots of paper">\')'
     )
     left = left_in_english(await page.evaluate(SAID), "ru", ["Paper for the school"])
-    assert left == ["3 members", "Lots of paper"]
+    assert left == ["3 members", "2026-11-20", "Lots of paper"]
 
 
 def screen(each: Found, size: str) -> str:

@@ -8,7 +8,7 @@ from events.contracts import ContractConcluded
 from events.values import Category, Line, Place, Source
 from infra.ids import new_id
 from services.demonstration.cast import cast
-from tests.journeys.conftest import Meet
+from tests.journeys.conftest import PHONE, Meet
 from tests.market import Market
 
 GOOD = next(good for good in cast().skus if good.name.startswith("Liquid soap"))
@@ -77,6 +77,14 @@ async def test_a_price_shows_what_counted_and_why_not_over_time_and_on_the_map(
     assert await page.locator("#price-map path.leaflet-interactive").count() >= len(TOWNS)
     await expect(page.locator("main")).to_contain_text(re.compile("outlier|MAD|far from", re.I))
     await visitor.shot("observatory-item")
+    for language in ("es", "ru"):
+        await visitor.speaks(language)
+        await visitor.open(f"/observatory/items/{sku_id}")
+        await visitor.shot(f"observatory-item-{language}")
+        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        buyer = await page.get_by_text("School 3", exact=True).bounding_box()
+        assert buyer and buyer["x"] + buyer["width"] <= PHONE["width"], "the buyer stands in sight on a phone"
+    await visitor.speaks("en")
     await visitor.open("/observatory")
     await visitor.fill(q="liquid soap")
     await page.keyboard.press("Enter")

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from infra.embedded.jars import web_assets
 from infra.tokens import Principal
-from tests.journeys.conftest import DESK, Person
+from tests.journeys.conftest import DESK, PHONE, Person
 from tests.market import Market
 from tests.services.contracts.deals_told import a_line
 from tests.services.contracts.market_told import Town, a_member, a_town, an_auction
@@ -110,8 +110,14 @@ async def test_signed_with_equivalents_an_objection_and_a_security(town: Town, s
     await buyer.shot("signing-answer")
     await buyer.page.locator("[name=answer-1][value=yes]").check()
     await buyer.page.locator("[name=answer-2][value=no]").check()
+    await buyer.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     await buyer.press("Answer the objection")
-    await expect(buyer.page.get_by_text("Say why the draft stays as it is on point 2.")).to_be_visible()
+    refusal = buyer.page.get_by_text("Please mend 1 field")
+    await expect(refusal).to_be_in_viewport()
+    await expect(refusal).to_be_focused()
+    await buyer.page.screenshot(path=town.market.ground.config.home / "screens" / "signing-refused-answer.png")
+    await refusal.get_by_role("link").click()
+    await expect(buyer.page.get_by_text("Say why the draft stays as it is on point 2.")).to_be_in_viewport()
     await buyer.fill(**{"reason-2": "The school is open all day in summer"})
     await buyer.press("Answer the objection")
     await expect(buyer.page.get_by_text("The supplier signs or refuses now")).to_be_visible()
@@ -124,7 +130,7 @@ async def test_signed_with_equivalents_an_objection_and_a_security(town: Town, s
     await supplier.fill(**{"security-reference": "BG-7", "security-amount": "9 000"})
     await supplier.page.locator("[name=security-valid-until]").fill(until.split("valid until ")[1][:10])
     await supplier.press("Sign the contract")
-    await expect(supplier.page.get_by_text("are due, not 9,000")).to_be_visible()
+    await expect(supplier.page.get_by_text("are due, not 9\u202f000")).to_be_visible()
     await supplier.shot("signing-security")
     await supplier.fill(**{"security-amount": "10 000"})
     await supplier.press("Sign the contract")

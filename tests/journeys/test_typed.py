@@ -166,3 +166,104 @@ async def test_words_that_are_not_sent_come_along_into_another_language(meet: Me
     await expect(page.locator("html")).to_have_attribute("lang", "es")
     await expect(box).to_have_value("paper")
     await expect(page).to_have_url(agency.url + path)
+
+
+async def test_back_to_a_search_that_was_left_before_it_was_answered(meet: Meet, unanswered: list[Route]) -> None:
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    await hold(page, unanswered)
+    await page.locator("#q").fill("toner")
+    await page.locator("#results h2 a").first.click()
+    await expect(page).to_have_url(re.compile("/catalogue/skus/"))
+    await page.go_back()
+    await expect(page.locator("#q")).to_have_value("toner")
+    names = page.locator("#results h2 a")
+    await expect(names.first).to_contain_text(re.compile("toner", re.IGNORECASE))
+    await expect(page.get_by_role("link", name=PAPER)).to_have_count(0)
+    await visitor.shot("typed-back")
+    # and onward and back once more
+    await page.go_forward()
+    await expect(page).to_have_url(re.compile("/catalogue/skus/"))
+    await page.go_back()
+    await expect(page.locator("#q")).to_have_value("toner")
+
+
+async def test_a_search_that_is_answered_has_one_entry_in_the_history(meet: Meet) -> None:
+    visitor = await meet()
+    page = await visitor.open("/catalogue")
+    await page.locator("#q").fill("toner")
+    await expect(page).to_have_url(re.compile("q=toner"))
+    length = await page.evaluate("history.length")
+    async with page.expect_response(re.compile("q=toner")):
+        await page.get_by_role("button", name="Search", exact=True).click()
+    await page.wait_for_load_state("networkidle")
+    assert await page.evaluate("history.length") == length
+    await page.go_back()
+    await expect(page).to_have_url(visitor.url + "/catalogue")
+
+
+async def test_who_adds_to_the_basket_comes_back_to_the_words_in_the_box(meet: Meet, unanswered: list[Route]) -> None:
+    agency = await meet("agency2")
+    page = await agency.open("/catalogue")
+    await hold(page, unanswered)
+    await page.locator("#q").fill("toner")
+    await page.locator("#results form[action='/catalogue/basket'] button").first.click()
+    await expect(agency.sees("In your basket:")).to_be_visible()
+    await expect(page.locator("#q")).to_have_value("toner")
+    await expect(page.locator("#results h2 a").first).to_contain_text(re.compile("toner", re.IGNORECASE))
+
+
+@pytest.mark.parametrize(("typed", "said"), [("abc", "must be a number"), ("", "is required")])
+async def test_an_odd_quantity_is_refused_beside_its_box(
+    meet: Meet, unanswered: list[Route], typed: str, said: str
+) -> None:
+    agency = await meet("agency3")
+    page = await at_a_sku(agency)
+    await hold(page, unanswered)
+    name = await page.locator("h1").inner_text()
+    await page.locator("#quantity").fill(typed)
+    await page.locator("form[action='/catalogue/basket'] button").click()
+    await expect(page.locator("#quantity-note.error")).to_contain_text(said)
+    await expect(page.locator("h1")).to_have_text(name)
+    await expect(page.locator("#quantity")).to_have_value(typed)
+    await expect(page.locator("#region")).to_have_value("RU-MOW")
+    await agency.shot(f"typed-quantity-{typed or 'empty'}")
+    await page.reload()
+    await expect(page.locator("#quantity-note.error")).to_contain_text(said)
+    await agency.press("Español")
+    await expect(page.locator("html")).to_have_attribute("lang", "es")
+    await expect(page.locator("h1")).to_have_text(name)
+    if typed:
+        await expect(page.locator("#quantity")).to_have_value(typed)
+        await expect(page.locator("#quantity-note.error")).to_be_visible()
+    await agency.press("English")
+    await expect(page.locator("html")).to_have_attribute("lang", "en")
+    await page.locator("#quantity").fill("12")
+    await expect(page.locator("form[action='/catalogue/basket'] [name=quantity]")).to_have_value(
+        "12"
+    )  # the page is there
+    await page.locator("form[action='/catalogue/basket'] button").click()
+    await expect(agency.sees("In your basket: 12.")).to_be_visible()
+    agency.errors.clear()  # that it was refused comes as 422
+
+
+async def test_back_from_a_refused_quantity_each_address_has_its_own_note(meet: Meet) -> None:
+    visitor = await meet()
+    page = await at_a_sku(visitor)
+    box, note = page.locator("#quantity"), page.locator("#quantity-note.error")
+    await box.fill("abc")
+    await expect(note).to_contain_text("must be a number")
+    await box.fill("9")
+    await expect(page.locator("#prices caption")).to_contain_text("9 ×")
+    await expect(note).to_have_count(0)
+    await page.go_back()
+    await expect(box).to_have_value("abc")
+    await expect(note).to_contain_text("must be a number")
+    await page.go_back()
+    await expect(box).to_have_value("7")
+    await expect(page.locator("#prices caption")).to_contain_text("7 ×")
+    await expect(note).to_have_count(0)
+    await expect(box).not_to_have_attribute("aria-invalid", "true")
+    await page.go_forward()
+    await expect(note).to_contain_text("must be a number")
+    visitor.errors.clear()  # that it was refused comes as 422

@@ -85,17 +85,43 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (pressed && event.detail.target.contains(pressed) && asks?.matches("[hx-trigger^=every]")) event.detail.shouldSwap = false;
 });
 
+// A refused form may be long: what is wrong is shown, wherever it stands, and read out. The link to what is said beside a field leads on
+// into that field.
+function show(mistake) {
+  for (let each = mistake; each; each = each.parentElement) if (each.matches("details")) each.open = true;
+  const field = mistake.id ? document.querySelector(`[aria-describedby~="${CSS.escape(mistake.id)}"]`) : null;
+  const shown = field?.matches("input, select, textarea") ? field : mistake;
+  if (shown === mistake) mistake.tabIndex = -1;
+  shown.focus({ preventScroll: true });
+  const { top, bottom } = shown.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) shown.scrollIntoView({ block: "center" });
+}
+addEventListener("load", () => {
+  const mistake = document.querySelector('main p.error[role="alert"], main p.error[id$="-note"]');
+  if (mistake && !location.hash && document.activeElement === document.body) show(mistake);
+});
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('p.error a[href^="#"]');
+  const mistake = link && document.getElementById(link.hash.slice(1));
+  if (!mistake) return;
+  event.preventDefault();
+  show(mistake);
+});
+
 // A form that is not sent yet, or a search, comes along into another language: it is put down here and filled in when its page comes
-// again. Where a form says in data-again how it is shown again, lines that were added and all, the server fills it in.
+// again. Where a form says in data-again how it is shown again, lines that were added and all, the server fills it in; the other forms
+// of its page are filled in on the page that answers.
 document.documentElement.classList.add("scripted");
 const written = "main form";
 const placeOf = (address) => `lonja form ${address}`;
 
 const goalOf = (form) => `${form.getAttribute("method") ?? "get"} ${form.getAttribute("action") ?? ""}`;
 
+const isChoice = (element) => ["checkbox", "radio"].includes(element.type);
+
 function fieldsOf(form) {
   const typed = [...form.elements].filter((each) => each.name && each.name !== "_csrf_token" && !["submit", "button", "password"].includes(each.type));
-  return typed.map((each) => ({ name: each.name, value: each.value, hidden: each.type === "hidden", on: !["checkbox", "radio"].includes(each.type) || each.checked }));
+  return typed.map((each) => ({ name: each.name, value: each.value, hidden: each.type === "hidden", on: !isChoice(each) || each.checked }));
 }
 
 document.addEventListener("submit", (event) => {
@@ -123,30 +149,38 @@ function sendAgain(form, fields) {
   send(copy);
 }
 
+// A box by its name, and its place among those of that name; a choice by what it stands for: another page may offer others.
 function fillIn(form, fields) {
-  const met = {};
+  const met = new Set();
   for (const each of fields) {
-    const same = [...form.elements].filter((element) => element.name === each.name);
-    const element = same.length > 1 ? same[(met[each.name] = (met[each.name] ?? -1) + 1)] : same[0];
-    if (!element || each.hidden) continue;
-    if (["checkbox", "radio"].includes(element.type)) element.checked = each.on;
+    const element = [...form.elements].find((one) => one.name === each.name && !met.has(one) && (!isChoice(one) || one.value === each.value));
+    if (!element) continue;
+    met.add(element);
+    if (each.hidden) continue;
+    if (isChoice(element)) element.checked = each.on;
     else element.value = each.value;
   }
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  const place = placeOf(location.pathname + location.search);
+  const place = placeOf(document.querySelector(".languages [name=next]")?.value);
   const kept = JSON.parse(sessionStorage.getItem(place) ?? "null");
   sessionStorage.removeItem(place);
   if (!kept) return;
+  const left = [...kept];
   const pairs = [];
   for (const form of document.querySelectorAll(written)) {
-    const number = kept.findIndex((each) => each.goal === goalOf(form));
-    if (number >= 0) pairs.push([form, kept.splice(number, 1)[0].fields]);
+    const number = left.findIndex((each) => each.goal === goalOf(form));
+    if (number >= 0) pairs.push([form, left.splice(number, 1)[0]]);
   }
-  const whole = pairs.find(([form]) => form.dataset.again);
-  if (whole) sendAgain(...whole);
-  else for (const [form, fields] of pairs) fillIn(form, fields);
+  const [form, whole] = pairs.find(([form]) => form.dataset.again) ?? [];
+  if (!form) {
+    for (const [each, { fields }] of pairs) fillIn(each, fields);
+    return;
+  }
+  const others = kept.filter((each) => each !== whole);
+  if (others.length) sessionStorage.setItem(place, JSON.stringify(others));
+  sendAgain(form, whole.fields);
 });
 
 // A form that changes but a part of its page: what is wrong with its fields comes with the answer, and stands beside them.

@@ -9,13 +9,13 @@ function fieldsIn(form, valueOf) {
   return JSON.stringify(pairs);
 }
 
-const typedIn = (form) => fieldsIn(form, (each) => (["checkbox", "radio"].includes(each.type) ? each.checked : each.value));
+const typedIn = (form) => fieldsIn(form, (each) => (isChoice(each) ? each.checked : each.value));
 
 // As the server sent it, whatever a browser filled in when a person came back.
 function asSent(form) {
   return fieldsIn(form, (each) => {
     if (each.options) return ([...each.options].find((option) => option.defaultSelected) ?? each.options[0])?.value;
-    return ["checkbox", "radio"].includes(each.type) ? each.defaultChecked : each.defaultValue;
+    return isChoice(each) ? each.defaultChecked : each.defaultValue;
   });
 }
 
@@ -72,7 +72,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 document.addEventListener("htmx:load", follow);
 
-// A browser may fill in what stood in the boxes before, and htmx shows an earlier search without it: page and boxes agree again.
+// A browser may fill in what stood in the boxes before, and htmx shows an earlier search without it, beside the refusal of a later one:
+// boxes, notes and results are of the address again.
 addEventListener("pageshow", () => {
   follow();
   document.querySelectorAll(live).forEach(ask);
@@ -85,13 +86,33 @@ document.addEventListener("htmx:historyRestore", () => {
       else if (each.type !== "hidden" && asked.has(each.name)) each.value = asked.get(each.name);
     }
     shown.set(form, typedIn(form));
+    htmx.trigger(form, "submit");
   }
   follow();
 });
 
-// The page of another language is that of the present address.
-for (const moved of ["htmx:pushedIntoHistory", "htmx:historyRestore"]) {
-  document.addEventListener(moved, () => {
-    for (const next of document.querySelectorAll(".languages [name=next]")) next.value = location.pathname + location.search;
-  });
+// Hidden fields with data-here say where to come back to: to the page of the present address.
+function sayWhere() {
+  for (const each of document.querySelectorAll("[data-here]")) each.value = location.pathname + location.search;
 }
+for (const moved of ["htmx:pushedIntoHistory", "htmx:historyRestore"]) document.addEventListener(moved, sayWhere);
+
+// Who goes on before the page has asked comes back to what they typed: this page's address becomes that of its answer.
+function remember() {
+  for (const form of document.querySelectorAll(live)) {
+    if (!isOutdated(form)) continue;
+    const query = [...new FormData(form)].map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
+    history.replaceState(history.state, "", `${form.getAttribute("action")}?${query}`);
+    sayWhere();
+  }
+}
+document.addEventListener("click", (event) => {
+  const elsewhere = event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (!elsewhere && event.target.closest("a[href]")) remember();
+});
+// Before the forms of the page are put down for another language.
+document.addEventListener("submit", (event) => event.target.matches(live) || remember(), true);
+document.addEventListener("htmx:beforeHistoryUpdate", (event) => {
+  const { history: update } = event.detail;
+  if (new URL(update.path, location.href).href === location.href) update.type = "replace"; // no second entry for it
+});

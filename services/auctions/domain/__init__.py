@@ -1,4 +1,4 @@
-"""Mini-auctions: the pure part (DOMAIN section 3). No I/O, no clock; whatever varies is an argument.
+"""Mini-auctions: the pure part (docs/rules.md section 3). No I/O, no clock; whatever varies is an argument.
 
 opening     may this auction be opened, and as what
 auction     the state, and how it follows from what happened

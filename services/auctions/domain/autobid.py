@@ -1,4 +1,4 @@
-"""Autobid: after a bid of its own a supplier sets a floor, and the market cuts for it (DOMAIN section 3).
+"""Autobid: after a bid of its own a supplier sets a floor, and the market cuts for it (docs/rules.md section 3).
 
 The first cut is due with the rival's bid that took the lead; from then on one automatic cut a pace in each session, by
 whoever bid longest ago. A cut is one step, never below the floor, never against one's own lead, and dated when it was due, so that

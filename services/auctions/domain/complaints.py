@@ -1,4 +1,4 @@
-"""Complaints: a supplier says what is wrong with a session, a moderator decides, and may cancel it (DOMAIN section 3)."""
+"""Complaints: a supplier says what is wrong with a session, a moderator decides, and may cancel it (docs/rules.md section 3)."""
 
 from __future__ import annotations
 

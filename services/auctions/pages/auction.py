@@ -26,6 +26,7 @@ from infra.web import (
     allow,
     clean,
     form_fields,
+    leaf,
     page,
     read_form,
     whole,
@@ -60,7 +61,7 @@ class AuctionPages(Controller):
             status="" if status == "all" else clean(status), category=clean(category), region=clean(region), q=clean(q)
         )
         now = ground.clock()
-        found = await listed(ground, wanted, now, number)
+        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed(ground, wanted, now, each))
         values = {"status": status, "category": category, "region": region, "q": q}
         return page(
             request,
@@ -68,7 +69,7 @@ class AuctionPages(Controller):
             rows=[(each, status_of(each.state, each.over, now)) for each in found.rows],
             found=found,
             number=number,
-            last=found.pages(PER_PAGE),
+            last=last,
             values=values,
             query=urlencode({name: value for name, value in values.items() if value}),
             server_now=now.isoformat(),

@@ -14,7 +14,7 @@ from events.bounds import Amount, Code, Id
 from infra.ids import derive_id
 from infra.tokens import Principal
 from infra.web import whole
-from infra.web.languages import refusal
+from infra.web.languages import kept_refusal
 from infra.web.pages import money
 from services.auctions.board import Board
 from services.auctions.domain.scoring import ChoicesMissing, complete, score
@@ -103,6 +103,5 @@ def verdict_of(answer: Answer | None, board: Board) -> dict[str, Any]:
         return {"verdict": None, "refused": "", "position": None}
     event, refused = answer.verdict.event, ""
     if isinstance(event, BidRefused):
-        numbers = {number.name: number.value for number in event.refusal.numbers}
-        refused = refusal(event.refusal.rule, event.refusal.message, numbers, board.stored.opened.currency)
+        refused = kept_refusal(event.refusal, board.stored.opened.currency)
     return {"verdict": answer.verdict, "refused": refused, "position": answer.receipt.position}

@@ -17,6 +17,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
     page,
     redirect,
     text_in,
@@ -32,8 +33,8 @@ class ComplaintPages(Controller):
 
     @get(opt=allow(MODERATOR))
     async def list_page(self, request: MemberVisit, ground: FromGround, number: PageNumber = 1) -> Template:
-        found = await listed_complaints(ground, number)
-        return page(request, "auctions/complaints.html", found=found, number=number, last=found.pages(PER_PAGE))
+        found, number, last = await leaf(request, number, PER_PAGE, lambda each: listed_complaints(ground, each))
+        return page(request, "auctions/complaints.html", found=found, number=number, last=last)
 
     @get("/{complaint_id:str}", opt=allow(MODERATOR))
     async def complaint_page(self, request: MemberVisit, ground: FromGround, complaint_id: PathId) -> Template:

@@ -102,8 +102,8 @@ async def count(db: asyncpg.Connection) -> Waiting:
 
 
 async def unblock(db: asyncpg.Connection, auction_ids: Collection[str]) -> dict[str, Lost]:
-    """End the blocks of these auctions, whose rows are locked by the caller: what each lost. A block whose own row somebody keeps
-    locked stands until that ends."""
+    """End the blocks of these auctions, whose rows the caller has locked. Returns the time that each lost. If the row of a block is itself
+    locked, the block stays until that lock ends."""
     rows = await db.fetch(
         "with ended as (select auction_id from auctions.blocked where auction_id = any($1::text[]) order by auction_id"
         " for update skip locked)"

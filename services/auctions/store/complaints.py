@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from infra.listing import COUNTED, Listed, count
+from infra.listing import Listed, count, reach
 from services.auctions.domain.complaints import Complaint
 
 _COLUMNS = "complaint_id, auction_id, organisation_id, grounds, evidence, filed_at, decision, reason, decided_at"
@@ -65,19 +65,19 @@ async def listing(db: asyncpg.Connection, *, limit: int, offset: int) -> Listed[
     Complainants take turns, each with its oldest complaint first, so that many complaints of one do not delay those of others.
     """
     ids: list[str] = []
-    passed = 0
+    passed, most = 0, reach(limit, offset)
     for where, order in PARTS.items():
         rows = f"select complaint_id from auctions.complaints where {where}"
         if len(ids) < limit:
             page = f" order by {order} limit {limit - len(ids)} offset {max(0, offset - passed)}"
             ids += [row["complaint_id"] for row in await db.fetch(rows + page)]
-        passed += await count(db, rows, most=max(COUNTED, offset + limit))
+        passed += await count(db, rows, most=most)
     found = await db.fetch(
         f"select {_BRIEF}, title from auctions.complaints join auctions.auctions using (auction_id)"
         " where complaint_id = any($1::text[]) order by array_position($1::text[], complaint_id)",
         ids,
     )
-    return Listed.of([Brief(complaint=_complaint(row), title=row["title"]) for row in found], passed)
+    return Listed.of([Brief(complaint=_complaint(row), title=row["title"]) for row in found], passed, most)
 
 
 def _complaint(row: asyncpg.Record) -> Complaint:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from catalogue.policy import Policy
 from events.auctions import AuctionOpened
-from infra.listing import COUNTED, PLAN_FOR_VALUES, Listed, as_query, count
+from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count, reach
 from infra.reading import listed
 from services.auctions.domain.auction import AuctionState, begin
 from services.auctions.domain.opening import session_rules
@@ -58,7 +58,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit: int, offset: int) -> Listed[Summary]:
     """One page. What it reads is bounded by how many sessions run, and by ``limit`` and ``offset``."""
     ids: list[str] = []
-    passed = 0
+    passed, most = 0, reach(limit, offset)
     async with db.transaction(readonly=True):
         await db.execute(PLAN_FOR_VALUES)
         for part, order in PARTS.items():
@@ -67,11 +67,11 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, now: datetime, limit
             if len(ids) < limit:
                 page = f" order by {order} limit {limit - len(ids)} offset {max(0, offset - passed)}"
                 ids += [row["auction_id"] for row in await db.fetch(rows + page, *values)]
-            passed += await count(db, rows, *values, most=max(COUNTED, offset + limit))
+            passed += await count(db, rows, *values, most=most)
         found = await db.fetch(f"select {_SHOWN} from auctions.auctions where auction_id = any($1::text[])", ids)
     at = {auction_id: place for place, auction_id in enumerate(ids)}
     found.sort(key=lambda row: at[row["auction_id"]])
-    return Listed.of(listed("auction", found, itemgetter("auction_id"), partial(_summary, now=now)), passed)
+    return Listed.of(listed("auction", found, itemgetter("auction_id"), partial(_summary, now=now)), passed, most)
 
 
 def _where(part: str, wanted: Filter, now: datetime) -> tuple[str, list[object]]:

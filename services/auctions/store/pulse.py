@@ -1,7 +1,7 @@
-"""The signs that bids can be decided: a row for each, the newest counts.
+"""The heartbeats of the lanes (beats), which say that bids can be decided: one row each; the newest counts.
 
-A row that somebody keeps locked keeps nobody from writing the next. The one row of ``pulse`` is what a former release reads and writes;
-it is written beside them where nobody keeps it locked, and read with them.
+A lock on one row does not keep a lane from writing the next. A former release reads and writes the one row of ``pulse``; that row is also
+written if it is not locked, and read together with the beats.
 """
 
 from contextlib import suppress
@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 import asyncpg
 
 AHEAD = timedelta(minutes=1)
-"""A beat so far in the future was made by a clock that was ahead and is right again. A smaller lead is made up for in a minute."""
+"""A beat further in the future than this was written by a clock that was ahead and is right again. A smaller lead is over in a minute."""
 KEPT = 1000
-"""Beats. Older ones are deleted."""
+"""The number of beats that are kept. Older ones are deleted."""
 NEWEST = "select beat_at from auctions.beats order by number desc limit 1"
 
 
 async def check_tables(db: asyncpg.Connection) -> None:
-    """Raises LockNotAvailableError where somebody keeps a table locked that decisions need."""
+    """Raises LockNotAvailableError if a table that decisions need is locked."""
     await db.execute(
         "lock table auctions.auctions, auctions.bids, auctions.facts, auctions.outbox in row exclusive mode;"
         " lock table auctions.organisations in access share mode"

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.response import Template
+from msgspec import Meta
 
 from catalogue.numbers import digits, unambiguous
 from catalogue.places import regions as regions_of
 from catalogue.rules import RuleBroken
-from events.bounds import Id, Packs, Title
+from events.bounds import Id, Packs
+from events.limits import LINE
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER
 from infra.web import FromGround, MemberVisit, allow, form_fields, page, read_form, redirect
@@ -20,10 +22,15 @@ from infra.web.languages import gettext, told, unit_name
 from services.catalogue.baskets import basket_of
 from services.catalogue.finder import Finder
 from services.catalogue.handlers import basket
+from services.catalogue.pages.search import PricesForm, region_of, show_sku
 from services.catalogue.pricing import broken_quantity, home_region
 
 PATH = "/catalogue/basket"
 _QUANTITY = "quantity-"
+
+
+Address = Annotated[str, Meta(max_length=4_000, extra={"text": LINE})]
+"""Of a search: each letter of its words may be six characters in it."""
 
 
 class QuantityForm(msgspec.Struct, kw_only=True):
@@ -33,7 +40,7 @@ class QuantityForm(msgspec.Struct, kw_only=True):
 class PutForm(msgspec.Struct, kw_only=True):
     sku: Id
     quantity: Packs | None = None
-    back: Title = ""
+    back: Address = ""
 
 
 class BasketPages(Controller):
@@ -47,16 +54,23 @@ class BasketPages(Controller):
 
     @post()
     async def put(self, ground: FromGround, finder: NamedDependency[Finder], request: MemberVisit) -> Response[Any]:
-        """From a search, a SKU's page, or to put back what was taken out; ``back`` is the search to return to."""
-        form, errors = read_form(await form_fields(request), PutForm)
-        if form is not None:
+        """From a search, a SKU's page, or to put back what was taken out; ``back`` is the search to return to. Only a SKU's page sends
+        a ``quantity``: what is wrong with it stands there, beside its box."""
+        fields = await form_fields(request)
+        form, errors = read_form(fields, PutForm)
+        if "quantity" in fields and not fields["quantity"].strip():
+            errors["quantity"] = gettext("is required")
+        if form is not None and not errors:
             try:
                 async with ground.database.transaction("catalogue") as tx:
                     quantity = await basket.put(tx, form.sku, form.quantity, request.user)
                 back = form.back if form.back.partition("?")[0] == "/catalogue" else PATH
                 return redirect(back, gettext("In your basket: %(number)s.", number=digits(quantity)))
             except RuleBroken as broken:
-                errors = {"": told(broken)}
+                errors = {"quantity" if broken.field == "quantity" else "": told(broken)}
+        if "quantity" in fields and "sku" not in errors:
+            region = region_of(request, fields.get("region"))[:6]
+            return await show_sku(ground, finder, request, fields["sku"], region, PricesForm(), fields, errors)
         return await _page(ground, finder, request, errors={"": " ".join(errors.values())})
 
     @post("/lines")

@@ -21,7 +21,7 @@ from events.bounds import Packs, Price
 from infra.database import Transaction
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, Principal
-from infra.web import PUBLIC, FromGround, PathId, Region, Visit, page, read_form
+from infra.web import PUBLIC, FromGround, PathId, Region, Visit, leafed, page, read_form
 from infra.web.languages import gettext, pgettext, told, unit_name
 from services.catalogue import store, views
 from services.catalogue.finder import Finder
@@ -43,12 +43,12 @@ class SearchForm(msgspec.Struct, kw_only=True):
     price_to: Price | None = None
     eco: Annotated[str, Meta(max_length=100)] = ""
     sort: Literal["relevance", "price"] = "relevance"
-    page: Annotated[int, Meta(ge=1, le=500)] = 1
+    page: Annotated[int, Meta(ge=1, le=views.MOST_PAGES)] = 1
 
 
 class PricesForm(msgspec.Struct, kw_only=True):
     quantity: Packs | None = None
-    page: Annotated[int, Meta(ge=1, le=1000)] = 1
+    page: Annotated[int, Meta(ge=1, le=views.MOST_PAGES_OF_OFFERS)] = 1
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -89,6 +89,8 @@ class SearchPages(Controller):
         async with ground.database.transaction("catalogue") as tx:
             found = await views.search(tx, finder, asked, finder.currency, request.scope.get("user"))
             inside = await in_basket(tx, request.scope.get("user"))
+        if found.complete:  # as long as it is not, the page may be found in a moment
+            leafed(request, asked.page, max(1, found.pages))
         known = [values["region"], *found.facets["region"]]
         return page(
             request,
@@ -143,6 +145,7 @@ async def show_sku(
     async with ground.database.transaction("catalogue") as tx:
         shown = await views.sku_page(tx, sku_id, region, asked.quantity, asked.page, finder.currency, principal)
         inside = await in_basket(tx, principal)
+    leafed(request, asked.page, max(1, shown.pages))
     served = [area for each in shown.offers for area in each.offer.regions]
     return page(
         request,

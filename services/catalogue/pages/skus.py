@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter
 from litestar.response import Redirect, Template
 
 from catalogue.categories import AttributeDefinition, MalformedCategory, attribute_definitions, normalise, short_cpv
@@ -20,17 +19,19 @@ from catalogue.units import UNITS, written_unit
 from events.bounds import Code, Name, Packs, Phrase, Text, Title
 from infra.denied import Missing
 from infra.ids import new_id
-from infra.listing import Listed
+from infra.listing import PAGES
 from infra.service import Ground
 from infra.tokens import BUYER_OFFICER, MODERATOR, SUPPLIER_AGENT
 from infra.web import (
     FromGround,
     MemberVisit,
+    PageNumber,
     PathId,
     Short,
     allow,
     beside,
     form_fields,
+    leaf,
     misfits,
     page,
     read_form,
@@ -52,7 +53,6 @@ FREE_ATTRIBUTES = 5
 ATTRIBUTE_FIELD = re.compile(r"(?:asked|free)_(?:(?P<part>name|value|unit)_)?\d+")
 ATTRIBUTE_PARTS: dict[str, Any] = {"name": Name, "value": Phrase, "unit": Code}
 PER_PAGE = 20
-MOST_PAGES = 100_000
 MOST_ALIKE = 20
 """Near-duplicates that the form shows, the most alike."""
 PROPOSERS = allow(SUPPLIER_AGENT, BUYER_OFFICER)
@@ -183,7 +183,7 @@ class SkuPages(Controller):
         self,
         ground: FromGround,
         request: MemberVisit,
-        number: Annotated[int, QueryParameter(name="page", ge=1, le=MOST_PAGES)] = 1,
+        number: PageNumber = 1,
     ) -> Template:
         return await self._queue(ground, request, number)
 
@@ -235,17 +235,19 @@ class SkuPages(Controller):
         reasons: Mapping[str, str] | None = None,
     ) -> Template:
         async with ground.database.transaction("catalogue") as tx:
-            total = await proposals.count_awaiting(tx)
-            last = Listed.of((), total).pages(PER_PAGE)
-            number = min(number, last)
-            queue = await proposals.awaiting(tx, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
-            current = await store.shown(tx, [each.sku.sku_id for each in queue])
+            found, number, last = await leaf(
+                request,
+                number,
+                PER_PAGE,
+                lambda each: proposals.queue(tx, limit=PER_PAGE, offset=PER_PAGE * (each - 1)),
+            )
+            current = await store.shown(tx, [each.sku.sku_id for each in found.rows])
         return page(
             request,
             "catalogue/moderation.html",
             status_code=422 if errors else 200,
-            queue=queue,
-            found=Listed.of(queue, total),
+            queue=found.rows,
+            found=found,
             number=number,
             last=last,
             current=current,
@@ -258,7 +260,7 @@ class SkuPages(Controller):
 
 def _page_in(fields: Mapping[str, str]) -> int:
     """The page of the queue on which a decision was made."""
-    return min(max(whole(fields.get("page", "")) or 1, 1), MOST_PAGES)
+    return min(max(whole(fields.get("page", "")) or 1, 1), PAGES)
 
 
 def _queue_at(fields: Mapping[str, str]) -> str:

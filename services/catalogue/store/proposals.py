@@ -8,7 +8,7 @@ from sqlmodel import col, select
 
 from catalogue.skus import MOST_LETTERS, Sku, State
 from infra.database import Transaction
-from infra.listing import count
+from infra.listing import Listed, count, reach
 from infra.reading import listed
 from services.catalogue.store import SkuRow, Version, version_of
 
@@ -21,6 +21,13 @@ SHORT = 150
 """Letters of each text that a list shows of a card that is longer than cards are let in."""
 
 
+async def queue(tx: Transaction, *, limit: int, offset: int) -> Listed[Version]:
+    """A page of what :func:`awaiting` reads."""
+    most = reach(limit, offset)
+    total = await count(await tx.raw(), "select from catalogue.skus where state = 'moderation'", most=most)
+    return Listed.of(await awaiting(tx, limit=limit, offset=offset), total, most)
+
+
 async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Version]:
     """A part of the moderation queue, most urgent first. Cards that a former release let in and that are longer than MOST_LETTERS come
     with their texts cut, so that the whole is bounded."""
@@ -30,11 +37,6 @@ async def awaiting(tx: Transaction, *, limit: int, offset: int = 0) -> list[Vers
     rows = await tx.session.exec(query.limit(limit).offset(offset))
     found = listed("SKU", rows, lambda row: row.sku_id, version_of)
     return [replace(each, sku=_cut(each.sku)) if each.sku.letters > MOST_LETTERS else each for each in found]
-
-
-async def count_awaiting(tx: Transaction) -> int:
-    """How long the moderation queue is, or one more than COUNTED where it is longer."""
-    return await count(await tx.raw(), "select from catalogue.skus where state = 'moderation'")
 
 
 async def count_own_awaiting(tx: Transaction, organisation_id: str) -> int:

@@ -1,4 +1,4 @@
-"""The public record of an organisation: what became of its contracts, as facts that are each counted once (DOMAIN section 4).
+"""The public record of an organisation: what became of its contracts, as facts that are each counted once (docs/rules.md section 4).
 
 Only what happened after a process closed is in it, and only about who was asked to sign: whoever bid and lost stays unnamed.
 Contracts of other markets, known from imports, are not counted.

@@ -1,4 +1,4 @@
-"""Sanctions: who evades contracts it won, or refuses them without ground, is suspended, longer each time (DOMAIN section 4).
+"""Sanctions: who evades contracts it won, or refuses them without ground, is suspended, longer each time (docs/rules.md section 4).
 
 A breach is one contract that ended so, as contracts tells of it. Breaches are counted by the rules of the deal that ended, each for
 one sanction only: what a sanction counted is used up. An appeal is filed once; where it is granted the suspension ends, and the next

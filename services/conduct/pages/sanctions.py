@@ -18,6 +18,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
     page,
     redirect,
     text_in,
@@ -81,14 +82,15 @@ class SanctionPages(Controller):
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
-        found = await own_sanctions(ground, request.user.organisation_id, number)
+        own = request.user.organisation_id
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: own_sanctions(ground, own, each))
         return page(
             request,
             "conduct/sanctions.html",
             status_code=422 if errors else 200,
             sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
-            pages=found.pages(QUEUE),
+            pages=pages,
             appeals=request.user.may(*handlers.APPEALS),
             at_fault=sanction_id,
             values=values or {},
@@ -104,14 +106,14 @@ class SanctionPages(Controller):
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
-        found = await appealed(ground, number)
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: appealed(ground, each))
         return page(
             request,
             "conduct/appeals.html",
             status_code=422 if errors else 200,
             sanctions=await as_seen(ground, found.rows, request.user),
             number=number,
-            pages=found.pages(QUEUE),
+            pages=pages,
             decides=request.user.may(MODERATOR),
             at_fault=sanction_id,
             values=values or {},

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from events.contracts import OrganisationSanctioned
-from infra.listing import Listed, count
+from infra.listing import Listed, count, reach
 from infra.reading import listed, read_one
 from services.conduct.domain.sanctions import Breach, Party, Sanction, Spoken
 from services.conduct.store.rows import Row
@@ -102,7 +102,8 @@ async def of_organisation(
     rows = await db.fetch(
         f"{spoken} order by since desc, sanction_id limit $2 offset $3", organisation_id, limit, offset
     )
-    return Listed.of(_listed(rows), await count(db, spoken, organisation_id))
+    most = reach(limit, offset)
+    return Listed.of(_listed(rows), await count(db, spoken, organisation_id, most=most), most)
 
 
 async def earlier(db: asyncpg.Connection, organisation_id: str, side: Party) -> list[Spoken]:
@@ -125,7 +126,8 @@ async def appealed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
     """One page of those whose appeal waits for a decision, what is due first first."""
     waiting = "select sanction_id, state::text from conduct.sanctions where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, sanction_id limit $1 offset $2", limit, offset)
-    return Listed.of(_listed(rows), await count(db, waiting))
+    most = reach(limit, offset)
+    return Listed.of(_listed(rows), await count(db, waiting, most=most), most)
 
 
 def _listed(rows: list[asyncpg.Record]) -> list[Sanction]:

@@ -1,4 +1,4 @@
-"""From award to signature (DOMAIN section 4).
+"""From award to signature (docs/rules.md section 4).
 
 ``awards`` says where ``deals`` come from, ``choices`` what a side may do now. ``signing``
 decides what the sides and the clock do to one (``turns``: who may now; ``equivalents``, ``terms``, ``security``: what a step brings;

@@ -1,4 +1,4 @@
-"""The cascade: who is asked when a supplier refuses or lapses, and at what price (DOMAIN sections 4 and 5)."""
+"""The cascade: who is asked when a supplier refuses or lapses, and at what price (docs/rules.md sections 4 and 5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from services.contracts.domain.deals import Deal, DeriveId, latest, lost, offer
 
 
 class RankingIncomplete(RuleBroken):
-    """The disclosed bids have not all arrived: the pool's and the auction's topics keep no order between them."""
+    """The disclosed bids have not all arrived: events of the pool's and of the auction's topic have no common order."""
 
     code = "ranking-incomplete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedBid:
-    """The last bid of one bidder on the whole process; rank 1 is the lowest, or the quote that the buyer chose. Who is not
-    ``active`` (suspended, closed) is not asked. ``lines`` are the bidder's own where it priced them."""
+    """The last bid of one bidder on the whole process; rank 1 is the lowest, or the quote that the buyer chose. A bidder that is not
+    ``active`` (suspended, closed) is not asked. ``lines`` are the bidder's own, if it priced them."""
 
     rank: int
     supplier_id: str
@@ -34,7 +34,7 @@ class RankedBid:
 
 
 def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
-    """Whom the cascade asks next, or would if the running contract ended now; None when nobody is left."""
+    """The bidder that the cascade asks next, or would ask if the running contract ended now; None if nobody is left."""
     contract = latest(deal)
     if deal.origin == "purchase":
         return None
@@ -49,7 +49,7 @@ def next_bid(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
 
 
 def awaits_activation(deal: Deal, ranking: Sequence[RankedBid]) -> RankedBid | None:
-    """The bidder whom the buyer may bring in now: the supplier before left, and the cascade does not go on by itself."""
+    """The bidder that the buyer may bring in now: the supplier before it ended its contract, and the cascade waits for the buyer."""
     if deal.contract is None or deal.contract.ended_by != "supplier":
         return None
     return next_bid(deal, ranking)
@@ -74,8 +74,9 @@ def priced(lines: Sequence[Line], total: Money) -> tuple[Line, ...]:
 def offer_to(
     deal: Deal, bid: RankedBid, ranking: Sequence[RankedBid], now: datetime, derive_id: DeriveId
 ) -> tuple[Event, ...]:
-    """The former award is lost, and the deal's amount changes as the bid differs from the first one; an auction's bid and a quote
-    are met exactly."""
+    """Offer the deal to this bidder; the former award is lost. The new amount is the deal's, times this bid over the first one, rounded to
+    the minor unit. For an auction or a quote that equals the bid exactly. In a pool each member's deal is rounded alone, so the members'
+    amounts may differ from the bid by some minor units in sum."""
     lowest = min(ranking, key=lambda each: each.rank)
     total = Money(deal.amount * bid.amount / lowest.amount, deal.currency).rounded()
     lines = bid.lines or priced(deal.lines, total)

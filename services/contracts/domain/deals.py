@@ -1,12 +1,12 @@
-"""A deal: what one buyer is to get out of one process, offered to one supplier after another until one signs.
+"""A deal: the purchase of one buyer in one process, offered to one supplier after another until one signs.
 
-DOMAIN section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
+docs/rules.md section 4. The winner signs the generated offer, the buyer sends the draft, the supplier signs, or objects to the
 draft's terms and signs once the buyer has answered; each step ends after some working days, and each side may take more time
-once. Where the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
-price, with a fresh clock; from a rank of the policy on only when the buyer asks for it, and then a refusal has no penalty. A
-pool is one deal for each member (section 5), a direct purchase a deal without a cascade, whose supplier has already said yes;
-after a quick quote, whose winner the buyer chose, every further supplier is asked only when the buyer wants it. A buyer who
-does not sign ends the deal.
+once. If the supplier refuses or lets a step lapse, the cascade offers the same lines to the next-lowest bidder at its own
+price, with new deadlines. From a rank of the policy on it does so only if the buyer asks for it, and then a refusal has no penalty. A
+pool has one deal for each member (section 5). A direct purchase is a deal without a cascade, whose supplier has already agreed.
+After a quick quote, whose winner the buyer chose, every further supplier is asked only if the buyer wants it. A buyer who does
+not sign ends the deal.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ DeriveId = Callable[..., str]
 
 SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE = "supplier-offer", "buyer-draft", "supplier-signature"
 BUYER_ANSWER = "buyer-answer"
-"""To a protocol of disagreement: a step of no flow, for it comes in only where the supplier objects instead of signing."""
+"""The buyer's answer to a protocol of disagreement. It is in none of FLOWS, because it happens only if the supplier objects."""
 FLOWS = {
     "auction": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
     "pool": (SUPPLIER_OFFER, BUYER_DRAFT, SUPPLIER_SIGNATURE),
@@ -64,13 +64,13 @@ PARTIES: dict[str, Party] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over; ``ended_by`` says who ended it, ``ended``
-    how (None also where a former release kept who alone).
+    """The deal as offered to one supplier. ``step`` and ``due_at`` are None when it is over. ``ended_by`` is the party that ended it,
+    ``ended`` the event that did (also None if a former release stored only the party).
 
-    ``version`` is the draft's, 0 before there is one; ``drafted`` are the terms of its first version, and ``left_out`` the codes of those
-    that the buyer did not write (None where a former release kept it). ``points`` are those of the
-    last of so many ``objections``, ``answers`` empty while it waits for them. ``extensions`` has a side once for each time it
-    took more time, ``step_extended`` whether that was for the running step."""
+    ``version`` is the draft's, 0 before there is one; ``drafted`` are the terms of its first version, and ``left_out`` the codes of the
+    terms that the buyer did not write (None if a former release stored it). ``objections`` counts the protocols of disagreement;
+    ``points`` are those of the last one, ``answers`` the buyer's, empty until they come. ``extensions`` lists the side of every
+    extension; ``step_extended`` says whether the running step was extended."""
 
     contract_id: str
     award_id: str
@@ -100,9 +100,9 @@ class Contract:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """Identified by process and buyer. ``lines`` carry the amounts that give each its share of a total (initial prices of
-    an auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at`` and ``contract`` are the latest;
-    ``next_rank`` is set while the cascade waits for the buyer. ``kind`` is goods, works or services, "" where it is not known."""
+    """Identified by process and buyer. ``lines`` hold the amounts by which a new total is divided among the lines (initial prices of an
+    auction, the allocation of a pool); ``amount`` is the price of rank 1. ``awarded_at`` and ``contract`` are the latest;
+    ``next_rank`` is set while the cascade waits for the buyer. ``kind`` is goods, works or services, "" if it is not known."""
 
     process_id: str
     origin: str

@@ -1,4 +1,4 @@
-"""Equivalents: what the winner of a session that allows them may deliver instead of a part of a position (DOMAIN section 3).
+"""Equivalents: what the winner of a session that allows them may deliver instead of a part of a position (docs/rules.md section 3).
 
 The supplier names them with its offer, the buyer takes or refuses each with its draft; refused, the original is due.
 """

@@ -1,4 +1,4 @@
-"""A protocol of disagreement: what the supplier wants the draft to say else, and the buyer's answer (DOMAIN section 4).
+"""A protocol of disagreement: what the supplier wants the draft to say else, and the buyer's answer (docs/rules.md section 4).
 
 It is filed in place of a signature. An accepted point makes a new version of the draft; then the supplier signs or refuses, on a
 fresh clock within the whole time.

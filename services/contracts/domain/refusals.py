@@ -1,4 +1,4 @@
-"""Refusals on a closed list of grounds, and what the other side may say against one (DOMAIN section 4).
+"""Refusals on a closed list of grounds, and what the other side may say against one (docs/rules.md section 4).
 
 A justified ground with its evidence makes a refusal no breach. The other side may dispute that it holds; a moderator decides, and
 where the ground is not upheld the refusal counts as the breach that it was. What the cascade did meanwhile stands.

@@ -1,4 +1,4 @@
-"""Performance security: what a supplier of works or services puts up before it signs (DOMAIN section 4)."""
+"""Performance security: what a supplier of works or services puts up before it signs (docs/rules.md section 4)."""
 
 from datetime import date, timedelta
 from typing import get_args

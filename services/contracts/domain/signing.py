@@ -1,4 +1,4 @@
-"""Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (DOMAIN section 4)."""
+"""Signing: each side does its part in order and in time, or the deal ends or goes on to the next bidder (docs/rules.md section 4)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a draft says besides its lines: terms the buyer writes and a protocol of disagreement may change (DOMAIN section 4).
+"""What a draft says besides its lines: terms the buyer writes and a protocol of disagreement may change (docs/rules.md section 4).
 
 Price, quantity and item are no terms: they were competed, and nobody changes them afterwards.
 """

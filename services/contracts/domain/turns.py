@@ -1,4 +1,4 @@
-"""Whose turn it is: what every act of a side asks first, and the end of every step in working days (DOMAIN section 4)."""
+"""Whose turn it is: what every act of a side asks first, and the end of every step in working days (docs/rules.md section 4)."""
 
 from datetime import datetime
 

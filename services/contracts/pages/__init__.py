@@ -20,6 +20,7 @@ from infra.web import (
     PathId,
     Short,
     Visit,
+    leaf,
     misfits,
     page,
     redirect,
@@ -158,8 +159,12 @@ class ContractPages(Controller):
         mine = party and whose != "all"
         wanted = wanted_by(principal, mine=mine, state=wanted_state, process=process, q=q)
         pool = ground.database.pool
-        async with pool.acquire() as db:
-            found = await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
+
+        async def read(number: int) -> listing.Found:
+            async with pool.acquire() as db:
+                return await listing.search(db, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1), after=after)
+
+        found, number, pages = await leaf(request, number, PER_PAGE, read)
         me = principal.organisation_id if principal else ""
         kept = {"q": q, "state": wanted_state, "process": process, "whose": whose}
         return page(
@@ -173,7 +178,7 @@ class ContractPages(Controller):
             found=found,
             statuses=await replicas.carried_out(pool, [each.contract_id for each in found.rows]),
             number=number,
-            pages=found.pages(PER_PAGE),
+            pages=pages,
             filters=kept,
             query=urlencode({name: value for name, value in kept.items() if value}),
             most=PAGES,

@@ -17,6 +17,7 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
     page,
     redirect,
     text_in,
@@ -83,14 +84,14 @@ class RefusalPages(Controller):
         values: dict[str, str] | None = None,
         errors: dict[str, str] | None = None,
     ) -> Template:
-        found = await waiting(ground, number)
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: waiting(ground, each))
         return page(
             request,
             "contracts/refusals.html",
             status_code=422 if errors else 200,
             refusals=found.rows,
             number=number,
-            pages=found.pages(QUEUE),
+            pages=pages,
             decides=request.user.may(MODERATOR),
             at_fault=contract_id,
             values=values or {},

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from events.values import Category
-from infra.listing import PLAN_FOR_VALUES, Listed, as_query, count
+from infra.listing import COUNTED, PLAN_FOR_VALUES, Listed, as_query, count, reach
 from infra.reading import listed
 from services.contracts.store.rows import AT, WORDS
 
@@ -85,9 +85,10 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: 
     values: list[object] = []
     parts = list(_parts(wanted, values))
     if not parts:  # a visitor asks for those that are not concluded
-        return Found([], 0, False)
+        return Found([], 0, False, 0)
     whole = " union all ".join(f"select from contracts.contracts where {part}" for part in parts)
     counted = list(values)
+    most = COUNTED if after else reach(limit, offset)
     beyond = ""
     if after:
         moment, _, contract_id = after.partition("-")
@@ -106,10 +107,10 @@ async def search(db: asyncpg.Connection, wanted: Filter, *, limit: int, offset: 
             f" limit {limit + 1} offset {offset}",
             *values,
         )
-        total = await count(db, whole, *counted)
+        total = await count(db, whole, *counted, most=most)
         rows = await some(db, [row["contract_id"] for row in ids[:limit]])
-    found = Listed.of(rows, total)
-    return Found(found.rows, found.total, found.more, _end_of(ids[limit - 1]) if len(ids) > limit else "")
+    found = Listed.of(rows, total, most)
+    return Found(found.rows, found.total, found.more, found.end, _end_of(ids[limit - 1]) if len(ids) > limit else "")
 
 
 def _end_of(last: asyncpg.Record) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from infra.listing import Listed, count
+from infra.listing import Listed, count, reach
 from infra.reading import listed, read_one
 from services.contracts.domain.refusals import Refusal
 from services.contracts.store.rows import Row
@@ -49,7 +49,8 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
     waiting = "select contract_id, state::text from contracts.refusals where decide_by is not null"
     rows = await db.fetch(f"{waiting} order by decide_by, contract_id limit $1 offset $2", limit, offset)
     found = listed("refusal of", rows, itemgetter("contract_id"), lambda row: _refusal(row["state"]))
-    return Listed.of(found, await count(db, waiting))
+    most = reach(limit, offset)
+    return Listed.of(found, await count(db, waiting, most=most), most)
 
 
 def _refusal(state: str) -> Refusal:

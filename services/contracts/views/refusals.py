@@ -38,7 +38,7 @@ async def waiting(ground: Ground, number: int) -> Listed[DisputedRefusal]:
     known = {each.contract_id: each for each in await listing.some(ground.database.pool, ids)}
     now = ground.clock()
     rows = [_told(known[each.ended.contract_id], each, now) for each in found.rows if each.ended.contract_id in known]
-    return Listed(rows, found.total, found.more)
+    return Listed(rows, found.total, found.more, found.end)
 
 
 def _told(contract: Summary, refusal: Refusal, now: datetime) -> DisputedRefusal:

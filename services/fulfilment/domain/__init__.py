@@ -1,4 +1,4 @@
-"""Carrying a contract out: ordered at once or in parts, delivered, accepted, invoiced, paid, until it closes (DOMAIN section 4).
+"""Carrying a contract out: ordered at once or in parts, delivered, accepted, invoiced, paid, until it closes (docs/rules.md section 4).
 
 Each part is numbered from 1 within its contract. ``state`` says how a contract stands, ``bounds`` how much the sides may make of it,
 ``requirements`` what every decision asks of its command,

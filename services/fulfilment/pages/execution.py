@@ -33,6 +33,8 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
+    leafed,
     page,
     read_form,
     redirect,
@@ -216,11 +218,14 @@ async def execution_page(
 ) -> Template:
     """``acted`` is a form that was refused; ``number`` the page of the history, ``part`` the part of the orders and invoices (see
     :mod:`parts`). Raises Missing."""
+    work = await section(ground, contract_id, request.scope.get("user"), acted, number, part)
+    leafed(request, number, work["pages"])
+    leafed(request, part, work["parts"], "part")
     return page(
         request,
         "fulfilment/execution.html",
         status_code=422 if acted.errors else 200,
-        work=await section(ground, contract_id, request.scope.get("user"), acted, number, part),
+        work=work,
         named=await name_of(ground, contract_id),
     )
 
@@ -312,7 +317,7 @@ class ExecutionPages(Controller):
 
     @get("/disputes", opt=allow(MODERATOR, ADMINISTRATOR))
     async def disputes(self, ground: FromGround, request: MemberVisit, number: PageNumber = 1) -> Template:
-        found = await disputed(ground, number)
+        found, number, pages = await leaf(request, number, QUEUE, lambda each: disputed(ground, each))
         ids = [each.contract_id for each in found.rows]
         known = await replicas.named(ground.database.pool, ids)
         return page(
@@ -321,5 +326,5 @@ class ExecutionPages(Controller):
             disputes=open_disputes([each for each in found.rows if each.contract_id in known], ground.clock()),
             known=known,
             number=number,
-            pages=found.pages(QUEUE),
+            pages=pages,
         )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from infra.ids import new_id
-from infra.listing import PAGES
+from infra.listing import PAGES, last_page
 from infra.service import Ground
 from infra.tokens import MODERATOR, Principal
 from infra.web.languages import pgettext
@@ -103,9 +103,11 @@ async def section(
     party = by_forms["party"]
     days = longest_order(execution, now) if party == "buyer" and execution.status == "running" else 0
     ready = invoiceable(execution)[: parts.PER_PART] if party == "supplier" else ()
-    history = await executions.history(
-        ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=OF_HISTORY * (number - 1)
-    )
+    before = OF_HISTORY * (number - 1)
+    history = await executions.history(ground.database.pool, execution.contract_id, limit=OF_HISTORY + 1, offset=before)
+    pages = number
+    if number > 1 and not history:
+        pages = last_page(await executions.happened(ground.database.pool, execution.contract_id, before), OF_HISTORY)
     return {
         **by_forms,
         "execution": execution,
@@ -146,6 +148,7 @@ async def section(
             if told(each.event)
         ],
         "number": number,
+        "pages": pages,
         "more": len(history) > OF_HISTORY and number < PAGES,
     }
 

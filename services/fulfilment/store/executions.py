@@ -15,7 +15,7 @@ from sqlmodel import Field
 from events import Event, registry
 from infra.database import write_expected
 from infra.decoded import ON_LOOP, Decoded
-from infra.listing import Listed, count
+from infra.listing import Listed, count, reach
 from infra.reading import Unreadable, listed, readable
 from services.fulfilment.domain.duties import Agenda, agenda, next_at
 from services.fulfilment.domain.state import Execution
@@ -159,7 +159,9 @@ async def disputed(db: asyncpg.Connection | asyncpg.Pool, *, limit: int, offset:
         offset,
     )
     found = listed("execution", rows, itemgetter("contract_id"), lambda row: _kept(row).execution)
-    return Listed.of(found, await count(db, "select 1 from fulfilment.executions where disputed_at is not null"))
+    most = reach(limit, offset)
+    counted = await count(db, "select 1 from fulfilment.executions where disputed_at is not null", most=most)
+    return Listed.of(found, counted, most)
 
 
 async def save(
@@ -239,6 +241,11 @@ async def history(
         )
         for row in rows
     ]
+
+
+async def happened(db: asyncpg.Connection | asyncpg.Pool, contract_id: str, most: int) -> int:
+    """How long the history is, or one more than ``most`` where it is longer."""
+    return await count(db, "select from fulfilment.execution_events where contract_id = $1", contract_id, most=most)
 
 
 def _waiting(row: asyncpg.Record) -> Waiting:

@@ -1,20 +1,20 @@
-"""Letters on their way: in which order they go out, which of them go together, and what became of them.
+"""The queue of letters: in which order they go out, which of them are combined, and what became of them.
 
-**Turns.** Within an urgency, those whose acts cause letters (``cause``) go in rounds: a letter gets the turn after the last one of its
-cause that waits, and none before the least turn that waits at all. So a thousand letters that one organisation causes have a thousand
-turns, and the first of another goes beside the first of those. Both turns are found at the end of an index, and so is the next
-letter.
+**Turns.** A turn is the position of a letter among the waiting letters of its urgency. The ``cause`` of a letter is the organisation
+whose action triggered it. A new letter's turn is one more than the highest waiting turn of its cause, and at least the lowest waiting turn
+of all. So a thousand letters of one cause have a thousand turns, and the first letter of another cause goes at about the same time as the
+first of these. Both turns are found at the end of an index, and so is the next letter.
 
-A letter that was put off, or is gathered with others, or is in the hands of a sender, has no turn: it gets one when its ``retry_at``
-has come, a few at a time. So does one of a former release, which knows no turns.
+A letter has no turn while it is postponed, gathered with others, or given to a sender. It gets a turn when its ``retry_at`` has come, a few
+letters at a time. The same holds for letters of a former release, which knows no turns.
 
-**Lists.** The letter whose turn it is takes along all of its kind that wait for the same reader and were never tried: they go within
-a list, a letter of its own, and end as it ends. A list never grows, so that every attempt says the same, but for what was done
-meanwhile.
+**Lists.** A list (``DutyList``) is one combined letter that replaces several letters. The next letter takes along all letters of its kind
+that wait for the same reader and were never tried: the list is a letter of its own, and they end as it ends. No letter is added to a
+list later, so every attempt has the same content, except for duties that were done meanwhile.
 
-**Handed over.** A sender can die, or its database freeze, after the mail server took the letter and before that is written down. So what
-is given to a sender is marked before, and only the word of the server that it did not take it removes the mark. A letter that may have
-gone out is sent once more as it was, with the same Message-ID, whatever was done meanwhile: then it is known, and kept, that it went out.
+**Handed over.** A sender can die, or its database freeze, after the mail server took the letter and before that is stored. So a letter is
+marked (``handed``) before it is given to a sender; the mark is removed only if the mail server says that it refused the letter. A marked
+letter is sent once more as it was, with the same Message-ID, whatever was done meanwhile: after that the market knows that it went out.
 """
 
 from collections.abc import Collection, Sequence
@@ -33,11 +33,12 @@ from services.notifications.letters import DutyLetter, DutyList, Letter
 from services.notifications.store import PUT_OFF, QUEUED, UNTOLD, WAITING, member
 
 LINED_UP = 20
-"""Letters that were put off and whose time has come, which get their turn with one that is sent."""
+"""At most this many postponed letters whose time has come get a turn each time a letter is claimed."""
 LONGEST_LIST = 200
-"""Letters that go within one list."""
+"""The most letters in one list."""
 HELD = GIVE_UP_AFTER + timedelta(days=1)
-"""A list has ended by then. A letter within one that still waits goes by itself: a former release, which knows no lists, gave it up."""
+"""After this time every list has ended. A letter in a list that still waits is then sent separately; this happens if a former release,
+which knows no lists, gave up the list."""
 NEXT = (
     "select letter_id, member_id, topic, kind, cause, urgency, body::text as body, claimed_at, moot, attempts, handed"
     " from notifications.letters"
@@ -54,15 +55,15 @@ ALIKE = (
 
 
 def turn_of(urgency: str, cause: str) -> str:
-    """The next turn of a cause, in SQL, as these arguments or columns name it."""
+    """SQL for the next turn; the arguments are SQL expressions for the urgency and the cause."""
     queued = f"from notifications.letters letter where {QUEUED} and letter.urgency = {urgency}"
     return f"greatest((select min(turn) {queued}), (select max(turn) + 1 {queued} and letter.cause = {cause}), 0)"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """A letter in the hands of one sender; a :class:`Unreadable` one is no use to it. ``wanted`` is false when its reader unsubscribed
-    since it was claimed, or when what it asks is done or its time is over; ``told`` are the letters that it stands for, if it is a list.
-    ``handed``: a former attempt may have handed it over."""
+    """A letter that is given to one sender; an :class:`Unreadable` one cannot be sent. ``wanted`` is false if its reader unsubscribed after
+    it was queued, or if its duty is done or its time is over. ``told`` are the letters that it replaces, if it is a list. ``handed``: an
+    earlier attempt may have handed it to the mail server."""
 
     letter_id: str
     claimed_at: datetime
@@ -74,7 +75,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def claim_to_send(tx: Transaction, until: datetime, urgencies: Sequence[int]) -> Attempt | None:
-    """The letter whose turn it is, taken until ``until``: of the first of ``urgencies`` of which one waits."""
+    """Claim the next letter until ``until``: of the first of ``urgencies`` that has a waiting letter."""
     db = await tx.raw()
     await _line_up(db, tx.now)
     for urgency in urgencies:
@@ -84,7 +85,7 @@ async def claim_to_send(tx: Transaction, until: datetime, urgencies: Sequence[in
 
 
 async def _line_up(db: asyncpg.Connection, now: datetime) -> None:
-    """Give a turn to what was put off until now, after what waits of the same cause."""
+    """Give postponed letters whose time has come a turn, after the waiting letters of the same cause."""
     due = sorted(await db.fetch(DUE, now), key=lambda row: (row["urgency"], row["cause"]))
     for (urgency, cause), rows in groupby(due, lambda row: (row["urgency"], row["cause"])):
         await db.execute(
@@ -108,7 +109,7 @@ async def _attempt(tx: Transaction, db: asyncpg.Connection, row: asyncpg.Record,
     if isinstance(letter, DutyList):
         letter, told = await _filled(db, letter, tx.now, as_before=handed)
     stands = isinstance(letter, Unreadable) or letter.stands(tx.now)
-    # A list that was handed over has its letters until it ends; one of a former release may have lost them.
+    # A list that was handed over keeps its letters until it ends; a list of a former release may have lost them.
     wanted = reads and ((handed and bool(told or not isinstance(letter, DutyList))) or (not row["moot"] and stands))
     await db.execute(
         "update notifications.letters set state = 'sending', turn = null, retry_at = $2, attempts = attempts + 1, handed = $3"
@@ -138,7 +139,7 @@ async def _attempt_of_all(
     *,
     reads: bool,
 ) -> Attempt:
-    """A list in place of that letter and the others, in the hands of its first sender."""
+    """Create a list that replaces that letter and the others, and give it to its first sender."""
     claimed = DutyList.of(letter, new_id(), len(others) + 1, tx.now.replace(microsecond=0))
     await db.execute(
         "insert into notifications.letters (letter_id, topic, about, moot, member_id, slot, state, body, claimed_at, retry_at, attempts,"
@@ -175,8 +176,8 @@ async def _attempt_of_all(
 async def _filled(
     db: asyncpg.Connection, claimed: DutyList, now: datetime, *, as_before: bool = False
 ) -> tuple[DutyList, tuple[str, ...]]:
-    """With what still has to be done, each page once, and the letters that say so; the others end, so that those that are left are what
-    this attempt says. One that cannot be read goes by itself. ``as_before``: the same as the last attempt said."""
+    """The list filled with the duties that are still open, one per page, and the ids of the letters that it covers. Letters whose duty is
+    done are dropped. A letter that cannot be read is sent separately. ``as_before``: with the same duties as in the last attempt."""
     rows = await db.fetch(
         "select letter_id, body::text as body, moot from notifications.letters where within = $1 and state = 'sending'"
         " order by (body -> 'duty' ->> 'due_at')::timestamptz, letter_id",
@@ -203,7 +204,7 @@ async def _filled(
 async def _end_within(
     db: asyncpg.Connection, letter_ids: Sequence[str], state: str, trouble: str, sent_at: datetime | None
 ) -> None:
-    """Of letters within a list. They are locked in the order of their ids, as by :func:`no_more_about`."""
+    """End letters of a list. They are locked in the order of their ids, as in :func:`no_more_about`."""
     if letter_ids:
         await db.execute(
             "with ended as (select letter_id from notifications.letters where letter_id = any($1::text[]) and state = 'sending'"
@@ -226,7 +227,7 @@ def _letter(row: asyncpg.Record) -> Letter:
 
 
 async def no_more_about(tx: Transaction, abouts: Collection[str]) -> None:
-    """What did not go out yet about these duties is not sent any more."""
+    """Letters about these duties that did not go out yet are not sent any more."""
     await (await tx.raw()).execute(
         f"with moot as (select letter_id from notifications.letters where about = any($1::text[]) and {WAITING} and not moot"
         " order by letter_id for update) update notifications.letters one set moot = true from moot"
@@ -236,8 +237,8 @@ async def no_more_about(tx: Transaction, abouts: Collection[str]) -> None:
 
 
 async def settle(tx: Transaction, attempt: Attempt, state: str, *, trouble: str = "") -> bool:
-    """The end of a letter, and of those that go within it; False if it had ended before. What never went out may be mailed another
-    time."""
+    """End a letter, and those in it if it is a list; False if it had ended before. Items of a letter that was never sent may go into a
+    later letter."""
     db = await tx.raw()
     sent_at = tx.now if state == "sent" else None
     ended = await db.fetchrow(
@@ -266,7 +267,7 @@ async def settle(tx: Transaction, attempt: Attempt, state: str, *, trouble: str 
 
 
 async def _count(db: asyncpg.Connection, member_id: str, kind: str, now: datetime) -> None:
-    """One letter more of the kind went to its reader."""
+    """Count one more letter of the kind to this reader."""
     await db.execute(
         "insert into notifications.lately as had (member_id, kind, since, letters) values ($1, $2, $3, 1)"
         " on conflict (member_id, kind) do update set"
@@ -280,7 +281,7 @@ async def _count(db: asyncpg.Connection, member_id: str, kind: str, now: datetim
 
 
 async def postpone(tx: Transaction, attempt: Attempt, trouble: str) -> None:
-    """The server did not take it now; a former attempt may have handed it over all the same."""
+    """The server refused the letter for now; an earlier attempt may have handed it over all the same."""
     await (await tx.raw()).execute(
         "update notifications.letters set retry_at = $2, trouble = $3, handed = $4 where letter_id = $1 and state = 'sending'",
         attempt.letter_id,

@@ -1,4 +1,4 @@
-"""The rules of the price observatory (DOMAIN section 7), pure: from what was seen to a reference price, and its pictures.
+"""The rules of the price observatory (docs/rules.md section 7), pure: from what was seen to a reference price, and its pictures.
 
 ``observation`` what was seen · ``price`` one observation made comparable · ``spread`` outliers, weights, quantiles ·
 ``reference`` the published figure with a verdict on each observation · ``rulings`` what is kept of those · ``snapshot`` when it is a

@@ -51,7 +51,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def public(self) -> "Observation":
-        """As everybody may see it: of this market's own bids and quotes nobody learns who made them (DOMAIN section 0)."""
+        """As everybody may see it: of this market's own bids and quotes nobody learns who made them (docs/rules.md section 0)."""
         if self.kind in (Kind.BID, Kind.QUOTE) and self.source is None:
             return msgspec.structs.replace(self, supplier_id=None, supplier_name="")
         return self

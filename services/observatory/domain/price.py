@@ -1,6 +1,6 @@
 """One observation made comparable: per base unit, without VAT, in one currency, in the money of the valuation month.
 
-What cannot be made comparable without guessing is refused with the reason, and so set aside (DOMAIN section 7).
+What cannot be made comparable without guessing is refused with the reason, and so set aside (docs/rules.md section 7).
 """
 
 from collections.abc import Mapping

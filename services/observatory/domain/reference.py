@@ -1,4 +1,4 @@
-"""The reference price of an item at a place and a day, with a verdict on every observation (DOMAIN section 7)."""
+"""The reference price of an item at a place and a day, with a verdict on every observation (docs/rules.md section 7)."""
 
 from calendar import monthrange
 from collections import Counter

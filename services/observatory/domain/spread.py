@@ -1,4 +1,4 @@
-"""Statistics of positive prices: outlier bands, supplier weights, weighted quantiles, variation (DOMAIN section 7).
+"""Statistics of positive prices: outlier bands, supplier weights, weighted quantiles, variation (docs/rules.md section 7).
 
 All of it in Decimal and Fraction at fixed precision, so a published figure recomputes to the digit anywhere.
 """
@@ -29,12 +29,14 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRules) -> Band | None:
-    """The range beyond which a price is an outlier; None when there are too few prices to tell.
+    """The range beyond which a price is an outlier; None if there are fewer than ``fences_from`` prices.
 
-    Distances are measured on the logarithm, because errors of unit and pack multiply: ten times too dear and ten times
-    too cheap are equally far. From ``z_from`` prices: modified z above ``z_limit``, by the median absolute deviation; with fewer,
-    or where that deviation is 0: Tukey's fences, quartiles interpolated between closest ranks; IQR 0 as well: flat band.
-    Both medians use the suppliers' ``shares``, else a supplier could flood the list until the others look odd.
+    Distances are measured on the logarithm, because errors of unit and pack multiply: ten times too dear and ten times too cheap are
+    equally far. With at least ``z_from`` prices and a median absolute deviation above 0: the modified z-score is at most ``z_limit``. With
+    fewer prices, or if that deviation is 0: Tukey's fences, quartiles interpolated between closest ranks. If the quartiles are equal as
+    well: the flat band, ``flat_percent`` from the median.
+    Both medians weigh prices by the suppliers' ``shares``: otherwise one supplier with many prices could make those of the others
+    outliers. The quartiles of Tukey's fences do not weigh: there each price counts once.
     """
     if len(prices) < rule.fences_from:
         return None
@@ -54,11 +56,12 @@ def band(prices: Sequence[Decimal], shares: Sequence[Fraction], rule: OutlierRul
 
 
 def weights(suppliers: Sequence[str], share_one_in: int) -> list[Fraction]:
-    """Weight of each observation, given its supplier; they sum to 1 and no supplier's together exceed one part in so many.
+    """Weight of each observation, given its supplier; they sum to 1, and the weights of one supplier together are at most
+    1 / ``share_one_in`` (the cap).
 
     All observations weigh the same until a supplier would exceed the cap; it then has exactly the cap, shared evenly by its
-    observations. Fewer suppliers than the cap needs (two, for a third) cannot meet it: then each has the same weight,
-    which is as near as they come.
+    observations. If there are too few suppliers for the cap (two, for a third), each supplier has the same weight: no other weights come
+    closer to the cap.
     """
     counts, most = Counter(suppliers), Fraction(1, share_one_in)
     if not counts:

@@ -13,7 +13,7 @@ import msgspec
 
 from events.values import Category
 from infra.database import Transaction
-from infra.listing import COUNTED, PAGES, PLAN_FOR_VALUES, as_query, count
+from infra.listing import COUNTED, PLAN_FOR_VALUES, as_query, count, last_page, reach
 from services.observatory.intake import Item, folded
 from services.observatory.store.rows import WORDS
 
@@ -61,12 +61,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Items(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of a list. ``total`` items fit; or ``more`` than that. ``last`` is the last page that can be asked for."""
+    """A page of a list. ``total`` items fit; or ``more`` than that. ``last`` is the last page; where the end of the list is not ``known``
+    the last that can be asked for."""
 
     rows: list[Summary]
     total: int
     more: bool
     last: int
+    known: bool
 
 
 FIGURES = f"select {', '.join(Figures.__struct_fields__)} from observatory.snapshots"
@@ -81,7 +83,7 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
     await db.execute(
         "set local enable_seqscan = off"
     )  # there is an index for all of it, and rows of no use lie together
-    keys, total, more = await (_search if _texts(wanted) else _leaf)(db, wanted, offset, most)
+    keys, total, more, end = await (_search if _texts(wanted) else _leaf)(db, wanted, offset, most)
     rows = await db.fetch(
         f"select {_ITEM}, observations, reference_id from observatory.items where item_key = any($1::text[])", keys
     )
@@ -101,32 +103,36 @@ async def find(tx: Transaction, wanted: Filter, *, offset: int = 0, most: int = 
         rows=[found[key] for key in keys if key in found],
         total=counted,
         more=more or total > COUNTED,
-        last=max(1, min(PAGES, -(-total // most))) if more or total <= COUNTED else PAGES,
+        last=last_page(end, most),
+        known=end is not None,
     )
 
 
-async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool]:
-    """(keys of the page, how many fit or some that are more than COUNTED, whether there are more than that)."""
+async def _leaf(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
+    """(keys of the page, how many fit or some that are more than COUNTED, whether there are more than that, how many are listed in all
+    or None where that is not known)."""
     condition, order, values = _standing(wanted.grade)
     # Counted in order, too: without it the database may walk another index, past all items that are of no use.
     rows = f"select item_key from observatory.items where {condition} order by {order}"
     keys = await db.fetch(f"{rows} offset {offset} limit {most}", *values)
-    return [row["item_key"] for row in keys], await count(db, rows, *values), False
+    far = reach(most, offset)
+    total = await count(db, rows, *values, most=far)
+    return [row["item_key"] for row in keys], total, False, total if total <= far else None
 
 
-async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool]:
+async def _search(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool, int | None]:
     """As :func:`_leaf`. The ``total`` is exact, or of what was looked at."""
     texts, values = _fitting(wanted)
     fitting = f"select item_key from observatory.listed where {texts}"
     fit = await count(db, fitting, *values, most=FEW)
     if fit > FEW and (found := await _walk(db, wanted, offset, most)):
         keys, total, all_of_them = found
-        return keys, total, not all_of_them
+        return keys, total, not all_of_them, total
     condition, order, graded = _standing(wanted.grade, len(values) + 1)
     rows = f"select item_key from observatory.items where item_key = any(array({fitting} limit {FEW})) and {condition}"
     total = await db.fetchval(f"select count(*) from ({rows}) as fit", *values, *graded)
     page = await db.fetch(f"{rows} order by {order} offset {offset} limit {most}", *values, *graded)
-    return [row["item_key"] for row in page], total, fit > FEW
+    return [row["item_key"] for row in page], total, fit > FEW, total
 
 
 async def _walk(db: Any, wanted: Filter, offset: int, most: int) -> tuple[list[str], int, bool] | None:

@@ -1,4 +1,4 @@
-"""The rules of joint purchases (DOMAIN section 5), pure.
+"""The rules of joint purchases (docs/rules.md section 5), pure.
 
 ``pool`` the state and how events change it · ``terms`` opening · ``enrolment`` members, freeze, minimum, cancelling ·
 ``allocation`` who gets how many packs · ``sourcing`` the mini-auction, its result shared out, the close ·

@@ -1,4 +1,4 @@
-"""Who gets how much of one line: whole packs, firm before tolerance, and fair when there is too little (DOMAIN section 5)."""
+"""Who gets how much of one line: whole packs, firm before tolerance, and fair when there is too little (docs/rules.md section 5)."""
 
 from collections.abc import Collection
 from datetime import datetime

@@ -14,7 +14,7 @@ from services.pools.domain.pool import BelowMinimum, Pool, Stage, apply, cancell
 from services.pools.domain.weight import check_shares
 
 MOST_TOLD = 100
-"""How often a member may say what it wants of one pool. Each time stays in the log, and all who look at the pool are shown the log."""
+"""How often a member may enrol or change its enrolment in one pool. Each time stays in the log, which every page of the pool shows."""
 MOST_MEMBERS = 300
 """How many members a pool has at most. Each gets a contract, and all of these are drafted in one act, for which others wait."""
 _ABSURD = Decimal(10**12)  # keeps the arithmetic exact

@@ -19,6 +19,7 @@ from events.pools import (
 )
 from events.values import Line, Place, Refusal
 from services.pools.domain.allocation import Want, allocate
+from services.pools.domain.enrolment import UnknownLine
 from services.pools.domain.pool import Pool, Stage, cancelled
 
 _EXACT = Context(prec=60)
@@ -74,6 +75,8 @@ class CloseContracting(msgspec.Struct, frozen=True, kw_only=True):
 def request(pool: Pool, command: RequestSourcing) -> Sequence[Event]:
     pool.require_lead(command.by)
     opened = pool.opened
+    for line_id in sorted(command.unit_prices.keys() - {line.line_id for line in opened.lines}):
+        raise UnknownLine(f"The pool has no line {line_id!r}.", field="unit_prices", line=line_id)
     if pool.stage is Stage.SOURCING:
         asked = pool.sourcing
         assert asked is not None, "it was asked for"

@@ -20,7 +20,7 @@ from events.bounds import Amount, Minutes, Name, Packs, Percent
 from events.pools import Allocation, Demand, PoolMemberEnrolled
 from events.values import Line, Refusal
 from infra.database import Transaction
-from infra.listing import PAGES
+from infra.listing import PAGES, last_page
 from infra.tokens import BUYER_OFFICER, Principal
 from infra.web import (
     CHOSEN,
@@ -32,12 +32,13 @@ from infra.web import (
     Visit,
     allow,
     form_fields,
+    leafed,
     page,
     read_form,
     redirect,
     text_in,
 )
-from infra.web.languages import gettext, refusal, told, unit_name
+from infra.web.languages import gettext, kept_refusal, told, unit_name
 from services.market.replicas import calendar_of
 from services.pools import handlers, store, views
 from services.pools.domain import Stage
@@ -164,16 +165,19 @@ async def _page(
     values: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Template:
-    """``number`` is the page of the log; of members and lines the last page stands for those behind it. ``values`` and ``errors`` are
-    of the form that was refused; the page is then a 422."""
+    """``number`` is the page of the log, ``members`` and ``lines`` are those of these. ``values`` and ``errors`` are of the form that was
+    refused; the page is then a 422."""
     kept = await views.existing(tx, pool_id)
     user: Principal | None = request.scope.get("user")
     reader = user.organisation_id if user and user.may(BUYER_OFFICER) else ""
-    pool = await views.details_of(tx, kept, reader, min(members, len(kept.pool.pages)))
-    line_pages = max(1, -(-len(pool.lines) // LINES_SHOWN))
-    lines = min(lines, line_pages)
+    pool = await views.details_of(tx, kept, reader, leafed(request, members, len(kept.pool.pages), "members"))
+    line_pages = last_page(len(pool.lines), LINES_SHOWN)
+    lines = leafed(request, lines, line_pages, "lines")
     shown = pool.lines[LINES_SHOWN * (lines - 1) : LINES_SHOWN * lines]
-    log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=SHOWN_OF_LOG * (number - 1))
+    before = SHOWN_OF_LOG * (number - 1)
+    log = await store.log_of(tx, pool_id, limit=SHOWN_OF_LOG + 1, offset=before)
+    if before and not log:
+        leafed(request, number, last_page(await store.happened(tx, pool_id, before), SHOWN_OF_LOG))
     named = await store.organisations.names(await tx.raw(), {each.member_id for each in log if each.member_id})
     me = await store.organisations.get(await tx.raw(), reader) if reader else None
     mine = pool.mine
@@ -246,8 +250,7 @@ async def _of_sourcing(
 def _refused(kept: Refusal, currency: str) -> str:
     if kept.rule == CancelledByLead.code:
         return kept.message  # the lead's own words
-    numbers = {number.name: number.value for number in kept.numbers}
-    return refusal(kept.rule, kept.message, numbers, currency)
+    return kept_refusal(kept, currency)
 
 
 def _lengths(

@@ -33,6 +33,7 @@ from infra.web import (
     clean,
     form_fields,
     form_list,
+    leafed,
     page,
     read_form,
     read_instant,
@@ -82,6 +83,9 @@ class TermsPages(Controller):
             shown, more = await listing.search(
                 tx, group=group, region=region, category=category, limit=PAGE, offset=start
             )
+            if start and not shown:
+                fit = await listing.fitting(tx, group=group, region=region, category=category, most=start)
+                leafed(request, start, max(0, fit - 1) // PAGE * PAGE, "start")
             counts = await listing.counts(tx)
         further = start + PAGE if more and start + PAGE <= DEEPEST else None
         filters = {"group": group, "region": region, "category": category}

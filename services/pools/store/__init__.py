@@ -15,6 +15,7 @@ from events.pools import PoolMemberEnrolled
 from events.values import Refusal
 from infra.database import Transaction, not_among, schema_of
 from infra.decoded import Decoded
+from infra.listing import count
 from infra.reading import Unreadable, read_one, readable
 from services.market.replicas import Organisations, ReferencePrices, Skus
 from services.pools.domain import Past, Pool, Stage
@@ -170,6 +171,11 @@ class Happened(msgspec.Struct, frozen=True, kw_only=True):
     default: bool
     reason: str
     refusal: Refusal | None
+
+
+async def happened(tx: Transaction, pool_id: str, most: int) -> int:
+    """How long its log is, or one more than ``most`` where it is longer."""
+    return await count(await tx.raw(), "select from pools.log where pool_id = $1", pool_id, most=most)
 
 
 async def log_of(tx: Transaction, pool_id: str, *, limit: int, offset: int = 0) -> list[Happened]:

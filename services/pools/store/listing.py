@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, Text, case, cast, column, func, select, true
+from sqlalchemy import ARRAY, ColumnElement, Text, case, cast, column, func, select, true
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlmodel import col
 
@@ -54,15 +54,27 @@ async def search(
     query = select(col(PoolRow.pool_id), col(PoolRow.opened_at), col(PoolRow.auction_id), col(PoolRow.state)).order_by(
         *newest
     )
-    if group in GROUPS:
-        query = query.where(col(PoolRow.stage).in_([stage.value for stage in GROUPS[group]]))
-    if region:
-        query = query.where(col(PoolRow.regions).contains([region.upper()]) | (func.cardinality(PoolRow.regions) == 0))
-    if category:
-        query = query.where(col(PoolRow.category).startswith(category, autoescape=True))
+    query = query.where(*_where(group, region, category))
     await (await tx.raw()).execute(PLAN_FOR_VALUES)
     rows = (await tx.session.exec(_shown(query.limit(limit + 1).offset(offset).subquery()))).all()
     return listed("summary of pool", rows[:limit], lambda row: row.pool_id, _summary), len(rows) > limit
+
+
+async def fitting(tx: Transaction, *, group: str = "", region: str = "", category: str = "", most: int) -> int:
+    """How many a search finds, or one more than ``most`` where it finds more."""
+    rows = select(col(PoolRow.pool_id)).where(*_where(group, region, category)).limit(most + 1).subquery()
+    return await tx.session.scalar(select(func.count()).select_from(rows)) or 0
+
+
+def _where(group: str, region: str, category: str) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    if group in GROUPS:
+        where.append(col(PoolRow.stage).in_([stage.value for stage in GROUPS[group]]))
+    if region:
+        where.append(col(PoolRow.regions).contains([region.upper()]) | (func.cardinality(PoolRow.regions) == 0))
+    if category:
+        where.append(col(PoolRow.category).startswith(category, autoescape=True))
+    return where
 
 
 async def counts(tx: Transaction) -> dict[str, int]:

@@ -39,6 +39,8 @@ from infra.web import (
     beside,
     clean,
     form_fields,
+    leaf,
+    leafed,
     page,
     read_form,
     redirect,
@@ -95,7 +97,12 @@ class RequestPages(Controller):
         own = buyer if mine else ""
         wanted = Wanted(group=group, category=clean(category), region=clean(region), words=clean(q), buyer_id=own)
         async with ground.database.transaction("quotes") as tx:
-            found = await search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+            found, number, last = await leaf(
+                request,
+                number,
+                PER_PAGE,
+                lambda each: search(tx, wanted, limit=PER_PAGE, offset=PER_PAGE * (each - 1)),
+            )
             waiting = await _to_choose(tx, buyer) if buyer and group == "open" else []
         values = {"group": group, "category": category, "region": region, "q": q, "mine": "yes" if own else ""}
         return page(
@@ -104,7 +111,7 @@ class RequestPages(Controller):
             found=found,
             waiting=waiting,
             number=number,
-            last=found.pages(PER_PAGE),
+            last=last,
             values=values,
             groups=groups(),
             query=urlencode({name: value for name, value in values.items() if value}),
@@ -188,8 +195,7 @@ class RequestPages(Controller):
                     errors = beside(broken, values)
             elif "participant" in errors:
                 errors["participant"] = gettext("Choose one of the participants.")
-            part = whole(values.get("page", "")) or 1
-            return await _page(tx, request, request_id, values, errors, part=min(part, PAGES))
+            return await _page(tx, request, request_id, values, errors, part=_part(values))
 
     @post("/{request_id:str}/rejection", opt=OFFICERS)
     async def reject_all(self, request: MemberVisit, ground: FromGround, request_id: PathId) -> Answer:
@@ -198,7 +204,7 @@ class RequestPages(Controller):
             try:
                 await handlers.reject_all(tx, request_id, text_in(values, "reason", Clause), request.user)
             except RuleBroken as broken:
-                return await _page(tx, request, request_id, values, beside(broken, values))
+                return await _page(tx, request, request_id, values, beside(broken, values), part=_part(values))
         return redirect(f"/quotes/{request_id}", gettext("All quotes are rejected, and your reason is published."))
 
     @post("/{request_id:str}/withdrawal", opt=OFFICERS)
@@ -229,6 +235,8 @@ async def _page(
     """``values`` and ``errors`` are of the form that was refused; the page is then a 422. ``part`` is the page of participants."""
     user: Principal | None = request.scope.get("user")
     shown = await read(tx, request_id, user, part=part)
+    if (last := leafed(request, part, parts_of(shown))) != part:
+        part, shown = last, await read(tx, request_id, user, part=last)
     db = await tx.raw()
     # References are published without VAT, and are shown so: suppliers may have different rates.
     plain = [msgspec.structs.replace(line, vat_included=False) for line in shown.lines]
@@ -239,6 +247,7 @@ async def _page(
         request,
         "quotes/request.html",
         status_code=422 if errors else 200,
+        here=f"/quotes/{shown.request_id}" + (f"?page={part}" if part > 1 else ""),
         shown=shown,
         part=part,
         parts=parts_of(shown),
@@ -253,6 +262,11 @@ async def _page(
         unit_name=unit_name,
     )
     return await rendered_beside(request, answer) if buys and shown.participants else answer
+
+
+def _part(values: Mapping[str, str]) -> int:
+    """The page of participants that a form was sent from."""
+    return min(whole(values.get("page", "")) or 1, PAGES)
 
 
 def _marked(values: Mapping[str, str], shown: Details) -> int | None:

@@ -1,16 +1,19 @@
-"""Whose list is made anew, and when.
+"""Which suppliers get a new list of recommendations, and when.
 
-**Whom it concerns.** What opens or closes concerns those who work in its trade (:mod:`recommender.trades`: what they declared, and what
-they offered, bid for or won) and those who sold to its buyer. All of these are found in an index. Whatever else may follow from it, such
-as a supplier like others who won there, comes with the daily round of everybody, or with the next model.
+**Words.** A mark (``dirty_at``) says that the list of a supplier is outdated and waits to be made again. A walk is a scan over suppliers
+that sets marks; it handles one portion of at most PORTION suppliers per transaction.
 
-**Walks.** A change of an opening marks nobody: it is noted, and asks for a walk through those it concerns, or through everybody. A walk
-goes in portions, in the order of ids, and waits while enough lists wait to be made: so marks cost what making lists costs, however many
-openings there are. Walks take turns, portion by portion. What is asked for again during a walk, or within GATHERED after it began, is
-one more walk after it.
+**Concerned suppliers.** An opening that opens or closes concerns the suppliers of its trade (:mod:`recommender.trades`: what they declared,
+offered, bid for or won) and those that sold to its buyer. All of these are found in an index. Other effects, such as on a supplier that
+resembles the winners there, come with the daily walk over all suppliers, or with the next model.
 
-**Places.** A mark is set where none is: who waits keeps its place, and its row is not written again. A list that is being made has the
-mark TAKEN; a mark that comes meanwhile replaces it, and so is not lost.
+**Walks.** A changed opening is only recorded; later a walk over the suppliers that it concerns marks their lists as outdated. A walk
+goes in the order of ids, and waits while ENOUGH lists wait to be made. So marking never runs ahead of list making, however many openings
+change. Several walks alternate, portion by portion. If a walk is asked for again while it runs, or within GATHERED after it began, it runs
+once more after that.
+
+**Places.** A mark is set only if there is none: a supplier that is already marked keeps its position in the queue, and its row is not
+written again. A list that is being made has the mark TAKEN; a new mark replaces TAKEN, and so is not lost.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -24,19 +27,19 @@ from recommender.trades import concerned, trades
 
 EVERYONE, TRADE, BUYER = "everyone", "trade/", "buyer/"
 GATHERED = timedelta(seconds=10)
-"""From the beginning of a walk to that of the next one through the same suppliers."""
+"""Shortest time between the starts of two walks over the same suppliers."""
 ROUND = timedelta(days=1)
-"""At least so often everybody is walked through."""
+"""Longest time between the starts of two walks over all suppliers."""
 PORTION = 1000
-"""Suppliers that a walk comes to at a time."""
+"""Suppliers in one portion of a walk."""
 NOTED = 10_000
-"""Changes that are looked at together."""
+"""Recorded changes that are read in one transaction."""
 ENOUGH = 400
-"""While so many lists wait to be made, no more are marked by walks."""
+"""While this many lists wait to be made, walks mark no more."""
 NAME = 200
-"""Letters of a buyer's name that the index has."""
+"""The index has this many first characters of a buyer's name."""
 TAKEN = "to_timestamp(0)"
-"""The mark of a list that is being made: it comes first again, should its maker die."""
+"""The mark of a list that is being made. If the process that makes it dies, the list comes first again."""
 
 SOURCES = {
     EVERYONE: ("select supplier_id from recommender.suppliers where $1 = '' and supplier_id > $2",),
@@ -48,11 +51,12 @@ SOURCES = {
         f"select distinct supplier_id from recommender.awards where left(buyer_name, {NAME}) = $1 and supplier_id > $2",
     ),
 }
-"""Where those are whom a walk goes through: after one, each in the order of an index."""
+"""Queries that list the suppliers of each kind of walk, after a given id, in the order of an index."""
 
 
 async def mark(tx: Transaction, suppliers: Collection[str]) -> None:
-    """Their lists are made anew. Imported suppliers have no members to read a list: theirs waits until it is asked for."""
+    """Mark the lists of these suppliers as outdated. Imported suppliers have no members who read a list: their lists are made when a user
+    asks for them."""
     await (await tx.raw()).execute(
         f"with marked as (select supplier_id from recommender.suppliers where supplier_id = any($1::text[]) and native"
         f" and (dirty_at is null or dirty_at = {TAKEN}) order by supplier_id for update)"
@@ -63,7 +67,7 @@ async def mark(tx: Transaction, suppliers: Collection[str]) -> None:
 
 
 async def settle(tx: Transaction, suppliers: Collection[str]) -> None:
-    """Takes the marks away from those whose list was made, except from who was marked again meanwhile."""
+    """Clear the mark of suppliers whose list was made, unless they were marked again meanwhile."""
     await (await tx.raw()).execute(
         f"""with one as (select supplier_id from recommender.suppliers where supplier_id = any($1::text[]) and dirty_at = {TAKEN}
               order by supplier_id for update)
@@ -73,7 +77,8 @@ async def settle(tx: Transaction, suppliers: Collection[str]) -> None:
 
 
 async def keep_trades(tx: Transaction, declared: Iterable[tuple[str, Iterable[str]]]) -> None:
-    """In which categories suppliers say that they work. What they said before stays: it costs a list that need not have been made."""
+    """Store the categories in which suppliers declare that they work. Earlier declarations are kept; at worst a list is made without
+    need."""
     kept = sorted({(trade, who) for who, categories in declared for one in categories for trade in trades(one)})
     if kept:
         await (await tx.raw()).execute(
@@ -84,7 +89,8 @@ async def keep_trades(tx: Transaction, declared: Iterable[tuple[str, Iterable[st
 
 
 async def note_changed(tx: Transaction, opportunities: Collection[str]) -> None:
-    """These opened or closed: whom they concern gets a new list. It is only noted, so that who notes it waits for nobody."""
+    """Record that these openings opened or closed; the suppliers that they concern get a new list later. It is only recorded here, so that
+    the caller waits for no lock."""
     await (await tx.raw()).execute(
         "insert into recommender.changes (opportunity_id) select unnest($1::text[])", list(opportunities)
     )
@@ -95,7 +101,8 @@ async def ask_everyone(tx: Transaction) -> None:
 
 
 async def ask(tx: Transaction) -> None:
-    """Ask for the walks that follow from what changed, and for the daily round where the last one was long ago."""
+    """Ask for the walks that follow from recorded changes, and for the walk over all suppliers if the last one began more than ROUND
+    ago."""
     db = await tx.raw()
     changes = await db.fetch(
         """with noted as (delete from recommender.changes where position in (
@@ -122,8 +129,8 @@ async def _ask(tx: Transaction, walks: Collection[str]) -> None:
 
 
 class Portion(NamedTuple):
-    """Of a walk: ``suppliers`` it came to, at most ``most``; those whom somebody ``held`` are marked each by itself, so that no
-    transaction waits while it holds what another may wait for. The walk does what was asked for up to ``goal``."""
+    """One portion of a walk: its ``suppliers``, at most ``most``. Those whose rows were locked (``held``) are then marked in a transaction
+    each, so that no transaction holds some rows while it waits for others. ``goal``: the walk answers all requests up to this number."""
 
     walk: str
     goal: int
@@ -134,8 +141,8 @@ class Portion(NamedTuple):
 
 
 async def mark_portion(tx: Transaction) -> Portion | None:
-    """Mark the next ones whom something concerns; None while enough lists wait, and when nothing was asked for. The walk stands where
-    it stood until :func:`go_on`: in a transaction of its own, since who marks a supplier may be noting a change as well."""
+    """Mark the suppliers of the next portion. None while enough lists wait, or if no walk was asked for. The position of the walk is
+    saved by :func:`go_on`, in a transaction of its own, because a transaction that marks suppliers may also record a change."""
     db = await tx.raw()
     waiting = await db.fetchval(
         "select count(*) from (select from recommender.suppliers where dirty_at is not null limit $1) found", ENOUGH
@@ -151,7 +158,7 @@ async def mark_portion(tx: Transaction) -> Portion | None:
     if row is None:
         return None
     suppliers = await _after(db, row["name"], row["reached"], PORTION)
-    # Who makes lists walks too: what is taken now is left from a try that failed, and keeps its place.
+    # The process that makes lists also runs the walks, so a mark TAKEN seen here is left over from a failed try; it is kept.
     held = await db.fetch(
         """with free as (select supplier_id from recommender.suppliers where supplier_id = any($1::text[]) and native
              and dirty_at is null order by supplier_id for update skip locked),
@@ -166,7 +173,7 @@ async def mark_portion(tx: Transaction) -> Portion | None:
 
 
 async def go_on(tx: Transaction, portion: Portion) -> None:
-    """The walk goes on after this portion, or is over."""
+    """Save that the walk has handled this portion; it continues after it, or has ended."""
     if portion.walk == EVERYONE:
         await _mend_trades(tx, portion.suppliers)
     over = len(portion.suppliers) < portion.most
@@ -184,7 +191,7 @@ async def go_on(tx: Transaction, portion: Portion) -> None:
 
 
 async def _after(db: asyncpg.Connection, name: str, reached: str, most: int) -> list[str]:
-    """The next ones, in order."""
+    """The ids of the next suppliers of this walk, in order."""
     kind = next(each for each in SOURCES if name.startswith(each))
     parts = " union ".join(f"({source} order by supplier_id limit $3)" for source in SOURCES[kind])
     rows = await db.fetch(
@@ -197,7 +204,7 @@ async def _after(db: asyncpg.Connection, name: str, reached: str, most: int) -> 
 
 
 async def _mend_trades(tx: Transaction, suppliers: Sequence[str]) -> None:
-    """A former release keeps none."""
+    """Fill in the trades of suppliers that a former release stored without trades."""
     rows = await (await tx.raw()).fetch(
         "select supplier_id, declared from recommender.suppliers where supplier_id = any($1::text[]) and native",
         suppliers,

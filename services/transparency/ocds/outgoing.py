@@ -5,7 +5,7 @@ its contracts.
 A mini-auction or quick quote is one lot; in a pool each member's part is a lot that names the member as its buyer.
 
 Nobody learns who bids: while bids are taken nothing is published about them, and after the close the bid that won names its bidder
-and every other one "participant n" (DOMAIN sections 0 and 3). Suppliers of awards and contracts are public.
+and every other one "participant n" (docs/rules.md sections 0 and 3). Suppliers of awards and contracts are public.
 """
 
 import hashlib

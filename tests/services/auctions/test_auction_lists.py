@@ -74,6 +74,15 @@ async def test_pages_follow_one_another_and_nothing_is_counted_for_ever(market: 
 
         everything = await of(Filter(status="closed"))
         assert (everything.total, everything.more, everything.pages(PER_PAGE)) == (COUNTED, True, PAGES)
+        closed = await db.fetchval("select count(*) from auctions.auctions where result is not null")
+        last = -(-closed // PER_PAGE)
+        assert [
+            (await of(Filter(status="closed"), number)).pages(PER_PAGE) for number in (last - 1, last, last + 1)
+        ] == [
+            PAGES,
+            last,
+            last,
+        ]
         pages = [await of(Filter(status="closed", category="45"), number) for number in (1, 2, 3)]
         shown = [each.opened.auction_id for found in pages for each in found.rows]
         assert len(set(shown)) == 3 * PER_PAGE

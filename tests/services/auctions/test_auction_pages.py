@@ -150,7 +150,7 @@ async def test_a_length_that_is_not_allowed_says_why(market: Market) -> None:
     buyer, sku_id = await an_organisation(market, "buyer"), await a_referenced_sku(market)
     async with market.browser(buyer) as browser:
         page = await browser.post("/auctions/new", form_of(sku_id, action="refresh", **{"line-0-quantity": "1000"}))
-    assert "begins at no more than 100,000 RUB" in page.text
+    assert "begins at no more than 100\u202f000 RUB" in page.text
 
 
 async def test_a_bid_by_form_leads_and_a_refused_one_names_its_rule(market: Market) -> None:

@@ -1,7 +1,9 @@
 """A member's basket on real servers: put in, changed, taken out and put back, priced, and led on from."""
 
+import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -151,6 +153,52 @@ async def test_a_buyer_collects_changes_takes_out_and_puts_back_by_form(stall: S
         unknown = await browser.post("/catalogue/basket", {"sku": "unheard-of"})
         assert unknown.status_code == 422 and "Only a published SKU" in unknown.text
     assert [(line["quantity"]) for line in (await basket(stall, officer))["lines"]] == ["6", "3"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), [("abc", "must be a number"), ("", "is required"), (" ", "is required"), ("-3", "above zero")]
+)
+async def test_a_refused_quantity_stands_beside_its_box_on_the_page_of_the_sku(
+    stall: Stall, officer: Principal, typed: str, said: str
+) -> None:
+    supplier, sku_id = await stall.supplier(), await a_sku(stall, "Basket tambourine")
+    await stall.offer(supplier, sku_id)
+    async with stall.market.browser(officer) as browser:
+        await browser.get(f"/catalogue/skus/{sku_id}")
+        sent = {"sku": sku_id, "quantity": typed, "region": "RU-MOW"}
+        refused = await browser.post("/catalogue/basket", sent)
+        assert refused.status_code == 422 and "<h1>Basket tambourine</h1>" in refused.text
+        [box] = re.findall(r'<input[^>]*id="quantity"[^>]*>', refused.text)
+        assert f'value="{typed}"' in box and 'aria-invalid="true"' in box
+        [note] = re.findall(r'id="quantity-note">([^<]*)<', refused.text)
+        assert said in note
+        assert '<option value="RU-MOW" selected>' in refused.text
+        # pressed again, it is the same that is refused
+        [again] = re.findall(r'<input[^>]*name="quantity" data-takes[^>]*>', refused.text)
+        assert f'value="{typed}"' in again and "Add to basket" in refused.text
+        unknown = await browser.post("/catalogue/basket", {"sku": "unheard-of", "quantity": "2"})
+        assert unknown.status_code == 404
+    assert (await basket(stall, officer))["lines"] == []
+
+
+async def test_a_full_basket_is_told_on_the_page_of_the_sku(
+    stall: Stall, officer: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalogue.handlers.basket.MOST_LINES", 1)
+    first, second = await a_sku(stall, "Basket triangle"), await a_sku(stall, "Basket triangle stand")
+    assert (await put(stall, officer, first)).status_code == 200
+    async with stall.market.browser(officer) as browser:
+        full = await browser.post("/catalogue/basket", {"sku": second, "quantity": "2"})
+    assert full.status_code == 422 and "<h1>Basket triangle stand</h1>" in full.text
+    assert "at most 1 SKU" in full.text and 'role="alert"' in full.text and 'value="2"' in full.text
+
+
+async def test_a_search_in_other_letters_may_be_come_back_to(stall: Stall, officer: Principal) -> None:
+    sku_id = await a_sku(stall, "Basket zither")
+    address = "/catalogue?q=" + quote("цитра " * 49)
+    async with stall.market.browser(officer) as browser:
+        back = await browser.post("/catalogue/basket", {"sku": sku_id, "back": address})
+    assert back.status_code == 200 and back.url.path == "/catalogue"
 
 
 async def test_the_way_from_the_search_to_the_basket_is_in_the_readers_language(

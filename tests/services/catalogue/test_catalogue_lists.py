@@ -62,8 +62,7 @@ def _asked(tx: Transaction) -> dict[str, tuple[Callable[[], Awaitable[Any]], ...
     ending = Ending(of="sku", subject="many-2", reason="sku-archived")
     return {
         "skus": (
-            lambda: proposals.count_awaiting(tx),
-            lambda: proposals.awaiting(tx, limit=20, offset=100),
+            lambda: proposals.queue(tx, limit=20, offset=100),
             lambda: proposals.count_own_awaiting(tx, "odd"),
             lambda: proposals.proposals_of(tx, "even"),
             lambda: proposals.comparable(tx, ["many-3", "many-4"], "30"),
@@ -97,7 +96,8 @@ async def test_nothing_reads_all_that_ever_was(market: Market) -> None:
                 reading.queries = [each for each in reading.queries if table in each[0]]
                 if reading.queries:
                     assert await reading.of(db, table) <= BOUND, reading.queries
-        assert await proposals.count_awaiting(tx) == COUNTED + 1
+        queue = await proposals.queue(tx, limit=20, offset=100)
+        assert (queue.total, queue.more, queue.end) == (COUNTED, True, None)
         assert len(await proposals.proposals_of(tx, "even")) == 50
 
 

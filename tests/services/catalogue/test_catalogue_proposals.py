@@ -174,8 +174,13 @@ class TestQueue:
                 path = further[1] if further else ""
             assert f"{total} SKUs to decide" in pages[0]
             assert len(pages) == -(-total // 20) and f"/skus/{first}/publish" in "".join(pages)
-            beyond = await moderator.get("/catalogue/moderation", page="100000")
+            beyond = await moderator.get("/catalogue/moderation", page="500")
+            assert beyond.url.params["page"] == str(len(pages))
             assert f"Page {len(pages)} of {len(pages)}" in beyond.text
+            shorter = await moderator.post(
+                f"/catalogue/skus/{first}-45/return", {"version": "1", "page": "499", "reasons": " "}
+            )
+            assert shorter.status_code == 422 and f"Page {len(pages)} of" in shorter.text
             wrong = await moderator.post(
                 f"/catalogue/skus/{first}-45/return", {"version": "1", "page": "2", "reasons": " "}
             )

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from infra.database import Transaction
-from infra.listing import COUNTED
+from infra.listing import COUNTED, PAGES
 from services.contracts.store import deals, listing, replicas
 from services.contracts.store.listing import Filter
 from services.contracts.timers import AT_ONCE
@@ -118,6 +118,30 @@ async def test_a_list_has_what_fits_each_once_and_in_order(town: Town, who: str)
             read += found.rows
         assert [each.contract_id for each in read] == expected
         assert [each.contract_id for each in by_offset.rows] == expected[700:1400]
+
+
+async def test_a_page_behind_the_last_leads_to_the_last(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.contracts.pages.PER_PAGE", 1)
+    contract_ids = [(await a_signed_contract(town)).contract_id for _ in range(2)]
+    async with town.market.browser() as browser:
+        oldest = await browser.get("/contracts", state="concluded", page="500")
+        assert oldest.url.params["state"] == "concluded" and 'rel="next"' not in oldest.text
+        last = int(oldest.url.params["page"])
+        assert last >= 2 and f"Page {last} of {last}" in oldest.text and 'href="/contracts/' in oldest.text
+        before = await browser.get("/contracts", state="concluded", page=str(last - 1))
+        assert 'href="/contracts/' in before.text
+        newest = await browser.get("/contracts", state="concluded")
+        assert contract_ids[-1] in newest.text
+
+
+async def test_the_end_of_a_long_list_is_known_behind_it(town: Town) -> None:
+    work = await a_signed_contract(town)
+    async with years(town, "contracts", ("contract_id", work.contract_id), CONTRACTS) as (_, db):
+        concluded = await db.fetchval("select count(*) from contracts.contracts where state = 'concluded'")
+        last = -(-concluded // 50)
+        for number, pages in ((1, PAGES), (last - 1, PAGES), (last, last), (last + 1, last), (PAGES, last)):
+            found = await listing.search(db, VIEWERS["visitor"], limit=50, offset=50 * (number - 1))
+            assert (found.pages(50), found.total, bool(found.rows)) == (pages, COUNTED, number <= last)
 
 
 async def test_leafing_repeats_and_misses_nothing_while_contracts_are_added_and_concluded(town: Town) -> None:

@@ -65,6 +65,8 @@ async def leafed(town: Town, principal: Principal, path: str) -> list[str]:
             assert (f'href="{path}?page={number + 1}"' in shown) == ('rel="next"' in shown)
             if 'rel="next"' not in shown:
                 assert await town.read(principal, f"/api{path}", page=str(number + 1)) == []
+                far = await browser.get(path, page="500")
+                assert far.url.params["page"] == str(number) and all(each in far.text for each in words)
                 return found
     raise AssertionError("the list has no end")
 
@@ -79,6 +81,8 @@ async def test_disputed_refusals_are_decided_by_page(town: Town) -> None:
         async with town.market.browser(MODERATOR) as browser:
             wrong = await browser.post(f"/contracts/{contract_id}/refusal/decision?page=2", {"explanation": "Kept"})
             assert wrong.status_code == 422 and "Choose one of the two." in wrong.text and found[QUEUE] in wrong.text
+            wrong = await browser.post(f"/contracts/{contract_id}/refusal/decision?page=500", {"explanation": "Kept"})
+            assert wrong.status_code == 422 and found[-1] in wrong.text, "the list became shorter meanwhile"
 
 
 async def test_suspensions_and_appeals_are_read_by_page(town: Town) -> None:

@@ -27,3 +27,6 @@ async def test_the_page_shows_the_newest_and_leads_to_the_rest(market: Market) -
     assert f"{ORDER}{OF_HISTORY + 10}<" in first and f"{ORDER}1<" in second
     assert f"{page}?page=2#history" in first and f"{page}?page=1#history" in second
     assert "page=3" not in second and "page=0" not in first
+    async with market.browser() as browser:
+        far = await browser.get(page, page="500")
+        assert str(far.url).endswith(f"{page}?page=2") and far.text.count(ORDER) == 10

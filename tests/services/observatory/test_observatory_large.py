@@ -1,5 +1,6 @@
 """An item with very many prices: what anybody may ask of it stays small, and nobody waits for it."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from catalogue.policy import load
 from infra.ids import new_id
-from services.observatory import handlers, store, views
+from services.observatory import handlers, pages, store, views
 from services.observatory.store import reading, rulings
 from tests.market import Market
 from tests.services.observatory.stories import a_contract
@@ -144,3 +145,24 @@ async def test_a_value_for_a_place_is_not_worked_out_of_too_many_prices_and_that
             asked = {"accept": "text/html", "accept-language": language}
             assert said in (await client.get(f"/observatory/items/{key}?place=BR-SE", headers=asked)).text
     assert quote["instead"]["rule"] == "too-many-prices"
+
+
+async def test_a_page_lists_fewer_prices_than_the_api_each_a_card_on_a_phone_with_a_weight_that_tells_it_apart(
+    observatory: Observatory, key: str
+) -> None:
+    market = observatory.market
+    await has(market, key, 4_020)
+    reference = (await observatory.item(key))["answer"]["reference_id"]
+    months = {"es": r"\d{1,2} [a-z]{3,4} 20\d\d", "ru": r"\d{1,2} [а-я]{3,4}\.? 20\d\d"}
+    async with market.client() as client:
+        for path in (f"/observatory/items/{key}", f"/observatory/references/{reference}"):
+            for language, day in months.items():
+                headers = {"accept": "text/html", "accept-language": language}
+                listed = (await client.get(f"{path}?page=2", headers=headers)).text.split('id="observations"')[1]
+                table = re.split("</?table", listed)[1]
+                assert "stacked" in table and table.count("<tr") == pages.SHOWN + 1 == 51
+                assert re.search(day, table) and not re.search(r">\s*20\d\d-\d\d", table)
+                assert "0,02\u202f%" in table and "0,0\u202f%" not in table
+                assert f" {-(-4_020 // pages.SHOWN)}<" in listed, "the last page is named"
+                row = table.split("<tr")[2]
+                assert row.count("data-label=") == row.count("<td") - 1, "all but the verdict have their column's name"

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from infra.database import Transaction
@@ -97,7 +98,10 @@ async def test_what_fits_is_found_in_order_and_page_by_page(market: Market) -> N
         first, total, more, last = await numbers()
         assert (total, more, last) == (COUNTED, True, PAGES)
         assert len({*first, *(await numbers(2))[0]}) == 2 * PAGE and max(first) <= 60
-        assert (await numbers(300))[0][-1] == MANY // 2 and (await numbers(301))[0] == []
+        assert (await numbers(300))[0][-1] == MANY // 2
+        # behind the end it is known where that is
+        assert await numbers(301) == await numbers(PAGES) == ([], COUNTED, True, 300)
+        assert (await numbers(300))[1:] == (COUNTED, True, 300) and (await numbers(299))[3] == PAGES
         assert await numbers(q="TELESC") == ([1000 * n for n in range(1, 16)], 15, False, 1)
         assert await numbers(q="télescope 3000") == ([3000], 1, False, 1)
         assert (await numbers(q="telescope", category="45"))[0] == [11000, 12000, 13000, 14000, 15000]
@@ -138,15 +142,24 @@ async def test_a_line_of_the_list_has_the_figures_that_the_item_has(observatory:
     await observatory.market.eventually(renamed)
 
 
-async def test_a_page_behind_the_last_leads_to_the_first(observatory: Observatory) -> None:
+async def test_a_page_behind_the_last_leads_to_the_last(observatory: Observatory) -> None:
     key, word = new_id(), f"w{new_id().replace('-', '')}"
     await observatory.hears(a_sku(key, f"Paper {word}"))
     await three(observatory, key)
-    for language, said in (("en", "Nothing on this page"), ("es", "No hay nada"), ("ru", "ничего нет")):
-        async with observatory.market.client() as client:
-            asked = {"accept": "text/html", "accept-language": language}
-            answer = await client.get("/observatory", params={"q": word, "page": 2}, headers=asked)
-        assert said in answer.text and f"/observatory?q={word}&amp;page=1" in answer.text
+    async with observatory.market.browser() as browser:
+        shown = await browser.get("/observatory", q=word, page="2")
+        assert (
+            shown.url.params == httpx.QueryParams(q=word, page=1) and f'href="/observatory/items/{key}"' in shown.text
+        )
+        none = await browser.get("/observatory", q=word, grade="C", page="2")
+        assert none.url.params["page"] == "1" and "Nothing fits" in none.text
+        three_prices = await browser.get(f"/observatory/items/{key}", page="9999")
+        assert three_prices.url.params == httpx.QueryParams(page=1) and three_prices.text.count(">kept<") == 3
+    async with observatory.market.client() as client:
+        behind = (await client.get("/api/observatory/items", params={"q": word, "page": 2})).json()
+        assert (behind["total"], behind["items"]) == (1, [])
+        item = (await client.get(f"/api/observatory/items/{key}", params={"page": 9999})).json()
+        assert (item["answer"]["judged"], item["answer"]["verdicts"], item["next"]) == (3, [], None)
 
 
 async def test_a_sku_without_prices_is_never_judged(observatory: Observatory) -> None:

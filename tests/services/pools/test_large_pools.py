@@ -136,14 +136,16 @@ def lines_of(page: str, section: str) -> list[int]:
 async def test_one_page_shows_some_members_and_some_lines(market: Market, large: Pool, reader: Principal) -> None:
     path, at_once = f"/pools/{large.opened.pool_id}", DEMANDS_SHOWN // LINES
     async with market.client() as client:
+        client.follow_redirects = True
         first, second, behind, last = [
             (await client.get(path + query, headers={"accept": "text/html"})).text
-            for query in ("", "?members=2", "?members=400", "?lines=3")
+            for query in ("", "?members=2", "?members=400&lines=400", "?lines=3")
         ]
     async with market.client(reader) as client:
         own = (await client.get(path, headers={"accept": "text/html"})).text
     assert lines_of(first, "demand") == [LINES_SHOWN] * at_once
     assert len(lines_of(second, "demand")) == len(lines_of(behind, "demand")) == MEMBERS - at_once
+    assert set(lines_of(behind, "demand")) == {LINES % LINES_SHOWN}
     assert set(lines_of(last, "demand")) == {LINES % LINES_SHOWN}
     assert len(rows_of(first, "terms")) == LINES_SHOWN
     assert "members=2&amp;lines=1#demand" in first and "members=1&amp;lines=2#demand" in first
@@ -189,22 +191,30 @@ async def test_the_api_tells_a_page_of_members_and_what_came_to_them(
 async def test_however_often_it_is_read_it_is_decoded_and_summed_up_once(
     market: Market, large: Pool, reader: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a thread; and again after somebody acted."""
+    """In a thread; and again after somebody acted. Timers of the market read other pools meanwhile."""
     decoded: list[tuple[int, bool]] = []
     summed: list[int] = []
     decode, wanted = store._decoded._read, domain.wanted
 
     def counted(state: str, row: Any) -> Any:
-        decoded.append((len(state), threading.current_thread() is threading.main_thread()))
+        if large.opened.pool_id in state:
+            decoded.append((len(state), threading.current_thread() is threading.main_thread()))
         return decode(state, row)
 
     monkeypatch.setattr(store._decoded, "_read", counted)
-    monkeypatch.setattr(domain, "wanted", lambda *each: summed.append(1) or wanted(*each))
+
+    def added_up(want: Any, pack: Any) -> Any:
+        if want.member_id in large.members:
+            summed.append(1)
+        return wanted(want, pack)
+
+    monkeypatch.setattr(domain, "wanted", added_up)
     path = f"/pools/{large.opened.pool_id}"
     async with market.client() as client:
         for _ in range(3):
             for each in (path, f"/api{path}"):
                 assert (await client.get(each)).status_code == 200
+    assert len(decoded) == 1, decoded
     ((size, on_loop),) = decoded
     assert size > ON_LOOP and not on_loop
     assert len(summed) == LINES * MEMBERS

@@ -370,6 +370,8 @@ class TestEnrolment:
         ):
             with pytest.raises(DoneOtherwise):
                 story.does(msgspec.structs.replace(asked, **other))
+        with pytest.raises(UnknownLine):
+            story.does(msgspec.structs.replace(asked, unit_prices={"pencils": Decimal("0.1")}))
 
 
 class TestFreeze:
@@ -479,6 +481,8 @@ class TestResult:
         ask = RequestSourcing(by="lead", place=MOSCOW, step_percent=Decimal(1), unit_prices={"pens": Decimal("0.71")})
         with pytest.raises(InitialPriceRaised):
             story.does(ask)
+        with pytest.raises(UnknownLine):
+            story.does(msgspec.structs.replace(ask, unit_prices={"pens": Decimal("0.65"), "pencils": Decimal("0.1")}))
         (event,) = story.does(msgspec.structs.replace(ask, unit_prices={"pens": Decimal("0.65")}))
         assert isinstance(event, PoolSourcingRequested) and event.lines[0].unit_price == Decimal("0.65")
 

@@ -292,10 +292,12 @@ async def test_the_page_shows_the_newest_of_the_log_and_leads_to_the_rest(market
     async with market.client(lead) as browser:
         first = (await browser.get(f"/pools/{pool_id}", headers={"accept": "text/html"})).text
         second = (await browser.get(f"/pools/{pool_id}?page=2", headers={"accept": "text/html"})).text
+        far = await browser.get(f"/pools/{pool_id}?page=500&members=1", headers={"accept": "text/html"})
     assert first.count(" enrolled</li>") == SHOWN_OF_LOG - 1 and " withdrew</li>" in first
     assert f"/pools/{pool_id}?page=2#log" in first and 'value="59"' in first
     assert second.count(" enrolled</li>") == 59 - (SHOWN_OF_LOG - 1) and "Opened for enrolment" in second
     assert f"/pools/{pool_id}?page=1#log" in second and "page=3" not in second
+    assert far.headers["location"] == f"/pools/{pool_id}?members=1&page=2"
 
 
 async def test_the_newest_of_a_log_are_found_without_the_rest(market: Market) -> None:
@@ -552,7 +554,7 @@ class TestPages:
             frozen = await browser.post(f"{path}/freeze")
             assert 'value="90.00"' in frozen.text  # suggested: the reference, below the 95 of the terms
             dear = await browser.post(f"{path}/source", {"price_0": "60000", "duration_minutes": "3"})
-            assert dear.status_code == 422 and "begins at no more than 100,000 RUB" in dear.text
+            assert dear.status_code == 422 and "begins at no more than 100\u202f000 RUB" in dear.text
             assert "begins at no more" not in frozen.text
             sourcing = await browser.post(
                 f"{path}/source", {"step_percent": "1", "duration_minutes": "6", "price_0": "90"}

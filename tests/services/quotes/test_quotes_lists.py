@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 import events
-from infra.listing import COUNTED
+from infra.listing import COUNTED, PAGES
 from services.quotes import store
 from services.quotes.listing import Wanted, search
 from services.quotes.views import PER_PAGE
@@ -65,6 +65,17 @@ async def test_no_list_reads_all_that_ever_was(market: Market) -> None:
             assert await reading.of(db, "quote_requests") <= BOUND, wanted
             if wanted == Wanted():
                 assert (found.total, found.more, len(found.rows)) == (COUNTED, True, PER_PAGE)
+                assert found.pages(PER_PAGE) == PAGES
+        all_of_them = await db.fetchval("select count(*) from quotes.quote_requests")
+        last = -(-all_of_them // PER_PAGE)
+        for number in (last, last + 1, PAGES):
+            found = await search(tx, Wanted(), limit=PER_PAGE, offset=PER_PAGE * (number - 1))
+            assert (found.total, found.more, found.pages(PER_PAGE), bool(found.rows)) == (
+                COUNTED,
+                True,
+                last,
+                number == last,
+            )
 
 
 async def test_a_line_of_the_list_has_what_the_page_of_the_request_has(market: Market) -> None:

@@ -370,7 +370,9 @@ class TestSealed:
             assert "Very soft paper" in line_by_line and one["lines"][0]["description"] in line_by_line
             assert f"/quotes/{request_id}/participants/{number}" in page and not [n for n in names if n in line_by_line]
             assert (await browser.get(f"/quotes/{request_id}/participants/3")).status_code == 404
-            assert '<td class="num">2 piece</td>' in line_by_line, "price by quantity is the amount"
+            assert '<td class="num" data-label="Quantity">2 piece</td>' in line_by_line, (
+                "price by quantity is the amount"
+            )
             assert 'class="scroll" tabindex="0"' in line_by_line and 'class="words"' in line_by_line
         for reader in (None, a_member("observer"), await a_buyer(market), dear):
             async with market.client(reader) as client:
@@ -417,6 +419,11 @@ class TestSealed:
             assert f'href="{path}?page=2"' in line_by_line
             refused = await browser.post(f"{path}/choice", {"participant": str(numbers[1]), "page": "2"})
             assert refused.status_code == 422 and f'value="{numbers[1]}" checked' in refused.text
+            far = await browser.get(path, page="3")
+            assert str(far.url).endswith(f"{path}?page=2") and radio(numbers[1]) in far.text
+            for sent in ({"show": "99"}, {"participant": str(numbers[1]), "page": "99"}):
+                last = await browser.post(f"{path}/choice", {**sent, "justification": "Typed"})
+                assert radio(numbers[1]) in last.text and "Typed" in last.text
 
     async def test_what_is_marked_and_typed_comes_along_to_the_next_participants(
         self, market: Market, monkeypatch: pytest.MonkeyPatch
