@@ -1,4 +1,4 @@
-"""Conduct: suspends organisations that broke contracts they won or awarded, and keeps each organisation's public record (docs/rules.md section 4).
+"""Conduct: suspends organisations that broke contracts, and keeps each organisation's public record (docs/rules.md section 4).
 
 In:  ``lonja.accounts`` (registered, state changed), ``lonja.contracts`` (drafted, concluded, ended, breached, and what happened while a
      contract was carried out)
